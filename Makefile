@@ -1,0 +1,81 @@
+# `make` lists the targets. Every target installs what it needs into .venv first.
+# On another interpreter: make PYTHON=/path/to/python3.12 run
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The first interpreter on the PATH that is new enough.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+TOOL := $(BIN)/perceiver-graph
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## Create .venv and install the package with all it needs to run and be tested
+
+# torch comes first and alone, so that the index's own build of it is chosen before anything asks for one.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "perceiver-graph needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e ".[torch,media,dev]"
+	@touch $@
+
+.PHONY: run
+run: $(READY) ## Compile specs/kinetics.yaml, make a short video with sound and run the program on it
+	@mkdir -p build
+	$(TOOL) compile specs/kinetics.yaml -o build/kinetics
+	$(BIN)/python examples/make_clip.py -o build/clip.mp4
+	$(TOOL) run build/kinetics build/clip.mp4 -o build/clip
+	@echo "Done. The program is in build/kinetics, its input is build/clip.mp4, what it made of it is in build/clip:"
+	@ls build/clip
+
+.PHONY: test
+test: lint types ## Lint, check types and run the tests, less the full-size ones (under 15 minutes on 2 cores)
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+.PHONY: test-full
+test-full: $(READY) ## Run the full-size parity tests (one at a time: each needs gigabytes)
+	$(BIN)/python -m pytest -m full
+
+.PHONY: check
+check: lint types test ## All that must pass before a commit
+
+.PHONY: lint
+lint: $(READY) ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(READY) ## Check types (mypy --strict)
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(READY) ## Format the code and apply the safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: cases
+cases: $(READY) ## Rewrite the expected text in tests/cases (read the diff before you commit)
+	$(BIN)/python -m pytest -k cases --update-cases
+
+.PHONY: schema
+schema: $(READY) ## Rewrite specs/schema.json from the models
+	@mkdir -p build
+	$(TOOL) schema > build/schema.json
+	mv build/schema.json specs/schema.json
+
+.PHONY: clean
+clean: ## Remove what make wrote, but for .venv
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find perceiver_graph tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

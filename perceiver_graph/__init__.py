@@ -1,0 +1,52 @@
+"""The public names, each imported on first use so that `import perceiver_graph` costs nothing.
+
+The compiler brings networkx and the backends bring torch or onnx; a program that only loads an
+artifact must not pay for them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler import compile  # noqa: A004
+    from perceiver_graph.compiler.dims import Dim
+    from perceiver_graph.compiler.ir import Graph
+    from perceiver_graph.diagnostics import DiagnosticError
+    from perceiver_graph.runtime import load
+    from perceiver_graph.spec import load_spec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DiagnosticError",
+    "Dim",
+    "Graph",
+    "__version__",
+    "compile",
+    "load",
+    "load_spec",
+]
+
+_HOME = {
+    "DiagnosticError": "perceiver_graph.diagnostics",
+    "Dim": "perceiver_graph.compiler.dims",
+    "Graph": "perceiver_graph.compiler.ir",
+    "compile": "perceiver_graph.compiler",
+    "load": "perceiver_graph.runtime",
+    "load_spec": "perceiver_graph.spec",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module and keep it (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

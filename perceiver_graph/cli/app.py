@@ -1,0 +1,94 @@
+"""The commands as one application. A command's module is imported when the command is used."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import perceiver_graph
+from perceiver_graph.cli import faults
+from perceiver_graph.cli.options import Debug
+
+# pydantic would look through every installed package for plugins, which takes as long as a command.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+
+PROGRAM = "perceiver-graph"
+COMMANDS = ("compile", "run", "check", "inspect", "graph", "explain", "schema", "new")
+_SETTINGS: Any = {"add_completion": False, "rich_markup_mode": None}
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class Commands(TyperGroup):
+    """The group of all commands: knows their names, and loads one when it is needed."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands.update(dict.fromkeys(COMMANDS))  # for help and suggestions
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and self.commands[cmd_name] is None:
+            self.commands[cmd_name] = _load(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _load(name: str) -> Any:
+    """The command that the module of this name holds in a function of the same name."""
+    function = getattr(import_module(f"perceiver_graph.cli.{name}"), f"{name}_command")
+    single = typer.Typer(**_SETTINGS)
+    single.command(name, context_settings=_HELP)(faults.guarded(function))
+    return typer.main.get_command(single)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{PROGRAM} {perceiver_graph.__version__}")
+        raise typer.Exit()
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    context_settings=_HELP,
+    epilog="SPEC is a YAML file or the name of a shipped spec. Start with: perceiver-graph inspect kinetics",
+    **_SETTINGS,
+)
+
+
+@app.callback()
+def perceiver_graph_command(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Compile Perceiver models: a YAML spec in, a checked graph, ONNX or PyTorch out."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    faults.reset()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        typer.main.get_command(app).main(
+            args=None if arguments is None else list(arguments), prog_name=PROGRAM
+        )
+    except SystemExit as end:
+        return _finished(end.code)
+    return 0
+
+
+def _finished(code: str | int | None) -> int:
+    if code == faults.INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,59 @@
+"""`perceiver-graph check`: everything that is wrong with some specs, without building anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from perceiver_graph.cli import faults, screen
+from perceiver_graph.cli.options import Debug, Overrides
+from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError
+from perceiver_graph.diagnostics.render import Format, render
+
+
+def check_command(
+    specs: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC...", help="YAML files, or names of shipped specs."),
+    ],
+    format: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="full and concise go to stderr; json and github, for programs, to stdout."
+        ),
+    ] = "full",
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Check specs: syntax, names, shapes, divisibility. Needs no weights and no backend."""
+    found: list[Diagnostic] = []
+    fine: list[str] = []
+    for spec in dict.fromkeys(specs):
+        try:
+            fine.append(f"{spec}: ok, {_summary(spec, overrides or ())}")
+        except DiagnosticError as error:
+            found.extend(error.diagnostics)
+    if format in {"json", "github"}:
+        sys.stdout.write(render(found, format=format))
+    else:
+        screen.lines(fine)
+        sys.stdout.flush()
+        faults.print_diagnostics(found, format)
+    if found:
+        raise typer.Exit(faults.WRONG_INPUT)
+
+
+def _summary(spec: str, overrides: Sequence[str]) -> str:
+    """Lower the spec, which raises DiagnosticError for all that is wrong with it."""
+    from perceiver_graph.compiler.lower import lower
+    from perceiver_graph.spec.loader import load_spec
+
+    lowered = lower(load_spec(spec, overrides))
+    tokens, width = lowered.input_array
+    return (
+        f"{screen.count(lowered.graph.parameter_count)} parameters, "
+        f"inputs {tokens} x {width}, latents {lowered.latents[0]} x {lowered.latents[1]}"
+    )

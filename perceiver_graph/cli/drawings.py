@@ -1,0 +1,146 @@
+"""An outline as text: a tree for the terminal, DOT for Graphviz, Mermaid for a README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from perceiver_graph.cli import screen
+from perceiver_graph.cli.outline import Box, Outline
+
+_INDENT = "  "
+_DOT_SHAPES = {"input": "cds", "parameter": "note", "output": "cds", "block": "box", "group": "box", "op": "ellipse"}
+_MERMAID_SHAPES = {
+    "input": ("([", "])"),
+    "parameter": ("[/", "/]"),
+    "output": ("([", "])"),
+    "block": ("[", "]"),
+    "group": ("[", "]"),
+    "op": ("(", ")"),
+}
+_NUMBERED = re.compile(r"(.+\.)(\d+)")
+
+
+def dot(outline: Outline) -> str:
+    """The outline in Graphviz's language: scopes are clusters."""
+    ids = _numbered_ids(outline)
+    lines = [
+        f"digraph {_quoted(outline.graph.name)} {{",
+        '  graph [rankdir=TB, compound=true, fontname="Helvetica"]',
+        '  node [shape=box, style=rounded, fontname="Helvetica"]',
+        '  edge [fontname="Helvetica", fontsize=10]',
+    ]
+    for box in outline.boxes.values():
+        lines.extend(_dot_box(box, ids, 1))
+    for edge in outline.edges:
+        ends = f"{ids[edge.source]} -> {ids[edge.target]}"
+        lines.append(f"  {ends} [label={_quoted(edge.label)}]")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _dot_box(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
+    indent = _INDENT * depth
+    if box.inside:
+        yield f"{indent}subgraph cluster_{ids[box.id]} {{"
+        yield f"{indent}  label={_quoted(_title(box))}"
+        for inner in box.inside.values():
+            yield from _dot_box(inner, ids, depth + 1)
+        yield f"{indent}}}"
+    else:
+        shape = _DOT_SHAPES[box.kind]
+        yield f"{indent}{ids[box.id]} [label={_quoted(_title(box))}, shape={shape}]"
+
+
+def mermaid(outline: Outline) -> str:
+    """The outline as a Mermaid flowchart: scopes are subgraphs."""
+    ids = _numbered_ids(outline)
+    lines = ["flowchart TB"]
+    for box in outline.boxes.values():
+        lines.extend(_mermaid_box(box, ids, 1))
+    for edge in outline.edges:
+        lines.append(f'  {ids[edge.source]} -->|"{_entities(edge.label)}"| {ids[edge.target]}')
+    return "\n".join(lines) + "\n"
+
+
+def _mermaid_box(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
+    indent = _INDENT * depth
+    text = f'"{_entities(_title(box))}"'
+    if box.inside:
+        yield f"{indent}subgraph {ids[box.id]}[{text}]"
+        for inner in box.inside.values():
+            yield from _mermaid_box(inner, ids, depth + 1)
+        yield f"{indent}end"
+    else:
+        left, right = _MERMAID_SHAPES[box.kind]
+        yield f"{indent}{ids[box.id]}{left}{text}{right}"
+
+
+def _numbered_ids(outline: Outline) -> dict[str, str]:
+    """Identifiers that need no quotes in either language."""
+
+    def walk(boxes: Iterable[Box]) -> Iterator[str]:
+        for box in boxes:
+            yield box.id
+            yield from walk(box.inside.values())
+
+    return {id: f"n{number}" for number, id in enumerate(walk(outline.boxes.values()))}
+
+
+def _title(box: Box) -> str:
+    """One or two lines: the name, and what it is."""
+    parameters = f"{screen.count(box.parameters)} parameters" if box.parameters else ""
+    about = box.what if box.what != box.label else ""
+    below = ", ".join(part for part in (about, parameters) if part)
+    return f"{box.label}\n{below}" if below else box.label
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _entities(text: str) -> str:
+    """Text inside quotes of Mermaid, where `#` begins an entity and only `<br/>` breaks a line."""
+    escaped = text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    return escaped.replace("\n", "<br/>")
+
+
+def tree(outline: Outline) -> list[str]:
+    """The outline as lines of an indented tree; equal neighbours such as layers share one line."""
+    rows: list[tuple[str, str]] = [
+        (outline.graph.name, f"{screen.count(outline.graph.parameter_count)} parameters")
+    ]
+    rows.extend(_branches(list(outline.boxes.values()), ""))
+    width = max(len(left) for left, _ in rows)
+    return [f"{left.ljust(width)}  {right}".rstrip() for left, right in rows]
+
+
+def _branches(boxes: list[Box], prefix: str) -> Iterator[tuple[str, str]]:
+    groups = [list(group) for _, group in groupby(boxes, _alike)]
+    for number, group in enumerate(groups):
+        is_last = number == len(groups) - 1
+        box = group[0]
+        label = box.label if len(group) == 1 else f"{box.label} .. {group[-1].label.split('.')[-1]}"
+        yield f"{prefix}{'└── ' if is_last else '├── '}{label}", _remarks(box, len(group))
+        yield from _branches(list(box.inside.values()), prefix + ("    " if is_last else "│   "))
+
+
+def _alike(box: Box) -> object:
+    """A key that numbered neighbours of one structure have in common, and nothing else."""
+    numbered = _NUMBERED.fullmatch(box.label)
+    return (numbered[1], _structure(box)) if numbered else box.id
+
+
+def _structure(box: Box) -> object:
+    inner = tuple((inside.label, _structure(inside)) for inside in box.inside.values())
+    return box.kind, box.what, box.type, box.parameters, inner
+
+
+def _remarks(box: Box, times: int) -> str:
+    parts = [box.what, box.type.removeprefix("float32")]
+    if box.parameters:
+        parts.append(f"{screen.count(box.parameters)} parameters")
+    if times > 1:
+        parts.append(f"each, {times} times")
+    return "  ".join(part for part in parts if part)

@@ -1,0 +1,42 @@
+"""`perceiver-graph explain`: what a diagnostic code means, with an example that is right."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Annotated
+
+import typer
+
+from perceiver_graph.cli import screen
+from perceiver_graph.cli.options import Debug
+from perceiver_graph.diagnostics.catalog import CATALOG, RANGES, explain
+
+
+def explain_command(
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", help="For example PG204; none: list all codes.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Explain a diagnostic code, or list all of them."""
+    if code is None:
+        _list()
+        return
+    known = code.strip().upper()
+    if known not in CATALOG:
+        close = get_close_matches(known, CATALOG, 1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise typer.BadParameter(
+            f"there is no code {code!r}.{hint} `perceiver-graph explain` lists all codes.",
+            param_hint="CODE",
+        )
+    print(explain(known), end="")
+
+
+def _list() -> None:
+    for number, (title, entries) in enumerate(RANGES.items()):
+        if number:
+            print()
+        screen.heading(title)
+        for entry in entries:
+            print(f"  {entry.code}  {entry.title}")

@@ -1,0 +1,54 @@
+"""`perceiver-graph graph`: the graph of a spec as a tree, for Graphviz, for Mermaid or as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from perceiver_graph.cli import files
+from perceiver_graph.cli.options import Debug, Overrides, SpecArgument
+
+DEFAULT_DEPTH = 2
+
+
+def graph_command(
+    spec: SpecArgument,
+    format: Annotated[
+        Literal["tree", "dot", "mermaid", "json"],
+        typer.Option("--format", help="How to draw it."),
+    ] = "tree",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout."),
+    ] = None,
+    depth: Annotated[
+        int,
+        typer.Option("--depth", min=1, metavar="N", help="How many levels of blocks are opened."),
+    ] = DEFAULT_DEPTH,
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Draw the blocks of a spec and the arrays between them, with their shapes."""
+    text = _draw(spec, overrides or [], format, depth)
+    if output is None:
+        print(text, end="")
+    else:
+        files.write_text(output, text)
+        print(output)
+
+
+def _draw(spec: str, overrides: list[str], format: str, depth: int) -> str:
+    from perceiver_graph.cli import drawings
+    from perceiver_graph.cli.outline import Outline
+    from perceiver_graph.compiler.lower import lower
+    from perceiver_graph.spec.loader import load_spec
+
+    outline = Outline(lower(load_spec(spec, overrides)).graph, depth)
+    if format == "json":
+        return json.dumps(outline.as_json(), indent=2) + "\n"
+    if format == "tree":
+        return "\n".join(drawings.tree(outline)) + "\n"
+    return drawings.dot(outline) if format == "dot" else drawings.mermaid(outline)

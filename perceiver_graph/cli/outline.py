@@ -1,0 +1,192 @@
+"""A graph at the level of its blocks: boxes inside boxes, and the arrays that flow between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from perceiver_graph.cli.facts import plain
+from perceiver_graph.compiler.dims import product
+from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Scope, Value
+from perceiver_graph.compiler.ops import BroadcastLike
+
+Kind = Literal["input", "parameter", "group", "block", "op", "output"]
+
+
+@dataclass
+class Box:
+    """A place of the outline. `id` is its path; groups and opened blocks have boxes inside."""
+
+    id: str
+    kind: Kind
+    label: str
+    what: str = ""
+    """The kind of a block, the op of an operation, the role of an input."""
+    summary: str = ""
+    type: str = ""
+    """Element type and shape of what it is or of what comes out of it last."""
+    parameters: int = 0
+    """Trainable parameters used inside; a parameter that several boxes share counts in each."""
+    inside: dict[str, Box] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The box and what is inside as plain data."""
+        plain_parts = {
+            key: getattr(self, key) for key in ("id", "kind", "label", "what", "summary", "type")
+        }
+        parts = {key: value for key, value in plain_parts.items() if value}
+        if self.parameters:
+            parts["parameters"] = self.parameters
+        return parts | ({"inside": [box.as_json() for box in self.inside.values()]} if self.inside else {})
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An array that goes from one box to another."""
+
+    source: str
+    target: str
+    value: Value
+
+    @property
+    def label(self) -> str:
+        return " x ".join(str(plain(dim)) for dim in self.value.shape) or "scalar"
+
+
+class Outline:
+    """The boxes and edges of a graph, its blocks opened down to a depth."""
+
+    def __init__(self, graph: Graph, depth: int) -> None:
+        self.graph = graph
+        self.depth = depth
+        self.boxes: dict[str, Box] = {}
+        """The outermost boxes by id, in the order of the flow."""
+        self._add_leaves()
+        for node in graph.nodes:
+            self._add_node(node)
+        self._add_outputs()
+        self._count_parameters()
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """Each array once per pair of boxes. Reads of nothing but a batch size are left out."""
+        found: dict[tuple[str, str, Value], Edge] = {}
+        for node in self.graph.nodes:
+            target = self._box_of(node)
+            reads = node.inputs[:1] if isinstance(node.op, BroadcastLike) else node.inputs
+            for value in reads:
+                source = self._source(value)
+                if source and source != target:
+                    found.setdefault((source, target, value), Edge(source, target, value))
+        for name, value in self.graph.outputs.items():
+            source = self._source(value)
+            if source:
+                edge = Edge(source, f"output:{name}", value)
+                found[edge.source, edge.target, value] = edge
+        return tuple(found.values())
+
+    def _add_leaves(self) -> None:
+        for leaf in self.graph.inputs:
+            axes = " x ".join(leaf.axes)
+            box = Box(_leaf_id(leaf), "input", leaf.value.name, leaf.role, axes, str(leaf.value.type))
+            self.boxes[box.id] = box
+        for parameter in self._free_parameters:
+            box = Box(_leaf_id(parameter), "parameter", parameter.value.name, "learned")
+            box.type, box.parameters = str(parameter.value.type), _numbers(parameter)
+            self.boxes[box.id] = box
+
+    @cached_property
+    def _free_parameters(self) -> tuple[Parameter, ...]:
+        """Parameters that belong to no block, as the latents do."""
+        return tuple(p for p in self.graph.parameters if "." not in p.value.name)
+
+    def _add_node(self, node: Node) -> None:
+        opened = node.scope[: self.depth]
+        inside = self.boxes
+        for length in range(1, len(opened) + 1):
+            box = inside.setdefault("/".join(opened[:length]), self._block(opened[:length]))
+            inside = box.inside
+            box.type = str(node.output.type)
+        if self._is_own_box(node):
+            what = node.op.name.replace("_", " ")
+            inside[node.name] = Box(node.name, "op", node.name.split("/")[-1], what, type=str(node.output.type))
+
+    def _block(self, scope: Scope) -> Box:
+        block = self.graph.blocks.get(scope)
+        kind: Kind = "block" if block else "group"
+        return Box(
+            "/".join(scope), kind, scope[-1], block.kind if block else "", block.summary if block else ""
+        )
+
+    def _add_outputs(self) -> None:
+        for name, value in self.graph.outputs.items():
+            self.boxes[f"output:{name}"] = Box(
+                f"output:{name}", "output", name, "output", type=str(value.type)
+            )
+
+    def _is_own_box(self, node: Node) -> bool:
+        """An operation is shown where its scope is opened all the way."""
+        return len(node.scope) < self.depth
+
+    def _box_of(self, node: Node) -> str:
+        return node.name if self._is_own_box(node) else "/".join(node.scope[: self.depth])
+
+    def _source(self, value: Value) -> str | None:
+        """The box that a value comes from; none for constants and for parameters of blocks."""
+        node = self.graph.producers.get(value)
+        if node:
+            return self._box_of(node)
+        leaf = self.graph.leaves[value]
+        return _leaf_id(leaf) if isinstance(leaf, Input) or leaf in self._free_parameters else None
+
+    def _count_parameters(self) -> None:
+        """Every parameter once in each box that uses it."""
+        seen: set[tuple[str, Value]] = set()
+        for node in self.graph.nodes:
+            for value in node.inputs:
+                leaf = self.graph.leaves.get(value)
+                if isinstance(leaf, Parameter) and leaf.trainable and leaf not in self._free_parameters:
+                    for box in self._around(node):
+                        if (box.id, value) not in seen:
+                            seen.add((box.id, value))
+                            box.parameters += _numbers(leaf)
+
+    def _around(self, node: Node) -> list[Box]:
+        path = ["/".join(node.scope[: i + 1]) for i in range(min(len(node.scope), self.depth))]
+        path += [node.name] if self._is_own_box(node) else []
+        found: list[Box] = []
+        inside: Mapping[str, Box] = self.boxes
+        for part in path:
+            found.append(inside[part])
+            inside = inside[part].inside
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The outline as plain data."""
+        return {
+            "name": self.graph.name,
+            "depth": self.depth,
+            "parameters": self.graph.parameter_count,
+            "boxes": [box.as_json() for box in self.boxes.values()],
+            "edges": [
+                {
+                    "source": edge.source,
+                    "target": edge.target,
+                    "value": edge.value.name,
+                    "dtype": edge.value.dtype,
+                    "shape": [plain(dim) for dim in edge.value.shape],
+                }
+                for edge in self.edges
+            ],
+        }
+
+
+def _leaf_id(leaf: Any) -> str:
+    prefix = "input" if isinstance(leaf, Input) else "parameter"
+    return f"{prefix}:{leaf.value.name}"
+
+
+def _numbers(parameter: Parameter) -> int:
+    return int(product(parameter.value.shape)) if parameter.trainable else 0

@@ -1,0 +1,28 @@
+"""`perceiver-graph schema`: the JSON Schema of the spec language, for editors and validators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perceiver_graph.cli import files
+from perceiver_graph.cli.options import Debug
+
+
+def schema_command(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Print the JSON Schema of the spec language."""
+    from perceiver_graph.spec.schema import schema_text
+
+    if output is None:
+        print(schema_text(), end="")
+    else:
+        files.write_text(output, schema_text())
+        print(output)

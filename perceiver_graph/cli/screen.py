@@ -1,0 +1,138 @@
+"""What goes to the terminal: numbers for people, tables, and progress where somebody is watching.
+
+rich is loaded on a terminal only; in a pipe the same rows come as aligned plain text.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+
+WIDTH = 100
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_GAP = "  "
+
+
+def on_terminal() -> bool:
+    """Whether a person watches the output."""
+    return sys.stdout.isatty()
+
+
+def count(value: int | str) -> str:
+    """A number with thousands separators; a symbolic size as its expression."""
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def size(number: float) -> str:
+    """Bytes in decimal units: 452 MB."""
+    for unit in _UNITS:
+        if number < 999.5 or unit == _UNITS[-1]:
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if number >= 99.5 or unit == "bytes" else f"{number:.3g} {unit}"
+
+
+def scaled(number: float) -> str:
+    """A count of operations: 252 G."""
+    for prefix in ("", " k", " M", " G", " T", " P"):
+        if number < 999.5:
+            break
+        number /= 1000
+    return f"{number:.3g}{prefix}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. Text wider than `width` is wrapped; numbers stand on the right."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under titles; every cell is text."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+    def print(self) -> None:
+        """Print it, in colour on a terminal."""
+        if on_terminal():
+            self._print_rich()
+        else:
+            print("\n".join(self.lines()))
+
+    def lines(self) -> Iterator[str]:
+        """The table as plain text."""
+        cells = [[column.title for column in self.columns], *self.rows]
+        folded = [[_fold(c, text) for c, text in zip(self.columns, row, strict=True)] for row in cells]
+        widths = [max(len(line) for row in folded for line in row[i]) for i in range(len(self.columns))]
+        for row in folded:
+            for parts in zip_longest(*row, fillvalue=""):
+                aligned = (
+                    part.rjust(width) if column.right else part.ljust(width)
+                    for part, width, column in zip(parts, widths, self.columns, strict=True)
+                )
+                yield _GAP.join(aligned).rstrip()
+
+    def _print_rich(self) -> None:
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold")
+        for column in self.columns:
+            table.add_column(
+                Text(column.title),
+                justify="right" if column.right else "left",
+                max_width=column.width or None,
+            )
+        for row in self.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console = Console()
+        console.print(table, width=min(WIDTH, console.width))
+
+
+def _fold(column: Column, text: str) -> list[str]:
+    lines = text.splitlines() or [""]
+    if not column.width:
+        return lines
+    return [part for line in lines for part in textwrap.wrap(line, column.width) or [""]]
+
+
+def heading(text: str, rest: str = "") -> None:
+    """A line that begins a section; bold on a terminal."""
+    bold, plain = ("\x1b[1m", "\x1b[0m") if on_terminal() else ("", "")
+    print(f"{bold}{text}{plain}{_GAP + rest if rest else ''}")
+
+
+def lines(text: Iterable[str]) -> None:
+    """Print lines of plain text."""
+    for line in text:
+        print(line)
+
+
+def next_step(*commands: str) -> None:
+    """What to do next, for a person; a program that reads the output does not need it."""
+    if on_terminal():
+        print()
+        for command in commands:
+            print(f"next: {command}")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that says what begins now: a spinner on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield lambda what: status.update(what)

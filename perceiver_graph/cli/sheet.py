@@ -1,0 +1,212 @@
+"""What `inspect` prints for people: a screen that follows the data from inputs to outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from perceiver_graph.cli import screen
+from perceiver_graph.cli.facts import Facts, plain
+from perceiver_graph.cli.screen import Column, Table, count, scaled, size
+from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.ops import Concat
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler.blocks.context import Axis
+    from perceiver_graph.spec.models import Input, Spec
+
+_PHASES = {
+    "compile": "constants, once",
+    "encode": "encode, per input",
+    "decode": "decode, per chunk",
+}
+
+
+def print_sheet(facts: Facts, given: str) -> None:
+    """Print everything about a spec; `given` is what the user called it."""
+    spec = facts.lowered.document.spec
+    screen.heading(spec.name, spec.summary)
+    for section in (_inputs, _latents, _outputs, _parameters, _costs):
+        print()
+        section(facts)
+    screen.next_step(
+        f"perceiver-graph graph {given}", f"perceiver-graph compile {given} -o build/{spec.name}"
+    )
+
+
+def _inputs(facts: Facts) -> None:
+    lowered = facts.lowered
+    spec = lowered.document.spec
+    tokens, width = lowered.input_array
+    rows = [
+        [
+            name,
+            _axes(modality.axes),
+            _steps(spec.inputs[name]),
+            count(plain(modality.count)),
+            _channels(facts, modality),
+            _position(spec.inputs[name]),
+            f"+ {width - modality.channels}" if width > modality.channels else "",
+            _mask(lowered.derived["inputs", name, "mask"]),
+        ]
+        for name, modality in lowered.modalities.items()
+    ]
+    rows.append(["joined", "", "", count(plain(tokens)), str(width), "", "", ""])
+    columns = [
+        Column("input", 14),
+        Column("array", 22),
+        Column("steps", 18),
+        Column("tokens", right=True),
+        Column("channels"),
+        Column("position", 10),
+        Column("padding"),
+        Column("mask", 8),
+    ]
+    Table(columns, rows).print()
+
+
+def _latents(facts: Facts) -> None:
+    spec = facts.lowered.document.spec
+    tokens, width = facts.lowered.input_array
+    latents, channels = facts.lowered.latents
+    queries, query_width = facts.lowered.query_array
+    reads = _times(spec.encode.cross_attends, "cross-attend")
+    layers = _times(spec.process.layers, "self-attend layer")
+    if spec.process.blocks > 1:
+        shared = "the same weights" if spec.process.share else "weights of its own"
+        layers += f" x {spec.process.blocks} blocks, each with {shared}"
+    chunks = f"{facts.lowered.chunks} chunks of " if facts.lowered.chunks > 1 else ""
+    rows = [
+        [
+            "encode",
+            f"{latents} x {channels} latents read {plain(tokens)} x {width}: "
+            f"{reads}, {_heads(spec, 'encode')}",
+        ],
+        ["process", f"{latents} x {channels}: {layers}, {_heads(spec, 'process')}"],
+        [
+            "decode",
+            f"{chunks}{plain(queries)} x {query_width} queries read {latents} x {channels}: "
+            f"cross-attend, {_heads(spec, 'decode')}"
+            + (f", project to {spec.decode.project}" if spec.decode.project else ""),
+        ],
+    ]
+    Table([Column("stage"), Column("what it does", 80)], rows).print()
+
+
+def _outputs(facts: Facts) -> None:
+    rows = [
+        [
+            name,
+            _axes(output.axes, f"channel {output.channels}"),
+            count(plain(output.queries)),
+            count(plain(output.chunk_queries)),
+            str(output.channels),
+        ]
+        for name, output in facts.lowered.outputs.items()
+    ]
+    queries, _ = facts.lowered.query_array
+    rows.append(
+        ["all", "", count(plain(facts.lowered.total_queries)), count(plain(queries)), ""]
+    )
+    columns = [
+        Column("output", 14),
+        Column("array", 40),
+        Column("queries", right=True),
+        Column("in a chunk", right=True),
+        Column("channels", right=True),
+    ]
+    Table(columns, rows).print()
+
+
+def _parameters(facts: Facts) -> None:
+    total = facts.lowered.graph.parameter_count
+    rows = [
+        [part, count(number), f"{100 * number / total:.1f} %", size(4 * number)]
+        for part, number in facts.parameters.items()
+    ]
+    rows.append(["all", count(total), "", size(4 * total)])
+    columns = [
+        Column("parameters in"),
+        Column("count", right=True),
+        Column("share", right=True),
+        Column("float32", right=True),
+    ]
+    Table(columns, rows).print()
+
+
+def _costs(facts: Facts) -> None:
+    rows = [
+        [
+            title,
+            scaled(facts.phases[phase].flops),
+            size(facts.phases[phase].parameter_bytes + facts.phases[phase].constant_bytes),
+            size(facts.phases[phase].peak_bytes),
+            size(facts.phases[phase].peak_bytes_with_scores),
+        ]
+        for phase, title in _PHASES.items()
+        if facts.phases[phase].nodes
+    ]
+    columns = [
+        Column("cost at batch 1"),
+        Column("FLOPs", right=True),
+        Column("weights read", right=True),
+        Column("peak memory", right=True),
+        Column("with attention scores", right=True),
+    ]
+    Table(columns, rows).print()
+    at = "".join(f", {name} = {value}" for name, value in facts.free_sizes.items())
+    print(f"one encode and all {count(plain(facts.lowered.total_queries))} queries: "
+          f"{scaled(facts.flops)} FLOPs{at}")
+
+
+def _axes(axes: Iterable[Axis], last: str = "") -> str:
+    return ", ".join([*(f"{axis.name} {axis.size}" for axis in axes), *([last] if last else [])])
+
+
+def _steps(spec: Input) -> str:
+    return "\n".join(_step(step.model_dump(exclude_defaults=True)) for step in spec.steps)
+
+
+def _step(step: dict[str, object]) -> str:
+    """`patch time 16`, `conv channels 64, kernel (height 7, width 7)`, `linear 64`."""
+    ((kind, settings),) = step.items()
+    if not isinstance(settings, dict):
+        return f"{kind} {settings}"
+    return f"{kind} {', '.join(f'{key} {_value(value)}' for key, value in settings.items())}".strip()
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return f"({', '.join(f'{key} {_value(inner)}' for key, inner in value.items())})"
+    return str(value)
+
+
+def _channels(facts: Facts, modality: Modality) -> str:
+    """Channels of the data, and those of positions that stand beside them: `48 + 195 = 243`."""
+    producer = facts.lowered.graph.producers.get(modality.tokens)
+    if producer is None or not isinstance(producer.op, Concat):
+        return str(modality.channels)
+    parts = " + ".join(str(value.shape[-1]) for value in producer.inputs)
+    return f"{parts} = {modality.channels}"
+
+
+def _position(spec: Input) -> str:
+    if spec.position is None:
+        return ""
+    kind = next(key for key in type(spec.position).model_fields if key in {"fourier", "learned"})
+    added = ", added" if spec.position.combine == "add" else ""
+    return f"{kind}{added}"
+
+
+def _mask(mask: str) -> str:
+    return "" if mask == "never" else mask
+
+
+def _heads(spec: Spec, stage: str) -> str:
+    heads: int = getattr(spec, stage).heads
+    return _times(heads, "head")
+
+
+def _times(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+

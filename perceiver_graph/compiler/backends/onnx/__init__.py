@@ -1,0 +1,47 @@
+"""The ONNX backend: a program to encode with and one to decode with, which share their weights.
+
+Import it where it is needed only: it loads onnx, which takes a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.tensors import WEIGHTS, TensorStore
+from perceiver_graph.compiler.ops import Array
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler.phases import Programs
+
+__all__ = ["TensorStore", "emit", "write"]
+
+ENCODE, DECODE = "encode.onnx", "decode.onnx"
+
+
+def write(
+    programs: Programs,
+    parameters: Mapping[str, Array],
+    directory: Path,
+    metadata: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write encode.onnx, decode.onnx and weights.safetensors into a folder that exists.
+
+    Returns their names. The same input gives the same bytes. `metadata` (say the digest of the
+    spec) goes into both models as `perceiver_graph.<key>`. `ValueError` as in `emit`, before any
+    file exists.
+    """
+    store = TensorStore()
+    models = {
+        file: emit(program, parameters, store, metadata=metadata)
+        for file, program in ((ENCODE, programs.encode), (DECODE, programs.decode))
+    }
+    store.write(directory / WEIGHTS)
+    for file, model in models.items():
+        proto = ir.to_proto(model)
+        (directory / file).write_bytes(proto.SerializeToString(deterministic=True))
+    return [*models, WEIGHTS]

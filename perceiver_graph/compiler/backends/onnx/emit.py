@@ -1,0 +1,56 @@
+"""One program of the IR to one ONNX model, without torch and without shape inference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from perceiver_graph import __version__
+from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter, Lowering
+from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ops import Array, Op
+
+IR_VERSION = 10
+"""The first with metadata on nodes."""
+
+
+def emit(
+    program: Graph,
+    parameters: Mapping[str, Array],
+    store: TensorStore,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    lowerings: Mapping[type[Op], Lowering] = LOWERINGS,
+) -> ir.Model:
+    """The program as a model that holds its tensors, views of `parameters`, in memory.
+
+    `store` takes on its large tensors. `metadata` is kept under `perceiver_graph.<key>`.
+    `ValueError` if a parameter is missing or does not fit, or if two things would have one name.
+    """
+    emitter = Emitter(program, parameters, store)
+    for node in program.nodes:
+        emitter.lower(node, lowerings)
+    model = ir.Model(
+        emitter.finish(),
+        ir_version=IR_VERSION,
+        producer_name="perceiver-graph",
+        producer_version=__version__,
+    )
+    about = {"version": __version__, "dims": _constraints(program), **(metadata or {})}
+    model.metadata_props.update({f"{NAMESPACE}.{key}": text for key, text in about.items()})
+    return model
+
+
+def _constraints(program: Graph) -> str:
+    """The sizes that inputs permit: `{"batch": {"min": 1, "max": null, "multiple_of": 1}}`."""
+    sizes = [size for entry in program.inputs for size in entry.value.shape]
+    symbols = {symbol.name: symbol for size in sizes for symbol in size.symbols}
+    constraints = {
+        name: {"min": symbol.min, "max": symbol.max, "multiple_of": symbol.multiple_of}
+        for name, symbol in sorted(symbols.items())
+    }
+    return json.dumps(constraints)

@@ -1,0 +1,282 @@
+"""The table of lowerings: for each primitive, the torch expression that computes it.
+
+A lowering gets its operands as text and asks for the sizes among the primitive's parameters, which
+may turn out to be arguments of the class that the expression stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.torch.printer import Expr, Group, call, comma_tuple
+from perceiver_graph.compiler.backends.torch.tree import Layer, Size, symmetric
+from perceiver_graph.compiler.ops import Array, Op, TensorType
+
+LIKE = "_like"
+"""An empty buffer that knows the dtype of its module; classes that make vectors of ids have it."""
+
+_SIZES: dict[type[Op], tuple[str, ...]] = {
+    ops.Attention: ("heads",),
+    ops.Coordinate: ("stride", "size"),
+    ops.FourierTable: ("size", "bands", "max_resolution"),
+    ops.OneHot: ("classes",),
+    ops.Repeat: ("count",),
+    ops.Unflatten: ("sizes",),
+}
+"""The parameters of primitives in which two instances of one class may differ."""
+
+SizeOf = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Operands:
+    """What a lowering works on: operands with their types, and the text of a size by its name."""
+
+    values: tuple[Expr, ...]
+    types: tuple[TensorType, ...]
+    size: SizeOf
+    early: bool
+    """Whether this is computed when the module is made."""
+
+    def __iter__(self) -> Any:
+        return iter(self.values)
+
+
+def sizes_of(op: Op) -> dict[str, Size]:
+    """The sizes among a primitive's parameters by name: `heads`, `sizes.0`."""
+    found: dict[str, Size] = {}
+    for name in _SIZES.get(type(op), ()):
+        value = getattr(op, name)
+        if isinstance(value, tuple):
+            parts = {f"{name}.{i}": v for i, v in enumerate(value) if v not in (None, 1)}
+            found |= {key: Size(v, "size") for key, v in parts.items()}
+        else:
+            found[name] = Size(value, name)
+    return found
+
+
+def op_key(op: Op) -> Hashable:
+    """What two nodes must share to be lowered to the same text, sizes left out."""
+    sizes = _SIZES.get(type(op), ())
+    fixed = tuple((key, value) for key, value in op.attributes.items() if key not in sizes)
+    pattern = tuple(v if v in (None, 1) else "n" for v in getattr(op, "sizes", ()))
+    return op.name, fixed, pattern
+
+
+def apply_layer(layer: Layer, access: str, x: Expr) -> Expr:
+    """A layer applied to its input; convolutions have their channels in front in torch."""
+    if not isinstance(layer.op, ops.Conv):
+        return Expr(call(access, x.piece))
+    if not symmetric(layer.op.padding):
+        x = _pad(x, layer.op.padding)
+    return Expr(f"{access}({_channels_first(x)}).movedim(1, -1)")
+
+
+def lower(op: Op, operands: Operands) -> Expr:
+    """The expression of a primitive. `KeyError` names one that the table lacks."""
+    return TABLE[type(op)](op, operands)
+
+
+def literal(array: Array) -> Group:
+    """A tensor written out."""
+    dtype = f"torch.{array.dtype.name}"
+    if array.size and (array == array.flat[0]).all():
+        return call("torch.full", comma_tuple(array.shape), repr(array.flat[0].item()), dtype=dtype)
+    return call("torch.tensor", repr(array.tolist()), dtype=dtype)
+
+
+def _add(op: Op, o: Operands) -> Expr:
+    left, right = o
+    # a + (b + c) keeps its brackets: rounding depends on them
+    return Expr(f"{left.text} + {right.operand}", atom=False)
+
+
+def _scale(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    return Expr(f"{x.operand} * {op.factor!r}", atom=False)
+
+
+def _where(op: Op, o: Operands) -> Expr:
+    return Expr(call("torch.where", *(x.piece for x in o)))
+
+
+def _gelu(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    options = {} if op.approximate == "none" else {"approximate": f'"{op.approximate}"'}
+    return Expr(call("F.gelu", x.piece, **options))
+
+
+def _function(head: str) -> Callable[[Op, Operands], Expr]:
+    return lambda op, o: Expr(call(head, *(x.piece for x in o)))
+
+
+def _attention(op: Any, o: Operands) -> Expr:
+    return Expr(call("attend", *(x.piece for x in o), heads=o.size("heads")))
+
+
+def _coordinate(op: Any, o: Operands) -> Expr:
+    (positions,) = o
+    quotient = positions.operand if op.stride == 1 else f"{positions.operand} // {o.size('stride')}"
+    return Expr(f"{quotient} % {o.size('size')}", atom=False)
+
+
+def _gather(op: Any, o: Operands) -> Expr:
+    table, indices = o
+    return Expr(f"{table.operand}[{':, ' * op.axis}{indices.text}]")
+
+
+def _one_hot(op: Any, o: Operands) -> Expr:
+    (ids,) = o
+    dtype = "torch.float32" if o.early else f"self.{LIKE}"
+    return Expr(f"F.one_hot({ids.text}, {o.size('classes')}).to({dtype})")
+
+
+def _fourier_table(op: Any, o: Operands) -> Expr:
+    options = {}
+    if op.axes > 1:
+        options |= {"axis": str(op.axis), "axes": str(op.axes)}
+    options |= {"bands": o.size("bands"), "max_resolution": o.size("max_resolution")}
+    for name, default in (("endpoint", True), ("include_position", True), ("sine_only", False)):
+        if getattr(op, name) != default:
+            options[name] = str(not default)
+    return Expr(call("fourier_table", o.size("size"), **options))
+
+
+def _linear(op: Op, o: Operands) -> Expr:
+    return Expr(call("F.linear", *(x.piece for x in o)))
+
+
+def _matmul(op: Any, o: Operands) -> Expr:
+    left, right = o
+    return Expr(f"{left.operand} @ {right.operand}{'.mT' if op.transpose_b else ''}", atom=False)
+
+
+def _conv(op: Any, o: Operands) -> Expr:
+    x, *weights = o
+    options = [] if set(op.strides) == {1} else [f"stride={comma_tuple(op.strides)}"]
+    if symmetric(op.padding):
+        options.append(f"padding={comma_tuple([before for before, _ in op.padding])}")
+    else:
+        x = _pad(x, op.padding)
+    inner = ", ".join([_channels_first(x), *(w.text for w in weights), *options])
+    return Expr(f"F.conv{len(op.strides)}d({inner}).movedim(1, -1)")
+
+
+def _layer_norm(op: Any, o: Operands) -> Expr:
+    x, weight, bias = o
+    shape = f"{weight.operand}.shape"
+    return Expr(call("F.layer_norm", x.piece, shape, weight.piece, bias.piece, repr(op.epsilon)))
+
+
+def _batch_norm(op: Any, o: Operands) -> Expr:
+    x, weight, bias, mean, variance = (value.text for value in o)
+    x = _channels_first(o.values[0])
+    inner = f"{x}, {mean}, {variance}, {weight}, {bias}, eps={op.epsilon!r}"
+    return Expr(f"F.batch_norm({inner}).movedim(1, -1)")
+
+
+def _max_pool(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    options = [comma_tuple(op.window)]
+    if op.strides != op.window:
+        options.append(f"stride={comma_tuple(op.strides)}")
+    before = [first for first, _ in op.padding]
+    fits = all(2 * pad <= window for pad, window in zip(before, op.window, strict=True))
+    if not (symmetric(op.padding) and fits):
+        x = _pad(x, op.padding, 'value=float("-inf")')
+    elif any(before):
+        options.append(f"padding={comma_tuple(before)}")
+    inner = ", ".join([_channels_first(x), *options])
+    return Expr(f"F.max_pool{len(op.window)}d({inner}).movedim(1, -1)")
+
+
+def _flatten(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    stop = "" if op.stop == o.types[0].rank - 1 else f", {op.stop}"
+    return Expr(f"{x.operand}.flatten({op.start}{stop})")
+
+
+def _unflatten(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    sizes = [
+        "-1" if size is None else "1" if size == 1 else o.size(f"sizes.{i}")
+        for i, size in enumerate(op.sizes)
+    ]
+    return Expr(f"{x.operand}.unflatten({op.axis}, {comma_tuple(sizes)})")
+
+
+def _permute(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    return Expr(f"{x.operand}.permute({', '.join(map(str, op.order))})")
+
+
+def _concat(op: Any, o: Operands) -> Expr:
+    return Expr(call("torch.cat", Group("", tuple(x.piece for x in o), "["), dim=str(op.axis)))
+
+
+def _slice(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    stretch = f"{op.start or ''}:{'' if op.stop is None else op.stop}"
+    before = "..., " if op.axis == -1 else ":, " * (op.axis % o.types[0].rank)
+    return Expr(f"{x.operand}[{before}{stretch}]")
+
+
+def _broadcast_like(op: Any, o: Operands) -> Expr:
+    x, like = o
+    shape = f"{like.operand}.shape"
+    front = f"{shape}[0]" if op.axes == 1 else f"*{shape}[:{op.axes}]"
+    return Expr(f"{x.operand}.expand({', '.join([front, *['-1'] * o.types[0].rank])})")
+
+
+def _repeat(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    sizes = [o.size("count"), *["-1"] * o.types[0].rank]
+    return Expr(f"{x.operand}.expand({', '.join(sizes)})")
+
+
+def _channels_first(x: Expr) -> str:
+    return f"{x.operand}.movedim(-1, 1)"
+
+
+def _pad(x: Expr, padding: Sequence[tuple[int, int]], *options: str) -> Expr:
+    """Pad the axes between batch and channels; torch counts them from the last."""
+    sizes = [0, 0, *(size for pair in reversed(padding) for size in pair)]
+    return Expr(call("F.pad", x.piece, comma_tuple(sizes), *options))
+
+
+TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
+    ops.Add: _add,
+    ops.Attention: _attention,
+    ops.BatchNorm: _batch_norm,
+    ops.BroadcastLike: _broadcast_like,
+    ops.Concat: _concat,
+    ops.Conv: _conv,
+    ops.Coordinate: _coordinate,
+    ops.Flatten: _flatten,
+    ops.FourierTable: _fourier_table,
+    ops.Gather: _gather,
+    ops.Gelu: _gelu,
+    ops.LayerNorm: _layer_norm,
+    ops.Linear: _linear,
+    ops.MatMul: _matmul,
+    ops.MaxPool: _max_pool,
+    ops.OneHot: _one_hot,
+    ops.Permute: _permute,
+    ops.Relu: _function("F.relu"),
+    ops.Repeat: _repeat,
+    ops.Scale: _scale,
+    ops.Slice: _slice,
+    ops.Tanh: _function("torch.tanh"),
+    ops.Unflatten: _unflatten,
+    ops.Where: _where,
+}
+
+HELPERS: dict[type[Op], str] = {
+    ops.Attention: "attend",
+    ops.BatchNorm: "BatchNorm",
+    ops.FourierTable: "fourier_table",
+}
+"""What the file must define for a lowering."""

@@ -1,0 +1,154 @@
+"""What every block needs while a spec is lowered: the document, the builder, and a way to blame."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import Dim, Symbol, product
+from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ops import ShapeError
+from perceiver_graph.diagnostics import Label, Report
+from perceiver_graph.spec.loader import Document
+from perceiver_graph.spec.models import Spec
+
+Path = tuple[str | int, ...]
+
+
+class StageError(Exception):
+    """A stage cannot go on; what is wrong has been reported."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named axis and its size."""
+
+    name: str
+    size: Dim
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.size}"
+
+
+@dataclass(frozen=True)
+class Field:
+    """An array with named axes in the middle of its preparation: [batch, *axes]."""
+
+    value: Value
+    axes: tuple[Axis, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def index(self) -> tuple[Axis, ...]:
+        """The axes that count tokens: all but `channel`."""
+        return tuple(axis for axis in self.axes if axis.name != CHANNEL)
+
+    @property
+    def tokens(self) -> Dim:
+        return product(tuple(axis.size for axis in self.index))
+
+
+CHANNEL = "channel"
+
+
+@dataclass
+class Context:
+    """The state of one lowering. `derived` collects what the spec left open, for the resolved spec."""
+
+    document: Document
+    builder: GraphBuilder
+    report: Report
+    symbols: dict[str, Symbol]
+    derived: dict[Path, Any] = field(default_factory=dict)
+    embeddings: dict[str, Value] = field(default_factory=dict)
+    """The embedding table of each modality that has one."""
+
+    @property
+    def spec(self) -> Spec:
+        return self.document.spec
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        label: str = "",
+        *,
+        also: Sequence[tuple[Path, str]] = (),
+        notes: Sequence[str] = (),
+        help: str | None = None,
+        at_key: bool = False,
+    ) -> StageError:
+        """Report an error at a place of the spec; `raise` what this returns to leave the stage."""
+        span = self.document.key_span(*path) if at_key else self.document.span(*path)
+        secondary = [Label(self.document.span(*other), text) for other, text in also]
+        self.report.error(
+            code, message, span, label=label, secondary=secondary, notes=notes, help=help
+        )
+        return StageError()
+
+    @contextmanager
+    def stage(self, *path: str | int) -> Iterator[None]:
+        """Nodes made inside stem from this place; an error ends this stage and no other."""
+        with self.builder.at(self.document.key_span(*path)):
+            scope, module = self.builder.scope, self.builder.module
+            try:
+                yield
+            except StageError:
+                pass
+            except ShapeError as error:  # a rule no block has words of its own for
+                self.error("PG205", str(error), path, at_key=True)
+            finally:
+                self.builder.scope, self.builder.module = scope, module
+
+    def derive(self, value: Any, *path: str | int) -> None:
+        """Note what a left-out key stands for."""
+        self.derived[path] = value
+
+    def size(self, size: int | str, *path: str | int) -> Dim:
+        """The length of an axis as written: a number or a declared symbol."""
+        if isinstance(size, int):
+            return Dim.of(size)
+        if size not in self.symbols:
+            raise self.error(
+                "PG207",
+                f"`{size}` is not declared under `dims`",
+                path,
+                "not a number, not a symbol",
+                help=did_you_mean(size, self.symbols)
+                or f"declare it: `dims: {{{size}: {{min: 1, max: 2048}}}}`, or write a number",
+            )
+        return Dim.of(self.symbols[size])
+
+    def axis_sizes(self, given: Iterable[str], axes: Sequence[Axis], what: str, path: Path) -> None:
+        """Refuse names that are not among the axes."""
+        names = [axis.name for axis in axes]
+        for name in given:
+            if name not in names:
+                raise self.error(
+                    "PG202",
+                    f"{what} names the axis `{name}`, which is not there",
+                    (*path, name),
+                    f"the axes here are {', '.join(names) or 'none'}",
+                    notes=[shape_note(axes)],
+                    help=did_you_mean(name, names),
+                    at_key=True,
+                )
+
+
+def shape_note(axes: Sequence[Axis]) -> str:
+    """The axes known so far, as a note of a diagnostic."""
+    return f"the shape here is {', '.join(map(str, axes)) or 'empty'}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The help for a misspelt name, if one comes close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean `{close[0]}`?" if close else None

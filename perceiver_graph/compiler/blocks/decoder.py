@@ -1,0 +1,184 @@
+"""The outputs: queries, how they read the latents, and the heads that form the results.
+
+Each output is decoded on its own: queries do not see each other, so the result is that of one joint
+query array, nothing is computed for outputs that were not asked for, and no output has to be cut
+out of an array whose lengths are known only at run time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.attention import AttentionConfig, cross_attend
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path, StageError, did_you_mean
+from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.blocks.position import query_positions
+from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
+from perceiver_graph.compiler.builder import ZEROS
+from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
+from perceiver_graph.compiler.ir import Initializer, Value
+from perceiver_graph.spec.models import (
+    GridQuery,
+    InputsQuery,
+    LearnedQuery,
+    LinearHead,
+    MlpHead,
+    Output,
+    TiedHead,
+)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The queries of an output. `rows`: [n, width], or [batch, n, width] where they depend on inputs."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    """The index axes of the output; none for a single learned query."""
+    count: Dim
+    rows: Value
+
+    @property
+    def width(self) -> int:
+        return int(self.rows.shape[-1])
+
+
+def make_queries(
+    ctx: Context, name: str, spec: Output, modalities: dict[str, Modality], latent_width: int
+) -> Queries:
+    """The queries of one output, before they are brought to the common width."""
+    path: Path = ("outputs", name, "query")
+    with ctx.builder.block(name, "Query", f"the queries of {name}"):
+        match spec.query:
+            case GridQuery(grid=grid, position=position):
+                axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
+                indices, count = _query_input(ctx, name, axes)
+                rows = query_positions(ctx, position, axes, indices, (*path, "position"))
+                return Queries(name, axes, count, rows)
+            case LearnedQuery(learned=learned):
+                width = learned.width or latent_width
+                ctx.derive(width, *path, "learned", "width")
+                init = Initializer("normal", learned.init_scale)
+                table = ctx.builder.parameter("table", (learned.count, width), init)
+                if learned.count == 1:
+                    return Queries(name, (), Dim.of(1), table)
+                axes = (Axis("query", Dim.of(learned.count)),)
+                indices, count = _query_input(ctx, name, axes)
+                rows = ctx.builder(ops.Gather(0), table, indices, name="rows")
+                return Queries(name, axes, count, rows)
+            case InputsQuery(inputs=modality):
+                source = _modality(ctx, modality, modalities, (*path, "inputs"))
+                if not source.index:  # a single token: nothing to choose from
+                    return Queries(name, (), Dim.of(1), source.tokens)
+                indices, count = _query_input(ctx, name, source.index)
+                rows = ctx.builder(ops.Gather(1), source.tokens, indices, name="rows")
+                return Queries(name, source.index, count, rows)
+    raise TypeError(f"no lowering for the query {spec.query!r}")
+
+
+def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Path) -> Modality:
+    if name not in ctx.spec.inputs:
+        raise ctx.error(
+            "PG201",
+            f"there is no input `{name}`",
+            path,
+            f"the inputs are {', '.join(ctx.spec.inputs)}",
+            help=did_you_mean(name, ctx.spec.inputs),
+        )
+    if name not in modalities:
+        raise StageError()  # it has an error of its own, already reported
+    return modalities[name]
+
+
+def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value, Dim]:
+    """Which flat positions are asked for: int64 [count], count known only at run time."""
+    total = product(tuple(axis.size for axis in axes))
+    symbol = Symbol(f"{name}_queries", max=total.bounds()[1])
+    ctx.symbols[symbol.name] = symbol
+    ctx.builder.symbols[symbol.name] = symbol
+    indices = ctx.builder.input(
+        f"{name}.queries", "queries", name, ("query",), shape_of(symbol), "int64"
+    )
+    return indices, total
+
+
+def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
+    """Append learned channels up to the common width. Shapes: [..., n, c] -> [..., n, width]."""
+    if width == queries.width:
+        return queries.rows
+    b = ctx.builder
+    b.scope, b.module = ("queries", queries.name), f"queries.{queries.name}"
+    padding = b.parameter("padding", (width - queries.width,))
+    rows = queries.rows
+    padding = b(ops.BroadcastLike(rows.type.rank - 1), padding, rows, name="padding.rows")
+    padded = b(ops.Concat(-1), rows, padding, name="padded")
+    b.scope, b.module = (), ""
+    return padded
+
+
+def decode(
+    ctx: Context,
+    config: AttentionConfig,
+    name: str,
+    queries: Value,
+    latents: Value,
+    project: int | None,
+) -> Value:
+    """The latents as seen by the queries. Shapes: [.., n, width], [batch, N, D] -> [batch, n, E]."""
+    b = ctx.builder
+    b.scope = ("decode",)
+    with b.block(name, "Decoder", "reads the latents", module="decode"):
+        with b.block("cross_attend", "CrossAttend", "the queries read the latents"):
+            x = cross_attend(ctx, config, queries, latents, query_name="query")
+        if project is not None:
+            with b.at(ctx.document.key_span("decode", "project")):
+                x = b.linear(x, "project", project)
+    b.scope = ()
+    return x
+
+
+def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -> Value:
+    """The head. Shapes: [batch, n, E] -> [batch, n, channels], or [batch, channels] for one query."""
+    b, path = ctx.builder, ("outputs", name, "head")
+    b.scope, b.module = ("heads",), "heads"
+    with b.at(ctx.document.key_span(*path)), b.block(name, "Head", f"forms {name}"):
+        match spec.head:
+            case LinearHead(linear=channels):
+                x = b.linear(x, "linear", channels)
+            case MlpHead(mlp=parameters):
+                x = b.linear(x, "hidden", parameters.hidden)
+                x = b(ACTIVATIONS[parameters.activation], x, name="activated")
+                x = b.linear(x, "linear", parameters.channels)
+            case TiedHead(tied_embedding=modality):
+                table = _embedding(ctx, modality, x, (*path, "tied_embedding"))
+                bias = b.parameter("bias", (table.shape[0],), ZEROS)
+                x = b(ops.Linear(), x, table, bias, name="logits")
+        if spec.head is not None and spec.head.scale is not None:
+            x = b(ops.Scale(spec.head.scale), x, name="scaled")
+        if single:
+            x = b(ops.Flatten(1, 2), x, name=name)
+    b.scope, b.module = (), ""
+    return x
+
+
+def _embedding(ctx: Context, modality: str, x: Value, path: Path) -> Value:
+    if modality not in ctx.embeddings:
+        known = list(ctx.embeddings)
+        raise ctx.error(
+            "PG201",
+            f"the input `{modality}` has no embedding to share",
+            path,
+            f"inputs with an embedding: {', '.join(known) or 'none'}",
+            help=did_you_mean(modality, known)
+            or "give that input an `embedding` step, or use `linear`",
+        )
+    table = ctx.embeddings[modality]
+    if table.shape[1] != x.shape[-1]:
+        raise ctx.error(
+            "PG205",
+            f"the decoder's width {x.shape[-1]} is not the embedding's width {table.shape[1]}",
+            path,
+            help=f"write `project: {table.shape[1]}` under `decode`",
+        )
+    return table

@@ -1,0 +1,210 @@
+"""A modality: from the caller's array to tokens of the common width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, StageError
+from perceiver_graph.compiler.blocks.position import grid_positions
+from perceiver_graph.compiler.blocks.steps import apply_step, fixed_size, require_channel
+from perceiver_graph.compiler.dims import Dim, shape_of
+from perceiver_graph.compiler.ir import Value
+from perceiver_graph.spec.models import Embedding, Input, OneHot
+
+
+@dataclass(frozen=True)
+class Modality:
+    """A prepared modality. Shapes: data [batch, *axes], tokens [batch, count, channels]."""
+
+    name: str
+    data: Value
+    axes: tuple[Axis, ...]
+    index: tuple[Axis, ...]
+    """The axes that count tokens, after the steps."""
+    tokens: Value
+
+    @property
+    def count(self) -> Dim:
+        return self.tokens.shape[1]
+
+    @property
+    def channels(self) -> int:
+        return int(self.tokens.shape[2])
+
+
+def prepare(ctx: Context, name: str, spec: Input) -> Modality:
+    """Apply the steps and attach positions (paper: the preprocessor of a modality)."""
+    path: Path = ("inputs", name)
+    axes = tuple(
+        Axis(axis, ctx.size(size, *path, "shape", axis)) for axis, size in spec.shape.items()
+    )
+    _check_axes(ctx, axes, path)
+    ids = bool(spec.steps) and isinstance(spec.steps[0], Embedding | OneHot)
+    data = ctx.builder.input(
+        name,
+        "data",
+        name,
+        ("batch", *(axis.name for axis in axes)),
+        shape_of(ctx.symbols["batch"], *(axis.size for axis in axes)),
+        "int64" if ids else "float32",
+    )
+    with ctx.builder.block(name, "Modality", f"the tokens of {name}"):
+        x = _steps(ctx, spec, Field(data, axes), path)
+        tokens = _flatten(ctx, x)
+        if spec.position is not None:
+            tokens = _attach(ctx, spec, x, tokens, (*path, "position"))
+    return Modality(name, data, axes, x.index, tokens)
+
+
+def _check_axes(ctx: Context, axes: tuple[Axis, ...], path: Path) -> None:
+    for position, axis in enumerate(axes):
+        if axis.name == CHANNEL and position != len(axes) - 1:
+            raise ctx.error(
+                "PG206",
+                "`channel` must be the last axis",
+                (*path, "shape", CHANNEL),
+                help="order the axes as they lie in memory, features last",
+                at_key=True,
+            )
+        if axis.name == CHANNEL and axis.size.value is None:
+            raise ctx.error(
+                "PG208",
+                "`channel` needs a fixed size",
+                (*path, "shape", CHANNEL),
+                help="write a number",
+            )
+        if axis.name == "batch":
+            raise ctx.error(
+                "PG206",
+                "`batch` is added in front of every shape",
+                (*path, "shape", "batch"),
+                help="leave it out",
+                at_key=True,
+            )
+
+
+def _steps(ctx: Context, spec: Input, x: Field, path: Path) -> Field:
+    used: dict[str, int] = {}
+    for i, step in enumerate(spec.steps):
+        kind = next(iter(type(step).model_fields))
+        used[kind] = used.get(kind, 0) + 1
+        name = kind if used[kind] == 1 else f"{kind}_{used[kind]}"
+        place = (*path, "steps", i)
+        with ctx.builder.at(ctx.document.key_span(*place)):
+            x = apply_step(step, ctx, x, name, place)
+    require_channel(ctx, x, "a modality", (*path, "shape") if not spec.steps else (*path, "steps"))
+    return x
+
+
+def _flatten(ctx: Context, x: Field) -> Value:
+    """[batch, *index, channel] -> [batch, tokens, channel]; without index axes, one token."""
+    rank = len(x.index)
+    if rank == 0:
+        return ctx.builder(ops.Unflatten(1, (1, None)), x.value, name="tokens")
+    if rank == 1:
+        return x.value
+    return ctx.builder(ops.Flatten(1, rank), x.value, name="tokens")
+
+
+def _attach(ctx: Context, spec: Input, x: Field, tokens: Value, path: Path) -> Value:
+    """Concatenate positions to the channels, or add them."""
+    position = spec.position
+    assert position is not None
+    channels = int(tokens.shape[-1])
+    with ctx.builder.at(ctx.document.key_span(*path)):
+        encoding = grid_positions(ctx, position, x.index, channels, path)
+        if position.combine == "concat":
+            encoding = ctx.builder(ops.BroadcastLike(1), encoding, tokens, name="position.batch")
+            return ctx.builder(ops.Concat(-1), tokens, encoding, name="with_position")
+        if encoding.shape[-1] != channels:
+            raise ctx.error(
+                "PG205",
+                f"positions of width {encoding.shape[-1]} cannot be added to {channels} channels",
+                (*path, "combine"),
+                help=f"write `project: {channels}` to map them, or `combine: concat`",
+            )
+        return ctx.builder(ops.Add(), tokens, encoding, name="with_position")
+
+
+def join(ctx: Context, modalities: list[Modality]) -> Value:
+    """The input array M x C: every modality's tokens at one width, one after the other.
+
+    Shapes: [batch, count_i, channels_i] -> [batch, sum of counts, width].
+    """
+    spec, b = ctx.spec, ctx.builder
+    padding = spec.join.padding if spec.join else None
+    width = max(m.channels for m in modalities) + (padding.min if padding else 0)
+    if padding is None:
+        _require_one_width(ctx, modalities)
+    given = next((m for m in modalities if spec.inputs[m.name].mask != "always"), None)
+    if given is None:
+        raise ctx.error(
+            "PG205",
+            "every modality is masked, so nothing would be read",
+            ("inputs", modalities[0].name, "mask"),
+            help="let at least one input be `optional` or `never` masked",
+        )
+    tokens = []
+    for m in modalities:
+        with ctx.stage("inputs", m.name):
+            tokens.append(_pad_and_mask(ctx, m, width, given))
+    if len(tokens) != len(modalities):
+        raise StageError()
+    with b.at(ctx.document.key_span("join") if spec.join else None):
+        b.scope = ("inputs",)
+        joined = tokens[0] if len(tokens) == 1 else b(ops.Concat(1), *tokens, name="joined")
+        b.scope = ()
+    return joined
+
+
+def _require_one_width(ctx: Context, modalities: list[Modality]) -> None:
+    first = modalities[0]
+    for other in modalities[1:]:
+        if other.channels != first.channels:
+            raise ctx.error(
+                "PG209",
+                f"`{first.name}` has {first.channels} channels and `{other.name}` has {other.channels}",
+                ("inputs", other.name),
+                f"{other.channels} channels after steps and position",
+                also=[(("inputs", first.name), f"{first.channels} channels")],
+                help="add `join: {padding: {min: 0}}`, or bring both to one width with a `linear` step",
+                at_key=True,
+            )
+
+
+def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Value:
+    """Append learned channels up to the width, then let the mask token stand for what is missing.
+
+    The mask token replaces whole tokens, positions and padding included, as the reference does.
+    """
+    b = ctx.builder
+    spec = ctx.spec.inputs[m.name]
+    mask = spec.mask or ("optional" if ctx.spec.join else "never")
+    ctx.derive(mask, "inputs", m.name, "mask")
+    b.scope, b.module = ("inputs", m.name), f"inputs.{m.name}"
+    padding = None
+    if width > m.channels:
+        padding = b.parameter("padding", (width - m.channels,))
+    if mask == "always":
+        token = b.parameter("mask", (width,))
+        count = fixed_size(ctx, Axis("tokens", m.count), "a modality that is always masked", ())
+        token = b(ops.Repeat(count), token, name="mask_tokens")
+        return b(ops.BroadcastLike(1), token, given.data, name="masked")
+    tokens = m.tokens
+    if padding is not None:
+        padding = b(ops.BroadcastLike(2), padding, tokens, name="padding.tokens")
+        tokens = b(ops.Concat(-1), tokens, padding, name="padded")
+    if mask == "optional":
+        present = b.input(
+            f"{m.name}.present",
+            "present",
+            m.name,
+            ("batch",),
+            shape_of(ctx.symbols["batch"]),
+            "bool",
+        )
+        token = b.parameter("mask", (width,))
+        condition = b(ops.Unflatten(0, (None, 1, 1)), present, name="present")
+        tokens = b(ops.Where(), condition, tokens, token, name="masked")
+    return tokens

@@ -1,0 +1,145 @@
+"""Position encodings: Fourier features and learned tables, for whole grids and for chosen queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path
+from perceiver_graph.compiler.blocks.steps import fixed_size
+from perceiver_graph.compiler.ir import Initializer, Value
+from perceiver_graph.spec.models import FourierPosition, LearnedPosition, Position
+
+
+def grid_positions(
+    ctx: Context, position: Position, axes: Sequence[Axis], channels: int | None, path: Path
+) -> Value:
+    """The encoding of every point of a grid, first axis slowest. Shape: [tokens, width]."""
+    sizes = _sizes(ctx, axes, path)
+    if isinstance(position, LearnedPosition):
+        encoding = _learned_table(ctx, position, sizes, channels, path)
+    else:
+        rank = len(sizes)
+        parts = _fourier_tables(ctx, position, axes, sizes, path, endpoint=True)
+        if rank > 1:  # stretch each table along its own axis of the grid
+            parts = [
+                ctx.builder(
+                    ops.Unflatten(0, (*(1,) * i, sizes[i], *(1,) * (rank - 1 - i))),
+                    table,
+                    name=f"position.{axes[i].name}",
+                )
+                for i, table in enumerate(parts)
+            ]
+        encoding = _sum(ctx, parts)
+        if rank > 1:
+            encoding = ctx.builder(ops.Flatten(0, rank - 1), encoding, name="position")
+    return _project(ctx, position, encoding)
+
+
+def query_positions(
+    ctx: Context, position: Position, axes: Sequence[Axis], queries: Value, path: Path
+) -> Value:
+    """The encoding of chosen points of a grid. Shapes: queries int64 [count] -> [count, width]."""
+    sizes = _sizes(ctx, axes, path)
+    if isinstance(position, LearnedPosition):
+        table = _learned_table(ctx, position, sizes, None, path)
+        encoding = ctx.builder(ops.Gather(0), table, queries, name="position")
+    else:
+        parts = []
+        stride = 1
+        strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]
+        for i, table in enumerate(
+            _fourier_tables(ctx, position, axes, sizes, path, endpoint=False)
+        ):
+            where = queries
+            if len(sizes) > 1:
+                where = ctx.builder(
+                    ops.Coordinate(strides[i], sizes[i]), queries, name=axes[i].name
+                )
+            parts.append(ctx.builder(ops.Gather(0), table, where, name=f"position.{axes[i].name}"))
+        encoding = _sum(ctx, parts)
+    return _project(ctx, position, encoding)
+
+
+def _sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
+    if not axes:
+        raise ctx.error(
+            "PG202",
+            "a position encoding needs axes, and a single token has none",
+            path,
+            help="leave `position` out",
+            at_key=True,
+        )
+    return [fixed_size(ctx, axis, "a position encoding", path) for axis in axes]
+
+
+def _learned_table(
+    ctx: Context, position: LearnedPosition, sizes: Sequence[int], channels: int | None, path: Path
+) -> Value:
+    learned = position.learned
+    width = learned.width or (channels if position.combine == "add" else None)
+    if width is None:
+        raise ctx.error(
+            "PG205",
+            "a learned position table needs a width where it is not added to channels",
+            (*path, "learned"),
+            help="write `learned: {width: 256}`",
+            at_key=True,
+        )
+    if learned.width is None:
+        ctx.derive(width, *path, "learned", "width")
+    tokens = 1
+    for size in sizes:
+        tokens *= size
+    init = Initializer("normal", learned.init_scale)
+    return ctx.builder.parameter("position.table", (tokens, width), init)
+
+
+def _fourier_tables(
+    ctx: Context,
+    position: FourierPosition,
+    axes: Sequence[Axis],
+    sizes: Sequence[int],
+    path: Path,
+    *,
+    endpoint: bool,
+) -> list[Value]:
+    """A table per axis, each as wide as the whole; the features of a point are the sum of its rows."""
+    fourier, path = position.fourier, (*path, "fourier")
+    given = fourier.max_resolution or {}
+    ctx.axis_sizes(given, axes, "`max_resolution`", (*path, "max_resolution"))
+    resolution = {
+        axis.name: given.get(axis.name, float(size)) for axis, size in zip(axes, sizes, strict=True)
+    }
+    endpoint = fourier.endpoint if fourier.endpoint is not None else endpoint
+    ctx.derive(resolution, *path, "max_resolution")
+    ctx.derive(endpoint, *path, "endpoint")
+    return [
+        ctx.builder(
+            ops.FourierTable(
+                size=size,
+                axis=i,
+                axes=len(axes),
+                bands=fourier.bands,
+                max_resolution=float(resolution[axis.name]),
+                endpoint=endpoint,
+                include_position=fourier.include_position,
+                sine_only=fourier.sine_only,
+            ),
+            name=f"fourier.{axis.name}",
+        )
+        for i, (axis, size) in enumerate(zip(axes, sizes, strict=True))
+    ]
+
+
+def _sum(ctx: Context, parts: Sequence[Value]) -> Value:
+    total = parts[0]
+    for part in parts[1:]:
+        total = ctx.builder(ops.Add(), total, part, name="position.sum")
+    return total
+
+
+def _project(ctx: Context, position: Position, encoding: Value) -> Value:
+    if position.project is None:
+        return encoding
+    return ctx.builder.linear(encoding, "position.project", position.project)

@@ -1,0 +1,139 @@
+"""Builds a graph node by node, keeping track of scopes, names, parameters and spec lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
+from perceiver_graph.compiler.ir import (
+    Block,
+    Graph,
+    Initializer,
+    Input,
+    Node,
+    Parameter,
+    Role,
+    Scope,
+    Value,
+)
+from perceiver_graph.compiler.ops.base import DType, Op, TensorType
+from perceiver_graph.diagnostics import Span
+
+NORMAL = Initializer("normal", 0.02)
+ZEROS = Initializer("zeros")
+ONES = Initializer("ones")
+
+
+class GraphBuilder:
+    """Collects nodes in order. Call it with a primitive and its inputs to append a node."""
+
+    def __init__(self, name: str, symbols: Mapping[str, Symbol]) -> None:
+        self.name = name
+        self.symbols = dict(symbols)
+        self.scope: Scope = ()
+        self.module: str = ""
+        self.origin: Span | None = None
+        self._inputs: list[Input] = []
+        self._parameters: dict[str, Parameter] = {}
+        self._nodes: list[Node] = []
+        self._blocks: dict[Scope, Block] = {}
+        self._names: set[str] = set()
+
+    def __call__(self, op: Op, *inputs: Value, name: str = "") -> Value:
+        """Append a node; its output is named after its scope and `name` (default: the primitive)."""
+        output = Value(
+            self._unique("/".join((*self.scope, name or op.name))),
+            op.infer(*(value.type for value in inputs)),
+        )
+        self._nodes.append(Node(op, inputs, output, self.scope, self.origin))
+        return output
+
+    @contextmanager
+    def block(
+        self, name: str, kind: str, summary: str = "", *, module: str | None = None
+    ) -> Iterator[None]:
+        """Enter a scope. `module` names the prefix of its parameters where it is not the scope's
+        own path: blocks that share weights share it."""
+        outer = self.scope, self.module
+        scope = (*self.scope, name)
+        while scope in self._blocks:  # a second block of that name, say a repeated step
+            scope = (*scope[:-1], scope[-1] + "_")
+        self.scope = scope
+        self.module = (
+            module if module is not None else ".".join(filter(None, (outer[1], scope[-1])))
+        )
+        self._blocks[scope] = Block(kind, self.module, summary, self.origin)
+        try:
+            yield
+        finally:
+            self.scope, self.module = outer
+
+    @contextmanager
+    def at(self, origin: Span | None) -> Iterator[None]:
+        """Nodes and parameters made inside come from this place of the spec."""
+        outer, self.origin = self.origin, origin or self.origin
+        try:
+            yield
+        finally:
+            self.origin = outer
+
+    def input(
+        self, name: str, role: Role, of: str, axes: tuple[str, ...], shape: Shape, dtype: DType
+    ) -> Value:
+        value = Value(self._unique(name), TensorType(shape, dtype))
+        self._inputs.append(Input(value, role, of, axes))
+        return value
+
+    def parameter(
+        self,
+        name: str,
+        shape: tuple[int | Dim, ...],
+        init: Initializer = NORMAL,
+        *,
+        trainable: bool = True,
+    ) -> Value:
+        """A parameter of the current module; asking for it again returns the same one."""
+        full = ".".join(filter(None, (self.module, name)))
+        if full not in self._parameters:
+            value = Value(full, TensorType(shape_of(*shape), "float32"))
+            self._names.add(full)
+            self._parameters[full] = Parameter(value, init, trainable, self.origin)
+        return self._parameters[full].value
+
+    def linear(self, x: Value, name: str, width: int, *, bias: bool = True) -> Value:
+        """A learned linear map of the last axis to `width` channels."""
+        weight = self.parameter(f"{name}.weight", (width, x.shape[-1]))
+        biases = (self.parameter(f"{name}.bias", (width,), ZEROS),) if bias else ()
+        return self(ops.Linear(), x, weight, *biases, name=name)
+
+    def layer_norm(self, x: Value, name: str, epsilon: float) -> Value:
+        """A learned LayerNorm of the last axis."""
+        weight = self.parameter(f"{name}.weight", (x.shape[-1],), ONES)
+        bias = self.parameter(f"{name}.bias", (x.shape[-1],), ZEROS)
+        return self(ops.LayerNorm(epsilon), x, weight, bias, name=name)
+
+    def find_parameter(self, full_name: str) -> Value | None:
+        found = self._parameters.get(full_name)
+        return found.value if found else None
+
+    def graph(self, outputs: Mapping[str, Value]) -> Graph:
+        return Graph(
+            self.name,
+            self.symbols,
+            tuple(self._inputs),
+            tuple(self._parameters.values()),
+            (),
+            tuple(self._nodes),
+            dict(outputs),
+            dict(self._blocks),
+        )
+
+    def _unique(self, name: str) -> str:
+        candidate, count = name, 1
+        while candidate in self._names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._names.add(candidate)
+        return candidate

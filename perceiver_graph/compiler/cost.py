@@ -1,0 +1,157 @@
+"""What a graph costs before it is compiled: FLOPs, bytes and peak memory of each phase.
+
+Figures are for one run of each phase with given sizes; the decode phase runs once per chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
+from perceiver_graph.compiler.ops import Attention, Flatten, Unflatten
+from perceiver_graph.compiler.phases import Phase, phase_of
+
+ITEM_BYTES: Mapping[str, int] = {
+    "float64": 8,
+    "int64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "bool": 1,
+}
+
+PHASES: tuple[Phase, ...] = ("compile", "encode", "decode")
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """One run of one phase."""
+
+    nodes: int
+    flops: int
+    """Multiplications plus additions of matrix products."""
+    parameter_bytes: int
+    """Parameters that nodes of the phase read."""
+    constant_bytes: int
+    """Constants, and results of compile time, that nodes of the phase read."""
+    peak_bytes: int
+    """Most bytes of inputs and activations at any node, attention scores left out."""
+    peak_bytes_with_scores: int
+    """The same where attention writes its whole score matrices out."""
+    peak_at: str
+    """The node at which `peak_bytes_with_scores` is reached; empty for a phase without nodes."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a graph for `bindings`, the sizes of its symbols by name."""
+
+    bindings: Mapping[str, int]
+    phases: Mapping[Phase, PhaseCost]
+
+    @property
+    def flops(self) -> int:
+        """FLOPs at run time: one encode and one decode."""
+        return self.phases["encode"].flops + self.phases["decode"].flops
+
+
+def estimate(graph: Graph, bindings: Mapping[str, int] | None = None) -> Cost:
+    """The cost of each phase of a whole graph or of a program.
+
+    Symbols that `bindings` leaves out take the smallest size they may have, as a batch of 1. Give
+    `<output>_queries` the queries of a chunk. `ValueError` for a size that a symbol forbids.
+    """
+    sizes = {name: symbol.lowest for name, symbol in graph.symbols.items()} | dict(bindings or {})
+    phases = phase_of(graph)
+    return Cost(sizes, {phase: _Sweep(graph, phases, phase, sizes).cost() for phase in PHASES})
+
+
+class _Sweep:
+    """Runs over the nodes of a phase in order, counting the bytes that are live at each."""
+
+    def __init__(
+        self, graph: Graph, phases: Mapping[Value, Phase], phase: Phase, sizes: Mapping[str, int]
+    ) -> None:
+        self.graph = graph
+        self.sizes = sizes
+        self.nodes = [node for node in graph.nodes if phases[node.output] == phase]
+        read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
+        early = [value for value in read if phases[value] == "compile"]
+        self.parameters = [v for v in early if isinstance(graph.leaves.get(v), Parameter)]
+        constants = [v for v in early if isinstance(graph.leaves.get(v), Constant)]
+        results = [v for v in early if v in graph.producers and phase != "compile"]
+        self.constants = constants + results
+        resident = {*self.parameters, *self.constants}
+        computed = {node.output for node in self.nodes}
+        # The caller holds what the phase is given, and what it hands over, until it has returned.
+        self.given = [value for value in read if value not in computed and value not in resident]
+        self.roots = self._views()
+        kept = {v for v in graph.outputs.values() if v in computed}
+        later = (node for node in graph.nodes if phases[node.output] != phase)
+        kept |= {value for node in later for value in node.inputs if value in computed}
+        self.last_use = self._last_uses({self.roots[value] for value in kept})
+
+    def cost(self) -> PhaseCost:
+        live = self._bytes(self.given)
+        peak = peak_with_scores = live
+        peak_at = ""
+        for index, node in enumerate(self.nodes):
+            if self.roots[node.output] == node.output:
+                live += self._bytes([node.output])
+            with_scores = live + self._scores(node)
+            peak = max(peak, live)
+            if with_scores > peak_with_scores or not peak_at:
+                peak_with_scores, peak_at = with_scores, node.name
+            live -= self._bytes(self.last_use.get(index, ()))
+        return PhaseCost(
+            nodes=len(self.nodes),
+            flops=sum(node.flops.evaluate(self.sizes) for node in self.nodes),
+            parameter_bytes=self._bytes(self.parameters),
+            constant_bytes=self._bytes(self.constants),
+            peak_bytes=peak,
+            peak_bytes_with_scores=peak_with_scores,
+            peak_at=peak_at,
+        )
+
+    def _views(self) -> dict[Value, Value]:
+        """The value whose memory each computed value uses: reshapes take none of their own."""
+        roots: dict[Value, Value] = {}
+        for node in self.nodes:
+            root = node.output
+            if isinstance(node.op, Flatten | Unflatten):
+                root = roots.get(node.inputs[0], node.inputs[0])
+            roots[node.output] = root
+        return roots
+
+    def _last_uses(self, kept: set[Value]) -> dict[int, list[Value]]:
+        """Which values are freed after which node."""
+        last: dict[Value, int] = {}
+        for index, node in enumerate(self.nodes):
+            for value in (node.output, *node.inputs):
+                root = self.roots.get(value)
+                if root in self.roots and root not in kept:  # a view of what is given has no bytes
+                    last[root] = index
+        freed: dict[int, list[Value]] = {}
+        for value, index in last.items():
+            freed.setdefault(index, []).append(value)
+        return freed
+
+    def _scores(self, node: Node) -> int:
+        """Bytes of an attention's score matrices, one per head."""
+        if not isinstance(node.op, Attention):
+            return 0
+        q, k, _ = node.inputs
+        scores = q.shape[0] * q.shape[1] * k.shape[1] * node.op.heads
+        return scores.evaluate(self.sizes) * ITEM_BYTES[q.dtype]
+
+    def _bytes(self, values: Iterable[Value]) -> int:
+        return sum(nbytes(value, self.sizes) for value in values)
+
+
+def nbytes(value: Value, sizes: Mapping[str, int] | None = None) -> int:
+    """Bytes of a value for these sizes of its symbols; without any, of a value of fixed size."""
+    total = ITEM_BYTES[value.dtype]
+    for dim in value.shape:
+        total *= dim.evaluate(sizes or {})
+    return total

@@ -1,0 +1,140 @@
+"""Describes a compiled model: the manifest's account of inputs, outputs, programs and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+from perceiver_graph.compiler import cost
+from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.ir import Graph, Input, Value
+from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.phases import LATENTS, Programs
+from perceiver_graph.spec.manifest import (
+    Dimension,
+    InputEntry,
+    Media,
+    Memory,
+    OutputEntry,
+    Port,
+    ProgramEntry,
+    ProgramName,
+)
+
+
+def size(dim: Dim) -> int | str:
+    """A size as the manifest writes it: a number, or the symbol's expression."""
+    return dim.value if dim.value is not None else str(dim)
+
+
+def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
+    """The inputs of the spec; those that are always masked are listed, and may be left out."""
+    entries = {}
+    for name, modality in lowered.modalities.items():
+        entries[name] = InputEntry(
+            dtype=cast(Literal["float32", "int64"], modality.data.dtype),
+            axes=["batch", *(axis.name for axis in modality.axes)],
+            shape=["batch", *(size(axis.size) for axis in modality.axes)],
+            mask=lowered.derived[("inputs", name, "mask")],
+            media=_media(lowered.document.spec.inputs[name].media),
+        )
+    return entries
+
+
+def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
+    """The outputs of the spec."""
+    entries = {}
+    for name, output in lowered.outputs.items():
+        entries[name] = OutputEntry(
+            dtype="float32",
+            axes=["batch", *(axis.name for axis in output.axes), "channel"],
+            shape=["batch", *(size(axis.size) for axis in output.axes), output.channels],
+            queries=output.queries.value,
+            chunk_queries=output.chunk_queries.value,
+            selectable=bool(output.axes),
+            media=_media(lowered.document.spec.outputs[name].media),
+        )
+    return entries
+
+
+def _media(media: Any) -> Media | None:
+    return Media.model_validate(media.model_dump(mode="json")) if media is not None else None
+
+
+def dimensions(symbols: Mapping[str, Symbol]) -> dict[str, Dimension]:
+    """What values each symbolic size may take."""
+    return {
+        name: Dimension(min=symbol.min, max=symbol.max, multiple_of=symbol.multiple_of)
+        for name, symbol in symbols.items()
+    }
+
+
+def program_entries(
+    programs: Programs, files: Iterable[str], results: Collection[str]
+) -> dict[ProgramName, ProgramEntry]:
+    """What goes into and comes out of each program that was written, by the names in its file."""
+    graphs: dict[ProgramName, Graph] = {"encode": programs.encode, "decode": programs.decode}
+    written = set(files)
+    return {
+        name: _program(graph, f"{name}.onnx", {LATENTS, *results})
+        for name, graph in graphs.items()
+        if f"{name}.onnx" in written
+    }
+
+
+def _program(graph: Graph, file: str, results: Collection[str]) -> ProgramEntry:
+    return ProgramEntry(
+        file=file,
+        inputs=[_input_port(leaf) for leaf in graph.inputs],
+        outputs=[
+            _port(value, name, "output" if name in results else "state", name)
+            for name, value in graph.outputs.items()
+        ],
+    )
+
+
+def _input_port(leaf: Input) -> Port:
+    return _port(leaf.value, leaf.value.name, leaf.role, leaf.of)
+
+
+def _port(value: Value, name: str, role: str, of: str) -> Port:
+    return Port.model_validate(
+        {
+            "name": name,
+            "role": role,
+            "of": of,
+            "dtype": value.dtype,
+            "shape": [size(dim) for dim in value.shape],
+        }
+    )
+
+
+def decode_memory(graph: Graph) -> Memory:
+    """Peak bytes of decoding as fixed + per_query * queries, scores written out, batch 1.
+
+    Measured on the cost model at two query counts of each output that can be chosen from, one
+    output at a time; the estimate is linear in between and beyond.
+    """
+    asked = [str(leaf.value.shape[0]) for leaf in graph.inputs if leaf.role == "queries"]
+    lines = [_decode_line(graph, asked, count) for count in asked]
+    return Memory(
+        fixed=max((fixed for fixed, _ in lines), default=0),
+        per_query=max((per_query for _, per_query in lines), default=0),
+    )
+
+
+def _decode_line(graph: Graph, asked: Sequence[str], count: str) -> tuple[int, int]:
+    """Peak bytes without queries, and for each query of one output; of the others, one is asked."""
+    most = graph.symbols[count].max or 1024
+    few, many = min(512, most), min(1024, most)
+    peaks = []
+    for queries in (few, many):
+        sizes = dict.fromkeys(asked, 1) | {count: queries}
+        weights = cost.estimate(graph, sizes).phases["decode"]
+        peaks.append(
+            weights.peak_bytes_with_scores + weights.parameter_bytes + weights.constant_bytes
+        )
+    if few == many:  # with so few queries, all of it counts as fixed
+        return peaks[0], 0
+    per_query = max(-(-(peaks[1] - peaks[0]) // (many - few)), 0)
+    return max(peaks[0] - few * per_query, 0), per_query

@@ -1,0 +1,349 @@
+"""Sizes of tensors: integers, or polynomials over symbols that are declared once in a spec.
+
+Nothing is rounded or guessed: an inexact division or an open comparison raises and says what helps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import gcd, inf, lcm, prod
+from operator import index
+
+_NAME = r"[^\W\d]\w*"
+_OPERAND = rf"(?:[0-9]+|{_NAME})"
+_SIZE = re.compile(rf"\s*-?\s*{_OPERAND}(?:\s*[-+*/]\s*{_OPERAND})*\s*")
+_STEP = re.compile(rf"([-+*/]?)\s*({_OPERAND})")
+
+
+class NotDivisible(ValueError):  # noqa: N818 - read as "except NotDivisible"
+    """A division that is not exact for every permitted size; `hint` says what would make it so."""
+
+    def __init__(self, dividend: Dim, divisor: Dim, hint: str) -> None:
+        self.dividend, self.divisor, self.hint = dividend, divisor, hint
+        super().__init__(f"`{dividend}` is not divisible by `{divisor}`: {hint}")
+
+
+class Undecidable(ValueError):  # noqa: N818
+    """A question whose answer depends on the symbols."""
+
+    def __init__(self, problem: str, symbols: Iterable[Symbol]) -> None:
+        names = ", ".join(f"`{symbol.name}`" for symbol in _sorted(symbols))
+        super().__init__(f"{problem}: declare a narrower range for {names}")
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A size known only at run time: a positive multiple of `multiple_of` in `min`..`max`.
+
+    `ValueError` if the name cannot stand in an expression or no size would be permitted.
+    """
+
+    name: str
+    min: int = 1
+    max: int | None = None
+    multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_NAME, self.name):
+            raise ValueError(f"{self.name!r} cannot name a dim: use letters, digits and `_`")
+        if self.min < 1 or self.multiple_of < 1:
+            raise ValueError(f"dim `{self.name}`: min and multiple_of must be at least 1")
+        if self.highest is not None and self.highest < self.lowest:
+            allowed = f"{self.min}..{self.max}"
+            raise ValueError(f"dim `{self.name}`: no multiple of {self.multiple_of} in {allowed}")
+
+    @property
+    def lowest(self) -> int:
+        """The smallest permitted size."""
+        return -(-self.min // self.multiple_of) * self.multiple_of
+
+    @property
+    def highest(self) -> int | None:
+        """The largest permitted size, None if there is no limit."""
+        return None if self.max is None else self.max // self.multiple_of * self.multiple_of
+
+
+def check_symbol(symbol: Symbol, value: int) -> str | None:
+    """Which sizes `symbol` permits, if `value` is not one of them, else None."""
+    low, high, step = symbol.lowest, symbol.highest, symbol.multiple_of
+    if low <= value and (high is None or value <= high) and value % step == 0:
+        return None
+    allowed = f"at least {low}" if high is None else f"{low}..{high}"
+    steps = f"a multiple of {step}, " if step > 1 else ""
+    return f"`{symbol.name}` is {value}, but must be {steps}{allowed}"
+
+
+# A symbol is its `multiple_of` times a hidden positive integer. Terms are kept over those integers,
+# so that coefficients are plain ints (`time/16` too) and divisibility can be read off them.
+_Monomial = tuple[Symbol, ...]  # a product, sorted by name, with repeats; () for the constant term
+
+
+class Dim:
+    """An immutable size: an integer or a polynomial over symbols in normal form."""
+
+    __slots__ = ("_terms", "_value")
+
+    def __init__(self, value: int | None, terms: dict[_Monomial, int] | None = None) -> None:
+        """For this module: others use `Dim.of`, and arithmetic keeps `terms` in normal form."""
+        self._value = value
+        self._terms = terms or {(): value or 0}
+
+    @staticmethod
+    def of(value: int | Symbol | Dim) -> Dim:
+        """The size that `value` stands for."""
+        if isinstance(value, Symbol):
+            return Dim(None, {(value,): value.multiple_of})
+        return value if isinstance(value, Dim) else Dim(index(value))
+
+    @staticmethod
+    def parse(text: str, symbols: Mapping[str, Symbol]) -> Dim:
+        """The inverse of `str`: sums of products such as `8*batch + 1` or `3*time/16`.
+
+        `ValueError` for bad syntax or an undeclared name, `NotDivisible` for an inexact division.
+        """
+        if not _SIZE.fullmatch(text):
+            raise ValueError(f"`{text}` is not a size: write for example `8*batch + 1`")
+        total = term = Dim(0)
+        for operator, word in _STEP.findall(text):
+            if not word.isdecimal() and word not in symbols:
+                known = ", ".join(sorted(symbols)) or "none"
+                raise ValueError(f"`{word}` in `{text}` is not a declared dim (declared: {known})")
+            operand = Dim.of(int(word) if word.isdecimal() else symbols[word])
+            if operator == "*":
+                term = term * operand
+            elif operator == "/":
+                term = term.exact_div(operand)
+            else:
+                total, term = total + term, -operand if operator == "-" else operand
+        return total + term
+
+    @property
+    def value(self) -> int | None:
+        """The integer, None for a symbolic size."""
+        return self._value
+
+    @property
+    def is_constant(self) -> bool:
+        return self._value is not None
+
+    @property
+    def symbols(self) -> frozenset[Symbol]:
+        return frozenset(symbol for monomial in self._terms for symbol in monomial)
+
+    def exact_div(self, k: int | Dim) -> Dim:
+        """The size q with q * k == self for all symbols; `NotDivisible` unless there is one.
+
+        Looks at terms one by one, which is safe but not complete: `n*(n + 1) / 2` is refused.
+        """
+        divisor = Dim.of(k)
+        if divisor._value == 0:
+            raise NotDivisible(self, divisor, "the divisor is zero")
+        if self._value is not None and divisor._value and self._value % divisor._value == 0:
+            return Dim(self._value // divisor._value)
+        lead = min(divisor._terms, key=_rank)
+        quotient, rest = Dim(0), self
+        while rest._value != 0:  # long division: leading terms must divide
+            top = min(rest._terms, key=_rank)
+            missing = Counter(lead) - Counter(top)
+            c, inexact = divmod(rest._terms[top], divisor._terms[lead])
+            if missing or inexact:
+                raise NotDivisible(self, divisor, _divisibility_hint(self, divisor))
+            part = _collect([(_sorted((Counter(top) - Counter(lead)).elements()), c)])
+            quotient, rest = quotient + part, rest - part * divisor
+        return quotient
+
+    def evaluate(self, bindings: Mapping[str, int]) -> int:
+        """The integer for these sizes by name; `ValueError` for a missing or forbidden size."""
+        if self._value is not None:
+            return self._value
+        hidden = {}
+        for symbol in self.symbols:
+            if symbol.name not in bindings:
+                raise ValueError(f"`{self}` needs a size for `{symbol.name}`")
+            if problem := check_symbol(symbol, bindings[symbol.name]):
+                raise ValueError(problem)
+            hidden[symbol] = bindings[symbol.name] // symbol.multiple_of
+        return sum(c * prod(hidden[s] for s in m) for m, c in self._terms.items())
+
+    def bounds(self) -> tuple[int, int | None]:
+        """Bounds of all evaluations, both included; None where nothing bounds it from above.
+
+        The tightest where each symbol occurs once. `Undecidable` if nothing bounds it from below.
+        """
+        low, high = _lowest(self), -_lowest(-self)
+        if low == -inf:
+            raise Undecidable(f"`{self}` has no lower bound", self.symbols)
+        return int(low), None if high == inf else int(high)
+
+    def __add__(self, other: int | Dim) -> Dim:
+        other = other if isinstance(other, Dim) else Dim.of(other)
+        if self._value is not None and other._value is not None:
+            return Dim(self._value + other._value)
+        return _collect([*self._terms.items(), *other._terms.items()])
+
+    def __mul__(self, other: int | Dim) -> Dim:
+        other = other if isinstance(other, Dim) else Dim.of(other)
+        if self._value is not None and other._value is not None:
+            return Dim(self._value * other._value)
+        pairs = [(a, b) for a in self._terms.items() for b in other._terms.items()]
+        return _collect((_sorted(m + n), c * d) for (m, c), (n, d) in pairs)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Dim:
+        return self * -1
+
+    def __sub__(self, other: int | Dim) -> Dim:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Dim:
+        return -self + other
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Dim):
+            return self._value == other._value and self._terms == other._terms
+        return self._value == other if isinstance(other, int) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._value if self._value is not None else frozenset(self._terms.items()))
+
+    def __lt__(self, other: int | Dim) -> bool:
+        return _less(self, other, 1)
+
+    def __le__(self, other: int | Dim) -> bool:
+        return _less(self, other, 0)
+
+    def __gt__(self, other: int | Dim) -> bool:
+        return _less(other, self, 1)
+
+    def __ge__(self, other: int | Dim) -> bool:
+        return _less(other, self, 0)
+
+    def __bool__(self) -> bool:
+        return self._value != 0
+
+    def __index__(self) -> int:
+        if self._value is None:
+            raise ValueError(f"`{self}` is symbolic: evaluate it with sizes first")
+        return self._value
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial in sorted(self._terms, key=_rank):
+            c = self._terms[monomial]
+            text += (" - " if c < 0 else " + ") if text else "-" * (c < 0)
+            text += _term_text(monomial, abs(c))
+        return text
+
+    def __repr__(self) -> str:
+        return f"Dim({self})"
+
+
+Shape = tuple[Dim, ...]
+
+
+def shape_of(*sizes: int | Dim | Symbol) -> Shape:
+    """The shape with these sizes."""
+    return tuple(Dim.of(size) for size in sizes)
+
+
+def format_shape(shape: Shape) -> str:
+    """`[batch, 784, 512]`."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def product(shape: Iterable[Dim]) -> Dim:
+    """The number of elements."""
+    return prod(shape, start=Dim(1))
+
+
+def max_dim(dims: Iterable[Dim]) -> Dim:
+    """The size that no other exceeds; `Undecidable` if it depends on the symbols."""
+    sizes = list(dict.fromkeys(dims))
+    for candidate in sizes:
+        if all(_lowest(candidate - size) >= 0 for size in sizes):
+            return candidate
+    problem = f"none of {format_shape(tuple(sizes))} is always the largest"
+    raise Undecidable(problem, {symbol for size in sizes for symbol in size.symbols})
+
+
+def _collect(terms: Iterable[tuple[_Monomial, int]]) -> Dim:
+    """The sum of terms in normal form; `ValueError` if a name stands for two symbols."""
+    total: dict[_Monomial, int] = {}
+    for monomial, c in terms:
+        total[monomial] = total.get(monomial, 0) + c
+    total = {monomial: c for monomial, c in total.items() if c}
+    dim = Dim(None, total) if any(total) else Dim(total.get((), 0))
+    if len({symbol.name for symbol in dim.symbols}) < len(dim.symbols):
+        raise ValueError(f"`{dim}` mixes different declarations of one dim")
+    return dim
+
+
+def _sorted(symbols: Iterable[Symbol]) -> _Monomial:
+    return tuple(sorted(symbols, key=lambda symbol: symbol.name))
+
+
+def _rank(monomial: _Monomial) -> tuple[int, list[str]]:
+    """A sort key: higher degree first, then alphabetical (a monomial order, for division)."""
+    return -len(monomial), [symbol.name for symbol in monomial]
+
+
+def _term_text(monomial: _Monomial, c: int) -> str:
+    scale = prod(symbol.multiple_of for symbol in monomial)
+    shared = gcd(c, scale)
+    factors = [symbol.name for symbol in monomial]
+    if c != shared or not factors:
+        factors.insert(0, str(c // shared))
+    return "*".join(factors) + (f"/{scale // shared}" if scale != shared else "")
+
+
+def _lowest(dim: Dim) -> float:
+    """An int that no evaluation is below, or -inf.
+
+    Interval arithmetic after moving the origin to where every symbol is lowest: there no product is
+    negative, and `n*n - n` has no negative term left.
+    """
+    if dim._value is not None:
+        return dim._value
+    moved = Dim(0)
+    for monomial, c in dim._terms.items():
+        from_lowest = [{(s,): 1, (): s.lowest // s.multiple_of} for s in monomial]
+        moved += prod((Dim(None, terms) for terms in from_lowest), start=Dim(c))
+    low = moved._terms.get((), 0)
+    for monomial, c in moved._terms.items():
+        if monomial and c < 0:
+            tops = [(s.highest - s.lowest) // s.multiple_of for s in monomial if s.highest]
+            if len(tops) < len(monomial):
+                return -inf
+            low += c * prod(tops)
+    return low
+
+
+def _less(left: int | Dim, right: int | Dim, gap: int) -> bool:
+    """Whether left + gap <= right."""
+    margin = Dim.of(right) - left
+    if _lowest(margin) >= gap:
+        return True
+    if _lowest(-margin) > -gap:
+        return False
+    sign = "<" if gap else "<="
+    raise Undecidable(f"`{left} {sign} {right}` holds only for some sizes", margin.symbols)
+
+
+def _divisibility_hint(dividend: Dim, divisor: Dim) -> str:
+    """What to declare, or to change, so that the division becomes exact."""
+    if divisor._value is None:
+        return f"`{divisor}` is not a factor of it"
+    k = abs(divisor._value)
+    wanted: dict[Symbol, int] = {}
+    for monomial, c in dividend._terms.items():
+        missing = k // gcd(c, k)
+        if missing > 1 and not monomial:
+            return f"{c} is not a multiple of {k}, but {c // k * k} and {c // k * k + k} are"
+        if missing > 1:
+            symbol = max(monomial, key=lambda s: (s in wanted, s.min, s.name))
+            wanted[symbol] = lcm(wanted.get(symbol, 1), symbol.multiple_of * missing)
+    return "declare " + " and ".join(f"`{s.name}: {{multiple_of: {m}}}`" for s, m in wanted.items())

@@ -1,0 +1,225 @@
+"""The compiler as one call: spec -> graph -> optimised programs -> artifact or module."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import perceiver_graph
+from perceiver_graph.compiler import artifact, cost, describe, phases
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.lower import Lowered, lower
+from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.phases import Programs
+from perceiver_graph.compiler.pipeline import Level, optimize
+from perceiver_graph.compiler.weights import initialize
+from perceiver_graph.compiler.weights import load as load_weights
+from perceiver_graph.spec.loader import Document, load_spec
+from perceiver_graph.spec.manifest import (
+    MANIFEST_VERSION,
+    SPEC_NAME,
+    Manifest,
+    ProgramEntry,
+    ProgramName,
+)
+from perceiver_graph.spec.render import render_yaml, resolved_data
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Backend = Literal["onnx", "torch"]
+Progress = Callable[[str], None]
+"""Called with what begins now, for example `writing encode.onnx`."""
+
+
+def compile(
+    spec: str | Path | Document,
+    *,
+    overrides: Sequence[str] = (),
+    level: Level = 2,
+    verify: bool = False,
+    dump_ir: Path | None = None,
+) -> Compiled:
+    """Check a spec and lower it to a graph.
+
+    `spec` is a path, the name of a shipped spec, or a loaded document; `overrides` are `KEY=VALUE`
+    strings. Weights are needed only by what follows: `save`, `to_torch`.
+    Raises DiagnosticError with everything that is wrong with the spec.
+    """
+    document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
+    return Compiled(lower(document), level, verify, dump_ir)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A spec as a graph, ready to be given weights and emitted."""
+
+    lowered: Lowered
+    level: Level = 2
+    verify: bool = False
+    dump_ir: Path | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as the reference computes it."""
+        return self.lowered.graph
+
+    @cached_property
+    def optimized(self) -> Graph:
+        """The graph after the passes that need no weights."""
+        return optimize(self.graph, level=self.level, verify=self.verify)
+
+    @cached_property
+    def flops(self) -> int:
+        """Multiplications plus additions of one encode and the decode of every query, batch 1."""
+        return cost.estimate(self.optimized, full_bindings(self.lowered)).flops
+
+    def weights(self, source: Path | None = None, seed: int = 0) -> dict[str, Array]:
+        """Every parameter by name: from a file or folder, else initialised from the seed.
+
+        Raises DiagnosticError listing every tensor that is missing, extra or misshapen.
+        """
+        return load_weights(source, self.graph) if source else initialize(self.graph, seed)
+
+    def programs(self, weights: Mapping[str, Array]) -> Programs:
+        """The encode and decode programs, with everything evaluated that depends on weights only."""
+        optimized = optimize(
+            self.graph, level=self.level, parameters=weights, verify=self.verify, dump=self.dump_ir
+        )
+        return phases.finish_early(phases.split(optimized))
+
+    def to_torch(self, weights: Mapping[str, Array] | None = None, *, seed: int = 0) -> nn.Module:
+        """The model as a `torch.nn.Module`, ready to train."""
+        from perceiver_graph.compiler.backends import torch as backend
+
+        parameters = weights if weights is not None else self.weights(seed=seed)
+        return backend.load_module(self.torch_source(), parameters)
+
+    def torch_source(self) -> str:
+        """The model as one Python file that needs only torch."""
+        from perceiver_graph.compiler.backends import torch as backend
+
+        return backend.source(
+            self.graph,
+            name=self.lowered.document.spec.name,
+            chunks=self.lowered.chunks,
+            header=self._header(),
+        )
+
+    def save(
+        self,
+        directory: str | Path,
+        *,
+        backends: Sequence[Backend] = ("onnx",),
+        weights: Path | None = None,
+        seed: int = 0,
+        progress: Progress = lambda _: None,
+    ) -> Manifest:
+        """Write the artifact folder, whole or not at all; returns its manifest.
+
+        Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
+        written (PG407).
+        """
+        directory = Path(directory)
+        artifact.refuse_foreign(directory)
+        progress("reading weights" if weights else "initialising weights")
+        parameters = self.weights(weights, seed)
+        with artifact.staged(directory) as stage:
+            (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
+            entries: dict[ProgramName, ProgramEntry] = {}
+            if "onnx" in backends:
+                progress("optimising")
+                programs = self.programs(parameters)
+                progress("writing ONNX")
+                entries = self._write_onnx(programs, parameters, stage)
+            if "torch" in backends:
+                progress("writing PyTorch")
+                self._write_torch(parameters, stage)
+            progress("computing digests")
+            origin = weights.name if weights else f"seed {seed}"
+            manifest = self._manifest(stage, backends, origin, entries)
+            artifact.write_manifest(stage, manifest)
+        return manifest
+
+    def resolved_spec(self) -> str:
+        """The spec with every default and every derived value written out."""
+        document = self.lowered.document
+        return render_yaml(
+            resolved_data(document.spec, self.lowered.derived),
+            f"{document.spec.name}, every default written out by {tool()}",
+        )
+
+    def _write_onnx(
+        self, programs: Programs, weights: Mapping[str, Array], stage: Path
+    ) -> dict[ProgramName, ProgramEntry]:
+        from perceiver_graph.compiler.backends import onnx as backend
+
+        spec = self.lowered.document.spec
+        metadata = {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()}
+        files = backend.write(programs, weights, stage, metadata)
+        return describe.program_entries(programs, files, self.lowered.outputs)
+
+    def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:
+        from perceiver_graph.compiler.backends import torch as backend
+
+        backend.write(
+            self.graph,
+            weights,
+            stage,
+            name=self.lowered.document.spec.name,
+            chunks=self.lowered.chunks,
+            header=self._header(),
+        )
+
+    def _header(self) -> str:
+        spec = self.lowered.document.spec
+        return f"{spec.name}: {spec.summary}" if spec.summary else spec.name
+
+    @property
+    def spec_digest(self) -> str:
+        """SHA-256 of the resolved spec, which is what the programs were made from."""
+        return hashlib.sha256(self.resolved_spec().encode()).hexdigest()
+
+    def _manifest(
+        self,
+        stage: Path,
+        backends: Sequence[Backend],
+        origin: str,
+        programs: dict[ProgramName, ProgramEntry],
+    ) -> Manifest:
+        spec = self.lowered.document.spec
+        return Manifest(
+            format=MANIFEST_VERSION,
+            name=spec.name,
+            summary=spec.summary,
+            tool=tool(),
+            backends=list(backends),
+            spec_sha256=self.spec_digest,
+            weights=origin,
+            level=self.level,
+            precision="fp32",
+            files=artifact.file_entries(stage),
+            inputs=describe.input_entries(self.lowered),
+            outputs=describe.output_entries(self.lowered),
+            dims=describe.dimensions(self.graph.symbols),
+            chunks=self.lowered.chunks,
+            decode_memory=describe.decode_memory(self.optimized),
+            programs=programs,
+            parameters=self.graph.parameter_count,
+            flops=self.flops,
+        )
+
+
+def full_bindings(lowered: Lowered) -> dict[str, int]:
+    """Values for all symbols: batch 1, every query, and the largest (else smallest) value of others."""
+    bindings = {name: s.max or s.min for name, s in lowered.graph.symbols.items()}
+    return bindings | {"batch": 1}
+
+
+def tool() -> str:
+    """The tool and its version, as artifacts name it."""
+    return f"perceiver-graph {perceiver_graph.__version__}"

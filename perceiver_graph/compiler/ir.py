@@ -1,0 +1,215 @@
+"""The graph: frozen values and nodes in topological order, with the leaves they start from.
+
+Truth is the dataclasses. networkx stays behind `Graph` for what it is good at: ancestors, order,
+cycles and isomorphism.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from perceiver_graph.compiler.dims import Dim, Shape, Symbol, product
+from perceiver_graph.compiler.ops.base import Array, DType, Op, TensorType
+from perceiver_graph.diagnostics import Span
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Scope = tuple[str, ...]
+"""Where a node belongs: the path of blocks, for example ("encode", "cross_attend", "attention")."""
+
+Role = Literal["data", "present", "queries", "state"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph. Its name is unique there and starts with its scope: `encode/.../scores`."""
+
+    name: str
+    type: TensorType
+
+    @property
+    def shape(self) -> Shape:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __str__(self) -> str:
+        return f"%{self.name}: {self.type}"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the caller supplies at run time.
+
+    `data`: a modality's array. `present`: bool [batch], whether that modality was given (its mask
+    token stands for it otherwise). `queries`: int64 [count], which positions of an output to decode.
+    `state`: what the encode program hands to the decode program.
+    """
+
+    value: Value
+    role: Role
+    of: str
+    """The modality (data, present), the output (queries) or the value in the whole graph (state)."""
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """How a parameter starts: `normal` with a standard deviation, `zeros` or `ones`."""
+
+    kind: Literal["normal", "zeros", "ones"]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A learned tensor, or a running statistic where `trainable` is false. Its name is dotted."""
+
+    value: Value
+    init: Initializer
+    trainable: bool = True
+    origin: Span | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor known at compile time."""
+
+    value: Value
+    data: Array = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Node:
+    """An application of a primitive."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    output: Value
+    scope: Scope = ()
+    origin: Span | None = None
+
+    @property
+    def name(self) -> str:
+        return self.output.name
+
+    @property
+    def flops(self) -> Dim:
+        return self.op.flops([value.type for value in self.inputs], self.output.type)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a scope is: its kind becomes a class name in PyTorch, its module the prefix of its parameters."""
+
+    kind: str
+    module: str
+    summary: str = ""
+    origin: Span | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A program: inputs, parameters and constants, nodes in topological order, named outputs."""
+
+    name: str
+    symbols: Mapping[str, Symbol]
+    inputs: tuple[Input, ...]
+    parameters: tuple[Parameter, ...]
+    constants: tuple[Constant, ...]
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, Value]
+    blocks: Mapping[Scope, Block] = field(default_factory=dict)
+
+    @cached_property
+    def producers(self) -> Mapping[Value, Node]:
+        return {node.output: node for node in self.nodes}
+
+    @cached_property
+    def users(self) -> Mapping[Value, tuple[Node, ...]]:
+        """The nodes that read each value, a node once per input slot."""
+        found: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                found.setdefault(value, []).append(node)
+        return {value: tuple(nodes) for value, nodes in found.items()}
+
+    @cached_property
+    def leaves(self) -> Mapping[Value, Input | Parameter | Constant]:
+        all_leaves: Iterable[Input | Parameter | Constant] = (
+            *self.inputs,
+            *self.parameters,
+            *self.constants,
+        )
+        return {leaf.value: leaf for leaf in all_leaves}
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """Trainable numbers, buffers left out."""
+        return sum(int(product(p.value.shape)) for p in self.parameters if p.trainable)
+
+    @property
+    def flops(self) -> Dim:
+        """Multiplications plus additions of one run of every node."""
+        total = Dim.of(0)
+        for node in self.nodes:
+            total = total + node.flops
+        return total
+
+    @cached_property
+    def network(self) -> nx.MultiDiGraph[str]:
+        """Values as a directed graph; an edge per input slot, so that q = k = v is three edges."""
+        import networkx as nx
+
+        network: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        for value in self.leaves:
+            network.add_node(value.name, op="leaf", type=str(value.type))
+        for node in self.nodes:
+            network.add_node(node.name, op=str(node.op), type=str(node.output.type))
+            for slot, value in enumerate(node.inputs):
+                network.add_edge(value.name, node.name, slot=slot)
+        return network
+
+    def ancestors(self, values: Iterable[Value]) -> set[Value]:
+        """The values and everything they are computed from."""
+        found: set[Value] = set()
+        pending = list(values)
+        while pending:
+            value = pending.pop()
+            if value not in found:
+                found.add(value)
+                node = self.producers.get(value)
+                pending.extend(node.inputs if node else ())
+        return found
+
+    def descendants(self, values: Iterable[Value]) -> set[Value]:
+        """The values and everything computed from them."""
+        found = set(values)
+        for node in self.nodes:  # topological order: one sweep is enough
+            if any(value in found for value in node.inputs):
+                found.add(node.output)
+        return found
+
+    def substitute(self, replacements: Mapping[Value, Value]) -> Graph:
+        """Let every reader of a value read its replacement; producers stay."""
+
+        def new(value: Value) -> Value:
+            while value in replacements:
+                value = replacements[value]
+            return value
+
+        nodes = tuple(replace(n, inputs=tuple(map(new, n.inputs))) for n in self.nodes)
+        return replace(self, nodes=nodes, outputs={k: new(v) for k, v in self.outputs.items()})
+
+    def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
+        """Replace each node by what the rule returns; None keeps it."""
+        return replace(self, nodes=tuple(rule(node) or node for node in self.nodes))

@@ -1,0 +1,282 @@
+"""From a spec to the graph: names, shapes, divisibility and every rule between fields.
+
+Each stage reports what is wrong with it and the others go on, so that one run shows every error.
+Shapes come from the primitives' own rules; nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perceiver_graph.compiler.blocks.attention import configure, cross_attend, self_attend
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path, StageError
+from perceiver_graph.compiler.blocks.decoder import (
+    Queries,
+    decode,
+    form_output,
+    make_queries,
+    pad_queries,
+)
+from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
+from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.ir import Graph, Initializer, Value
+from perceiver_graph.diagnostics import Report
+from perceiver_graph.spec.loader import Document
+
+RESERVED = "latents"
+
+
+@dataclass(frozen=True)
+class OutputShape:
+    """An output: index axes (none for a single query), queries in all and per chunk, channels."""
+
+    axes: tuple[Axis, ...]
+    queries: Dim
+    chunk_queries: Dim
+    channels: int
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A spec's graph and the shapes people ask about."""
+
+    document: Document
+    graph: Graph
+    modalities: Mapping[str, Modality]
+    input_array: tuple[Dim, int]
+    """M x C."""
+    latents: tuple[int, int]
+    """N x D."""
+    outputs: Mapping[str, OutputShape]
+    query_width: int
+    derived: Mapping[Path, Any]
+    """What keys that the spec left out stand for."""
+
+    @property
+    def query_array(self) -> tuple[Dim, int]:
+        """O x E of one decode chunk."""
+        return _total(o.chunk_queries for o in self.outputs.values()), self.query_width
+
+    @property
+    def total_queries(self) -> Dim:
+        return _total(o.queries for o in self.outputs.values())
+
+    @property
+    def chunks(self) -> int:
+        return self.document.spec.decode.chunks
+
+
+def lower(document: Document) -> Lowered:
+    """Build the graph of a spec. Raises DiagnosticError with everything that is wrong with it."""
+    report = Report()
+    symbols = _symbols(document, report)
+    builder = GraphBuilder(document.spec.name, symbols)
+    ctx = Context(document, builder, report, symbols)
+    modalities, input_array, encoded = _encode(ctx)
+    found = _queries(ctx, modalities)
+    outputs = _decode(ctx, found, encoded)
+    report.raise_if_errors()
+    assert encoded is not None
+    assert input_array is not None
+    graph = builder.graph({RESERVED: encoded, **{k: v for k, (v, _) in outputs.items()}})
+    spec = document.spec
+    return Lowered(
+        document,
+        graph,
+        modalities,
+        (input_array.shape[1], int(input_array.shape[2])),
+        (spec.latents.count, spec.latents.width),
+        {name: shape for name, (_, shape) in outputs.items()},
+        _query_width(ctx, found),
+        ctx.derived,
+    )
+
+
+def _symbols(document: Document, report: Report) -> dict[str, Symbol]:
+    symbols = {"batch": Symbol("batch")}
+    for name, declared in document.spec.dims.items():
+        if declared.max is not None and declared.max < max(declared.min, declared.multiple_of):
+            report.error(
+                "PG207",
+                f"no value of `{name}` lies between {declared.min} and {declared.max}",
+                document.span("dims", name, "max"),
+                help="raise `max`",
+            )
+            continue
+        symbols[name] = Symbol(name, declared.min, declared.max, declared.multiple_of)
+    return symbols
+
+
+def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | None]:
+    """Prepare and join the modalities, then let the latents read them and each other."""
+    spec, b = ctx.spec, ctx.builder
+    modalities: dict[str, Modality] = {}
+    for name, declared in spec.inputs.items():
+        with ctx.stage("inputs", name):
+            b.scope, b.module = ("inputs",), "inputs"
+            _check_name(ctx, ("inputs", name))
+            modalities[name] = prepare(ctx, name, declared)
+    joined: Value | None = None
+    if len(modalities) == len(spec.inputs):
+        with ctx.stage("inputs"):
+            joined = join(ctx, list(modalities.values()))
+    with b.at(ctx.document.key_span("latents")):
+        latents = b.parameter(
+            "latents",
+            (spec.latents.count, spec.latents.width),
+            Initializer("normal", spec.latents.init_scale),
+        )
+    return modalities, joined, _read_and_process(ctx, joined, latents)
+
+
+def _check_name(ctx: Context, path: Path) -> None:
+    if path[-1] == RESERVED:
+        raise ctx.error(
+            "PG201",
+            f"`{RESERVED}` is the name of the latents themselves",
+            path,
+            help="choose another name",
+            at_key=True,
+        )
+
+
+def _read_and_process(ctx: Context, joined: Value | None, latents: Value) -> Value | None:
+    """Blocks of self-attention, the first ones each after a cross-attend to the inputs."""
+    spec, width = ctx.spec, ctx.spec.latents.width
+    reading = thinking = None
+    if joined is not None:
+        with ctx.stage("encode"):
+            channels = int(joined.shape[-1])
+            reading = configure(ctx, spec.encode, ("encode",), width=width, default_qk=channels)
+    with ctx.stage("process"):
+        thinking = configure(ctx, spec.process, ("process",), width=width, default_qk=width)
+    with ctx.stage("encode"):
+        _check_cross_attends(ctx)
+    if reading is None or thinking is None or joined is None or ctx.report.has_errors:
+        return None
+    x = latents
+    for block in range(spec.process.blocks):
+        if block < spec.encode.cross_attends:
+            with ctx.stage("encode"), _cross_attend_scope(ctx, block):
+                x = cross_attend(ctx, reading, x, joined, query_name="latent")
+        with ctx.stage("process"), _process_scope(ctx, block):
+            for layer in range(spec.process.layers):
+                with ctx.builder.block(
+                    f"layers.{layer}", "SelfAttend", "the latents read each other"
+                ):
+                    x = self_attend(ctx, thinking, x)
+    return x
+
+
+def _check_cross_attends(ctx: Context) -> None:
+    spec = ctx.spec
+    if spec.encode.cross_attends > spec.process.blocks:
+        raise ctx.error(
+            "PG205",
+            f"{spec.encode.cross_attends} cross-attends need as many blocks to stand before, "
+            f"and there are {spec.process.blocks}",
+            ("encode", "cross_attends"),
+            also=[(("process", "blocks"), f"{spec.process.blocks} blocks")],
+            help=f"write `blocks: {spec.encode.cross_attends}` under `process`",
+        )
+
+
+def _cross_attend_scope(ctx: Context, block: int) -> Any:
+    """One cross-attend is `encode.cross_attend`; several are numbered and share weights as asked."""
+    encode, b = ctx.spec.encode, ctx.builder
+    b.scope, b.module = ("encode",), "encode"
+    summary = "the latents read the inputs"
+    if encode.cross_attends == 1:
+        return b.block("cross_attend", "CrossAttend", summary)
+    weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
+    module = f"encode.cross_attends.{weights}"
+    return b.block(f"cross_attends.{block}", "CrossAttend", summary, module=module)
+
+
+def _process_scope(ctx: Context, block: int) -> Any:
+    process, b = ctx.spec.process, ctx.builder
+    b.scope, b.module = (), ""
+    summary = "the latents think"
+    if process.blocks == 1:
+        return b.block("process", "Process", summary)
+    b.scope = ("process",)
+    module = "process" if process.share else f"process.blocks.{block}"
+    return b.block(f"blocks.{block}", "Process", summary, module=module)
+
+
+def _queries(ctx: Context, modalities: dict[str, Modality]) -> dict[str, Queries]:
+    b = ctx.builder
+    found: dict[str, Queries] = {}
+    for name, output in ctx.spec.outputs.items():
+        with ctx.stage("outputs", name, "query"):
+            _check_name(ctx, ("outputs", name))
+            b.scope, b.module = ("queries",), "queries"
+            found[name] = make_queries(ctx, name, output, modalities, ctx.spec.latents.width)
+    return found
+
+
+def _query_width(ctx: Context, found: Mapping[str, Queries]) -> int:
+    padding = ctx.spec.decode.padding
+    return max(q.width for q in found.values()) + (padding.min if padding else 0)
+
+
+def _decode(
+    ctx: Context, found: dict[str, Queries], encoded: Value | None
+) -> dict[str, tuple[Value, OutputShape]]:
+    """Bring the queries to one width, decode and form every output."""
+    spec = ctx.spec
+    outputs: dict[str, tuple[Value, OutputShape]] = {}
+    if not found:
+        return outputs
+    width, config = _query_width(ctx, found), None
+    with ctx.stage("decode"):
+        _require_one_query_width(ctx, found)
+        latent_width = spec.latents.width
+        config = configure(ctx, spec.decode, ("decode",), width=width, default_qk=latent_width)
+    if config is None or encoded is None:
+        return outputs
+    for name, queries in found.items():
+        with ctx.stage("outputs", name):
+            rows = pad_queries(ctx, queries, width)
+            with ctx.builder.at(ctx.document.key_span("decode")):
+                x = decode(ctx, config, name, rows, encoded, spec.decode.project)
+            x = form_output(ctx, name, spec.outputs[name], x, single=not queries.axes)
+            chunk = chunk_queries(queries.count, spec.decode.chunks)
+            shape = OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]))
+            outputs[name] = (x, shape)
+    return outputs
+
+
+def _require_one_query_width(ctx: Context, found: Mapping[str, Queries]) -> None:
+    first = next(iter(found.values()))
+    for other in found.values():
+        if ctx.spec.decode.padding is None and other.width != first.width:
+            raise ctx.error(
+                "PG209",
+                f"queries of `{first.name}` are {first.width} wide, those of `{other.name}` {other.width}",
+                ("outputs", other.name, "query"),
+                f"{other.width} channels",
+                also=[(("outputs", first.name, "query"), f"{first.width} channels")],
+                help="add `padding: {min: 0}` under `decode`, or choose equal widths",
+                at_key=True,
+            )
+
+
+def chunk_queries(count: Dim, chunks: int) -> Dim:
+    """Queries of an output in one chunk: its share, or all where there are fewer than chunks."""
+    if count.value is None or count.value < chunks:
+        return count
+    return Dim.of(-(-count.value // chunks))
+
+
+def _total(dims: Any) -> Dim:
+    total = Dim.of(0)
+    for dim in dims:
+        total = total + dim
+    return total
+
+
+__all__ = ["Lowered", "OutputShape", "StageError", "chunk_queries", "lower"]

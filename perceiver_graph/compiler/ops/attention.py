@@ -1,0 +1,63 @@
+"""Attention as one primitive: whether scores are materialised, tiled or fused is the backend's choice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceiver_graph.compiler.dims import Dim, product
+from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+
+
+@dataclass(frozen=True)
+class Attention(Op):
+    """softmax(q k^T / sqrt(d)) v for each head, d = channels of q per head. Vaswani et al., 2017.
+
+    Shapes: q [batch, n, heads * d], k [batch, m, heads * d], v [batch, m, heads * e]
+    -> [batch, n, heads * e]. Channel c belongs to head c // d, as in every reference.
+    """
+
+    name = "attention"
+    heads: int = 1
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        q, k, v = inputs
+        require(
+            q.rank == k.rank == v.rank == 3, f"attention needs [batch, n, width], got {q}, {k}, {v}"
+        )
+        require(q.shape[2] == k.shape[2], f"attention needs q and k of one width, got {q} and {k}")
+        require(k.shape[1] == v.shape[1], f"attention needs a value per key, got {k} and {v}")
+        require(
+            q.shape[0] == k.shape[0] == v.shape[0],
+            f"attention needs one batch size, got {q}, {k}, {v}",
+        )
+        for width in (int(q.shape[2]), int(v.shape[2])):
+            require(
+                width % self.heads == 0,
+                f"attention needs heads that divide {width}, got {self.heads}",
+            )
+        return q.with_shape(q.shape[0], q.shape[1], v.shape[2])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        q, k, v = (self._split(x) for x in inputs)
+        scale = 1 / math.sqrt(q.shape[-1])
+        outputs = np.empty((*q.shape[:-1], v.shape[-1]), dtype=q.dtype)
+        for start in range(0, q.shape[2], 1024):  # the whole score matrix need not exist
+            scores = q[:, :, start : start + 1024] @ np.swapaxes(k, -1, -2) * q.dtype.type(scale)
+            scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            outputs[:, :, start : start + 1024] = scores / scores.sum(axis=-1, keepdims=True) @ v
+        batch, heads, n, channels = outputs.shape
+        return outputs.transpose(0, 2, 1, 3).reshape(batch, n, heads * channels)
+
+    def _split(self, x: Array) -> Array:
+        """[batch, n, heads * d] -> [batch, heads, n, d]."""
+        batch, n, width = x.shape
+        return x.reshape(batch, n, self.heads, width // self.heads).transpose(0, 2, 1, 3)
+
+    def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
+        q, k, _ = inputs
+        pairs = product(q.shape[:2]) * k.shape[1]
+        return 2 * pairs * (q.shape[2] + output.shape[2])

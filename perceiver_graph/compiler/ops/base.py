@@ -1,0 +1,106 @@
+"""The contract of a primitive: parameters, shape rule, numpy reference and cost in one class.
+
+A primitive is a frozen dataclass deriving from `Op`; defining it registers it. Parameters are
+plain values without symbols, so a graph can be evaluated for any binding of its symbolic sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from perceiver_graph.compiler.dims import Dim, Shape, format_shape
+
+DType = Literal["float32", "float64", "float16", "bfloat16", "int64", "bool"]
+Array = np.ndarray[Any, np.dtype[Any]]
+"""A numpy array of any shape and element type."""
+
+
+class ShapeError(ValueError):
+    """The inputs of a primitive do not fit; the message states the rule and both offending values."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Shape and element type of a value."""
+
+    shape: Shape
+    dtype: DType = "float32"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def with_shape(self, *shape: Dim) -> TensorType:
+        return TensorType(shape, self.dtype)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{format_shape(self.shape)}"
+
+
+PRIMITIVES: dict[str, type[Op]] = {}
+"""Every primitive by the name it has in the IR text, in order of definition."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """A primitive operation with one output."""
+
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if not cls.name or cls.name in PRIMITIVES:
+            raise TypeError(f"{cls.__name__} needs a name of its own")
+        PRIMITIVES[cls.name] = cls
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The type of the output. Raises ShapeError where the inputs do not fit."""
+        raise NotImplementedError(type(self).__name__)
+
+    def evaluate(self, *inputs: Array) -> Array:
+        """The numpy reference: what every backend and every rewrite is compared with."""
+        raise NotImplementedError(type(self).__name__)
+
+    def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
+        """Multiplications plus additions of the matrix products, as both Perceiver papers count.
+
+        Element-wise work, normalisation and softmax are left out, as there.
+        """
+        return Dim.of(0)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __str__(self) -> str:
+        attributes = ", ".join(f"{key}={value!r}" for key, value in self.attributes.items())
+        return f"{self.name}({attributes})" if attributes else self.name
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ShapeError unless the condition holds."""
+    if not condition:
+        raise ShapeError(message)
+
+
+def broadcast(op: str, left: Shape, right: Shape) -> Shape:
+    """The common shape under numpy's rule: axes are aligned at the end, 1 stretches."""
+    rank = max(len(left), len(right))
+    one = Dim.of(1)
+    left, right = (one,) * (rank - len(left)) + left, (one,) * (rank - len(right)) + right
+    for a, b in zip(left, right, strict=True):
+        require(
+            a == b or a == 1 or b == 1,
+            f"{op} needs equal or stretchable axes, got {format_shape(left)} and {format_shape(right)}",
+        )
+    return tuple(b if a == 1 else a for a, b in zip(left, right, strict=True))
+
+
+def normalize_axis(op: str, axis: int, rank: int) -> int:
+    """An axis counted from the front; ShapeError where there is none."""
+    require(-rank <= axis < rank, f"{op} needs an axis below {rank}, got {axis}")
+    return axis % rank

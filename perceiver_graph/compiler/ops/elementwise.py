@@ -1,0 +1,128 @@
+"""Element-wise primitives: sums, products, selection and non-linearities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from perceiver_graph.compiler.ops.base import Array, Op, TensorType, broadcast, require
+
+
+@dataclass(frozen=True)
+class Add(Op):
+    """a + b. Shapes: [...], [...] -> their common shape."""
+
+    name = "add"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        left, right = inputs
+        return TensorType(broadcast(self.name, left.shape, right.shape), left.dtype)
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return np.add(inputs[0], inputs[1])
+
+
+@dataclass(frozen=True)
+class Scale(Op):
+    """factor * x. Shapes: [...] -> [...]."""
+
+    name = "scale"
+    factor: float
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def evaluate(self, *inputs: Array) -> Array:
+        scaled: Array = inputs[0] * inputs[0].dtype.type(self.factor)
+        return scaled
+
+
+@dataclass(frozen=True)
+class Where(Op):
+    """a where the condition holds, else b. Shapes: bool [...], [...], [...] -> their common shape."""
+
+    name = "where"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        condition, then, other = inputs
+        require(condition.dtype == "bool", f"where needs a bool condition, got {condition}")
+        shape = broadcast(self.name, then.shape, other.shape)
+        return TensorType(broadcast(self.name, condition.shape, shape), then.dtype)
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return np.where(*inputs)
+
+
+@dataclass(frozen=True)
+class Gelu(Op):
+    """x * Phi(x), exact (erf) or through tanh. Shapes: [...] -> [...]. Hendrycks and Gimpel, 2016.
+
+    transformers computes the exact form, `jax.nn.gelu` the tanh form by default.
+    """
+
+    name = "gelu"
+    approximate: Literal["none", "tanh"] = "none"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def evaluate(self, *inputs: Array) -> Array:
+        x = inputs[0]
+        if self.approximate == "tanh":
+            inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+            distribution = (1 + np.tanh(inner)) / 2
+        else:
+            distribution = (1 + _erf(x / math.sqrt(2))) / 2
+        return np.multiply(x, distribution).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class Relu(Op):
+    """max(x, 0). Shapes: [...] -> [...]."""
+
+    name = "relu"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return np.maximum(inputs[0], 0)
+
+
+@dataclass(frozen=True)
+class Tanh(Op):
+    """tanh(x). Shapes: [...] -> [...]."""
+
+    name = "tanh"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return np.tanh(inputs[0])
+
+
+def _erf(x: Array) -> Array:
+    """The error function, which numpy lacks, to double precision.
+
+    Below 2.5 the series  erf x = 2/sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!  (all terms
+    positive, nothing cancels); above, the continued fraction of erfc.
+    """
+    magnitude = np.minimum(np.abs(x.astype(np.float64)), 6.0)  # erf(6) is 1 in double precision
+    squared = magnitude * magnitude
+    small = np.minimum(magnitude, 2.5)
+    term, total = small.copy(), small.copy()
+    for n in range(1, 60):
+        term *= 2 * small * small / (2 * n + 1)
+        total += term
+    series = 2 / math.sqrt(math.pi) * np.exp(-small * small) * total
+    large = np.maximum(magnitude, 2.5)
+    fraction = large.copy()
+    for n in range(60, 0, -1):
+        fraction = large + (n / 2) / fraction
+    tail = 1 - np.exp(-squared) / (math.sqrt(math.pi) * fraction)
+    signed: Array = np.copysign(np.where(magnitude < 2.5, series, tail), x)
+    return signed

@@ -1,0 +1,72 @@
+"""Primitives on integer values: looking rows up, one-hot vectors, coordinates of grid positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+
+
+@dataclass(frozen=True)
+class Gather(Op):
+    """Look up entries of an axis.
+
+    Shapes: table [*before, rows, *after], indices int64 [*chosen] -> [*before, *chosen, *after]
+    with `axis` axes before; the row of index i is the i-th.
+    """
+
+    name = "gather"
+    axis: int = 0
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        table, indices = inputs
+        require(indices.dtype == "int64", f"gather needs int64 indices, got {indices}")
+        require(0 <= self.axis < table.rank, f"gather along {self.axis} of {table}")
+        return table.with_shape(
+            *table.shape[: self.axis], *indices.shape, *table.shape[self.axis + 1 :]
+        )
+
+    def evaluate(self, *inputs: Array) -> Array:
+        table, indices = inputs
+        rows: Array = np.take(table, indices, axis=self.axis)
+        return rows
+
+
+@dataclass(frozen=True)
+class OneHot(Op):
+    """A vector of zeros with a one at each id. Shapes: int64 [...] -> float32 [..., classes]."""
+
+    name = "one_hot"
+    classes: int
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (ids,) = inputs
+        require(ids.dtype == "int64", f"one_hot needs int64 ids, got {ids}")
+        return TensorType((*ids.shape, Dim.of(self.classes)), "float32")
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return (inputs[0][..., None] == np.arange(self.classes)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Coordinate(Op):
+    """Where flat grid positions lie along one axis: (position // stride) % size.
+
+    Shapes: int64 [...] -> int64 [...]. `stride` is the product of the sizes of the faster axes.
+    """
+
+    name = "coordinate"
+    stride: int
+    size: int
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (positions,) = inputs
+        require(positions.dtype == "int64", f"coordinate needs int64 positions, got {positions}")
+        return positions
+
+    def evaluate(self, *inputs: Array) -> Array:
+        along: Array = inputs[0] // self.stride % self.size
+        return along

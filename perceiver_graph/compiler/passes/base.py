@@ -1,0 +1,49 @@
+"""The contract of a pass: a graph in, a graph out, whether it changed, and why not."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from perceiver_graph.compiler.ir import Graph
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What a pass made of a graph; the very graph it was given where `changed` is false."""
+
+    graph: Graph
+    changed: bool
+    notes: tuple[str, ...] = ()
+    """What was done, and for each rule that could have fired and did not, why."""
+
+
+class Pass(ABC):
+    """A rewrite that keeps what the graph computes. Settings go to the constructor.
+
+    A pass keeps the names, types and origins of the values it does not remove, the outputs' names,
+    and the topological order of nodes.
+    """
+
+    name: ClassVar[str]
+    """As in dumps and errors: lower case with hyphens."""
+
+    @abstractmethod
+    def run(self, graph: Graph) -> PassResult:
+        """Apply the pass once to the whole graph."""
+
+
+def bytes_text(count: int) -> str:
+    """`39.1 MB`."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.4g} {unit}"
+        size /= 1000
+    return f"{size:.4g} GB"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 node`, `3 nodes`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,56 @@
+"""Computes once what is computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Value
+from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
+
+
+class CommonSubexpressions(Pass):
+    """Merges equal constants and equal nodes; the first in order keeps its name and stays.
+
+    1. Constants of one type with the same bytes become one. Equal bytes, not equal numbers: 0 and
+       -0 differ, and so they should.
+    2. Nodes with the same primitive, the same parameters of it and the same inputs, in order,
+       become one; their readers may turn out equal in turn.
+    3. Where the second of a pair is an output of the graph, the output's name stays and reads the
+       first.
+    4. Learned parameters are never merged, whatever their values: training would tell them apart.
+    """
+
+    name = "common-subexpressions"
+
+    def run(self, graph: Graph) -> PassResult:
+        merged: dict[Value, Value] = {}
+        constants = self._constants(graph, merged)
+        first: dict[tuple[str, tuple[Value, ...]], Value] = {}
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            inputs = tuple(merged.get(value, value) for value in node.inputs)
+            key = str(node.op), inputs
+            if key in first:
+                merged[node.output] = first[key]
+            else:
+                first[key] = node.output
+                nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
+        if not merged:
+            return PassResult(graph, False, ("nothing merged: all nodes and constants differ",))
+        outputs = {name: merged.get(value, value) for name, value in graph.outputs.items()}
+        new = replace(graph, constants=constants, nodes=tuple(nodes), outputs=outputs)
+        notes = tuple(f"%{gone.name} is %{stays.name}" for gone, stays in merged.items())
+        return PassResult(new, True, (f"{counted(len(merged), 'value')} merged", *notes))
+
+    def _constants(self, graph: Graph, merged: dict[Value, Value]) -> tuple[Constant, ...]:
+        first: dict[tuple[str, bytes], Value] = {}
+        kept: list[Constant] = []
+        for constant in graph.constants:
+            key = str(constant.value.type), hashlib.sha256(constant.data.tobytes()).digest()
+            if key in first:
+                merged[constant.value] = first[key]
+            else:
+                first[key] = constant.value
+                kept.append(constant)
+        return tuple(kept)

@@ -1,0 +1,121 @@
+"""Which passes run, in which order. Everything that optimises a graph is in the list below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.passes import (
+    CommonSubexpressions,
+    DeadCode,
+    FoldConstants,
+    Pass,
+    PassResult,
+)
+from perceiver_graph.compiler.text import print_graph
+from perceiver_graph.compiler.verify import verify as check
+
+Level = Literal[0, 1, 2]
+Observer = Callable[[str, PassResult], None]
+"""Called after each pass with its name and result."""
+
+
+def passes(level: Level, parameters: Mapping[str, Array] | None = None) -> list[Pass]:
+    """The passes of an optimisation level, in order.
+
+    Parameters are folded from level 1 on, and only where their values are given: a graph that is to
+    be trained gives none.
+    """
+    if level == 0:
+        return [
+            FoldConstants(),  # position tables
+            DeadCode(),
+        ]
+    return [
+        # Clean: compute once what several blocks share, before anything counts uses.
+        CommonSubexpressions(),
+        DeadCode(),
+        # Rewrite: what makes a Perceiver cheaper, while the parameters still have their own shapes.
+        # Fold: evaluate what no longer depends on any input.
+        FoldConstants(parameters),
+        # Clean again: constants that came out equal, and what nothing reads any more.
+        CommonSubexpressions(),
+        DeadCode(),
+    ]
+
+
+def optimize(
+    graph: Graph,
+    *,
+    level: Level,
+    parameters: Mapping[str, Array] | None = None,
+    verify: bool = False,
+    dump: Path | None = None,
+    observer: Observer | None = None,
+) -> Graph:
+    """Run the passes of a level (0, 1 or 2).
+
+    With `verify`, the graph is checked before, between and after. `dump` names a folder, made where
+    it is missing, for the IR text at each step: `00-lowered.ir.txt`, `01-<pass>.ir.txt` and so on.
+    `PassError` if a pass fails, `VerificationError` if the graph was broken to begin with.
+    """
+    manager = PassManager(passes(level, parameters), verify=verify, dump=dump, observer=observer)
+    graph = manager.run(graph)
+    if verify:
+        check(graph, "optimized")
+    return graph
+
+
+class PassError(RuntimeError):
+    """A pass failed, which is a defect of the pass; says which, and what ran before it."""
+
+
+class PassManager:
+    """Runs passes one after the other; settings as for `optimize`."""
+
+    def __init__(
+        self,
+        steps: Sequence[Pass],
+        *,
+        verify: bool = False,
+        dump: Path | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.steps = steps
+        self.verify = verify
+        self.dump = dump
+        self.observer = observer
+
+    def run(self, graph: Graph) -> Graph:
+        if self.verify:
+            check(graph, "rewriting")
+        self._dump(0, "lowered", graph)
+        for index, step in enumerate(self.steps):
+            result = self._apply(index, step, graph)
+            graph = result.graph
+            self._dump(index + 1, step.name, graph)
+            if self.observer:
+                self.observer(step.name, result)
+        return graph
+
+    def _apply(self, index: int, step: Pass, graph: Graph) -> PassResult:
+        try:
+            result = step.run(graph)
+            if self.verify:
+                check(result.graph, "rewriting")
+        except Exception as error:  # whatever it is, it is raised again with where it happened
+            before = ", ".join(earlier.name for earlier in self.steps[:index]) or "none"
+            raise PassError(
+                f"pass {index + 1} `{step.name}` failed on graph `{graph.name}` "
+                f"(passes before it: {before}): {error}"
+            ) from error
+        return result
+
+    def _dump(self, index: int, name: str, graph: Graph) -> None:
+        if self.dump:
+            self.dump.mkdir(parents=True, exist_ok=True)
+            path = self.dump / f"{index:02d}-{name}.ir.txt"
+            path.write_text(print_graph(graph), encoding="utf-8")

@@ -1,0 +1,223 @@
+"""What a legal graph is, as a table of named rules.
+
+Run between passes under tests and with `--verify`: a pass that breaks a graph is then found at once
+and by name, not three steps later in a backend.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from perceiver_graph.compiler.ir import Graph, Value
+from perceiver_graph.compiler.ops.base import PRIMITIVES
+from perceiver_graph.compiler.text import NAME
+
+Stage = Literal["lowered", "rewriting", "optimized", "program"]
+"""As it comes from a spec; between passes; after all of them; one of the two programs."""
+
+STAGES: frozenset[Stage] = frozenset(get_args(Stage))
+
+
+class VerificationError(ValueError):
+    """A graph that breaks rules; `broken` holds the rule's name and what breaks it, in order."""
+
+    def __init__(self, graph: Graph, stage: Stage, broken: list[tuple[str, str]]) -> None:
+        self.broken = broken
+        lines = (f"  {rule}: {problem}" for rule, problem in broken)
+        super().__init__("\n".join((f"graph `{graph.name}` is not legal ({stage}):", *lines)))
+
+
+def verify(graph: Graph, stage: Stage) -> None:
+    """Raise VerificationError, listing everything that breaks a rule of the stage."""
+    broken = [
+        (rule.name, problem)
+        for rule in RULES
+        if stage in rule.stages
+        for problem in rule.problems(graph)
+    ]
+    if broken:
+        raise VerificationError(graph, stage, broken)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A property of legal graphs. `problems` yields a sentence for each place that breaks it."""
+
+    name: str
+    problems: Callable[[Graph], Iterator[str]]
+    stages: frozenset[Stage] = STAGES
+
+
+def _defined(graph: Graph) -> Iterator[Value]:
+    yield from (leaf.value for leaf in graph.inputs)
+    yield from (leaf.value for leaf in graph.parameters)
+    yield from (leaf.value for leaf in graph.constants)
+    yield from (node.output for node in graph.nodes)
+
+
+def _unique_names(graph: Graph) -> Iterator[str]:
+    counts = Counter(value.name for value in _defined(graph))
+    yield from (f"%{name} is defined {count} times" for name, count in counts.items() if count > 1)
+
+
+def _plain_names(graph: Graph) -> Iterator[str]:
+    names = [graph.name, *(value.name for value in _defined(graph)), *graph.outputs]
+    names += ["/".join(scope) for scope in graph.blocks]
+    yield from (f"`{name}` does not match {NAME}" for name in names if not re.fullmatch(NAME, name))
+
+
+def _inputs_defined(graph: Graph) -> Iterator[str]:
+    known = {value.name for value in _defined(graph)}
+    for node in graph.nodes:
+        for value in node.inputs:
+            if value.name not in known:
+                yield f"%{node.name} reads %{value.name}, which nothing defines"
+
+
+def _topological_order(graph: Graph) -> Iterator[str]:
+    position = {node.name: index for index, node in enumerate(graph.nodes)}
+    for index, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            if position.get(value.name, -1) >= index:
+                yield f"%{node.name} comes before %{value.name}, which it reads"
+
+
+def _same_value(graph: Graph) -> Iterator[str]:
+    defined = {value.name: value for value in _defined(graph)}
+    reads = [(f"%{node.name}", value) for node in graph.nodes for value in node.inputs]
+    reads += [(f"output `{name}`", value) for name, value in graph.outputs.items()]
+    for reader, value in reads:
+        if defined.get(value.name, value) != value:
+            yield f"{reader} takes {value} but it is defined as {defined[value.name].type}"
+
+
+def _types_inferred(graph: Graph) -> Iterator[str]:
+    for node in graph.nodes:
+        try:
+            inferred = node.op.infer(*(value.type for value in node.inputs))
+        except (ValueError, IndexError) as error:  # also where inputs are missing
+            yield f"%{node.name} = {node.op}: {error}"
+            continue
+        if inferred != node.output.type:
+            yield f"%{node.name} = {node.op} gives {inferred}, recorded is {node.output.type}"
+
+
+def _primitives_registered(graph: Graph) -> Iterator[str]:
+    for node in graph.nodes:
+        if PRIMITIVES.get(node.op.name) is not type(node.op):
+            yield f"%{node.name} is a `{node.op.name}`, which is not a primitive"
+
+
+def _attributes_plain(graph: Graph) -> Iterator[str]:
+    """IR text can write these and read them back, unlike subclasses such as np.float32."""
+
+    def plain(attribute: object) -> bool:
+        if type(attribute) is tuple:
+            return all(map(plain, attribute))
+        return attribute is None or type(attribute) in (bool, int, float, str)
+
+    for node in graph.nodes:
+        for key, attribute in node.op.attributes.items():
+            if not plain(attribute):
+                yield f"%{node.name} has {key}={attribute!r} of {type(attribute).__name__}"
+
+
+def _outputs_defined(graph: Graph) -> Iterator[str]:
+    known = {value.name for value in _defined(graph)}
+    if not graph.outputs:
+        yield "the graph has no outputs"
+    for name, value in graph.outputs.items():
+        if value.name not in known:
+            yield f"output `{name}` is %{value.name}, which nothing defines"
+
+
+def _symbols_declared(graph: Graph) -> Iterator[str]:
+    for name, symbol in graph.symbols.items():
+        if name != symbol.name:
+            yield f"symbol `{symbol.name}` is declared as `{name}`"
+    for value in _defined(graph):
+        used = {symbol for dim in value.shape for symbol in dim.symbols}
+        for symbol in sorted(used, key=lambda symbol: symbol.name):
+            if graph.symbols.get(symbol.name) != symbol:
+                yield f"{value} uses {symbol}, which is not declared so"
+
+
+def _constants_match(graph: Graph) -> Iterator[str]:
+    for constant in graph.constants:
+        data, value = constant.data, constant.value
+        if str(data.dtype) != value.dtype or data.shape != value.shape:
+            yield f"{value} holds {data.dtype}{list(data.shape)}"
+
+
+def _parameters_fixed(graph: Graph) -> Iterator[str]:
+    for leaf in graph.parameters:
+        if not all(dim.is_constant for dim in leaf.value.shape):
+            yield f"{leaf.value} has a size that is known only at run time"
+        if leaf.value.dtype in ("int64", "bool"):
+            yield f"{leaf.value} cannot be learned: it is not floating-point"
+
+
+def _input_roles(graph: Graph) -> Iterator[str]:
+    for leaf in graph.inputs:
+        value, rank = leaf.value, leaf.value.type.rank
+        if len(leaf.axes) != rank:
+            yield f"{value} has {rank} axes but names {list(leaf.axes)}"
+        if leaf.role == "present" and (value.dtype != "bool" or rank != 1):
+            yield f"{value} should be bool[batch]: it says whether `{leaf.of}` is present"
+        if leaf.role == "queries" and (value.dtype != "int64" or rank != 1):
+            yield f"{value} should be int64[count]: it holds positions of `{leaf.of}`"
+
+
+def _blocks_exist(graph: Graph) -> Iterator[str]:
+    """A scope of one word, such as `inputs`, may be a mere group of blocks."""
+    for scope in dict.fromkeys(node.scope for node in graph.nodes):
+        if len(scope) > 1 and scope not in graph.blocks:
+            yield f"scope `{'/'.join(scope)}` has nodes but no block"
+
+
+def _no_state(graph: Graph) -> Iterator[str]:
+    for leaf in graph.inputs:
+        if leaf.role == "state":
+            yield f"{leaf.value} is a state, which only programs have"
+
+
+def _nothing_dead(graph: Graph) -> Iterator[str]:
+    needed = graph.ancestors(graph.outputs.values())
+    computed = [leaf.value for leaf in graph.constants] + [node.output for node in graph.nodes]
+    yield from (f"no output needs {value}" for value in computed if value not in needed)
+
+
+def _no_unused_leaves(graph: Graph) -> Iterator[str]:
+    needed = graph.ancestors(graph.outputs.values())
+    leaves = [leaf.value for leaf in graph.inputs] + [leaf.value for leaf in graph.parameters]
+    yield from (f"no output needs {value}" for value in leaves if value not in needed)
+
+
+RULES: tuple[Rule, ...] = (
+    # Structure
+    Rule("names are unique", _unique_names),
+    Rule("names are plain", _plain_names),
+    Rule("inputs of nodes are defined", _inputs_defined),
+    Rule("nodes are in topological order", _topological_order),
+    Rule("outputs are defined", _outputs_defined),
+    Rule("blocks exist for scopes", _blocks_exist),
+    # Types
+    Rule("a value has one type", _same_value),
+    Rule("inferred types are the recorded ones", _types_inferred),
+    Rule("symbols are declared", _symbols_declared),
+    Rule("constants match their types", _constants_match),
+    Rule("parameters have fixed sizes", _parameters_fixed),
+    # Primitives
+    Rule("primitives are registered", _primitives_registered),
+    Rule("attributes are plain values", _attributes_plain),
+    # Leaves
+    Rule("inputs fit their roles", _input_roles),
+    # Stages
+    Rule("there is no state before the split", _no_state, frozenset({"lowered"})),
+    Rule("nothing is dead", _nothing_dead, frozenset({"optimized", "program"})),
+    Rule("nothing is unused", _no_unused_leaves, frozenset({"program"})),
+)

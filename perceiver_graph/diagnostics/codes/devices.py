@@ -1,0 +1,35 @@
+"""PG6xx: the machine that the model is to run on."""
+
+from __future__ import annotations
+
+from perceiver_graph.diagnostics.codes.entry import Entry
+
+ENTRIES = (
+    Entry(
+        "PG601",
+        "CUDA is not available",
+        "`--device cuda` was asked for by name, so falling back to the CPU silently would be "
+        "wrong. There is no usable GPU, its driver is too old, or the installed runtime package "
+        "has no CUDA support: the extra `gpu` installs onnxruntime-gpu, which takes the place "
+        "of onnxruntime.",
+        "$ pip install perceiver-graph\n"
+        "$ perceiver-graph run build/kinetics video.mp4 --device cuda",
+        "$ perceiver-graph run build/kinetics video.mp4 --device auto",
+    ),
+    Entry(
+        "PG602",
+        "precision not supported on this device",
+        "The device has no kernels for the precision that the artifact was compiled for. "
+        "Compile for another precision, or run on another device.",
+        "$ perceiver-graph compile kinetics --precision bf16 --device cpu -o build/k",
+        "$ perceiver-graph compile kinetics --precision fp32 --device cpu -o build/k",
+    ),
+    Entry(
+        "PG603",
+        "device is out of memory",
+        "The device's memory ran out while the model was loaded or run. Use a smaller batch, or "
+        "a memory budget that decodes in smaller chunks.",
+        "$ perceiver-graph run build/kinetics --inputs batch_of_64.npz --device cuda",
+        "$ perceiver-graph run build/kinetics --inputs batch_of_64.npz --device cuda --memory 8GB",
+    ),
+)

@@ -1,0 +1,208 @@
+"""PG2xx: names, shapes, divisibility and the rules between distant parts of a spec."""
+
+from __future__ import annotations
+
+from perceiver_graph.diagnostics.codes.entry import Entry
+
+ENTRIES = (
+    Entry(
+        "PG201",
+        "unknown name",
+        "The spec refers to an input, an output or another named part that it does not declare. "
+        "Names are compared exactly; the help line gives the nearest one that exists.",
+        "outputs:\n  image: {query: {inputs: imge}, head: {linear: 3}}",
+        "outputs:\n  image: {query: {inputs: image}, head: {linear: 3}}",
+    ),
+    Entry(
+        "PG202",
+        "axis does not match",
+        "A step, a position or a grid names an axis that the data does not have at that point, "
+        "or leaves out one that it needs. Steps change the axes: after `patch: {time: 16}` the "
+        "axis `time` is there still, but shorter. The note shows the axes known so far.",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 224, width: 224, channel: 3}\n"
+        "    steps: [{patch: {depth: 4}}]\n"
+        "    position: {fourier: {bands: 64}}",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 224, width: 224, channel: 3}\n"
+        "    steps: [{patch: {height: 4, width: 4}}]\n"
+        "    position: {fourier: {bands: 64}}",
+    ),
+    Entry(
+        "PG203",
+        "size does not divide",
+        "An axis is cut into equal parts, and its size is not a multiple of the part. Sizes are "
+        "never rounded or padded silently. For a symbolic axis, declare what it is a multiple "
+        "of: `dims: {time: {multiple_of: 16}}`.",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 225, width: 224, channel: 3}\n"
+        "    steps: [{patch: {height: 4, width: 4}}]\n"
+        "    position: {fourier: {bands: 64}}",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 224, width: 224, channel: 3}\n"
+        "    steps: [{patch: {height: 4, width: 4}}]\n"
+        "    position: {fourier: {bands: 64}}",
+    ),
+    Entry(
+        "PG204",
+        "width is not divisible by the number of heads",
+        "Multi-head attention splits the query/key width and the value width into equal heads, "
+        "so each must be a multiple of `heads`. Unless it is given, the width is that of the "
+        "latents, or of the inputs in a cross-attend. Change the width or the number of heads; "
+        "the help line names the nearest widths that work.",
+        "latents: {count: 512, width: 1023}\nprocess: {layers: 6, heads: 8}",
+        "latents: {count: 512, width: 1024}\nprocess: {layers: 6, heads: 8}",
+    ),
+    Entry(
+        "PG205",
+        "widths differ",
+        "Two arrays are added or joined along their tokens, and their widths (channels) differ. "
+        "A residual connection adds the result of attention to its query; `combine: add` adds "
+        "positions to the channels of the data, and a linear map of the positions, `project`, "
+        "can give them the width that is needed.",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 224, width: 224, channel: 3}\n"
+        "    steps: [{linear: 64}]\n"
+        "    position: {fourier: {bands: 64}, combine: add}",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 224, width: 224, channel: 3}\n"
+        "    steps: [{linear: 64}]\n"
+        "    position: {fourier: {bands: 64}, combine: add, project: 64}",
+    ),
+    Entry(
+        "PG206",
+        "channel axis missing or not last",
+        "The last axis of an input is `channel`: what is known about one position. All axes "
+        "before it are positions and become the index dimensions. Data without channels has "
+        "`channel: 1`.",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {channel: 3, height: 224, width: 224}\n"
+        "    position: {fourier: {bands: 64}}",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 224, width: 224, channel: 3}\n"
+        "    position: {fourier: {bands: 64}}",
+    ),
+    Entry(
+        "PG207",
+        "symbol not declared or constraint broken",
+        "A size given as a word is a symbol, and every symbol is declared once under `dims` "
+        "with what is known about it: `min`, `max`, `multiple_of`. Either the declaration is "
+        "absent, or it contradicts itself or its use.",
+        "inputs:\n  points:\n    shape: {points: n, channel: 3}",
+        "dims: {n: {max: 4096}}\ninputs:\n  points:\n    shape: {points: n, channel: 3}",
+    ),
+    Entry(
+        "PG208",
+        "fixed size needed",
+        "Something here depends on the number itself: channels, a learned table with one row "
+        "per position, Fourier features over a grid. A symbol, whose value is known only at run "
+        "time, cannot stand here. Write a number.",
+        "dims: {n: {max: 4096}}\n"
+        "inputs:\n"
+        "  points:\n"
+        "    shape: {points: n, channel: 3}\n"
+        "    position: {learned: {width: 64}}",
+        "inputs:\n"
+        "  points:\n"
+        "    shape: {points: 4096, channel: 3}\n"
+        "    position: {learned: {width: 64}}",
+    ),
+    Entry(
+        "PG209",
+        "modalities differ in width",
+        "The tokens of all inputs are joined into one array, so they need one width. With "
+        "`join: {padding: {min: 4}}` a learned vector fills each modality up to a common width, "
+        "at least 4 more than the widest one has. Without it, the widths must be equal by "
+        "themselves.",
+        "inputs:\n"
+        "  image: {shape: {height: 32, width: 32, channel: 3}, position: {fourier: {bands: "
+        "16}}}\n"
+        "  audio: {shape: {time: 1024, channel: 1}, position: {fourier: {bands: 16}}}",
+        "inputs:\n"
+        "  image: {shape: {height: 32, width: 32, channel: 3}, position: {fourier: {bands: "
+        "16}}}\n"
+        "  audio: {shape: {time: 1024, channel: 1}, position: {fourier: {bands: 16}}}\n"
+        "join: {padding: {min: 4}}",
+    ),
+    Entry(
+        "PG210",
+        "nothing is left",
+        "A step leaves an axis with no positions, because the axis is smaller than what the "
+        "step takes at a time: a window larger than the image, a stride beyond the end.",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 8, width: 8, channel: 3}\n"
+        "    steps: [{max_pool: {window: {height: 16, width: 16}}}]\n"
+        "    position: {fourier: {bands: 64}}",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 32, width: 32, channel: 3}\n"
+        "    steps: [{max_pool: {window: {height: 16, width: 16}}}]\n"
+        "    position: {fourier: {bands: 64}}",
+    ),
+    Entry(
+        "PG211",
+        "wrong dtype for a step",
+        "A step works on real numbers and is given token ids, or the other way round. Token ids "
+        "are embedded before anything else is done with them.",
+        "inputs:\n"
+        "  text:\n"
+        "    shape: {length: 2048}\n"
+        "    steps: [{embedding: {vocabulary: 262, width: 768}}, {one_hot: 10}]",
+        "inputs:\n"
+        "  text:\n"
+        "    shape: {length: 2048}\n"
+        "    steps: [{embedding: {vocabulary: 262, width: 768}}]",
+    ),
+    Entry(
+        "PG212",
+        "more chunks than queries",
+        "`decode: {chunks: N}` answers the queries in N parts, so that large outputs need "
+        "little memory. An output with fewer queries than chunks is answered whole in every "
+        "part; when that is true of all of them, chunks only repeat the work.",
+        "decode: {heads: 1, chunks: 4096}\n"
+        "outputs:\n"
+        "  image: {query: {grid: {height: 32, width: 32}, position: {fourier: {bands: 16}}}, "
+        "head: {linear: 3}}",
+        "decode: {heads: 1, chunks: 8}\n"
+        "outputs:\n"
+        "  image: {query: {grid: {height: 32, width: 32}, position: {fourier: {bands: 16}}}, "
+        "head: {linear: 3}}",
+    ),
+    Entry(
+        "PG213",
+        "too large",
+        "An array, or the parameters together, would have more elements than can be addressed "
+        "or than any machine holds. The message gives the number. Usually an axis was given in "
+        "the wrong unit, or a patch was forgotten.",
+        "latents: {count: 2000000000, width: 2000000000}",
+        "latents: {count: 512, width: 1024}",
+    ),
+    Entry(
+        "PG214",
+        "bad --set override",
+        "`--set KEY=VALUE` replaces one value of the spec before it is checked. KEY is the path "
+        "to it with dots, list entries counted from 0; VALUE is YAML. The override has no `=`, "
+        "its path does not lead anywhere, or its value is not valid YAML.",
+        "$ perceiver-graph check kinetics --set latents.count",
+        "$ perceiver-graph check kinetics --set latents.count=392\n"
+        "$ perceiver-graph check kinetics --set inputs.audio.steps.0.patch.time=32",
+    ),
+    Entry(
+        "PG215",
+        "declared but not used",
+        "A symbol or another named part is declared and nothing refers to it. It does no harm; "
+        "it is most often left over from an earlier version, or the sign of a misspelt name "
+        "elsewhere.",
+        "dims: {n: {max: 4096}}",
+        "dims: {n: {max: 4096}}\ninputs:\n  points:\n    shape: {points: n, channel: 3}",
+    ),
+)

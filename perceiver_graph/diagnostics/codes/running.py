@@ -1,0 +1,128 @@
+"""PG5xx: what a compiled model is fed, and where its results go."""
+
+from __future__ import annotations
+
+from perceiver_graph.diagnostics.codes.entry import Entry
+
+ENTRIES = (
+    Entry(
+        "PG501",
+        "input missing",
+        "The model has an input for which nothing was given. Inputs that the spec declares with "
+        "`mask: always` are filled in; all others need an array or a file.",
+        "$ perceiver-graph run build/flow first_frame.png",
+        "$ perceiver-graph run build/flow first_frame.png second_frame.png",
+    ),
+    Entry(
+        "PG502",
+        "unknown input",
+        "An array or a file is given under a name that is not an input of this model. The "
+        "message lists the inputs that it has; `manifest.json` gives their axes and dtypes.",
+        "$ perceiver-graph run build/kinetics --inputs arrays_named_video.npz",
+        "$ perceiver-graph run build/kinetics --inputs arrays_named_image_and_audio.npz",
+    ),
+    Entry(
+        "PG503",
+        "input has the wrong shape",
+        "The axes of the array are not those of the manifest, or a size breaks a constraint "
+        "such as a maximal length or a multiple. Arrays carry the batch axis first. The message "
+        "names the axis that is to blame.",
+        '>>> program.encode(image=np.zeros((16, 224, 224, 3), "float32"))',
+        '>>> program.encode(image=np.zeros((1, 16, 224, 224, 3), "float32"))',
+    ),
+    Entry(
+        "PG504",
+        "input has the wrong dtype",
+        "The array's dtype cannot be converted to the input's without loss: real numbers for "
+        "token ids, text or objects for pixels. Integers are accepted for real-valued inputs, "
+        "and float64 for float32.",
+        ">>> program.encode(tokens=np.array([[1.5, 2.0]]))",
+        '>>> program.encode(tokens=np.array([[1, 2]], dtype="int64"))',
+    ),
+    Entry(
+        "PG505",
+        "input is not finite",
+        "The array holds NaN or infinite values. Attention mixes every position with every "
+        "other, so a single NaN makes the whole result NaN. Replace or mask missing measurements.",
+        '>>> program.encode(points=np.full((1, 1024, 3), np.nan, "float32"))',
+        ">>> program.encode(points=np.nan_to_num(points))",
+    ),
+    Entry(
+        "PG506",
+        "bad decode request",
+        "`--decode OUTPUT` or `--decode OUTPUT=START:STOP` names an output and, if wanted, a "
+        "range of its query positions: 0 <= START < STOP <= the number of queries. The message "
+        "gives the outputs and their sizes.",
+        "$ perceiver-graph run build/kinetics video.mp4 --decode image=6272:0",
+        "$ perceiver-graph run build/kinetics video.mp4 --decode image=0:6272",
+    ),
+    Entry(
+        "PG507",
+        "media file cannot be decoded",
+        "The file is not of a known media format, is damaged, or ends too early. Results from "
+        "half a file would be silently wrong, so it is refused.",
+        "$ head -c 10000 video.mp4 > cut.mp4\n$ perceiver-graph run build/kinetics cut.mp4",
+        "$ perceiver-graph run build/kinetics video.mp4",
+    ),
+    Entry(
+        "PG508",
+        "media file lacks a stream",
+        "The model takes video or audio from the file, and the file does not contain it, or "
+        "contains fewer frames or samples than the model's input has. Give a second file for "
+        "the missing input, or a longer clip.",
+        "$ perceiver-graph run build/kinetics silent.mp4",
+        "$ perceiver-graph run build/kinetics silent.mp4 sound.wav",
+    ),
+    Entry(
+        "PG509",
+        "optional package not installed",
+        "This needs a package that the base install leaves out: `torch` for the PyTorch "
+        "backend, `av` and `pillow` (extra `media`) to read videos and images. The help line "
+        "has the command that installs it.",
+        "$ pip install perceiver-graph\n$ perceiver-graph run build/kinetics video.mp4",
+        "$ pip install 'perceiver-graph[media]'\n$ perceiver-graph run build/kinetics video.mp4",
+    ),
+    Entry(
+        "PG510",
+        "memory budget too small",
+        "Decoding goes in chunks that fit the memory budget, but not even the encoder, or a "
+        "chunk of a single query, fits this one. The message says how many bytes are needed at "
+        "the least.",
+        "$ perceiver-graph run build/kinetics video.mp4 --memory 1MB",
+        "$ perceiver-graph run build/kinetics video.mp4 --memory 2GB",
+    ),
+    Entry(
+        "PG511",
+        "result cannot be written",
+        "The output file or folder cannot be written: its folder is absent, permission is "
+        "missing, or the disk is full. Nothing was left half-written.",
+        "$ perceiver-graph run build/kinetics video.mp4 -o /no/such/folder/out.npz",
+        "$ perceiver-graph run build/kinetics video.mp4 -o out.npz",
+    ),
+    Entry(
+        "PG512",
+        "file does not match an input",
+        "The file is absent, or it cannot be told which input it is for: no input of the model "
+        "takes this kind of file, or several do. Say it outright with INPUT=FILE.",
+        "$ perceiver-graph run build/stereo a.png b.png c.png",
+        "$ perceiver-graph run build/stereo left=a.png right=b.png",
+    ),
+    Entry(
+        "PG513",
+        "arrays cannot be read",
+        "`--inputs` takes an .npz archive with one plain array per input name. The file is "
+        "absent, is not such an archive, or holds Python objects, which are never unpickled.",
+        '>>> np.savez("in.npz", image=[[1], [1, 2]])   # rows of unequal length: an object array',
+        '>>> np.savez("in.npz", image=np.zeros((1, 16, 224, 224, 3), "float32"))',
+    ),
+    Entry(
+        "PG514",
+        "input value out of range",
+        "A value is of the right dtype but has no meaning for this input: a token id that is "
+        "negative or not below the vocabulary size, or a text longer than the model's maximal "
+        "length.",
+        '>>> program.encode(tokens=np.array([[262]], dtype="int64"))   # vocabulary: 262, ids '
+        "0..261",
+        '>>> program.encode(tokens=np.array([[261]], dtype="int64"))',
+    ),
+)

@@ -1,0 +1,89 @@
+"""PG3xx: weights, wherever they come from."""
+
+from __future__ import annotations
+
+from perceiver_graph.diagnostics.codes.entry import Entry
+
+ENTRIES = (
+    Entry(
+        "PG301",
+        "weights cannot be read",
+        "The weights file or folder is absent, truncated, or not of a format that is read here: "
+        "safetensors, a transformers checkpoint folder, or a file of one of the published "
+        "DeepMind checkpoints.",
+        "$ perceiver-graph compile kinetics --weights weights.zip",
+        "$ perceiver-graph compile kinetics --weights weights.safetensors",
+    ),
+    Entry(
+        "PG302",
+        "tensor missing",
+        "The model needs a tensor that the weights do not hold. Every parameter must be there: "
+        "a partly initialised model would run and give wrong results. `perceiver-graph inspect "
+        "SPEC` lists the names the model expects.",
+        "$ perceiver-graph compile kinetics --weights encoder_only.safetensors",
+        "$ perceiver-graph compile kinetics --weights complete.safetensors",
+    ),
+    Entry(
+        "PG303",
+        "tensor not used",
+        "The weights hold a tensor that the model has no place for. Most often the spec "
+        "describes another model than the one that was trained: fewer layers, or an output that "
+        "was removed.",
+        "$ perceiver-graph compile kinetics --set process.layers=4 --weights "
+        "eight_layers.safetensors",
+        "$ perceiver-graph compile kinetics --weights eight_layers.safetensors",
+    ),
+    Entry(
+        "PG304",
+        "tensor has the wrong shape",
+        "A tensor of this name is there, but its shape is not the one that the spec leads to. "
+        "The label shows the line of the spec that fixes the shape.",
+        "$ perceiver-graph compile kinetics --set latents.count=392 --weights "
+        "trained_with_784.safetensors",
+        "$ perceiver-graph compile kinetics --weights trained_with_784.safetensors",
+    ),
+    Entry(
+        "PG305",
+        "tensor has the wrong dtype",
+        "Parameters are floating-point numbers: float32, float16, bfloat16 or float64. "
+        "Integers, booleans and 8-bit formats are not converted silently, because their scale "
+        "is not known.",
+        "$ perceiver-graph compile kinetics --weights quantised_int8.safetensors",
+        "$ perceiver-graph compile kinetics --weights weights.safetensors --precision int8",
+    ),
+    Entry(
+        "PG306",
+        "checkpoint layout not recognised",
+        "The tensor names are neither those of this package nor those of a layout that it knows "
+        "how to convert (transformers Perceiver models, published DeepMind checkpoints). Rename "
+        "the tensors, or convert the checkpoint with the library that wrote it.",
+        "$ perceiver-graph import some_other_model/ -o imported",
+        "$ perceiver-graph import deepmind/multimodal-perceiver/ -o imported",
+    ),
+    Entry(
+        "PG307",
+        "pickle holds more than arrays",
+        "A pickle can run any program when it is opened. Only pickles made of plain containers, "
+        "numbers, text and numpy arrays are read; this one names something else, and nothing of "
+        "it was executed.",
+        "$ perceiver-graph import whole_training_state.pkl -o imported",
+        "$ perceiver-graph import params_only.pkl -o imported",
+    ),
+    Entry(
+        "PG308",
+        "weights are not finite",
+        "A tensor holds NaN or infinite values, so every result would be NaN. The training run "
+        "has most likely diverged, or the file was cut off while it was written.",
+        "$ perceiver-graph compile kinetics --weights diverged.safetensors",
+        "$ perceiver-graph compile kinetics --weights last_good_step.safetensors",
+    ),
+    Entry(
+        "PG309",
+        "checkpoint configuration not supported",
+        "The checkpoint is of a known layout, but its configuration asks for something that a "
+        "spec cannot express, so the imported model would differ from the trained one. The "
+        "message names the setting.",
+        "$ perceiver-graph import perceiver_with_custom_blocks/ -o imported",
+        "$ perceiver-graph import deepmind/language-perceiver/ -o imported",
+    ),
+)

@@ -1,0 +1,228 @@
+"""Opens artifacts: nothing in one is used before its manifest and every file it lists are checked.
+
+An artifact may come from anywhere, so no path of it is followed out of its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.runtime.consistency import check_programs
+from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes checked and the bytes there are to check."""
+
+_LARGEST_MANIFEST = 64 * 2**20
+_BLOCK = 2**20
+_PICKLES = {".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
+_AGAIN = "copy the whole folder again, or compile again"
+_NOT_EDITED = "artifacts are written by `perceiver-graph compile`, not by hand: compile again"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder whose files are those that its manifest describes."""
+
+    directory: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """Where a file that the manifest lists lies. Raises KeyError for any other."""
+        if name not in self.manifest.files:
+            raise KeyError(name)
+        return self.directory / name
+
+
+def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Artifact:
+    """Open a compiled folder and check it.
+
+    Files are hashed piece by piece, so that memory does not grow with them. Raises DiagnosticError
+    (PG401 to PG405) with everything that is wrong.
+    """
+    directory = Path(path)
+    manifest = _manifest(_manifest_text(directory), directory / MANIFEST_NAME)
+    report = Report()
+    check_programs(manifest, report)
+    sound = {
+        name: entry
+        for name, entry in manifest.files.items()
+        if _lies_within(directory, name, report)
+    }
+    _check_contents(directory, sound, report, progress)
+    report.raise_if_errors()
+    return Artifact(directory, manifest)
+
+
+def _manifest_text(directory: Path) -> str:
+    path = directory / MANIFEST_NAME
+    if not directory.exists():
+        raise DiagnosticError.of(
+            "PG401", f"there is no folder {directory}", help=_what_makes_one(directory)
+        )
+    if not path.is_file():
+        kind = f"has no {MANIFEST_NAME}" if directory.is_dir() else "is a file, not a folder"
+        raise DiagnosticError.of(
+            "PG401",
+            f"{directory} is not an artifact: it {kind}",
+            help=_what_makes_one(directory),
+        )
+    try:
+        if not _inside(path, directory):
+            raise DiagnosticError.of(
+                "PG404", f"{path} is a link that leads out of the folder", help=_AGAIN
+            )
+        if path.stat().st_size > _LARGEST_MANIFEST:
+            raise DiagnosticError.of("PG403", f"{path} is too large to be one", help=_NOT_EDITED)
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DiagnosticError.of("PG403", f"{path} is not UTF-8 text", help=_NOT_EDITED) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DiagnosticError.of("PG401", f"{path} cannot be read: {reason}") from error
+
+
+def _what_makes_one(given: Path) -> str:
+    """The commands that lead from what was given (a spec, its name, a wrong folder) to an
+    artifact."""
+    if given.name == MANIFEST_NAME:
+        return f"give the folder: {given.parent}"
+    if given.is_dir():
+        specs = sorted(p for p in given.iterdir() if p.suffix in {".yaml", ".yml"})
+        spec = str(specs[0]) if specs else "SPEC"
+    elif given.exists():
+        spec = str(given)
+    else:
+        spec = given.name if given.name and given.name == str(given) else "SPEC"
+    name = Path(spec).stem if spec != "SPEC" else "NAME"
+    return f"an artifact is made with: perceiver-graph compile {spec} -o build/{name}"
+
+
+class _DuplicateKeyError(ValueError):
+    """A JSON object has a key twice."""
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _DuplicateKeyError(f"{quote(twice)} is listed twice")
+    return found
+
+
+def _manifest(text: str, path: Path) -> Manifest:
+    try:
+        data = json.loads(text, object_pairs_hook=_without_duplicates)
+    except _DuplicateKeyError as error:
+        raise DiagnosticError.of("PG403", f"{path}: {error}", help=_NOT_EDITED) from error
+    except (ValueError, RecursionError) as error:
+        raise DiagnosticError.of(
+            "PG403", f"{path} is not valid JSON", notes=[str(error)], help=_NOT_EDITED
+        ) from error
+    version = data.get("format") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > MANIFEST_VERSION:
+        raise DiagnosticError.of(
+            "PG405",
+            f"{path.parent} has format {version}, and this release reads up to {MANIFEST_VERSION}",
+            notes=[f"it was written by {quote(data.get('tool', 'an unnamed tool'))}"],
+            help="update the package, or compile the artifact's spec.yaml again with this release",
+        )
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        report = Report()
+        for fault in error.errors(include_url=False, include_input=False):
+            place = ".".join(str(part) for part in fault["loc"]) or "the whole"
+            what = fault["msg"][:1].lower() + fault["msg"][1:]
+            report.error("PG403", f"{path}: {quote(place)}: {what}", help=_NOT_EDITED)
+        raise DiagnosticError(report.diagnostics) from error
+
+
+def _lies_within(directory: Path, name: str, report: Report) -> bool:
+    """Whether the path of a file is plain and stays in the folder; what is wrong is reported."""
+    windows = PureWindowsPath(name)
+    path = PurePosixPath(name)
+    if path.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
+        report.error(
+            "PG404",
+            f"{quote(name)}, which the manifest lists, does not lie in {directory}",
+            help="do not use this artifact: it tries to read files that are none of its own",
+        )
+        return False
+    if path.as_posix() != name or "\\" in name or "\0" in name or name in (".", MANIFEST_NAME):
+        report.error("PG403", f"{quote(name)} is no plain path of a file", help=_NOT_EDITED)
+        return False
+    if path.suffix.lower() in _PICKLES:
+        report.error(
+            "PG403",
+            f"{quote(name)} looks like a pickle, which could run code: artifacts have none",
+            help="compile again; weights are kept as ONNX data or safetensors",
+        )
+        return False
+    if not _inside(directory / name, directory):
+        report.error(
+            "PG404",
+            f"{quote(name)} is a link that leads out of {directory}",
+            help="copy the file itself into the folder, or compile again",
+        )
+        return False
+    return True
+
+
+def _inside(path: Path, directory: Path) -> bool:
+    """Whether a path stays in a folder with every link on the way followed, of folders too."""
+    real = Path(os.path.realpath(path))  # unlike resolve(), bears links that run in a circle
+    return real.is_relative_to(os.path.realpath(directory))
+
+
+def _check_contents(
+    directory: Path, files: dict[str, FileEntry], report: Report, progress: Progress | None
+) -> None:
+    total, done = sum(entry.bytes for entry in files.values()), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    for name, entry in files.items():
+        try:
+            fault = _fault(directory / name, entry, advance)
+        except FileNotFoundError:
+            message = f"{quote(name)}, which the manifest lists, is not in {directory}"
+            report.error("PG401", message, help=_AGAIN)
+        except OSError as error:
+            message = f"{directory / name} cannot be read: {error.strerror or error}"
+            report.error("PG401", message, help=_AGAIN)
+        else:
+            if fault:
+                report.error("PG402", f"{directory / name} {fault}", help=_AGAIN)
+
+
+def _fault(path: Path, entry: FileEntry, advance: Callable[[int], None]) -> str | None:
+    """What sets a file apart from its entry; one of the wrong size need not be read."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file"
+    if status.st_size != entry.bytes:
+        return f"has {status.st_size} bytes, and the manifest says {entry.bytes}"
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+            advance(len(block))
+    if digest.hexdigest() != entry.sha256:
+        return "has changed since it was compiled: its SHA-256 is not that of the manifest"
+    return None

@@ -1,0 +1,63 @@
+"""Checks that the parts of a manifest fit each other, so that running a program cannot trip later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.spec.manifest import Manifest, Port
+
+
+def check_programs(manifest: Manifest, report: Report) -> None:
+    """Report (PG403) every program, port, input or output that refers to something absent."""
+    for fault in _faults(manifest):
+        report.error("PG403", f"manifest.json: {fault}", help="compile again")
+
+
+def _faults(manifest: Manifest) -> Iterator[str]:
+    for group in (manifest.inputs, manifest.outputs):
+        for name, entry in group.items():
+            if len(entry.axes) != len(entry.shape) or entry.axes[:1] != ["batch"]:
+                yield f"{quote(name)} needs one size for each axis, and `batch` as the first axis"
+    if manifest.chunks < 1:
+        yield f"`chunks` is {manifest.chunks}, and must be at least 1"
+    if not manifest.programs:
+        if "onnx" in manifest.backends:
+            yield "`backends` has `onnx`, but `programs` is empty"
+        return
+    for phase, program in manifest.programs.items():
+        if program.file not in manifest.files:
+            yield f"the file {quote(program.file)} of program `{phase}` is not among `files`"
+    if "encode" not in manifest.programs:
+        yield "`programs` lacks `encode`"
+        return
+    yield from _bad_ports(manifest)
+
+
+def _bad_ports(manifest: Manifest) -> Iterator[str]:
+    encode, decode = manifest.programs["encode"], manifest.programs.get("decode")
+    for port in encode.inputs:
+        if port.role not in ("data", "present"):
+            yield f"`encode` has an input of role `{port.role}`"
+        elif port.of not in manifest.inputs:
+            yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
+    kept = {port.of for port in encode.outputs}
+    inputs: list[Port] = decode.inputs if decode else []
+    for port in inputs:
+        if port.role not in ("state", "queries"):
+            yield f"`decode` has an input of role `{port.role}`"
+        elif port.role == "state" and port.of not in kept:
+            yield f"`decode` reads {quote(port.of)}, which `encode` does not hand over"
+        elif port.role == "queries" and port.of not in manifest.outputs:
+            yield f"`decode` has queries of {quote(port.of)}, which is not among `outputs`"
+        elif port.role == "queries" and not (
+            len(port.shape) == 1 and isinstance(port.shape[0], str)
+        ):
+            yield f"the number of queries of {quote(port.of)} is not a symbol"
+    made = {p.of for p in encode.outputs} | {p.of for p in (decode.outputs if decode else [])}
+    asked = {port.of for port in inputs if port.role == "queries"}
+    for name, output in manifest.outputs.items():
+        if name not in made:
+            yield f"no program computes the output {quote(name)}"
+        elif output.selectable and decode and name not in asked:
+            yield f"`decode` has no queries of {quote(name)}"

@@ -1,0 +1,130 @@
+"""Chooses where programs run, and how onnxruntime is set up there.
+
+Results are reproducible first: on CUDA, TensorFloat-32 is off, because it rounds factors of matrix
+products to 10 bits and the results then differ from the reference in the third digit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from perceiver_graph.diagnostics import DiagnosticError, quote
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+_CUDA_OPTIONS = {
+    "device_id": "0",
+    "use_tf32": "0",
+    # Score matrices are large and of one size: growing by powers of two would waste gigabytes.
+    "arena_extend_strategy": "kSameAsRequested",
+    # The exhaustive search times every algorithm again for each new shape.
+    "cudnn_conv_algo_search": "HEURISTIC",
+}
+_INSTALL = 'pip uninstall onnxruntime && pip install "perceiver-graph[gpu]"'
+_ONLY_FATAL = 4  # errors come as exceptions; onnxruntime would print them as well
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place that programs run on."""
+
+    name: Literal["cpu", "cuda"]
+    threads: int
+
+    @property
+    def providers(self) -> list[Any]:
+        """The execution providers, as `onnxruntime.InferenceSession` takes them."""
+        cpu = ["CPUExecutionProvider"]
+        return [(CUDA_PROVIDER, _CUDA_OPTIONS), *cpu] if self.name == "cuda" else cpu
+
+    def session_options(self, sizes: Mapping[str, int]) -> Any:
+        """`onnxruntime.SessionOptions` for one binding of the symbolic sizes.
+
+        With all shapes static, onnxruntime plans its memory once and fuses more.
+        """
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.log_severity_level = _ONLY_FATAL
+        for name, value in sizes.items():
+            options.add_free_dimension_override_by_name(name, value)
+        if self.name == "cpu":
+            # The CPU kernel of SkipLayerNormalization is slower than Add and LayerNormalization.
+            key = "optimization.disable_specified_optimizers"
+            options.add_session_config_entry(key, "SkipLayerNormFusion")
+        return options
+
+
+def choose(device: DeviceName = "auto") -> Device:
+    """The device of a name; `auto` is CUDA where it is usable, else the CPU.
+
+    Raises DiagnosticError (PG601) for `cuda` where it is not usable, ValueError for other names.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not one of auto, cpu, cuda")
+    if device != "cpu":
+        fault = _cuda_fault()
+        if fault is None:
+            return Device("cuda", physical_cores())
+        if device == "cuda":
+            raise no_cuda(*fault)
+    return Device("cpu", physical_cores())
+
+
+def no_cuda(reason: str, help: str) -> DiagnosticError:
+    """The diagnostic PG601."""
+    return DiagnosticError.of(
+        "PG601", f"CUDA is not available: {reason}", help=f"{help}; or run with --device cpu"
+    )
+
+
+@cache
+def _cuda_fault() -> tuple[str, str] | None:
+    """Why CUDA cannot be used and what would help, or None if it can."""
+    import numpy as np
+    import onnxruntime as ort
+
+    if CUDA_PROVIDER not in ort.get_available_providers():
+        return f"onnxruntime {ort.__version__}, as installed, has no CUDA support", _INSTALL
+    if hasattr(ort, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            ort.preload_dlls()
+    try:
+        ort.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", 0)
+    except _failures() as error:
+        reason = str(error).strip().splitlines()[0]
+        return f"onnxruntime reports {quote(reason)}", "check the GPU and its driver: nvidia-smi"
+    return None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (RuntimeError, state.EPFail, state.Fail, state.RuntimeException)
+
+
+@cache
+def physical_cores() -> int:
+    """Cores that this process may use; hardware threads of one core count once.
+
+    Two threads of a core share its multipliers, so more threads make matrix products no faster.
+    """
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # not on this operating system
+        return max(1, (os.cpu_count() or 2) // 2)
+    base = Path("/sys/devices/system/cpu")
+    siblings = [base / f"cpu{index}/topology/thread_siblings_list" for index in sorted(allowed)]
+    try:
+        return len({path.read_text(encoding="ascii") for path in siblings})
+    except OSError:
+        return len(allowed)

@@ -1,0 +1,191 @@
+"""Checks the arrays of a call against the manifest and fills in what may be left out.
+
+A call with several mistakes is answered with all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.sizes import evaluate, permits, permitted, smallest
+from perceiver_graph.spec.manifest import InputEntry, Manifest
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """What a program is given.
+
+    `arrays` has every input that is not always masked, contiguous and of its dtype; `present` is
+    false for those that stand for nothing; `sizes` are the values of the symbols, batch included.
+    """
+
+    arrays: Arrays
+    present: dict[str, bool]
+    sizes: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def check_inputs(manifest: Manifest, given: Mapping[str, ArrayLike]) -> Feeds:
+    """Arrays as the program takes them. Raises DiagnosticError (PG501 to PG505, PG514)."""
+    report = Report()
+    notes = []
+    arrays: Arrays = {}
+    _report_unknown(manifest, given, report)
+    for name, entry in manifest.inputs.items():
+        if entry.mask == "always":
+            if name in given:
+                notes.append(f"input `{name}` is always masked: what was given is not used")
+        elif name in given:
+            array = _converted(name, entry, given[name], report)
+            if array is not None and _has_axes(name, entry, array, report):
+                arrays[name] = array
+    _report_missing(manifest, given, report)
+    sizes = _bindings(manifest, arrays, report)
+    for name, array in arrays.items():
+        _check_values(name, manifest.inputs[name], array, report)
+    report.raise_if_errors()
+    absent = [n for n, entry in manifest.inputs.items() if entry.mask == "optional"]
+    absent = [name for name in absent if name not in arrays]
+    notes += [f"input `{name}` was not given: its mask token stands for it" for name in absent]
+    present = dict.fromkeys(arrays, True) | dict.fromkeys(absent, False)
+    for name in absent:
+        entry = manifest.inputs[name]
+        for size in entry.shape:
+            if isinstance(size, str) and size in manifest.dims:
+                sizes.setdefault(size, smallest(manifest.dims[size]))
+        arrays[name] = np.zeros([evaluate(size, sizes) for size in entry.shape], entry.dtype)
+    return Feeds(arrays, present, sizes, tuple(notes))
+
+
+def described(entry: InputEntry) -> str:
+    """The axes of an input: `[batch, time 16, channel 3]`."""
+    pairs = zip(entry.axes, entry.shape, strict=True)
+    return f"[{', '.join(a if str(s) == a else f'{a} {s}' for a, s in pairs)}]"
+
+
+def _report_unknown(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:
+    known = ", ".join(quote(name) for name in manifest.inputs)
+    for name in given:
+        if name in manifest.inputs:
+            continue
+        near = get_close_matches(str(name), list(manifest.inputs), n=1)
+        help = f"did you mean {quote(near[0])}?" if near else f"the inputs are {known}"
+        message = f"the model has no input {quote(name)}"
+        report.error("PG502", message, notes=[f"the inputs are {known}"] if near else (), help=help)
+
+
+def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:
+    usable = {n: entry for n, entry in manifest.inputs.items() if entry.mask != "always"}
+    for name, entry in usable.items():
+        if entry.mask == "never" and name not in given:
+            report.error(
+                "PG501",
+                f"input {quote(name)} is missing: {entry.dtype} {described(entry)}",
+                help=f"pass an array under the name {quote(name)}",
+            )
+    if usable and not any(name in given for name in usable) and not report.has_errors:
+        names = ", ".join(quote(name) for name in usable)
+        report.error("PG501", "no input was given", help=f"pass at least one of {names}")
+
+
+def _converted(
+    name: str, entry: InputEntry, value: ArrayLike, report: Report
+) -> NDArray[Any] | None:
+    """The value as a contiguous array of the input's dtype, if nothing is lost."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        report.error("PG504", f"input {quote(name)} is no array: {error}")
+        return None
+    wanted = np.dtype(entry.dtype)
+    accepted = "iuf" if wanted.kind == "f" else "iu"
+    if array.dtype.kind not in accepted:
+        help = "pass numbers: .astype('float32')"
+        if wanted.kind == "i":
+            help = "this input takes ids: if the values are whole numbers, .astype('int64')"
+        message = f"input {quote(name)} is of dtype {array.dtype}, and takes {entry.dtype}"
+        report.error("PG504", message, help=help)
+        return None
+    if array.dtype == np.uint64 and wanted.kind == "i" and (array > np.iinfo(wanted).max).any():
+        report.error("PG514", f"input {quote(name)} has ids beyond the range of int64")
+        return None
+    with np.errstate(over="ignore"):  # too large for float32: reported as not finite
+        return np.ascontiguousarray(array, dtype=wanted)
+
+
+def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> bool:
+    """Whether the number of axes and all fixed sizes are right; every wrong one is reported."""
+    shape = list(array.shape)
+    expected = f"expected {described(entry)}"
+    if len(shape) != len(entry.shape):
+        fits = shape == entry.shape[1:]
+        message = f"input {quote(name)} has {len(shape)} axes, {shape}, and takes {len(entry.axes)}"
+        help = f"add the batch axis: {name}[None]" if fits else None
+        report.error("PG503", message, notes=[expected], help=help)
+        return False
+    wrong = [
+        (axis, size, actual)
+        for axis, size, actual in zip(entry.axes, entry.shape, shape, strict=True)
+        if isinstance(size, int) and size != actual
+    ]
+    for axis, size, actual in wrong:
+        help = None
+        if sorted(map(str, shape[1:])) == sorted(map(str, entry.shape[1:])):
+            help = f"the axes are in another order: transpose to {', '.join(entry.axes)}"
+        message = f"axis `{axis}` of input {quote(name)} has size {actual}, and takes {size}"
+        report.error("PG503", message, notes=[f"given {shape}, {expected}"], help=help)
+    return not wrong
+
+
+def _bindings(manifest: Manifest, arrays: Arrays, report: Report) -> dict[str, int]:
+    """What the symbols stand for: one value each, and one that the spec permits."""
+    seen: dict[str, dict[int, list[str]]] = {}
+    for name, array in arrays.items():
+        entry = manifest.inputs[name]
+        for axis, size, actual in zip(entry.axes, entry.shape, array.shape, strict=True):
+            if isinstance(size, str):
+                place = f"axis `{axis}` of input {quote(name)}"
+                seen.setdefault(size, {}).setdefault(actual, []).append(place)
+    for symbol, values in seen.items():
+        if len(values) > 1:
+            found = "; ".join(f"{v} is the {', the '.join(places)}" for v, places in values.items())
+            message = f"`{symbol}` cannot be several sizes in one call: {found}"
+            report.error("PG503", message, help=f"pass arrays that agree on `{symbol}`")
+        for value, places in values.items():
+            dimension = manifest.dims.get(symbol)
+            if not (permits(dimension, value) if dimension else value >= 1):
+                takes = permitted(dimension) if dimension else "at least 1"
+                message = f"the {places[0]} has size {value}, and `{symbol}` is {takes}"
+                report.error("PG503", message)
+    return {symbol: next(iter(values)) for symbol, values in seen.items()}
+
+
+def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> None:
+    wrong = array < 0 if entry.dtype == "int64" else ~np.isfinite(array)
+    if not wrong.any():
+        return
+    count = int(np.count_nonzero(wrong))
+    place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+    where = ", ".join(f"{axis} {i}" for axis, i in zip(entry.axes, place, strict=True))
+    first = f"the first is {array[place]} at {where}"
+    if entry.dtype == "int64":
+        message = f"input {quote(name)} has {count} negative ids"
+        report.error("PG514", message, notes=[first], help="ids count from 0")
+    else:
+        report.error(
+            "PG505",
+            f"{count} of {array.size} values of input {quote(name)} are not finite in float32",
+            notes=[first],
+            help=f"replace them: numpy.nan_to_num({name}); or leave the input out"
+            if entry.mask == "optional"
+            else f"replace them: numpy.nan_to_num({name})",
+        )

@@ -1,0 +1,86 @@
+"""Arrays in .npz archives: read without pickles, written whole or not at all."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
+
+_WRITE_ONE = "numpy.savez('in.npz', NAME=ARRAY, ...) writes one"
+
+
+def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz archive by name.
+
+    Python objects are never unpickled. Raises DiagnosticError (PG513) naming every array that
+    cannot be read.
+    """
+    path = Path(path)
+    found: dict[str, NDArray[Any]] = {}
+    report = Report()
+    try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise _unreadable(path, _what_it_is(path))
+        with np.load(path, allow_pickle=False) as archive:
+            for name in archive.files:
+                try:
+                    found[name] = archive[name]
+                except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                    report.error("PG513", _fault(path, name, error), help=_help(error))
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, f"it is damaged ({error})") from error
+    report.raise_if_errors()
+    return found
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as an .npz archive, uncompressed. Raises DiagnosticError (PG511)."""
+    path = Path(path)
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _unreadable(path: Path, fault: str) -> DiagnosticError:
+    return DiagnosticError.of("PG513", f"{path} cannot be read: {fault}", help=_WRITE_ONE)
+
+
+def _what_it_is(path: Path) -> str:
+    with path.open("rb") as stream:
+        single = stream.read(6) == b"\x93NUMPY"
+    if single:
+        return "it is a single array (.npy), and arrays are given by name, in an archive (.npz)"
+    return "it is not an .npz archive, or not a complete one"
+
+
+def _fault(path: Path, name: str, error: Exception) -> str:
+    reason = "holds Python objects" if _is_pickle(error) else f"is damaged ({error})"
+    return f"array {quote(name)} of {path} {reason}"
+
+
+def _help(error: Exception) -> str:
+    if _is_pickle(error):
+        return "save plain numbers: an array whose dtype is not `object`"
+    return "write the archive again"
+
+
+def _is_pickle(error: Exception) -> bool:
+    return isinstance(error, ValueError) and "allow_pickle" in str(error)

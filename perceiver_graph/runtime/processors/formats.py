@@ -1,0 +1,204 @@
+"""What a model's media inputs and outputs look like, read from the artifact's manifest.
+
+Formats also convert: decoded windows to the float32 arrays that a model takes, in the axis order of
+its manifest, and the arrays that it returns back to pixels and samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+
+_VIDEO_AXES = ("time", "height", "width", "channel")
+_AUDIO_AXES = ("time", "channel")
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """A window of `time` RGB frames of `height` x `width` pixels, `rate` frames per second.
+
+    `axes` is the order in which the model has them, without batch.
+    """
+
+    time: int
+    height: int
+    width: int
+    channel: int = 3
+    rate: Fraction = Fraction(25)
+    axes: tuple[str, ...] = _VIDEO_AXES
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long a window is."""
+        return self.time / self.rate
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """A window of `samples` samples of `channels` channels, `rate` samples per second.
+
+    `shape` is the model's array without batch. The features of an output may be neighbouring
+    samples (kinetics: 1920 patches of 16), so `shape` need not be (samples, channels).
+    """
+
+    samples: int
+    channels: int = 1
+    rate: int = 48000
+    axes: tuple[str, ...] = _AUDIO_AXES
+    shape: tuple[int, ...] = ()
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long a window is."""
+        return Fraction(self.samples, self.rate)
+
+
+@dataclass(frozen=True)
+class ClassesFormat:
+    """Scores over classes, of which the best `top` are reported by name if names are known."""
+
+    top: int = 5
+    names: tuple[str, ...] | None = None
+
+
+MediaFormat = VideoFormat | AudioFormat | ClassesFormat
+
+
+class WindowLike(Protocol):
+    """What `to_arrays` needs of a `perceiver_graph.runtime.processors.clip.Window`."""
+
+    @property
+    def frames(self) -> NDArray[np.uint8] | None: ...
+    @property
+    def samples(self) -> NDArray[np.float32] | None: ...
+
+
+def media_formats(
+    entries: Mapping[str, Mapping[str, Any]], *, channels: int | None = None
+) -> dict[str, MediaFormat]:
+    """The formats of the manifest's `inputs` or `outputs` that have a `media` entry, by name.
+
+    For outputs, `channels` is the number of sound channels (that of the input, or 1): the `channel`
+    axis of an output may hold several samples. By default the `channel` axis is taken at its word.
+    Raises DiagnosticError (PG403) for an entry that does not describe what its `media` promises.
+    """
+    found: dict[str, MediaFormat] = {}
+    for name, entry in entries.items():
+        for kind, options in (entry.get("media") or {}).items():
+            if kind == "video":
+                found[name] = _video(name, entry, options or {})
+            elif kind == "audio":
+                found[name] = _audio(name, entry, options or {}, channels)
+            elif kind == "classes":
+                found[name] = _classes(options or {})
+            else:
+                raise _bad_entry(name, f"has media of the unknown kind `{kind}`")
+    return found
+
+
+def _video(name: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> VideoFormat:
+    sizes = _sizes(name, entry, _VIDEO_AXES)
+    if sizes["channel"] != 3:
+        raise _bad_entry(name, f"has {sizes['channel']} channels, and video frames have 3 (RGB)")
+    return VideoFormat(**sizes, rate=Fraction(str(options.get("rate", 25))), axes=tuple(sizes))
+
+
+def _audio(
+    name: str, entry: Mapping[str, Any], options: Mapping[str, Any], channels: int | None
+) -> AudioFormat:
+    sizes = _sizes(name, entry, _AUDIO_AXES)
+    channels = sizes["channel"] if channels is None else channels
+    values = sizes["time"] * sizes["channel"]
+    if values % channels:
+        raise _bad_entry(name, f"has {values} values, which are not samples of {channels} channels")
+    rate = int(options.get("rate", 48000))
+    shape = tuple(sizes.values())
+    return AudioFormat(values // channels, channels, rate, axes=tuple(sizes), shape=shape)
+
+
+def _classes(options: Mapping[str, Any]) -> ClassesFormat:
+    names = options.get("names")
+    return ClassesFormat(int(options.get("top", 5)), None if names is None else tuple(names))
+
+
+def _sizes(name: str, entry: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, int]:
+    """Axis sizes in the entry's order, without batch."""
+    sizes = dict(zip(entry.get("axes", ()), entry.get("shape", ()), strict=False))
+    sizes.pop("batch", None)
+    if set(sizes) != set(wanted) or not all(isinstance(size, int) for size in sizes.values()):
+        have = ", ".join(f"{axis} {size}" for axis, size in sizes.items()) or "none"
+        raise _bad_entry(
+            name, f"needs the axes {', '.join(wanted)} with fixed sizes to be media, and has {have}"
+        )
+    return sizes
+
+
+def _bad_entry(name: str, fault: str) -> DiagnosticError:
+    return DiagnosticError.of(
+        "PG403",
+        f"`{name}` {fault}",
+        help="change its `media` or its shape in the spec and compile again",
+    )
+
+
+def to_arrays(window: WindowLike, formats: Mapping[str, MediaFormat]) -> dict[str, NDArray[Any]]:
+    """The inputs of a model, float32 with a leading batch axis of 1, from a window of a clip.
+
+    Frames are divided by 255 (no mean or deviation is taken out), samples are taken as they are.
+    A modality that the window lacks, and formats that are not media inputs, are left out.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, form in formats.items():
+        if isinstance(form, VideoFormat) and window.frames is not None:
+            pixels = window.frames.astype(np.float32) / np.float32(255)
+            arrays[name] = np.ascontiguousarray(_ordered(pixels, _VIDEO_AXES, form.axes)[None])
+        elif isinstance(form, AudioFormat) and window.samples is not None:
+            samples = window.samples.reshape(-1, form.channels)
+            arrays[name] = np.ascontiguousarray(_ordered(samples, _AUDIO_AXES, form.axes)[None])
+    return arrays
+
+
+def to_frames(output: ArrayLike, form: VideoFormat) -> NDArray[np.float32]:
+    """Frames float32 [time, height, width, 3] of a model's output, whose batch (if any) is 1."""
+    shape = [getattr(form, axis) for axis in form.axes]
+    values = np.asarray(output, dtype=np.float32).reshape(shape)
+    return np.ascontiguousarray(_ordered(values, form.axes, _VIDEO_AXES))
+
+
+def to_samples(output: ArrayLike, form: AudioFormat) -> NDArray[np.float32]:
+    """Samples float32 [time, channels] of a model's output, whose batch (if any) is 1."""
+    values = np.asarray(output, dtype=np.float32).reshape(form.shape or (form.samples, -1))
+    values = _ordered(values, form.axes, _AUDIO_AXES)
+    return np.ascontiguousarray(values).reshape(form.samples, form.channels)
+
+
+def _ordered(values: NDArray[Any], have: Sequence[str], want: Sequence[str]) -> NDArray[Any]:
+    return values.transpose([have.index(axis) for axis in want])
+
+
+def to_pixels(frames: ArrayLike) -> NDArray[np.uint8]:
+    """8-bit pixels: uint8 is passed on, floats are clipped to [0, 1], scaled by 255 and rounded.
+
+    NaN, which a video cannot hold, becomes 0.
+    """
+    values = np.asarray(frames)
+    if values.dtype == np.uint8:
+        return values
+    scaled = np.nan_to_num(values.astype(np.float32), nan=0.0).clip(0.0, 1.0) * 255.0
+    return np.rint(scaled).astype(np.uint8)
+
+
+def to_int16(samples: ArrayLike) -> NDArray[np.int16]:
+    """16-bit samples: floats are clipped to [-1, 1) and scaled by 2**15; NaN becomes 0."""
+    values = np.asarray(samples)
+    if values.dtype == np.int16:
+        return values
+    scaled = np.nan_to_num(values.astype(np.float32), nan=0.0).clip(-1.0, 1.0) * 32768.0
+    return np.rint(scaled).clip(-32768, 32767).astype(np.int16)

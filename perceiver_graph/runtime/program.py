@@ -1,0 +1,218 @@
+"""A compiled model that runs: encode once, then decode any queries from what encode left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime import chunks
+from perceiver_graph.runtime.artifact import Artifact, open_artifact
+from perceiver_graph.runtime.artifact import Progress as CheckProgress
+from perceiver_graph.runtime.devices import Device, DeviceName, choose
+from perceiver_graph.runtime.feeds import check_inputs
+from perceiver_graph.runtime.queries import Asked, Selection, resolve
+from perceiver_graph.runtime.sessions import Sessions
+from perceiver_graph.spec.manifest import Manifest, Port, ProgramEntry
+
+Results = dict[str, NDArray[np.float32]]
+Progress = Callable[[int, int], None]
+"""Called with the number of chunks decoded and the number there are."""
+Note = Callable[[str], None]
+"""Called with what a user should know of a call that went well."""
+
+LATENTS = "latents"
+
+
+def load(
+    path: str | Path, *, device: DeviceName = "auto", progress: CheckProgress | None = None
+) -> Program:
+    """Open a compiled folder, check its files and get ready to run it.
+
+    `device` is auto, cpu or cuda; `progress` is told the bytes checked. Raises DiagnosticError
+    (PG401 to PG406, PG601).
+    """
+    artifact = open_artifact(path, progress=progress)
+    if not artifact.manifest.programs:
+        written = ", ".join(artifact.manifest.backends) or "none"
+        raise DiagnosticError.of(
+            "PG406",
+            f"{artifact.directory} has no ONNX programs to run (backends: {written})",
+            help="compile again with --backend onnx or --backend all; what the torch backend "
+            "writes is imported in Python",
+        )
+    return Program(artifact, choose(device))
+
+
+class State:
+    """What encode leaves for decode: opaque, and in the memory of the device.
+
+    `notes` say what of the inputs was left out.
+    """
+
+    def __init__(
+        self, owner: Program, values: dict[str, Any], sizes: dict[str, int], notes: tuple[str, ...]
+    ) -> None:
+        self.notes = notes
+        self._owner = owner
+        self._values = values
+        self._sizes = sizes
+
+    @property
+    def batch(self) -> int:
+        """The number of batch elements."""
+        return self._sizes.get("batch", 1)
+
+    @property
+    def latents(self) -> NDArray[np.float32]:
+        """The latent array, float32 [batch, latents, channels]."""
+        return self._array(LATENTS)
+
+    def _array(self, name: str) -> NDArray[np.float32]:
+        return cast(NDArray[np.float32], self._values[name].numpy())
+
+
+class Program:
+    """A model on a device. Calls may have any batch size and sizes that the spec permits."""
+
+    def __init__(self, artifact: Artifact, device: Device) -> None:
+        self.artifact = artifact
+        self.device = device
+        programs = artifact.manifest.programs
+        self._encode = self._sessions(programs["encode"])
+        self._decode = self._sessions(programs["decode"]) if "decode" in programs else None
+
+    def _sessions(self, entry: ProgramEntry) -> Sessions:
+        precision = self.manifest.precision
+        return Sessions(self.artifact.file(entry.file), entry, self.device, precision)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the artifact says of itself: inputs and outputs with their axes, and more."""
+        return self.artifact.manifest
+
+    def run(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        decode: Mapping[str, Selection] | None = None,
+        *,
+        memory: int | None = None,
+        progress: Progress | None = None,
+        note: Note | None = None,
+    ) -> Results:
+        """Encode the inputs and decode the outputs asked for: `encode`, then `decode`.
+
+        `note` is called with what was filled in. Raises DiagnosticError as these do.
+        """
+        state = self.encode(inputs)
+        for text in state.notes if note is not None else ():
+            assert note is not None
+            note(text)
+        return self.decode(state, decode, memory=memory, progress=progress)
+
+    def encode(self, inputs: Mapping[str, ArrayLike]) -> State:
+        """Read the inputs into the latents.
+
+        `inputs` has an array by the name of each input, with the axes of the manifest, batch first.
+        One that may be masked can be left out. Raises DiagnosticError (PG501 to PG505, PG514,
+        PG603) with everything that is wrong.
+        """
+        feeds = check_inputs(self.manifest, inputs)
+        batch = feeds.sizes.get("batch", 1)
+        values: dict[str, Any] = {}
+        for port in self._encode.entry.inputs:
+            if port.role == "present":
+                values[port.name] = np.full(batch, feeds.present[port.of])
+            else:
+                values[port.name] = feeds.arrays[port.of]
+        ports = self._encode.entry.outputs
+        names = list(dict.fromkeys(port.name for port in ports))
+        found = self._encode.run(values, names, feeds.sizes, stay_on_device=True)
+        state = {port.of: found[port.name] for port in ports}
+        return State(self, state, feeds.sizes, feeds.notes)
+
+    def decode(
+        self,
+        state: State,
+        outputs: Mapping[str, Selection] | None = None,
+        *,
+        memory: int | None = None,
+        progress: Progress | None = None,
+    ) -> Results:
+        """Answer queries from an encoded state.
+
+        `outputs` maps names to a slice or a list of flat query positions, or to None for all; by
+        default everything is decoded. Whole outputs, float32, have the axes of the manifest; chosen
+        queries come as [batch, positions, channel] in the order given. Queries are decoded in the
+        number of chunks that the spec says or, with `memory` in bytes, in chunks that fit it.
+        Raises DiagnosticError (PG506, PG510, PG603).
+        """
+        if state._owner is not self:
+            raise ValueError("the state was encoded by another program")
+        asked = resolve(self.manifest, state._sizes, outputs)
+        results = {name: np.empty(_flat(one), np.float32) for name, one in asked.items()}
+        at_decode = {port.of: port for port in self._decode.entry.outputs} if self._decode else {}
+        late = {name: one for name, one in asked.items() if name in at_decode}
+        for name in asked.keys() - late.keys():  # encode has computed them
+            values = state._array(name).reshape(state.batch, -1, asked[name].shape[-1])
+            results[name][:] = values[:, asked[name].positions]
+        if late:
+            self._decode_chunks(state, late, results, memory, progress)
+        return {name: results[name].reshape(asked[name].shape) for name in asked}
+
+    def _decode_chunks(
+        self,
+        state: State,
+        asked: Mapping[str, Asked],
+        results: Results,
+        memory: int | None,
+        progress: Progress | None,
+    ) -> None:
+        """Run decode for chunk after chunk; each writes its part of the results."""
+        assert self._decode is not None
+        entry = self._decode.entry
+        outputs = {port.of: port for port in entry.outputs}
+        queries = [port for port in entry.inputs if port.role == "queries"]
+        counts = {p.of: len(asked[p.of].positions) for p in queries if p.of in asked}
+        limit = chunks.chunk_limit(self.manifest, state._sizes, counts, memory)
+        plan = chunks.plan(counts, limit)
+        sizes = state._sizes | {str(p.shape[0]): plan.sizes.get(p.of, 1) for p in queries}
+        kept = {p.name: state._values[p.of] for p in entry.inputs if p.role == "state"}
+        # Outputs of a single learned query do not depend on the chunk: the first one has them.
+        pending = {name: (0, len(one.positions)) for name, one in asked.items()}
+        pending = {name: span for name, span in pending.items() if name not in counts}
+        for done, parts in enumerate(plan):
+            feeds = {p.name: _chunk(p, asked, parts, sizes) for p in queries}
+            wanted = {name: outputs[name].name for name in (*parts, *pending)}
+            found = self._decode.run(kept | feeds, list(wanted.values()), sizes)
+            for name, (start, stop) in (parts | pending).items():
+                values = found[wanted[name]].numpy()
+                values = values.reshape(state.batch, -1, values.shape[-1])
+                results[name][:, start:stop] = values[:, : stop - start]
+            pending = {}
+            if progress is not None:
+                progress(done + 1, plan.chunks)
+
+
+def _flat(one: Asked) -> tuple[int, int, int]:
+    """The shape of a result with one axis of queries."""
+    return one.shape[0], len(one.positions), one.shape[-1]
+
+
+def _chunk(
+    port: Port,
+    asked: Mapping[str, Asked],
+    parts: Mapping[str, tuple[int, int]],
+    sizes: Mapping[str, int],
+) -> NDArray[np.int64]:
+    """The positions of a chunk, int64 [size]; the last position, or 0, is repeated to fill it."""
+    count = sizes[str(port.shape[0])]
+    if port.of not in parts:
+        return np.zeros(count, np.int64)
+    start, stop = parts[port.of]
+    positions = asked[port.of].positions[start:stop]
+    return np.pad(positions, (0, count - len(positions)), mode="edge")

@@ -1,0 +1,126 @@
+"""Which queries of which outputs a call asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.spec.manifest import Manifest, OutputEntry
+
+Selection = slice | Sequence[int] | NDArray[np.integer] | None
+"""Flat query positions: a range, positions in any order, or None for all."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An output that is asked for. `positions` int64 [n]; `shape` is that of the result, the number
+    of batch elements first."""
+
+    positions: NDArray[np.int64]
+    shape: tuple[int, ...]
+
+
+def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
+    """`OUTPUT` and `OUTPUT=START:STOP` texts as a mapping; None (everything) if there are none.
+
+    Raises DiagnosticError (PG506). Names and ranges are checked where the outputs are known.
+    """
+    found: dict[str, slice | None] = {}
+    report = Report()
+    for text in requests:
+        name, equals, span = (part.strip() for part in text.partition("="))
+        start, colon, stop = (part.strip() for part in span.partition(":"))
+        numbers = all(not part or part.isdecimal() for part in (start, stop))
+        if not name or (equals and not (colon and (start or stop) and numbers)):
+            report.error(
+                "PG506",
+                f"{quote(text)} is not OUTPUT or OUTPUT=START:STOP",
+                help=f"for example --decode {name or 'image'}=0:1000",
+            )
+        elif name in found:
+            report.error("PG506", f"output {quote(name)} is asked for twice", help="ask once")
+        else:
+            bounds = (int(start) if start else None, int(stop) if stop else None)
+            found[name] = slice(*bounds) if equals else None
+    report.raise_if_errors()
+    return found or None
+
+
+def resolve(
+    manifest: Manifest, sizes: Mapping[str, int], decode: Mapping[str, Selection] | None
+) -> dict[str, Asked]:
+    """The outputs asked for (None: all of them) with their positions and the shape of the result.
+
+    Raises DiagnosticError (PG506) with everything that is wrong.
+    """
+    wanted = dict.fromkeys(manifest.outputs) if decode is None else decode
+    asked: dict[str, Asked] = {}
+    report = Report()
+    for name, selection in wanted.items():
+        if name not in manifest.outputs:
+            _report_unknown(manifest, name, report)
+            continue
+        entry = manifest.outputs[name]
+        shape = tuple(evaluate(size, sizes) for size in entry.shape)
+        count = prod(shape[1:-1])
+        if selection is None:
+            asked[name] = Asked(np.arange(count, dtype=np.int64), shape)
+            continue
+        positions = _positions(name, entry, selection, count, report)
+        if positions is not None:
+            asked[name] = Asked(positions, (shape[0], len(positions), shape[-1]))
+    if not wanted:
+        report.error("PG506", "no output is asked for", help=_outputs(manifest))
+    report.raise_if_errors()
+    return asked
+
+
+def _report_unknown(manifest: Manifest, name: str, report: Report) -> None:
+    near = get_close_matches(name, list(manifest.outputs), n=1)
+    help = f"did you mean {quote(near[0])}?" if near else _outputs(manifest)
+    report.error("PG506", f"the model has no output {quote(name)}", help=help)
+
+
+def _outputs(manifest: Manifest) -> str:
+    return "the outputs are " + ", ".join(
+        f"{quote(name)} ({entry.queries} queries)" if entry.selectable and entry.queries else name
+        for name, entry in manifest.outputs.items()
+    )
+
+
+def _positions(
+    name: str, entry: OutputEntry, selection: Selection, count: int, report: Report
+) -> NDArray[np.int64] | None:
+    """The positions chosen, or None where a problem was reported."""
+    if not entry.selectable:
+        report.error(
+            "PG506",
+            f"output {quote(name)} has a single query, of which none can be chosen",
+            help=f"ask for the whole: {name}",
+        )
+        return None
+    fault = None
+    if isinstance(selection, slice):
+        start = 0 if selection.start is None else selection.start
+        stop = count if selection.stop is None else selection.stop
+        step = 1 if selection.step is None else selection.step
+        if 0 <= start < stop <= count and step > 0:
+            return np.arange(start, stop, step, dtype=np.int64)
+        fault = f"{start}:{stop} is not a range of the {count} queries of output {quote(name)}"
+    else:
+        given = np.asarray(selection)
+        if given.ndim != 1 or given.dtype.kind not in "iu" or not given.size:
+            fault = f"the positions for output {quote(name)} are not a list of whole numbers"
+        elif given.min() < 0 or given.max() >= count:
+            fault = f"the positions for output {quote(name)} are not all from 0 to {count - 1}"
+        else:
+            return np.ascontiguousarray(given, dtype=np.int64)
+    report.error("PG506", fault, help=f"0 <= START < STOP <= {count}, for example {name}=0:{count}")
+    return None

@@ -1,0 +1,127 @@
+"""What the models allow at a place of the spec, for error messages that say what would be right.
+
+A validation error names its place but not the rule there. The rule is found by walking pydantic's
+core schema along the same place, union tags included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+_Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The core schema at one place, seen through its wrappers (defaults, validators, optional
+    values)."""
+
+    node: _Node
+    definitions: Mapping[str, _Node]
+
+    @property
+    def kind(self) -> str:
+        return str(self.node["type"])
+
+    def child(self, part: str | int) -> Rule | None:
+        """The rule one segment further along the location of an error; None where it is not
+        known."""
+        node: _Node | None = None
+        if self.kind == "model":
+            node = _unwrap(self.node["schema"], self.definitions).get("fields", {}).get(part)
+        elif self.kind == "dict":
+            node = self.node.get("values_schema")
+        elif self.kind == "list":
+            node = self.node.get("items_schema")
+        elif self.kind == "tagged-union":
+            node = self.node["choices"].get(part)
+        return Rule(_unwrap(node, self.definitions), self.definitions) if node else None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of a mapping with fixed keys, in the order in which the models declare them."""
+        return tuple(self._model.model_fields) if self._model else ()
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Those of its keys that have no default."""
+        fields = self._model.model_fields if self._model else {}
+        return tuple(name for name, info in fields.items() if info.is_required())
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """The names among which a mapping with one key chooses: tags without their angle
+        brackets."""
+        choices = self.node["choices"] if self.kind == "tagged-union" else ()
+        return tuple(tag.strip("<>") for tag in choices)
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values of a `Literal`."""
+        return tuple(self.node["expected"]) if self.kind == "literal" else ()
+
+    def describe(self, key: str) -> str | None:
+        """What the models say about one of the keys."""
+        info = self._model.model_fields.get(key) if self._model else None
+        return " ".join(info.description.split()) if info and info.description else None
+
+    @property
+    def expected(self) -> str | None:
+        """The rule in words: "a positive integer"."""
+        if self.kind in {"int", "float"}:
+            noun = "integer" if self.kind == "int" else "number"
+            if self.node.get("ge", 0) >= 1 or self.node.get("gt", -1) >= 0:
+                return f"a positive {noun}"
+            if self.node.get("ge") == 0:
+                return f"a non-negative {noun}"
+            return f"{'an' if self.kind == 'int' else 'a'} {noun}"
+        if self.kind == "literal":
+            return one_of(self.choices)
+        words = {"str": "text", "bool": "true or false", "list": "a list", "dict": "a mapping"}
+        return words.get(self.kind, "a mapping" if self.kind == "model" else None)
+
+    @property
+    def _model(self) -> type[BaseModel] | None:
+        found: type[BaseModel] | None = self.node["cls"] if self.kind == "model" else None
+        return found
+
+
+def rule_at(model: type[BaseModel], location: Iterable[str | int]) -> Rule | None:
+    """The rule at the location of a validation error of `model`."""
+    rule: Rule | None = _root(model)
+    for part in location:
+        if rule is None:
+            return None
+        rule = rule.child(part)
+    return rule
+
+
+def one_of(values: Iterable[Any]) -> str:
+    """`a`, `b` or `c`."""
+    *most, last = [f"`{value}`" for value in values]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+@cache
+def _root(model: type[BaseModel]) -> Rule:
+    schema: _Node = model.__pydantic_core_schema__
+    definitions: dict[str, _Node] = {}
+    if schema["type"] == "definitions":
+        definitions = {node["ref"]: node for node in schema["definitions"]}
+        schema = schema["schema"]
+    return Rule(_unwrap(schema, definitions), definitions)
+
+
+def _unwrap(node: _Node, definitions: Mapping[str, _Node]) -> _Node:
+    while True:
+        if node["type"] == "definition-ref":
+            node = definitions[node["schema_ref"]]
+        elif node["type"] != "model" and isinstance(node.get("schema"), dict):
+            node = node["schema"]
+        else:
+            return node

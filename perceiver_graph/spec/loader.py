@@ -1,0 +1,157 @@
+"""From a file or the name of a shipped spec to a validated `Spec` that remembers where everything
+stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+import perceiver_graph
+from perceiver_graph.diagnostics.model import DiagnosticError, Report, Source, Span
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.overrides import apply_override
+from perceiver_graph.spec.spans import SpanTree
+from perceiver_graph.spec.validation import validate
+from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
+
+SHIPPED = Path(perceiver_graph.__file__).parent / "specs"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A spec that is well-formed, and the text it came from."""
+
+    spec: Spec
+    spans: SpanTree
+    source: Source
+
+    def span(self, *path: str | int) -> Span:
+        """Where the value at a path stands, or its nearest ancestor where the file leaves it
+        out."""
+        return self.spans.value(path)
+
+    def key_span(self, *path: str | int) -> Span:
+        """Where the key of the value at a path stands."""
+        return self.spans.key(path)
+
+
+def load_spec(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Document:
+    """Read a spec from a YAML file, or one that ships with the package by its bare name.
+
+    `overrides` are `KEY=VALUE` strings as for `--set`. Raises DiagnosticError (PG0xx, PG1xx, PG214)
+    with everything that is wrong.
+    """
+    given = str(path_or_name)
+    path = _find(given)
+    return parse_spec(
+        _decode(_read(path, given), _shown(path, given)), _shown(path, given), overrides
+    )
+
+
+def parse_spec(text: str, path: str = "<spec>", overrides: Sequence[str] = ()) -> Document:
+    """Read a spec from text; `path` is what messages call it. Raises DiagnosticError."""
+    source = Source(path, text.removeprefix("\ufeff"))
+    data, spans = parse_yaml(source)
+    report = Report()
+    for override in overrides:
+        try:
+            data, spans = apply_override(override, data, spans)
+        except DiagnosticError as error:
+            report.extend(error.diagnostics)
+    report.raise_if_errors()
+    return Document(validate(Spec, data, spans), spans, source)
+
+
+def shipped_names() -> tuple[str, ...]:
+    """The names of the specs that ship with the package."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+
+
+def _find(given: str) -> Path:
+    """The file that is meant. A file of that name goes before a shipped spec."""
+    path = Path(given)
+    try:
+        if not path.is_file() and given in shipped_names():
+            return SHIPPED / f"{given}.yaml"
+    except OSError:  # reading it will say what is wrong
+        pass
+    return path
+
+
+def _shown(path: Path, given: str) -> str:
+    """The path for messages: as it was given, or of a shipped spec the shortest form that is
+    right."""
+    if path.parent != SHIPPED:
+        return given
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
+def _read(path: Path, given: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _not_found(path, given) from None
+    except ValueError:  # a NUL character in the path
+        raise _not_found(Path(), given) from None
+    except IsADirectoryError:
+        raise DiagnosticError.of(
+            "PG002",
+            f"{quote(given)} is a folder, not a spec",
+            help=f"name a file in it, for example `{path / 'NAME.yaml'}`",
+        ) from None
+    except OSError as error:
+        reason = error.strerror or "unknown error"
+        raise DiagnosticError.of("PG002", f"{quote(given)} cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise too_large(given)
+    return content
+
+
+def _not_found(path: Path, given: str) -> DiagnosticError:
+    names = shipped_names()
+    nearby: list[str] = []
+    try:
+        siblings = islice(path.parent.iterdir(), 1000)
+        nearby = [str(file) for file in siblings if file.suffix in {".yaml", ".yml"}]
+    except OSError:
+        pass
+    candidates = {name: name for name in names} | {f"{name}.yaml": name for name in names}
+    candidates |= {Path(file).name: file for file in nearby}
+    close = get_close_matches(Path(given).name[:80], candidates, 3, 0.6)
+    guesses = list(dict.fromkeys(quote(candidates[name]) for name in close))
+    return DiagnosticError.of(
+        "PG001",
+        f"there is no file and no shipped spec called {quote(given)}",
+        notes=[f"shipped specs: {', '.join(names)}"] if names else (),
+        help=f"did you mean {' or '.join(guesses)}?" if guesses else None,
+    )
+
+
+def _decode(content: bytes, path: str) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DiagnosticError.of(
+            "PG003", f"{quote(path)} is UTF-16 text, not UTF-8", help="save the file as UTF-8"
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if b"\0" in content:
+            raise DiagnosticError.of(
+                "PG003", f"{quote(path)} is a binary file, not YAML text"
+            ) from None
+        before = content[: error.start].decode("utf-8-sig")
+        source = Source(path, content.decode("utf-8-sig", "replace"))
+        raise DiagnosticError.of(
+            "PG003",
+            f"{quote(path)} is not UTF-8 text",
+            source.span(len(before), len(before) + 1),
+            label=f"byte 0x{content[error.start]:02x}",
+            help="save the file as UTF-8",
+        ) from None

@@ -1,0 +1,124 @@
+"""What an artifact says of itself: manifest.json, written by the compiler and read by the runtime.
+
+It lies beside the spec language because it is the other declarative format, and the only thing that
+compiler and runtime share.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from perceiver_graph.spec.models.base import Model
+
+MANIFEST_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+SPEC_NAME = "spec.yaml"
+
+
+class FileEntry(Model):
+    """A file of the artifact."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: int
+
+
+class Dimension(Model):
+    """What values a symbolic size may take."""
+
+    min: int = 1
+    max: int | None = None
+    multiple_of: int = 1
+
+
+class Media(Model):
+    """How an input is read from a file or an output written to one; exactly one key is set."""
+
+    video: dict[str, float] | None = None
+    audio: dict[str, int] | None = None
+    classes: dict[str, int | list[str] | None] | None = None
+
+
+class InputEntry(Model):
+    """An input array. `mask`: `always` ignores it, `optional` lets it be left out."""
+
+    dtype: Literal["float32", "int64"]
+    axes: list[str]
+    """Named axes in order, `batch` first."""
+    shape: list[int | str]
+    """A number or a symbol for each axis."""
+    mask: Literal["always", "optional", "never"]
+    media: Media | None = None
+
+
+class OutputEntry(Model):
+    """An output array. When only some queries are decoded, the index axes become one."""
+
+    dtype: Literal["float32"]
+    axes: list[str]
+    shape: list[int | str]
+    queries: int | None
+    """Queries in all; None where that is known only at run time."""
+    chunk_queries: int | None
+    selectable: bool
+    """Whether chosen queries can be decoded (a single learned query is always decoded)."""
+    media: Media | None = None
+
+
+class Port(Model):
+    """A tensor that goes into or comes out of a program, by its name there."""
+
+    name: str
+    role: Literal["data", "present", "queries", "state", "output"]
+    of: str
+    """The input, the output or the state value it stands for."""
+    dtype: Literal["float32", "int64", "bool"]
+    shape: list[int | str]
+
+
+class ProgramEntry(Model):
+    """A file that a backend runs."""
+
+    file: str
+    inputs: list[Port]
+    outputs: list[Port]
+
+
+ProgramName = Literal["encode", "decode"]
+
+
+class Memory(Model):
+    """Estimated peak bytes of decoding: fixed + per_query * queries, one batch element."""
+
+    fixed: int
+    per_query: int
+
+
+class Manifest(Model):
+    """The description of an artifact."""
+
+    format: int
+    name: str
+    summary: str = ""
+    tool: str
+    """Tool and version that wrote it."""
+    backends: list[Literal["onnx", "torch"]]
+    spec_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    weights: str
+    """Where the weights come from: `seed 0`, or the name of a file."""
+    level: int
+    """Optimisation level (-O)."""
+    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    files: dict[str, FileEntry]
+    inputs: dict[str, InputEntry]
+    outputs: dict[str, OutputEntry]
+    dims: dict[str, Dimension]
+    chunks: int
+    """In how many parts the queries are decoded."""
+    decode_memory: Memory
+    programs: dict[ProgramName, ProgramEntry]
+    """What the onnx backend runs; empty without it."""
+    parameters: int
+    flops: int
+    """Multiplications plus additions of one encode and the decode of every query, batch 1."""

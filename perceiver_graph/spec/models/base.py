@@ -1,0 +1,87 @@
+"""Common ground of the spec models: strictness, names, sizes and keyed alternatives.
+
+pydantic checks the *syntax* of a spec only. Whether names exist, sizes divide and widths match is
+decided while the graph is built (`perceiver_graph.compiler.lower`), which can point at two places.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
+from pydantic.functional_validators import AfterValidator, BeforeValidator
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+LARGEST = 2**31 - 1  # sizes and counts stay below what every index type of every backend can hold
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+
+
+class Model(BaseModel):
+    """Base of every spec model: unknown keys are errors, nothing is coerced, nothing changes."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise PydanticCustomError("finite_number", "expected a finite number")
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
+Axis = Name
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+NonNegative = Annotated[int, Field(ge=0, le=LARGEST)]
+PositiveNumber = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+Number = Annotated[float, AfterValidator(_finite)]
+
+
+def _size(value: Any) -> Any:
+    """Accept a positive integer or the name of a symbol; one message instead of one per branch."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
+        return value
+    if isinstance(value, str) and re.fullmatch(NAME_PATTERN, value):
+        return value
+    raise PydanticCustomError(
+        "size", "expected a positive integer or the name of a symbol declared under `dims`"
+    )
+
+
+Size = Annotated[
+    int | str,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": LARGEST},
+                {"type": "string", "pattern": NAME_PATTERN},
+            ]
+        }
+    ),
+]
+"""The length of an axis: a number, or a symbol whose value is known only at run time."""
+
+
+def keyed(what: str, alternatives: Sequence[str]) -> Discriminator:
+    """Tell alternatives apart by the key that names them, as in `{fourier: {...}}`.
+
+    Tags are written `<key>` so that they can never be mistaken for a key of the file in the
+    location of a validation error.
+    """
+
+    def tag(value: Any) -> str | None:
+        if isinstance(value, dict):
+            return next((f"<{key}>" for key in alternatives if key in value), None)
+        return next((f"<{key}>" for key in alternatives if key in type(value).model_fields), None)
+
+    return Discriminator(
+        tag,
+        custom_error_type="unknown_alternative",
+        custom_error_message=f"expected {what}: one of {', '.join(alternatives)}",
+    )

@@ -1,0 +1,286 @@
+"""What the inputs of a model are: modalities, the steps that turn them into tokens, positions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, Tag
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from perceiver_graph.spec.models.base import (
+    LARGEST,
+    NAME_PATTERN,
+    Axis,
+    Count,
+    Model,
+    NonNegative,
+    PositiveNumber,
+    Size,
+    keyed,
+)
+
+ActivationName = Literal["gelu", "gelu_tanh", "relu", "tanh"]
+
+
+def _padding(value: Any) -> Any:
+    valid = isinstance(value, str) and value in ("same", "valid")
+    if valid or (
+        isinstance(value, dict)
+        and all(isinstance(k, str) for k in value)
+        and all(type(v) is int and 0 <= v <= LARGEST for v in value.values())
+    ):
+        return value
+    raise PydanticCustomError("padding", "expected `same`, `valid` or a size for each axis")
+
+
+Padding = Annotated[
+    str | dict[Axis, NonNegative],
+    BeforeValidator(_padding),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["same", "valid"]},
+                {
+                    "type": "object",
+                    "propertyNames": {"pattern": NAME_PATTERN, "maxLength": 64},
+                    "additionalProperties": {"type": "integer", "minimum": 0, "maximum": LARGEST},
+                },
+            ]
+        }
+    ),
+]
+"""Zeros around each axis: `same` (output = ceil(input / stride)), `valid` (none), or a number."""
+
+
+class Patch(Model):
+    """Space to depth: fold neighbouring positions into channels (first axis slowest)."""
+
+    patch: Annotated[dict[Axis, Count], Field(min_length=1)]
+    """How many neighbours along each axis become one token; each must divide the axis."""
+
+
+class Linear(Model):
+    """A linear map of the channels."""
+
+    linear: Count
+    """The number of channels that come out."""
+
+
+class ConvParameters(Model):
+    """A convolution over the named axes; the other axes are treated as batch."""
+
+    channels: Count
+    """The number of channels that come out."""
+    kernel: Annotated[dict[Axis, Count], Field(min_length=1, max_length=3)]
+    """The window along each axis."""
+    stride: dict[Axis, Count] = {}
+    """The step along each axis (default 1)."""
+    padding: Padding = "valid"
+    """Zeros around each axis."""
+    bias: bool = True
+    """Whether a bias is added."""
+
+
+class Conv(Model):
+    """A convolution."""
+
+    conv: ConvParameters
+    """Channels, kernel, stride and padding."""
+
+
+class MaxPoolParameters(Model):
+    """The maximum over windows."""
+
+    window: Annotated[dict[Axis, Count], Field(min_length=1, max_length=3)]
+    """The window along each axis."""
+    stride: dict[Axis, Count] = {}
+    """The step along each axis (default: the window)."""
+    padding: Padding = "valid"
+    """Positions around each axis that never win."""
+
+
+class MaxPool(Model):
+    """Max pooling."""
+
+    max_pool: MaxPoolParameters
+    """Window, stride and padding."""
+
+
+class BatchNormParameters(Model):
+    """Batch normalisation over all but the channels."""
+
+    epsilon: PositiveNumber = 1e-5
+    """Added to the variance."""
+
+
+class BatchNorm(Model):
+    """Batch normalisation with running statistics (inference) or batch statistics (training)."""
+
+    batch_norm: BatchNormParameters
+    """Its constants; `{}` takes the defaults."""
+
+
+class Activation(Model):
+    """A non-linearity."""
+
+    activation: ActivationName
+    """Which one; `gelu` is exact (erf), `gelu_tanh` its usual approximation."""
+
+
+class EmbeddingParameters(Model):
+    """A learned vector per id."""
+
+    vocabulary: Count
+    """How many ids there are."""
+    width: Count
+    """The number of channels of a vector."""
+
+
+class Embedding(Model):
+    """Look up a learned vector for each id; the input holds int64 ids and has no channel axis."""
+
+    embedding: EmbeddingParameters
+    """Vocabulary and width."""
+
+
+class OneHot(Model):
+    """Turn class ids into vectors of zeros and a one; the input holds int64 ids, no channels."""
+
+    one_hot: Count
+    """How many classes there are."""
+
+
+class Squeeze(Model):
+    """Drop an axis of size 1."""
+
+    squeeze: Axis
+    """Which axis."""
+
+
+STEPS = (
+    "patch",
+    "linear",
+    "conv",
+    "max_pool",
+    "batch_norm",
+    "activation",
+    "embedding",
+    "one_hot",
+    "squeeze",
+)
+
+Step = Annotated[
+    Annotated[Patch, Tag("<patch>")]
+    | Annotated[Linear, Tag("<linear>")]
+    | Annotated[Conv, Tag("<conv>")]
+    | Annotated[MaxPool, Tag("<max_pool>")]
+    | Annotated[BatchNorm, Tag("<batch_norm>")]
+    | Annotated[Activation, Tag("<activation>")]
+    | Annotated[Embedding, Tag("<embedding>")]
+    | Annotated[OneHot, Tag("<one_hot>")]
+    | Annotated[Squeeze, Tag("<squeeze>")],
+    keyed("a step", STEPS),
+]
+
+
+class FourierParameters(Model):
+    """Sines and cosines of positions in [-1, 1], frequencies from 1 to max_resolution / 2."""
+
+    bands: Count
+    """Frequencies per axis; the width is axes x (2 x bands + 1)."""
+    max_resolution: dict[Axis, PositiveNumber] | None = None
+    """Twice the highest frequency of each axis (default: the size of the axis)."""
+    include_position: bool = True
+    """Whether the coordinates themselves stand in front of the sines."""
+    sine_only: bool = False
+    """Leave the cosines out."""
+    endpoint: bool | None = None
+    """Whether the last position is +1 (as for inputs, the default) or one step before it
+    (-1 + 2 i / n, as the reference decodes chosen queries; the default for query grids)."""
+
+
+class _Positions(Model):
+    combine: Literal["concat", "add"] = "concat"
+    """Whether positions stand beside the channels or are added to them."""
+    project: Count | None = None
+    """Channels of a linear map applied to the positions first."""
+
+
+class FourierPosition(_Positions):
+    """Fourier features of the grid."""
+
+    fourier: FourierParameters
+    """Bands and resolutions."""
+
+
+class LearnedPositionParameters(Model):
+    """A learned vector per position."""
+
+    width: Count | None = None
+    """Channels of a vector (default, when added: those of the data)."""
+    init_scale: PositiveNumber = 0.02
+    """Standard deviation of the initial values."""
+
+
+class LearnedPosition(_Positions):
+    """A learned table of positions."""
+
+    learned: LearnedPositionParameters
+    """Its width and initial scale; `{}` takes the defaults."""
+
+
+Position = Annotated[
+    Annotated[FourierPosition, Tag("<fourier>")] | Annotated[LearnedPosition, Tag("<learned>")],
+    keyed("a position encoding", ("fourier", "learned")),
+]
+
+
+class VideoParameters(Model):
+    """Frames of a video file."""
+
+    rate: PositiveNumber = 25.0
+    """Frames per second."""
+
+
+class VideoMedia(Model):
+    """Frames of a video file, cropped to a centred square, resized, scaled to [0, 1]."""
+
+    video: VideoParameters
+    """The frame rate; `{}` takes the default."""
+
+
+class AudioParameters(Model):
+    """The sound of a file."""
+
+    rate: Count = 48000
+    """Samples per second."""
+
+
+class AudioMedia(Model):
+    """The sound of a file, mixed to one channel, in [-1, 1]."""
+
+    audio: AudioParameters
+    """The sample rate; `{}` takes the default."""
+
+
+InputMedia = Annotated[
+    Annotated[VideoMedia, Tag("<video>")] | Annotated[AudioMedia, Tag("<audio>")],
+    keyed("a kind of media", ("video", "audio")),
+]
+
+
+class Input(Model):
+    """A modality: an array with named axes and how it becomes tokens."""
+
+    shape: dict[Axis, Size]
+    """Axes in order with their sizes, without batch. The features, if any, are `channel`, last."""
+    steps: list[Step] = []
+    """What happens to the array before positions are attached, in order."""
+    position: Position | None = None
+    """The position encoding of the axes that remain after the steps."""
+    mask: Literal["always", "optional", "never"] | None = None
+    """Whether a learned mask token stands for the modality: `always`, `optional` (when the input is
+    left out) or `never`. Default: `optional` where a `join` is declared, else `never`."""
+    media: InputMedia | None = None
+    """Which part of a media file `perceiver-graph run` fills this input from."""

@@ -1,0 +1,129 @@
+"""The root of the spec language: inputs, join, latents, encode, process, decode, outputs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from perceiver_graph.spec.models.base import Count, Model, Name, NonNegative, PositiveNumber
+from perceiver_graph.spec.models.inputs import ActivationName, Input
+from perceiver_graph.spec.models.outputs import Output
+
+FORMAT_VERSION = 1
+
+
+class SymbolDeclaration(Model):
+    """A size that is known only at run time."""
+
+    min: Count = 1
+    """The smallest value."""
+    max: Count | None = None
+    """The largest value (default: no limit)."""
+    multiple_of: Count = 1
+    """A number that divides every value."""
+
+
+class WidthPadding(Model):
+    """A learned vector per modality, appended to each of its tokens up to a common width."""
+
+    min: NonNegative = 0
+    """How many learned channels the widest modality gets."""
+
+
+class Join(Model):
+    """How the tokens of several modalities become one array."""
+
+    padding: WidthPadding | None = None
+    """Learned channels up to a common width; needed where the modalities' widths differ."""
+
+
+class Latents(Model):
+    """The learned latent array."""
+
+    count: Count
+    """How many latents there are."""
+    width: Count
+    """Channels of a latent."""
+    init_scale: PositiveNumber = 0.02
+    """Standard deviation of the initial values."""
+
+
+class _Attention(Model):
+    heads: Count = 1
+    """Attention heads; they divide the widths of queries, keys and values."""
+    qk_width: Count | None = None
+    """Width of queries and keys over all heads."""
+    v_width: Count | None = None
+    """Width of values over all heads (default: that of the keys)."""
+    widening: Count = 1
+    """Hidden width of the MLP as a multiple of its input's."""
+    activation: ActivationName | None = None
+    """Non-linearity of the MLP (default: `gelu`; `gelu_tanh` in the deepmind dialect)."""
+    norm_epsilon: PositiveNumber = 1e-5
+    """Added to the variance in every LayerNorm."""
+
+
+class Encode(_Attention):
+    """Cross-attention from the latents to the inputs. Default `qk_width`: the inputs' width."""
+
+    query_residual: bool = True
+    """Whether the latents are added to what was attended to."""
+    cross_attends: Count = 1
+    """How often the inputs are read: once before each of the first blocks of `process`."""
+    share: Literal["none", "all", "all_but_first"] = "none"
+    """Which of several cross-attends use the same weights."""
+
+
+class Process(_Attention):
+    """Self-attention among the latents. Default `qk_width`: the latents' width."""
+
+    heads: Count = 8
+    """Attention heads; they divide the widths of queries, keys and values."""
+    layers: NonNegative
+    """Self-attention layers of a block."""
+    blocks: Count = 1
+    """How often the block is applied."""
+    share: bool = True
+    """Whether all blocks use the same weights."""
+
+
+class Decode(_Attention):
+    """Cross-attention from the queries to the latents. Default `qk_width`: the latents' width."""
+
+    query_residual: bool = False
+    """Whether the queries are added to what was attended to."""
+    padding: WidthPadding | None = None
+    """Learned channels up to a common width; needed where the queries' widths differ."""
+    project: Count | None = None
+    """Channels of a linear map after the attention, shared by all outputs."""
+    chunks: Count = 1
+    """In how many parts the queries are answered; an output with fewer queries is in each part."""
+
+
+class Spec(Model):
+    """A Perceiver: what goes in, how it is encoded in latents, what is asked of them."""
+
+    perceiver: Annotated[Literal[1], Field(description="Version of the spec language.")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """What the model is called; names its artifact."""
+    summary: str = ""
+    """One line on what it does and where it comes from."""
+    dialect: Literal["huggingface", "deepmind"] = "huggingface"
+    """Which reference implementation the numerics follow where the two differ."""
+    dims: dict[Name, SymbolDeclaration] = {}
+    """Symbols that sizes may use, with their ranges. `batch` is always there."""
+    inputs: Annotated[dict[Name, Input], Field(min_length=1)]
+    """The modalities, in the order in which their tokens are joined."""
+    join: Join | None = None
+    """How their tokens become one array."""
+    latents: Latents
+    """The learned latent array."""
+    encode: Encode = Encode()
+    """How the latents read the inputs."""
+    process: Process
+    """How the latents think."""
+    decode: Decode = Decode()
+    """How the queries read the latents."""
+    outputs: Annotated[dict[Name, Output], Field(min_length=1)]
+    """What is asked."""

@@ -1,0 +1,71 @@
+"""`--set KEY=VALUE`: values of a spec replaced on the command line, before anything is checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from perceiver_graph.diagnostics.model import DiagnosticError, Source
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.spans import Path, SpanTree
+from perceiver_graph.spec.wording import dotted, found, nearest
+from perceiver_graph.spec.yaml12 import parse_yaml
+
+
+class _NoPlaceError(Exception):
+    """The path of an override leads nowhere; the arguments are what is wrong and what would
+    help."""
+
+
+def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, SpanTree]:
+    """The data and spans with one value replaced; the given ones stay as they are.
+
+    `latents.count=392`: list entries are counted from 0, mappings on the way that do not exist are
+    made, the value is YAML. The new spans point into a source named `--set latents.count=392`.
+    Raises DiagnosticError (PG214).
+    """
+    source = Source(f"--set {override}", override)
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")) or not text.strip():
+        raise DiagnosticError.of(
+            "PG214",
+            f"{quote(source.path)} is not of the form KEY=VALUE",
+            help="write for example `--set latents.count=392`",
+        )
+    key_span = source.span(0, len(key))
+    try:
+        value, value_spans = parse_yaml(source, len(key) + 1)
+        path, changed = _replaced(data, (), key.split("."), value)
+    except DiagnosticError as error:
+        raise DiagnosticError(replace(d, code="PG214") for d in error.diagnostics) from None
+    except _NoPlaceError as error:
+        message, help = error.args
+        raise DiagnosticError.of("PG214", message, key_span, help=help) from None
+    return changed, spans.replaced(path, replace(value_spans.root, key=key_span))
+
+
+def _replaced(data: Any, done: Path, parts: list[str], value: Any) -> tuple[Path, Any]:
+    """The whole path with its list indices as numbers, and `data` with `value` at the rest of
+    it."""
+    if not parts:
+        return done, value
+    part, rest = parts[0], parts[1:]
+    if isinstance(data, list):
+        if not part.isdecimal() or int(part) >= len(data):
+            known = f"entries 0 to {len(data) - 1}" if data else "no entries"
+            raise _NoPlaceError(
+                f"{quote(dotted(done))} has no entry {quote(part)}", f"it has {known}"
+            )
+        index = int(part)
+        path, inner = _replaced(data[index], (*done, index), rest, value)
+        return path, [*data[:index], inner, *data[index + 1 :]]
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise _NoPlaceError(f"{quote(dotted(done))} is {found(data)} and has no keys", None)
+    if rest and part not in data and (guess := nearest(part, data)):
+        raise _NoPlaceError(
+            f"there is no {quote(dotted((*done, part)))}", f"did you mean {quote(guess)}?"
+        )
+    path, inner = _replaced(data.get(part), (*done, part), rest, value)
+    return path, {**data, part: inner}

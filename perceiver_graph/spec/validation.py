@@ -1,0 +1,317 @@
+"""pydantic's verdict on a spec in our words: every error with a code, a place in the file and what
+would work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, Label, Report, make
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.grammar import Rule, one_of, rule_at
+from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
+from perceiver_graph.spec.spans import Path, SpanTree
+from perceiver_graph.spec.wording import dotted, found, listed, nearest, number, subject
+
+MAX_ERRORS = 100
+
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+    "multiple_of": ("a multiple of", "multiple_of"),
+}
+_LENGTHS = {
+    "too_short": "min_length",
+    "string_too_short": "min_length",
+    "too_long": "max_length",
+    "string_too_long": "max_length",
+}
+_SWITCHES = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validate(model: type[ModelT], data: Any, spans: SpanTree) -> ModelT:
+    """`data` as a `model`. Raises DiagnosticError with all that is wrong (PG101 to PG110)."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    raise DiagnosticError(_Translator(model, data, spans).translate(details))
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One validation error with what is known about its place."""
+
+    details: ErrorDetails
+    path: Path  # in the file: without union tags
+    is_key: bool  # the key itself is wrong, not its value
+    rule: Rule | None  # what the models allow here
+    parent: Rule | None
+
+    @property
+    def type(self) -> str:
+        return self.details["type"]
+
+    @property
+    def value(self) -> Any:
+        return self.details["input"]
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return self.details.get("ctx", {})
+
+    @property
+    def name(self) -> str:
+        return dotted(self.path)
+
+
+class _Translator:
+    """Turns the validation errors of one spec into diagnostics."""
+
+    def __init__(self, model: type[BaseModel], data: Any, spans: SpanTree) -> None:
+        self.model = model
+        self.data = data
+        self.spans = spans
+
+    def translate(self, errors: Sequence[ErrorDetails]) -> tuple[Diagnostic, ...]:
+        report = Report()
+        faults = [self._fault(details) for details in errors[:MAX_ERRORS]]
+        missing: dict[Path, list[_Fault]] = {}
+        guesses: set[Path] = set()  # keys that are missing only because they are misspelt
+        for fault in faults:
+            if fault.type == "missing":
+                missing.setdefault(fault.path[:-1], []).append(fault)
+                continue
+            if fault.type == "extra_forbidden" and fault.parent:
+                guess = nearest(str(fault.path[-1]), fault.parent.keys)
+                guesses.update({(*fault.path[:-1], guess)} if guess else ())
+            report.add(self._diagnostic(fault))
+        for parent, group in missing.items():
+            if wanted := [fault for fault in group if fault.path not in guesses]:
+                report.add(self._missing(parent, wanted))
+        if len(errors) > MAX_ERRORS:
+            more = f"{len(errors) - MAX_ERRORS} more errors are not shown"
+            report.add(make("PG103", more, severity="note"))
+        return report.diagnostics
+
+    def _fault(self, details: ErrorDetails) -> _Fault:
+        location = details["loc"]
+        path: list[str | int] = []
+        here = self.data
+        for part in location:
+            if _has(here, part):
+                path.append(part)
+                here = here[part]
+            elif isinstance(here, dict) and part != "[key]" and not str(part).startswith("<"):
+                path.append(part)
+                here = None
+        rule, parent = rule_at(self.model, location), rule_at(self.model, location[:-1])
+        return _Fault(details, tuple(path), "[key]" in location, rule, parent)
+
+    def _diagnostic(self, fault: _Fault) -> Diagnostic:
+        kind = fault.type
+        rules: list[tuple[bool, Callable[[_Fault], Diagnostic]]] = [
+            (kind == "extra_forbidden", self._unknown_key),
+            (
+                kind in {"unknown_alternative", "union_tag_invalid", "union_tag_not_found"},
+                self._alternative,
+            ),
+            (kind in {"literal_error", "enum"}, self._choice),
+            (kind in _BOUNDS or kind == "finite_number", self._out_of_range),
+            (kind in _LENGTHS, self._length),
+            (kind == "string_pattern_mismatch", self._bad_name),
+        ]
+        return next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
+
+    def _missing(self, parent: Path, faults: list[_Fault]) -> Diagnostic:
+        keys = [str(fault.path[-1]) for fault in faults]
+        rule = faults[0].parent
+        about = [f"{quote(key)}: {text}" for key in keys if rule and (text := rule.describe(key))]
+        return make(
+            "PG102",
+            f"{subject(parent)} lacks the key{'s' if len(keys) > 1 else ''} {listed(keys)}",
+            self.spans.key(parent),
+            label=f"{listed(keys)} must be in here" if parent else "",
+            notes=about,
+        )
+
+    def _unknown_key(self, fault: _Fault) -> Diagnostic:
+        parent, key = fault.path[:-1], str(fault.path[-1])
+        union = rule_at(self.model, fault.details["loc"][:-2])
+        if union and key in union.alternatives:
+            return self._second_alternative(fault, union.alternatives)
+        known = fault.parent.keys if fault.parent else ()
+        guess = nearest(key, known)
+        return make(
+            "PG101",
+            f"unknown key {quote(key)} in {subject(parent)}",
+            self.spans.key(fault.path),
+            notes=[f"the keys known here are {', '.join(map(quote, known))}"] if known else (),
+            help=f"did you mean {quote(guess)}?" if guess else None,
+        )
+
+    def _second_alternative(self, fault: _Fault, names: Sequence[str]) -> Diagnostic:
+        parent, second = fault.path[:-1], str(fault.path[-1])
+        first = str(fault.details["loc"][-2]).strip(
+            "<>"
+        )  # the tag of the alternative that was taken
+        return make(
+            "PG107",
+            f"{subject(parent)} takes only one of {one_of(names)}, found {quote(first)} and {quote(second)}",
+            self.spans.key(fault.path),
+            secondary=[Label(self.spans.key((*parent, first)), "the other one")],
+            help="keep one of the two",
+        )
+
+    def _alternative(self, fault: _Fault) -> Diagnostic:
+        names = fault.rule.alternatives if fault.rule else ()
+        what = fault.details["msg"].split(":")[0]  # "expected a step"
+        note = f"write one of {', '.join(f'`{{{name}: ...}}`' for name in names)}"
+        span = self.spans.value(fault.path)
+        if not isinstance(fault.value, dict):
+            guess = nearest(fault.value, names) if isinstance(fault.value, str) else None
+            return make(
+                "PG103",
+                f"{quote(fault.name)}: {what}, found {self._found(fault)}",
+                span,
+                notes=[note],
+                help=f"write `{{{guess}: ...}}`" if guess else None,
+            )
+        if not fault.value:
+            return make(
+                "PG107", f"{quote(fault.name)}: {what}, found an empty mapping", span, notes=[note]
+            )
+        guesses = {key: guess for key in fault.value if (guess := nearest(key, names))}
+        key = next(iter(guesses), next(iter(fault.value)))
+        return make(
+            "PG106",
+            f"{quote(fault.name)}: {what}, found {quote(key)}",
+            self.spans.key((*fault.path, key)),
+            notes=[note],
+            help=f"did you mean {quote(guesses[key])}?" if guesses else None,
+        )
+
+    def _choice(self, fault: _Fault) -> Diagnostic:
+        choices = fault.rule.choices if fault.rule else ()
+        expected = one_of(choices) if choices else fault.context.get("expected", "another value")
+        if (
+            fault.path == ("perceiver",)
+            and type(fault.value) is int
+            and fault.value > max(choices, default=0)
+        ):
+            return make(
+                "PG108",
+                f"the spec is of version {fault.value}, and this release reads version {choices[0]}",
+                self.spans.value(fault.path),
+                help="install a newer release of perceiver-graph",
+            )
+        guess = nearest(fault.value, choices) if isinstance(fault.value, str) else None
+        return make(
+            "PG104",
+            f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
+            self.spans.value(fault.path),
+            help=f"did you mean {quote(guess)}?" if guess else None,
+        )
+
+    def _out_of_range(self, fault: _Fault) -> Diagnostic:
+        expected = "a finite number"
+        if fault.type in _BOUNDS:
+            words, key = _BOUNDS[fault.type]
+            expected = f"{words} {number(fault.context[key])}"
+        return make(
+            "PG105",
+            f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
+            self.spans.value(fault.path),
+        )
+
+    def _length(self, fault: _Fault) -> Diagnostic:
+        limit = fault.context[_LENGTHS[fault.type]]
+        words = "at least" if _LENGTHS[fault.type] == "min_length" else "at most"
+        unit = "character" if isinstance(fault.value, str) else "entry"
+        units = unit if limit == 1 else {"character": "characters", "entry": "entries"}[unit]
+        span = self.spans.key(fault.path) if fault.is_key else self.spans.value(fault.path)
+        text = f"{quote(fault.name)} must have {words} {limit} {units}, found {len(fault.value)}"
+        return make("PG110", text, span)
+
+    def _bad_name(self, fault: _Fault) -> Diagnostic:
+        pattern = str(fault.context.get("pattern", ""))
+        better = re.sub(r"[^a-z0-9]+", "_", str(fault.value).lower()).strip("_0123456789")
+        fits = bool(better) and re.search(pattern, better) is not None
+        lower_only = "A-Z" not in pattern
+        rule = (
+            "lower-case letters, digits and underscores, beginning with a letter"
+            if lower_only
+            else "letters, digits, dots, hyphens and underscores, beginning with a letter or a digit"
+        )
+        return make(
+            "PG109",
+            f"{quote(fault.value) if fault.value else 'an empty text'} is not a valid name",
+            self.spans.key(fault.path) if fault.is_key else self.spans.value(fault.path),
+            notes=[f"a name here is made of {rule}"],
+            help=f"for example {quote(better)}" if fits else None,
+        )
+
+    def _wrong_type(self, fault: _Fault) -> Diagnostic:
+        message = fault.details["msg"]
+        custom = message.removeprefix("expected ") if message.startswith("expected ") else None
+        expected = custom or (fault.rule.expected if fault.rule else None)
+        is_number = type(fault.value) in (int, float) and custom is not None
+        return make(
+            "PG105" if is_number else "PG103",
+            f"{subject(fault.path)}: expected {expected}, found {self._found(fault)}"
+            if expected
+            else f"{subject(fault.path)}: {message}",
+            self.spans.value(fault.path),
+            help=self._type_help(fault),
+        )
+
+    def _found(self, fault: _Fault) -> str:
+        """The value in a few words; a number as it is written in the file."""
+        if type(fault.value) in (int, float):
+            return self.spans.value(fault.path).text
+        return found(fault.value)
+
+    def _type_help(self, fault: _Fault) -> str | None:
+        kind = fault.rule.kind if fault.rule else ""
+        value = fault.value
+        if kind in {"int", "float"} and isinstance(value, str) and _is_number(value):
+            return f"remove the quotes: `{value}`"
+        if kind == "int" and isinstance(value, float) and value.is_integer():
+            return f"write `{value:.0f}`"
+        if kind == "bool" and isinstance(value, str) and value.lower() in _SWITCHES:
+            return f"write `{_SWITCHES[value.lower()]}`"
+        if kind == "str" and isinstance(value, int | float):
+            return f'put it in quotes: "{self.spans.value(fault.path).text}"'
+        if kind == "list" and isinstance(value, dict):
+            return "make it a list by putting `- ` before each entry"
+        if kind == "model" and fault.rule and value is None:
+            required = fault.rule.required
+            return (
+                f"give it the key {one_of(required[:1])}"
+                if required
+                else "write `{}` for the defaults"
+            )
+        return None
+
+
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, dict):
+        return part in data
+    return isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return type(resolve(text)) in (int, float)
+    except NumberTooLargeError:
+        return False

@@ -1,0 +1,54 @@
+"""How paths, values and near misses are put into words in messages about a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.spans import Path
+
+
+def dotted(path: Path) -> str:
+    """A path as `--set` takes it: `inputs.image.steps.0`."""
+    return ".".join(str(part) for part in path)
+
+
+def listed(keys: Iterable[str]) -> str:
+    """`a`, `b` and `c`."""
+    *most, last = [quote(key) for key in keys]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def subject(path: Path) -> str:
+    """A path in backquotes; the root has no path and is called by name."""
+    return quote(dotted(path)) if path else "the spec"
+
+
+def nearest(word: Any, known: Iterable[Any]) -> str | None:
+    """The known word that `word` is most likely a misspelling of."""
+    words = [str(item) for item in known]
+    exact = {item.lower().replace("-", "_"): item for item in words}
+    key = str(word)[:80].lower().replace("-", "_")
+    if key in exact:
+        return exact[key]
+    return next(iter(get_close_matches(key, words, 1, 0.6)), None)
+
+
+def number(value: float) -> str:
+    """A bound as a person writes it: 0 and not 0.0."""
+    return f"{value:.0f}" if float(value).is_integer() else str(value)
+
+
+def found(value: Any) -> str:
+    """A value of the spec in a few words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"text '{quote(value)[1:-1]}'"
+    if isinstance(value, int | float):
+        return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(str(value), str(value))
+    return "a list" if isinstance(value, list) else "a mapping"

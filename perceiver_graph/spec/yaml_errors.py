@@ -1,0 +1,89 @@
+"""The parser's complaints in the words of somebody who writes a spec."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from perceiver_graph.diagnostics.model import Diagnostic, Label, Source, Span, make
+
+# (what PyYAML says, what we say, what helps); the first that is found in "context: problem" counts.
+_WORDS = (
+    (r"character '\\t'", "tab used for indentation", "indent with spaces"),
+    (
+        r"character '(?P<char>[@`%])' that cannot start",
+        "text cannot begin with `{char}`",
+        "put the text in quotes",
+    ),
+    (
+        r"mapping values are not allowed",
+        "a colon is not expected here",
+        "put text that contains `: ` in quotes, or check the indentation",
+    ),
+    (r"expected ',' or '(?P<char>[\]}])'", "`{char}` or `,` is missing", None),
+    (r"quoted scalar: found unexpected end of stream", "quote is never closed", None),
+    (r"flow node: expected the node content", "a value or a closing bracket is missing", None),
+    (
+        r"expected the node content, but found '(?P<char>[^<].*)'",
+        "a value is missing before `{char}`",
+        None,
+    ),
+    (r"could not find expected ':'", "a key without a colon", "write `key: value`"),
+    (
+        r"expected <block end>",
+        "this line does not fit the lines around it",
+        "indent the keys of one mapping, and the items of one list, equally",
+    ),
+    (
+        r"block (sequence entries|mapping keys) are not allowed",
+        "a list or a key cannot begin here",
+        "begin it on a line of its own",
+    ),
+    (
+        r"unknown escape character (?P<char>'.+')",
+        "unknown escape {char} in quotes",
+        "write `\\\\` for a backslash",
+    ),
+    (r"undefined tag handle", "tags are not allowed", "put text that begins with `!` in quotes"),
+    (r"incompatible YAML document", "this version of YAML is not known", "remove the line `%YAML`"),
+    (r"expected '<document start>'", "nothing more can follow here", None),
+)
+
+_CONTEXTS = {
+    "while parsing a flow mapping": "the mapping begins here",
+    "while parsing a flow sequence": "the list begins here",
+    "while parsing a block mapping": "the mapping begins here",
+    "while parsing a block collection": "the list begins here",
+    "while scanning a quoted scalar": "the quote is opened here",
+    "while scanning a double-quoted scalar": "the quote is opened here",
+    "while scanning a simple key": "this line",
+}
+
+
+def syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
+    """PG006 for what the scanner or parser raised: where it stumbled and, if elsewhere, what it was
+    reading."""
+    context = (error.context or "").strip()
+    problem = (error.problem or error.context or "the text is not valid YAML").strip()
+    mark = error.problem_mark or error.context_mark
+    primary = _place(source, mark.index if mark else 0)
+    message, help = problem, None
+    for pattern, words, hint in _WORDS:
+        if found := re.search(pattern, f"{context}: {problem}"):
+            message, help = words.format(**found.groupdict()), hint
+            break
+    secondary = []
+    if error.context_mark and error.problem_mark:
+        began = _place(source, error.context_mark.index)
+        if began.start_line != primary.start_line or began.start_col != primary.start_col:
+            secondary.append(Label(began, _CONTEXTS.get(context, context)))
+    return make("PG006", message, primary, secondary=secondary, help=help)
+
+
+def _place(source: Source, index: int) -> Span:
+    """One character; at the end of the file, the last one that can be seen."""
+    end = len(source.text.rstrip())
+    if index >= end:
+        return source.span(end, end)
+    return source.span(index, index + 1)

@@ -1,0 +1,1 @@
+"""Hypothesis strategies, so that users can property-test what they build (needs `hypothesis`)."""

@@ -1,0 +1,177 @@
+"""Hypothesis strategies for random valid specs, small enough to run.
+
+Use them to property-test what you build on specs: `@given(specs())` draws plain data as a YAML file
+would hold it; `render` turns it into text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from perceiver_graph.spec.render import render_yaml
+
+Data = dict[str, Any]
+
+NAMES = ("audio", "image", "lidar", "touch", "label", "forward", "train", "class", "x1")
+AXES = ("time", "height", "width", "depth")
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """The YAML text of drawn data."""
+    return render_yaml(data)
+
+
+@st.composite
+def specs(draw: st.DrawFn, *, max_inputs: int = 3) -> Data:
+    """A valid spec: one to three inputs of any kind, any widths and heads, one to three outputs."""
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=max_inputs, unique=True))
+    inputs = {name: draw(modalities()) for name in names}
+    if all(spec.get("mask") == "always" for spec in inputs.values()):
+        del inputs[names[0]]["mask"]
+    heads = draw(st.sampled_from([1, 2, 4]))
+    blocks = draw(st.integers(1, 2))
+    latent_width = heads * draw(st.integers(1, 4))
+    spec: Data = {
+        "perceiver": 1,
+        "name": "random",
+        "dialect": draw(st.sampled_from(["huggingface", "deepmind"])),
+        "inputs": inputs,
+        "join": {"padding": {"min": draw(st.integers(0, 3))}},
+        "latents": {"count": draw(st.integers(1, 5)), "width": latent_width},
+        "encode": draw(encoders(heads, blocks)),
+        "process": draw(processes(heads, blocks)),
+        "decode": draw(decoders(heads)),
+        "outputs": draw(outputs(inputs)),
+    }
+    if draw(st.booleans()):
+        spec["decode"]["project"] = draw(st.integers(1, 6))
+    return spec
+
+
+@st.composite
+def modalities(draw: st.DrawFn) -> Data:
+    """An input: ids or numbers on up to three axes, with steps, positions and a mask."""
+    axes = draw(st.lists(st.sampled_from(AXES), max_size=3, unique=True))
+    patch = {axis: draw(st.integers(1, 3)) for axis in axes}
+    shape = {axis: patch[axis] * draw(st.integers(1, 3)) for axis in axes}
+    steps: list[Data] = []
+    ids = draw(st.booleans()) and draw(st.booleans())
+    if ids:
+        embedding = {"vocabulary": draw(st.integers(1, 9)), "width": draw(st.integers(1, 5))}
+        steps.append(draw(st.sampled_from([{"embedding": embedding}, {"one_hot": 4}])))
+    else:
+        shape["channel"] = draw(st.integers(1, 3))
+    if axes and draw(st.booleans()):
+        steps.append({"patch": patch})
+    steps += draw(st.lists(channel_steps(), max_size=2))
+    modality: Data = {"shape": shape, "steps": steps}
+    if axes and draw(st.booleans()):
+        modality["position"] = draw(positions())
+    mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
+    if mask:
+        modality["mask"] = mask
+    return modality
+
+
+def channel_steps() -> st.SearchStrategy[Data]:
+    """Steps that work on any shape with channels."""
+    return st.one_of(
+        st.builds(lambda width: {"linear": width}, st.integers(1, 5)),
+        st.sampled_from(["gelu", "gelu_tanh", "relu", "tanh"]).map(lambda a: {"activation": a}),
+        st.just({"batch_norm": {}}),
+    )
+
+
+@st.composite
+def positions(draw: st.DrawFn) -> Data:
+    """A position encoding, concatenated."""
+    if draw(st.booleans()):
+        position: Data = {"learned": {"width": draw(st.integers(1, 4))}}
+    else:
+        position = {"fourier": {"bands": draw(st.integers(1, 4))}}
+        if draw(st.booleans()):
+            position["fourier"]["include_position"] = draw(st.booleans())
+            position["fourier"]["sine_only"] = draw(st.booleans())
+            position["fourier"]["endpoint"] = draw(st.booleans())
+    if draw(st.booleans()):
+        position["project"] = draw(st.integers(1, 4))
+    return position
+
+
+@st.composite
+def _attention(draw: st.DrawFn, heads: int) -> Data:
+    """Widths that the heads divide, and the other settings of an attention."""
+    settings: Data = {
+        "heads": heads,
+        "qk_width": heads * draw(st.integers(1, 3)),
+        "widening": draw(st.integers(1, 2)),
+    }
+    if draw(st.booleans()):
+        settings["v_width"] = heads * draw(st.integers(1, 3))
+    if draw(st.booleans()):
+        settings["activation"] = draw(st.sampled_from(["gelu", "gelu_tanh", "relu"]))
+    return settings
+
+
+@st.composite
+def encoders(draw: st.DrawFn, heads: int, blocks: int) -> Data:
+    """One cross-attend or as many as there are blocks."""
+    settings = draw(_attention(heads))
+    settings["query_residual"] = draw(st.booleans())
+    settings["cross_attends"] = draw(st.integers(1, blocks))
+    settings["share"] = draw(st.sampled_from(["none", "all", "all_but_first"]))
+    return settings
+
+
+@st.composite
+def processes(draw: st.DrawFn, heads: int, blocks: int) -> Data:
+    """Blocks of self-attention, sharing weights or not."""
+    settings = draw(_attention(heads))
+    return settings | {
+        "blocks": blocks,
+        "layers": draw(st.integers(0, 2)),
+        "share": draw(st.booleans()),
+    }
+
+
+@st.composite
+def decoders(draw: st.DrawFn, heads: int) -> Data:
+    """A decoder with padding, so that any queries fit together."""
+    settings = draw(_attention(heads))
+    settings["query_residual"] = draw(st.booleans())
+    settings["padding"] = {"min": draw(st.integers(0, 2))}
+    settings["chunks"] = draw(st.integers(1, 3))
+    return settings
+
+
+@st.composite
+def outputs(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
+    """One to three outputs with queries of every kind."""
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
+    return {name: draw(_output(inputs)) for name in names}
+
+
+@st.composite
+def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
+    kind = draw(st.sampled_from(["grid", "learned", "inputs"]))
+    query: Data
+    if kind == "grid":
+        axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
+        query = {"grid": {axis: draw(st.integers(1, 3)) for axis in axes}}
+        query["position"] = draw(positions())
+    elif kind == "learned":
+        query = {"learned": {"count": draw(st.integers(1, 4)), "width": draw(st.integers(1, 4))}}
+    else:
+        query = {"inputs": draw(st.sampled_from(sorted(inputs)))}
+    output: Data = {"query": query}
+    head = draw(st.sampled_from(["none", "linear", "mlp"]))
+    if head == "linear":
+        output["head"] = {"linear": draw(st.integers(1, 4))}
+    elif head == "mlp":
+        output["head"] = {"mlp": {"hidden": draw(st.integers(1, 4)), "channels": 2}}
+    if head != "none" and draw(st.booleans()):
+        output["head"]["scale"] = draw(st.sampled_from([0.5, 2.0]))
+    return output

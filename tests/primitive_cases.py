@@ -1,0 +1,312 @@
+"""Random applications of every primitive, to compare a backend with the numpy references.
+
+Each case is a graph of one node whose weights may be constants of the graph or inputs, and whose
+first axes may be symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir import Constant, Graph, Value
+from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
+
+BATCH = Symbol("batch")
+COUNT = Symbol("image_queries")
+
+
+class Case:
+    """A primitive, what it is applied to (types of inputs, arrays of weights), sizes of symbols."""
+
+    def __init__(
+        self, op: Op, *inputs: TensorType | Array, sizes: Mapping[str, int] | None = None
+    ) -> None:
+        self.op, self.inputs, self.sizes = op, inputs, dict(sizes or {})
+
+    def __repr__(self) -> str:
+        shown = [
+            str(x) if isinstance(x, TensorType) else f"{x.dtype}{x.shape}" for x in self.inputs
+        ]
+        return f"{self.op} of {', '.join(shown)} with {self.sizes}"
+
+    def graph(self, *, constant: bool) -> Graph:
+        """The primitive alone, in a scope. Weights are constants, or else inputs."""
+        builder = GraphBuilder("case", {symbol.name: symbol for symbol in (BATCH, COUNT)})
+        values: list[Value] = []
+        constants: list[Constant] = []
+        for index, x in enumerate(self.inputs):
+            name = f"x{index}"
+            if isinstance(x, TensorType):
+                values.append(builder.input(name, "data", name, (), x.shape, x.dtype))
+                continue
+            dtype: DType = "int64" if x.dtype == np.int64 else "float32"
+            if constant:
+                value = Value(name, TensorType(shape_of(*x.shape), dtype))
+                constants.append(Constant(value, x))
+                values.append(value)
+            else:
+                values.append(builder.input(name, "data", name, (), shape_of(*x.shape), dtype))
+        with builder.block("scope", "Block"):
+            output = builder(self.op, *values)
+        return replace(builder.graph({"result": output}), constants=tuple(constants))
+
+    def arrays(self) -> dict[str, Array]:
+        """An array for every input of the graph, weights included."""
+        rng = np.random.default_rng(0)
+        found: dict[str, Array] = {}
+        for index, x in enumerate(self.inputs):
+            if isinstance(x, TensorType):
+                shape = tuple(size.evaluate(self.sizes) for size in x.shape)
+                normal = rng.standard_normal(shape)
+                x = normal < 0 if x.dtype == "bool" else normal.astype(np.float32)
+            found[f"x{index}"] = x
+        return found
+
+
+small = st.integers(1, 5)
+
+
+def f32(*shape: int | Dim | Symbol) -> TensorType:
+    return TensorType(shape_of(*shape))
+
+
+def weights(draw: st.DrawFn, *shape: int) -> Array:
+    seed = draw(st.integers(0, 2**32 - 1))
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def shapes(draw: st.DrawFn, low: int = 1, high: int = 4) -> tuple[int, ...]:
+    return tuple(draw(st.lists(small, min_size=low, max_size=high)))
+
+
+def batched(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[TensorType, dict[str, int]]:
+    """The shape, its first axis a symbol half of the time."""
+    if draw(st.booleans()) and shape:
+        return f32(BATCH, *shape[1:]), {"batch": shape[0]}
+    return f32(*shape), {}
+
+
+def unary(draw: st.DrawFn, op: Op) -> Case:
+    type, sizes = batched(draw, shapes(draw))
+    return Case(op, type, sizes=sizes)
+
+
+def binary_shapes(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
+    """Shapes that broadcast to a common one."""
+    common = shapes(draw)
+    found = []
+    for _ in range(count):
+        kept = [1 if draw(st.booleans()) else size for size in common]
+        found.append(tuple(kept[draw(st.integers(0, len(kept) - 1)) :]))
+    return found
+
+
+def add(draw: st.DrawFn) -> Case:
+    return Case(ops.Add(), *(f32(*shape) for shape in binary_shapes(draw, 2)))
+
+
+def where(draw: st.DrawFn) -> Case:
+    condition, then, other = binary_shapes(draw, 3)
+    return Case(ops.Where(), TensorType(shape_of(*condition), "bool"), f32(*then), f32(*other))
+
+
+def attention(draw: st.DrawFn) -> Case:
+    heads, batch, n, m, d, e = (draw(small) for _ in range(6))
+    first = draw(st.sampled_from([Dim.of(BATCH), Dim.of(batch)]))
+    rows = draw(st.sampled_from([Dim.of(COUNT), Dim.of(n)]))
+    q, k, v = f32(first, rows, heads * d), f32(first, m, heads * d), f32(first, m, heads * e)
+    return Case(ops.Attention(heads), q, k, v, sizes={"batch": batch, "image_queries": n})
+
+
+def linear(draw: st.DrawFn) -> Case:
+    *rows, width, out = shapes(draw, 3, 5)
+    x, sizes = batched(draw, (*rows, width))
+    bias = (weights(draw, out),) if draw(st.booleans()) else ()
+    return Case(ops.Linear(), x, weights(draw, out, width), *bias, sizes=sizes)
+
+
+def matmul(draw: st.DrawFn) -> Case:
+    batch, n, k, m = (draw(small) for _ in range(4))
+    x, sizes = batched(draw, (batch, n, k))
+    transpose = draw(st.booleans())
+    lead = (batch,) if draw(st.booleans()) and not sizes else ()
+    return Case(
+        ops.MatMul(transpose),
+        x,
+        weights(draw, *lead, *((m, k) if transpose else (k, m))),
+        sizes=sizes,
+    )
+
+
+def spatial(draw: st.DrawFn) -> tuple[tuple[int, ...], ...]:
+    """(sizes, window, strides) of one to three axes, and padding smaller than the window."""
+    rank = draw(st.integers(1, 3))
+    window = tuple(draw(st.integers(1, 3)) for _ in range(rank))
+    strides = tuple(draw(st.integers(1, 2)) for _ in range(rank))
+    sizes = tuple(size + draw(st.integers(0, 3)) for size in window)
+    return sizes, window, strides
+
+
+def padding(draw: st.DrawFn, window: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))) for size in window
+    )
+
+
+def conv(draw: st.DrawFn) -> Case:
+    sizes, kernel, strides = spatial(draw)
+    batch, channels, out = (draw(small) for _ in range(3))
+    x, bound = batched(draw, (batch, *sizes, channels))
+    bias = (weights(draw, out),) if draw(st.booleans()) else ()
+    op = ops.Conv(strides, tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in sizes))
+    return Case(op, x, weights(draw, out, channels, *kernel), *bias, sizes=bound)
+
+
+def max_pool(draw: st.DrawFn) -> Case:
+    sizes, window, strides = spatial(draw)
+    x, bound = batched(draw, (draw(small), *sizes, draw(small)))
+    return Case(ops.MaxPool(window, strides, padding(draw, window)), x, sizes=bound)
+
+
+def batch_norm(draw: st.DrawFn) -> Case:
+    x, sizes = batched(draw, shapes(draw, 1, 5))
+    if x.rank == 1:
+        x, sizes = f32(3), {}
+    c = int(x.shape[-1])
+    four = [weights(draw, c) for _ in range(4)]
+    return Case(ops.BatchNorm(1e-3), x, *four[:3], np.abs(four[3]), sizes=sizes)
+
+
+def layer_norm(draw: st.DrawFn) -> Case:
+    x, sizes = batched(draw, (*shapes(draw, 1, 3), draw(st.integers(2, 8))))
+    c = int(x.shape[-1])
+    return Case(ops.LayerNorm(1e-5), x, weights(draw, c), weights(draw, c), sizes=sizes)
+
+
+def flatten(draw: st.DrawFn) -> Case:
+    shape = shapes(draw)
+    start = draw(st.integers(0, len(shape) - 1))
+    x, sizes = batched(draw, shape)
+    if draw(st.booleans()) and len(shape) > 1:  # a symbol at the end too
+        x, sizes = f32(*x.shape[:-1], COUNT), {**sizes, "image_queries": shape[-1]}
+    op = ops.Flatten(start, draw(st.integers(start, len(shape) - 1)))
+    return Case(op, x, sizes=sizes)
+
+
+def unflatten(draw: st.DrawFn) -> Case:
+    before, after = shapes(draw, 0, 2), shapes(draw, 0, 2)
+    parts: tuple[int | None, ...] = shapes(draw, 1, 3)
+    total = int(np.prod([size for size in parts if size]))
+    x, sizes = batched(draw, (*before, total, *after)) if before else (f32(total, *after), {})
+    if draw(st.booleans()) and after:
+        x, sizes = f32(*x.shape[:-1], COUNT), {**sizes, "image_queries": after[-1]}
+    if draw(st.booleans()):
+        left = draw(st.integers(0, len(parts) - 1))
+        parts = (*parts[:left], None, *parts[left + 1 :])
+    return Case(ops.Unflatten(len(before), parts), x, sizes=sizes)
+
+
+def permute(draw: st.DrawFn) -> Case:
+    x, sizes = batched(draw, shapes(draw))
+    return Case(ops.Permute(tuple(draw(st.permutations(range(x.rank))))), x, sizes=sizes)
+
+
+def concat(draw: st.DrawFn) -> Case:
+    shape = shapes(draw)
+    axis = draw(st.integers(0, len(shape) - 1))
+    count = draw(st.integers(1, 3))
+    types = [f32(*shape[:axis], draw(small), *shape[axis + 1 :]) for _ in range(count)]
+    return Case(ops.Concat(draw(st.sampled_from([axis, axis - len(shape)]))), *types)
+
+
+def slice_(draw: st.DrawFn) -> Case:
+    shape = shapes(draw)
+    axis = draw(st.integers(0, len(shape) - 1))
+    start = draw(st.integers(0, shape[axis] - 1))
+    stop = draw(st.integers(start + 1, shape[axis]))
+    bounds: tuple[int, int | None] = (start, stop)
+    if stop == shape[axis]:
+        bounds = draw(st.sampled_from([(start, None), (start - stop, None), (start, stop)]))
+    elif draw(st.booleans()):
+        bounds = (start, stop - shape[axis])
+    return Case(ops.Slice(axis, *bounds), f32(*shape))
+
+
+def broadcast_like(draw: st.DrawFn) -> Case:
+    like, sizes = batched(draw, shapes(draw))
+    axes = draw(st.integers(1, like.rank))
+    return Case(ops.BroadcastLike(axes), weights(draw, *shapes(draw, 0, 3)), like, sizes=sizes)
+
+
+def integers(draw: st.DrawFn, low: int, high: int) -> Array:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return rng.integers(low, high, shapes(draw, 0, 3), dtype=np.int64)
+
+
+def gather(draw: st.DrawFn) -> Case:
+    shape = shapes(draw)
+    axis = draw(st.integers(0, len(shape) - 1))
+    return Case(ops.Gather(axis), f32(*shape), integers(draw, 0, shape[axis]))
+
+
+def one_hot(draw: st.DrawFn) -> Case:
+    classes = draw(st.sampled_from([1, 3, 200]))
+    return Case(ops.OneHot(classes), integers(draw, -2, classes + 2))
+
+
+def coordinate(draw: st.DrawFn) -> Case:
+    return Case(ops.Coordinate(draw(small), draw(small)), integers(draw, 0, 1000))
+
+
+def fourier_table(draw: st.DrawFn) -> Case:
+    axes = draw(st.integers(1, 3))
+    table = ops.FourierTable(
+        size=draw(st.integers(1, 6)),
+        axis=draw(st.integers(0, axes - 1)),
+        axes=axes,
+        bands=draw(st.integers(1, 20)),
+        max_resolution=float(draw(st.integers(1, 64))),
+        endpoint=draw(st.booleans()),
+        include_position=draw(st.booleans()),
+        sine_only=draw(st.booleans()),
+    )
+    return Case(table)
+
+
+_DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
+    "add": add,
+    "attention": attention,
+    "batch_norm": batch_norm,
+    "broadcast_like": broadcast_like,
+    "concat": concat,
+    "conv": conv,
+    "coordinate": coordinate,
+    "flatten": flatten,
+    "fourier_table": fourier_table,
+    "gather": gather,
+    "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
+    "layer_norm": layer_norm,
+    "linear": linear,
+    "matmul": matmul,
+    "max_pool": max_pool,
+    "one_hot": one_hot,
+    "permute": permute,
+    "relu": lambda draw: unary(draw, ops.Relu()),
+    "repeat": lambda draw: unary(draw, ops.Repeat(draw(small))),
+    "scale": lambda draw: unary(draw, ops.Scale(draw(st.floats(-4, 4, width=32)))),
+    "slice": slice_,
+    "tanh": lambda draw: unary(draw, ops.Tanh()),
+    "unflatten": unflatten,
+    "where": where,
+}
+"""For each primitive, how to draw an application of it."""
+
+CASES = {name: st.composite(draw)() for name, draw in _DRAW.items()}
+"""Random applications of each primitive."""

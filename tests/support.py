@@ -1,0 +1,36 @@
+"""What several tests need: random inputs for any lowered spec."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.ops.base import Array
+
+
+def random_inputs(
+    model: Lowered, batch: int = 1, seed: int = 0, lengths: dict[str, int] | None = None
+) -> dict[str, Array]:
+    """An array for every input of the graph: data, presence flags and all query positions."""
+    rng = np.random.default_rng(seed)
+    sizes = {"batch": batch} | (lengths or {})
+    inputs: dict[str, Array] = {}
+    for leaf in model.graph.inputs:
+        if leaf.role == "queries":
+            count = int(model.outputs[leaf.of].queries)
+            inputs[leaf.value.name] = np.arange(count, dtype=np.int64)
+            continue
+        shape = tuple(dim.evaluate(sizes) for dim in leaf.value.shape)
+        if leaf.value.dtype == "int64":
+            inputs[leaf.value.name] = rng.integers(0, vocabulary(model, leaf.of), shape)
+        elif leaf.value.dtype == "bool":
+            inputs[leaf.value.name] = rng.integers(0, 2, shape).astype(bool)
+        else:
+            inputs[leaf.value.name] = rng.standard_normal(shape).astype(np.float32)
+    return inputs
+
+
+def vocabulary(model: Lowered, modality: str) -> int:
+    """How many ids an input of ids may hold."""
+    step = model.document.spec.inputs[modality].steps[0].model_dump()
+    return int(step["one_hot"] if "one_hot" in step else step["embedding"]["vocabulary"])

@@ -1,0 +1,243 @@
+"""Each primitive against torch: the numpy reference's numbers, and the shape rule's shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.dims import Dim, shape_of
+from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
+
+Torch = Callable[..., torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A primitive on inputs of these shapes; `reference` is the same in torch."""
+
+    op: Op
+    shapes: Sequence[tuple[int, ...]]
+    reference: Torch
+    dtypes: Sequence[DType] = ()
+    below: int = 4
+    """Integer inputs are below this."""
+
+    def __str__(self) -> str:
+        return f"{self.op} {list(self.shapes)}"
+
+    def inputs(self, floating: str = "float32") -> list[Array]:
+        rng = np.random.default_rng(0)
+        made = []
+        for i, shape in enumerate(self.shapes):
+            dtype = self.dtypes[i] if i < len(self.dtypes) else floating
+            if dtype == "int64":
+                made.append(rng.integers(0, self.below, shape))
+            elif dtype == "bool":
+                made.append(rng.integers(0, 2, shape).astype(bool))
+            else:
+                made.append(rng.standard_normal(shape).astype(dtype))
+        if isinstance(self.op, ops.BatchNorm):
+            made[-1] = np.abs(made[-1])  # a variance
+        return made
+
+
+def _heads_attention(heads: int) -> Torch:
+    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (torch.unflatten(x, -1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+    return attention
+
+
+def _channels_first(function: Torch, **settings: Any) -> Torch:
+    """A torch function on [batch, channels, *spatial] as one on [batch, *spatial, channels]."""
+
+    def wrapped(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        return function(x.movedim(-1, 1), *rest, **settings).movedim(1, -1)
+
+    return wrapped
+
+
+def _conv(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Padding (1, 2) and (0, 1), strides 2 and 1: what torch needs an explicit pad for."""
+    padded = F.pad(x.movedim(-1, 1), (0, 1, 1, 2))
+    return F.conv2d(padded, weight, bias, stride=(2, 1)).movedim(1, -1)
+
+
+def _fourier(size: int, axis: int, axes: int, bands: int, resolution: float) -> Torch:
+    def table() -> torch.Tensor:
+        position = torch.linspace(-1, 1, size)
+        phases = position[:, None] * torch.linspace(1, resolution / 2, bands)[None] * np.pi
+        place = torch.zeros(size, axes)
+        place[:, axis] = position
+        waves = torch.zeros(2, size, axes, bands)
+        waves[0, :, axis], waves[1, :, axis] = phases.sin(), phases.cos()
+        return torch.cat([place, waves[0].flatten(1), waves[1].flatten(1)], dim=-1)
+
+    return table
+
+
+def _one_sided_fourier() -> torch.Tensor:
+    """Without the end point, without positions, sines only."""
+    position = -1 + 2 * (torch.arange(5) / 5)
+    return torch.sin(position[:, None] * torch.linspace(1, 4, 3)[None] * np.pi)
+
+
+CASES = [
+    Case(ops.Add(), [(2, 3, 4), (3, 1)], torch.add),
+    Case(ops.Scale(-0.3), [(2, 3)], lambda x: x * -0.3),
+    Case(ops.Where(), [(2, 1, 1), (2, 3, 4), (4,)], torch.where, ["bool"]),
+    Case(ops.Gelu(), [(50, 40)], F.gelu),
+    Case(ops.Gelu("tanh"), [(50, 40)], lambda x: F.gelu(x, approximate="tanh")),
+    Case(ops.Relu(), [(5, 4)], torch.relu),
+    Case(ops.Tanh(), [(5, 4)], torch.tanh),
+    Case(ops.Linear(), [(2, 3, 4), (5, 4), (5,)], F.linear),
+    Case(ops.Linear(), [(4,), (5, 4)], F.linear),
+    Case(ops.MatMul(), [(2, 1, 3, 4), (5, 4, 2)], torch.matmul),
+    Case(ops.MatMul(transpose_b=True), [(2, 3, 4), (5, 4)], lambda a, b: a @ b.mT),
+    Case(ops.Conv((2, 1), ((1, 2), (0, 1))), [(2, 7, 6, 3), (5, 3, 3, 2), (5,)], _conv),
+    Case(ops.Conv((1,), ((0, 0),)), [(2, 7, 3), (5, 3, 3)], _channels_first(F.conv1d)),
+    Case(
+        ops.Conv((2, 2, 2), ((1, 1),) * 3),
+        [(1, 4, 5, 6, 2), (3, 2, 3, 3, 3)],
+        _channels_first(F.conv3d, stride=2, padding=1),
+    ),
+    Case(
+        ops.LayerNorm(1e-5),
+        [(2, 3, 8), (8,), (8,)],
+        lambda x, w, b: F.layer_norm(x, (8,), w, b, 1e-5),
+    ),
+    Case(
+        ops.BatchNorm(1e-3),
+        [(2, 5, 8), (8,), (8,), (8,), (8,)],
+        lambda x, w, b, m, v: _channels_first(F.batch_norm, eps=1e-3)(x, m, v, w, b),
+    ),
+    Case(
+        ops.MaxPool((3, 3), (2, 2), ((1, 1), (1, 1))),
+        [(2, 7, 6, 3)],
+        _channels_first(F.max_pool2d, kernel_size=3, stride=2, padding=1),
+    ),
+    Case(ops.Attention(1), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], _heads_attention(1)),
+    Case(ops.Attention(2), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], _heads_attention(2)),
+    Case(ops.Attention(1), [(1, 1500, 4), (1, 7, 4), (1, 7, 4)], _heads_attention(1)),
+    Case(
+        ops.Gather(1),
+        [(2, 4, 3), (5, 2)],
+        lambda table, index: table[:, index],
+        ["float32", "int64"],
+    ),
+    Case(ops.OneHot(4), [(3, 2)], lambda ids: F.one_hot(ids, 4).float(), ["int64"]),
+    Case(ops.Coordinate(4, 3), [(20,)], lambda p: p // 4 % 3, ["int64"], below=24),
+    Case(ops.FourierTable(7, 1, 3, 4, 12.0), [], _fourier(7, 1, 3, 4, 12.0)),
+    Case(ops.FourierTable(5, 0, 1, 3, 8.0, False, False, True), [], _one_sided_fourier),
+    Case(ops.Flatten(1, 2), [(2, 3, 4, 5)], lambda x: x.flatten(1, 2)),
+    Case(ops.Unflatten(1, (2, None)), [(3, 6, 2)], lambda x: x.unflatten(1, (2, 3))),
+    Case(ops.Unflatten(-1, (1, 4)), [(3, 4)], lambda x: x.unflatten(-1, (1, 4))),
+    Case(ops.Permute((2, 0, 1)), [(2, 3, 4)], lambda x: x.permute(2, 0, 1)),
+    Case(ops.Concat(-2), [(2, 3, 4), (2, 1, 4)], lambda *xs: torch.cat(xs, dim=-2)),
+    Case(ops.Slice(1, -3, -1), [(2, 6)], lambda x: x[:, -3:-1]),
+    Case(ops.Slice(-1, 2, None), [(2, 6)], lambda x: x[..., 2:]),
+    Case(
+        ops.BroadcastLike(2),
+        [(4,), (2, 3, 7)],
+        lambda x, like: x.expand(*like.shape[:2], 4),
+    ),
+    Case(ops.Repeat(3), [(2, 4)], lambda x: x.expand(3, 2, 4)),
+]
+
+WRONG: list[tuple[Op, list[TensorType], str]] = [
+    (ops.Add(), [TensorType(shape_of(2)), TensorType(shape_of(3))], "equal or stretchable"),
+    (ops.Linear(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 5))], "as many channels"),
+    (ops.MatMul(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 5))], "equal inner sizes"),
+    (ops.Attention(3), [TensorType(shape_of(1, 2, 8))] * 3, "heads that divide 8"),
+    (ops.Unflatten(0, (4, None)), [TensorType(shape_of(6))], "divide 6"),
+    (ops.Permute((0, 0)), [TensorType(shape_of(2, 2))], "every axis"),
+    (ops.Slice(0, 3, 5), [TensorType(shape_of(4))], "3:5"),
+    (ops.OneHot(4), [TensorType(shape_of(4))], "int64"),
+    (ops.Where(), [TensorType(shape_of(2))] * 3, "bool condition"),
+    (ops.Gather(), [TensorType(shape_of(2))] * 2, "int64 indices"),
+]
+
+
+def _types(arrays: Sequence[Array]) -> list[TensorType]:
+    return [TensorType(shape_of(*x.shape), str(x.dtype)) for x in arrays]  # type: ignore[arg-type]
+
+
+def _reference(case: Case, inputs: Sequence[Array]) -> Array:
+    return case.reference(*(torch.from_numpy(x) for x in inputs)).numpy()
+
+
+def test_every_primitive_has_a_case() -> None:
+    missing = sorted(set(PRIMITIVES) - {case.op.name for case in CASES})
+    assert not missing, f"primitives without a case in this file: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_numbers_equal_torch(case: Case) -> None:
+    inputs = case.inputs()
+    expected = _reference(case, inputs)
+    produced = case.op.evaluate(*inputs)
+    assert produced.shape == expected.shape
+    np.testing.assert_allclose(produced, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.shapes], ids=str)
+def test_float64_is_computed_in_float64(case: Case) -> None:
+    if isinstance(case.op, ops.Gather):
+        case = Case(case.op, case.shapes, case.reference, ["float64", "int64"])
+    inputs = case.inputs("float64")
+    expected = _reference(case, inputs)
+    produced = case.op.evaluate(*inputs)
+    assert produced.dtype == expected.dtype
+    np.testing.assert_allclose(produced, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_inferred_type_is_the_produced_one(case: Case) -> None:
+    inputs = case.inputs()
+    inferred = case.op.infer(*_types(inputs))
+    produced = case.op.evaluate(*inputs)
+    assert [int(dim) for dim in inferred.shape] == list(produced.shape)
+    assert inferred.dtype == produced.dtype
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_flops_are_a_size(case: Case) -> None:
+    types = _types(case.inputs())
+    assert case.op.flops(types, case.op.infer(*types)) >= Dim.of(0)
+
+
+def test_flops_count_the_products_of_matrix_multiplications() -> None:
+    x, w = TensorType(shape_of(2, 3, 4)), TensorType(shape_of(5, 4))
+    assert ops.Linear().flops([x, w], ops.Linear().infer(x, w)) == 2 * 2 * 3 * 4 * 5
+    q, k, v = (TensorType(shape_of(2, n, c)) for n, c in ((3, 8), (5, 8), (5, 6)))
+    attention = ops.Attention(2)
+    assert attention.flops([q, k, v], attention.infer(q, k, v)) == 2 * 2 * 3 * 5 * (8 + 6)
+    image, kernel = TensorType(shape_of(1, 5, 5, 3)), TensorType(shape_of(7, 3, 2, 2))
+    conv = ops.Conv((1, 1), ((0, 0), (0, 0)))
+    assert conv.flops([image, kernel], conv.infer(image, kernel)) == 2 * (4 * 4 * 7) * (3 * 2 * 2)
+
+
+@pytest.mark.parametrize(("op", "types", "message"), WRONG, ids=lambda x: str(x)[:40])
+def test_inputs_that_do_not_fit_are_refused(op: Op, types: list[TensorType], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        op.infer(*types)
+
+
+def test_gelu_is_exact_far_out() -> None:
+    x = np.linspace(-40, 40, 4001)
+    np.testing.assert_allclose(
+        ops.Gelu().evaluate(x), F.gelu(torch.from_numpy(x)).numpy(), rtol=1e-12, atol=1e-14
+    )
+
+
+def test_attention_survives_large_scores() -> None:
+    q = np.full((1, 2, 4), 1e4, dtype=np.float32)
+    assert np.isfinite(ops.Attention(1).evaluate(q, q, q)).all()

@@ -1,0 +1,112 @@
+"""The pipeline: what each level does, its dumps and observers, and how a failing pass is reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode, Pass, PassResult
+from perceiver_graph.compiler.pipeline import Level, PassError, PassManager, optimize
+from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
+from perceiver_graph.compiler.verify import VerificationError
+from perceiver_graph.testing.graphs import arrays, graphs
+
+
+def _query_graph() -> Graph:
+    """y = x + a table + a query of the latents."""
+    b = GraphBuilder("test", {"batch": Symbol("batch")})
+    shape = shape_of(b.symbols["batch"], 6, 3)
+    x = b.input("x", "data", "x", ("batch", "n", "c"), shape, "float32")
+    positioned = b(ops.Add(), x, b(ops.FourierTable(6, 0, 1, 1, 4.0)))
+    latents = b.linear(b.parameter("latents", (6, 3)), "query", 3)
+    return b.graph({"y": b(ops.Add(), positioned, latents, name="y")})
+
+
+def _names(graph: Graph) -> list[str]:
+    return [node.name for node in graph.nodes]
+
+
+def test_level_0_evaluates_tables_and_leaves_parameters() -> None:
+    _, parameters = arrays(_query_graph())
+    assert _names(optimize(_query_graph(), level=0, parameters=parameters)) == ["add", "query", "y"]
+    assert _names(optimize(_query_graph(), level=1, parameters=parameters)) == ["add", "y"]
+    assert _names(optimize(_query_graph(), level=1)) == ["add", "query", "y"]
+
+
+def test_every_step_is_written_out(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "ir"
+    seen: list[tuple[str, PassResult]] = []
+    graph = _query_graph()
+    after = optimize(
+        graph, level=0, dump=folder, observer=lambda name, result: seen.append((name, result))
+    )
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt"]
+    texts = [(folder / name).read_text(encoding="utf-8") for name in names]
+    assert texts == [print_graph(g) for g in (graph, *(result.graph for _, result in seen))]
+    constants = {constant.value.name: constant.data for constant in after.constants}
+    assert same_structure(parse_graph(texts[-1], constants), after)
+    assert [name for name, _ in seen] == ["fold-constants", "dead-code"]
+    assert seen[-1][1].graph is after
+
+
+@dataclass(frozen=True)
+class _Failing(Pass):
+    error: Exception
+    name = "failing"
+
+    def run(self, graph: Graph) -> PassResult:
+        raise self.error
+
+
+class _Breaking(Pass):
+    """Leaves a node that reads what is no longer there."""
+
+    name = "breaking"
+
+    def run(self, graph: Graph) -> PassResult:
+        return PassResult(replace(graph, nodes=graph.nodes[1:]), True)
+
+
+def test_a_failing_pass_is_named_with_those_before_it() -> None:
+    error = ZeroDivisionError("of all things")
+    with pytest.raises(PassError) as caught:
+        PassManager([DeadCode(), CommonSubexpressions(), _Failing(error)]).run(_query_graph())
+    assert str(caught.value) == (
+        "pass 3 `failing` failed on graph `test` "
+        "(passes before it: dead-code, common-subexpressions): of all things"
+    )
+    assert caught.value.__cause__ is error
+
+
+def test_a_pass_that_breaks_the_graph_is_named_where_it_is_verified() -> None:
+    assert PassManager([_Breaking()]).run(_query_graph()).nodes
+    with pytest.raises(PassError, match=r"pass 1 `breaking` failed.*before it: none"):
+        PassManager([_Breaking()], verify=True).run(_query_graph())
+
+
+def test_a_graph_that_comes_broken_is_no_pass_fault() -> None:
+    graph = replace(_query_graph(), outputs={})
+    with pytest.raises(VerificationError, match="no outputs"):
+        optimize(graph, level=2, verify=True)
+
+
+@given(graph=graphs(), level=st.sampled_from([0, 1, 2]), weights=st.booleans())
+def test_every_level_keeps_the_results(graph: Graph, level: Level, weights: bool) -> None:
+    _, parameters = arrays(graph)
+    after = optimize(graph, level=level, parameters=parameters if weights else None, verify=True)
+    inputs, _ = arrays(graph)
+    expected, got = (evaluate(g, inputs, parameters) for g in (graph, after))
+    for name, array in expected.items():
+        np.testing.assert_allclose(got[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert after.parameters == graph.parameters
