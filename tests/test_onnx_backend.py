@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from perceiver_graph import __version__
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import write
-from perceiver_graph.compiler.backends.onnx.tensors import EMBED_BELOW, WEIGHTS
+from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, EMBED_BELOW
 from perceiver_graph.compiler.builder import GraphBuilder
 from perceiver_graph.compiler.dims import Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate
@@ -243,13 +243,13 @@ def external(model: onnx.ModelProto) -> dict[str, tuple[onnx.TensorProto, dict[s
 
 @pytest.mark.parametrize("name", ["encode.onnx", "decode.onnx"])
 def test_offsets_lead_to_the_tensors(folder: Path, name: str) -> None:
-    stored = load_file(folder / WEIGHTS)
-    content = (folder / WEIGHTS).read_bytes()
+    stored = load_file(folder / CONSTANTS)
+    content = (folder / CONSTANTS).read_bytes()
     found = external(load(folder / name))
     assert found
     for tensor, place in found.values():
         start, length = int(place["offset"]), int(place["length"])
-        assert place["location"] == WEIGHTS
+        assert place["location"] == CONSTANTS
         assert start % 64 == 0 or length % 64
         array = np.frombuffer(content[start : start + length], np.float32).reshape(tensor.dims)
         key = tensor.name.removesuffix(".initial")
@@ -261,7 +261,7 @@ def test_offsets_lead_to_the_tensors(folder: Path, name: str) -> None:
 def test_the_weights_file_holds_every_large_tensor_once(folder: Path) -> None:
     models = [load(folder / name) for name in ("encode.onnx", "decode.onnx")]
     named = [name for model in models for name in external(model)]
-    with safe_open(folder / WEIGHTS, "numpy") as file:
+    with safe_open(folder / CONSTANTS, "numpy") as file:
         assert sorted(file.keys()) == sorted({name.removesuffix(".initial") for name in named})
     for model in models:
         for tensor in model.graph.initializer:
@@ -291,7 +291,7 @@ def test_a_tensor_that_both_programs_read_is_stored_once(tmp_path: Path) -> None
     graph = tied()
     parameters = random_parameters(graph)
     write(split(graph), parameters, tmp_path, {})
-    assert set(load_file(tmp_path / WEIGHTS)) == {"table", "table.T", "second.T"}
+    assert set(load_file(tmp_path / CONSTANTS)) == {"table", "table.T", "second.T"}
     arrays = {"ids": np.array([[1, 2, 39]], np.int64)}
     assert_close(run_both(tmp_path, arrays), evaluate(graph, arrays, parameters))
 

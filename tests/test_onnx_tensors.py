@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from perceiver_graph.compiler.backends.onnx.tensors import EMBED_BELOW, WEIGHTS, TensorStore
+from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, EMBED_BELOW, TensorStore
 
 
 def test_writing_copies_one_tensor_at_a_time(tmp_path: Path) -> None:
@@ -22,12 +22,12 @@ def test_writing_copies_one_tensor_at_a_time(tmp_path: Path) -> None:
         store.add(f"w{index}", np.full((256, 1024), index, np.float32).T, f"w{index}")
     tracemalloc.start()
     try:
-        store.write(tmp_path / WEIGHTS)
+        store.write(tmp_path / CONSTANTS)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 3 * one
-    assert load_file(tmp_path / WEIGHTS)["w3"].shape == (1024, 256)
+    assert load_file(tmp_path / CONSTANTS)["w3"].shape == (1024, 256)
 
 
 def test_one_name_cannot_stand_for_two_tensors() -> None:
@@ -45,14 +45,14 @@ def test_small_tensors_stay_with_their_program(tmp_path: Path) -> None:
         store.add("small", np.zeros(EMBED_BELOW // 4 - 1, np.float32), "a"),
         store.add("large", np.zeros(EMBED_BELOW // 4, np.float32), "b"),
     ]
-    store.write(tmp_path / WEIGHTS)
+    store.write(tmp_path / CONSTANTS)
     assert [type(value.const_value).__name__ for value in values] == ["Tensor", "ExternalTensor"]
-    assert set(load_file(tmp_path / WEIGHTS)) == {"large"}
+    assert set(load_file(tmp_path / CONSTANTS)) == {"large"}
 
 
 def test_a_file_without_tensors_can_be_read(tmp_path: Path) -> None:
-    TensorStore().write(tmp_path / WEIGHTS)
-    assert load_file(tmp_path / WEIGHTS) == {}
+    TensorStore().write(tmp_path / CONSTANTS)
+    assert load_file(tmp_path / CONSTANTS) == {}
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_element_types(tmp_path: Path, dtype: str) -> None:
     array = np.arange(2000).reshape(4, 500).astype(dtype)
     store = TensorStore()
     value = store.add("w", array[:, ::-1], "w")
-    store.write(tmp_path / WEIGHTS)
+    store.write(tmp_path / CONSTANTS)
     assert value.const_value is not None
     np.testing.assert_array_equal(value.const_value.numpy(), array[:, ::-1])
-    with safe_open(tmp_path / WEIGHTS, "pt") as file:
+    with safe_open(tmp_path / CONSTANTS, "pt") as file:
         found = file.get_tensor("w").double().numpy()
     np.testing.assert_array_equal(found, array[:, ::-1].astype(np.float64))
 
@@ -77,7 +77,7 @@ def test_tensors_start_at_cache_lines_where_sizes_permit(tmp_path: Path) -> None
         name: store.add(name, np.zeros(size, bool if name == "c" else np.float32), name)
         for name, size in sizes.items()
     }
-    store.write(tmp_path / WEIGHTS)
+    store.write(tmp_path / CONSTANTS)
     starts = {}
     for name, value in values.items():
         assert isinstance(value.const_value, ir.ExternalTensor)

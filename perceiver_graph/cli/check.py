@@ -17,7 +17,7 @@ from perceiver_graph.diagnostics.render import Format, render
 def check_command(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="SPEC...", help="YAML files, or names of shipped specs."),
+        typer.Argument(help="YAML files, or names of shipped specs."),
     ],
     format: Annotated[
         Format,

@@ -19,6 +19,7 @@ _MERMAID_SHAPES = {
     "group": ("[", "]"),
     "op": ("(", ")"),
 }
+_STYLES = {"input": "green", "output": "green", "parameter": "yellow", "block": "bold cyan"}
 _NUMBERED = re.compile(r"(.+\.)(\d+)")
 
 
@@ -106,24 +107,50 @@ def _entities(text: str) -> str:
     return escaped.replace("\n", "<br/>")
 
 
-def tree(outline: Outline) -> list[str]:
-    """The outline as lines of an indented tree; equal neighbours such as layers share one line."""
-    rows: list[tuple[str, str]] = [
-        (outline.graph.name, f"{screen.count(outline.graph.parameter_count)} parameters")
-    ]
-    rows.extend(_branches(list(outline.boxes.values()), ""))
+def tree(outline: Outline) -> str:
+    """The outline as an indented tree; equal neighbours such as layers share one line."""
+    rows = [(outline.graph.name, _total(outline))]
+    rows.extend(_branches(outline.boxes.values(), ""))
     width = max(len(left) for left, _ in rows)
-    return [f"{left.ljust(width)}  {right}".rstrip() for left, right in rows]
+    return "".join(f"{left.ljust(width)}  {right}".rstrip() + "\n" for left, right in rows)
 
 
-def _branches(boxes: list[Box], prefix: str) -> Iterator[tuple[str, str]]:
-    groups = [list(group) for _, group in groupby(boxes, _alike)]
-    for number, group in enumerate(groups):
-        is_last = number == len(groups) - 1
-        box = group[0]
-        label = box.label if len(group) == 1 else f"{box.label} .. {group[-1].label.split('.')[-1]}"
-        yield f"{prefix}{'└── ' if is_last else '├── '}{label}", _remarks(box, len(group))
-        yield from _branches(list(box.inside.values()), prefix + ("    " if is_last else "│   "))
+def _branches(boxes: Iterable[Box], prefix: str) -> Iterator[tuple[str, str]]:
+    shown = list(_merged(boxes))
+    for number, (box, label, remarks) in enumerate(shown, start=1):
+        is_last = number == len(shown)
+        yield f"{prefix}{'└── ' if is_last else '├── '}{label}", remarks
+        yield from _branches(box.inside.values(), prefix + ("    " if is_last else "│   "))
+
+
+def print_tree(outline: Outline) -> None:
+    """The same tree in the colours of a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    def grow(branch: Tree, boxes: Iterable[Box]) -> None:
+        for box, label, remarks in _merged(boxes):
+            style = _STYLES.get(box.kind, "")
+            text = Text.assemble((label, style), "  ", (remarks, "dim"))
+            grow(branch.add(text), box.inside.values())
+
+    root = Tree(Text.assemble((outline.graph.name, "bold"), "  ", (_total(outline), "dim")))
+    grow(root, outline.boxes.values())
+    Console().print(root)
+
+
+def _total(outline: Outline) -> str:
+    return f"{screen.count(outline.graph.parameter_count)} parameters"
+
+
+def _merged(boxes: Iterable[Box]) -> Iterator[tuple[Box, str, str]]:
+    """Each box with its label and remarks; of equal numbered neighbours the first, for all."""
+    for _, alike in groupby(boxes, _alike):
+        group = list(alike)
+        box, last = group[0], group[-1]
+        label = box.label if box is last else f"{box.label} .. {last.label.split('.')[-1]}"
+        yield box, label, _remarks(box, len(group))
 
 
 def _alike(box: Box) -> object:

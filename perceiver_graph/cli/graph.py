@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from perceiver_graph.cli import files
+from perceiver_graph.cli import files, screen
 from perceiver_graph.cli.options import Debug, Overrides, SpecArgument
 
 DEFAULT_DEPTH = 2
@@ -32,23 +32,21 @@ def graph_command(
     debug: Debug = False,
 ) -> None:
     """Draw the blocks of a spec and the arrays between them, with their shapes."""
-    text = _draw(spec, overrides or [], format, depth)
-    if output is None:
-        print(text, end="")
-    else:
-        files.write_text(output, text)
-        print(output)
-
-
-def _draw(spec: str, overrides: list[str], format: str, depth: int) -> str:
     from perceiver_graph.cli import drawings
     from perceiver_graph.cli.outline import Outline
     from perceiver_graph.compiler.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
-    outline = Outline(lower(load_spec(spec, overrides)).graph, depth)
+    outline = Outline(lower(load_spec(spec, overrides or ())).graph, depth)
+    if format == "tree" and output is None and screen.on_terminal():
+        drawings.print_tree(outline)
+        return
     if format == "json":
-        return json.dumps(outline.as_json(), indent=2) + "\n"
-    if format == "tree":
-        return "\n".join(drawings.tree(outline)) + "\n"
-    return drawings.dot(outline) if format == "dot" else drawings.mermaid(outline)
+        text = json.dumps(outline.as_json(), indent=2) + "\n"
+    else:
+        text = {"tree": drawings.tree, "dot": drawings.dot, "mermaid": drawings.mermaid}[format](outline)
+    if output is None:
+        print(text, end="")
+    else:
+        files.write_text(output, text)
+        print(output)

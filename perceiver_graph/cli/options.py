@@ -20,7 +20,7 @@ Debug = Annotated[
 """Declared by every command; its callback does the work and the command never sees the value."""
 
 SpecArgument = Annotated[
-    str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a shipped spec.")
+    str, typer.Argument(help="A YAML file, or the name of a shipped spec.")
 ]
 
 Overrides = Annotated[
@@ -32,5 +32,5 @@ Overrides = Annotated[
 
 Level = Annotated[
     int,
-    typer.Option("-O", min=0, max=2, metavar="0|1|2", help="Optimisation level."),
+    typer.Option("-O", min=0, max=2, metavar="LEVEL", help="Optimisation level."),
 ]

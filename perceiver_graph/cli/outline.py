@@ -26,7 +26,7 @@ class Box:
     """The kind of a block, the op of an operation, the role of an input."""
     summary: str = ""
     type: str = ""
-    """Element type and shape of what it is or of what comes out of it last."""
+    """Element type and shape of what it is, or of what comes out of a block."""
     parameters: int = 0
     """Trainable parameters used inside; a parameter that several boxes share counts in each."""
     inside: dict[str, Box] = field(default_factory=dict)
@@ -108,7 +108,8 @@ class Outline:
         for length in range(1, len(opened) + 1):
             box = inside.setdefault("/".join(opened[:length]), self._block(opened[:length]))
             inside = box.inside
-            box.type = str(node.output.type)
+            if box.kind == "block":
+                box.type = str(node.output.type)
         if self._is_own_box(node):
             what = node.op.name.replace("_", " ")
             inside[node.name] = Box(node.name, "op", node.name.split("/")[-1], what, type=str(node.output.type))

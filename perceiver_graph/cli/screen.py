@@ -118,6 +118,12 @@ def lines(text: Iterable[str]) -> None:
         print(line)
 
 
+def notes(texts: Iterable[str]) -> None:
+    """What a user should know of a run that went well; on stderr, results being on stdout."""
+    for text in texts:
+        print(f"note: {text}", file=sys.stderr)
+
+
 def next_step(*commands: str) -> None:
     """What to do next, for a person; a program that reads the output does not need it."""
     if on_terminal():
@@ -134,5 +140,27 @@ def progress() -> Iterator[Callable[[str], None]]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status("starting") as status:
+    with Console(stderr=True).status("checking") as status:
         yield lambda what: status.update(what)
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[..., None]]:
+    """A function that takes what is done, the total or None, and what it is about.
+
+    It moves a progress bar on a terminal, and does nothing elsewhere.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total, about="": None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def advance(done: float, total: float | None, about: str = "") -> None:
+            description = f"{title} {about}".rstrip()
+            progress.update(task, completed=done, total=total, description=description)
+
+        yield advance

@@ -7,9 +7,10 @@ without notice.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import torch
 from torch import nn
 from transformers import PerceiverConfig, PerceiverForMultimodalAutoencoding
 from transformers.models.perceiver import modeling_perceiver as hf
+from transformers.utils import logging
 
 from perceiver_graph.compiler.ops.base import Array
+
+logging.disable_progress_bar()
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,25 @@ class Reference:
         return folder
 
     def run(self, data: Mapping[str, Array], queries: Mapping[str, Array]) -> Result:
-        """Channels come last in `data`. Outputs without an entry in `queries` are decoded whole."""
+        """Channels come last in `data`. `queries` has flat positions for all but single queries."""
         tensors = {name: _channels_first(torch.from_numpy(array)) for name, array in data.items()}
-        points = {name: torch.from_numpy(indices) for name, indices in queries.items()}
+        grids = [n for n, d in self.core.decoder.modalities.items() if not _is_learned(d)]
+        points = {name: torch.from_numpy(queries[name]) for name in grids}
         with torch.no_grad():
             latents, outputs = self._forward(tensors, points)
         arrays = {
             name: output.numpy().reshape(self._shape(name, output))
             for name, output in outputs.items()
         }
+        for name in queries.keys() - points.keys():  # learned queries are always all decoded
+            arrays[name] = arrays[name][:, queries[name]]
         return Result(latents.numpy(), arrays)
+
+    def double(self) -> Reference:
+        """The same model in float64."""
+        twin = copy.deepcopy(self)
+        twin.model.double()
+        return twin
 
     def _shape(self, name: str, output: torch.Tensor) -> tuple[int, ...]:
         if name in self.channels:
@@ -98,6 +111,11 @@ class Autoencoder(Reference):
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         found = self.core(inputs=data, subsampled_output_points={**points, "label": None})
         return found.last_hidden_state, found.logits
+
+
+def _is_learned(decoder: nn.Module) -> bool:
+    inner = getattr(decoder, "decoder", decoder)
+    return bool(inner.position_encoding_type == "trainable")
 
 
 def _learned_queries(decoder: nn.Module) -> int:
@@ -310,10 +328,3 @@ def queries(config: PerceiverConfig, grid: tuple[int, ...], **position: Any) -> 
         **position,
     )
     return decoder
-
-
-def describe(sizes: Sizes) -> str:
-    """The sizes that are not the default ones, to call a case by."""
-    changed = {f.name: getattr(sizes, f.name) for f in fields(sizes)}
-    default = {f.name: f.default for f in fields(sizes)}
-    return ",".join(f"{k}={v}" for k, v in changed.items() if v != default[k]) or "default"

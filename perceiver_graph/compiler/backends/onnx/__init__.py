@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx.emit import emit
-from perceiver_graph.compiler.backends.onnx.tensors import WEIGHTS, TensorStore
+from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, TensorStore
 from perceiver_graph.compiler.ops import Array
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write(
     directory: Path,
     metadata: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Write encode.onnx, decode.onnx and weights.safetensors into a folder that exists.
+    """Write encode.onnx, decode.onnx and constants.safetensors into a folder that exists.
 
     Returns their names. The same input gives the same bytes. `metadata` (say the digest of the
     spec) goes into both models as `perceiver_graph.<key>`. `ValueError` as in `emit`, before any
@@ -40,8 +40,8 @@ def write(
         file: emit(program, parameters, store, metadata=metadata)
         for file, program in ((ENCODE, programs.encode), (DECODE, programs.decode))
     }
-    store.write(directory / WEIGHTS)
+    store.write(directory / CONSTANTS)
     for file, model in models.items():
         proto = ir.to_proto(model)
         (directory / file).write_bytes(proto.SerializeToString(deterministic=True))
-    return [*models, WEIGHTS]
+    return [*models, CONSTANTS]

@@ -1,4 +1,4 @@
-"""The tensors of an artifact: one weights.safetensors that all its ONNX programs read.
+"""The tensors of an artifact: one constants.safetensors that all its ONNX programs read.
 
 ONNX finds a tensor in it by offset and length, so that onnxruntime maps the file into memory and
 programs share its pages; safetensors finds it by name. The bytes depend on the tensors alone.
@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler.ops import Array, DType
 
-WEIGHTS = "weights.safetensors"
+CONSTANTS = "constants.safetensors"
 EMBED_BELOW = 1024
 """Bytes below which a tensor is stored in the programs themselves: no entry, no seek, no page."""
 _ALIGNMENT = 64

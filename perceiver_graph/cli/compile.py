@@ -1,0 +1,148 @@
+"""`perceiver-graph compile`: a spec and its weights become a folder that runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from perceiver_graph.cli import screen
+from perceiver_graph.cli.options import Debug, Level, Overrides, SpecArgument
+from perceiver_graph.diagnostics.model import DiagnosticError
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler.driver import Backend, Compiled
+    from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
+
+
+def compile_command(
+    spec: SpecArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="The folder to write [build/NAME]."),
+    ] = None,
+    backend: Annotated[
+        Literal["onnx", "torch", "all"],
+        typer.Option("--backend", help="onnx: to run. torch: to train, one file that needs only torch."),
+    ] = "onnx",
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="PATH", help="A weight file or a checkpoint folder."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="N", help="Without weights: what they are drawn from.")
+    ] = 0,
+    device: Annotated[
+        Literal["cpu", "cuda"],
+        typer.Option("--device", help="Where it will run. The programs of today run on both."),
+    ] = "cpu",
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16", "int8"],
+        typer.Option("--precision", help="Of weights and arithmetic; today fp32."),
+    ] = "fp32",
+    level: Level = 2,
+    overrides: Overrides = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the graph after every pass.")
+    ] = False,
+    dump_ir: Annotated[
+        Path | None,
+        typer.Option("--dump-ir", metavar="DIR", help="Write the graph as text after every pass."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Compile a spec to a folder with programs, weights and a manifest.
+
+    The folder appears whole or not at all. Without --weights, weights are initialised from the
+    seed as the reference does.
+    """
+    _require_fp32(precision, device)
+    from perceiver_graph.compiler import driver
+
+    began = time.monotonic()
+    compiled = driver.compile(
+        spec,
+        overrides=overrides or (),
+        level=cast(Literal[0, 1, 2], level),
+        verify=verify,
+        dump_ir=dump_ir,
+    )
+    directory = output or Path("build") / compiled.lowered.document.spec.name
+    backends: Sequence[Backend] = ("onnx", "torch") if backend == "all" else (backend,)
+    manifest = _save(compiled, directory, backends, weights, seed)
+    _report(manifest, directory, time.monotonic() - began)
+
+
+def _require_fp32(precision: str, device: str) -> None:
+    if precision != "fp32":
+        raise DiagnosticError.of(
+            "PG602",
+            f"precision {precision} is not supported on {device} yet",
+            notes=["supported today: fp32 on cpu and cuda"],
+            help="compile with `--precision fp32`",
+        )
+
+
+def _save(
+    compiled: Compiled, directory: Path, backends: Sequence[Backend], weights: Path | None, seed: int
+) -> Manifest:
+    """Write the artifact. A graph that a pass has broken is PG902, not a traceback."""
+    from perceiver_graph.compiler.pipeline import PassError
+    from perceiver_graph.compiler.verify import VerificationError
+
+    try:
+        with screen.progress() as progress:
+            return compiled.save(
+                directory, backends=backends, weights=weights, seed=seed, progress=progress
+            )
+    except (PassError, VerificationError) as error:
+        message, *rest = str(error).splitlines()
+        raise DiagnosticError.of(
+            "PG902",
+            message,
+            notes=["this is a defect of perceiver-graph: please report it", *rest],
+            help="`-O 0` avoids most passes",
+        ) from error
+
+
+def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
+    screen.heading(
+        f"{directory}", f"{manifest.name}, weights: {manifest.weights}, {seconds:.1f} s"
+    )
+    files = sorted(manifest.files.items())
+    rows = [(name, screen.size(entry.bytes)) for name, entry in files]
+    rows.append(("all files", screen.size(sum(entry.bytes for _, entry in files))))
+    _print_rows(rows)
+    for title, entries in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
+        print(title)
+        _print_rows((name, _described(entry)) for name, entry in entries.items())
+    print(
+        f"{screen.count(manifest.parameters)} parameters, {screen.scaled(manifest.flops)} FLOPs "
+        "for one encode and every query"
+    )
+    print(f"next: {_next(manifest, directory)}")
+
+
+def _described(entry: InputEntry | OutputEntry) -> str:
+    """`float32 [batch, time 30720, channel 1]`."""
+    pairs = zip(entry.axes, entry.shape, strict=True)
+    shape = ", ".join(axis if axis == size else f"{axis} {size}" for axis, size in pairs)
+    return f"{entry.dtype} [{shape}]"
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"  {name.ljust(width)}  {text}")
+
+
+def _next(manifest: Manifest, directory: Path) -> str:
+    if "onnx" not in manifest.backends:
+        return f"train {directory / 'model.py'}, which needs only torch"
+    if any(entry.media for entry in manifest.inputs.values()):
+        return f"perceiver-graph run {directory} CLIP.mp4 -o out"
+    return f"perceiver-graph run {directory} --inputs IN.npz -o OUT.npz"

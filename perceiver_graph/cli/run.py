@@ -1,0 +1,151 @@
+"""`perceiver-graph run`: an artifact on media files or on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from perceiver_graph.cli import screen
+from perceiver_graph.cli.options import Debug
+from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.text import quote
+
+if TYPE_CHECKING:
+    from perceiver_graph.runtime.program import Program
+
+Request = Mapping[str, slice | None] | None
+_DEFAULT_FOLDER = Path("out")
+_DEFAULT_ARCHIVE = Path("out.npz")
+
+
+def run_command(
+    artifact: Annotated[
+        Path, typer.Argument(help="A folder that `compile` has written.")
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Media files; INPUT=FILE says which input one is for."),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs", metavar="IN.npz", help="Arrays by input name, batch first, instead of files."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="PATH", help="A folder for files [out], an .npz for arrays [out.npz]."
+        ),
+    ] = None,
+    decode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--decode", metavar="OUTPUT[=START:STOP]", help="Decode only this output or these queries."
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")
+    ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Budget for decoding: 2GiB, 500MB."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run a compiled model on media files, or on arrays."""
+    from perceiver_graph.runtime.program import load
+    from perceiver_graph.runtime.queries import parse_decode
+
+    _check_usage(files, inputs, output)
+    budget = _bytes(memory)
+    request = parse_decode(decode or ())
+    with screen.bar("checking files") as progress:
+        program = load(artifact, device=device, progress=progress)
+    if inputs is not None:
+        _run_arrays(program, inputs, output or _DEFAULT_ARCHIVE, request, budget)
+    else:
+        _run_files(program, files or [], output or _DEFAULT_FOLDER, request, budget)
+
+
+def _check_usage(files: list[str] | None, inputs: Path | None, output: Path | None) -> None:
+    if bool(files) == (inputs is not None):
+        raise typer.BadParameter(
+            "give media files, or arrays with --inputs IN.npz"
+            + (", not both" if files else ""),
+            param_hint="FILES",
+        )
+    if files and output is not None and output.suffix == ".npz" and not output.is_dir():
+        raise typer.BadParameter(
+            "the results of files go to a folder: -o DIR", param_hint="-o"
+        )
+
+
+def _bytes(memory: str | None) -> int | None:
+    from perceiver_graph.runtime.chunks import parse_size
+
+    if memory is None:
+        return None
+    try:
+        return parse_size(memory)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from None
+
+
+def _run_arrays(
+    program: Program, inputs: Path, output: Path, request: Request, memory: int | None
+) -> None:
+    from perceiver_graph.runtime.inputs import read_arrays, write_arrays
+
+    _require_place(output)
+    arrays = read_arrays(inputs)
+    notes: list[str] = []
+    with screen.bar("decoding") as progress:
+        results = program.run(
+            arrays, request, memory=memory, progress=progress, note=notes.append
+        )
+    write_arrays(output, results)
+    screen.notes(notes)
+    print(output)
+    width = max(len(name) for name in results)
+    for name, array in results.items():
+        print(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
+
+
+def _require_place(output: Path) -> None:
+    """Refuse before the work what could not be written after it."""
+    fault = None
+    if output.is_dir():
+        fault = "it is a folder, and arrays go to an .npz file"
+    elif not output.parent.is_dir():
+        fault = f"there is no folder {quote(output.parent)}"
+    if fault:
+        raise DiagnosticError.of(
+            "PG511", f"{quote(output)} cannot be written: {fault}", help="choose another path: -o OUT.npz"
+        )
+
+
+def _run_files(
+    program: Program, files: list[str], output: Path, request: Request, memory: int | None
+) -> None:
+    from perceiver_graph.runtime.run import run_files
+
+    with screen.bar("running") as progress:
+        found = run_files(
+            program,
+            files,
+            output,
+            request,
+            memory=memory,
+            progress=lambda clip, done, total: progress(done, total, clip.name),
+        )
+    for clip in found:
+        screen.notes(f"{clip.source}: {note}" for note in clip.notes)
+        for path in clip.files:
+            print(path)
+        for name, classes in clip.classes.items():
+            best = ", ".join(f"{one['name']} {one['probability']:.1%}" for one in classes)
+            print(f"  {name}: {best}")

@@ -1,0 +1,100 @@
+"""Random specs through every backend: the numpy oracle, onnxruntime and PyTorch agree."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import perceiver_graph as pg
+from perceiver_graph.compiler.driver import Compiled
+from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.spec.loader import parse_spec
+from perceiver_graph.testing.specs import render, specs
+from tests.support import random_inputs
+
+SLOW = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def randomised(compiled: Compiled, seed: int) -> dict[str, Array]:
+    """Weights without the zeros and ones that a fresh model has, which hide mistakes."""
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for name, array in sorted(compiled.weights(seed=seed).items()):
+        noise = rng.standard_normal(array.shape).astype(np.float32)
+        weights[name] = np.abs(array + 0.3 * noise) if "running_var" in name else array + 0.3 * noise
+    return weights
+
+
+def given_inputs(compiled: Compiled, arrays: dict[str, Array]) -> dict[str, Array]:
+    """What a caller passes: the data of modalities that are present."""
+    found = {}
+    for leaf in compiled.graph.inputs:
+        if leaf.role == "data" and arrays.get(f"{leaf.of}.present", np.ones(1, bool)).all():
+            found[leaf.of] = arrays[leaf.of]
+    return found
+
+
+def agree(found: Array, expected: Array) -> None:
+    assert found.size == expected.size
+    scale = max(float(np.abs(expected).max()), 1e-3)
+    difference = np.abs(found.reshape(expected.shape) - expected).max()
+    assert difference <= 1e-4 * scale, f"{difference} of {scale}"
+
+
+@SLOW
+@given(specs(), st.integers(1, 2), st.integers(0, 2**31), st.sampled_from([0, 1, 2]))
+def test_backends_agree(data: dict[str, Any], batch: int, seed: int, level: Any) -> None:
+    document = parse_spec(render(data))
+    compiled = pg.compile(document, level=level, verify=True)
+    weights = randomised(compiled, seed)
+    arrays = random_inputs(compiled.lowered, batch, seed)
+    for name in arrays:
+        if name.endswith(".present"):  # a modality is given for the whole batch, or not at all
+            arrays[name][:] = arrays[name][0]
+    if not given_inputs(compiled, arrays):
+        for name in arrays:
+            if name.endswith(".present"):
+                arrays[name][:] = True
+    expected = evaluate(compiled.graph, arrays, weights)
+    inputs = given_inputs(compiled, arrays)
+    with tempfile.TemporaryDirectory() as folder:
+        program = onnx_program(compiled, weights, Path(folder))
+        state = program.encode(inputs)
+        agree(state.latents, expected["latents"])
+        for name, result in program.decode(state).items():
+            agree(result, expected[name])
+    agree_with_torch(compiled, weights, inputs, expected)
+
+
+def onnx_program(compiled: Compiled, weights: dict[str, Array], folder: Path) -> Any:
+    from safetensors.numpy import save_file
+
+    save_file(weights, folder / "weights.safetensors")
+    compiled.save(folder / "artifact", weights=folder / "weights.safetensors")
+    return pg.load(folder / "artifact", device="cpu")
+
+
+def agree_with_torch(
+    compiled: Compiled,
+    weights: dict[str, Array],
+    inputs: dict[str, Array],
+    expected: dict[str, Array],
+) -> None:
+    import torch
+
+    module = compiled.to_torch(weights).eval()
+    with torch.no_grad():
+        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        agree(module.encode(tensors)["latents"].numpy(), expected["latents"])
+        for name, result in module(tensors).items():
+            agree(result.numpy(), expected[name])
