@@ -1,7 +1,8 @@
 """What the cases of each folder of tests/cases show: one function a folder.
 
-A case is a ```yaml block and the ```text block after it. The function named for the folder turns the first into
-the second; what follows `yaml` on the line of the fence comes as options (`set=a.b=1` is {"set": "a.b=1"}).
+A case is a ```yaml block and the ```text block after it. The function registered for the folder
+turns the first into the second; what follows `yaml` on the line of the fence comes as options
+(`set=a.b=1` is {"set": "a.b=1"}).
 """
 
 from __future__ import annotations

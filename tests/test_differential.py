@@ -30,8 +30,9 @@ def randomised(compiled: Compiled, seed: int) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     weights = {}
     for name, array in sorted(compiled.weights(seed=seed).items()):
-        noise = rng.standard_normal(array.shape).astype(np.float32)
-        weights[name] = np.abs(array + 0.3 * noise) if "running_var" in name else array + 0.3 * noise
+        noise = np.asarray(rng.standard_normal(array.shape), np.float32)
+        noisy = np.add(array, 0.3 * noise, dtype=np.float32)
+        weights[name] = np.abs(noisy) if "running_var" in name else noisy
     return weights
 
 
@@ -92,7 +93,7 @@ def agree_with_torch(
 ) -> None:
     import torch
 
-    module = compiled.to_torch(weights).eval()
+    module: Any = compiled.to_torch(weights).eval()
     with torch.no_grad():
         tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
         agree(module.encode(tensors)["latents"].numpy(), expected["latents"])

@@ -82,7 +82,9 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
         widths.append(channels)
         assert int(model.modalities[name].count) == counts[-1]
         assert model.modalities[name].channels == channels
-    assert model.input_array == (sum(counts), max(widths) + data["join"]["padding"]["min"])
+    tokens, width = model.input_array
+    assert int(tokens) == sum(counts)
+    assert width == max(widths) + data["join"]["padding"]["min"]
 
 
 def position_width(position: dict[str, Any] | None, axes: int) -> int:
@@ -171,9 +173,9 @@ def wrong(*changes: tuple[str, Any]) -> list[str]:
     for path, value in changes:
         place: Any = data
         *parents, last = path.split(".")
-        for key in parents:
-            place = place[int(key)] if key.isdigit() else place.setdefault(key, {})
-        key = int(last) if last.isdigit() else last
+        for parent in parents:
+            place = place[int(parent)] if parent.isdigit() else place.setdefault(parent, {})
+        key: int | str = int(last) if last.isdigit() else last
         if value is ...:
             del place[key]
         else:

@@ -66,6 +66,10 @@ def test_words_that_are_text_in_yaml_1_2(word: str) -> None:
     assert load(f"{word}: 1") == {word: 1}
 
 
+def test_json_escapes_of_characters_beyond_the_basic_plane() -> None:
+    assert load('a: "\\ud83d\\ude00"') == {"a": "\U0001f600"}
+
+
 def test_not_a_number_and_quoted_numbers() -> None:
     assert math.isnan(float(str(resolve(".nan"))))
     assert load("{a: '1', b: \"true\"}") == {"a": "1", "b": "true"}
@@ -80,6 +84,7 @@ def test_numbers_too_large_to_be_represented(word: str) -> None:
 
 # Everything else against PyYAML and JSON
 
+TEXT = st.text(st.characters(exclude_characters="\x7f", exclude_categories=["Cs"]))
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -98,7 +103,7 @@ def test_json_reads_as_the_same_data(data: object) -> None:
     assert load(json.dumps(data)) == data
 
 
-@given(st.dictionaries(st.text(), PLAIN, min_size=1, max_size=4), st.booleans())
+@given(st.dictionaries(TEXT, PLAIN, min_size=1, max_size=4), st.booleans())
 def test_what_pyyaml_writes_reads_as_the_same_data(data: dict[str, object], flow: bool) -> None:
     # Quoted text only: what may stand without quotes differs between YAML 1.1 and 1.2.
     text = yaml.safe_dump(data, default_flow_style=flow, default_style='"', allow_unicode=False)
@@ -167,7 +172,7 @@ def test_positions_count_characters_whatever_the_line_ends() -> None:
         ("1: a", "PG013", "1"),
         ("null: a", "PG013", "null"),
         ("true: a", "PG013", "true"),
-        (": a", "PG013", ""),
+        ("? \n: a", "PG013", ""),
         ("? [x]\n: a", "PG013", "[x]"),
         ("a: &b c\n*b : d", "PG013", "*b"),
         ("a: \x07", "PG003", "\x07"),
@@ -175,17 +180,14 @@ def test_positions_count_characters_whatever_the_line_ends() -> None:
         ("a: \u2028", "PG003", "\u2028"),
         ("a: \0", "PG003", "\0"),
         ("a: *b", "PG006", "*b"),
-        ('a: "\\ud83d\\ude00"', "PG006", '"\\ud83d\\ude00"'),
-        ('a: "\\UFFFFFFFF"', "PG006", "U"),
+        ('a: "\\ude00\\ud83d"', "PG006", '"\\ude00\\ud83d"'),
+        ('a: "\\UFFFFFFFF"', "PG006", "F"),
         ("%YAML 3.0\n---\na: 1", "PG006", "%"),
-        ("%YAML 1." + "9" * 5000 + "\n---\na: 1", "PG006", "."),
+        ("%YAML 1." + "9" * 5000 + "\n---\na: 1", "PG006", "9"),
     ],
 )  # fmt: skip
 def test_refusals(text: str, code: str, place: str) -> None:
-    found_code, found_place = the_error(text)
-    assert found_code == code
-    if code != "PG006" or text.startswith(("a", "%YAML 3")):
-        assert found_place == place
+    assert the_error(text) == (code, place)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,8 @@ def test_size_is_limited_in_bytes() -> None:
 
 YAMLISH = st.lists(
     st.sampled_from([*"[]{}:,-?&*!|>'\"%@`#\n\t \\~<=.", ": ", "- ", "a", "b: ", "1", "\n  ", "&a ", "*a ",
-                     "!!str ", "<<: ", "---\n", "...\n", "%YAML 1.1\n", "\\ud800", "\\x", "|\n ", "é", "\r\n",
+                     "!!str ", "<<: ",
+                     "---\n", "...\n", "%YAML 1.1\n", "\\ud800", "\\x", "|\n ", "é", "\r\n",
                      "\ufeff", "null", "1e999"])
     | st.characters(),
     max_size=40,

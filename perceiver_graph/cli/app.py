@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -30,7 +30,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands.update(dict.fromkeys(COMMANDS))  # for help and suggestions
+        self.commands.update(dict.fromkeys(COMMANDS, cast(Any, None)))  # for help and suggestions
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in COMMANDS and self.commands[cmd_name] is None:
@@ -56,7 +56,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     context_settings=_HELP,
-    epilog="SPEC is a YAML file or the name of a shipped spec. Start with: perceiver-graph inspect kinetics",
+    epilog="SPEC: a YAML file, or the name of a shipped spec such as kinetics.",
     **_SETTINGS,
 )
 
@@ -84,11 +84,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
             args=None if arguments is None else list(arguments), prog_name=PROGRAM
         )
     except SystemExit as end:
-        return _finished(end.code)
+        return end.code if isinstance(end.code, int) else 0
     return 0
-
-
-def _finished(code: str | int | None) -> int:
-    if code == faults.INTERRUPTED:
-        print("interrupted", file=sys.stderr)
-    return code if isinstance(code, int) else 0

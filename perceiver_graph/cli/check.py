@@ -17,12 +17,13 @@ from perceiver_graph.diagnostics.render import Format, render
 def check_command(
     specs: Annotated[
         list[str],
-        typer.Argument(help="YAML files, or names of shipped specs."),
+        typer.Argument(metavar="SPEC", help="YAML files, or names of shipped specs."),
     ],
     format: Annotated[
         Format,
         typer.Option(
-            "--format", help="full and concise go to stderr; json and github, for programs, to stdout."
+            "--format",
+            help="full and concise go to stderr; json and github, for programs, to stdout.",
         ),
     ] = "full",
     overrides: Overrides = None,

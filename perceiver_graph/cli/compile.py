@@ -26,14 +26,19 @@ def compile_command(
     ] = None,
     backend: Annotated[
         Literal["onnx", "torch", "all"],
-        typer.Option("--backend", help="onnx: to run. torch: to train, one file that needs only torch."),
+        typer.Option(
+            "--backend", help="onnx: to run. torch: to train, one file that needs only torch."
+        ),
     ] = "onnx",
     weights: Annotated[
         Path | None,
         typer.Option("--weights", metavar="PATH", help="A weight file or a checkpoint folder."),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="N", help="Without weights: what they are drawn from.")
+        int,
+        typer.Option(
+            "--seed", min=0, metavar="N", help="Without weights: what they are drawn from."
+        ),
     ] = 0,
     device: Annotated[
         Literal["cpu", "cuda"],
@@ -87,7 +92,11 @@ def _require_fp32(precision: str, device: str) -> None:
 
 
 def _save(
-    compiled: Compiled, directory: Path, backends: Sequence[Backend], weights: Path | None, seed: int
+    compiled: Compiled,
+    directory: Path,
+    backends: Sequence[Backend],
+    weights: Path | None,
+    seed: int,
 ) -> Manifest:
     """Write the artifact. A graph that a pass has broken is PG902, not a traceback."""
     from perceiver_graph.compiler.pipeline import PassError
@@ -109,9 +118,7 @@ def _save(
 
 
 def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
-    screen.heading(
-        f"{directory}", f"{manifest.name}, weights: {manifest.weights}, {seconds:.1f} s"
-    )
+    screen.heading(f"{directory}", f"{manifest.name}, weights: {manifest.weights}, {seconds:.1f} s")
     files = sorted(manifest.files.items())
     rows = [(name, screen.size(entry.bytes)) for name, entry in files]
     rows.append(("all files", screen.size(sum(entry.bytes for _, entry in files))))

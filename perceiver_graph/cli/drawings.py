@@ -10,7 +10,14 @@ from perceiver_graph.cli import screen
 from perceiver_graph.cli.outline import Box, Outline
 
 _INDENT = "  "
-_DOT_SHAPES = {"input": "cds", "parameter": "note", "output": "cds", "block": "box", "group": "box", "op": "ellipse"}
+_DOT_SHAPES = {
+    "input": "cds",
+    "parameter": "note",
+    "output": "cds",
+    "block": "box",
+    "group": "box",
+    "op": "ellipse",
+}
 _MERMAID_SHAPES = {
     "input": ("([", "])"),
     "parameter": ("[/", "/]"),
@@ -59,8 +66,10 @@ def mermaid(outline: Outline) -> str:
     lines = ["flowchart TB"]
     for box in outline.boxes.values():
         lines.extend(_mermaid_box(box, ids, 1))
-    for edge in outline.edges:
-        lines.append(f'  {ids[edge.source]} -->|"{_entities(edge.label)}"| {ids[edge.target]}')
+    lines.extend(
+        f'  {ids[edge.source]} -->|"{_entities(edge.label)}"| {ids[edge.target]}'
+        for edge in outline.edges
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -103,7 +112,9 @@ def _quoted(text: str) -> str:
 
 def _entities(text: str) -> str:
     """Text inside quotes of Mermaid, where `#` begins an entity and only `<br/>` breaks a line."""
-    escaped = text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    escaped = (
+        text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    )
     return escaped.replace("\n", "<br/>")
 
 

@@ -14,7 +14,7 @@ from perceiver_graph.diagnostics.catalog import CATALOG, RANGES, explain
 
 def explain_command(
     code: Annotated[
-        str | None, typer.Argument(help="For example PG204; none: list all codes.")
+        str | None, typer.Argument(metavar="CODE", help="For example PG204; none: list all codes.")
     ] = None,
     debug: Debug = False,
 ) -> None:

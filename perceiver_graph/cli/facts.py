@@ -32,9 +32,14 @@ class Facts:
     @cached_property
     def chunk_sizes(self) -> dict[str, int]:
         """The same with the queries of one decode chunk."""
-        asked = {leaf.of: leaf.value.shape[0] for leaf in self.graph.inputs if leaf.role == "queries"}
+        asked = {
+            leaf.of: leaf.value.shape[0] for leaf in self.graph.inputs if leaf.role == "queries"
+        }
         outputs = self.lowered.outputs
-        own = {str(dim): outputs[name].chunk_queries.evaluate(self.sizes) for name, dim in asked.items()}
+        own = {
+            str(dim): outputs[name].chunk_queries.evaluate(self.sizes)
+            for name, dim in asked.items()
+        }
         return self.sizes | own
 
     @cached_property
@@ -50,7 +55,9 @@ class Facts:
     @cached_property
     def free_sizes(self) -> dict[str, int]:
         """The symbols that the spec declares and what the estimates take for them."""
-        return {name: self.sizes[name] for name in self.lowered.document.spec.dims if name in self.sizes}
+        return {
+            name: self.sizes[name] for name in self.lowered.document.spec.dims if name in self.sizes
+        }
 
     @cached_property
     def parameters(self) -> dict[str, int]:

@@ -17,7 +17,6 @@ from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, make
 from perceiver_graph.diagnostics.render import Format, render
 
 WRONG_INPUT = 1
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 DEBUG_VARIABLE = "PERCEIVER_GRAPH_DEBUG"
@@ -82,7 +81,10 @@ def _internal(error: Exception) -> Diagnostic:
     return make(
         "PG901",
         f"internal error: {what}",
-        notes=["this is a defect of perceiver-graph, whatever the input was: please report it", versions],
+        notes=[
+            "this is a defect of perceiver-graph, whatever the input was: please report it",
+            versions,
+        ],
         help=None
         if _State.debug
         else "run it again with `--debug`, and report what it prints with the command and the spec",

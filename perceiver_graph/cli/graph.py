@@ -44,7 +44,9 @@ def graph_command(
     if format == "json":
         text = json.dumps(outline.as_json(), indent=2) + "\n"
     else:
-        text = {"tree": drawings.tree, "dot": drawings.dot, "mermaid": drawings.mermaid}[format](outline)
+        text = {"tree": drawings.tree, "dot": drawings.dot, "mermaid": drawings.mermaid}[format](
+            outline
+        )
     if output is None:
         print(text, end="")
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -32,7 +32,7 @@ def inspect_command(
     if level:
         from perceiver_graph.compiler.pipeline import optimize
 
-        graph = optimize(graph, level=level)
+        graph = optimize(graph, level=cast(Literal[0, 1, 2], level))
     facts = Facts(lowered, graph, level)
     if format == "json":
         print(json.dumps(facts.as_json(), indent=2))

@@ -20,11 +20,13 @@ _MODELINE = re.compile(r"# yaml-language-server:.*\n")
 
 def new_command(
     name: Annotated[
-        str, typer.Argument(help="What the model is called; the file is NAME.yaml.")
+        str, typer.Argument(metavar="NAME", help="What the model is called; the file is NAME.yaml.")
     ],
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="SPEC", help="Copy a spec, comments included, and rename it."),
+        typer.Option(
+            "--from", metavar="SPEC", help="Copy a spec, comments included, and rename it."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -53,7 +55,9 @@ def renamed(source: str, name: str) -> str:
     lines = document.source.text.splitlines(keepends=True)
     line = lines[span.start_line - 1]
     # `1e3` or `null` would be no text without quotes.
-    written = name if re.fullmatch(r"[A-Za-z][A-Za-z_]*\d*", name) and not _is_word(name) else f'"{name}"'
+    written = (
+        name if re.fullmatch(r"[A-Za-z][A-Za-z_]*\d*", name) and not _is_word(name) else f'"{name}"'
+    )
     lines[span.start_line - 1] = line[: span.start_col - 1] + written + line[span.end_col - 1 :]
     # The schema that the first line names does not lie beside the copy.
     return _MODELINE.sub("", "".join(lines), count=1)

@@ -20,7 +20,7 @@ Debug = Annotated[
 """Declared by every command; its callback does the work and the command never sees the value."""
 
 SpecArgument = Annotated[
-    str, typer.Argument(help="A YAML file, or the name of a shipped spec.")
+    str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a shipped spec.")
 ]
 
 Overrides = Annotated[

@@ -39,7 +39,9 @@ class Box:
         parts = {key: value for key, value in plain_parts.items() if value}
         if self.parameters:
             parts["parameters"] = self.parameters
-        return parts | ({"inside": [box.as_json() for box in self.inside.values()]} if self.inside else {})
+        return parts | (
+            {"inside": [box.as_json() for box in self.inside.values()]} if self.inside else {}
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ class Outline:
     def _add_leaves(self) -> None:
         for leaf in self.graph.inputs:
             axes = " x ".join(leaf.axes)
-            box = Box(_leaf_id(leaf), "input", leaf.value.name, leaf.role, axes, str(leaf.value.type))
+            box = Box(
+                _leaf_id(leaf), "input", leaf.value.name, leaf.role, axes, str(leaf.value.type)
+            )
             self.boxes[box.id] = box
         for parameter in self._free_parameters:
             box = Box(_leaf_id(parameter), "parameter", parameter.value.name, "learned")
@@ -112,13 +116,19 @@ class Outline:
                 box.type = str(node.output.type)
         if self._is_own_box(node):
             what = node.op.name.replace("_", " ")
-            inside[node.name] = Box(node.name, "op", node.name.split("/")[-1], what, type=str(node.output.type))
+            inside[node.name] = Box(
+                node.name, "op", node.name.split("/")[-1], what, type=str(node.output.type)
+            )
 
     def _block(self, scope: Scope) -> Box:
         block = self.graph.blocks.get(scope)
         kind: Kind = "block" if block else "group"
         return Box(
-            "/".join(scope), kind, scope[-1], block.kind if block else "", block.summary if block else ""
+            "/".join(scope),
+            kind,
+            scope[-1],
+            block.kind if block else "",
+            block.summary if block else "",
         )
 
     def _add_outputs(self) -> None:
@@ -148,7 +158,11 @@ class Outline:
         for node in self.graph.nodes:
             for value in node.inputs:
                 leaf = self.graph.leaves.get(value)
-                if isinstance(leaf, Parameter) and leaf.trainable and leaf not in self._free_parameters:
+                if (
+                    isinstance(leaf, Parameter)
+                    and leaf.trainable
+                    and leaf not in self._free_parameters
+                ):
                     for box in self._around(node):
                         if (box.id, value) not in seen:
                             seen.add((box.id, value))

@@ -23,28 +23,35 @@ _DEFAULT_ARCHIVE = Path("out.npz")
 
 def run_command(
     artifact: Annotated[
-        Path, typer.Argument(help="A folder that `compile` has written.")
+        Path, typer.Argument(metavar="ARTIFACT", help="A folder that `compile` has written.")
     ],
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Media files; INPUT=FILE says which input one is for."),
+        typer.Argument(metavar="FILE", help="Media files; INPUT=FILE says which input one is for."),
     ] = None,
     inputs: Annotated[
         Path | None,
         typer.Option(
-            "--inputs", metavar="IN.npz", help="Arrays by input name, batch first, instead of files."
+            "--inputs",
+            metavar="IN.npz",
+            help="Arrays by input name, batch first, instead of files.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", help="A folder for files [out], an .npz for arrays [out.npz]."
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="A folder for files [out], an .npz for arrays [out.npz].",
         ),
     ] = None,
     decode: Annotated[
         list[str] | None,
         typer.Option(
-            "--decode", metavar="OUTPUT[=START:STOP]", help="Decode only this output or these queries."
+            "--decode",
+            metavar="OUTPUT[=START:STOP]",
+            help="Decode only this output or these queries.",
         ),
     ] = None,
     device: Annotated[
@@ -74,14 +81,11 @@ def run_command(
 def _check_usage(files: list[str] | None, inputs: Path | None, output: Path | None) -> None:
     if bool(files) == (inputs is not None):
         raise typer.BadParameter(
-            "give media files, or arrays with --inputs IN.npz"
-            + (", not both" if files else ""),
+            "give media files, or arrays with --inputs IN.npz" + (", not both" if files else ""),
             param_hint="FILES",
         )
     if files and output is not None and output.suffix == ".npz" and not output.is_dir():
-        raise typer.BadParameter(
-            "the results of files go to a folder: -o DIR", param_hint="-o"
-        )
+        raise typer.BadParameter("the results of files go to a folder: -o DIR", param_hint="-o")
 
 
 def _bytes(memory: str | None) -> int | None:
@@ -104,9 +108,7 @@ def _run_arrays(
     arrays = read_arrays(inputs)
     notes: list[str] = []
     with screen.bar("decoding") as progress:
-        results = program.run(
-            arrays, request, memory=memory, progress=progress, note=notes.append
-        )
+        results = program.run(arrays, request, memory=memory, progress=progress, note=notes.append)
     write_arrays(output, results)
     screen.notes(notes)
     print(output)
@@ -124,7 +126,9 @@ def _require_place(output: Path) -> None:
         fault = f"there is no folder {quote(output.parent)}"
     if fault:
         raise DiagnosticError.of(
-            "PG511", f"{quote(output)} cannot be written: {fault}", help="choose another path: -o OUT.npz"
+            "PG511",
+            f"{quote(output)} cannot be written: {fault}",
+            help="choose another path: -o OUT.npz",
         )
 
 

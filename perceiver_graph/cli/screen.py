@@ -14,6 +14,7 @@ from itertools import zip_longest
 
 WIDTH = 100
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_PREFIXES = ("", "k", "M", "G", "T", "P")
 _GAP = "  "
 
 
@@ -27,22 +28,22 @@ def count(value: int | str) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def size(number: float) -> str:
+def size(number: int) -> str:
     """Bytes in decimal units: 452 MB."""
-    for unit in _UNITS:
-        if number < 999.5 or unit == _UNITS[-1]:
-            break
-        number /= 1000
-    return f"{number:.0f} {unit}" if number >= 99.5 or unit == "bytes" else f"{number:.3g} {unit}"
+    return _scaled(number, _UNITS)
 
 
-def scaled(number: float) -> str:
+def scaled(number: int) -> str:
     """A count of operations: 252 G."""
-    for prefix in ("", " k", " M", " G", " T", " P"):
-        if number < 999.5:
-            break
-        number /= 1000
-    return f"{number:.3g}{prefix}"
+    return _scaled(number, _PREFIXES).rstrip()
+
+
+def _scaled(number: float, units: Sequence[str]) -> str:
+    """Three digits and the unit; each unit is a thousand of the one before."""
+    index = 0
+    while number >= 999.5 and index < len(units) - 1:
+        number, index = number / 1000, index + 1
+    return f"{number:.0f} {units[index]}" if number >= 99.5 else f"{number:.3g} {units[index]}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,12 @@ class Table:
     def lines(self) -> Iterator[str]:
         """The table as plain text."""
         cells = [[column.title for column in self.columns], *self.rows]
-        folded = [[_fold(c, text) for c, text in zip(self.columns, row, strict=True)] for row in cells]
-        widths = [max(len(line) for row in folded for line in row[i]) for i in range(len(self.columns))]
+        folded = [
+            [_fold(c, text) for c, text in zip(self.columns, row, strict=True)] for row in cells
+        ]
+        widths = [
+            max(len(line) for row in folded for line in row[i]) for i in range(len(self.columns))
+        ]
         for row in folded:
             for parts in zip_longest(*row, fillvalue=""):
                 aligned = (
@@ -86,7 +91,9 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable(box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold")
+        table = RichTable(
+            box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold"
+        )
         for column in self.columns:
             table.add_column(
                 Text(column.title),
@@ -141,7 +148,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     from rich.console import Console
 
     with Console(stderr=True).status("checking") as status:
-        yield lambda what: status.update(what)
+        yield status.update
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from perceiver_graph.compiler.ops import Concat
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
+    from perceiver_graph.compiler.phases import Phase
     from perceiver_graph.spec.models import Input, Spec
 
-_PHASES = {
+_PHASES: dict[Phase, str] = {
     "compile": "constants, once",
     "encode": "encode, per input",
     "decode": "decode, per chunk",
@@ -70,27 +71,20 @@ def _latents(facts: Facts) -> None:
     tokens, width = facts.lowered.input_array
     latents, channels = facts.lowered.latents
     queries, query_width = facts.lowered.query_array
+    array = f"{latents} x {channels}"
     reads = _times(spec.encode.cross_attends, "cross-attend")
     layers = _times(spec.process.layers, "self-attend layer")
     if spec.process.blocks > 1:
         shared = "the same weights" if spec.process.share else "weights of its own"
         layers += f" x {spec.process.blocks} blocks, each with {shared}"
     chunks = f"{facts.lowered.chunks} chunks of " if facts.lowered.chunks > 1 else ""
-    rows = [
-        [
-            "encode",
-            f"{latents} x {channels} latents read {plain(tokens)} x {width}: "
-            f"{reads}, {_heads(spec, 'encode')}",
-        ],
-        ["process", f"{latents} x {channels}: {layers}, {_heads(spec, 'process')}"],
-        [
-            "decode",
-            f"{chunks}{plain(queries)} x {query_width} queries read {latents} x {channels}: "
-            f"cross-attend, {_heads(spec, 'decode')}"
-            + (f", project to {spec.decode.project}" if spec.decode.project else ""),
-        ],
-    ]
-    Table([Column("stage"), Column("what it does", 80)], rows).print()
+    project = f", project to {spec.decode.project}" if spec.decode.project else ""
+    encode = f"{array} latents read {plain(tokens)} x {width}: {reads}, {_heads(spec, 'encode')}"
+    process = f"{array}: {layers}, {_heads(spec, 'process')}"
+    decode = f"{chunks}{plain(queries)} x {query_width} queries read {array}: "
+    decode += f"cross-attend, {_heads(spec, 'decode')}{project}"
+    rows = [["encode", encode], ["process", process], ["decode", decode]]
+    Table([Column("stage"), Column("what it does", 88)], rows).print()
 
 
 def _outputs(facts: Facts) -> None:
@@ -105,12 +99,10 @@ def _outputs(facts: Facts) -> None:
         for name, output in facts.lowered.outputs.items()
     ]
     queries, _ = facts.lowered.query_array
-    rows.append(
-        ["all", "", count(plain(facts.lowered.total_queries)), count(plain(queries)), ""]
-    )
+    rows.append(["all", "", count(plain(facts.lowered.total_queries)), count(plain(queries)), ""])
     columns = [
         Column("output", 14),
-        Column("array", 40),
+        Column("array", 46),
         Column("queries", right=True),
         Column("in a chunk", right=True),
         Column("channels", right=True),
@@ -155,8 +147,7 @@ def _costs(facts: Facts) -> None:
     ]
     Table(columns, rows).print()
     at = "".join(f", {name} = {value}" for name, value in facts.free_sizes.items())
-    print(f"one encode and all {count(plain(facts.lowered.total_queries))} queries: "
-          f"{scaled(facts.flops)} FLOPs{at}")
+    print(f"one encode and every query: {scaled(facts.flops)} FLOPs{at}")
 
 
 def _axes(axes: Iterable[Axis], last: str = "") -> str:
@@ -172,7 +163,9 @@ def _step(step: dict[str, object]) -> str:
     ((kind, settings),) = step.items()
     if not isinstance(settings, dict):
         return f"{kind} {settings}"
-    return f"{kind} {', '.join(f'{key} {_value(value)}' for key, value in settings.items())}".strip()
+    return (
+        f"{kind} {', '.join(f'{key} {_value(value)}' for key, value in settings.items())}".strip()
+    )
 
 
 def _value(value: object) -> str:
@@ -209,4 +202,3 @@ def _heads(spec: Spec, stage: str) -> str:
 
 def _times(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-

@@ -71,6 +71,16 @@ class GraphBuilder:
             self.scope, self.module = outer
 
     @contextmanager
+    def inside(self, *scope: str, module: str | None = None) -> Iterator[None]:
+        """Go to a scope, entered before or not; its module is the same path unless given."""
+        outer = self.scope, self.module
+        self.scope, self.module = scope, ".".join(scope) if module is None else module
+        try:
+            yield
+        finally:
+            self.scope, self.module = outer
+
+    @contextmanager
     def at(self, origin: Span | None) -> Iterator[None]:
         """Nodes and parameters made inside come from this place of the spec."""
         outer, self.origin = self.origin, origin or self.origin

@@ -6,7 +6,8 @@ Shapes come from the primitives' own rules; nothing is computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,8 +116,7 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
     spec, b = ctx.spec, ctx.builder
     modalities: dict[str, Modality] = {}
     for name, declared in spec.inputs.items():
-        with ctx.stage("inputs", name):
-            b.scope, b.module = ("inputs",), "inputs"
+        with ctx.stage("inputs", name), b.inside("inputs"):
             _check_name(ctx, ("inputs", name))
             modalities[name] = prepare(ctx, name, declared)
     joined: Value | None = None
@@ -164,9 +164,7 @@ def _read_and_process(ctx: Context, joined: Value | None, latents: Value) -> Val
                 x = cross_attend(ctx, reading, x, joined, query_name="latent")
         with ctx.stage("process"), _process_scope(ctx, block):
             for layer in range(spec.process.layers):
-                with ctx.builder.block(
-                    f"layers.{layer}", "SelfAttend", "the latents read each other"
-                ):
+                with ctx.builder.block(f"layers.{layer}", "SelfAttend", "one round of reading"):
                     x = self_attend(ctx, thinking, x)
     return x
 
@@ -184,36 +182,40 @@ def _check_cross_attends(ctx: Context) -> None:
         )
 
 
-def _cross_attend_scope(ctx: Context, block: int) -> Any:
+@contextmanager
+def _cross_attend_scope(ctx: Context, block: int) -> Iterator[None]:
     """One cross-attend is `encode.cross_attend`; several are numbered and share weights as asked."""
     encode, b = ctx.spec.encode, ctx.builder
-    b.scope, b.module = ("encode",), "encode"
+    name = module = "cross_attend"
+    if encode.cross_attends > 1:
+        weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
+        name, module = f"cross_attends.{block}", f"cross_attends.{weights}"
     summary = "the latents read the inputs"
-    if encode.cross_attends == 1:
-        return b.block("cross_attend", "CrossAttend", summary)
-    weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
-    module = f"encode.cross_attends.{weights}"
-    return b.block(f"cross_attends.{block}", "CrossAttend", summary, module=module)
+    with b.inside("encode"), b.block(name, "CrossAttend", summary, module=f"encode.{module}"):
+        yield
 
 
-def _process_scope(ctx: Context, block: int) -> Any:
+@contextmanager
+def _process_scope(ctx: Context, block: int) -> Iterator[None]:
+    """One block is `process`; several are numbered, and have modules of their own if unshared."""
     process, b = ctx.spec.process, ctx.builder
-    b.scope, b.module = (), ""
-    summary = "the latents think"
+    summary = "the latents read each other"
     if process.blocks == 1:
-        return b.block("process", "Process", summary)
-    b.scope = ("process",)
-    module = "process" if process.share else f"process.blocks.{block}"
-    return b.block(f"blocks.{block}", "Process", summary, module=module)
+        with b.block("process", "Process", summary):
+            yield
+        return
+    name = f"blocks.{block}"
+    module = "process" if process.share else f"process.{name}"
+    with b.inside("process"), b.block(name, "Process", summary, module=module):
+        yield
 
 
 def _queries(ctx: Context, modalities: dict[str, Modality]) -> dict[str, Queries]:
     b = ctx.builder
     found: dict[str, Queries] = {}
     for name, output in ctx.spec.outputs.items():
-        with ctx.stage("outputs", name, "query"):
+        with ctx.stage("outputs", name, "query"), b.inside("queries"):
             _check_name(ctx, ("outputs", name))
-            b.scope, b.module = ("queries",), "queries"
             found[name] = make_queries(ctx, name, output, modalities, ctx.spec.latents.width)
     return found
 
@@ -272,7 +274,7 @@ def chunk_queries(count: Dim, chunks: int) -> Dim:
     return Dim.of(-(-count.value // chunks))
 
 
-def _total(dims: Any) -> Dim:
+def _total(dims: Iterable[Dim]) -> Dim:
     total = Dim.of(0)
     for dim in dims:
         total = total + dim

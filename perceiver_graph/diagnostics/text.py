@@ -18,12 +18,12 @@ def clean(text: str) -> str:
     return "".join(_visible(char) for char in text)
 
 
-def quote(text: object) -> str:
+def quote(text: object, limit: int = NAME_LIMIT) -> str:
     """A name or a value from the user's input in backquotes, on one line and not overlong, for use
     in messages."""
     shown = str(text).replace("\\", "\\\\") if "\n" in str(text) else str(text)
     shown = shown.replace("\n", "\\n")
-    return f"`{shown if len(shown) <= NAME_LIMIT else shown[: NAME_LIMIT - 3] + '...'}`"
+    return f"`{shown if len(shown) <= limit else shown[: limit - 3] + '...'}`"
 
 
 def _visible(char: str) -> str:

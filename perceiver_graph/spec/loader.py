@@ -19,6 +19,7 @@ from perceiver_graph.spec.spans import SpanTree
 from perceiver_graph.spec.validation import validate
 from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
 
+PATH_LIMIT = 400  # characters of a path that a message repeats
 SHIPPED = Path(perceiver_graph.__file__).parent / "specs"
 
 
@@ -103,12 +104,14 @@ def _read(path: Path, given: str) -> bytes:
     except IsADirectoryError:
         raise DiagnosticError.of(
             "PG002",
-            f"{quote(given)} is a folder, not a spec",
+            f"{quote(given, PATH_LIMIT)} is a folder, not a spec",
             help=f"name a file in it, for example `{path / 'NAME.yaml'}`",
         ) from None
     except OSError as error:
         reason = error.strerror or "unknown error"
-        raise DiagnosticError.of("PG002", f"{quote(given)} cannot be read: {reason}") from None
+        raise DiagnosticError.of(
+            "PG002", f"{quote(given, PATH_LIMIT)} cannot be read: {reason}"
+        ) from None
     if len(content) > MAX_BYTES:
         raise too_large(given)
     return content
@@ -125,10 +128,10 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
     candidates = {name: name for name in names} | {f"{name}.yaml": name for name in names}
     candidates |= {Path(file).name: file for file in nearby}
     close = get_close_matches(Path(given).name[:80], candidates, 3, 0.6)
-    guesses = list(dict.fromkeys(quote(candidates[name]) for name in close))
+    guesses = list(dict.fromkeys(quote(candidates[name], PATH_LIMIT) for name in close))
     return DiagnosticError.of(
         "PG001",
-        f"there is no file and no shipped spec called {quote(given)}",
+        f"there is no file and no shipped spec called {quote(given, PATH_LIMIT)}",
         notes=[f"shipped specs: {', '.join(names)}"] if names else (),
         help=f"did you mean {' or '.join(guesses)}?" if guesses else None,
     )
@@ -137,20 +140,23 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
 def _decode(content: bytes, path: str) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DiagnosticError.of(
-            "PG003", f"{quote(path)} is UTF-16 text, not UTF-8", help="save the file as UTF-8"
+            "PG003",
+            f"{quote(path, PATH_LIMIT)} is UTF-16 text, not UTF-8",
+            help="save the file as UTF-8",
         )
+    content = content.removeprefix(b"\xef\xbb\xbf")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         if b"\0" in content:
             raise DiagnosticError.of(
-                "PG003", f"{quote(path)} is a binary file, not YAML text"
+                "PG003", f"{quote(path, PATH_LIMIT)} is a binary file, not YAML text"
             ) from None
-        before = content[: error.start].decode("utf-8-sig")
-        source = Source(path, content.decode("utf-8-sig", "replace"))
+        before = content[: error.start].decode("utf-8")
+        source = Source(path, content.decode("utf-8", "replace"))
         raise DiagnosticError.of(
             "PG003",
-            f"{quote(path)} is not UTF-8 text",
+            f"{quote(path, PATH_LIMIT)} is not UTF-8 text",
             source.span(len(before), len(before) + 1),
             label=f"byte 0x{content[error.start]:02x}",
             help="save the file as UTF-8",

@@ -63,7 +63,7 @@ def too_large(path: str) -> DiagnosticError:
     """The error for a text over the limit, here for the code that reads files."""
     return DiagnosticError.of(
         "PG005",
-        f"{quote(path)} is larger than {MAX_BYTES:,} bytes",
+        f"{quote(path, 400)} is larger than {MAX_BYTES:,} bytes",
         help="a spec is a few kilobytes of YAML; weights and data are given separately",
     )
 
@@ -133,7 +133,7 @@ class _Builder:
     def _empty(self) -> DiagnosticError:
         return DiagnosticError.of(
             "PG004",
-            f"{quote(self.source.path)} is empty",
+            f"{quote(self.source.path, 400)} is empty",
             help="`perceiver-graph new NAME` writes a spec to start from",
         )
 
@@ -211,13 +211,14 @@ class _Builder:
             except NumberTooLargeError:
                 message = "number is too large to be represented"
                 self.report.error("PG105", message, span, label="too large")
-        elif _SURROGATE.search(event.value):
-            self.report.error(
-                "PG006",
-                "an escape in this text is half of a surrogate pair, not a character",
-                span,
-                help='write characters beyond U+FFFF with eight digits, for example "\\U0001F600"',
-            )
+        elif _SURROGATE.search(data):
+            data = _joined_surrogates(data)
+            if _SURROGATE.search(data):
+                self.report.error(
+                    "PG006",
+                    "an escape in this text is half of a surrogate pair, not a character",
+                    span,
+                )
         return _Built(data, SpanNode(span), 1)
 
     def _list(self, start: yaml.SequenceStartEvent, depth: int) -> _Built:
@@ -277,6 +278,11 @@ class _Builder:
         else:
             return True
         return False
+
+
+def _joined_surrogates(text: str) -> str:
+    """JSON writes a character beyond U+FFFF as two escapes."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _kind(data: Any) -> str:

@@ -36,7 +36,7 @@ _WORDS = (
         "indent the keys of one mapping, and the items of one list, equally",
     ),
     (
-        r"block (sequence entries|mapping keys) are not allowed",
+        r"(sequence entries|mapping keys) are not allowed",
         "a list or a key cannot begin here",
         "begin it on a line of its own",
     ),

@@ -64,11 +64,12 @@ def modalities(draw: st.DrawFn) -> Data:
         steps.append(draw(st.sampled_from([{"embedding": embedding}, {"one_hot": 4}])))
     else:
         shape["channel"] = draw(st.integers(1, 3))
-    if axes and draw(st.booleans()):
+    patched, positioned = draw(st.booleans()), draw(st.booleans())
+    if axes and patched:
         steps.append({"patch": patch})
     steps += draw(st.lists(channel_steps(), max_size=2))
     modality: Data = {"shape": shape, "steps": steps}
-    if axes and draw(st.booleans()):
+    if axes and positioned:
         modality["position"] = draw(positions())
     mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
     if mask:

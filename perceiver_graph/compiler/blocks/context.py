@@ -98,15 +98,12 @@ class Context:
     def stage(self, *path: str | int) -> Iterator[None]:
         """Nodes made inside stem from this place; an error ends this stage and no other."""
         with self.builder.at(self.document.key_span(*path)):
-            scope, module = self.builder.scope, self.builder.module
             try:
                 yield
             except StageError:
                 pass
             except ShapeError as error:  # a rule no block has words of its own for
                 self.error("PG205", str(error), path, at_key=True)
-            finally:
-                self.builder.scope, self.builder.module = scope, module
 
     def derive(self, value: Any, *path: str | int) -> None:
         """Note what a left-out key stands for."""

@@ -107,14 +107,11 @@ def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
     """Append learned channels up to the common width. Shapes: [..., n, c] -> [..., n, width]."""
     if width == queries.width:
         return queries.rows
-    b = ctx.builder
-    b.scope, b.module = ("queries", queries.name), f"queries.{queries.name}"
-    padding = b.parameter("padding", (width - queries.width,))
-    rows = queries.rows
-    padding = b(ops.BroadcastLike(rows.type.rank - 1), padding, rows, name="padding.rows")
-    padded = b(ops.Concat(-1), rows, padding, name="padded")
-    b.scope, b.module = (), ""
-    return padded
+    b, rows = ctx.builder, queries.rows
+    with b.inside("queries", queries.name):
+        padding = b.parameter("padding", (width - queries.width,))
+        padding = b(ops.BroadcastLike(rows.type.rank - 1), padding, rows, name="padding.rows")
+        return b(ops.Concat(-1), rows, padding, name="padded")
 
 
 def decode(
@@ -127,22 +124,20 @@ def decode(
 ) -> Value:
     """The latents as seen by the queries. Shapes: [.., n, width], [batch, N, D] -> [batch, n, E]."""
     b = ctx.builder
-    b.scope = ("decode",)
-    with b.block(name, "Decoder", "reads the latents", module="decode"):
+    with b.inside("decode"), b.block(name, "Decoder", "reads the latents", module="decode"):
         with b.block("cross_attend", "CrossAttend", "the queries read the latents"):
             x = cross_attend(ctx, config, queries, latents, query_name="query")
         if project is not None:
             with b.at(ctx.document.key_span("decode", "project")):
                 x = b.linear(x, "project", project)
-    b.scope = ()
     return x
 
 
 def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -> Value:
     """The head. Shapes: [batch, n, E] -> [batch, n, channels], or [batch, channels] for one query."""
     b, path = ctx.builder, ("outputs", name, "head")
-    b.scope, b.module = ("heads",), "heads"
-    with b.at(ctx.document.key_span(*path)), b.block(name, "Head", f"forms {name}"):
+    blame = b.at(ctx.document.key_span(*path))
+    with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
         match spec.head:
             case LinearHead(linear=channels):
                 x = b.linear(x, "linear", channels)
@@ -158,7 +153,6 @@ def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -
             x = b(ops.Scale(spec.head.scale), x, name="scaled")
         if single:
             x = b(ops.Flatten(1, 2), x, name=name)
-    b.scope, b.module = (), ""
     return x
 
 

@@ -147,15 +147,14 @@ def join(ctx: Context, modalities: list[Modality]) -> Value:
         )
     tokens = []
     for m in modalities:
-        with ctx.stage("inputs", m.name):
+        with ctx.stage("inputs", m.name), b.inside("inputs", m.name):
             tokens.append(_pad_and_mask(ctx, m, width, given))
     if len(tokens) != len(modalities):
         raise StageError()
-    with b.at(ctx.document.key_span("join") if spec.join else None):
-        b.scope = ("inputs",)
-        joined = tokens[0] if len(tokens) == 1 else b(ops.Concat(1), *tokens, name="joined")
-        b.scope = ()
-    return joined
+    if len(tokens) == 1:
+        return tokens[0]
+    with b.at(ctx.document.key_span("join")), b.inside("inputs"):
+        return b(ops.Concat(1), *tokens, name="joined")
 
 
 def _require_one_width(ctx: Context, modalities: list[Modality]) -> None:
@@ -182,7 +181,6 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Val
     spec = ctx.spec.inputs[m.name]
     mask = spec.mask or ("optional" if ctx.spec.join else "never")
     ctx.derive(mask, "inputs", m.name, "mask")
-    b.scope, b.module = ("inputs", m.name), f"inputs.{m.name}"
     padding = None
     if width > m.channels:
         padding = b.parameter("padding", (width - m.channels,))

@@ -1,0 +1,11 @@
+"""The PyTorch backend: one readable file that needs only torch, and the same as a module in memory.
+
+Writing source takes no torch; only `load_module` imports it.
+"""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler.backends.torch.module import load_module, write
+from perceiver_graph.compiler.backends.torch.source import source
+
+__all__ = ["load_module", "source", "write"]

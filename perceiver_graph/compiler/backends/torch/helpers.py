@@ -1,0 +1,195 @@
+"""The functions and classes that emitted files may need beside their own; each goes in if it is used."""
+
+from __future__ import annotations
+
+import re
+
+_ATTEND = '''
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """softmax(query key^T / sqrt(d)) value, for each head on its own share of the channels.
+
+    query [batch, n, heads * d], key [batch, m, heads * d], value [batch, m, heads * e]
+    -> [batch, n, heads * e].
+    """
+    query = query.unflatten(-1, (heads, -1)).transpose(1, 2)
+    key = key.unflatten(-1, (heads, -1)).transpose(1, 2)
+    value = value.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+'''
+
+_FOURIER_TABLE = '''
+def fourier_table(
+    size: int,
+    axis: int = 0,
+    axes: int = 1,
+    *,
+    bands: int,
+    max_resolution: float,
+    endpoint: bool = True,
+    include_position: bool = True,
+    sine_only: bool = False,
+) -> Tensor:
+    """Fourier features of the points along one axis of a grid: [size, width].
+
+    The columns are those of the whole grid (coordinates of all axes, sines of all axes, cosines of
+    all axes), zero where they belong to another axis: the features of a point are the sum of one
+    row per axis. In float32, in this order: at high frequencies any other rounding shows.
+    """
+    if endpoint:
+        position = torch.linspace(-1, 1, size, dtype=torch.float32)
+    else:
+        position = -1 + 2 * (torch.arange(size, dtype=torch.float32) / size)
+    frequencies = torch.linspace(1, max_resolution / 2, bands, dtype=torch.float32)
+    phases = position[:, None] * frequencies * torch.pi
+    waves = [phases.sin()] if sine_only else [phases.sin(), phases.cos()]
+    first = axes if include_position else 0
+    table = torch.zeros(size, first + axes * bands * len(waves), dtype=torch.float32)
+    if include_position:
+        table[:, axis] = position
+    for block, wave in enumerate(waves):
+        start = first + (block * axes + axis) * bands
+        table[:, start : start + bands] = wave
+    return table
+'''
+
+_BATCH_NORM = '''
+class BatchNorm(nn.Module):
+    """Batch normalisation with the channels last: [batch, ..., channels] -> the same shape."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.eps, self.momentum = eps, momentum
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Statistics of the batch, which the running ones follow, in training; else the latter."""
+        statistics = self.running_mean, self.running_var, self.weight, self.bias
+        options = self.training, self.momentum, self.eps
+        return F.batch_norm(x.movedim(-1, 1), *statistics, *options).movedim(1, -1)
+'''
+
+_GIVEN = '''
+def given(inputs: dict[str, Tensor], name: str, shape: tuple[int | None, ...]) -> Tensor:
+    """The array of a modality, [batch, *shape], where None is a size that may vary.
+
+    ValueError if it is missing or of another shape.
+    """
+    text = ", ".join(["batch", *("any" if size is None else str(size) for size in shape)])
+    if name not in inputs:
+        raise ValueError(f"input `{name}` is missing: give an array [{text}]")
+    sizes = inputs[name].shape[1:]
+    fits = [want in (None, size) for want, size in zip(shape, sizes)]
+    if len(sizes) != len(shape) or not all(fits):
+        raise ValueError(f"input `{name}` has shape {list(inputs[name].shape)}, expected [{text}]")
+    return inputs[name]
+'''
+
+_GIVEN_OR_NOT = '''
+def given_or_not(
+    inputs: dict[str, Tensor],
+    name: str,
+    shape: tuple[int | None, ...],
+    missing: tuple[Tensor, tuple[int, ...]],
+) -> tuple[Tensor, Tensor]:
+    """A modality that may be left out, and which samples have it (bool [batch]).
+
+    `missing`: a number and the shape in which it then stands for the data, which nothing looks at.
+    """
+    if name in inputs:
+        x = given(inputs, name, shape)
+        everywhere = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
+        return x, inputs.get(f"{name}.present", everywhere)
+    number, sizes = missing
+    batch = next(iter(inputs.values())).shape[0]
+    nowhere = torch.zeros(batch, dtype=torch.bool, device=number.device)
+    return number.expand(batch, *sizes), nowhere
+'''
+
+_REFUSE_UNKNOWN = '''
+def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
+    """ValueError if a name is not among the known ones."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
+'''
+
+_READ = '''
+DTYPES = {
+    "BF16": torch.bfloat16,
+    "BOOL": torch.bool,
+    "F16": torch.float16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "I64": torch.int64,
+}
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, mapped into memory. Format: size of header, header, bytes."""
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        dtype, (first, last) = DTYPES[entry["dtype"]], entry["data_offsets"]
+        count = (last - first) // dtype.itemsize
+        flat = torch.frombuffer(data, dtype=dtype, count=count, offset=start + first)
+        tensors[name] = flat.view(entry["shape"])
+    return tensors
+'''
+
+HELPERS = {
+    "attend": _ATTEND,
+    "fourier_table": _FOURIER_TABLE,
+    "BatchNorm": _BATCH_NORM,
+    "refuse_unknown": _REFUSE_UNKNOWN,
+    "given": _GIVEN,
+    "given_or_not": _GIVEN_OR_NOT,
+    "read_safetensors": _READ,
+}
+"""By name, each after what it needs itself."""
+
+IMPORTS = {
+    "json": "import json",
+    "mmap": "import mmap",
+    "Iterable": "from collections.abc import Iterable",
+    "Path": "from pathlib import Path",
+}
+
+TORCH_IMPORTS = {
+    "torch": "import torch",
+    "F": "import torch.nn.functional as F",
+}
+
+NAMES = frozenset({*HELPERS, *IMPORTS, *TORCH_IMPORTS, "DTYPES", "Tensor", "load", "nn"})
+"""Everything a file may define or import beside its classes."""
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether code uses a name on its own, not as an attribute."""
+    return re.search(rf"(?<![\w.]){name}\b", text) is not None
+
+
+def helpers_for(text: str) -> list[str]:
+    """The helpers that the text needs, and those they need."""
+    needed: list[str] = []
+    for name in reversed(HELPERS):
+        if any(mentions(part, name) for part in (text, *(HELPERS[n] for n in needed))):
+            needed.append(name)
+    return [HELPERS[name].strip("\n") for name in reversed(needed)]
+
+
+def imports_for(text: str) -> str:
+    """The import statements that the text needs."""
+    standard = [line for name, line in IMPORTS.items() if mentions(text, name)]
+    torch = [line for name, line in TORCH_IMPORTS.items() if mentions(text, name)]
+    blocks = ["from __future__ import annotations", "\n".join(standard)]
+    return "\n\n".join([*filter(None, blocks), "\n".join([*torch, "from torch import Tensor, nn"])])

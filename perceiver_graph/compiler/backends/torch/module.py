@@ -1,0 +1,85 @@
+"""The two products of emitted source: a folder with its weights, and a module in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perceiver_graph.compiler.backends.torch.source import source
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ops import Array
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODEL, WEIGHTS = "model.py", "weights.safetensors"
+
+
+def write(
+    graph: Graph,
+    parameters: Mapping[str, Array],
+    directory: Path,
+    *,
+    name: str,
+    chunks: int = 1,
+    header: str = "",
+) -> list[str]:
+    """Write model.py and weights.safetensors into a folder that exists; returns their names.
+
+    The same input gives the same bytes. `KeyError` names a parameter that is missing, before any
+    file exists; arrays that are no parameters of the graph are left out.
+    """
+    from safetensors.numpy import save
+
+    text = source(graph, name=name, chunks=chunks, header=header)
+    names = [parameter.value.name for parameter in graph.parameters]
+    weights = save({key: np.ascontiguousarray(parameters[key]) for key in names})
+    (directory / MODEL).write_text(text, encoding="utf-8")
+    (directory / WEIGHTS).write_bytes(weights)
+    return [MODEL, WEIGHTS]
+
+
+def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> nn.Module:
+    """Run emitted source and make its model, in training mode, with the parameters if given.
+
+    Tracebacks, `inspect.getsource` and `torch.compile` find the source. `KeyError` names a
+    parameter that is missing, `RuntimeError` lists those of the wrong shape.
+    """
+    import torch
+
+    module = execute(source)
+    model: nn.Module = getattr(module, module.__all__[0])()
+    if parameters is not None:
+        state = {key: torch.from_numpy(_copy(parameters[key])) for key in model.state_dict()}
+        model.load_state_dict(state)
+    return model
+
+
+def execute(source: str) -> ModuleType:
+    """The source as a Python module, the same one for the same source."""
+    name = f"perceiver_graph_model_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    file = f"<{name}>"
+    module = ModuleType(name)
+    module.__file__ = file
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    sys.modules[name] = module
+    try:
+        exec(compile(source, file, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _copy(array: Array) -> Array:
+    """An array of its own, in a dtype that torch takes from numpy."""
+    return np.array(array, dtype=np.float32 if array.dtype.kind == "V" else array.dtype)

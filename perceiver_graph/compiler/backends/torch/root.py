@@ -1,0 +1,353 @@
+"""Writes the root class: the whole model, its two phases, and how its parameters start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
+from perceiver_graph.compiler.backends.torch.classes import ClassWriter
+from perceiver_graph.compiler.backends.torch.labels import Labels
+from perceiver_graph.compiler.backends.torch.names import identifier, unique
+from perceiver_graph.compiler.backends.torch.printer import (
+    Expr,
+    Group,
+    Piece,
+    block,
+    comma_tuple,
+    docstring,
+    keyed,
+    lay_out,
+)
+from perceiver_graph.compiler.backends.torch.regions import Program
+from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir import Graph, Input, Parameter, Value
+
+METHODS = frozenset({"decode", "decode_all", "encode", "forward", "reset_parameters"})
+LATENTS = "latents"
+
+TYPES = "dict[str, Tensor]"
+
+
+@dataclass(frozen=True)
+class RootWriter:
+    """Writes the root class. `graph` is the whole graph, `writer` that of the class's members."""
+
+    name: str
+    graph: Graph
+    encode: Program
+    decode: Program
+    writer: ClassWriter
+    chunks: int
+
+    def lines(self, summary: str) -> Iterator[str]:
+        yield f"class {self.name}(nn.Module):"
+        yield from docstring(summary, 1)
+        yield ""
+        yield from self.writer.annotations()
+        yield from self.writer.constructor("self.reset_parameters()")
+        for method in (self._forward, self._encode, self._decode, self._decode_all, self._reset):
+            if lines := list(method()):
+                yield ""
+                yield from block(lines, 1)
+
+    @cached_property
+    def state(self) -> Mapping[Value, str]:
+        """The key of each value that encode hands to decode."""
+        labels = Labels(self.graph, {})
+        found: dict[Value, str] = {}
+        for name, value in self.encode.graph.outputs.items():
+            if value not in found:
+                wanted = LATENTS if name == LATENTS else labels.of(value)
+                found[value] = unique(wanted, set(found.values()))
+        return found
+
+    def _forward(self) -> Iterator[str]:
+        yield from _signature("forward", f"inputs: {TYPES}", f"queries: {TYPES} | None = None")
+        yield from docstring("What `decode` makes of what `encode` makes of the inputs.", 1)
+        yield "    return self.decode(self.encode(inputs), queries)"
+
+    def _encode(self) -> Iterator[str]:
+        yield from _signature("encode", f"inputs: {TYPES}")
+        yield from docstring(self._encode_summary(), 1)
+        program = self.encode.graph
+        names = [leaf.of for leaf in self.graph.inputs if leaf.role == "data"]
+        names += [leaf.value.name for leaf in program.inputs if leaf.role == "present"]
+        names.sort()
+        yield "    if not inputs:"
+        yield '        raise ValueError("no input is given, so the batch has no size")'
+        yield f'    refuse_unknown(inputs, {_strings(names)}, "input")'
+        arguments = self._arguments(program)
+        for leaf in program.inputs:
+            if leaf.role == "data":
+                yield from self._take(leaf, arguments)
+        steps = self._steps(self.encode, 0, arguments)
+        steps.append(self._handed_over())
+        reserved = self.writer.reserved | {"inputs"}
+        yield from Body(steps, self.writer.atom, arguments, reserved).lines(1)
+
+    def _encode_summary(self) -> str:
+        inputs = [leaf for leaf in self.encode.graph.inputs if leaf.role == "data"]
+        given = ", ".join(f"{leaf.of} {_shape(leaf.value)}" for leaf in inputs)
+        made = ", ".join(f"{name} {_shape(value)}" for value, name in self.state.items())
+        lines = [f"{given} -> {made}."]
+        optional = [leaf.of for leaf in self.encode.graph.inputs if leaf.role == "present"]
+        if optional:
+            lines += [
+                "",
+                f"What may be left out ({', '.join(optional)}) is replaced by its mask token: "
+                f"everywhere if it is not given, or where `<name>.present`, bool [batch], is false.",
+            ]
+        ignored = {leaf.of for leaf in self.graph.inputs if leaf.role == "data"}
+        ignored -= {leaf.of for leaf in inputs}
+        if ignored:
+            lines += ["", f"Always masked, so looked at by nothing: {', '.join(sorted(ignored))}."]
+        return "\n".join(lines)
+
+    def _arguments(self, program: Graph) -> dict[Value, str]:
+        """Variables for the inputs of encode."""
+        names: dict[Value, str] = {}
+        for leaf in program.inputs:
+            wanted = leaf.of if leaf.role == "data" else f"{leaf.of}_present"
+            taken = {*names.values(), *self.writer.reserved, "inputs"}
+            names[leaf.value] = unique(identifier(wanted), taken)
+        return names
+
+    def _take(self, leaf: Input, arguments: Mapping[Value, str]) -> list[str]:
+        shape = leaf.value.shape[1:]
+        sizes = comma_tuple([dim if dim.is_constant else None for dim in shape])
+        name = arguments[leaf.value]
+        present = [
+            arguments[other.value]
+            for other in self.encode.graph.inputs
+            if other.role == "present" and other.of == leaf.of
+        ]
+        if not present:
+            return lay_out(Group("given", ("inputs", f'"{leaf.of}"', sizes)), 1, f"{name} = ")
+        smallest = comma_tuple([_smallest(dim) for dim in shape])
+        options = "" if leaf.value.dtype == "float32" else f", dtype=torch.{leaf.value.dtype}"
+        number = f"{self._like()}.new_zeros((){options})"
+        call = Group(
+            "given_or_not", ("inputs", f'"{leaf.of}"', sizes, f"({number}, {smallest})")
+        )
+        return lay_out(call, 1, f"{name}, {present[0]} = ")
+
+    def _like(self) -> str:
+        """A parameter, for dtype and device."""
+        first = next(p for p in self.graph.parameters if p.value.dtype == "float32")
+        return self.writer.slot.access(first.value.name)
+
+    def _handed_over(self) -> Step:
+        values = tuple(self.state)
+
+        def render(get: Lookup) -> Expr:
+            entries = [keyed(f'"{self.state[value]}": ', get(value).piece) for value in values]
+            return Expr(Group("", tuple(entries), "{"))
+
+        return Step(values, (), render, prefix="return ")
+
+    def _decode(self) -> Iterator[str]:
+        yield from _signature("decode", f"state: {TYPES}", f"queries: {TYPES} | None = None")
+        yield from docstring(self._decode_summary(), 1)
+        queries = self._queries
+        if queries and self.chunks > 1:
+            yield "    if queries is None:"
+            yield "        return self.decode_all(state)"
+        elif queries:
+            positions = [keyed(f'"{leaf.of}": ', self._positions(leaf)) for leaf in queries]
+            yield "    if queries is None:"
+            yield f"        device = {self._device}"
+            yield from lay_out(Group("", tuple(positions), "{"), 2, "queries = ")
+        known = _strings(sorted(leaf.of for leaf in queries))
+        given = "queries" if queries else "queries or ()"
+        yield f'    refuse_unknown({given}, {known}, "output with positions")'
+        yield f"    outputs: {TYPES} = {{}}"
+        steps = self._decode_steps()
+        reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
+        yield from Body(steps, self._decode_atom, {}, reserved).lines(1)
+        yield "    return outputs"
+
+    def _decode_summary(self) -> str:
+        program = self.decode.graph
+        made = ", ".join(f"{name} {_shape(value)}" for name, value in program.outputs.items())
+        lines = [f"The outputs: {made}."]
+        if self._queries:
+            names = ", ".join(leaf.of for leaf in self._queries)
+            lines += [
+                "",
+                f"`queries` holds the flat positions (int64, first axis slowest) that are wanted of "
+                f"{names}; an output that it lacks is left out. None stands for all positions"
+                + (f", in {self.chunks} chunks." if self.chunks > 1 else "."),
+            ]
+        return "\n".join(lines)
+
+    @property
+    def _queries(self) -> list[Input]:
+        return [leaf for leaf in self.decode.graph.inputs if leaf.role == "queries"]
+
+    @property
+    def _device(self) -> str:
+        name = next(iter(self.state.values()), None)
+        return f'state["{name}"].device' if name else f"{self._like()}.device"
+
+    def _positions(self, leaf: Input, tail: str = "") -> Piece:
+        """All positions of an output."""
+        return f"torch.arange({self._count(leaf)}, device=device){tail}"
+
+    def _count(self, leaf: Input) -> str:
+        """How many positions an output has: rows to choose from, else the most there can be."""
+        for node in self.decode.graph.nodes:
+            if isinstance(node.op, ops.Gather) and node.inputs[1] == leaf.value:
+                table, axis = node.inputs[0], node.op.axis
+                if not table.shape[axis].is_constant:
+                    return f"{self._decode_text(table)}.shape[{axis}]"
+        (symbol,) = leaf.value.shape[0].symbols
+        if symbol.highest is None:
+            raise ValueError(f"nothing says how many positions `{leaf.of}` has")
+        return str(symbol.highest)
+
+    def _decode_text(self, value: Value) -> str:
+        atom = self._decode_atom(value)
+        if atom is None:
+            raise ValueError(f"`{value.name}` is not at hand before decoding")
+        return atom.text
+
+    def _decode_atom(self, value: Value) -> Expr | None:
+        leaf = self.decode.graph.leaves.get(value)
+        if isinstance(leaf, Input):
+            if leaf.role == "queries":
+                return Expr(f'queries["{leaf.of}"]')
+            return Expr(f'state["{self.state[value]}"]')
+        return self.writer.atom(value)
+
+    def _decode_steps(self) -> list[Step]:
+        """The steps of each output under the condition that it is asked for."""
+        wanted: dict[Value, frozenset[str]] = {
+            leaf.value: frozenset((leaf.of,)) for leaf in self._queries
+        }
+        groups: dict[frozenset[str], list[Step]] = {}
+        steps = self._steps(self.decode, 1, {})
+        for step in steps:
+            needs = frozenset[str]().union(*(wanted.get(v, frozenset()) for v in step.reads))
+            wanted |= dict.fromkeys(step.writes, needs)
+            groups.setdefault(needs, []).append(step)
+        for name, value in self.decode.graph.outputs.items():
+            step = Step((value,), (), lambda get, v=value: get(v), prefix=f'outputs["{name}"] = ')  # type: ignore[misc]
+            groups.setdefault(wanted.get(value, frozenset()), []).append(step)
+        ordered = sorted(groups.items(), key=lambda group: len(group[0]))
+        return [
+            replace(step, condition=_condition(needs)) for needs, part in ordered for step in part
+        ]
+
+    def _decode_all(self) -> Iterator[str]:
+        if not self._queries or self.chunks == 1:
+            return
+        yield from _signature("decode_all", f"state: {TYPES}")
+        yield from docstring(
+            f"Decode every position in {self.chunks} chunks: memory for one is enough.", 1
+        )
+        yield f"    device = {self._device}"
+        tail = f".tensor_split({self.chunks})"
+        entries = [keyed(f'"{leaf.of}": ', self._positions(leaf, tail)) for leaf in self._queries]
+        yield from lay_out(Group("", tuple(entries), "{"), 1, "chunks = ")
+        yield "    parts = []"
+        yield f"    for i in range({self.chunks}):"
+        yield "        queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
+        yield "        parts.append(self.decode(state, queries))"
+        yield "    outputs = dict(parts[0])"
+        yield "    for name in chunks:"
+        yield "        found = [part[name] for part in parts if name in part]"
+        yield "        outputs[name] = torch.cat(found, dim=1)"
+        yield "    return outputs"
+
+    def _steps(self, program: Program, number: int, arguments: dict[Value, str]) -> list[Step]:
+        return self.writer.steps(program.root, number, arguments)
+
+    def _reset(self) -> Iterator[str]:
+        leaves = [leaf for leaf in self.graph.parameters if leaf.trainable]
+        kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
+        counts = Counter(kinds.values())
+        usual = max(counts, key=lambda kind: (kind[0] == "normal", counts[kind]), default=None)
+        yield "@torch.no_grad()"
+        yield "def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
+        yield '    """Start afresh, from `generator` or else from the global one."""'
+        yield "    for name, parameter in self.named_parameters():"
+        branch = "if"
+        for kind in counts:
+            if kind != usual:
+                yield from _branch(branch, _suffixes(kinds, kind), _fill(kind))
+                branch = "elif"
+        if usual is None:
+            yield "        raise ValueError(name, parameter)"
+        elif branch == "if":
+            yield f"        {_fill(usual)}"
+        else:
+            yield "        else:"
+            yield f"            {_fill(usual)}"
+
+
+def _branch(branch: str, suffixes: Sequence[str], statement: str) -> Iterator[str]:
+    ends = f'"{suffixes[0]}"'
+    if len(suffixes) > 1:
+        items = tuple(f'"{suffix}"' for suffix in suffixes)
+        lines = lay_out(Group("", items), 2, f"{branch} name.endswith(", "):")
+        if len(lines) > 1:
+            yield f"        {branch} name.endswith("
+            yield "            ("
+            yield from (f"                {item}," for item in items)
+            yield "            )"
+            yield "        ):"
+        else:
+            yield from lines
+    else:
+        yield f"        {branch} name.endswith({ends}):"
+    yield f"            {statement}"
+
+
+def _start(leaf: Parameter) -> tuple[str, float]:
+    return leaf.init.kind, leaf.init.scale if leaf.init.kind == "normal" else 0.0
+
+
+def _fill(kind: tuple[str, float]) -> str:
+    match kind[0]:
+        case "normal":
+            return f"nn.init.normal_(parameter, std={kind[1]!r}, generator=generator)"
+        case name:
+            return f"nn.init.{name}_(parameter)"
+
+
+def _suffixes(kinds: Mapping[str, tuple[str, float]], kind: tuple[str, float]) -> list[str]:
+    """Ends of names that only parameters of a kind have, as short and few as can be."""
+    found: set[str] = set()
+    for name, own in kinds.items():
+        if own == kind:
+            parts = name.split(".")
+            ends = [".".join(parts[i:]) for i in range(len(parts) - 1, -1, -1)]
+            clear = (e for e in ends if all(kinds[n] == kind for n in kinds if n.endswith(e)))
+            found.add(next(clear, name))
+    return sorted(e for e in found if not any(e != o and e.endswith(o) for o in found))
+
+
+def _condition(needs: frozenset[str]) -> str:
+    return " and ".join(f'"{name}" in queries' for name in sorted(needs))
+
+
+def _signature(name: str, *arguments: str) -> list[str]:
+    return lay_out(Group(f"def {name}", ("self", *arguments)), 0, suffix=f" -> {TYPES}:")
+
+
+def _strings(names: Sequence[str]) -> str:
+    return comma_tuple([f'"{name}"' for name in names]) if names else "()"
+
+
+def _shape(value: Value) -> str:
+    return f"[{', '.join(map(str, value.shape))}]"
+
+
+def _smallest(dim: Dim) -> int:
+    return dim.evaluate({symbol.name: symbol.lowest for symbol in dim.symbols})
+
+

@@ -1,0 +1,120 @@
+"""From the graph to the text of a Python file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.torch.classes import ClassWriter
+from perceiver_graph.compiler.backends.torch.helpers import (
+    NAMES,
+    helpers_for,
+    imports_for,
+)
+from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
+from perceiver_graph.compiler.backends.torch.printer import docstring
+from perceiver_graph.compiler.backends.torch.regions import cut
+from perceiver_graph.compiler.backends.torch.root import METHODS, RootWriter
+from perceiver_graph.compiler.backends.torch.structure import ClassDef, Structure
+from perceiver_graph.compiler.backends.torch.tree import Slot, build
+from perceiver_graph.compiler.ir import Graph, Node, Value
+from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode
+from perceiver_graph.compiler.phases import split
+
+_LOAD = '''
+def load(directory: str | Path | None = None, device: str | torch.device | None = None) -> {name}:
+    """The model with weights.safetensors from a folder, by default the one this file lies in."""
+    folder = Path(__file__).parent if directory is None else Path(directory)
+    model = {name}()
+    model.load_state_dict(read_safetensors(folder / "weights.safetensors"))
+    return model if device is None else model.to(device)
+'''
+
+
+def source(graph: Graph, *, name: str, chunks: int = 1, header: str = "") -> str:
+    """The text of model.py for a lowered graph.
+
+    `name` becomes the name of the root class, `header` the first line of the file. All positions
+    are decoded in `chunks` parts. The same graph gives the same text.
+    """
+    graph = _simplify(graph)
+    programs = split(graph)
+    names = [parameter.value.name for parameter in graph.parameters]
+    encode, decode = cut(programs.encode, names), cut(programs.decode, names)
+    tree = build(graph.parameters, (encode, decode), METHODS)
+    root_name = unique(pascal(name), RESERVED | NAMES)
+    structure = Structure(tree, (encode, decode), NAMES | {root_name})
+    classes = _in_order(structure, tree)
+    reserved = RESERVED | NAMES | {root_name} | {found.name for found in classes}
+    parts = [
+        "\n".join(ClassWriter(structure, graph, found, reserved).lines()) for found in classes
+    ]
+    members = ClassWriter(structure, graph, structure.root, reserved)
+    root = RootWriter(root_name, graph, encode, decode, members, chunks)
+    parts.append("\n".join(root.lines(_root_summary(header, graph))))
+    parts.append(_LOAD.format(name=root_name).strip("\n"))
+    code = "\n\n\n".join(parts)
+    code = "\n\n\n".join([*helpers_for(code), code])
+    head = "\n".join(docstring(_file_summary(root_name, header, graph), 0))
+    exports = f'__all__ = ["{root_name}", "load"]'
+    return f"{head}\n\n{imports_for(code)}\n\n{exports}\n\n\n{code}\n"
+
+
+def _simplify(graph: Graph) -> Graph:
+    """Compute once what is computed twice, and drop what only moves nothing around."""
+    found = CommonSubexpressions().run(graph).graph
+    same = {node.output: node.inputs[0] for node in found.nodes if _moves_nothing(node)}
+    found = found.substitute(same)
+    nodes = tuple(node for node in found.nodes if node.output not in same)
+    return DeadCode().run(replace(found, nodes=nodes)).graph
+
+
+def _moves_nothing(node: Node) -> bool:
+    match node.op:
+        case ops.Permute(order=order):
+            return order == tuple(range(len(order)))
+        case ops.Flatten(start=start, stop=stop):
+            return start == stop
+        case ops.Unflatten(sizes=sizes):
+            return len(sizes) == 1
+    return False
+
+
+def _in_order(structure: Structure, slot: Slot) -> list[ClassDef]:
+    """Every class once, after the classes it is made of."""
+    found: dict[int, ClassDef] = {}
+    for child in slot.children.values():
+        found |= {id(made): made for made in _in_order(structure, child)}
+    if slot.path in structure.classes:
+        made = structure.classes[slot.path]
+        found.setdefault(id(made), made)
+    return list(found.values())
+
+
+def _root_summary(header: str, graph: Graph) -> str:
+    text = header or graph.name
+    return text if text.endswith(".") else f"{text}."
+
+
+def _file_summary(name: str, header: str, graph: Graph) -> str:
+    lines = [
+        _root_summary(header, graph),
+        "",
+        "Written by perceiver-graph; it needs nothing but torch. `load()` reads the weights that lie",
+        "beside this file:",
+        "",
+        "    model = load()",
+        f"    outputs = model({{{', '.join(_example(graph))}}})",
+        "",
+        f"`{name}()` starts from random weights, ready to be trained.",
+    ]
+    return "\n".join(lines)
+
+
+def _example(graph: Graph) -> list[str]:
+    inputs = split(graph).encode.inputs
+    return [f'"{leaf.of}": {_variable(leaf.value)}' for leaf in inputs if leaf.role == "data"]
+
+
+def _variable(value: Value) -> str:
+    return value.name.replace(".", "_")

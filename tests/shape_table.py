@@ -1,0 +1,90 @@
+"""The text of tests/cases/shapes: every shape of a spec from its inputs to its outputs, and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from perceiver_graph.compiler.blocks.context import Axis, Context
+from perceiver_graph.compiler.blocks.modality import Modality, prepare
+from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import Dim, product
+from perceiver_graph.compiler.ir import Parameter
+from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.diagnostics import Report
+
+
+def shape_table(model: Lowered) -> str:
+    """One line a shape, in the order in which data flows; parameters by the first part of their name."""
+    lines = []
+    for name, modality in model.modalities.items():
+        lines += _modality(model, name, modality)
+    lines.append(f"input array: {_array(*model.input_array)}")
+    lines.append(f"latents: {_array(*model.latents)}")
+    lines.append(f"query array: {_array(*model.query_array)}{_chunks(model)}")
+    for name, output in model.outputs.items():
+        asked = "1 query" if output.queries == 1 else f"{output.queries} queries"
+        lines.append(f"{name}: {asked} -> {_axes(output.axes, output.channels)}")
+    return "\n".join([*lines, _parameters(model)]) + "\n"
+
+
+def parameter_list(model: Lowered, prefix: str) -> str:
+    """Names and shapes of the parameters whose names start with a prefix."""
+    found = [p for p in model.graph.parameters if p.value.name.startswith(prefix)]
+    return "".join(f"{_described(p)}\n" for p in found)
+
+
+def _modality(model: Lowered, name: str, modality: Modality) -> Iterator[str]:
+    spec = model.document.spec.inputs[name]
+    given = _axes(modality.axes) or "a single id"
+    yield f"{name}: {given}{' of int64' if modality.data.dtype == 'int64' else ''}"
+    before = 0
+    for count, step in enumerate(spec.steps, start=1):
+        after = _after(model, name, count)
+        yield f"  {next(iter(type(step).model_fields))} -> {_axes(after.index, after.channels)}"
+        before = after.channels
+    before = before or next((int(a.size) for a in modality.axes if a.name == "channel"), 0)
+    position = spec.position
+    how = f", positions {'added' if position.combine == 'add' else 'beside'}" if position else ""
+    width = f"{before} + {modality.channels - before} = " if modality.channels > before else ""
+    mask = model.derived["inputs", name, "mask"]
+    masked = f", mask {mask}" if mask != "never" else ""
+    yield f"  tokens: {modality.count} x {width}{modality.channels}{how}{masked}"
+
+
+def _after(model: Lowered, name: str, steps: int) -> Modality:
+    """The modality as if its spec ended after so many steps."""
+    symbols = dict(model.graph.symbols)
+    ctx = Context(model.document, GraphBuilder("", symbols), Report(), symbols)
+    spec = model.document.spec.inputs[name]
+    cut = spec.model_copy(update={"steps": spec.steps[:steps], "position": None})
+    return prepare(ctx, name, cut)
+
+
+def _chunks(model: Lowered) -> str:
+    if model.chunks == 1:
+        return ""
+    return f" in each of {model.chunks} chunks, {model.total_queries} queries in all"
+
+
+def _parameters(model: Lowered) -> str:
+    parts: dict[str, int] = {}
+    for parameter in model.graph.parameters:
+        if parameter.trainable:
+            part = parameter.value.name.partition(".")[0]
+            parts[part] = parts.get(part, 0) + int(product(parameter.value.shape))
+    listed = ", ".join(f"{part} {count}" for part, count in parts.items())
+    return f"parameters: {model.graph.parameter_count} ({listed})"
+
+
+def _described(parameter: Parameter) -> str:
+    frozen = "" if parameter.trainable else " not trained"
+    return f"{parameter.value.name} [{', '.join(map(str, parameter.value.shape))}]{frozen}"
+
+
+def _axes(axes: Iterable[Axis], channels: int | None = None) -> str:
+    last = [f"channel={channels}"] if channels is not None else []
+    return " ".join([*map(str, axes), *last])
+
+
+def _array(rows: Dim | int, width: int) -> str:
+    return f"{rows} x {width}"
