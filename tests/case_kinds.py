@@ -13,6 +13,7 @@ from typing import get_args
 from perceiver_graph.compiler.lower import lower
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
 from perceiver_graph.spec import parse_spec
+from tests.shape_table import parameter_list, shape_table
 
 Options = Mapping[str, str]
 Kind = Callable[[str, Options], str]
@@ -40,3 +41,12 @@ def diagnostics(yaml_text: str, options: Options) -> str:
     except DiagnosticError as error:
         return render(error.diagnostics, format)
     return "no errors\n"
+
+
+@kind("shapes")
+def shapes(yaml_text: str, options: Options) -> str:
+    """Every shape of a spec; with the option `parameters`, a pattern, those parameters instead."""
+    model = lower(parse_spec(yaml_text, "spec.yaml"))
+    if "parameters" in options:
+        return parameter_list(model, options["parameters"])
+    return shape_table(model)

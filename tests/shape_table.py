@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 
 from perceiver_graph.compiler.blocks.context import Axis, Context
 from perceiver_graph.compiler.blocks.modality import Modality, prepare
@@ -27,9 +28,9 @@ def shape_table(model: Lowered) -> str:
     return "\n".join([*lines, _parameters(model)]) + "\n"
 
 
-def parameter_list(model: Lowered, prefix: str) -> str:
-    """Names and shapes of the parameters whose names start with a prefix."""
-    found = [p for p in model.graph.parameters if p.value.name.startswith(prefix)]
+def parameter_list(model: Lowered, pattern: str) -> str:
+    """Names and shapes of the parameters whose names match a pattern such as `encode.*.weight`."""
+    found = [p for p in model.graph.parameters if fnmatchcase(p.value.name, pattern)]
     return "".join(f"{_described(p)}\n" for p in found)
 
 
@@ -48,7 +49,7 @@ def _modality(model: Lowered, name: str, modality: Modality) -> Iterator[str]:
     width = f"{before} + {modality.channels - before} = " if modality.channels > before else ""
     mask = model.derived["inputs", name, "mask"]
     masked = f", mask {mask}" if mask != "never" else ""
-    yield f"  tokens: {modality.count} x {width}{modality.channels}{how}{masked}"
+    yield f"  tokens: {_array(modality.count, width)}{modality.channels}{how}{masked}"
 
 
 def _after(model: Lowered, name: str, steps: int) -> Modality:
@@ -86,5 +87,5 @@ def _axes(axes: Iterable[Axis], channels: int | None = None) -> str:
     return " ".join([*map(str, axes), *last])
 
 
-def _array(rows: Dim | int, width: int) -> str:
-    return f"{rows} x {width}"
+def _array(rows: Dim | int, width: int | str) -> str:
+    return f"({rows}) x {width}" if " " in str(rows) else f"{rows} x {width}"

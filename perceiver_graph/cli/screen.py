@@ -119,6 +119,11 @@ def heading(text: str, rest: str = "") -> None:
     print(f"{bold}{text}{plain}{_GAP + rest if rest else ''}")
 
 
+def paragraph(text: str) -> None:
+    """Print running text, wrapped."""
+    lines(textwrap.wrap(text, WIDTH))
+
+
 def lines(text: Iterable[str]) -> None:
     """Print lines of plain text."""
     for line in text:

@@ -26,7 +26,8 @@ _PHASES: dict[Phase, str] = {
 def print_sheet(facts: Facts, given: str) -> None:
     """Print everything about a spec; `given` is what the user called it."""
     spec = facts.lowered.document.spec
-    screen.heading(spec.name, spec.summary)
+    screen.heading(spec.name)
+    screen.paragraph(spec.summary)
     for section in (_inputs, _latents, _outputs, _parameters, _costs):
         print()
         section(facts)

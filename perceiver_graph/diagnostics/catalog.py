@@ -35,8 +35,7 @@ CATALOG: dict[str, Entry] = {entry.code: entry for entries in RANGES.values() fo
 
 
 def explain(code: str) -> str:
-    """The explanation of a code as plain text. Raises KeyError for a code that is not in the
-    catalogue."""
+    """The explanation of a code as plain text. Raises KeyError for a code that is not in the catalogue."""
     entry = CATALOG[code.strip().upper()]
     parts = [f"{entry.code}: {entry.title}", textwrap.fill(entry.explanation, 88)]
     for heading, example in (("Wrong:", entry.example_bad), ("Right:", entry.example_good)):

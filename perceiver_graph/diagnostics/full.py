@@ -77,8 +77,7 @@ def _source_line(number: int, text: str, pad: int, paint: Painter) -> str:
 
 
 def _windows(line: str, labels: list[Label]) -> list[tuple[Window, list[Label]]]:
-    """The labels of one line, shown together unless the line is so long that they do not fit one
-    window."""
+    """The labels of one line, shown together unless the line is so long that they do not fit one window."""
     found: list[tuple[Window, list[Label]]] = []
     for label in labels:
         index = label.span.start_col - 1

@@ -41,8 +41,7 @@ class Source:
         return (0, *(match.end() for match in _LINE_BREAK.finditer(self.text)))
 
     def position(self, index: int) -> tuple[int, int]:
-        """The 1-based (line, column) of a character offset; offsets outside the text are
-        clamped."""
+        """The 1-based (line, column) of a character offset; offsets outside the text are clamped."""
         index = min(max(index, 0), len(self.text))
         line = bisect_right(self._starts, index)
         column = index - self._starts[line - 1] + 1
@@ -120,8 +119,7 @@ class Diagnostic:
 
 
 class DiagnosticError(Exception):
-    """What the package raises when the user's input is wrong; carries every diagnostic that was
-    found."""
+    """What the package raises when the user's input is wrong; carries every diagnostic that was found."""
 
     diagnostics: tuple[Diagnostic, ...]
 
@@ -224,8 +222,7 @@ class Report:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What was found, from the top of the file to its end; diagnostics without a place come
-        first."""
+        """What was found, from the top of the file to its end; diagnostics without a place come first."""
         return tuple(
             sorted(self._found, key=lambda d: d.primary.span.order if d.primary else ("", 0, 0))
         )
@@ -235,7 +232,6 @@ class Report:
         return any(d.severity == "error" for d in self._found)
 
     def raise_if_errors(self) -> None:
-        """Raise DiagnosticError with everything collected (warnings too) if there is an error among
-        it."""
+        """Raise DiagnosticError with everything collected (warnings too) if there is an error among it."""
         if self.has_errors:
             raise DiagnosticError(self.diagnostics)

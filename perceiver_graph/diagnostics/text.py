@@ -1,5 +1,4 @@
-"""How source text is laid out in terminal columns: tabs, wide and invisible characters, overlong
-lines."""
+"""How source text is laid out in terminal columns: tabs, wide and invisible characters, overlong lines."""
 
 from __future__ import annotations
 
@@ -54,8 +53,7 @@ def _cell(char: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Window:
-    """The characters `start` up to `end` (0-based) of a line, all of it unless the line is too
-    wide."""
+    """The characters `start` up to `end` (0-based) of a line, all of it unless the line is too wide."""
 
     line: str
     start: int

@@ -18,8 +18,7 @@ _Node = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """The core schema at one place, seen through its wrappers (defaults, validators, optional
-    values)."""
+    """The core schema at one place, seen through its wrappers (defaults, validators, optional values)."""
 
     node: _Node
     definitions: Mapping[str, _Node]
@@ -29,8 +28,7 @@ class Rule:
         return str(self.node["type"])
 
     def child(self, part: str | int) -> Rule | None:
-        """The rule one segment further along the location of an error; None where it is not
-        known."""
+        """The rule one segment further along the location of an error; None where it is not known."""
         node: _Node | None = None
         if self.kind == "model":
             node = _unwrap(self.node["schema"], self.definitions).get("fields", {}).get(part)
@@ -55,8 +53,7 @@ class Rule:
 
     @property
     def alternatives(self) -> tuple[str, ...]:
-        """The names among which a mapping with one key chooses: tags without their angle
-        brackets."""
+        """The names among which a mapping with one key chooses: tags without their angle brackets."""
         choices = self.node["choices"] if self.kind == "tagged-union" else ()
         return tuple(tag.strip("<>") for tag in choices)
 

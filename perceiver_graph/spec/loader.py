@@ -1,5 +1,4 @@
-"""From a file or the name of a shipped spec to a validated `Spec` that remembers where everything
-stands."""
+"""From a file or the name of a shipped spec to a validated `Spec` that remembers where everything stands."""
 
 from __future__ import annotations
 
@@ -32,8 +31,7 @@ class Document:
     source: Source
 
     def span(self, *path: str | int) -> Span:
-        """Where the value at a path stands, or its nearest ancestor where the file leaves it
-        out."""
+        """Where the value at a path stands, or its nearest ancestor where the file leaves it out."""
         return self.spans.value(path)
 
     def key_span(self, *path: str | int) -> Span:
@@ -85,8 +83,7 @@ def _find(given: str) -> Path:
 
 
 def _shown(path: Path, given: str) -> str:
-    """The path for messages: as it was given, or of a shipped spec the shortest form that is
-    right."""
+    """The path for messages: as it was given, or of a shipped spec the shortest form that is right."""
     if path.parent != SHIPPED:
         return given
     relative = os.path.relpath(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,13 @@ from perceiver_graph.diagnostics.model import DiagnosticError, Source
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found, nearest
-from perceiver_graph.spec.yaml12 import parse_yaml
+from perceiver_graph.spec.yaml12 import MAX_DEPTH, parse_yaml
+
+_INDEX = re.compile("[0-9]{1,9}")
 
 
 class _NoPlaceError(Exception):
-    """The path of an override leads nowhere; the arguments are what is wrong and what would
-    help."""
+    """The path of an override leads nowhere; the arguments are what is wrong and what would help."""
 
 
 def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, SpanTree]:
@@ -26,7 +28,8 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
     """
     source = Source(f"--set {override}", override)
     key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")) or not text.strip():
+    parts = key.split(".")
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH or not text.strip():
         raise DiagnosticError.of(
             "PG214",
             f"{quote(source.path)} is not of the form KEY=VALUE",
@@ -35,7 +38,7 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
     key_span = source.span(0, len(key))
     try:
         value, value_spans = parse_yaml(source, len(key) + 1)
-        path, changed = _replaced(data, (), key.split("."), value)
+        path, changed = _replaced(data, (), parts, value)
     except DiagnosticError as error:
         raise DiagnosticError(replace(d, code="PG214") for d in error.diagnostics) from None
     except _NoPlaceError as error:
@@ -45,13 +48,12 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
 
 
 def _replaced(data: Any, done: Path, parts: list[str], value: Any) -> tuple[Path, Any]:
-    """The whole path with its list indices as numbers, and `data` with `value` at the rest of
-    it."""
+    """The whole path with its list indices as numbers, and `data` with `value` at the rest of it."""
     if not parts:
         return done, value
     part, rest = parts[0], parts[1:]
     if isinstance(data, list):
-        if not part.isdecimal() or int(part) >= len(data):
+        if not _INDEX.fullmatch(part) or int(part) >= len(data):
             known = f"entries 0 to {len(data) - 1}" if data else "no entries"
             raise _NoPlaceError(
                 f"{quote(dotted(done))} has no entry {quote(part)}", f"it has {known}"

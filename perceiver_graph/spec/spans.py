@@ -1,5 +1,4 @@
-"""Where each value of a spec stands in its file: a tree beside the data, so that the data stays
-plain."""
+"""Where each value of a spec stands in its file: a tree beside the data, so that the data stays plain."""
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class SpanNode:
-    """The span of a value, of the key before it (none at the root and in lists), and of what it
-    contains."""
+    """The span of a value, of the key before it (none at the root and in lists), and of what it contains."""
 
     value: Span
     key: Span | None = None
@@ -30,8 +28,7 @@ class SpanNode:
 
 @dataclass(frozen=True)
 class SpanTree:
-    """Spans by path. A path that the file does not contain gets the span of its nearest
-    ancestor."""
+    """Spans by path. A path that the file does not contain gets the span of its nearest ancestor."""
 
     root: SpanNode
 
@@ -52,8 +49,7 @@ class SpanTree:
         return node.key
 
     def replaced(self, path: Path, node: SpanNode) -> SpanTree:
-        """The tree with `node` at `path`; nodes on the way that did not exist are made from its
-        spans."""
+        """The tree with `node` at `path`; nodes on the way that did not exist are made from its spans."""
         return SpanTree(_replaced(self.root, path, node))
 
     def _nearest(self, path: Path) -> SpanNode:

@@ -78,7 +78,8 @@ def keyed(what: str, alternatives: Sequence[str]) -> Discriminator:
     def tag(value: Any) -> str | None:
         if isinstance(value, dict):
             return next((f"<{key}>" for key in alternatives if key in value), None)
-        return next((f"<{key}>" for key in alternatives if key in type(value).model_fields), None)
+        fields = getattr(type(value), "model_fields", ())
+        return next((f"<{key}>" for key in alternatives if key in fields), None)
 
     return Discriminator(
         tag,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from perceiver_graph.compiler.backends.torch.names import identifier
@@ -38,6 +39,8 @@ class Step:
     """For a call: what is called, equal for equal calls."""
     sequence: tuple[str, int, int] | None = None
     """For a call of an item of a list: the list, which item, how many there are."""
+    alone: bool = False
+    """Whether the step has a line of its own, unless all that is left to do is to assign it."""
     method: str = ""
     """For a call of another method than `forward`: `.prepare`."""
 
@@ -146,19 +149,21 @@ class Body:
         self.maker = {
             value: step for step in self.steps if isinstance(step, Step) for value in step.writes
         }
-        self.inlined = self._inline()
+        self.inlined = self._inline(frozenset())
 
     def lines(self, depth: int) -> list[str]:
         """The statements, `depth` levels in."""
+        refused: set[Value] = set()
         while True:
             names, lines, full = self._write(depth)
-            inside = [v for step in full for v in self._nested(step)]
+            inside = [v for step in full for v in self._parts(step)]
             if not inside:
                 return lines
-            # the innermost but one gives a line of its own to the longest part
-            self.inlined.discard(max(inside, key=lambda v: len(self.expr(v, names).text)))
+            # a line that is full hands its longest part to a line of its own
+            refused.add(max(inside, key=lambda v: len(self.expr(v, names).text)))
+            self.inlined = self._inline(refused)
 
-    def _inline(self) -> set[Value]:
+    def _inline(self, refused: AbstractSet[Value]) -> set[Value]:
         """Values that are written where they are read."""
         reads = Counter(value for step in self.steps for value in _reads(step))
         carried = {step.carried for step in self.steps if isinstance(step, Loop)}
@@ -171,20 +176,22 @@ class Body:
             value = step.writes[0]
             depth[value] = 1 + max((depth[v] for v in step.reads if v in found), default=0)
             user = reader.get(value)
-            if (
-                isinstance(user, Step)
-                and reads[value] == 1
-                and value not in carried
-                and depth[value] < DEEPEST
-                and user.condition == step.condition
-            ):
+            if value in refused or value in carried or reads[value] != 1:
+                continue
+            if isinstance(user, Step) and _fits(step, user, depth[value]):
                 found.add(value)
         return found
 
-    def _nested(self, step: Step) -> list[Value]:
+    def nested(self, step: Step) -> list[Value]:
         """The values written inside a statement."""
         found = [value for value in step.reads if value in self.inlined]
-        return found + [v for value in found for v in self._nested(self.maker[value])]
+        return found + [v for value in found for v in self.nested(self.maker[value])]
+
+    def _parts(self, step: Step) -> list[Value]:
+        """What of a statement may get a line of its own: not all that there is, where it helps."""
+        found = self.nested(step)
+        whole = step.reads if not step.writes and len(step.reads) == 1 else ()
+        return [value for value in found if value not in whole] or found
 
     def _all_reads(self, step: Step | Loop) -> list[Value]:
         """What a statement reads once nested steps are part of it."""
@@ -236,9 +243,11 @@ class _Writer:
             self.lines.append(f"{INDENT * self.depth}if {step.condition}:")
         self.condition = step.condition
         depth = self.depth + bool(step.condition)
-        if step.comment and step.comment != self.comment:
-            self.lines.append(f"{INDENT * depth}# {step.comment}")
-        self.comment = step.comment or self.comment
+        inside = [self.body.maker[value].comment for value in self.body.nested(step)]
+        comment = next(filter(None, (step.comment, *inside)), "")
+        if comment and comment != self.comment:
+            self.lines.append(f"{INDENT * depth}# {comment}")
+        self.comment = comment or self.comment
         if isinstance(statement, Loop):
             self._loop(index, statement, depth)
         else:
@@ -297,6 +306,15 @@ class _Writer:
     def _needed(self, name: str, index: int) -> bool:
         held = self.holder.get(name)
         return held is not None and self.last.get(held, index + 1) > index
+
+
+def _fits(step: Step, user: Step, depth: int) -> bool:
+    """Whether a step of that depth may be written inside the step that reads it."""
+    if step.condition != user.condition:
+        return False
+    if user.writes:
+        return depth < DEEPEST and not step.alone
+    return depth <= DEEPEST and (len(user.reads) == 1 or not step.alone)
 
 
 def _reads(step: Step | Loop) -> tuple[Value, ...]:

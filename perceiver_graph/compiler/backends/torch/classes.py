@@ -54,9 +54,8 @@ class ClassWriter:
 
     def lines(self) -> Iterator[str]:
         """The class."""
-        origins = [r.block.origin for slot in self.found.slots for r in slot.regions]
-        if comment := origin_comment(*origins):
-            yield f"# {comment}"
+        if self._origin:
+            yield f"# {self._origin}"
         yield f"class {self.found.name}(nn.Module):"
         yield from docstring(self._summary(), 1)
         yield ""
@@ -97,6 +96,10 @@ class ClassWriter:
         if self._makes_vectors:
             names[_LIKE_VALUE] = LIKE
         return names
+
+    @property
+    def _origin(self) -> str:
+        return origin_comment(*(r.block.origin for s in self.found.slots for r in s.regions))
 
     @property
     def _makes_vectors(self) -> bool:
@@ -162,9 +165,11 @@ class ClassWriter:
         for value, name in self.buffers.items():
             if value is not _LIKE_VALUE:
                 steps.append(_register(value, name))
-        lines = Body(steps, self._constant, {}, self.reserved).lines(2)
+        lines = Body(steps, self._constant, {}, self.reserved, self._origin).lines(2)
         if self._makes_vectors:
-            lines.append(f'        self.register_buffer("{LIKE}", torch.empty(0), persistent=False)')
+            lines.append(
+                f'        self.register_buffer("{LIKE}", torch.empty(0), persistent=False)'
+            )
         return lines
 
     def _constant(self, value: Value) -> Expr | None:
@@ -184,7 +189,7 @@ class ClassWriter:
         yield from lay_out(signature, 1, suffix=f" -> {result}:")
         yield from docstring(self._shapes(method, names), 2)
         number = self.found.methods.index(method)
-        steps = [*self.steps(region, number, arguments), returned(region.outputs)]
+        steps = with_return(self.steps(region, number, arguments), region.outputs)
         single = len(self.found.slots) == 1
         own = origin_comment(region.block.origin)
         if not single:
@@ -201,7 +206,7 @@ class ClassWriter:
             labels = Labels(self.graph, dict(zip(region.inputs, names, strict=True)))
             called = [labels.of(value) for value in region.outputs]
             results = [f"{name} {shape}" for name, shape in zip(called, results, strict=True)]
-        return f"{given} -> {', '.join(results)}."
+        return f"{given} -> {', '.join(results)}." if given else f"The result: {results[0]}."
 
     def atom(self, value: Value) -> Expr | None:
         """How the methods reach a buffer or a parameter of the module."""
@@ -350,6 +355,13 @@ def returned(values: Sequence[Value]) -> Step:
         return Expr(pieces[0] if len(pieces) == 1 else ", ".join(map(flat, pieces)))
 
     return Step(tuple(values), (), render, prefix="return ")
+
+
+def with_return(steps: list[Step], values: tuple[Value, ...]) -> list[Step]:
+    """Steps, then the return of their results."""
+    if steps and len(values) > 1 and steps[-1].writes == values:
+        return [*steps[:-1], replace(steps[-1], writes=(), names=(), prefix="return ")]
+    return [*steps, returned(values)]
 
 
 def _uncommented(step: Step) -> Step:

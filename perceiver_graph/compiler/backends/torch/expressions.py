@@ -6,12 +6,13 @@ may turn out to be arguments of the class that the expression stands in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.torch.printer import Expr, Group, call, comma_tuple
+from perceiver_graph.compiler.backends.torch.printer import Expr, Group, Piece, call, comma_tuple
 from perceiver_graph.compiler.backends.torch.tree import Layer, Size, symmetric
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 
@@ -84,8 +85,16 @@ def literal(array: Array) -> Group:
     """A tensor written out."""
     dtype = f"torch.{array.dtype.name}"
     if array.size and (array == array.flat[0]).all():
-        return call("torch.full", comma_tuple(array.shape), repr(array.flat[0].item()), dtype=dtype)
-    return call("torch.tensor", repr(array.tolist()), dtype=dtype)
+        return call("torch.full", comma_tuple(array.shape), _items(array.flat[0].item()), dtype=dtype)
+    return call("torch.tensor", _items(array.tolist()), dtype=dtype)
+
+
+def _items(found: Any) -> Piece:
+    """A number, or a list of lists of numbers."""
+    if isinstance(found, list):
+        return Group("", tuple(map(_items, found)), "[")
+    finite = isinstance(found, int) or math.isfinite(found)
+    return repr(found) if finite else f'float("{found}")'
 
 
 def _add(op: Op, o: Operands) -> Expr:
@@ -130,12 +139,12 @@ def _gather(op: Any, o: Operands) -> Expr:
 
 def _one_hot(op: Any, o: Operands) -> Expr:
     (ids,) = o
-    dtype = "torch.float32" if o.early else f"self.{LIKE}"
-    return Expr(f"F.one_hot({ids.text}, {o.size('classes')}).to({dtype})")
+    like = "torch.empty(0)" if o.early else f"self.{LIKE}"
+    return Expr(call("one_hot", ids.piece, o.size("classes"), like))
 
 
 def _fourier_table(op: Any, o: Operands) -> Expr:
-    options = {}
+    options: dict[str, str] = {}
     if op.axes > 1:
         options |= {"axis": str(op.axis), "axes": str(op.axes)}
     options |= {"bands": o.size("bands"), "max_resolution": o.size("max_resolution")}
@@ -172,10 +181,10 @@ def _layer_norm(op: Any, o: Operands) -> Expr:
 
 
 def _batch_norm(op: Any, o: Operands) -> Expr:
-    x, weight, bias, mean, variance = (value.text for value in o)
-    x = _channels_first(o.values[0])
-    inner = f"{x}, {mean}, {variance}, {weight}, {bias}, eps={op.epsilon!r}"
-    return Expr(f"F.batch_norm({inner}).movedim(1, -1)")
+    """With the given statistics; only a layer can have its own and follow those of the batch."""
+    x, weight, bias, mean, variance = (value.operand for value in o)
+    deviation = f"({variance} + {op.epsilon!r}).sqrt()"
+    return Expr(f"({x} - {mean}) * ({weight} / {deviation}) + {bias}", atom=False)
 
 
 def _max_pool(op: Any, o: Operands) -> Expr:
@@ -273,10 +282,3 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Unflatten: _unflatten,
     ops.Where: _where,
 }
-
-HELPERS: dict[type[Op], str] = {
-    ops.Attention: "attend",
-    ops.BatchNorm: "BatchNorm",
-    ops.FourierTable: "fourier_table",
-}
-"""What the file must define for a lowering."""

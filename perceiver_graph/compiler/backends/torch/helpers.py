@@ -74,6 +74,12 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x.movedim(-1, 1), *statistics, *options).movedim(1, -1)
 '''
 
+_ONE_HOT = '''
+def one_hot(ids: Tensor, classes: int, like: Tensor) -> Tensor:
+    """A one at each id among zeros, in the dtype of `like`: [...] -> [..., classes]."""
+    return (ids[..., None] == torch.arange(classes, device=ids.device)).to(like.dtype)
+'''
+
 _GIVEN = '''
 def given(inputs: dict[str, Tensor], name: str, shape: tuple[int | None, ...]) -> Tensor:
     """The array of a modality, [batch, *shape], where None is a size that may vary.
@@ -95,20 +101,22 @@ def given_or_not(
     inputs: dict[str, Tensor],
     name: str,
     shape: tuple[int | None, ...],
-    missing: tuple[Tensor, tuple[int, ...]],
+    like: Tensor,
+    smallest: tuple[int, ...] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A modality that may be left out, and which samples have it (bool [batch]).
 
-    `missing`: a number and the shape in which it then stands for the data, which nothing looks at.
+    Where it is left out, zeros of its smallest shape stand in, which its mask token replaces.
     """
-    if name in inputs:
+    if name in inputs or f"{name}.present" in inputs:
         x = given(inputs, name, shape)
         everywhere = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
         return x, inputs.get(f"{name}.present", everywhere)
-    number, sizes = missing
     batch = next(iter(inputs.values())).shape[0]
-    nowhere = torch.zeros(batch, dtype=torch.bool, device=number.device)
-    return number.expand(batch, *sizes), nowhere
+    nowhere = torch.zeros(batch, dtype=torch.bool, device=like.device)
+    zeros = like.new_zeros((), dtype=dtype or like.dtype)
+    return zeros.expand(batch, *(smallest or shape)), nowhere
 '''
 
 _REFUSE_UNKNOWN = '''
@@ -149,6 +157,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 HELPERS = {
     "attend": _ATTEND,
     "fourier_table": _FOURIER_TABLE,
+    "one_hot": _ONE_HOT,
     "BatchNorm": _BATCH_NORM,
     "refuse_unknown": _REFUSE_UNKNOWN,
     "given": _GIVEN,

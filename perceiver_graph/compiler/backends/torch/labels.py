@@ -64,7 +64,13 @@ class Labels:
 
     def _version(self, node: Node) -> tuple[str, bool]:
         """A sum is a new version of the operand that has been around for longest."""
-        operands = node.inputs if isinstance(node.op, ops.Add) else node.inputs[:1]
+        match node.op:
+            case ops.Add():
+                operands = node.inputs
+            case ops.Where():
+                operands = node.inputs[1:2]
+            case _:
+                operands = node.inputs[:1]
         traced = [self._trace(value) for value in operands]
         if not traced:
             return identifier(node.op.name), False
@@ -84,9 +90,20 @@ def argument_names(graph: Graph, regions: Sequence[Region]) -> list[str]:
     names: list[str] = []
     for i, value in enumerate(regions[0].inputs):
         found = {labels.of(region.inputs[i]) for region in regions}
+        if _gives_size(regions[0], value):
+            found = {"like"}
         name = found.pop() if len(found) == 1 else _by_reader(regions[0], value)
         names.append(unique(name, set(names)))
     return names
+
+
+def _gives_size(region: Region, value: Value) -> bool:
+    """Whether all that is read of a value is how long its first axes are."""
+    return all(
+        isinstance(node.op, ops.BroadcastLike) and node.inputs[0] != value
+        for node in region.nodes
+        if value in node.inputs
+    )
 
 
 def _by_reader(region: Region, value: Value) -> str:

@@ -63,6 +63,7 @@ def is_below(name: str, module: str) -> bool:
 
 
 def relative(name: str, module: str) -> str:
+    """The name of a parameter or module as seen from a module it lies in."""
     return name if module == ROOT else name[len(module) + 1 :]
 
 
@@ -89,7 +90,8 @@ class Program:
 
 def cut(graph: Graph, parameter_names: Iterable[str]) -> Program:
     """Cut a program in regions. `parameter_names`: those of the whole graph."""
-    late = graph.descendants(leaf.value for leaf in (*graph.inputs, *graph.parameters))
+    leaves = (*(leaf.value for leaf in graph.inputs), *(leaf.value for leaf in graph.parameters))
+    late = graph.descendants(leaves)
     constants = {leaf.value for leaf in graph.leaves.values() if isinstance(leaf, Constant)}
     known = frozenset({*constants, *(node.output for node in graph.nodes)} - late)
     return Program(graph, known, _Cutter(graph, known, list(parameter_names)).root())

@@ -16,7 +16,7 @@ from perceiver_graph.compiler.backends.torch.printer import (
     Expr,
     Group,
     Piece,
-    block,
+    call,
     comma_tuple,
     docstring,
     keyed,
@@ -43,16 +43,16 @@ class RootWriter:
     writer: ClassWriter
     chunks: int
 
-    def lines(self, summary: str) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         yield f"class {self.name}(nn.Module):"
-        yield from docstring(summary, 1)
+        yield from docstring("The whole model: `encode` inputs once, `decode` what is asked.", 1)
         yield ""
         yield from self.writer.annotations()
         yield from self.writer.constructor("self.reset_parameters()")
         for method in (self._forward, self._encode, self._decode, self._decode_all, self._reset):
             if lines := list(method()):
                 yield ""
-                yield from block(lines, 1)
+                yield from lines
 
     @cached_property
     def state(self) -> Mapping[Value, str]:
@@ -67,19 +67,21 @@ class RootWriter:
 
     def _forward(self) -> Iterator[str]:
         yield from _signature("forward", f"inputs: {TYPES}", f"queries: {TYPES} | None = None")
-        yield from docstring("What `decode` makes of what `encode` makes of the inputs.", 1)
-        yield "    return self.decode(self.encode(inputs), queries)"
+        yield from docstring("What `decode` makes of what `encode` makes of the inputs.", 2)
+        yield "        return self.decode(self.encode(inputs), queries)"
 
     def _encode(self) -> Iterator[str]:
         yield from _signature("encode", f"inputs: {TYPES}")
-        yield from docstring(self._encode_summary(), 1)
+        yield from docstring(self._encode_summary(), 2)
         program = self.encode.graph
         names = [leaf.of for leaf in self.graph.inputs if leaf.role == "data"]
         names += [leaf.value.name for leaf in program.inputs if leaf.role == "present"]
         names.sort()
-        yield "    if not inputs:"
-        yield '        raise ValueError("no input is given, so the batch has no size")'
-        yield f'    refuse_unknown(inputs, {_strings(names)}, "input")'
+        if any(leaf.role == "present" for leaf in program.inputs):
+            yield "        if not inputs:"
+            yield '            raise ValueError("no input is given, so the batch has no size")'
+        check = call("refuse_unknown", "inputs", _strings(names), '"input"')
+        yield from lay_out(check, 2)
         arguments = self._arguments(program)
         for leaf in program.inputs:
             if leaf.role == "data":
@@ -87,7 +89,7 @@ class RootWriter:
         steps = self._steps(self.encode, 0, arguments)
         steps.append(self._handed_over())
         reserved = self.writer.reserved | {"inputs"}
-        yield from Body(steps, self.writer.atom, arguments, reserved).lines(1)
+        yield from Body(steps, self.writer.atom, arguments, reserved).lines(2)
 
     def _encode_summary(self) -> str:
         inputs = [leaf for leaf in self.encode.graph.inputs if leaf.role == "data"]
@@ -96,11 +98,12 @@ class RootWriter:
         lines = [f"{given} -> {made}."]
         optional = [leaf.of for leaf in self.encode.graph.inputs if leaf.role == "present"]
         if optional:
-            lines += [
-                "",
-                f"What may be left out ({', '.join(optional)}) is replaced by its mask token: "
-                f"everywhere if it is not given, or where `<name>.present`, bool [batch], is false.",
-            ]
+            names = ", ".join(optional)
+            text = (
+                f"What may be left out ({names}) is replaced by its mask token: everywhere if it "
+            )
+            text += "is not given, or where `<name>.present`, bool [batch], is false."
+            lines += ["", text]
         ignored = {leaf.of for leaf in self.graph.inputs if leaf.role == "data"}
         ignored -= {leaf.of for leaf in inputs}
         if ignored:
@@ -125,20 +128,21 @@ class RootWriter:
             for other in self.encode.graph.inputs
             if other.role == "present" and other.of == leaf.of
         ]
+        asked: list[Piece] = ["inputs", f'"{leaf.of}"', sizes]
         if not present:
-            return lay_out(Group("given", ("inputs", f'"{leaf.of}"', sizes)), 1, f"{name} = ")
-        smallest = comma_tuple([_smallest(dim) for dim in shape])
-        options = "" if leaf.value.dtype == "float32" else f", dtype=torch.{leaf.value.dtype}"
-        number = f"{self._like()}.new_zeros((){options})"
-        call = Group(
-            "given_or_not", ("inputs", f'"{leaf.of}"', sizes, f"({number}, {smallest})")
-        )
-        return lay_out(call, 1, f"{name}, {present[0]} = ")
+            return lay_out(call("given", *asked), 2, f"{name} = ")
+        options = {"like": self._like()}
+        if any(not dim.is_constant for dim in shape):
+            options["smallest"] = comma_tuple([_smallest(dim) for dim in shape])
+        if leaf.value.dtype != "float32":
+            options["dtype"] = f"torch.{leaf.value.dtype}"
+        taken = call("given_or_not", *asked, **options)
+        return lay_out(taken, 2, f"{name}, {present[0]} = ")
 
     def _like(self) -> str:
         """A parameter, for dtype and device."""
-        first = next(p for p in self.graph.parameters if p.value.dtype == "float32")
-        return self.writer.slot.access(first.value.name)
+        names = [p.value.name for p in self.graph.parameters if p.value.dtype == "float32"]
+        return self.writer.slot.access(min(names, key=lambda name: name.count(".")))
 
     def _handed_over(self) -> Step:
         values = tuple(self.state)
@@ -151,24 +155,27 @@ class RootWriter:
 
     def _decode(self) -> Iterator[str]:
         yield from _signature("decode", f"state: {TYPES}", f"queries: {TYPES} | None = None")
-        yield from docstring(self._decode_summary(), 1)
+        yield from docstring(self._decode_summary(), 2)
         queries = self._queries
-        if queries and self.chunks > 1:
-            yield "    if queries is None:"
-            yield "        return self.decode_all(state)"
+        if not all(map(self._count, queries)):
+            yield "        if queries is None:"
+            yield '            raise ValueError("give queries: how many there are varies")'
+        elif queries and self.chunks > 1:
+            yield "        if queries is None:"
+            yield "            return self.decode_all(state)"
         elif queries:
             positions = [keyed(f'"{leaf.of}": ', self._positions(leaf)) for leaf in queries]
-            yield "    if queries is None:"
-            yield f"        device = {self._device}"
-            yield from lay_out(Group("", tuple(positions), "{"), 2, "queries = ")
+            yield "        if queries is None:"
+            yield f"            device = {self._device}"
+            yield from lay_out(Group("", tuple(positions), "{"), 3, "queries = ")
         known = _strings(sorted(leaf.of for leaf in queries))
         given = "queries" if queries else "queries or ()"
-        yield f'    refuse_unknown({given}, {known}, "output with positions")'
-        yield f"    outputs: {TYPES} = {{}}"
+        yield from lay_out(call("refuse_unknown", given, known, '"output with positions"'), 2)
+        yield f"        outputs: {TYPES} = {{}}"
         steps = self._decode_steps()
         reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
-        yield from Body(steps, self._decode_atom, {}, reserved).lines(1)
-        yield "    return outputs"
+        yield from Body(steps, self._decode_atom, {}, reserved).lines(2)
+        yield "        return outputs"
 
     def _decode_summary(self) -> str:
         program = self.decode.graph
@@ -198,22 +205,18 @@ class RootWriter:
         return f"torch.arange({self._count(leaf)}, device=device){tail}"
 
     def _count(self, leaf: Input) -> str:
-        """How many positions an output has: rows to choose from, else the most there can be."""
+        """How many positions an output has: rows to choose from, else the most there can be.
+
+        Empty where neither is known.
+        """
         for node in self.decode.graph.nodes:
             if isinstance(node.op, ops.Gather) and node.inputs[1] == leaf.value:
                 table, axis = node.inputs[0], node.op.axis
-                if not table.shape[axis].is_constant:
-                    return f"{self._decode_text(table)}.shape[{axis}]"
+                atom = self._decode_atom(table)
+                if not table.shape[axis].is_constant and atom is not None:
+                    return f"{atom.text}.shape[{axis}]"
         (symbol,) = leaf.value.shape[0].symbols
-        if symbol.highest is None:
-            raise ValueError(f"nothing says how many positions `{leaf.of}` has")
-        return str(symbol.highest)
-
-    def _decode_text(self, value: Value) -> str:
-        atom = self._decode_atom(value)
-        if atom is None:
-            raise ValueError(f"`{value.name}` is not at hand before decoding")
-        return atom.text
+        return str(symbol.highest or "")
 
     def _decode_atom(self, value: Value) -> Expr | None:
         leaf = self.decode.graph.leaves.get(value)
@@ -243,68 +246,66 @@ class RootWriter:
         ]
 
     def _decode_all(self) -> Iterator[str]:
-        if not self._queries or self.chunks == 1:
+        if not self._queries or self.chunks == 1 or not all(map(self._count, self._queries)):
             return
         yield from _signature("decode_all", f"state: {TYPES}")
         yield from docstring(
-            f"Decode every position in {self.chunks} chunks: memory for one is enough.", 1
+            f"Decode every position in {self.chunks} chunks: memory for one is enough.", 2
         )
-        yield f"    device = {self._device}"
+        yield f"        device = {self._device}"
         tail = f".tensor_split({self.chunks})"
         entries = [keyed(f'"{leaf.of}": ', self._positions(leaf, tail)) for leaf in self._queries]
-        yield from lay_out(Group("", tuple(entries), "{"), 1, "chunks = ")
-        yield "    parts = []"
-        yield f"    for i in range({self.chunks}):"
-        yield "        queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
-        yield "        parts.append(self.decode(state, queries))"
-        yield "    outputs = dict(parts[0])"
-        yield "    for name in chunks:"
-        yield "        found = [part[name] for part in parts if name in part]"
-        yield "        outputs[name] = torch.cat(found, dim=1)"
-        yield "    return outputs"
+        yield from lay_out(Group("", tuple(entries), "{"), 2, "chunks = ")
+        yield "        parts = []"
+        yield f"        for i in range({self.chunks}):"
+        yield "            queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
+        yield "            parts.append(self.decode(state, queries))"
+        yield "        outputs = dict(parts[0])"
+        yield "        for name in chunks:"
+        yield "            found = [part[name] for part in parts if name in part]"
+        yield "            outputs[name] = torch.cat(found, dim=1)"
+        yield "        return outputs"
 
     def _steps(self, program: Program, number: int, arguments: dict[Value, str]) -> list[Step]:
-        return self.writer.steps(program.root, number, arguments)
+        steps = self.writer.steps(program.root, number, arguments)
+        return [replace(step, alone=bool(step.call)) for step in steps]
 
     def _reset(self) -> Iterator[str]:
         leaves = [leaf for leaf in self.graph.parameters if leaf.trainable]
         kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
         counts = Counter(kinds.values())
         usual = max(counts, key=lambda kind: (kind[0] == "normal", counts[kind]), default=None)
-        yield "@torch.no_grad()"
-        yield "def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
-        yield '    """Start afresh, from `generator` or else from the global one."""'
-        yield "    for name, parameter in self.named_parameters():"
+        yield "    @torch.no_grad()"
+        yield "    def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
+        yield '        """Start afresh, from `generator` or else from the global one."""'
+        yield "        for name, parameter in self.named_parameters():"
         branch = "if"
         for kind in counts:
             if kind != usual:
                 yield from _branch(branch, _suffixes(kinds, kind), _fill(kind))
                 branch = "elif"
         if usual is None:
-            yield "        raise ValueError(name, parameter)"
+            yield "            raise ValueError(name, parameter)"
         elif branch == "if":
-            yield f"        {_fill(usual)}"
-        else:
-            yield "        else:"
             yield f"            {_fill(usual)}"
+        else:
+            yield "            else:"
+            yield f"                {_fill(usual)}"
 
 
 def _branch(branch: str, suffixes: Sequence[str], statement: str) -> Iterator[str]:
-    ends = f'"{suffixes[0]}"'
-    if len(suffixes) > 1:
-        items = tuple(f'"{suffix}"' for suffix in suffixes)
-        lines = lay_out(Group("", items), 2, f"{branch} name.endswith(", "):")
-        if len(lines) > 1:
-            yield f"        {branch} name.endswith("
-            yield "            ("
-            yield from (f"                {item}," for item in items)
-            yield "            )"
-            yield "        ):"
-        else:
-            yield from lines
+    ends = [f'"{suffix}"' for suffix in suffixes]
+    if len(ends) == 1:
+        yield f"            {branch} name.endswith({ends[0]}):"
     else:
-        yield f"        {branch} name.endswith({ends}):"
-    yield f"            {statement}"
+        start, condition = f"{branch} name.endswith(", Group("", tuple(ends))
+        lines = lay_out(condition, 3, start, "):")
+        if len(lines) > 1:  # the call is split, then its argument
+            argument = [f"                    {end}," for end in ends]
+            lines = [f"            {start}", "                (", *argument]
+            lines += ["                )", "            ):"]
+        yield from lines
+    yield f"                {statement}"
 
 
 def _start(leaf: Parameter) -> tuple[str, float]:
@@ -336,7 +337,7 @@ def _condition(needs: frozenset[str]) -> str:
 
 
 def _signature(name: str, *arguments: str) -> list[str]:
-    return lay_out(Group(f"def {name}", ("self", *arguments)), 0, suffix=f" -> {TYPES}:")
+    return lay_out(Group(f"def {name}", ("self", *arguments)), 1, suffix=f" -> {TYPES}:")
 
 
 def _strings(names: Sequence[str]) -> str:
@@ -349,5 +350,3 @@ def _shape(value: Value) -> str:
 
 def _smallest(dim: Dim) -> int:
     return dim.evaluate({symbol.name: symbol.lowest for symbol in dim.symbols})
-
-

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.classes import ClassWriter
 from perceiver_graph.compiler.backends.torch.helpers import (
     NAMES,
@@ -15,10 +12,10 @@ from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, uniq
 from perceiver_graph.compiler.backends.torch.printer import docstring
 from perceiver_graph.compiler.backends.torch.regions import cut
 from perceiver_graph.compiler.backends.torch.root import METHODS, RootWriter
+from perceiver_graph.compiler.backends.torch.simplify import simplify
 from perceiver_graph.compiler.backends.torch.structure import ClassDef, Structure
 from perceiver_graph.compiler.backends.torch.tree import Slot, build
-from perceiver_graph.compiler.ir import Graph, Node, Value
-from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode
+from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.phases import split
 
 _LOAD = '''
@@ -37,7 +34,7 @@ def source(graph: Graph, *, name: str, chunks: int = 1, header: str = "") -> str
     `name` becomes the name of the root class, `header` the first line of the file. All positions
     are decoded in `chunks` parts. The same graph gives the same text.
     """
-    graph = _simplify(graph)
+    graph = simplify(graph)
     programs = split(graph)
     names = [parameter.value.name for parameter in graph.parameters]
     encode, decode = cut(programs.encode, names), cut(programs.decode, names)
@@ -46,38 +43,16 @@ def source(graph: Graph, *, name: str, chunks: int = 1, header: str = "") -> str
     structure = Structure(tree, (encode, decode), NAMES | {root_name})
     classes = _in_order(structure, tree)
     reserved = RESERVED | NAMES | {root_name} | {found.name for found in classes}
-    parts = [
-        "\n".join(ClassWriter(structure, graph, found, reserved).lines()) for found in classes
-    ]
+    parts = ["\n".join(ClassWriter(structure, graph, found, reserved).lines()) for found in classes]
     members = ClassWriter(structure, graph, structure.root, reserved)
     root = RootWriter(root_name, graph, encode, decode, members, chunks)
-    parts.append("\n".join(root.lines(_root_summary(header, graph))))
+    parts.append("\n".join(root.lines()))
     parts.append(_LOAD.format(name=root_name).strip("\n"))
     code = "\n\n\n".join(parts)
     code = "\n\n\n".join([*helpers_for(code), code])
     head = "\n".join(docstring(_file_summary(root_name, header, graph), 0))
     exports = f'__all__ = ["{root_name}", "load"]'
     return f"{head}\n\n{imports_for(code)}\n\n{exports}\n\n\n{code}\n"
-
-
-def _simplify(graph: Graph) -> Graph:
-    """Compute once what is computed twice, and drop what only moves nothing around."""
-    found = CommonSubexpressions().run(graph).graph
-    same = {node.output: node.inputs[0] for node in found.nodes if _moves_nothing(node)}
-    found = found.substitute(same)
-    nodes = tuple(node for node in found.nodes if node.output not in same)
-    return DeadCode().run(replace(found, nodes=nodes)).graph
-
-
-def _moves_nothing(node: Node) -> bool:
-    match node.op:
-        case ops.Permute(order=order):
-            return order == tuple(range(len(order)))
-        case ops.Flatten(start=start, stop=stop):
-            return start == stop
-        case ops.Unflatten(sizes=sizes):
-            return len(sizes) == 1
-    return False
 
 
 def _in_order(structure: Structure, slot: Slot) -> list[ClassDef]:
@@ -91,14 +66,10 @@ def _in_order(structure: Structure, slot: Slot) -> list[ClassDef]:
     return list(found.values())
 
 
-def _root_summary(header: str, graph: Graph) -> str:
-    text = header or graph.name
-    return text if text.endswith(".") else f"{text}."
-
-
 def _file_summary(name: str, header: str, graph: Graph) -> str:
+    title = header or graph.name
     lines = [
-        _root_summary(header, graph),
+        title if title.endswith(".") else f"{title}.",
         "",
         "Written by perceiver-graph; it needs nothing but torch. `load()` reads the weights that lie",
         "beside this file:",

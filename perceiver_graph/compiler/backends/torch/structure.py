@@ -1,6 +1,6 @@
 """Decides which modules share a class: those that are equal up to sizes and names from outside.
 
-Deepest modules first, so that a class knows the classes it is made of. Sizes in which its modules
+Innermost modules first, so that a class knows the classes it is made of. Sizes in which its modules
 differ become arguments of the class.
 """
 
@@ -12,7 +12,13 @@ from functools import cached_property
 
 from perceiver_graph.compiler.backends.torch.expressions import op_key, sizes_of
 from perceiver_graph.compiler.backends.torch.names import MODULE_ATTRIBUTES, pascal, unique
-from perceiver_graph.compiler.backends.torch.regions import ROOT, Program, Region, relative
+from perceiver_graph.compiler.backends.torch.regions import (
+    ROOT,
+    Program,
+    Region,
+    is_below,
+    relative,
+)
 from perceiver_graph.compiler.backends.torch.tree import Size, Slot
 from perceiver_graph.compiler.ir import Constant, Input, Node, Parameter, Value
 
@@ -76,11 +82,14 @@ class Structure:
 
     def __post_init__(self) -> None:
         slots = [slot for slot in self.tree.walk() if slot.kind == "class" and slot.path]
-        depth = {slot.path: slot.path.count(".") for slot in slots}
-        for level in sorted(set(depth.values()), reverse=True):
+        height: dict[str, int] = {}
+        for slot in reversed(slots):  # children before parents
+            inner = [h for path, h in height.items() if is_below(path, slot.path)]
+            height[slot.path] = 1 + max(inner, default=0)
+        for level in sorted(set(height.values())):
             groups: dict[Hashable, list[Slot]] = {}
             for slot in slots:
-                if depth[slot.path] == level:
+                if height[slot.path] == level:
                     groups.setdefault(self._key(slot), []).append(slot)
             for group in groups.values():
                 self._define(group)

@@ -166,7 +166,10 @@ def _linear(name: str, node: Node, leaves: dict[str, Value]) -> Layer | None:
     if leaves.get("weight") != weight or [leaves.get("bias")] * len(bias) != bias:
         return None
     width, inputs = (int(size) for size in weight.shape)
-    sizes = (Size(inputs, "width"), Size(width, f"{name}_width"))
+    sizes = (
+        Size(inputs, "width"),
+        Size(width, "channels" if name == "linear" else f"{name}_width"),
+    )
     return Layer("nn.Linear", node.op, node.inputs[1:], sizes, () if bias else ("bias=False",))
 
 
@@ -224,6 +227,7 @@ _LAYERS = {
 
 
 def symmetric(padding: Sequence[tuple[int, int]]) -> bool:
+    """Whether each axis is padded alike at both ends, which is all that torch's layers can."""
     return all(before == after for before, after in padding)
 
 
