@@ -1,4 +1,4 @@
-"""The text of tests/cases/shapes: every shape of a spec from its inputs to its outputs, and its parameters."""
+"""The text of tests/cases/shapes: the shapes of a spec from inputs to outputs, and its parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from perceiver_graph.diagnostics import Report
 
 def shape_table(model: Lowered) -> str:
     """One line a shape, in the order in which data flows; parameters by the first part of their name."""
-    lines = []
+    lines: list[str] = []
     for name, modality in model.modalities.items():
         lines += _modality(model, name, modality)
     lines.append(f"input array: {_array(*model.input_array)}")

@@ -1,9 +1,7 @@
-"""Weights: initial values, safetensors files, transformers folders, and everything that can be
-wrong with them."""
+"""Weights: initial values, safetensors files, and everything that can be wrong with them."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,41 +11,16 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.files import read_tensors
 from perceiver_graph.compiler.weights.names import collapse
-from perceiver_graph.compiler.weights.transformers import TransformersLayout
-from perceiver_graph.diagnostics import DiagnosticError, Report, render
-from perceiver_graph.spec.loader import load_spec, parse_spec
-
-SPEC = """
-perceiver: 1
-name: small
-inputs:
-  sound:
-    shape: {time: 12, channel: 1}
-    steps: [{patch: {time: 3}}]
-    position: {fourier: {bands: 2}}
-  kind: {shape: {channel: 9}, mask: always}
-join: {padding: {min: 2}}
-latents: {count: 4, width: 8, init_scale: 0.5}
-encode: {heads: 1}
-process: {layers: 3, heads: 2}
-decode: {padding: {min: 1}, project: 6}
-outputs:
-  kind: {query: {learned: {count: 1, width: 5}}, head: {linear: 9}}
-"""
-
-Tensors = dict[str, Array]
-
-
-def small(*overrides: str) -> Graph:
-    return lower(parse_spec(SPEC, "small.yaml", overrides)).graph
+from perceiver_graph.diagnostics import DiagnosticError, Report
+from perceiver_graph.spec.loader import load_spec
+from tests.checkpoints import SPEC, Tensors, file, folder, problems, small, theirs
 
 
 @pytest.fixture(scope="module")
@@ -58,77 +31,6 @@ def graph() -> Graph:
 @pytest.fixture(scope="module")
 def values(graph: Graph) -> Tensors:
     return initialize(graph, 0)
-
-
-def theirs(values: Tensors, prefix: str = "perceiver.") -> Tensors:
-    """The same values under the names and in the shapes that transformers gives them."""
-    layer = {
-        "attention.latent_norm": "attention.self.layernorm1",
-        "attention.query_norm": "attention.self.layernorm1",
-        "attention.norm": "attention.self.layernorm1",
-        "attention.input_norm": "attention.self.layernorm2",
-        "attention.query": "attention.self.query",
-        "attention.key": "attention.self.key",
-        "attention.value": "attention.self.value",
-        "attention.output": "attention.output.dense",
-        "mlp.norm": "layernorm",
-        "mlp.dense1": "mlp.dense1",
-        "mlp.dense2": "mlp.dense2",
-    }
-    places = {
-        "encode.cross_attend": "encoder.cross_attention",
-        "decode.cross_attend": "decoder.decoder.decoding_cross_attention",
-    } | {f"process.layers.{i}": f"encoder.self_attends.{i}" for i in range(3)}
-    names = {
-        "latents": "embeddings.latents",
-        "inputs.sound.padding": "input_preprocessor.padding.sound",
-        "inputs.sound.mask": "input_preprocessor.mask.sound",
-        "inputs.kind.padding": "input_preprocessor.padding.kind",
-        "inputs.kind.mask": "input_preprocessor.mask.kind",
-        "queries.kind.padding": "decoder.padding.kind",
-        "queries.kind.table": "decoder.modalities.kind.decoder.output_position_encodings"
-        ".position_embeddings",
-    }
-    for end in ("weight", "bias"):
-        names |= {
-            f"{ours}.{part}.{end}": f"{place}.{other}.{end}"
-            for ours, place in places.items()
-            for part, other in layer.items()
-        }
-        names[f"decode.project.{end}"] = f"decoder.decoder.final_layer.{end}"
-        names[f"heads.kind.linear.{end}"] = f"output_postprocessor.modalities.kind.classifier.{end}"
-    return {
-        prefix + names[name]: value[None] if name.endswith(("padding", "mask")) else value
-        for name, value in values.items()
-    }
-
-
-CONFIG = {
-    "model_type": "perceiver",
-    "num_self_attention_heads": 2,
-    "num_cross_attention_heads": 1,
-    "num_blocks": 1,
-}
-
-
-def folder(path: Path, tensors: Tensors, **settings: Any) -> Path:
-    path.mkdir(exist_ok=True)
-    (path / "config.json").write_text(json.dumps(CONFIG | settings))
-    save_file(tensors, path / "model.safetensors")
-    return path
-
-
-def file(path: Path, tensors: Tensors) -> Path:
-    save_file(tensors, path / "weights.safetensors")
-    return path / "weights.safetensors"
-
-
-def problems(path: str | Path, graph: Graph) -> tuple[list[str], str]:
-    """The codes and the whole text of what is wrong."""
-    with pytest.raises(DiagnosticError) as caught:
-        load(path, graph)
-    found = caught.value.diagnostics
-    return [d.code for d in found], render(found)
 
 
 # Initial values
@@ -260,16 +162,6 @@ def test_a_folder_of_this_package(tmp_path: Path, graph: Graph, values: Tensors)
     assert np.array_equal(load(tmp_path, graph)["latents"], values["latents"])
 
 
-@pytest.mark.parametrize("prefix", ["perceiver.", "", "model.perceiver.", "module."])
-def test_names_of_transformers(prefix: str, tmp_path: Path, graph: Graph, values: Tensors) -> None:
-    tensors = theirs(values, prefix)
-    tensors[f"{prefix}input_preprocessor.padding.none"] = np.zeros((1, 0), np.float32)
-    for path in (file(tmp_path, tensors), folder(tmp_path / "checkpoint", tensors)):
-        found = load(path, graph)
-        assert found.keys() == values.keys()
-        assert all(np.array_equal(found[name], values[name]) for name in values)
-
-
 def test_every_misfit_is_reported_at_once(tmp_path: Path, graph: Graph, values: Tensors) -> None:
     tensors = theirs(values)
     for end in ("weight", "bias"):
@@ -295,13 +187,6 @@ def test_axes_of_size_one_must_match_in_our_own_layout(
 ) -> None:
     tensors = values | {"inputs.kind.mask": values["inputs.kind.mask"][None]}
     assert problems(file(tmp_path, tensors), graph)[0] == ["PG304"]
-
-
-def test_a_parameter_that_transformers_does_not_have(tmp_path: Path, values: Tensors) -> None:
-    own_weights = small("process.blocks=2", "process.share=false")
-    codes, text = problems(file(tmp_path, theirs(values)), own_weights)
-    assert set(codes) == {"PG302", "PG303"}
-    assert "the checkpoint's layout has no name for it" in text
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -330,108 +215,6 @@ def test_names_of_no_known_layout(tensors: Tensors, tmp_path: Path, graph: Graph
     assert "perceiver.embeddings.latents" in text
 
 
-# Folders of transformers
-
-
-def test_shards(tmp_path: Path, graph: Graph, values: Tensors) -> None:
-    tensors = theirs(values)
-    path = folder(tmp_path, tensors)
-    (path / "model.safetensors").unlink()
-    names = sorted(tensors)
-    listed = {name: f"model-{i % 2}.safetensors" for i, name in enumerate(names)}
-    for shard in set(listed.values()):
-        save_file({n: tensors[n] for n in names if listed[n] == shard}, path / shard)
-    index = path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": listed}))
-    found = load(path, graph)
-    assert all(np.array_equal(found[name], values[name]) for name in values)
-
-    index.write_text(json.dumps({"weight_map": listed | {names[0]: "model-1.safetensors"}}))
-    assert "lacks the tensor" in problems(path, graph)[1]
-    for outside in ("../model-1.safetensors", "/etc/passwd", "a\\b", ".."):
-        index.write_text(json.dumps({"weight_map": listed | {names[0]: outside}}))
-        assert "outside its folder" in problems(path, graph)[1]
-    for content in ("{}", '{"weight_map": {"a": 1}}', '{"weight_map": []}'):
-        index.write_text(content)
-        assert "`weight_map`" in problems(path, graph)[1]
-    index.write_text(json.dumps({"weight_map": listed}))
-    (path / "model-1.safetensors").unlink()
-    assert "there is no file" in problems(path, graph)[1]
-
-
-def _without(name: str) -> Callable[[Path], object]:
-    return lambda path: (path / name).unlink()
-
-
-def _with_config(text: str | bytes) -> Callable[[Path], object]:
-    data = text.encode() if isinstance(text, str) else text
-    return lambda path: (path / "config.json").write_bytes(data)
-
-
-def _only_pickle(path: Path) -> None:
-    (path / "model.safetensors").rename(path / "pytorch_model.bin")
-
-
-@pytest.mark.parametrize(
-    ("change", "code", "words"),
-    [
-        (_without("config.json"), "PG301", "has no config.json"),
-        (_without("model.safetensors"), "PG301", "has no model.safetensors"),
-        (_only_pickle, "PG301", "pytorch_model.bin: pickles"),
-        (_with_config("{"), "PG301", "is not JSON"),
-        (_with_config(b"\xff\xfe"), "PG301", "is not JSON"),
-        (_with_config("[" * 100_000), "PG301", "is not JSON"),
-        (_with_config("[]"), "PG301", "should hold a JSON object"),
-        (_with_config('{"model_type": "bert"}'), "PG306", "of the model type `bert`"),
-        (_with_config("{}"), "PG306", "of the model type `none`"),
-    ],
-    ids=["no_config", "no_weights", "pickle", "cut", "not_utf8", "deep", "list", "bert", "none"],
-)
-def test_folders_that_are_no_checkpoints(
-    change: Callable[[Path], object],
-    code: str,
-    words: str,
-    tmp_path: Path,
-    graph: Graph,
-    values: Tensors,
-) -> None:
-    path = folder(tmp_path, theirs(values))
-    change(path)
-    codes, text = problems(path, graph)
-    assert codes == [code]
-    assert words in text
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "spec_key"),
-    [
-        ("num_self_attention_heads", 4, "process.heads"),
-        ("num_cross_attention_heads", 13, "encode.heads"),
-        ("num_blocks", 8, "process.blocks"),
-        ("use_query_residual", False, "encode.query_residual"),
-        ("hidden_act", "relu", "process.activation"),
-    ],
-)
-def test_settings_that_no_shape_tells(
-    setting: str, value: object, spec_key: str, tmp_path: Path, graph: Graph, values: Tensors
-) -> None:
-    codes, text = problems(folder(tmp_path, theirs(values), **{setting: value}), graph)
-    assert codes == ["PG309"]
-    assert f"`{setting}` = {value}" in text
-    assert f"`{spec_key}`" in text
-
-
-def test_settings_that_agree(tmp_path: Path, values: Tensors) -> None:
-    overrides = {
-        "num_blocks": (2, "process.blocks=2"),
-        "use_query_residual": (False, "encode.query_residual=false"),
-        "hidden_act": ("gelu_new", "process.activation=gelu_tanh"),
-    }
-    for setting, (value, override) in overrides.items():
-        path = folder(tmp_path, theirs(values), **{setting: value})
-        assert load(path, small(override)).keys() == values.keys()
-
-
 # Names
 
 
@@ -452,30 +235,9 @@ def test_names_are_collapsed_without_loss(names: list[str], patterns: list[str])
     assert sorted(name for members in found.values() for name in members) == sorted(names)
 
 
-def test_other_models_of_transformers_are_named_too() -> None:
-    layout = TransformersLayout("perceiver.")
-    examples = {
-        "inputs.text.embedding.weight": "input_preprocessor.embeddings.weight",
-        "inputs.text.position.table": "input_preprocessor.position_embeddings.weight",
-        "inputs.image.position.table": "input_preprocessor.position_embeddings.position_embeddings",
-        "inputs.image.position.project.bias": "input_preprocessor.positions_projection.bias",
-        "inputs.image.conv.weight": "input_preprocessor.convnet.conv.weight",
-        "inputs.image.batch_norm.running_var": "input_preprocessor.convnet.batchnorm.running_var",
-        "inputs.image.linear.weight": "input_preprocessor.convnet_1x1.weight",
-        "inputs.frames.linear.weight": "input_preprocessor.conv_after_patches.weight",
-        "queries.text.table": "decoder.output_position_encodings.position_embeddings",
-        "queries.classes.table": "decoder.decoder.output_position_encodings.position_embeddings",
-        "decode.cross_attend.mlp.norm.bias": "decoder.decoding_cross_attention.layernorm.bias",
-        "heads.classes.linear.weight": "decoder.decoder.final_layer.weight",
-    }
-    for ours, name in examples.items():
-        assert f"perceiver.{name}" in layout.candidates(ours)
-    assert layout.candidates("heads.text.bias") == ["embedding_decoder.bias"]
-
-
-def test_kinetics_loads_in_a_blink(tmp_path: Path) -> None:
+def test_kinetics_loads(tmp_path: Path) -> None:
     graph = lower(load_spec("kinetics")).graph
     values = initialize(graph, 3)
     found = load(file(tmp_path, values), graph)
     assert sum(value.size for value in found.values()) == graph.parameter_count
-    assert load_file(tmp_path / "weights.safetensors").keys() == found.keys()
+    assert all(np.array_equal(found[name], values[name]) for name in values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
@@ -18,12 +19,27 @@ from perceiver_graph.compiler.ir import (
     Scope,
     Value,
 )
-from perceiver_graph.compiler.ops.base import DType, Op, TensorType
+from perceiver_graph.compiler.ops.base import DType, Op, ShapeError, TensorType
 from perceiver_graph.diagnostics import Span
 
 NORMAL = Initializer("normal", 0.02)
 ZEROS = Initializer("zeros")
 ONES = Initializer("ones")
+
+LARGEST = 2**40
+"""The most elements of an array: 4 TiB of float32, which no machine here holds."""
+
+
+class TooLargeError(ShapeError):
+    """An array of more than `LARGEST` elements at batch 1; `origin` is the place of the spec."""
+
+    def __init__(self, what: str, shape: Shape, origin: Span | None) -> None:
+        sizes = [dim for dim in shape if dim != 1]
+        super().__init__(
+            f"{what} would have {' x '.join(map(str, sizes))} elements, "
+            f"more than {LARGEST:,} (2 to the power of 40)"
+        )
+        self.origin = origin
 
 
 class GraphBuilder:
@@ -42,11 +58,14 @@ class GraphBuilder:
         self._names: set[str] = set()
 
     def __call__(self, op: Op, *inputs: Value, name: str = "") -> Value:
-        """Append a node; its output is named after its scope and `name` (default: the primitive)."""
-        output = Value(
-            self._unique("/".join((*self.scope, name or op.name))),
-            op.infer(*(value.type for value in inputs)),
-        )
+        """Append a node; its output is named after its scope and `name` (default: the primitive).
+
+        Raises ShapeError where the inputs do not fit the primitive or the result is too large.
+        """
+        full = "/".join((*self.scope, name or op.name))
+        result = op.infer(*(value.type for value in inputs))
+        self._check_size(f"the array `{full}`", result.shape)
+        output = Value(self._unique(full), result)
         self._nodes.append(Node(op, inputs, output, self.scope, self.origin))
         return output
 
@@ -92,6 +111,7 @@ class GraphBuilder:
     def input(
         self, name: str, role: Role, of: str, axes: tuple[str, ...], shape: Shape, dtype: DType
     ) -> Value:
+        self._check_size(f"the input `{name}`", shape)
         value = Value(self._unique(name), TensorType(shape, dtype))
         self._inputs.append(Input(value, role, of, axes))
         return value
@@ -107,7 +127,9 @@ class GraphBuilder:
         """A parameter of the current module; asking for it again returns the same one."""
         full = ".".join(filter(None, (self.module, name)))
         if full not in self._parameters:
-            value = Value(full, TensorType(shape_of(*shape), "float32"))
+            sizes = shape_of(*shape)
+            self._check_size(f"the parameter `{full}`", sizes)
+            value = Value(full, TensorType(sizes, "float32"))
             self._names.add(full)
             self._parameters[full] = Parameter(value, init, trainable, self.origin)
         return self._parameters[full].value
@@ -123,6 +145,10 @@ class GraphBuilder:
         weight = self.parameter(f"{name}.weight", (x.shape[-1],), ONES)
         bias = self.parameter(f"{name}.bias", (x.shape[-1],), ZEROS)
         return self(ops.LayerNorm(epsilon), x, weight, bias, name=name)
+
+    def _check_size(self, what: str, shape: Shape) -> None:
+        if prod(dim.bounds()[0] for dim in shape) > LARGEST:
+            raise TooLargeError(what, shape, self.origin)
 
     def find_parameter(self, full_name: str) -> Value | None:
         found = self._parameters.get(full_name)

@@ -216,7 +216,8 @@ class Compiled:
 
 def full_bindings(lowered: Lowered) -> dict[str, int]:
     """Values for all symbols: batch 1, every query, and the largest (else smallest) value of others."""
-    bindings = {name: s.max or s.min for name, s in lowered.graph.symbols.items()}
+    symbols = lowered.graph.symbols.items()
+    bindings = {name: s.lowest if s.highest is None else s.highest for name, s in symbols}
     return bindings | {"batch": 1}
 
 

@@ -6,6 +6,7 @@ Shapes come from the primitives' own rules; nothing is computed twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +22,16 @@ from perceiver_graph.compiler.blocks.decoder import (
     pad_queries,
 )
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
+from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Initializer, Value
-from perceiver_graph.diagnostics import Report
+from perceiver_graph.diagnostics import Report, Span
 from perceiver_graph.spec.loader import Document
 
 RESERVED = "latents"
+
+MOST_LAYERS = 10_000
+"""Layers are written out one by one in the graph and in what is made of it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def lower(document: Document) -> Lowered:
     assert encoded is not None
     assert input_array is not None
     graph = builder.graph({RESERVED: encoded, **{k: v for k, (v, _) in outputs.items()}})
+    _check_parameters(graph, report)
+    report.raise_if_errors()
     spec = document.spec
     return Lowered(
         document,
@@ -96,18 +102,45 @@ def lower(document: Document) -> Lowered:
     )
 
 
+def _check_parameters(graph: Graph, report: Report) -> None:
+    """Blame the place of the spec that most of too many parameters come from."""
+    if graph.parameter_count <= LARGEST:
+        return
+    sizes: Counter[Span | None] = Counter()
+    for leaf in graph.parameters:
+        sizes[leaf.origin] += int(product(leaf.value.shape))
+    ((span, count),) = sizes.most_common(1)
+    report.error(
+        "PG213",
+        f"the model would have {graph.parameter_count:,} parameters, more than {LARGEST:,}",
+        span,
+        label=f"{count:,} of them are for this",
+        help="use smaller widths",
+    )
+
+
 def _symbols(document: Document, report: Report) -> dict[str, Symbol]:
     symbols = {"batch": Symbol("batch")}
     for name, declared in document.spec.dims.items():
-        if declared.max is not None and declared.max < max(declared.min, declared.multiple_of):
+        least, most, step = declared.min, declared.max, declared.multiple_of
+        lowest = -(-least // step) * step
+        if most is not None and most < lowest:
+            values = "number" if step == 1 else f"multiple of {step}"
             report.error(
                 "PG207",
-                f"no value of `{name}` lies between {declared.min} and {declared.max}",
+                f"no {values} lies between {least} and {most}, so `{name}` can have no value",
                 document.span("dims", name, "max"),
-                help="raise `max`",
+                help=f"raise `max` to {lowest} or more",
             )
-            continue
-        symbols[name] = Symbol(name, declared.min, declared.max, declared.multiple_of)
+            most = None  # so that its uses are not blamed too
+        symbols[name] = Symbol(name, least, most, step)
+        if name == "batch" and lowest > 1:
+            report.error(
+                "PG207",
+                "a batch of 1 must be possible: it is what sizes and costs are stated for",
+                document.span("dims", name, "min" if least > 1 else "multiple_of"),
+                help="leave it out, or declare a `max` only",
+            )
     return symbols
 
 
@@ -123,13 +156,11 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
     if len(modalities) == len(spec.inputs):
         with ctx.stage("inputs"):
             joined = join(ctx, list(modalities.values()))
-    with b.at(ctx.document.key_span("latents")):
-        latents = b.parameter(
-            "latents",
-            (spec.latents.count, spec.latents.width),
-            Initializer("normal", spec.latents.init_scale),
-        )
-    return modalities, joined, _read_and_process(ctx, joined, latents)
+    latents: Value | None = None
+    with ctx.stage("latents"):
+        init = Initializer("normal", spec.latents.init_scale)
+        latents = b.parameter(RESERVED, (spec.latents.count, spec.latents.width), init)
+    return modalities, joined, _read_and_process(ctx, modalities, joined, latents)
 
 
 def _check_name(ctx: Context, path: Path) -> None:
@@ -143,30 +174,61 @@ def _check_name(ctx: Context, path: Path) -> None:
         )
 
 
-def _read_and_process(ctx: Context, joined: Value | None, latents: Value) -> Value | None:
+def _read_and_process(
+    ctx: Context,
+    modalities: Mapping[str, Modality],
+    joined: Value | None,
+    latents: Value | None,
+) -> Value | None:
     """Blocks of self-attention, the first ones each after a cross-attend to the inputs."""
     spec, width = ctx.spec, ctx.spec.latents.width
     reading = thinking = None
     if joined is not None:
         with ctx.stage("encode"):
             channels = int(joined.shape[-1])
-            reading = configure(ctx, spec.encode, ("encode",), width=width, default_qk=channels)
+            widest = ("inputs", max(modalities, key=lambda name: modalities[name].channels))
+            reading = configure(
+                ctx,
+                spec.encode,
+                ("encode",),
+                width=width,
+                default_qk=channels,
+                default_from=widest,
+            )
     with ctx.stage("process"):
         thinking = configure(ctx, spec.process, ("process",), width=width, default_qk=width)
+        _check_layers(ctx)
     with ctx.stage("encode"):
         _check_cross_attends(ctx)
     if reading is None or thinking is None or joined is None or ctx.report.has_errors:
         return None
+    assert latents is not None  # or an error was reported
     x = latents
     for block in range(spec.process.blocks):
         if block < spec.encode.cross_attends:
             with ctx.stage("encode"), _cross_attend_scope(ctx, block):
                 x = cross_attend(ctx, reading, x, joined, query_name="latent")
+        if ctx.report.has_errors:
+            return None
         with ctx.stage("process"), _process_scope(ctx, block):
             for layer in range(spec.process.layers):
                 with ctx.builder.block(f"layers.{layer}", "SelfAttend", "one round of reading"):
                     x = self_attend(ctx, thinking, x)
+        if ctx.report.has_errors:  # an array that is too large: the next block has the same
+            return None
     return x
+
+
+def _check_layers(ctx: Context) -> None:
+    process = ctx.spec.process
+    if process.blocks * max(process.layers, 1) > MOST_LAYERS:
+        raise ctx.error(
+            "PG213",
+            f"{process.blocks} x {process.layers} self-attend layers are more than {MOST_LAYERS}",
+            ("process", "layers"),
+            also=[(("process", "blocks"), "")] if process.blocks > 1 else [],
+            help="use fewer layers or blocks",
+        )
 
 
 def _check_cross_attends(ctx: Context) -> None:
@@ -175,23 +237,23 @@ def _check_cross_attends(ctx: Context) -> None:
         raise ctx.error(
             "PG205",
             f"{spec.encode.cross_attends} cross-attends need as many blocks to stand before, "
-            f"and there are {spec.process.blocks}",
+            f"and there {'is' if spec.process.blocks == 1 else 'are'} {spec.process.blocks}",
             ("encode", "cross_attends"),
-            also=[(("process", "blocks"), f"{spec.process.blocks} blocks")],
+            also=[(("process", "blocks"), f"{spec.process.blocks} here")],
             help=f"write `blocks: {spec.encode.cross_attends}` under `process`",
         )
 
 
 @contextmanager
 def _cross_attend_scope(ctx: Context, block: int) -> Iterator[None]:
-    """One cross-attend is `encode.cross_attend`; several are numbered and share weights as asked."""
+    """One cross-attend is `encoder.cross_attend`; several are numbered and share weights as asked."""
     encode, b = ctx.spec.encode, ctx.builder
     name = module = "cross_attend"
     if encode.cross_attends > 1:
         weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
         name, module = f"cross_attends.{block}", f"cross_attends.{weights}"
     summary = "the latents read the inputs"
-    with b.inside("encode"), b.block(name, "CrossAttend", summary, module=f"encode.{module}"):
+    with b.inside("encode"), b.block(name, "CrossAttend", summary, module=f"encoder.{module}"):
         yield
 
 
@@ -243,7 +305,7 @@ def _decode(
     for name, queries in found.items():
         with ctx.stage("outputs", name):
             rows = pad_queries(ctx, queries, width)
-            with ctx.builder.at(ctx.document.key_span("decode")):
+            with ctx.builder.at(ctx.key_span("decode")):
                 x = decode(ctx, config, name, rows, encoded, spec.decode.project)
             x = form_output(ctx, name, spec.outputs[name], x, single=not queries.axes)
             chunk = chunk_queries(queries.count, spec.decode.chunks)

@@ -116,7 +116,8 @@ def _failures() -> tuple[type[Exception], ...]:
 def physical_cores() -> int:
     """Cores that this process may use; hardware threads of one core count once.
 
-    Two threads of a core share its multipliers, so more threads make matrix products no faster.
+    Two threads of a core share its multipliers, so more threads make matrix products no faster, and
+    threads beyond a container's share of the machine wait for each other.
     """
     try:
         allowed = os.sched_getaffinity(0)
@@ -125,6 +126,16 @@ def physical_cores() -> int:
     base = Path("/sys/devices/system/cpu")
     siblings = [base / f"cpu{index}/topology/thread_siblings_list" for index in sorted(allowed)]
     try:
-        return len({path.read_text(encoding="ascii") for path in siblings})
+        cores = len({path.read_text(encoding="ascii") for path in siblings})
     except OSError:
-        return len(allowed)
+        cores = len(allowed)
+    return min(cores, cpu_share(Path("/sys/fs/cgroup/cpu.max")) or cores)
+
+
+def cpu_share(limit: Path) -> int | None:
+    """The CPUs that a control group may use at a time, or None if it is not limited."""
+    try:
+        quota, period = limit.read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # no such file; or `max`, which is no limit
+        return None

@@ -28,6 +28,7 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
             help="compile with --precision fp32, or run on another device",
         ) from error
     except (
+        RuntimeError,
         state.EPFail,
         state.Fail,
         state.InvalidArgument,
@@ -47,19 +48,23 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
 
 
 @contextmanager
-def running(device: str) -> Iterator[None]:
-    """Translate a failure of a run that the user can do something about: PG514 or PG603."""
+def running(device: str, ids: str = "an input") -> Iterator[None]:
+    """Translate a failure of a run that the user can do something about: PG514 or PG603.
+
+    `ids` says which inputs hold ids. With inputs and outputs bound, onnxruntime raises RuntimeError
+    in place of its own exceptions.
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     try:
         yield
-    except (state.Fail, state.InvalidArgument, state.RuntimeException) as error:
+    except (RuntimeError, state.Fail, state.InvalidArgument, state.RuntimeException) as error:
         if _NO_MEMORY.search(str(error)):
             raise _out_of_memory(device, error) from error
         if found := _BAD_INDEX.search(str(error)):
             raise DiagnosticError.of(
                 "PG514",
-                f"an input holds the id {found[1]}, and ids are 0 to {found[2]}",
+                f"{ids} holds the id {found[1]}, and ids are 0 to {found[2]}",
                 help="check that the ids were made with the model's own vocabulary",
             ) from error
         raise

@@ -119,7 +119,7 @@ def _converted(
         report.error("PG514", f"input {quote(name)} has ids beyond the range of int64")
         return None
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
-        return np.ascontiguousarray(array, dtype=wanted)
+        return np.asarray(array, dtype=wanted, order="C")
 
 
 def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> bool:

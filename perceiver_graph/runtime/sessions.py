@@ -25,6 +25,8 @@ class Sessions:
         self.device = device
         self._precision = precision
         ports = (*entry.inputs, *entry.outputs)
+        names = [f"`{p.name}`" for p in entry.inputs if p.role == "data" and p.dtype == "int64"]
+        self._ids = "input " + " or ".join(names)
         self._symbolic = sorted({d for port in ports for d in port.shape if isinstance(d, str)})
         self._sessions: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
@@ -53,7 +55,7 @@ class Sessions:
                 binding.bind_ortvalue_input(name, value)
         for name in outputs:
             binding.bind_output(name, self.device.name if stay_on_device else "cpu")
-        with errors.running(self.device.name):
+        with errors.running(self.device.name, self._ids):
             session.run_with_iobinding(binding)
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 

@@ -33,10 +33,18 @@ class AttentionConfig:
 
 
 def configure(
-    ctx: Context, spec: Encode | Process | Decode, path: Path, *, width: int, default_qk: int
+    ctx: Context,
+    spec: Encode | Process | Decode,
+    path: Path,
+    *,
+    width: int,
+    default_qk: int,
+    default_from: Path = ("latents", "width"),
 ) -> AttentionConfig:
     """Fill in widths and check the heads. `width`: channels of the queries and of the result.
 
+    `default_qk` is the width of the queries and keys where none is given, and `default_from` the
+    place of the spec that it stems from.
     Raises (reports) PG204 where the heads do not divide a width.
     """
     qk = spec.qk_width or default_qk
@@ -47,7 +55,8 @@ def configure(
         ctx.derive(value, *path, key)
     for key, value, given in (("qk_width", qk, spec.qk_width), ("v_width", v, spec.v_width)):
         if value % spec.heads:
-            _heads_do_not_divide(ctx, path, spec.heads, key, value, given is not None)
+            blame = default_from if given is None else (*path, key)
+            _heads_do_not_divide(ctx, path, spec.heads, key, value, blame)
     return AttentionConfig(
         spec.heads,
         qk,
@@ -60,11 +69,11 @@ def configure(
 
 
 def _heads_do_not_divide(
-    ctx: Context, path: Path, heads: int, key: str, value: int, given: bool
+    ctx: Context, path: Path, heads: int, key: str, value: int, blame: Path
 ) -> None:
     above = -(-value // heads) * heads
     what = "queries and keys" if key == "qk_width" else "values"
-    blame = (*path, key) if given else ("latents", "width")
+    given = blame == (*path, key)
     reason = f"`{key}` is {value}" if given else f"`{key}` is {value} where it is left out"
     raise ctx.error(
         "PG204",

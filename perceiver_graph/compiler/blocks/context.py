@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.builder import GraphBuilder, TooLargeError
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import ShapeError
-from perceiver_graph.diagnostics import Label, Report
+from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Spec
 
@@ -57,6 +57,10 @@ class Field:
 
 CHANNEL = "channel"
 
+_INSTEAD = {"encode": "inputs", "decode": "outputs"}
+
+_SMALLER = "check the units of the sizes; fewer or narrower tokens come from `patch` and `linear`"
+
 
 @dataclass
 class Context:
@@ -87,21 +91,37 @@ class Context:
         at_key: bool = False,
     ) -> StageError:
         """Report an error at a place of the spec; `raise` what this returns to leave the stage."""
-        span = self.document.key_span(*path) if at_key else self.document.span(*path)
-        secondary = [Label(self.document.span(*other), text) for other, text in also]
+        span = self.key_span(*path) if at_key else self.document.span(*path)
+        secondary = [Label(self._label_span(other), text) for other, text in also]
         self.report.error(
             code, message, span, label=label, secondary=secondary, notes=notes, help=help
         )
         return StageError()
 
+    def key_span(self, *path: str | int) -> Span:
+        """Where a key stands. `encode` and `decode`, if left out, are blamed on what they read for."""
+        if path[0] in _INSTEAD and path[0] not in self.document.spans.root.children:
+            path = (_INSTEAD[str(path[0])],)
+        return self.document.key_span(*path)
+
+    def _label_span(self, path: Path) -> Span:
+        """The value at a path, or its key where the value is a mapping or a list."""
+        node = self.document.spans.root
+        for part in path:
+            node = node.children.get(part, node)
+        return self.document.key_span(*path) if node.children else self.document.span(*path)
+
     @contextmanager
     def stage(self, *path: str | int) -> Iterator[None]:
         """Nodes made inside stem from this place; an error ends this stage and no other."""
-        with self.builder.at(self.document.key_span(*path)):
+        with self.builder.at(self.key_span(*path)):
             try:
                 yield
             except StageError:
                 pass
+            except TooLargeError as error:
+                span = error.origin or self.key_span(*path)
+                self.report.error("PG213", str(error), span, help=_SMALLER)
             except ShapeError as error:  # a rule no block has words of its own for
                 self.error("PG205", str(error), path, at_key=True)
 
@@ -129,9 +149,12 @@ class Context:
         names = [axis.name for axis in axes]
         for name in given:
             if name not in names:
+                problem = "which is not there"
+                if name == CHANNEL:
+                    problem = "and works on the others"
                 raise self.error(
                     "PG202",
-                    f"{what} names the axis `{name}`, which is not there",
+                    f"{what} names the axis `{name}`, {problem}",
                     (*path, name),
                     f"the axes here are {', '.join(names) or 'none'}",
                     notes=[shape_note(axes)],

@@ -7,15 +7,23 @@ out of an array whose lengths are known only at run time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import AttentionConfig, cross_attend
-from perceiver_graph.compiler.blocks.context import Axis, Context, Path, StageError, did_you_mean
+from perceiver_graph.compiler.blocks.context import (
+    CHANNEL,
+    Axis,
+    Context,
+    Path,
+    StageError,
+    did_you_mean,
+)
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.position import query_positions
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
-from perceiver_graph.compiler.builder import ZEROS
+from perceiver_graph.compiler.builder import LARGEST, ZEROS
 from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
 from perceiver_graph.compiler.ir import Initializer, Value
 from perceiver_graph.spec.models import (
@@ -25,6 +33,7 @@ from perceiver_graph.spec.models import (
     LinearHead,
     MlpHead,
     Output,
+    Position,
     TiedHead,
 )
 
@@ -52,7 +61,9 @@ def make_queries(
     with ctx.builder.block(name, "Query", f"the queries of {name}"):
         match spec.query:
             case GridQuery(grid=grid, position=position):
+                _check_grid(ctx, grid, position, path)
                 axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
+                _check_count(ctx, axes, (*path, "grid"))
                 indices, count = _query_input(ctx, name, axes)
                 rows = query_positions(ctx, position, axes, indices, (*path, "position"))
                 return Queries(name, axes, count, rows)
@@ -77,6 +88,38 @@ def make_queries(
     raise TypeError(f"no lowering for the query {spec.query!r}")
 
 
+def _check_grid(ctx: Context, grid: Collection[str], position: Position, path: Path) -> None:
+    """Axes that every output has anyway, and channels that a query does not have."""
+    for axis in (CHANNEL, "batch"):
+        if axis in grid:
+            raise ctx.error(
+                "PG206",
+                f"`{axis}` is an axis of every output, and cannot be one of its grid",
+                (*path, "grid", axis),
+                help="leave it out",
+                at_key=True,
+            )
+    if position.combine == "add":
+        raise ctx.error(
+            "PG205",
+            "the queries of a grid are made of positions alone, so there is nothing to add them to",
+            (*path, "position", "combine"),
+            help="leave `combine` out",
+        )
+
+
+def _check_count(ctx: Context, axes: tuple[Axis, ...], path: Path) -> None:
+    count = product(tuple(axis.size for axis in axes))
+    if count.bounds()[0] > LARGEST:
+        raise ctx.error(
+            "PG213",
+            f"the grid would have {count} points, more than {LARGEST:,} (2 to the power of 40)",
+            path,
+            help="use a coarser grid",
+            at_key=True,
+        )
+
+
 def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Path) -> Modality:
     if name not in ctx.spec.inputs:
         raise ctx.error(
@@ -95,7 +138,15 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value
     """Which flat positions are asked for: int64 [count], count known only at run time."""
     total = product(tuple(axis.size for axis in axes))
     symbol = Symbol(f"{name}_queries", max=total.bounds()[1])
-    ctx.symbols[symbol.name] = symbol
+    if symbol.name in ctx.spec.dims:
+        raise ctx.error(
+            "PG207",
+            f"`{symbol.name}` is how many queries of `{name}` are asked for, and cannot be declared",
+            ("dims", symbol.name),
+            also=[(("outputs", name), "this output")],
+            help="choose another name for the symbol",
+            at_key=True,
+        )
     ctx.builder.symbols[symbol.name] = symbol
     indices = ctx.builder.input(
         f"{name}.queries", "queries", name, ("query",), shape_of(symbol), "int64"
@@ -124,11 +175,11 @@ def decode(
 ) -> Value:
     """The latents as seen by the queries. Shapes: [.., n, width], [batch, N, D] -> [batch, n, E]."""
     b = ctx.builder
-    with b.inside("decode"), b.block(name, "Decoder", "reads the latents", module="decode"):
+    with b.inside("decode"), b.block(name, "Decoder", "reads the latents", module="decoder"):
         with b.block("cross_attend", "CrossAttend", "the queries read the latents"):
             x = cross_attend(ctx, config, queries, latents, query_name="query")
         if project is not None:
-            with b.at(ctx.document.key_span("decode", "project")):
+            with b.at(ctx.key_span("decode", "project")):
                 x = b.linear(x, "project", project)
     return x
 

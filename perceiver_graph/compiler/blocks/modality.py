@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, StageError
@@ -41,14 +42,15 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
     )
     _check_axes(ctx, axes, path)
     ids = bool(spec.steps) and isinstance(spec.steps[0], Embedding | OneHot)
-    data = ctx.builder.input(
-        name,
-        "data",
-        name,
-        ("batch", *(axis.name for axis in axes)),
-        shape_of(ctx.symbols["batch"], *(axis.size for axis in axes)),
-        "int64" if ids else "float32",
-    )
+    with ctx.builder.at(ctx.document.key_span(*path, "shape")):
+        data = ctx.builder.input(
+            name,
+            "data",
+            name,
+            ("batch", *(axis.name for axis in axes)),
+            shape_of(ctx.symbols["batch"], *(axis.size for axis in axes)),
+            "int64" if ids else "float32",
+        )
     with ctx.builder.block(name, "Modality", f"the tokens of {name}"):
         x = _steps(ctx, spec, Field(data, axes), path)
         tokens = _flatten(ctx, x)
@@ -186,7 +188,8 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Val
         padding = b.parameter("padding", (width - m.channels,))
     if mask == "always":
         token = b.parameter("mask", (width,))
-        count = fixed_size(ctx, Axis("tokens", m.count), "a modality that is always masked", ())
+        what = "a modality that is always masked"
+        count = prod(fixed_size(ctx, axis, what, ("inputs", m.name, "mask")) for axis in m.index)
         token = b(ops.Repeat(count), token, name="mask_tokens")
         return b(ops.BroadcastLike(1), token, given.data, name="masked")
     tokens = m.tokens

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import singledispatch
+from math import isqrt
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
@@ -71,8 +72,7 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
         return axis.size.exact_div(size)
     except NotDivisible as error:
         fixed = axis.size.value
-        divisors = [d for d in range(1, fixed + 1) if fixed % d == 0] if fixed else []
-        closest = sorted(divisors, key=lambda d: abs(d - size))[:3]
+        closest = sorted(_divisors(fixed), key=lambda d: abs(d - size))[:3] if fixed else []
         raise ctx.error(
             "PG203",
             f"a patch of {size} does not divide the axis `{axis.name}` of size {axis.size}",
@@ -83,6 +83,11 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
             if closest
             else error.hint,
         ) from error
+
+
+def _divisors(number: int) -> set[int]:
+    low = [d for d in range(1, isqrt(number) + 1) if number % d == 0]
+    return {*low, *(number // d for d in low)}
 
 
 @apply_step.register
@@ -101,7 +106,7 @@ def _conv(step: models.Conv, ctx: Context, x: Field, name: str, path: Path) -> F
     weight = b.parameter(f"{name}.weight", (conv.channels, x.value.shape[-1], *kernel))
     bias = (b.parameter(f"{name}.bias", (conv.channels,), ZEROS),) if conv.bias else ()
     strides = tuple(conv.stride.get(axis.name, 1) for axis in spatial)
-    return _over_batch(ctx, x, spatial, ops.Conv(strides, padding), (weight, *bias), name)
+    return _over_batch(ctx, x, spatial, ops.Conv(strides, padding), (weight, *bias), name, path)
 
 
 @apply_step.register
@@ -115,7 +120,18 @@ def _max_pool(step: models.MaxPool, ctx: Context, x: Field, name: str, path: Pat
     padding = _padding(ctx, spatial, pool.window, stride, pool.padding, (*path, "max_pool"))
     window = tuple(pool.window[axis.name] for axis in spatial)
     strides = tuple(stride[axis.name] for axis in spatial)
-    return _over_batch(ctx, x, spatial, ops.MaxPool(window, strides, padding), (), name)
+    for axis, size, pair in zip(spatial, window, padding, strict=True):
+        if max(pair) >= size:
+            raise ctx.error(
+                "PG210",
+                f"padding of {max(pair)} is no less than the window of {size} on `{axis.name}`, "
+                "so a window would hold nothing",
+                (*path, "max_pool", "padding"),
+                help=f"use at most {size - 1}",
+            )
+    return _over_batch(
+        ctx, x, spatial, ops.MaxPool(window, strides, padding), (), name, (*path, "max_pool")
+    )
 
 
 def _spatial(
@@ -130,13 +146,18 @@ def _spatial(
     ctx.axis_sizes(window, x.index, f"`{key}`", (*path, key))
     spatial = tuple(axis for axis in x.index if axis.name in window)
     ctx.axis_sizes(stride, spatial, "`stride`", (*path, "stride"))
+    for axis in spatial:
+        if stride.get(axis.name, 1) > 1:
+            fixed_size(ctx, axis, f"a stride of {stride[axis.name]}", path)
     if x.index[len(x.index) - len(spatial) :] != spatial:
+        first = x.index.index(spatial[0])
+        rest = ", ".join(f"{a.name}: {window.get(a.name, 1)}" for a in x.index[first:])
         raise ctx.error(
             "PG202",
             f"`{key}` must name the last axes before the channels",
             (*path, key),
             notes=[shape_note(x.axes)],
-            help=f"order the axes so that {', '.join(a.name for a in spatial)} come last",
+            help=f"write `{key}: {{{rest}}}`, or put these axes last in the shape",
         )
     return spatial
 
@@ -175,7 +196,13 @@ def _padding(
 
 
 def _over_batch(
-    ctx: Context, x: Field, spatial: tuple[Axis, ...], op: Op, weights: tuple[Value, ...], name: str
+    ctx: Context,
+    x: Field,
+    spatial: tuple[Axis, ...],
+    op: Op,
+    weights: tuple[Value, ...],
+    name: str,
+    path: Path,
 ) -> Field:
     """Apply an op on [batch, *spatial, c], folding the axes in front of them into the batch."""
     b, value = ctx.builder, x.value
@@ -185,7 +212,7 @@ def _over_batch(
     value = b(op, value, *weights, name=name)
     sizes = value.shape[1:-1]
     if front:
-        fixed = tuple(fixed_size(ctx, axis, "a convolution", ()) for axis in front)
+        fixed = tuple(fixed_size(ctx, axis, "an axis without a window", path) for axis in front)
         value = b(ops.Unflatten(0, (None, *fixed)), value, name=f"{name}_unbatch")
     moved = tuple(Axis(axis.name, size) for axis, size in zip(spatial, sizes, strict=True))
     return Field(value, (*front, *moved, Axis(CHANNEL, value.shape[-1])))
@@ -241,7 +268,9 @@ def _squeeze(step: models.Squeeze, ctx: Context, x: Field, name: str, path: Path
             f"`squeeze` drops an axis of size 1, and `{axis.name}` has size {axis.size}",
             (*path, "squeeze"),
             notes=[shape_note(x.axes)],
-            help=f"fold it into the channels first: `{{patch: {{{axis.name}: {axis.size}}}}}`",
+            help=f"fold it into the channels first: `{{patch: {{{axis.name}: {axis.size}}}}}`"
+            if axis.size.is_constant
+            else f"write `{axis.name}: 1` in the shape",
         )
     value = ctx.builder(ops.Flatten(position, position + 1), x.value, name=name)
     return Field(value, (*x.axes[:position], *x.axes[position + 1 :]))

@@ -28,13 +28,13 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\.mlp\.norm\.", (".layernorm.",)),
     # Where the layers are. Most decoders have another one inside.
     (r"^latents$", ("embeddings.latents",)),
-    (r"^encode\.cross_attend\.", ("encoder.cross_attention.",)),
+    (r"^encoder\.cross_attend\.", ("encoder.cross_attention.",)),
     (r"^process\.layers\.(\d+)\.", (r"encoder.self_attends.\1.",)),
     (
-        r"^decode\.cross_attend\.",
+        r"^decoder\.cross_attend\.",
         ("decoder.decoder.decoding_cross_attention.", "decoder.decoding_cross_attention."),
     ),
-    (r"^decode\.project\.", ("decoder.decoder.final_layer.", "decoder.final_layer.")),
+    (r"^decoder\.project\.", ("decoder.decoder.final_layer.", "decoder.final_layer.")),
     # Modalities: what a preprocessor holds, then where it is.
     (r"^inputs\.(\w+)\.(padding|mask)$", (r"input_preprocessor.\2.\1",)),
     (

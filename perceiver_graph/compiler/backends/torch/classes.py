@@ -79,6 +79,9 @@ class ClassWriter:
         signature = Group("def __init__", ("self", *arguments))
         yield from lay_out(signature, 1, suffix=" -> None:")
         yield "        super().__init__()"
+        for name in self.found.arguments:
+            if f"self.{name}" in self.found.texts.values():  # a method reads it
+                yield f"        self.{name} = {name}"
         for child in self.slot.children.values():
             yield from self._member(child)
         yield from self._known()
@@ -88,7 +91,7 @@ class ClassWriter:
     def buffers(self) -> dict[Value, str]:
         """The attribute of each value that is computed when a module is made."""
         taken = {*MODULE_ATTRIBUTES, *self.slot.children, *self.slot.methods}
-        taken |= {method.name for method in self.found.methods}
+        taken |= {*self.found.arguments, *(method.name for method in self.found.methods)}
         labels = Labels(self.graph, {})
         names: dict[Value, str] = {}
         for value in self.structure.known_values(self.slot):

@@ -97,11 +97,14 @@ def docstring(text: str, depth: int) -> list[str]:
         return [line]
     paragraphs = text.split("\n")
     lines: list[str] = []
+    room = WIDTH - len(pad)
+    if len(paragraphs) == 1:  # a single line that leaves no room for the closing quotes is broken
+        room -= 3 if len(line) <= WIDTH + 3 else 0
     for paragraph in paragraphs:
         start = '"""' if not lines else ""
         wrapped = textwrap.wrap(
             start + paragraph,
-            WIDTH - len(pad),
+            room,
             break_long_words=False,
             break_on_hyphens=False,
             subsequent_indent=" " * (len(paragraph) - len(paragraph.lstrip())),

@@ -223,7 +223,7 @@ class RootWriter:
         if isinstance(leaf, Input):
             if leaf.role == "queries":
                 return Expr(f'queries["{leaf.of}"]')
-            return Expr(f'state["{self.state[value]}"]')
+            return Expr(f'state["{self.state[self.encode.graph.outputs[value.name]]}"]')
         return self.writer.atom(value)
 
     def _decode_steps(self) -> list[Step]:

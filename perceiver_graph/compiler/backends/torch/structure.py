@@ -154,7 +154,7 @@ class Structure:
             if name is None:
                 name = unique(size.hint, taken | set(arguments))
                 arguments[name] = values
-            texts[place] = name
+            texts[place] = f"self.{name}" if place[0] == "op" else name
         return ClassDef("", slots, self._methods(slots), arguments, texts)
 
     def _methods(self, slots: list[Slot]) -> list[Method]:

@@ -1,0 +1,66 @@
+"""`check`: all that is wrong with some specs, in the format that the reader asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import TINY, Command
+
+
+def test_check_of_good_specs(command: Command, tiny: Path) -> None:
+    done = command("check", "kinetics", tiny)
+    assert done.code == 0
+    first, second = done.out.splitlines()
+    assert first == ("kinetics: ok, 19,858,855 parameters, inputs 52097 x 704, latents 784 x 512")
+    assert second.startswith(f"{tiny}: ok, ")
+    assert "inputs length/2 x" in second
+    assert done.err == ""
+
+
+def test_check_reports_on_every_spec(command: Command, tiny: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text(TINY.replace("width: 8}", "widht: 8}"), encoding="utf-8")
+    two.write_text(TINY.replace("heads: 2", "heads: 3"), encoding="utf-8")
+    done = command("check", one, tiny, two)
+    assert done.code == 1
+    assert done.out.startswith(f"{tiny}: ok")
+    assert "error[PG101]" in done.err
+    assert "did you mean `width`" in done.err
+    assert "error[PG204]" in done.err
+    assert f"{one}:6:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("format", "begins"), [("concise", r".*two\.yaml:\d+:\d+: error\[PG204\]"), ("full", r"error")]
+)
+def test_check_formats_for_people(
+    format: str, begins: str, command: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(TINY.replace("heads: 2", "heads: 3"), encoding="utf-8")
+    done = command("check", path, "--format", format)
+    assert done.code == 1
+    assert re.match(begins, done.err)
+    assert done.out == ""
+
+
+def test_check_formats_for_programs(command: Command, tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(TINY.replace("heads: 2", "heads: 3"), encoding="utf-8")
+    done = command("check", path, tiny, "--format", "json")
+    assert done.code == 1
+    (found,) = json.loads(done.out)
+    assert found["code"] == "PG204"
+    assert found["location"]["path"] == str(path)
+    done = command("check", path, tiny, "--format", "github")
+    assert done.out.startswith("::error title=PG204,file=")
+    assert json.loads(command("check", tiny, "--format", "json").out) == []
+    assert command("check", tiny, "--format", "github") == (0, "", "")
+
+
+def test_check_takes_overrides(command: Command) -> None:
+    assert "latents 392 x 512" in command("check", "kinetics", "--set", "latents.count=392").out

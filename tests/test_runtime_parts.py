@@ -1,0 +1,178 @@
+"""The parts of the runtime by themselves: sizes, chunks, requests, devices, failures, archives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime import Program, devices, errors, open_artifact
+from perceiver_graph.runtime.chunks import parse_size, plan
+from perceiver_graph.runtime.inputs import read_arrays, write_arrays
+from perceiver_graph.runtime.queries import parse_decode
+from perceiver_graph.runtime.sizes import evaluate as evaluate_size
+from tests.tiny import fault, faults, write_artifact
+
+CALL: dict[str, NDArray[Any]] = {
+    "points": np.zeros((1, 2, 2), np.float32),
+    "ids": np.zeros(1, np.int64),
+}
+
+
+def test_decode_texts() -> None:
+    assert parse_decode([]) is None
+    assert parse_decode(["a=0:5", "b", "c=3:", "d=:4"]) == {
+        "a": slice(0, 5),
+        "b": None,
+        "c": slice(3, None),
+        "d": slice(None, 4),
+    }
+    bad = ["a=", "=0:1", "", "a=1", "a=1:2:3", "a=-1:2", "a=x:y", "a=:"]
+    assert [d.code for d in faults(lambda: parse_decode(bad))] == ["PG506"] * len(bad)
+    assert "asked for twice" in fault(lambda: parse_decode(["a", "a=0:1"])).message
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("7B", 7), ("2GiB", 2**31), ("1.5 MB", 1_500_000), ("3k", 3000), ("1tib", 2**40)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1", "2 apples", "1e9", "inf"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="for example 2GiB"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("limit", [2, 3, 4, 7, 26, 27, 1000])
+def test_a_plan_holds_every_query_once_within_the_limit(limit: int) -> None:
+    counts = {"a": 23, "b": 4}
+    made = plan(counts, limit)
+    assert sum(made.sizes.values()) <= limit
+    for name, count in counts.items():
+        spans = [parts[name] for parts in made if name in parts]
+        assert [i for start, stop in spans for i in range(start, stop)] == list(range(count))
+
+
+def test_sizes_of_the_manifest_are_evaluated() -> None:
+    values = {"time": 32, "batch": 3}
+    assert [evaluate_size(s, values) for s in (7, "batch", "3*time/16 + 1", "-1 + batch")] == [
+        *(7, 3, 7, 2)
+    ]
+    for bad in ("time/0", "time/5", "length", "time**2", "__import__('os')", ""):
+        assert fault(lambda bad=bad: evaluate_size(bad, values)).code == "PG403"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("max 100000", None), ("250000 100000", 2), ("50000 100000", 1), ("", None)]
+)
+def test_a_container_may_have_a_share_of_the_machine(
+    tmp_path: Path, text: str, share: int | None
+) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    assert devices.cpu_share(tmp_path / "cpu.max") == share
+    assert devices.cpu_share(tmp_path / "none") is None
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reason = ("there is no GPU", "install one")
+    monkeypatch.setattr(devices, "_cuda_fault", lambda: reason)
+    assert devices.choose("auto").name == "cpu"
+    found = fault(lambda: devices.choose("cuda"))
+    assert (found.code, "there is no GPU" in found.message) == ("PG601", True)
+    monkeypatch.setattr(devices, "_cuda_fault", lambda: None)
+    assert devices.choose("auto").name == "cuda"
+    assert devices.choose("cuda").providers[0][1]["use_tf32"] == "0"
+    assert devices.choose("cpu").threads >= 1
+    with pytest.raises(ValueError, match="not one of auto, cpu, cuda"):
+        devices.choose("tpu")  # type: ignore[arg-type]
+    # onnxruntime falls back to the CPU silently; asked for by name, CUDA must not.
+    unusable = Program(open_artifact(write_artifact(tmp_path / "tiny")), devices.Device("cuda", 1))
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
+        assert fault(lambda: unusable.encode(CALL)).code == "PG601"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("Failed to allocate memory for requested buffer of size 99"), "PG603"),
+        (ort.RuntimeException("CUDA failure 2: out of memory"), "PG603"),
+        (ort.NotImplemented("Could not find an implementation for MatMul(13)"), "PG602"),
+        (ort.Fail("std::bad_alloc"), "PG603"),
+        (ort.InvalidGraph("opset 99 is not known"), "PG406"),
+    ],
+)
+def test_failures_of_onnxruntime_are_translated(error: Exception, code: str) -> None:
+    def failing() -> None:
+        with errors.loading(Path("encode.onnx"), "cpu", "bf16"):
+            raise error
+
+    found = fault(failing)
+    assert found.code == code
+    assert str(error) in found.notes[0]
+    if code == "PG603":
+        with pytest.raises(DiagnosticError, match="memory of cuda"), errors.running("cuda"):
+            raise error
+
+
+def test_other_failures_are_not_hidden() -> None:
+    with pytest.raises(RuntimeError, match="a bug"), errors.running("cpu"):
+        raise RuntimeError("a bug")
+
+
+def test_archives_are_written_and_read(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b/c": np.array(True)}
+    write_arrays(tmp_path / "out.npz", arrays)
+    found = read_arrays(tmp_path / "out.npz")
+    assert list(found) == ["a", "b/c"]
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, arrays[name], strict=True)
+    assert fault(lambda: write_arrays(tmp_path / "no" / "out.npz", {})).code == "PG511"
+    assert fault(lambda: write_arrays(tmp_path, {})).code == "PG511"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_an_interrupted_write_leaves_the_old_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(file: Any, array: Any, **options: Any) -> None:
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    write_arrays(tmp_path / "out.npz", {"a": np.zeros(3)})
+    monkeypatch.setattr(np.lib.format, "write_array", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_arrays(tmp_path / "out.npz", {"a": np.zeros(10)})
+    assert read_arrays(tmp_path / "out.npz")["a"].shape == (3,)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_what_cannot_be_read_as_arrays_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "in.npz"
+    assert "No such file" in fault(lambda: read_arrays(path)).message
+    assert "directory" in fault(lambda: read_arrays(tmp_path)).message
+    path.write_bytes(b"\x80\x04pickle?")
+    assert "not an .npz archive" in fault(lambda: read_arrays(path)).message
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    assert "a single array" in fault(lambda: read_arrays(tmp_path / "one.npy")).message
+    np.savez(path, good=np.zeros(3), bad=np.array([{}, []], object), worse=np.array([None]))
+    found = faults(lambda: read_arrays(path))
+    assert [d.code for d in found] == ["PG513", "PG513"]
+    assert "array `bad`" in found[0].message
+    assert "holds Python objects" in found[0].message
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert fault(lambda: read_arrays(path)).code == "PG513"
+    np.savez(path, a=np.arange(1000))
+    damaged = bytearray(path.read_bytes())
+    damaged[500] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(DiagnosticError, match="damaged"):
+        read_arrays(path)
