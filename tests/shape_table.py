@@ -29,7 +29,7 @@ def shape_table(model: Lowered) -> str:
 
 
 def parameter_list(model: Lowered, pattern: str) -> str:
-    """Names and shapes of the parameters whose names match a pattern such as `encode.*.weight`."""
+    """Names and shapes of the parameters whose names match a pattern such as `encoder.*.weight`."""
     found = [p for p in model.graph.parameters if fnmatchcase(p.value.name, pattern)]
     return "".join(f"{_described(p)}\n" for p in found)
 

@@ -97,7 +97,7 @@ PARAMETERS = {
     "latents": 401_408,
     "encoder": 2_243_520,
     "process": 12_623_872,
-    "queries + decode": 4_218_328,
+    "queries + decoder": 4_218_328,
     "heads": 368_847,
 }
 
@@ -168,7 +168,7 @@ def test_parameters(kinetics: Lowered) -> None:
     found = dict.fromkeys(PARAMETERS, 0)
     for leaf in graph.parameters:
         part = leaf.value.name.split(".")[0]
-        part = "queries + decode" if part in ("queries", "decode") else part
+        part = "queries + decoder" if part in ("queries", "decoder") else part
         found[part] += int(np.prod(_sizes(leaf.value.shape)))
     assert found == PARAMETERS
     assert len(graph.parameters) == 183
@@ -184,4 +184,4 @@ def test_cost(kinetics: Lowered) -> None:
 def test_heads(kinetics: Lowered) -> None:
     nodes = kinetics.graph.nodes
     heads = {node.scope[0]: node.op.heads for node in nodes if isinstance(node.op, Attention)}
-    assert heads == {"encoder": 1, "process": 8, "decoder": 1}
+    assert heads == {"encode": 1, "process": 8, "decode": 1}
