@@ -225,10 +225,15 @@ def test_a_bad_decode_request_is_explained(
     assert text in f"{found.message} {found.help}"
 
 
-def test_a_budget_too_small_says_what_is_enough(program: Program) -> None:
+def test_a_budget_too_small_says_what_is_enough(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = program.encode(some(2))
     found = fault(lambda: program.decode(state, memory=2399))
     assert (found.code, found.help) == ("PG510", "--memory 2400, or a smaller batch")
+    monkeypatch.setattr(program._encode, "run", None)  # refused before the work, not after it
+    assert fault(lambda: program.run(some(2), memory=2399)).code == "PG510"
+    assert fault(lambda: program.run(some(2), {"other": None})).code == "PG506"
     assert program.decode(state, memory=2400)["dense"].shape == (2, 2, 5, 3)
 
 

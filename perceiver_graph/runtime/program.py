@@ -14,7 +14,7 @@ from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.artifact import Progress as CheckProgress
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
-from perceiver_graph.runtime.feeds import check_inputs
+from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sessions import Sessions
 from perceiver_graph.spec.manifest import Manifest, Port, ProgramEntry
@@ -108,11 +108,13 @@ class Program:
 
         `note` is called with what was filled in. Raises DiagnosticError as these do.
         """
-        state = self.encode(inputs)
-        for text in state.notes if note is not None else ():
+        feeds = check_inputs(self.manifest, inputs)
+        # Encoding takes long: what decode would refuse is refused before it.
+        self._plan(feeds.sizes, resolve(self.manifest, feeds.sizes, decode), memory)
+        for text in feeds.notes if note is not None else ():
             assert note is not None
             note(text)
-        return self.decode(state, decode, memory=memory, progress=progress)
+        return self.decode(self._encoded(feeds), decode, memory=memory, progress=progress)
 
     def encode(self, inputs: Mapping[str, ArrayLike]) -> State:
         """Read the inputs into the latents.
@@ -121,7 +123,9 @@ class Program:
         One that may be masked can be left out. Raises DiagnosticError (PG501 to PG505, PG514,
         PG603) with everything that is wrong.
         """
-        feeds = check_inputs(self.manifest, inputs)
+        return self._encoded(check_inputs(self.manifest, inputs))
+
+    def _encoded(self, feeds: Feeds) -> State:
         batch = feeds.sizes.get("batch", 1)
         values: dict[str, Any] = {}
         for port in self._encode.entry.inputs:
@@ -164,6 +168,16 @@ class Program:
             self._decode_chunks(state, late, results, memory, progress)
         return {name: results[name].reshape(asked[name].shape) for name in asked}
 
+    def _plan(
+        self, sizes: Mapping[str, int], asked: Mapping[str, Asked], memory: int | None
+    ) -> chunks.Plan:
+        """How the queries that are asked for go into chunks."""
+        ports = self._decode.entry.inputs if self._decode else []
+        queries = [port.of for port in ports if port.role == "queries"]
+        counts = {name: len(asked[name].positions) for name in queries if name in asked}
+        limit = chunks.chunk_limit(self.manifest, sizes, counts, memory)
+        return chunks.plan(counts, limit)
+
     def _decode_chunks(
         self,
         state: State,
@@ -177,14 +191,12 @@ class Program:
         entry = self._decode.entry
         outputs = {port.of: port for port in entry.outputs}
         queries = [port for port in entry.inputs if port.role == "queries"]
-        counts = {p.of: len(asked[p.of].positions) for p in queries if p.of in asked}
-        limit = chunks.chunk_limit(self.manifest, state._sizes, counts, memory)
-        plan = chunks.plan(counts, limit)
+        plan = self._plan(state._sizes, asked, memory)
         sizes = state._sizes | {str(p.shape[0]): plan.sizes.get(p.of, 1) for p in queries}
         kept = {p.name: state._values[p.of] for p in entry.inputs if p.role == "state"}
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
-        pending = {name: span for name, span in pending.items() if name not in counts}
+        pending = {name: span for name, span in pending.items() if name not in plan.counts}
         for done, parts in enumerate(plan):
             feeds = {p.name: _chunk(p, asked, parts, sizes) for p in queries}
             wanted = {name: outputs[name].name for name in (*parts, *pending)}
