@@ -98,7 +98,6 @@ def test_the_runtime_needs_neither_torch_nor_the_compiler(tmp_path: Path) -> Non
         "graph kinetics --format dot",
         "graph kinetics --format mermaid",
         "graph kinetics --format json",
-        "graph kinetics --format html",
         "schema",
     ],
 )

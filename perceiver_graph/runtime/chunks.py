@@ -89,7 +89,7 @@ def chunk_limit(
     chunks. `counts` are the queries asked for by output. Raises DiagnosticError (PG510).
     """
     selectable = {name: entry for name, entry in manifest.outputs.items() if entry.selectable}
-    if memory is None:
+    if memory is None or not counts:
         totals = {
             name: prod(evaluate(size, sizes) for size in entry.shape[1:-1])
             for name, entry in selectable.items()

@@ -41,6 +41,10 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
             yield f"`encode` has an input of role `{port.role}`"
         elif port.of not in manifest.inputs:
             yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
+        elif manifest.inputs[port.of].mask == "always":
+            yield f"`encode` reads {quote(port.of)}, which is always masked"
+        elif port.role == "data" and port.dtype != manifest.inputs[port.of].dtype:
+            yield f"`encode` reads {quote(port.of)} as {port.dtype}"
     kept = {port.of for port in encode.outputs}
     inputs: list[Port] = decode.inputs if decode else []
     for port in inputs:

@@ -59,7 +59,7 @@ CHANNEL = "channel"
 
 _INSTEAD = {"encode": "inputs", "decode": "outputs"}
 
-_SMALLER = "check the units of the sizes; fewer or narrower tokens come from `patch` and `linear`"
+_SMALLER = "use smaller counts and widths: `patch` makes fewer tokens, `linear` narrower ones"
 
 
 @dataclass

@@ -72,13 +72,17 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
         return axis.size.exact_div(size)
     except NotDivisible as error:
         fixed = axis.size.value
+        given = ctx.spec.inputs[str(path[1])].shape[axis.name]
+        later = "" if str(given) == str(axis.size) else " after the steps before"
         closest = sorted(_divisors(fixed), key=lambda d: abs(d - size))[:3] if fixed else []
         raise ctx.error(
             "PG203",
             f"a patch of {size} does not divide the axis `{axis.name}` of size {axis.size}",
             (*path, axis.name),
             f"{axis.name} is cut into patches of {size} here",
-            also=[((*path[:2], "shape", axis.name), f"{axis.name} has {axis.size} positions")],
+            also=[
+                ((*path[:2], "shape", axis.name), f"{axis.name} has {axis.size} positions{later}")
+            ],
             help=f"sizes that divide it: {', '.join(map(str, sorted(closest)))}"
             if closest
             else error.hint,
@@ -183,13 +187,16 @@ def _padding(
             total = max((-(-size // step) - 1) * step + window[axis.name] - size, 0)
             pairs.append((total // 2, total - total // 2))
     for axis, (before, after) in zip(spatial, pairs, strict=True):
-        if axis.size.bounds()[0] + before + after < window[axis.name]:
+        smallest = axis.size.bounds()[0] + before + after
+        if smallest < window[axis.name]:
+            at_least = "" if axis.size.is_constant else f", which can be {smallest}"
             raise ctx.error(
                 "PG210",
                 f"a window of {window[axis.name]} does not fit the axis `{axis.name}` of size {axis.size}",
                 path,
-                f"padded, it has {axis.size + before + after} positions",
-                help="use a smaller window or more padding",
+                f"padded, it has {axis.size + before + after} positions{at_least}",
+                help="use a smaller window or more padding"
+                + ("" if axis.size.is_constant else ", or declare a larger `min`"),
                 at_key=True,
             )
     return tuple(pairs)
@@ -287,6 +294,11 @@ def fixed_size(ctx: Context, axis: Axis, what: str, path: Path) -> int:
             "PG208",
             f"{what} needs a fixed size, and the axis `{axis.name}` is {axis.size}",
             path,
+            also=[
+                (("dims", symbol.name), f"`{symbol.name}` is known only at run time")
+                for symbol in sorted(axis.size.symbols, key=lambda symbol: symbol.name)
+                if symbol.name in ctx.spec.dims
+            ],
             help=f"write a number for `{axis.name}`",
             at_key=True,
         )

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from perceiver_graph.spec.models.base import Count, Model, Name, NonNegative, PositiveNumber
 from perceiver_graph.spec.models.inputs import ActivationName, Input
 from perceiver_graph.spec.models.outputs import Output
 
 FORMAT_VERSION = 1
+
+
+def _integer(value: Any) -> Any:
+    """`true` and `1.0` equal 1, which is all that a literal asks for."""
+    if type(value) is not int:
+        raise PydanticCustomError("literal_error", "expected {expected}", {"expected": "1"})
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
 
 class SymbolDeclaration(Model):
@@ -104,7 +115,8 @@ class Decode(_Attention):
 class Spec(Model):
     """A Perceiver: what goes in, how it is encoded in latents, what is asked of them."""
 
-    perceiver: Annotated[Literal[1], Field(description="Version of the spec language.")]
+    perceiver: Version
+    """Version of the spec language."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What the model is called; names its artifact."""
     summary: str = ""

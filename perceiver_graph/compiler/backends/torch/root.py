@@ -74,9 +74,8 @@ class RootWriter:
         yield from _signature("encode", f"inputs: {TYPES}")
         yield from docstring(self._encode_summary(), 2)
         program = self.encode.graph
-        names = [leaf.of for leaf in self.graph.inputs if leaf.role == "data"]
-        names += [leaf.value.name for leaf in program.inputs if leaf.role == "present"]
-        names.sort()
+        declared = [leaf for leaf in self.graph.inputs if leaf.role in ("data", "present")]
+        names = sorted(i.of if i.role == "data" else f"{i.of}.present" for i in declared)
         if any(leaf.role == "present" for leaf in program.inputs):
             yield "        if not inputs:"
             yield '            raise ValueError("no input is given, so the batch has no size")'
@@ -142,6 +141,8 @@ class RootWriter:
     def _like(self) -> str:
         """A parameter, for dtype and device."""
         names = [p.value.name for p in self.graph.parameters if p.value.dtype == "float32"]
+        if not names:
+            return "torch.empty(0)"
         return self.writer.slot.access(min(names, key=lambda name: name.count(".")))
 
     def _handed_over(self) -> Step:
@@ -168,7 +169,7 @@ class RootWriter:
             yield "        if queries is None:"
             yield f"            device = {self._device}"
             yield from lay_out(Group("", tuple(positions), "{"), 3, "queries = ")
-        known = _strings(sorted(leaf.of for leaf in queries))
+        known = _strings(sorted(i.of for i in self.graph.inputs if i.role == "queries"))
         given = "queries" if queries else "queries or ()"
         yield from lay_out(call("refuse_unknown", given, known, '"output with positions"'), 2)
         yield f"        outputs: {TYPES} = {{}}"
