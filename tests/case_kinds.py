@@ -1,16 +1,24 @@
 """What the cases of each folder of tests/cases show: one function a folder.
 
-A case is a ```yaml block and the ```text block after it. The function registered for the folder
-turns the first into the second; what follows `yaml` on the line of the fence comes as options
-(`set=a.b=1` is {"set": "a.b=1"}).
+A case is a ```yaml block (a spec) or an ```ir block (a graph) and the ```text block after it. The
+function registered for the folder turns the first into the second; what follows `yaml` on the line
+of the fence comes as options (`set=a.b=1` is {"set": "a.b=1"}).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from textwrap import dedent
 from typing import get_args
 
+from perceiver_graph.compiler import passes as all_passes
+from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.passes import Pass
+from perceiver_graph.compiler.text import parse_graph, print_graph
+from perceiver_graph.compiler.verify import verify
+from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
 from perceiver_graph.spec import parse_spec
 from tests.shape_table import parameter_list, shape_table
@@ -50,3 +58,57 @@ def shapes(yaml_text: str, options: Options) -> str:
     if "parameters" in options:
         return parameter_list(model, options["parameters"])
     return shape_table(model)
+
+
+PASSES: dict[str, type[Pass]] = {
+    found.name: found
+    for found in vars(all_passes).values()
+    if isinstance(found, type) and issubclass(found, Pass) and found is not Pass
+}
+
+
+@kind("passes")
+def passes(text: str, options: Options) -> str:
+    """The notes of the pass that the option `pass` names, and the graph after it if it changed.
+
+    Options: `parameters=SEED` gives it the parameters' initial values; others are its settings.
+    """
+    graph = parse_graph(text)
+    verify(graph, "rewriting")
+    settings = {key: ast.literal_eval(value) for key, value in options.items() if key != "pass"}
+    if "parameters" in settings:
+        settings["parameters"] = initialize(graph, settings["parameters"])
+    result = PASSES[options["pass"]](**settings).run(graph)
+    verify(result.graph, "rewriting")
+    notes = "".join(f"# {note}\n" for note in result.notes)
+    return f"{notes}\n{print_graph(result.graph)}" if result.changed else notes
+
+
+@kind("emit")
+def emit(yaml_text: str, options: Options) -> str:
+    """What a backend makes of a spec. Options: `torch=NAME,CLASS.METHOD` for these parts of its
+    source; `onnx=encode` or `onnx=decode` for that program, `under=SCOPE` for the nodes of a scope."""
+    compiled = Compiled(lower(parse_spec(yaml_text, "spec.yaml")))
+    if "torch" in options:
+        source = compiled.torch_source()
+        found = definitions(source, ast.parse(source).body)
+        return "\n\n\n".join(found[name] for name in options["torch"].split(",")) + "\n"
+    from perceiver_graph.compiler.backends import onnx
+    from tests.onnx_listing import listing
+
+    parameters = compiled.weights(seed=0)
+    programs = compiled.programs(parameters)
+    graph = programs.encode if options["onnx"] == "encode" else programs.decode
+    return listing(onnx.emit(graph, parameters, onnx.TensorStore()), options.get("under"))
+
+
+def definitions(source: str, body: Sequence[ast.stmt], prefix: str = "") -> dict[str, str]:
+    """The text of every class, function and method by name, without the common indent."""
+    found: dict[str, str] = {}
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            segment = ast.get_source_segment(source, node, padded=True) or ""
+            found[prefix + node.name] = dedent(segment)
+            if isinstance(node, ast.ClassDef):
+                found |= definitions(source, node.body, f"{node.name}.")
+    return found

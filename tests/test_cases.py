@@ -12,6 +12,7 @@ import pytest
 from tests.case_kinds import KINDS
 
 ROOT = Path(__file__).parent / "cases"
+INPUTS = ("yaml", "ir")
 FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ ]*$", re.M | re.S
 )
@@ -19,7 +20,7 @@ FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Case:
-    """The n-th ```yaml block of a file, its options, and the block after it that it is compared with."""
+    """The n-th ```yaml or ```ir block of a file, its options, and the block after it with the answer."""
 
     path: Path
     number: int
@@ -36,10 +37,10 @@ def cases_of(path: Path, text: str) -> list[Case]:
     found: list[Case] = []
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
         language, *words = shlex.split(block["info"]) or [""]
-        if language != "yaml":
+        if language not in INPUTS:
             continue
         options = {key: value for key, _, value in (word.partition("=") for word in words)}
-        has_answer = after is not None and not after["info"].startswith("yaml")
+        has_answer = after is not None and not after["info"].startswith(INPUTS)
         expected = after["body"] if after and has_answer else None
         place = after.span("body") if after and has_answer else (block.end(), block.end())
         found.append(Case(path, len(found) + 1, options, block["body"], expected, place))

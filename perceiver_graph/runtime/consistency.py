@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perceiver_graph.diagnostics import Report, quote
-from perceiver_graph.spec.manifest import Manifest, Port
+from perceiver_graph.spec.manifest import Manifest, ProgramEntry
 
 
 def check_programs(manifest: Manifest, report: Report) -> None:
@@ -37,17 +37,28 @@ def _faults(manifest: Manifest) -> Iterator[str]:
 def _bad_ports(manifest: Manifest) -> Iterator[str]:
     encode, decode = manifest.programs["encode"], manifest.programs.get("decode")
     for port in encode.inputs:
+        entry = manifest.inputs.get(port.of)
         if port.role not in ("data", "present"):
             yield f"`encode` has an input of role `{port.role}`"
-        elif port.of not in manifest.inputs:
+        elif entry is None:
             yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
-        elif manifest.inputs[port.of].mask == "always":
+        elif entry.mask == "always":
             yield f"`encode` reads {quote(port.of)}, which is always masked"
-        elif port.role == "data" and port.dtype != manifest.inputs[port.of].dtype:
+        elif port.role == "data" and port.dtype != entry.dtype:
             yield f"`encode` reads {quote(port.of)} as {port.dtype}"
-    kept = {port.of for port in encode.outputs}
-    inputs: list[Port] = decode.inputs if decode else []
-    for port in inputs:
+    if decode is not None:
+        yield from _bad_decode_inputs(decode, {port.of for port in encode.outputs}, manifest)
+    made = {p.of for p in encode.outputs} | {p.of for p in (decode.outputs if decode else [])}
+    asked = {p.of for p in (decode.inputs if decode else []) if p.role == "queries"}
+    for name, output in manifest.outputs.items():
+        if name not in made:
+            yield f"no program computes the output {quote(name)}"
+        elif output.selectable and decode and name not in asked:
+            yield f"`decode` has no queries of {quote(name)}"
+
+
+def _bad_decode_inputs(decode: ProgramEntry, kept: set[str], manifest: Manifest) -> Iterator[str]:
+    for port in decode.inputs:
         if port.role not in ("state", "queries"):
             yield f"`decode` has an input of role `{port.role}`"
         elif port.role == "state" and port.of not in kept:
@@ -58,10 +69,3 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
             len(port.shape) == 1 and isinstance(port.shape[0], str)
         ):
             yield f"the number of queries of {quote(port.of)} is not a symbol"
-    made = {p.of for p in encode.outputs} | {p.of for p in (decode.outputs if decode else [])}
-    asked = {port.of for port in inputs if port.role == "queries"}
-    for name, output in manifest.outputs.items():
-        if name not in made:
-            yield f"no program computes the output {quote(name)}"
-        elif output.selectable and decode and name not in asked:
-            yield f"`decode` has no queries of {quote(name)}"

@@ -170,16 +170,19 @@ def _bindings(manifest: Manifest, arrays: Arrays, report: Report) -> dict[str, i
 
 
 def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> None:
-    wrong = array < 0 if entry.dtype == "int64" else ~np.isfinite(array)
+    ids = entry.dtype == "int64"
+    highest = (entry.vocabulary or np.iinfo(np.int64).max) - 1
+    wrong = (array < 0) | (array > highest) if ids else ~np.isfinite(array)
     if not wrong.any():
         return
     count = int(np.count_nonzero(wrong))
     place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
     where = ", ".join(f"{axis} {i}" for axis, i in zip(entry.axes, place, strict=True))
     first = f"the first is {array[place]} at {where}"
-    if entry.dtype == "int64":
-        message = f"input {quote(name)} has {count} negative ids"
-        report.error("PG514", message, notes=[first], help="ids count from 0")
+    if ids:
+        known = f"0 to {highest}" if entry.vocabulary else "0 and above"
+        message = f"{count} of {array.size} ids of input {quote(name)} are out of range"
+        report.error("PG514", message, notes=[first], help=f"ids are {known}")
     else:
         report.error(
             "PG505",

@@ -135,7 +135,9 @@ class Program:
                 values[port.name] = feeds.arrays[port.of]
         ports = self._encode.entry.outputs
         names = list(dict.fromkeys(port.name for port in ports))
-        found = self._encode.run(values, names, feeds.sizes, stay_on_device=True)
+        # Encoding takes more memory than decoding a chunk: it is not kept while chunks are decoded.
+        late = bool(self._decode)
+        found = self._encode.run(values, names, feeds.sizes, stay_on_device=True, give_back=late)
         state = {port.of: found[port.name] for port in ports}
         return State(self, state, feeds.sizes, feeds.notes)
 

@@ -37,14 +37,17 @@ class Sessions:
         sizes: Mapping[str, int],
         *,
         stay_on_device: bool = False,
+        give_back: bool = False,
     ) -> dict[str, Any]:
         """Run once and return the outputs named as `onnxruntime.OrtValue`s.
 
         `inputs` are contiguous arrays or OrtValues by port name, `sizes` the values of all symbols.
-        With `stay_on_device`, results are left in the memory of the device. Raises DiagnosticError
-        (PG406, PG514, PG601, PG602, PG603).
+        With `stay_on_device`, results are left in the memory of the device; with `give_back`, what
+        the run needed besides is returned to the system. Raises DiagnosticError (PG406, PG514,
+        PG601, PG602, PG603).
         """
         import numpy as np
+        import onnxruntime as ort
 
         session = self._session(sizes)
         binding = session.io_binding()
@@ -55,8 +58,12 @@ class Sessions:
                 binding.bind_ortvalue_input(name, value)
         for name in outputs:
             binding.bind_output(name, self.device.name if stay_on_device else "cpu")
+        options = ort.RunOptions()
+        if give_back:
+            arena = "gpu:0" if self.device.name == "cuda" else "cpu:0"
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
         with errors.running(self.device.name, self._ids):
-            session.run_with_iobinding(binding)
+            session.run_with_iobinding(binding, options)
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
     def _session(self, sizes: Mapping[str, int]) -> Any:

@@ -49,6 +49,8 @@ class InputEntry(Model):
     shape: list[int | str]
     """A number or a symbol for each axis."""
     mask: Literal["always", "optional", "never"]
+    vocabulary: int | None = None
+    """For ids: how many there are, counted from 0."""
     media: Media | None = None
 
 
@@ -58,9 +60,9 @@ class OutputEntry(Model):
     dtype: Literal["float32"]
     axes: list[str]
     shape: list[int | str]
-    queries: int | None
+    queries: int | None = None
     """Queries in all; None where that is known only at run time."""
-    chunk_queries: int | None
+    chunk_queries: int | None = None
     selectable: bool
     """Whether chosen queries can be decoded (a single learned query is always decoded)."""
     media: Media | None = None

@@ -74,7 +74,7 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
         fixed = axis.size.value
         given = ctx.spec.inputs[str(path[1])].shape[axis.name]
         later = "" if str(given) == str(axis.size) else " after the steps before"
-        closest = sorted(_divisors(fixed), key=lambda d: abs(d - size))[:3] if fixed else []
+        closest = sorted(_divisors(fixed), key=lambda d: (abs(d - size), d))[:3] if fixed else []
         raise ctx.error(
             "PG203",
             f"a patch of {size} does not divide the axis `{axis.name}` of size {axis.size}",

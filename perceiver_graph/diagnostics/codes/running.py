@@ -27,8 +27,8 @@ ENTRIES = (
         "The axes of the array are not those of the manifest, or a size breaks a constraint "
         "such as a maximal length or a multiple. Arrays carry the batch axis first. The message "
         "names the axis that is to blame.",
-        '>>> program.encode(image=np.zeros((16, 224, 224, 3), "float32"))',
-        '>>> program.encode(image=np.zeros((1, 16, 224, 224, 3), "float32"))',
+        '>>> program.encode({"image": np.zeros((16, 224, 224, 3), "float32")})',
+        '>>> program.encode({"image": np.zeros((1, 16, 224, 224, 3), "float32")})',
     ),
     Entry(
         "PG504",
@@ -36,16 +36,16 @@ ENTRIES = (
         "The array's dtype cannot be converted to the input's without loss: real numbers for "
         "token ids, text or objects for pixels. Integers are accepted for real-valued inputs, "
         "and float64 for float32.",
-        ">>> program.encode(tokens=np.array([[1.5, 2.0]]))",
-        '>>> program.encode(tokens=np.array([[1, 2]], dtype="int64"))',
+        '>>> program.encode({"tokens": np.array([[1.5, 2.0]])})',
+        '>>> program.encode({"tokens": np.array([[1, 2]], dtype="int64")})',
     ),
     Entry(
         "PG505",
         "input is not finite",
         "The array holds NaN or infinite values. Attention mixes every position with every "
         "other, so a single NaN makes the whole result NaN. Replace or mask missing measurements.",
-        '>>> program.encode(points=np.full((1, 1024, 3), np.nan, "float32"))',
-        ">>> program.encode(points=np.nan_to_num(points))",
+        '>>> program.encode({"points": np.full((1, 1024, 3), np.nan, "float32")})',
+        '>>> program.encode({"points": np.nan_to_num(points)})',
     ),
     Entry(
         "PG506",
@@ -67,11 +67,10 @@ ENTRIES = (
     Entry(
         "PG508",
         "media file lacks a stream",
-        "The model takes video or audio from the file, and the file does not contain it, or "
-        "contains fewer frames or samples than the model's input has. Give a second file for "
-        "the missing input, or a longer clip.",
+        "The model takes video or audio from the file, and the file does not contain it. Give a "
+        "second file for the missing input.",
         "$ perceiver-graph run build/kinetics silent.mp4",
-        "$ perceiver-graph run build/kinetics silent.mp4 sound.wav",
+        "$ perceiver-graph run build/kinetics image=silent.mp4 audio=sound.wav",
     ),
     Entry(
         "PG509",
@@ -121,8 +120,8 @@ ENTRIES = (
         "A value is of the right dtype but has no meaning for this input: a token id that is "
         "negative or not below the vocabulary size, or a text longer than the model's maximal "
         "length.",
-        '>>> program.encode(tokens=np.array([[262]], dtype="int64"))   # vocabulary: 262, ids '
+        '>>> program.encode({"tokens": np.array([[262]], dtype="int64")})   # vocabulary: 262, ids '
         "0..261",
-        '>>> program.encode(tokens=np.array([[261]], dtype="int64"))',
+        '>>> program.encode({"tokens": np.array([[261]], dtype="int64")})',
     ),
 )

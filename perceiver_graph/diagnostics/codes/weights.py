@@ -9,8 +9,8 @@ ENTRIES = (
         "PG301",
         "weights cannot be read",
         "The weights file or folder is absent, truncated, or not of a format that is read here: "
-        "safetensors, a transformers checkpoint folder, or a file of one of the published "
-        "DeepMind checkpoints.",
+        "a safetensors file, or a folder that transformers saved (config.json and "
+        "model.safetensors). Pickles are never opened, since a pickle can run code.",
         "$ perceiver-graph compile kinetics --weights weights.zip",
         "$ perceiver-graph compile kinetics --weights weights.safetensors",
     ),
@@ -79,11 +79,12 @@ ENTRIES = (
     ),
     Entry(
         "PG309",
-        "checkpoint configuration not supported",
-        "The checkpoint is of a known layout, but its configuration asks for something that a "
-        "spec cannot express, so the imported model would differ from the trained one. The "
-        "message names the setting.",
-        "$ perceiver-graph import perceiver_with_custom_blocks/ -o imported",
-        "$ perceiver-graph import deepmind/language-perceiver/ -o imported",
+        "checkpoint configuration differs",
+        "The tensors would fit, but config.json says that the checkpoint computes something else "
+        "than the spec: another number of heads or blocks, another activation, a residual more "
+        "or less. No shape shows this, and the result would be wrong. The message names the "
+        "setting and both values.",
+        "$ perceiver-graph compile kinetics --weights checkpoint/ --set process.heads=4",
+        "$ perceiver-graph compile kinetics --weights checkpoint/",
     ),
 )

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import PurePath
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
 from perceiver_graph.compiler.backends.torch.expressions import (
     LIKE,
-    Operands,
     apply_layer,
     literal,
-    lower,
     sizes_of,
 )
 from perceiver_graph.compiler.backends.torch.labels import Labels, argument_names
@@ -31,11 +28,15 @@ from perceiver_graph.compiler.backends.torch.printer import (
     lay_out,
 )
 from perceiver_graph.compiler.backends.torch.regions import Region, relative
+from perceiver_graph.compiler.backends.torch.steps import (
+    ShapeText,
+    node_step,
+    origin_comment,
+    with_return,
+)
 from perceiver_graph.compiler.backends.torch.structure import ClassDef, Method, Structure
 from perceiver_graph.compiler.backends.torch.tree import Layer, Slot, store
-from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.diagnostics import Span
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class ClassWriter:
         steps = []
         for k, node in enumerate(nodes):
             size = self._size_of(node, "known", k)
-            steps.append(_node_step(node, node.inputs, (labels.of(node.output),), size, early=True))
+            steps.append(node_step(node, node.inputs, (labels.of(node.output),), size, early=True))
         for value, name in self.buffers.items():
             if value is not _LIKE_VALUE:
                 steps.append(_register(value, name))
@@ -196,12 +197,12 @@ class ClassWriter:
         single = len(self.found.slots) == 1
         own = origin_comment(region.block.origin)
         if not single:
-            steps = [_uncommented(step) for step in steps]
+            steps = [replace(step, comment="") for step in steps]
         yield from Body(steps, self.atom, arguments, self.reserved, own).lines(2)
 
     def _shapes(self, method: Method, names: Sequence[str]) -> str:
         """`latents [batch, 784, 512] -> [batch, 784, 512].`"""
-        shapes = _ShapeText(method, self.found)
+        shapes = ShapeText(method, self.found)
         region = method.region
         given = ", ".join(f"{name} {shapes.of('inputs', i)}" for i, name in enumerate(names))
         results = [shapes.of("outputs", i) for i in range(len(region.outputs))]
@@ -238,7 +239,7 @@ class ClassWriter:
         layer, access = self._layer(node, arguments)
         names = (labels.of(node.output),)
         if layer is None:
-            return _node_step(node, node.inputs, names, size, early=False)
+            return node_step(node, node.inputs, names, size, early=False)
         x = node.inputs[1] if isinstance(node.op, ops.Gather) else node.inputs[0]
 
         def render(get: Lookup) -> Expr:
@@ -293,51 +294,7 @@ class ClassWriter:
         return text
 
 
-class _ShapeText:
-    """Shapes in a docstring; a size in which the calls of a method differ gets a letter."""
-
-    def __init__(self, method: Method, found: ClassDef) -> None:
-        self.regions = method.regions
-        self.paths = [slot.path for slot in found.slots]
-        self.known = {
-            tuple(str(values[self.paths.index(r.module)]) for r in self.regions): name
-            for name, values in found.arguments.items()
-        }
-        self.letters = iter("nmkijpqrstuvwxyz")
-
-    def of(self, side: str, index: int) -> str:
-        shapes = [getattr(region, side)[index].shape for region in self.regions]
-        dims = [self._dim(sizes) for sizes in zip(*shapes, strict=True)]
-        return f"[{', '.join(dims)}]"
-
-    def _dim(self, sizes: tuple[Dim, ...]) -> str:
-        texts = tuple(map(str, sizes))
-        if len(set(texts)) == 1:
-            return texts[0]
-        return self.known.setdefault(texts, "") or self._letter(texts)
-
-    def _letter(self, texts: tuple[str, ...]) -> str:
-        self.known[texts] = next(self.letters)
-        return self.known[texts]
-
-
 _LIKE_VALUE = Value(LIKE, ops.TensorType(()))
-
-
-def _node_step(
-    node: Node,
-    reads: tuple[Value, ...],
-    names: tuple[str, ...],
-    size: Callable[[str], str],
-    *,
-    early: bool,
-) -> Step:
-    types = tuple(value.type for value in reads)
-
-    def render(get: Lookup) -> Expr:
-        return lower(node.op, Operands(tuple(map(get, reads)), types, size, early))
-
-    return Step(reads, (node.output,), render, names, comment=origin_comment(node.origin))
 
 
 def _register(value: Value, name: str) -> Step:
@@ -350,27 +307,6 @@ def _register(value: Value, name: str) -> Step:
     )
 
 
-def returned(values: Sequence[Value]) -> Step:
-    """The last statement of a method."""
-
-    def render(get: Lookup) -> Expr:
-        pieces = [get(value).piece for value in values]
-        return Expr(pieces[0] if len(pieces) == 1 else ", ".join(map(flat, pieces)))
-
-    return Step(tuple(values), (), render, prefix="return ")
-
-
-def with_return(steps: list[Step], values: tuple[Value, ...]) -> list[Step]:
-    """Steps, then the return of their results."""
-    if steps and len(values) > 1 and steps[-1].writes == values:
-        return [*steps[:-1], replace(steps[-1], writes=(), names=(), prefix="return ")]
-    return [*steps, returned(values)]
-
-
-def _uncommented(step: Step) -> Step:
-    return replace(step, comment="")
-
-
 def _parameter(leaf: Parameter, sizes: Sequence[str]) -> Piece:
     dtype = leaf.value.dtype
     options = {} if dtype == "float32" else {"dtype": f"torch.{dtype}"}
@@ -379,19 +315,6 @@ def _parameter(leaf: Parameter, sizes: Sequence[str]) -> Piece:
         return call("nn.Parameter", call("torch.empty", *inner, **options))
     start = leaf.init.kind if leaf.init.kind != "normal" else "zeros"
     return call(f"torch.{start}", *inner, **options)
-
-
-def origin_comment(*origins: Span | None) -> str:
-    """`specs/kinetics.yaml:31`; the lines of several places after one another."""
-    places: dict[str, dict[int, None]] = {}
-    for origin in origins:
-        if origin is not None:
-            path = PurePath(origin.source.path)
-            name = f"specs/{path.name}" if path.parent.name == "specs" else path.name
-            places.setdefault(name, {})[origin.start_line] = None
-    return ", ".join(
-        f"{name}:{', '.join(map(str, sorted(lines)))}" for name, lines in places.items()
-    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def apply_layer(layer: Layer, access: str, x: Expr) -> Expr:
         return Expr(call(access, x.piece))
     if not symmetric(layer.op.padding):
         x = _pad(x, layer.op.padding)
-    return Expr(f"{access}({_channels_first(x)}).movedim(1, -1)")
+    return Expr(Group(access, (_channels_first(x),), tail=".movedim(1, -1)"))
 
 
 def lower(op: Op, operands: Operands) -> Expr:
@@ -85,7 +85,9 @@ def literal(array: Array) -> Group:
     """A tensor written out."""
     dtype = f"torch.{array.dtype.name}"
     if array.size and (array == array.flat[0]).all():
-        return call("torch.full", comma_tuple(array.shape), _items(array.flat[0].item()), dtype=dtype)
+        return call(
+            "torch.full", comma_tuple(array.shape), _items(array.flat[0].item()), dtype=dtype
+        )
     return call("torch.tensor", _items(array.tolist()), dtype=dtype)
 
 
@@ -170,8 +172,8 @@ def _conv(op: Any, o: Operands) -> Expr:
         options.append(f"padding={comma_tuple([before for before, _ in op.padding])}")
     else:
         x = _pad(x, op.padding)
-    inner = ", ".join([_channels_first(x), *(w.text for w in weights), *options])
-    return Expr(f"F.conv{len(op.strides)}d({inner}).movedim(1, -1)")
+    inner = (_channels_first(x), *(w.piece for w in weights), *options)
+    return Expr(Group(f"F.conv{len(op.strides)}d", inner, tail=".movedim(1, -1)"))
 
 
 def _layer_norm(op: Any, o: Operands) -> Expr:
@@ -198,8 +200,8 @@ def _max_pool(op: Any, o: Operands) -> Expr:
         x = _pad(x, op.padding, 'value=float("-inf")')
     elif any(before):
         options.append(f"padding={comma_tuple(before)}")
-    inner = ", ".join([_channels_first(x), *options])
-    return Expr(f"F.max_pool{len(op.window)}d({inner}).movedim(1, -1)")
+    inner = (_channels_first(x), *options)
+    return Expr(Group(f"F.max_pool{len(op.window)}d", inner, tail=".movedim(1, -1)"))
 
 
 def _flatten(op: Any, o: Operands) -> Expr:

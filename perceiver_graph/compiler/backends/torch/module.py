@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perceiver_graph.compiler.backends.torch.source import source
+from perceiver_graph.compiler.backends.torch.source import WEIGHTS, source
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array
 
 if TYPE_CHECKING:
     from torch import nn
 
-MODEL, WEIGHTS = "model.py", "weights.safetensors"
+MODEL = "model.py"
 
 
 def write(
@@ -30,20 +30,21 @@ def write(
     name: str,
     chunks: int = 1,
     header: str = "",
+    weights: str = WEIGHTS,
 ) -> list[str]:
-    """Write model.py and weights.safetensors into a folder that exists; returns their names.
+    """Write model.py and its weights into a folder that exists; returns the names of the files.
 
     The same input gives the same bytes. `KeyError` names a parameter that is missing, before any
     file exists; arrays that are no parameters of the graph are left out.
     """
     from safetensors.numpy import save
 
-    text = source(graph, name=name, chunks=chunks, header=header)
+    text = source(graph, name=name, chunks=chunks, header=header, weights=weights)
     names = [parameter.value.name for parameter in graph.parameters]
-    weights = save({key: np.ascontiguousarray(parameters[key]) for key in names})
+    stored = save({key: np.ascontiguousarray(parameters[key]) for key in names})
     (directory / MODEL).write_text(text, encoding="utf-8")
-    (directory / WEIGHTS).write_bytes(weights)
-    return [MODEL, WEIGHTS]
+    (directory / weights).write_bytes(stored)
+    return [MODEL, weights]
 
 
 def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> nn.Module:

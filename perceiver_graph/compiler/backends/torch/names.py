@@ -104,12 +104,12 @@ def pascal(text: str) -> str:
     return f"Model{name}" if name[0].isdigit() else name
 
 
-def unique(wanted: str, taken: set[str] | frozenset[str]) -> str:
+def unique(wanted: str, taken: set[str] | frozenset[str], separator: str = "_") -> str:
     """The name, with a number at its end if it is taken."""
     candidate, count = wanted, 1
     while candidate in taken:
         count += 1
-        candidate = f"{wanted}_{count}"
+        candidate = f"{wanted}{separator}{count}"
     return candidate
 
 

@@ -16,7 +16,10 @@ _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 @dataclass(frozen=True)
 class Group:
-    """`head` followed by an opening bracket, items separated by commas, and the closing bracket."""
+    """`head` followed by an opening bracket, items separated by commas, and the closing bracket.
+
+    Without a head it is a list, a dict or a tuple (of more than one item).
+    """
 
     head: str
     items: tuple[Piece, ...]
@@ -60,8 +63,8 @@ def call(head: str, *items: Piece, **keywords: str) -> Group:
 def lay_out(piece: Piece, depth: int, prefix: str = "", suffix: str = "") -> list[str]:
     """The lines of a statement `prefix piece suffix`, `depth` levels in.
 
-    One line where it fits. Else the bracket is opened: all items on a line of their own, or one
-    line per item, each with a comma after it.
+    One line where it fits. Else the bracket is opened: the arguments of a call on a line of their
+    own, or one line per item, each with a comma after it.
     """
     pad = INDENT * depth
     line = f"{pad}{prefix}{flat(piece)}{suffix}"
@@ -70,9 +73,10 @@ def lay_out(piece: Piece, depth: int, prefix: str = "", suffix: str = "") -> lis
     first = f"{pad}{prefix}{piece.head}{piece.bracket}"
     last = f"{pad}{_CLOSING[piece.bracket]}{piece.tail}{suffix}"
     inner = pad + INDENT + ", ".join(map(flat, piece.items))
-    if piece.bracket == "(" and len(inner) <= WIDTH:
+    is_call = piece.bracket == "(" and piece.head
+    if is_call and len(inner) <= WIDTH:
         return [first, inner, last]
-    alone = piece.bracket == "(" and len(piece.items) == 1
+    alone = is_call and len(piece.items) == 1
     body = [line for item in piece.items for line in _item(item, depth + 1, "" if alone else ",")]
     return [first, *body, last]
 

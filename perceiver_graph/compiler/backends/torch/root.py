@@ -294,19 +294,12 @@ class RootWriter:
             yield f"                {_fill(usual)}"
 
 
-def _branch(branch: str, suffixes: Sequence[str], statement: str) -> Iterator[str]:
-    ends = [f'"{suffix}"' for suffix in suffixes]
-    if len(ends) == 1:
-        yield f"            {branch} name.endswith({ends[0]}):"
-    else:
-        start, condition = f"{branch} name.endswith(", Group("", tuple(ends))
-        lines = lay_out(condition, 3, start, "):")
-        if len(lines) > 1:  # the call is split, then its argument
-            argument = [f"                    {end}," for end in ends]
-            lines = [f"            {start}", "                (", *argument]
-            lines += ["                )", "            ):"]
-        yield from lines
-    yield f"                {statement}"
+def _branch(branch: str, suffixes: Sequence[str], statement: str) -> list[str]:
+    """A branch for the parameters whose names have one of these ends."""
+    condition = call(
+        "name.endswith", _strings(suffixes) if len(suffixes) > 1 else f'"{suffixes[0]}"'
+    )
+    return [*lay_out(condition, 3, f"{branch} ", ":"), f"                {statement}"]
 
 
 def _start(leaf: Parameter) -> tuple[str, float]:
@@ -341,8 +334,10 @@ def _signature(name: str, *arguments: str) -> list[str]:
     return lay_out(Group(f"def {name}", ("self", *arguments)), 1, suffix=f" -> {TYPES}:")
 
 
-def _strings(names: Sequence[str]) -> str:
-    return comma_tuple([f'"{name}"' for name in names]) if names else "()"
+def _strings(names: Sequence[str]) -> Piece:
+    """A tuple of strings."""
+    strings = tuple(f'"{name}"' for name in names)
+    return Group("", strings) if len(strings) > 1 else comma_tuple(strings) if strings else "()"
 
 
 def _shape(value: Value) -> str:

@@ -9,7 +9,7 @@ from perceiver_graph.compiler.backends.torch.helpers import (
     imports_for,
 )
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
-from perceiver_graph.compiler.backends.torch.printer import docstring
+from perceiver_graph.compiler.backends.torch.printer import Group, docstring, lay_out
 from perceiver_graph.compiler.backends.torch.regions import cut
 from perceiver_graph.compiler.backends.torch.root import METHODS, RootWriter
 from perceiver_graph.compiler.backends.torch.simplify import simplify
@@ -19,27 +19,32 @@ from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.phases import split
 
 _LOAD = '''
-def load(directory: str | Path | None = None, device: str | torch.device | None = None) -> {name}:
-    """The model with weights.safetensors from a folder, by default the one this file lies in."""
+    """The model with {weights} from a folder, by default the one this file lies in."""
     folder = Path(__file__).parent if directory is None else Path(directory)
     model = {name}()
-    model.load_state_dict(read_safetensors(folder / "weights.safetensors"))
+    model.load_state_dict(read_safetensors(folder / "{weights}"))
     return model if device is None else model.to(device)
 '''
 
 
-def source(graph: Graph, *, name: str, chunks: int = 1, header: str = "") -> str:
+WEIGHTS = "weights.safetensors"
+
+
+def source(
+    graph: Graph, *, name: str, chunks: int = 1, header: str = "", weights: str = WEIGHTS
+) -> str:
     """The text of model.py for a lowered graph.
 
-    `name` becomes the name of the root class, `header` the first line of the file. All positions
-    are decoded in `chunks` parts. The same graph gives the same text.
+    `name` becomes the name of the root class, `header` the first line of the file, and `weights` is
+    the file that lies beside it. All positions are decoded in `chunks` parts. The same graph gives
+    the same text.
     """
     graph = simplify(graph)
     programs = split(graph)
     names = [parameter.value.name for parameter in graph.parameters]
     encode, decode = cut(programs.encode, names), cut(programs.decode, names)
     tree = build(graph.parameters, (encode, decode), METHODS)
-    root_name = unique(pascal(name), RESERVED | NAMES)
+    root_name = unique(pascal(name), RESERVED | NAMES, "")
     structure = Structure(tree, (encode, decode), NAMES | {root_name})
     classes = _in_order(structure, tree)
     reserved = RESERVED | NAMES | {root_name} | {found.name for found in classes}
@@ -47,12 +52,19 @@ def source(graph: Graph, *, name: str, chunks: int = 1, header: str = "") -> str
     members = ClassWriter(structure, graph, structure.root, reserved)
     root = RootWriter(root_name, graph, encode, decode, members, chunks)
     parts.append("\n".join(root.lines()))
-    parts.append(_LOAD.format(name=root_name).strip("\n"))
+    parts.append("\n".join(_load(root_name, weights)))
     code = "\n\n\n".join(parts)
     code = "\n\n\n".join([*helpers_for(code), code])
     head = "\n".join(docstring(_file_summary(root_name, header, graph), 0))
     exports = f'__all__ = ["{root_name}", "load"]'
     return f"{head}\n\n{imports_for(code)}\n\n{exports}\n\n\n{code}\n"
+
+
+def _load(name: str, weights: str) -> list[str]:
+    """The function that reads the weights."""
+    arguments = ("directory: str | Path | None = None", "device: str | torch.device | None = None")
+    signature = lay_out(Group("def load", arguments), 0, suffix=f" -> {name}:")
+    return [*signature, *_LOAD.format(name=name, weights=weights).strip("\n").split("\n")]
 
 
 def _in_order(structure: Structure, slot: Slot) -> list[ClassDef]:

@@ -158,7 +158,7 @@ class Structure:
         return ClassDef("", slots, self._methods(slots), arguments, texts)
 
     def _methods(self, slots: list[Slot]) -> list[Method]:
-        """The most extensive structure is `forward`; what prepares it comes before it."""
+        """The most extensive structure is `forward`; others prepare it or take up its results."""
         found: dict[Hashable, list[Region]] = {}
         for slot in slots:
             for region in slot.regions:
@@ -167,9 +167,12 @@ class Structure:
         if not groups or not slots[0].path:
             return []
         main = max(groups, key=lambda group: len(list(group[0].nodes)))
-        methods, taken = [], {"forward", *slots[0].children}
+        methods, taken, word = [], {"forward", *slots[0].children}, "prepare"
         for group in groups:
-            name = "forward" if group is main else unique("prepare", taken)
+            if group is main:
+                name, word = "forward", "resume"
+            else:
+                name = unique(word, taken)
             taken.add(name)
             methods.append(Method(name, group))
         return methods
@@ -294,7 +297,7 @@ class Structure:
         for kind, members in kinds.items():
             for found in members:
                 part = _telling_part(found, members) if len(members) > 1 else None
-                found.name = unique(f"{pascal(part)}{kind}" if part else kind, taken)
+                found.name = unique(f"{pascal(part)}{kind}" if part else kind, taken, "")
                 taken.add(found.name)
 
 

@@ -1,0 +1,255 @@
+"""What the documentation says holds: specs, numbers, commands, links, messages, and the generated parts."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+import perceiver_graph as pg
+from perceiver_graph.cli.app import COMMANDS, app
+from perceiver_graph.compiler.driver import Compiled
+from perceiver_graph.compiler.lower import Lowered, lower
+from perceiver_graph.diagnostics import DiagnosticError, render
+from perceiver_graph.spec import load_spec, models, parse_spec
+from perceiver_graph.spec.models import base, inputs, model, outputs
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GENERATED = ROOT / "docs" / "diagnostics.md"
+BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", re.M | re.S)
+SPEC_KEYS = tuple(models.Spec.model_fields)
+
+REST = {
+    "perceiver": "perceiver: 1\n",
+    "name": "name: rest\n",
+    "inputs": "inputs:\n  label: {shape: {channel: 3}}\n",
+    "latents": "latents: {count: 2, width: 8}\n",
+    "process": "process: {layers: 1, heads: 2}\n",
+    "outputs": "outputs:\n  answer: {query: {learned: {}}}\n",
+}
+"""What a fragment of a spec is completed with."""
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [body for info, body in BLOCK.findall(text_of(path)) if info == language]
+
+
+SPECS = [
+    pytest.param(body, id=f"{path.name}-{number}")
+    for path in PAGES
+    for number, body in enumerate(blocks(path, "yaml"), start=1)
+]
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_every_yaml_block_is_a_valid_spec_or_whole_sections_of_one(text: str) -> None:
+    """A block is a whole spec if it starts with `perceiver:`, else the other sections are added."""
+    keys = re.findall(r"^(\w+):", text, re.M)
+    assert keys
+    assert set(keys) <= set(SPEC_KEYS), "a fragment has whole sections; fence others with ```"
+    if not re.match(r"(#.*\n)*perceiver:", text):
+        given = dict.fromkeys(keys)
+        text += "".join(section for key, section in REST.items() if key not in given)
+    lower(parse_spec(text, "block.yaml"))
+
+
+def test_generated_pages_are_current() -> None:
+    module = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    stale = [path.name for path, text in module["generated"]().items() if text_of(path) != text]
+    assert not stale, "run docs/generate.py"
+
+
+def test_every_field_of_the_spec_language_has_a_description() -> None:
+    bare = [
+        f"{kind.__name__}.{name}"
+        for module in (base, inputs, model, outputs)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, BaseModel)
+        for name, field in kind.model_fields.items()
+        if not field.description
+    ]
+    assert not bare
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    broken = []
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)]*)?\)", text_of(page)):
+            if target.startswith(("http://", "https://")):
+                continue
+            path = page.parent / target if target else page
+            if not path.exists() or (anchor and anchor[1:] not in anchors(path)):
+                broken.append(f"{page.name}: {target}{anchor}")
+    assert not broken
+
+
+def anchors(path: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", text_of(path), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_path_that_is_named_exists() -> None:
+    named = [
+        (page.name, path.split(":")[0])
+        for page in PAGES
+        if page != GENERATED
+        for path in re.findall(
+            r"`((?:perceiver_graph|tests|docs|specs|examples|benchmarks)/[\w./-]*)`",
+            text_of(page),
+        )
+    ]
+    assert named
+    assert not [(page, path) for page, path in named if not (ROOT / path).exists()]
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.M))
+    named = {
+        target
+        for page in PAGES
+        if page != GENERATED
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", text_of(page), re.M)
+    }
+    assert named
+    assert named <= targets
+
+
+def commands() -> dict[str, Any]:
+    """Every command of the program by name."""
+    import click
+    import typer
+
+    group: Any = typer.main.get_command(app)
+    return {name: group.get_command(click.Context(group), name) for name in COMMANDS}
+
+
+def test_the_readme_lists_exactly_the_commands() -> None:
+    section = text_of(ROOT / "README.md").partition("## Commands")[2]
+    listing = BLOCK.search(section)
+    assert listing
+    assert sorted(re.findall(r"^perceiver-graph (\w+)", listing[2], re.M)) == sorted(COMMANDS)
+
+
+def test_every_command_and_option_that_is_named_exists() -> None:
+    """Wherever a command is written out, in a block or between backticks."""
+    known = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands().items()
+    }
+    wrong = []
+    for page in PAGES:
+        for line in re.findall(r"(?:^|`|\$ )perceiver-graph ([a-z][^`\n]*)", text_of(page), re.M):
+            name, _, rest = line.partition(" ")
+            options = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", rest)) - {"-h", "--help"}
+            if name not in known or not options <= known[name]:
+                wrong.append(f"{page.name}: {line}")
+    assert not wrong
+
+
+def test_the_classes_of_the_tour_are_where_it_says() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `([\w/.]+)` \|", text_of(ROOT / "docs" / "tour.md"), re.M)
+    assert len(rows) == 10
+    for name, file in rows:
+        assert re.search(rf"^class {name}\b", text_of(ROOT / "perceiver_graph" / file), re.M), name
+
+
+@pytest.fixture(scope="module")
+def kinetics() -> Lowered:
+    return lower(load_spec(ROOT / "specs" / "kinetics.yaml"))
+
+
+def test_the_numbers_of_the_readme(kinetics: Lowered) -> None:
+    readme = " ".join(text_of(ROOT / "README.md").split())
+    tokens, width = kinetics.input_array
+    queries, query_width = kinetics.query_array
+    said = (
+        f"inputs {tokens} x {width}, latents {kinetics.latents[0]} x {kinetics.latents[1]}, "
+        f"queries {queries} x {query_width} in each of {kinetics.chunks} chunks, "
+        f"{kinetics.graph.parameter_count:,} parameters"
+    )
+    assert said in readme
+    assert said.startswith("inputs 52097 x 704, latents 784 x 512, queries 6288 x 1026")
+
+
+def test_the_spec_of_the_readme_is_the_shipped_one_in_short(kinetics: Lowered) -> None:
+    (text,) = blocks(ROOT / "README.md", "yaml")
+    short, whole = parse_spec(text, "README.md").spec, kinetics.document.spec
+    for key in ("name", "join", "latents", "encode", "process", "decode"):
+        assert getattr(short, key) == getattr(whole, key)
+    without_media = {
+        name: modality.model_copy(update={"media": None}) for name, modality in whole.inputs.items()
+    }
+    assert short.inputs == without_media
+    assert short.outputs["label"].query == whole.outputs["label"].query
+    assert lower(parse_spec(text, "README.md")).input_array == kinetics.input_array
+
+
+def test_the_message_of_the_readme_is_what_the_mistake_gives() -> None:
+    spec = text_of(ROOT / "specs" / "kinetics.yaml")
+    wrong = spec.replace("patch: {height: 4, width: 4}", "patch: {height: 5, width: 4}")
+    assert wrong != spec
+    with pytest.raises(DiagnosticError) as error:
+        lower(parse_spec(wrong, "specs/kinetics.yaml"))
+    printed = render(error.value.diagnostics, "full")
+    assert printed in blocks(ROOT / "README.md", "")
+
+
+@pytest.fixture(scope="module")
+def roadside() -> Compiled:
+    """The worked example of docs/spec.md."""
+    text = next(text for text in blocks(ROOT / "docs" / "spec.md", "yaml") if "roadside" in text)
+    return pg.compile(parse_spec(text, "roadside.yaml"))
+
+
+def test_the_shapes_of_the_worked_example(roadside: Compiled) -> None:
+    """The numbers in its comments and in the text around it."""
+    widths = {name: m.channels for name, m in roadside.lowered.modalities.items()}
+    counts = {name: int(m.count) for name, m in roadside.lowered.modalities.items()}
+    assert widths == {"lidar": 64 + 32, "sound": 4 * 8 + 2 * (2 * 16 + 1), "weather": 6}
+    assert counts == {"lidar": 4096, "sound": 32 * 8, "weather": 1}
+    tokens, width = roadside.lowered.input_array
+    assert (int(tokens), width) == (4096 + 32 * 8 + 1, 100)
+    page = text_of(ROOT / "docs" / "spec.md")
+    assert "widths 96, 98 and 6 become 100" in page
+    assert "4 divides the keys' width, 100" in page
+
+
+def test_the_worked_example_runs_in_onnxruntime_and_in_torch(
+    roadside: Compiled, tmp_path: Path
+) -> None:
+    """Inputs and outputs as the text around it says, through the calls that README.md shows."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    arrays = {
+        "lidar": rng.standard_normal((1, 4096, 4)).astype(np.float32),
+        "sound": rng.standard_normal((1, 128, 64, 1)).astype(np.float32),
+        "weather": np.array([3]),
+    }
+    roadside.save(tmp_path / "roadside")
+    program = pg.load(tmp_path / "roadside")
+    state = program.encode(arrays)
+    results = program.decode(state)
+    assert {name: list(array.shape) for name, array in results.items()} == {
+        "map": [1, 32, 32, 1],
+        "manoeuvre": [1, 3],
+    }
+    some = program.decode(state, {"map": slice(0, 7), "manoeuvre": None})
+    np.testing.assert_array_equal(some["manoeuvre"], results["manoeuvre"])
+    np.testing.assert_allclose(some["map"], results["map"].reshape(1, -1, 1)[:, :7], atol=1e-6)
+    with torch.no_grad():
+        other = roadside.to_torch()({name: torch.from_numpy(a) for name, a in arrays.items()})
+    assert set(other) == set(results)
+    for name, array in results.items():
+        np.testing.assert_allclose(other[name].numpy().reshape(array.shape), array, atol=1e-5)
