@@ -70,13 +70,4 @@ ENTRIES = (
         "$ perceiver-graph compile kinetics -o /",
         "$ perceiver-graph compile kinetics -o build/kinetics",
     ),
-    Entry(
-        "PG408",
-        "options do not go together",
-        "Each option is fine by itself but the combination is not built, for example a "
-        "precision that the chosen backend has no kernels for. The help line names a "
-        "combination that works.",
-        "$ perceiver-graph compile kinetics --backend torch --precision int8",
-        "$ perceiver-graph compile kinetics --backend onnx --precision int8",
-    ),
 )

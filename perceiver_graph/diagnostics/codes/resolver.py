@@ -163,21 +163,6 @@ ENTRIES = (
         "    steps: [{embedding: {vocabulary: 262, width: 768}}]",
     ),
     Entry(
-        "PG212",
-        "more chunks than queries",
-        "`decode: {chunks: N}` answers the queries in N parts, so that large outputs need "
-        "little memory. An output with fewer queries than chunks is answered whole in every "
-        "part; when that is true of all of them, chunks only repeat the work.",
-        "decode: {heads: 1, chunks: 4096}\n"
-        "outputs:\n"
-        "  image: {query: {grid: {height: 32, width: 32}, position: {fourier: {bands: 16}}}, "
-        "head: {linear: 3}}",
-        "decode: {heads: 1, chunks: 8}\n"
-        "outputs:\n"
-        "  image: {query: {grid: {height: 32, width: 32}, position: {fourier: {bands: 16}}}, "
-        "head: {linear: 3}}",
-    ),
-    Entry(
         "PG213",
         "too large",
         "An array (at batch 1), or the parameters together, would have more than 2**40 elements, "
@@ -195,14 +180,5 @@ ENTRIES = (
         "$ perceiver-graph check kinetics --set latents.count",
         "$ perceiver-graph check kinetics --set latents.count=392\n"
         "$ perceiver-graph check kinetics --set inputs.audio.steps.0.patch.time=32",
-    ),
-    Entry(
-        "PG215",
-        "declared but not used",
-        "A symbol or another named part is declared and nothing refers to it. It does no harm; "
-        "it is most often left over from an earlier version, or the sign of a misspelt name "
-        "elsewhere.",
-        "dims: {n: {max: 4096}}",
-        "dims: {n: {max: 4096}}\ninputs:\n  points:\n    shape: {points: n, channel: 3}",
     ),
 )

@@ -57,17 +57,8 @@ ENTRIES = (
         "The tensor names are neither those of this package nor those of a layout that it knows "
         "how to convert (transformers Perceiver models, published DeepMind checkpoints). Rename "
         "the tensors, or convert the checkpoint with the library that wrote it.",
-        "$ perceiver-graph import some_other_model/ -o imported",
-        "$ perceiver-graph import deepmind/multimodal-perceiver/ -o imported",
-    ),
-    Entry(
-        "PG307",
-        "pickle holds more than arrays",
-        "A pickle can run any program when it is opened. Only pickles made of plain containers, "
-        "numbers, text and numpy arrays are read; this one names something else, and nothing of "
-        "it was executed.",
-        "$ perceiver-graph import whole_training_state.pkl -o imported",
-        "$ perceiver-graph import params_only.pkl -o imported",
+        "$ perceiver-graph compile kinetics --weights some_other_model/",
+        "$ perceiver-graph compile kinetics --weights deepmind/multimodal-perceiver/",
     ),
     Entry(
         "PG308",

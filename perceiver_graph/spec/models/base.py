@@ -17,6 +17,7 @@ from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 LARGEST = 2**31 - 1  # sizes and counts stay below what every index type of every backend can hold
+LARGEST_NUMBER = 1e30  # a few of them can be multiplied in float32
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
@@ -38,8 +39,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
 Axis = Name
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 NonNegative = Annotated[int, Field(ge=0, le=LARGEST)]
-PositiveNumber = Annotated[float, Field(gt=0), AfterValidator(_finite)]
-Number = Annotated[float, AfterValidator(_finite)]
+PositiveNumber = Annotated[float, Field(gt=0, le=LARGEST_NUMBER), AfterValidator(_finite)]
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), AfterValidator(_finite)]
 
 
 def _size(value: Any) -> Any:
