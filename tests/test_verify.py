@@ -208,7 +208,11 @@ def test_a_legal_graph_passes_every_stage(stage: Stage) -> None:
     verify(_legal(), stage)
 
 
-@pytest.mark.parametrize(("rule", "stage", "change", "problem"), BROKEN, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(
+    ("rule", "stage", "change", "problem"),
+    BROKEN,
+    ids=[f"{i}-{case[0]}" for i, case in enumerate(BROKEN)],
+)
 def test_a_broken_rule_is_reported(
     rule: str, stage: Stage, change: Callable[[Graph], Graph], problem: str
 ) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from perceiver_graph.compiler import cost, ir
+from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.phases import LATENTS, Programs
+from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.spec.manifest import (
     Dimension,
     InputEntry,
@@ -35,7 +36,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             dtype=cast(Literal["float32", "int64"], modality.data.dtype),
             axes=["batch", *(axis.name for axis in modality.axes)],
             shape=["batch", *(size(axis.size) for axis in modality.axes)],
-            mask=lowered.derived[("inputs", name, "mask")],
+            mask=_mask(lowered, modality),
             vocabulary=_vocabulary(lowered.document.spec.inputs[name]),
             media=_media(lowered.document.spec.inputs[name].media),
         )
@@ -56,6 +57,13 @@ def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
             media=_media(lowered.document.spec.outputs[name].media),
         )
     return entries
+
+
+def _mask(lowered: Lowered, modality: Modality) -> Literal["always", "optional", "never"]:
+    """`never` where the encoder reads the mask token but queries are made of the data."""
+    mask = lowered.derived["inputs", modality.name, "mask"]
+    used = modality.data in lowered.graph.ancestors(lowered.graph.outputs.values())
+    return "never" if mask == "always" and used else cast(Literal["always", "optional"], mask)
 
 
 def _vocabulary(spec: Input) -> int | None:
@@ -97,15 +105,17 @@ def _program(graph: ir.Graph, file: str, results: Collection[str]) -> ProgramEnt
     return ProgramEntry(
         file=file,
         inputs=[_input_port(leaf) for leaf in graph.inputs],
-        outputs=[
-            _port(value, name, "output" if name in results else "state", name)
-            for name, value in graph.outputs.items()
-        ],
+        outputs=[_output_port(value, name, results) for name, value in graph.outputs.items()],
     )
 
 
 def _input_port(leaf: ir.Input) -> Port:
     return _port(leaf.value, leaf.value.name, leaf.role, leaf.of)
+
+
+def _output_port(value: ir.Value, name: str, results: Collection[str]) -> Port:
+    of = name.removesuffix(OUTPUT)
+    return _port(value, name, "output" if of in results else "state", of)
 
 
 def _port(value: ir.Value, name: str, role: str, of: str) -> Port:

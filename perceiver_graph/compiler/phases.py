@@ -15,6 +15,9 @@ from perceiver_graph.compiler.ops import BroadcastLike
 
 Phase = Literal["compile", "encode", "decode"]
 
+OUTPUT = ".output"
+"""Ends the name of an output that encode returns, where an input of encode has the name itself."""
+
 LATENTS = "latents"
 """The output of a lowered graph that is not an output of its spec."""
 
@@ -112,7 +115,11 @@ def finish_early(programs: Programs) -> Programs:
     still_read = {leaf.value.name for leaf in decode.inputs}
     computed = programs.encode.outputs
     kept = {name: v for name, v in computed.items() if name == LATENTS or name in still_read}
-    kept |= {name: computed[state.name] for name, state in early.items()}
+    taken = {leaf.value.name for leaf in programs.encode.inputs}
+    kept |= {
+        f"{name}{OUTPUT}" if name in taken else name: computed[state.name]
+        for name, state in early.items()
+    }
     return Programs(
         replace(programs.encode, outputs=kept), replace(decode, name=programs.decode.name)
     )

@@ -37,8 +37,9 @@ def nearest(word: Any, known: Iterable[Any]) -> str | None:
 
 
 def number(value: float) -> str:
-    """A bound as a person writes it: 0 and not 0.0."""
-    return f"{value:.0f}" if float(value).is_integer() else str(value)
+    """A bound as a person writes it: 0 and not 0.0, 1e+30 and not thirty zeros."""
+    whole = float(value).is_integer() and abs(value) < 10**15
+    return f"{value:.0f}" if whole else f"{value:g}"
 
 
 def found(value: Any) -> str:

@@ -48,7 +48,8 @@ class OneHot(Op):
         return TensorType((*ids.shape, Dim.of(self.classes)), "float32")
 
     def evaluate(self, *inputs: Array) -> Array:
-        return (inputs[0][..., None] == np.arange(self.classes)).astype(np.float32)
+        hot: Array = inputs[0][..., None] == np.arange(self.classes)
+        return hot.astype(np.float32)
 
 
 @dataclass(frozen=True)

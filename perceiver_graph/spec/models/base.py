@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
-from pydantic.functional_validators import AfterValidator, BeforeValidator
+from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -29,8 +29,9 @@ class Model(BaseModel):
     )
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _finite(value: Any) -> Any:
+    """Infinity is worth a message of its own, before it is too large."""
+    if isinstance(value, float) and not math.isfinite(value):
         raise PydanticCustomError("finite_number", "expected a finite number")
     return value
 
@@ -39,8 +40,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
 Axis = Name
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 NonNegative = Annotated[int, Field(ge=0, le=LARGEST)]
-PositiveNumber = Annotated[float, Field(gt=0, le=LARGEST_NUMBER), AfterValidator(_finite)]
-Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), AfterValidator(_finite)]
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), BeforeValidator(_finite)]
+PositiveNumber = Annotated[float, Field(gt=0, le=LARGEST_NUMBER), BeforeValidator(_finite)]
 
 
 def _size(value: Any) -> Any:
