@@ -1,0 +1,106 @@
+"""Media files in and out: real clips are encoded with PyAV, read, written and compared."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perceiver_graph.runtime.processors import (
+    VideoFormat,
+)
+from tests.media_support import (
+    encode,
+    grey,
+    index_of,
+    tone,
+    windows,
+)
+
+
+def test_a_clip_is_cut_into_aligned_windows_and_the_last_is_padded(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clip.mp4", [grey(i) for i in range(50)], tone(2.0))
+    calls: list[tuple[int, int | None]] = []
+    found = windows(path, progress=lambda done, total: calls.append((done, total)))
+
+    assert [w.index for w in found] == [0, 1, 2, 3]
+    assert [w.start for w in found] == pytest.approx([0.0, 0.64, 1.28, 1.92])
+    assert [w.frame_count for w in found] == [16, 16, 16, 2]
+    assert [w.sample_count for w in found] == [30_720, 30_720, 30_720, 3_840]
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    indices = [index_of(f) for w in found if w.frames is not None for f in w.frames]
+    assert indices == [*range(50), *[49] * 14]  # the last frame is repeated
+    last = found[-1]
+    assert last.frames is not None
+    assert last.frames.shape == (16, 32, 32, 3)
+    assert last.frames.dtype == np.uint8
+    assert last.samples is not None
+    assert last.samples.shape == (30_720, 1)
+    assert last.samples.dtype == np.float32
+    assert np.abs(last.samples[:3_840]).max() > 0.4
+    assert not last.samples[3_840:].any()
+
+
+@pytest.mark.parametrize("rate", [10, 24, 30, Fraction(30000, 1001), 50])
+def test_other_frame_rates_take_the_frame_nearest_in_time(
+    tmp_path: Path, rate: int | Fraction
+) -> None:
+    count = round(rate)  # one second
+    path = encode(tmp_path / "clip.mp4", [grey(i) for i in range(count)], rate=rate)
+    found = windows(path, audio=None)
+    indices = [index_of(f) for w in found for f in w.frames[: w.frame_count]]  # type: ignore[index]
+    assert len(indices) == 25
+    for tick, index in enumerate(indices):
+        assert abs(index / rate - tick / 25) <= 0.5 / rate + 1e-9 or index == count - 1
+
+
+def test_jittered_timestamps_of_an_equal_rate_stay_one_to_one(tmp_path: Path) -> None:
+    jitter = np.random.default_rng(0).integers(-12, 13, 32)
+    pts = [40 * i + (int(jitter[i]) if i else 0) for i in range(32)]
+    path = encode(tmp_path / "clip.mkv", [grey(i) for i in range(32)], pts=pts)
+    found = windows(path, audio=None)
+    assert [index_of(f) for w in found for f in w.frames] == list(range(32))  # type: ignore[union-attr]
+
+
+def test_variable_frame_rate_holds_a_frame_through_a_pause(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clip.mkv", [grey(i) for i in range(4)], pts=[0, 40, 440, 480])
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    held = [index_of(f) for f in window.frames[: window.frame_count]]
+    assert held == [0, *[1] * 5, *[2] * 6, 3]  # the change is half-way between 0.04 s and 0.44 s
+
+
+@pytest.mark.parametrize(("width", "height"), [(96, 48), (48, 96), (65, 49), (31, 77)])
+def test_the_centre_square_is_cut_out(tmp_path: Path, width: int, height: int) -> None:
+    side = min(width, height)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    pixels[top : top + side, left : left + side] = (200, 40, 40)
+    pixels[top : top + side // 2, left : left + side // 2] = (40, 40, 200)
+    path = encode(tmp_path / "clip.mp4", [pixels] * 16, pix_fmt="yuv444p")
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    frame = window.frames[8].astype(int)
+    assert np.abs(frame[2:14, 2:14] - (40, 40, 200)).max() < 24
+    assert np.abs(frame[18:30, 18:30] - (200, 40, 40)).max() < 24
+    assert np.abs(frame[18:30, 2:14] - (200, 40, 40)).max() < 24
+
+
+def test_a_rotated_recording_is_turned_upright(tmp_path: Path) -> None:
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:24] = 255  # as stored: the upper half is white
+    path = encode(tmp_path / "clip.mp4", [pixels] * 16, rotation=90.0)
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    frame = window.frames[4]
+    assert frame[:, :12].min() > 200  # a quarter turn counter-clockwise: the left half is
+    assert frame[:, 20:].max() < 50
+
+
+def test_the_model_may_take_frames_that_are_not_square(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clip.mp4", [grey(i) for i in range(4)])
+    (window,) = windows(path, audio=None, video=VideoFormat(time=4, height=18, width=32))
+    assert window.frames is not None
+    assert window.frames.shape == (4, 18, 32, 3)
