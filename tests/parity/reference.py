@@ -8,7 +8,7 @@ without notice.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,28 @@ class Reference:
         for name in queries.keys() - points.keys():  # learned queries are always all decoded
             arrays[name] = arrays[name][:, queries[name]]
         return Result(latents.numpy(), arrays)
+
+    def whole(self, data: Mapping[str, Array], parts: Iterable[Mapping[str, Array]]) -> Result:
+        """Everything, part by part: the encoder once, then the decoder, which transformers itself
+        runs together once for each part."""
+        core = self.core
+        tensors = {name: _channels_first(torch.from_numpy(array)) for name, array in data.items()}
+        found: dict[str, list[Array]] = {}
+        with torch.no_grad():
+            inputs, _, _ = core.input_preprocessor(tensors)
+            latents = core.encoder(core.embeddings(batch_size=len(inputs)), inputs=inputs)[0]
+            nothing = dict.fromkeys(core.decoder.modalities, 0)
+            for queries in parts:
+                points = {name: torch.from_numpy(array) for name, array in queries.items()}
+                query = core.decoder.decoder_query(inputs, nothing, None, points)
+                counts = {n: len(points[n]) if n in points else 1 for n in core.decoder.modalities}
+                decoded = core.decoder(query, latents).logits
+                outputs = core.output_postprocessor(decoded, modality_sizes=counts)
+                for name, output in outputs.items():
+                    array = output.numpy().reshape(self._shape(name, output))
+                    found.setdefault(name, []).append(array)
+        joined = {n: np.concatenate(a, 1) if n in queries else a[0] for n, a in found.items()}
+        return Result(latents.numpy(), joined)
 
     def double(self) -> Reference:
         """The same model in float64."""

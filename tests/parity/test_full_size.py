@@ -3,13 +3,18 @@ same weights. Minutes and gigabytes: `pytest -m full -s tests/parity` prints the
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.runtime.inputs import write_arrays
 from perceiver_graph.spec.loader import load_spec
 from tests.parity.harness import Built, compare, run_onnx, run_torch
 from tests.parity.reference import KINETICS, Result, autoencoder
@@ -63,3 +68,34 @@ def test_pytorch(kinetics: Built, expected: dict[str, Result]) -> None:
 def test_oracle(kinetics: Built, expected: dict[str, Result]) -> None:
     name, data, queries = next(parts(kinetics))
     compare(f"oracle, {name} chunk", kinetics.oracle(data, queries), expected[name])
+
+
+def test_the_whole_video_from_the_command_line(kinetics: Built, tmp_path: Path) -> None:
+    """Compile a transformers folder, run arrays, compare all 804,737 queries; within 4 GiB."""
+    data = kinetics.data(batch=1)
+    write_arrays(tmp_path / "in.npz", data)
+    artifact, arrays = str(tmp_path / "artifact"), str(tmp_path / "in.npz")
+    command("compile", "kinetics", "-o", artifact, "--weights", str(kinetics.checkpoint))
+    peak = command("run", artifact, "--inputs", arrays, "-o", str(tmp_path / "out.npz"))
+    parts = ["--decode", "image=0:6272", "--decode", "audio=0:15", "--decode", "label"]
+    command("run", artifact, "--inputs", arrays, "-o", str(tmp_path / "first.npz"), *parts)
+
+    expected = kinetics.reference.whole(data, map(chunk, range(CHUNKS)))
+    found = {name: flat(array) for name, array in np.load(tmp_path / "out.npz").items()}
+    first = {name: flat(array) for name, array in np.load(tmp_path / "first.npz").items()}
+    compare("the whole video", Result(expected.latents, found), expected)
+    beginning = {name: array[:, : first[name].shape[1]] for name, array in expected.outputs.items()}
+    compare("--decode", Result(expected.latents, first), Result(expected.latents, beginning))
+    print(f"the whole video: peak memory {peak / 2**30:.2f} GiB")
+    assert peak <= 4 * 2**30
+
+
+def command(*arguments: str) -> int:
+    """Run perceiver-graph; returns the peak memory of all commands so far in bytes."""
+    subprocess.run([sys.executable, "-m", "perceiver_graph", *arguments], check=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+def flat(array: Array) -> Array:
+    """One axis of queries; none for a single query, [batch, channels]."""
+    return array if array.ndim == 2 else array.reshape(len(array), -1, array.shape[-1])
