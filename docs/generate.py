@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perceiver_graph.diagnostics.catalog import CATALOG
-from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.schema import json_schema
 
 DOCS = Path(__file__).parent
 START, END = "<!-- generated: reference -->", "<!-- end -->"
@@ -18,7 +18,7 @@ START, END = "<!-- generated: reference -->", "<!-- end -->"
 
 def spec_reference() -> str:
     """A table for every model of the spec language, in the order in which they are reached."""
-    schema = Spec.model_json_schema()
+    schema = json_schema()
     definitions: dict[str, Any] = schema["$defs"]
     sections = [_section("Spec", schema)]
     order: list[str] = []

@@ -182,7 +182,9 @@ class Regression:
         self.head.weight.copy_(found[:-1].T)
         self.head.bias.copy_(found[-1])
         count = float(self.xx[-1, -1])
-        left = self.yy - 2 * float((found * self.xy).sum()) + float((found * (self.xx @ found)).sum())
+        left = (
+            self.yy - 2 * float((found * self.xy).sum()) + float((found * (self.xx @ found)).sum())
+        )
         mean_left = self.yy - float(self.xy[-1].square().sum()) / count
         values = count * self.head.out_features
         return Fit(self.name, max(left / values, 0.0) ** 0.5, max(mean_left / values, 0.0) ** 0.5)
@@ -190,7 +192,10 @@ class Regression:
 
 @torch.no_grad()
 def fit(
-    compiled: Compiled, clip: Sequence[dict[str, NDArray[Any]]], seed: int = 0, samples: int = 30_000
+    compiled: Compiled,
+    clip: Sequence[dict[str, NDArray[Any]]],
+    seed: int = 0,
+    samples: int = 30_000,
 ) -> tuple[dict[str, NDArray[Any]], list[Fit]]:
     """Weights for a spec by parameter, and the outputs that were fitted to the windows of a clip.
 

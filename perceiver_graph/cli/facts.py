@@ -45,7 +45,7 @@ class Facts:
     @cached_property
     def flops(self) -> int:
         """Multiplications plus additions of one encode and the decode of every query."""
-        return cost.estimate(self.graph, self.sizes).flops
+        return cost.flops(self.graph, self.sizes)
 
     @cached_property
     def phases(self) -> Mapping[Phase, cost.PhaseCost]:

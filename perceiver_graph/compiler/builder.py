@@ -147,7 +147,7 @@ class GraphBuilder:
         return self(ops.LayerNorm(epsilon), x, weight, bias, name=name)
 
     def _check_size(self, what: str, shape: Shape) -> None:
-        if prod(dim.bounds()[0] for dim in shape) > LARGEST:
+        if prod(dim.value or dim.bounds()[0] for dim in shape) > LARGEST:
             raise TooLargeError(what, shape, self.origin)
 
     def find_parameter(self, full_name: str) -> Value | None:

@@ -67,6 +67,13 @@ def estimate(graph: Graph, bindings: Mapping[str, int] | None = None) -> Cost:
     return Cost(sizes, {phase: _Sweep(graph, phases, phase, sizes).cost() for phase in PHASES})
 
 
+def flops(graph: Graph, bindings: Mapping[str, int]) -> int:
+    """FLOPs at run time alone, of one encode and one decode, for these sizes of every symbol."""
+    phases = phase_of(graph)
+    late = (node for node in graph.nodes if phases[node.output] != "compile")
+    return sum(node.flops.evaluate(bindings) for node in late)
+
+
 class _Sweep:
     """Runs over the nodes of a phase in order, counting the bytes that are live at each."""
 

@@ -173,6 +173,8 @@ class Dim:
 
         The tightest where each symbol occurs once. `Undecidable` if nothing bounds it from below.
         """
+        if self._value is not None:
+            return self._value, self._value
         low, high = _lowest(self), -_lowest(-self)
         if low == -inf:
             raise Undecidable(f"`{self}` has no lower bound", self.symbols)
@@ -188,6 +190,9 @@ class Dim:
         other = other if isinstance(other, Dim) else Dim.of(other)
         if self._value is not None and other._value is not None:
             return Dim(self._value * other._value)
+        if k := self._value or other._value:  # by a number: the monomials stay as they are
+            terms = self._terms if other._value else other._terms
+            return Dim(None, {m: c * k for m, c in terms.items()})
         pairs = [(a, b) for a in self._terms.items() for b in other._terms.items()]
         return _collect((_sorted(m + n), c * d) for (m, c), (n, d) in pairs)
 

@@ -76,7 +76,7 @@ class Compiled:
     @cached_property
     def flops(self) -> int:
         """Multiplications plus additions of one encode and the decode of every query, batch 1."""
-        return cost.estimate(self.optimized, full_bindings(self.lowered)).flops
+        return cost.flops(self.optimized, full_bindings(self.lowered))
 
     def weights(self, source: Path | None = None, seed: int = 0) -> dict[str, Array]:
         """Every parameter by name: from a file or folder, else initialised from the seed.

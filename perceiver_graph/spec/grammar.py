@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from perceiver_graph.spec.descriptions import descriptions
+
 _Node = Mapping[str, Any]
 
 
@@ -64,8 +66,8 @@ class Rule:
 
     def describe(self, key: str) -> str | None:
         """What the models say about one of the keys."""
-        info = self._model.model_fields.get(key) if self._model else None
-        return " ".join(info.description.split()) if info and info.description else None
+        text = descriptions(self._model).get(key) if self._model else None
+        return " ".join(text.split()) if text else None
 
     @property
     def expected(self) -> str | None:

@@ -12,7 +12,9 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from perceiver_graph.spec.descriptions import all_models, descriptions
 from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.models.base import Model
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "perceiver-graph spec"
@@ -36,6 +38,10 @@ class _Generator(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a spec."""
     schema = Spec.model_json_schema(schema_generator=_Generator)
+    models = all_models(Model)
+    for name, definition in {**schema["$defs"], Spec.__name__: schema}.items():
+        for key, text in descriptions(models[name]).items():
+            definition["properties"][key]["description"] = text
     return {"$schema": DRAFT, **schema, "title": TITLE}
 
 

@@ -128,11 +128,14 @@ def compare(what: str, found: Result, expected: Result, tolerance: float = TOLER
     pairs = {"latents": (found.latents, expected.latents)}
     pairs |= {name: (found.outputs[name], expected.outputs[name]) for name in found.outputs}
     for name, (ours, theirs) in pairs.items():
-        assert ours.shape == theirs.shape
-        difference, scale = np.abs(ours - theirs).max(), np.abs(theirs).max()
-        share = difference / scale
-        print(
-            f"{what}, {name}: difference {difference:.1e}, reference up to {scale:.3g}: {share:.1e}"
-        )
-        assert scale > 0.1  # a reference of zeros would show nothing
-        assert share <= tolerance
+        agree(f"{what}, {name}", ours, theirs, tolerance)
+
+
+def agree(what: str, ours: Array, theirs: Array, tolerance: float = TOLERANCE) -> None:
+    """Print and assert the largest difference of two arrays."""
+    assert ours.shape == theirs.shape
+    difference, scale = np.abs(ours - theirs).max(), np.abs(theirs).max()
+    share = difference / scale
+    print(f"{what}: difference {difference:.1e}, reference up to {scale:.3g}: {share:.1e}")
+    assert scale > 0.1  # a reference of zeros would show nothing
+    assert share <= tolerance

@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, broadcast, require
+from perceiver_graph.compiler.ops.lazy import np
 
 
 @dataclass(frozen=True)

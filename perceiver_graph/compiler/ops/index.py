@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.lazy import np
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from perceiver_graph.compiler.dims import Dim, format_shape, product
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, broadcast, require
+from perceiver_graph.compiler.ops.lazy import np
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.linear import windows
 
 

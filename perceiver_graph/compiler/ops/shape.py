@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from perceiver_graph.compiler.dims import Dim, NotDivisible, Undecidable, product
 from perceiver_graph.compiler.ops.base import (
     Array,
@@ -15,6 +13,7 @@ from perceiver_graph.compiler.ops.base import (
     normalize_axis,
     require,
 )
+from perceiver_graph.compiler.ops.lazy import np
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 class Model(BaseModel):
     """Base of every spec model: unknown keys are errors, nothing is coerced, nothing changes."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
+    # Fields are described by the docstrings under them, which spec/descriptions.py reads; schemas
+    # are built once, with the root model. Both halve the time to start.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def _finite(value: Any) -> Any:
