@@ -34,11 +34,15 @@ $(READY): pyproject.toml constraints.txt
 .PHONY: run
 run: $(READY) ## Compile specs/kinetics.yaml, make a short video with sound and run the program on it
 	@mkdir -p build
-	$(TOOL) compile specs/kinetics.yaml -o build/kinetics
-	$(BIN)/python examples/make_clip.py -o build/clip.mp4
+	@echo "1/4  a short video with sound"
+	$(BIN)/python examples/make_clip.py --seconds 1.28 -o build/clip.mp4
+	@echo "2/4  weights: random, but for the last maps, which are fitted to this very clip (20 s)"
+	$(BIN)/python examples/fit_heads.py build/clip.mp4 -o build/weights.safetensors
+	@echo "3/4  the spec becomes a program"
+	$(TOOL) compile specs/kinetics.yaml --weights build/weights.safetensors -o build/kinetics
+	@echo "4/4  the program autoencodes the video: 2 windows, 128 chunks each (2 minutes)"
 	$(TOOL) run build/kinetics build/clip.mp4 -o build/clip
-	@echo "Done. The program is in build/kinetics, its input is build/clip.mp4, what it made of it is in build/clip:"
-	@ls build/clip
+	@echo "Look at build/clip/clip.png (input above, reconstruction below) and play build/clip/clip.mp4."
 
 .PHONY: test
 test: lint types ## Lint, check types and run the tests, less the full-size ones (under 15 minutes on 2 cores)

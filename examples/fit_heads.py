@@ -211,7 +211,7 @@ def fit(
         for name, values in wanted.items():
             flat = values[index].flatten(0, -2)
             chosen = torch.randperm(len(flat), generator=generator)[:samples]
-            for positions in chosen.split(CHUNK):
+            for positions in torch.split(chosen, CHUNK):
                 regressions[name].add(state, positions, flat[positions])
     fits = [regression.solve() for regression in regressions.values()]
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}, fits
@@ -249,7 +249,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for one in fits:
         print(f"{one.name}: rms error {one.error:.3f} (its mean alone: {one.mean_error:.3f})")
-    print(f"{options.output}: random weights; only the last linear maps of {len(fits)} outputs ...")
+    names = " and ".join(one.name for one in fits)
+    print(
+        f"{options.output}: random weights; only the last linear maps ({names}) fit, to this very clip"
+    )
     return 0
 
 
