@@ -27,9 +27,9 @@ import perceiver_graph as pg
 from perceiver_graph.compiler import describe
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors import media_formats, to_arrays
+from perceiver_graph.runtime.kinds.clips import ClipReader
+from perceiver_graph.runtime.processors import media_formats
 from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
-from perceiver_graph.runtime.sources import MediaInputs, find_sources, windows
 
 QUERY_MAP = "decoder.cross_attend.attention.query.weight"
 SHARPNESS = 3.0  # gain of query and key maps before the decoder: latents then tell inputs apart
@@ -52,9 +52,8 @@ def read_windows(compiled: Compiled, clip: Path) -> list[dict[str, NDArray[Any]]
     entries = describe.input_entries(compiled.lowered)
     used = {name: entry for name, entry in entries.items() if entry.mask != "always"}
     formats = media_formats({name: e.model_dump(exclude_none=True) for name, e in used.items()})
-    inputs = MediaInputs(formats, frozenset({"video", "audio"}))
-    (source,) = find_sources([clip], inputs)
-    return [to_arrays(window, formats) for window in windows(source, inputs)]
+    reading = ClipReader(formats, optional=("video", "audio")).open([str(clip)])
+    return [piece.arrays for piece in reading.pieces()]
 
 
 def targets(compiled: Compiled, clip: Sequence[dict[str, NDArray[Any]]]) -> dict[str, Tensor]:

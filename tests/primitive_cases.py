@@ -20,6 +20,7 @@ from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
 
 BATCH = Symbol("batch")
 COUNT = Symbol("image_queries")
+TOKENS = Symbol("tokens", max=7)
 
 
 class Case:
@@ -38,7 +39,7 @@ class Case:
 
     def graph(self, *, constant: bool) -> Graph:
         """The primitive alone, in a scope. Weights are constants, or else inputs."""
-        builder = GraphBuilder("case", {symbol.name: symbol for symbol in (BATCH, COUNT)})
+        builder = GraphBuilder("case", {symbol.name: symbol for symbol in (BATCH, COUNT, TOKENS)})
         values: list[Value] = []
         constants: list[Constant] = []
         for index, x in enumerate(self.inputs):
@@ -46,7 +47,7 @@ class Case:
             if isinstance(x, TensorType):
                 values.append(builder.input(name, "data", name, (), x.shape, x.dtype))
                 continue
-            dtype: DType = "int64" if x.dtype == np.int64 else "float32"
+            dtype: DType = x.dtype.name  # type: ignore[assignment]
             if constant:
                 value = Value(name, TensorType(shape_of(*x.shape), dtype))
                 constants.append(Constant(value, x))
@@ -75,6 +76,11 @@ small = st.integers(1, 5)
 
 def f32(*shape: int | Dim | Symbol) -> TensorType:
     return TensorType(shape_of(*shape))
+
+
+def typed(draw: st.DrawFn, *shape: int | Dim | Symbol) -> TensorType:
+    """Of a type that can be moved around: numbers or masks."""
+    return TensorType(shape_of(*shape), draw(st.sampled_from(["float32", "bool"])))
 
 
 def weights(draw: st.DrawFn, *shape: int) -> Array:
@@ -122,7 +128,12 @@ def attention(draw: st.DrawFn) -> Case:
     first = draw(st.sampled_from([Dim.of(BATCH), Dim.of(batch)]))
     rows = draw(st.sampled_from([Dim.of(COUNT), Dim.of(n)]))
     q, k, v = f32(first, rows, heads * d), f32(first, m, heads * d), f32(first, m, heads * e)
-    return Case(ops.Attention(heads), q, k, v, sizes={"batch": batch, "image_queries": n})
+    sizes = {"batch": batch, "image_queries": n}
+    if draw(st.booleans()):
+        return Case(ops.Attention(heads), q, k, v, sizes=sizes)
+    op = draw(st.sampled_from([ops.Attention(heads), ops.Attention(heads, "zero")]))
+    mask = TensorType((first, Dim.of(m)), "bool")  # true nowhere for some samples: m is small
+    return Case(op, q, k, v, mask, sizes=sizes)
 
 
 def linear(draw: st.DrawFn) -> Case:
@@ -197,7 +208,7 @@ def flatten(draw: st.DrawFn) -> Case:
     if draw(st.booleans()) and len(shape) > 1:  # a symbol at the end too
         x, sizes = f32(*x.shape[:-1], COUNT), {**sizes, "image_queries": shape[-1]}
     op = ops.Flatten(start, draw(st.integers(start, len(shape) - 1)))
-    return Case(op, x, sizes=sizes)
+    return Case(op, typed(draw, *x.shape), sizes=sizes)
 
 
 def unflatten(draw: st.DrawFn) -> Case:
@@ -210,7 +221,7 @@ def unflatten(draw: st.DrawFn) -> Case:
     if draw(st.booleans()):
         left = draw(st.integers(0, len(parts) - 1))
         parts = (*parts[:left], None, *parts[left + 1 :])
-    return Case(ops.Unflatten(len(before), parts), x, sizes=sizes)
+    return Case(ops.Unflatten(len(before), parts), typed(draw, *x.shape), sizes=sizes)
 
 
 def permute(draw: st.DrawFn) -> Case:
@@ -222,7 +233,9 @@ def concat(draw: st.DrawFn) -> Case:
     shape = shapes(draw)
     axis = draw(st.integers(0, len(shape) - 1))
     count = draw(st.integers(1, 3))
-    types = [f32(*shape[:axis], draw(small), *shape[axis + 1 :]) for _ in range(count)]
+    first = typed(draw, *shape)
+    ends = [(*shape[:axis], draw(small), *shape[axis + 1 :]) for _ in range(count)]
+    types = [TensorType(shape_of(*end), first.dtype) for end in ends]
     return Case(ops.Concat(draw(st.sampled_from([axis, axis - len(shape)]))), *types)
 
 
@@ -242,7 +255,43 @@ def slice_(draw: st.DrawFn) -> Case:
 def broadcast_like(draw: st.DrawFn) -> Case:
     like, sizes = batched(draw, shapes(draw))
     axes = draw(st.integers(1, like.rank))
-    return Case(ops.BroadcastLike(axes), weights(draw, *shapes(draw, 0, 3)), like, sizes=sizes)
+    x = weights(draw, *shapes(draw, 0, 3))
+    x = np.asarray(x < 0) if draw(st.booleans()) else x
+    return Case(ops.BroadcastLike(axes), x, like, sizes=sizes)
+
+
+def trim_like(draw: st.DrawFn) -> Case:
+    shape = shapes(draw)
+    axis = draw(st.integers(0, len(shape) - 1))
+    rows, sizes = shape[axis] + draw(st.integers(0, 2)), {}
+    like = list(shape_of(*shape))
+    if draw(st.booleans()):
+        like[axis], sizes = Dim.of(TOKENS), {"tokens": shape[axis]}
+        rows = 7
+    table = weights(draw, rows, *shapes(draw, 0, 2))
+    axis = draw(st.sampled_from([axis, axis - len(shape)]))
+    return Case(ops.TrimLike(axis), table, f32(*like), sizes=sizes)
+
+
+def mean(draw: st.DrawFn) -> Case:
+    x, sizes = batched(draw, shapes(draw))
+    return Case(ops.Mean(draw(st.integers(-x.rank, x.rank - 1))), x, sizes=sizes)
+
+
+def interpolate(draw: st.DrawFn) -> Case:
+    rank = draw(st.integers(1, 3))
+    sizes, to = (tuple(draw(st.integers(1, 6)) for _ in range(rank)) for _ in range(2))
+    return Case(ops.Interpolate(sizes, to), weights(draw, int(np.prod(sizes)), draw(small)))
+
+
+def fourier_features(draw: st.DrawFn) -> Case:
+    shape = shapes(draw)
+    x, sizes = batched(draw, shape)
+    if len(shape) == 1:
+        x, sizes = f32(*shape), {}
+    channels = draw(st.integers(1, shape[-1]))
+    op = ops.FourierFeatures(draw(st.integers(1, 8)), float(draw(st.integers(1, 16))), channels)
+    return Case(op, x, sizes=sizes)
 
 
 def integers(draw: st.DrawFn, low: int, high: int) -> Array:
@@ -289,20 +338,26 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "conv": conv,
     "coordinate": coordinate,
     "flatten": flatten,
+    "fourier_features": fourier_features,
     "fourier_table": fourier_table,
     "gather": gather,
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
+    "interpolate": interpolate,
     "layer_norm": layer_norm,
     "linear": linear,
     "matmul": matmul,
     "max_pool": max_pool,
+    "mean": mean,
     "one_hot": one_hot,
     "permute": permute,
     "relu": lambda draw: unary(draw, ops.Relu()),
     "repeat": lambda draw: unary(draw, ops.Repeat(draw(small))),
     "scale": lambda draw: unary(draw, ops.Scale(draw(st.floats(-4, 4, width=32)))),
+    "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
+    "silu": lambda draw: unary(draw, ops.Silu()),
     "slice": slice_,
     "tanh": lambda draw: unary(draw, ops.Tanh()),
+    "trim_like": trim_like,
     "unflatten": unflatten,
     "where": where,
 }

@@ -49,6 +49,7 @@ def _modality(model: Lowered, name: str, modality: Modality) -> Iterator[str]:
     width = f"{before} + {modality.channels - before} = " if modality.channels > before else ""
     mask = model.derived["inputs", name, "mask"]
     masked = f", mask {mask}" if mask != "never" else ""
+    masked += ", attention mask" if modality.mask is not None else ""
     yield f"  tokens: {_array(modality.count, width)}{modality.channels}{how}{masked}"
 
 

@@ -17,7 +17,7 @@ def random_inputs(
     inputs: dict[str, Array] = {}
     for leaf in model.graph.inputs:
         if leaf.role == "queries":
-            count = int(model.outputs[leaf.of].queries)
+            count = model.outputs[leaf.of].queries.evaluate(sizes)
             inputs[leaf.value.name] = np.arange(count, dtype=np.int64)
             continue
         shape = tuple(dim.evaluate(sizes) for dim in leaf.value.shape)

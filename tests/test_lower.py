@@ -201,7 +201,7 @@ def wrong(*changes: tuple[str, Any]) -> list[str]:
         (("inputs.image.steps", [{"one_hot": 3}]), "PG211"),
         (("inputs.image.steps", [{"squeeze": "height"}]), "PG202"),
         (("inputs.image.steps", [{"conv": {"channels": 2, "kernel": {"height": 9}}}]), "PG202"),
-        (("inputs.image.steps", [{"conv": {"channels": 2, "kernel": {"width": 9}}}]), "PG210"),
+        (("inputs.image.steps", [{"conv": {"channels": 2, "kernel": {"width": 9}, "padding": "valid"}}]), "PG210"),
         (("join", ...), "PG209"),
         (("process.heads", 3), "PG204"),
         (("encode.heads", 4), "PG204"),

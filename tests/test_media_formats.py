@@ -16,7 +16,7 @@ from PIL import Image
 
 from perceiver_graph.runtime.processors import (
     AudioFormat,
-    ClassesFormat,
+    MelFormat,
     VideoFormat,
     contact_sheet,
     evenly_spaced,
@@ -28,6 +28,7 @@ from perceiver_graph.runtime.processors import (
     to_samples,
     top_classes,
 )
+from perceiver_graph.runtime.processors.mel import log_mel
 from tests.media_support import (
     RATE,
     code_of,
@@ -62,7 +63,6 @@ def test_formats_follow_the_manifest() -> None:
     }
     assert media_formats(outputs, channels=1) == {
         "audio": AudioFormat(30_720, 1, 48_000, ("time", "channel"), (1920, 16)),
-        "label": ClassesFormat(2),
     }
 
 
@@ -72,7 +72,8 @@ def test_formats_follow_the_manifest() -> None:
         (["batch", "time", "channel"], ["batch", 16, 3], {"video": {}}),
         (["batch", "time", "height", "width", "channel"], ["batch", 16, 8, 8, 4], {"video": {}}),
         (["batch", "time", "channel"], ["batch", "length", 1], {"audio": {}}),
-        (["batch", "channel"], ["batch", 7], {"smell": {}}),
+        (["batch", "time", "channel"], ["batch", 5, 1], {"mel": {}}),
+        (["batch", "time", "frequency", "channel"], ["batch", 5, 4, 2], {"mel": {}}),
     ],
 )
 def test_an_entry_that_cannot_be_media_is_a_diagnostic(
@@ -103,6 +104,21 @@ def test_arrays_have_the_axes_of_the_manifest_and_come_back() -> None:
     patches = AudioFormat(30_720, shape=(1920, 16))
     np.testing.assert_array_equal(to_samples(samples.reshape(1, 1920, 16), patches), samples)
     assert list(to_arrays(SimpleNamespace(frames=frames, samples=None), formats)) == ["image"]
+
+
+def test_sound_may_be_seen_as_a_mel_spectrogram() -> None:
+    entry = {
+        "axes": ["batch", "frequency", "time", "channel"],
+        "shape": ["batch", 20, 5, 1],
+        "media": {"mel": {"rate": 16_000, "window": 400, "hop": 160}},
+    }
+    form = media_formats({"audio": entry})["audio"]
+    assert isinstance(form, MelFormat)
+    assert (form.samples, form.seconds) == (1040, Fraction(13, 200))
+    samples = np.random.default_rng(1).uniform(-1, 1, (1040, 1)).astype(np.float32)
+    found = to_arrays(SimpleNamespace(frames=None, samples=samples), {"audio": form})["audio"]
+    wanted = log_mel(samples[:, 0], rate=16_000, window=400, hop=160, bands=20)
+    np.testing.assert_array_equal(found[0, :, :, 0], wanted.T, strict=True)
 
 
 def test_the_best_classes_come_first_with_their_probabilities() -> None:

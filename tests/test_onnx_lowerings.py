@@ -21,6 +21,7 @@ from perceiver_graph.compiler.dims import Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import PRIMITIVES, Array
+from perceiver_graph.testing.graphs import arrays, graphs
 from tests.primitive_cases import BATCH, CASES, Case, f32
 
 Feeds = Mapping[str, Array]
@@ -47,14 +48,14 @@ def run(model: onnx.ModelProto, feeds: Feeds, sizes: Mapping[str, int]) -> dict[
 
 def check(case: Case, *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
     """With weights as inputs and as initializers, with symbolic sizes and with fixed ones."""
-    arrays = case.arrays()
+    inputs = case.arrays()
     for constant in (False, True):
         graph = case.graph(constant=constant)
-        expected = evaluate(graph, arrays, {})["result"]
+        expected = evaluate(graph, inputs, {})["result"]
         model = proto_of(graph)
         onnx.checker.check_model(model, full_check=True)
         for sizes in ({}, case.sizes):
-            found = run(model, arrays, sizes)["result"]
+            found = run(model, inputs, sizes)["result"]
             assert found.dtype == expected.dtype
             np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
 
@@ -73,6 +74,18 @@ def test_no_primitive_lacks_a_case() -> None:
 @given(data=st.data())
 def test_onnxruntime_agrees_with_numpy(name: str, data: st.DataObject) -> None:
     check(data.draw(CASES[name]))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(graphs(), st.integers(0, 2**16))
+def test_random_graphs(graph: Graph, seed: int) -> None:
+    inputs, parameters = arrays(graph, seed=seed)
+    expected = evaluate(graph, inputs, parameters)
+    found = run(ir.to_proto(emit(graph, parameters, TensorStore())), inputs, {})
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        limit = 1e-4 * max(1.0, float(np.abs(array).max(initial=0)))
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=limit, err_msg=name)
 
 
 def test_a_missing_lowering_is_named() -> None:
@@ -153,9 +166,9 @@ def test_outputs_need_not_be_computed_by_a_node() -> None:
     graph, parameters = leaf_outputs(), {"w": np.array([3.0, 4.0], np.float32)}
     model = ir.to_proto(emit(graph, parameters, TensorStore()))
     onnx.checker.check_model(model, full_check=True)
-    arrays = {"x": np.array([-1.0, 2.0], np.float32)}
-    expected = evaluate(graph, arrays, parameters)
-    found = run(model, arrays, {})
+    inputs = {"x": np.array([-1.0, 2.0], np.float32)}
+    expected = evaluate(graph, inputs, parameters)
+    found = run(model, inputs, {})
     assert list(found) == list(expected)
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, rtol=1e-5, err_msg=name)

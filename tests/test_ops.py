@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, shape_of
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
 
 Torch = Callable[..., torch.Tensor]
@@ -54,6 +55,42 @@ def _heads_attention(heads: int) -> Torch:
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
     return attention
+
+
+def _masked_attention(op: ops.Attention) -> Torch:
+    """Written out: the scores of masked keys are the least number there is."""
+
+    def attention(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        q, k, v = (torch.unflatten(x, -1, (op.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(
+            ~mask[:, None, None], torch.finfo(q.dtype).min
+        )
+        found = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        return found.mul(mask.any(1)[:, None, None]) if op.masked_rows == "zero" else found
+
+    return attention
+
+
+def _bicubic(table: torch.Tensor, sizes: tuple[int, int], to: tuple[int, int]) -> torch.Tensor:
+    image = torch.unflatten(table, 0, sizes).permute(2, 0, 1)[None]
+    return F.interpolate(image, to, mode="bicubic")[0].permute(1, 2, 0).flatten(0, 1)
+
+
+def _bicubic_volume(table: torch.Tensor) -> torch.Tensor:
+    """From 2 x 5 x 4 to 3 x 5 x 7: the last two axes as images, then the first one."""
+    images = torch.unflatten(table, 0, (2, 5, 4)).permute(0, 3, 1, 2)
+    wide = F.interpolate(images, (5, 7), mode="bicubic").permute(1, 0, 2, 3).flatten(2)[None]
+    return F.interpolate(wide, (3, 35), mode="bicubic")[0].flatten(1).mT
+
+
+def _fourier_features(x: torch.Tensor) -> torch.Tensor:
+    """Two coordinates in 3 bands, and a channel that is none."""
+    frequencies = torch.linspace(1, 4, 3).to(x)
+    one, two = (x[..., i, None] * frequencies * np.pi for i in (0, 1))
+    waves = [one.sin(), two.sin(), one.cos(), two.cos()]
+    return torch.cat([x[..., :2], *waves, x[..., 2:]], dim=-1)
 
 
 def _channels_first(function: Torch, **settings: Any) -> Torch:
@@ -98,6 +135,10 @@ CASES = [
     Case(ops.Gelu("tanh"), [(50, 40)], lambda x: F.gelu(x, approximate="tanh")),
     Case(ops.Relu(), [(5, 4)], torch.relu),
     Case(ops.Tanh(), [(5, 4)], torch.tanh),
+    Case(ops.Sigmoid(), [(50, 4)], torch.sigmoid),
+    Case(ops.Silu(), [(50, 4)], F.silu),
+    Case(ops.Mean(-2), [(2, 3, 4)], lambda x: x.mean(-2)),
+    Case(ops.Mean(0), [(3,)], lambda x: x.mean(0)),
     Case(ops.Linear(), [(2, 3, 4), (5, 4), (5,)], F.linear),
     Case(ops.Linear(), [(4,), (5, 4)], F.linear),
     Case(ops.MatMul(), [(2, 1, 3, 4), (5, 4, 2)], torch.matmul),
@@ -127,6 +168,16 @@ CASES = [
     Case(ops.Attention(1), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], _heads_attention(1)),
     Case(ops.Attention(2), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], _heads_attention(2)),
     Case(ops.Attention(1), [(1, 1500, 4), (1, 7, 4), (1, 7, 4)], _heads_attention(1)),
+    *(
+        Case(
+            op,
+            [(5, 3, 8), (5, 2, 8), (5, 2, 6), (5, 2)],
+            _masked_attention(op),
+            ["float32", "float32", "float32", "bool"],
+        )
+        for heads in (1, 2)
+        for op in (ops.Attention(heads), ops.Attention(heads, "zero"))
+    ),
     Case(
         ops.Gather(1),
         [(2, 4, 3), (5, 2)],
@@ -137,11 +188,22 @@ CASES = [
     Case(ops.Coordinate(4, 3), [(20,)], lambda p: p // 4 % 3, ["int64"], below=24),
     Case(ops.FourierTable(7, 1, 3, 4, 12.0), [], _fourier(7, 1, 3, 4, 12.0)),
     Case(ops.FourierTable(5, 0, 1, 3, 8.0, False, False, True), [], _one_sided_fourier),
+    Case(ops.FourierFeatures(3, 8.0, 2), [(2, 4, 3)], _fourier_features),
+    Case(ops.Interpolate((5, 7), (11, 4)), [(35, 3)], lambda x: _bicubic(x, (5, 7), (11, 4))),
+    Case(ops.Interpolate((6,), (9,)), [(6, 3)], lambda x: _bicubic(x, (1, 6), (1, 9))),
+    Case(ops.Interpolate((2, 5, 4), (3, 5, 7)), [(40, 3)], _bicubic_volume),
+    Case(ops.TrimLike(1), [(7, 4), (2, 5, 3)], lambda table, like: table[:5]),
     Case(ops.Flatten(1, 2), [(2, 3, 4, 5)], lambda x: x.flatten(1, 2)),
     Case(ops.Unflatten(1, (2, None)), [(3, 6, 2)], lambda x: x.unflatten(1, (2, 3))),
     Case(ops.Unflatten(-1, (1, 4)), [(3, 4)], lambda x: x.unflatten(-1, (1, 4))),
     Case(ops.Permute((2, 0, 1)), [(2, 3, 4)], lambda x: x.permute(2, 0, 1)),
     Case(ops.Concat(-2), [(2, 3, 4), (2, 1, 4)], lambda *xs: torch.cat(xs, dim=-2)),
+    Case(
+        ops.Concat(1),
+        [(2, 3), (2, 4)],
+        lambda *xs: torch.cat(xs, dim=1),
+        ["bool", "bool"],
+    ),
     Case(ops.Slice(1, -3, -1), [(2, 6)], lambda x: x[:, -3:-1]),
     Case(ops.Slice(-1, 2, None), [(2, 6)], lambda x: x[..., 2:]),
     Case(
@@ -157,6 +219,27 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
     (ops.Linear(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 5))], "as many channels"),
     (ops.MatMul(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 5))], "equal inner sizes"),
     (ops.Attention(3), [TensorType(shape_of(1, 2, 8))] * 3, "heads that divide 8"),
+    (
+        ops.Attention(1),
+        [*[TensorType(shape_of(1, 2, 8))] * 3, TensorType(shape_of(1, 3), "bool")],
+        r"mask bool\[1, 2\], got bool\[1, 3\]",
+    ),
+    (ops.Attention(1), [*[TensorType(shape_of(1, 2, 8))] * 3, TensorType(shape_of(1, 2))], "mask"),
+    (ops.Mean(2), [TensorType(shape_of(2, 3))], "axis below 2"),
+    (ops.FourierFeatures(2, 4.0, 3), [TensorType(shape_of(5, 2))], "3 coordinates"),
+    (ops.Interpolate((2, 3), (4, 4)), [TensorType(shape_of(5, 2))], r"\[6, width\]"),
+    (ops.Interpolate((6,), (2, 3)), [TensorType(shape_of(6, 2))], "two grids"),
+    (ops.TrimLike(0), [TensorType(shape_of(3, 2)), TensorType(shape_of(4))], "4 rows or more"),
+    (
+        ops.TrimLike(0),
+        [TensorType(shape_of(3, 2)), TensorType(shape_of(Symbol("n", max=4)))],
+        r"as many rows as `n` may be, got float32\[3, 2\]",
+    ),
+    (
+        ops.TrimLike(0),
+        [TensorType(shape_of(3, 2)), TensorType(shape_of(Symbol("n")))],
+        "as many rows as `n` may be",
+    ),
     (ops.Unflatten(0, (4, None)), [TensorType(shape_of(6))], "divide 6"),
     (ops.Permute((0, 0)), [TensorType(shape_of(2, 2))], "every axis"),
     (ops.Slice(0, 3, 5), [TensorType(shape_of(4))], "3:5"),
@@ -219,7 +302,8 @@ def test_flops_count_the_products_of_matrix_multiplications() -> None:
     assert ops.Linear().flops([x, w], ops.Linear().infer(x, w)) == 2 * 2 * 3 * 4 * 5
     q, k, v = (TensorType(shape_of(2, n, c)) for n, c in ((3, 8), (5, 8), (5, 6)))
     attention = ops.Attention(2)
-    assert attention.flops([q, k, v], attention.infer(q, k, v)) == 2 * 2 * 3 * 5 * (8 + 6)
+    for inputs in ([q, k, v], [q, k, v, TensorType(shape_of(2, 5), "bool")]):
+        assert attention.flops(inputs, attention.infer(*inputs)) == 2 * 2 * 3 * 5 * (8 + 6)
     image, kernel = TensorType(shape_of(1, 5, 5, 3)), TensorType(shape_of(7, 3, 2, 2))
     conv = ops.Conv((1, 1), ((0, 0), (0, 0)))
     assert conv.flops([image, kernel], conv.infer(image, kernel)) == 2 * (4 * 4 * 7) * (3 * 2 * 2)
@@ -236,6 +320,15 @@ def test_gelu_is_exact_far_out() -> None:
     np.testing.assert_allclose(
         ops.Gelu().evaluate(x), F.gelu(torch.from_numpy(x)).numpy(), rtol=1e-12, atol=1e-14
     )
+
+
+@pytest.mark.parametrize("op", [ops.Sigmoid(), ops.Silu()], ids=str)
+def test_sigmoids_do_not_overflow(op: Op) -> None:
+    x = np.array([-1e4, -100, 0, 100, 1e4], np.float32)
+    with np.errstate(over="raise"):
+        found = op.evaluate(x)
+    known = torch.sigmoid if isinstance(op, ops.Sigmoid) else F.silu
+    np.testing.assert_allclose(found, known(torch.from_numpy(x)).numpy(), atol=1e-6)
 
 
 def test_attention_survives_large_scores() -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 import perceiver_graph as pg
 from perceiver_graph.runtime import Program, load
+from perceiver_graph.runtime.kinds.clips import ClipReader
 from perceiver_graph.runtime.processors import (
     ClipWriter,
     VideoFormat,
@@ -24,7 +25,7 @@ from perceiver_graph.runtime.processors import (
     to_arrays,
 )
 from perceiver_graph.runtime.run import run_files
-from perceiver_graph.runtime.sources import media_inputs
+from perceiver_graph.runtime.sources import file_readers
 from perceiver_graph.spec.loader import parse_spec
 from tests.tiny import fault, faults, write_artifact
 
@@ -92,19 +93,25 @@ def summary(folder: Path, stem: str = "clip") -> dict[str, Any]:
 
 def window_results(program: Program, clip: Path) -> list[dict[str, NDArray[np.float32]]]:
     """The outputs of each window, without the code that is tested here."""
-    inputs = media_inputs(program.manifest)
-    cut = read_clip(clip, video=inputs.video, audio=inputs.audio, allow_missing=["audio"])
-    return [program.run(to_arrays(window, inputs.formats)) for window in cut]
+    reader = clip_reader(program)
+    cut = read_clip(clip, video=reader.video, audio=reader.audio, allow_missing=["audio"])
+    return [program.run(to_arrays(window, reader.formats)) for window in cut]
+
+
+def clip_reader(program: Program) -> ClipReader:
+    (reader,) = file_readers(program.manifest)
+    assert isinstance(reader, ClipReader)
+    return reader
 
 
 def test_a_clip_becomes_a_video_a_sheet_and_labels(program: Program, tmp_path: Path) -> None:
     clip, out = make_clip(tmp_path / "clip.mp4"), tmp_path / "new" / "out"
-    steps: list[tuple[Path, float, int | None]] = []
+    steps: list[tuple[str, float, int | None]] = []
     (found,) = run_files(program, [str(clip)], out, progress=lambda *step: steps.append(step))
-    assert found.source == clip
+    assert found.source == str(clip)
     assert found.files == tuple(out / f"clip.{kind}" for kind in ("mp4", "png", "json"))
     assert names(out) == ["clip.json", "clip.mp4", "clip.png"]
-    assert (found.windows, found.notes) == (3, ())
+    assert (found.pieces, found.notes) == (3, ())
 
     info = probe_clip(out / "clip.mp4")
     assert (info.frames, info.fps, info.width, info.height) == (10, 25.0, 16, 16)
@@ -125,11 +132,13 @@ def test_a_clip_becomes_a_video_a_sheet_and_labels(program: Program, tmp_path: P
         assert best == np.argsort(-score, kind="stable")[:3].tolist()
         assert entry["label"][0]["name"] == CLASSES[best[0]]
     mean = np.mean(scores, axis=0)
-    assert data["overall"]["label"] == found.classes["label"]
-    assert found.classes["label"][0]["index"] == int(mean.argmax())
-    assert found.classes["label"][0]["probability"] == pytest.approx(float(mean.max()), rel=1e-4)
+    assert data["outputs"]["label"] == found.answers["label"].data
+    assert found.answers["label"].data[0]["index"] == int(mean.argmax())
+    assert found.answers["label"].data[0]["probability"] == pytest.approx(
+        float(mean.max()), rel=1e-4
+    )
 
-    assert [path for path, _, _ in steps] == [clip] * len(steps)
+    assert [label for label, _, _ in steps] == [str(clip)] * len(steps)
     done = [value for _, value, _ in steps]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0.25, 3.0)  # a chunk of four, then all windows
@@ -169,9 +178,9 @@ def test_pictures_and_sound_may_come_from_two_files(program: Program, tmp_path: 
     silent = make_clip(tmp_path / "silent.mp4", 10, sound=False)
     song = make_clip(tmp_path / "song.mp4", 6, pictures=False)
     (found,) = run_files(program, [f"picture={silent}", f"sound={song}"], tmp_path / "out")
-    assert (found.windows, found.notes) == (3, ())
+    assert (found.pieces, found.notes) == (3, ())
     data = summary(tmp_path / "out", "silent")
-    assert data["clip"] == [str(silent), str(song)]
+    assert data["source"] == [str(silent), str(song)]
     alone = tmp_path / "alone"
     run_files(program, [silent], alone)
     assert summary(alone, "silent")["windows"][0]["label"] != data["windows"][0]["label"]
@@ -181,7 +190,7 @@ def test_several_clips_are_several_results(program: Program, tmp_path: Path) -> 
     (tmp_path / "a").mkdir()
     clips = [make_clip(tmp_path / "clip.mp4", 4), make_clip(tmp_path / "a" / "clip.mp4", 5)]
     found = run_files(program, clips, tmp_path / "out", {"label": None})
-    assert [result.windows for result in found] == [1, 2]
+    assert [result.pieces for result in found] == [1, 2]
     assert names(tmp_path / "out") == ["clip-2.json", "clip.json"]
 
 
@@ -202,7 +211,7 @@ def test_only_what_is_asked_for_is_written(program: Program, tmp_path: Path) -> 
 def test_long_clips_are_thinned_out_on_the_sheet(program: Program, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", 150)
     (found,) = run_files(program, [clip], tmp_path / "out")
-    assert found.windows == 38
+    assert found.pieces == 38
     with Image.open(tmp_path / "out" / "clip.png") as sheet:
         assert sheet.width < 1400
     assert probe_clip(tmp_path / "out" / "clip.mp4").frames == 150
@@ -213,7 +222,7 @@ def test_long_clips_are_thinned_out_on_the_sheet(program: Program, tmp_path: Pat
     [
         ([], "PG501", "no file was given"),
         (["nothing.mp4"], "PG512", "nothing.mp4 does not exist"),
-        (["label=clip.mp4"], "PG512", "`label` of `label=clip.mp4` is no input"),
+        (["label=clip.mp4"], "PG512", "`label` is no input that is read from a file"),
         (["sound=clip.mp4", "sound=clip.mp4"], "PG512", "`sound` is given twice"),
     ],
 )
@@ -266,7 +275,7 @@ def test_an_interruption_leaves_nothing_half_written(
         out.mkdir()
         (out / "clip.mp4").write_text("from before")
 
-    def interrupt(clip: Path, done: float, total: int | None) -> None:
+    def interrupt(clip: str, done: float, total: int | None) -> None:
         if next(calls) == 7:  # in the second window
             raise KeyboardInterrupt
 
@@ -319,7 +328,7 @@ def test_models_that_do_not_read_files_say_so(
 
 
 def test_the_formats_are_those_of_the_manifest(program: Program) -> None:
-    inputs = media_inputs(program.manifest)
-    assert inputs.optional == {"audio"}
+    reader = clip_reader(program)
+    assert reader.optional == {"audio"}
     dumped = {n: e.model_dump(exclude_none=True) for n, e in program.manifest.inputs.items()}
-    assert inputs.formats == media_formats(dumped)
+    assert reader.formats == media_formats(dumped)

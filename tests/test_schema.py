@@ -56,9 +56,26 @@ inputs:
       - max_pool: {window: {height: 2}, stride: {height: 2}, padding: valid}
     position: {learned: {width: 8, init_scale: 0.5}, combine: add}
     media: {video: {rate: 25}}
-  c: {shape: {tokens: 6}, steps: [{embedding: {vocabulary: 9, width: 8}}]}
+  c:
+    shape: {tokens: 6}
+    steps: [{embedding: {vocabulary: 9, width: 8}}]
+    media: {text: {tokenizer: bytes, pair: true}}
+  e:
+    shape: {point: 5, channel: 4}
+    steps: [{fourier: {bands: 2, max_resolution: 8.0, channels: 3}}]
+    position: {learned: {width: 8, trained_on: {point: 3}}}
+    attention_mask: true
+    media: {points: {centre: false}}
   d: {shape: {one: 1, kinds: 5}, steps: [{squeeze: one}, {one_hot: 3}], mask: never}
-join: {padding: {min: 2}}
+  f: {shape: {height: 2, width: 2, channel: 3}, media: {flow: {overlap: 1}}}
+  g:
+    shape: {height: 2, width: 2, channel: 3}
+    media: {image: {crop: 0.5, stretch: true, mean: [0, 0.5, 1.0], std: [1, 0.5, 0.25]}}
+  h: {shape: {row: 4, channel: 2}, media: {table: {}}}
+  i:
+    shape: {time: 2, frequency: 3, channel: 1}
+    media: {mel: {rate: 8000, window: 200, hop: 100}}
+join: {padding: {min: 2, learned: false}}
 latents: {count: 4, width: 8, init_scale: 0.1}
 encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_epsilon: 1.0e-6,
          query_residual: true, cross_attends: 2, share: all_but_first}
@@ -72,7 +89,16 @@ outputs:
   y:
     query: {learned: {count: 2, width: 8, init_scale: 0.02}}
     head: {mlp: {hidden: 4, channels: 2, activation: tanh}}
-  z: {query: {inputs: c}, head: {tied_embedding: c}}
+    media: {boxes: {classes: v, names: [p], threshold: 0.5}}
+  z: {query: {inputs: c}, head: {tied_embedding: c}, media: {text: {top: 2}}}
+  u:
+    query: {inputs: e}
+    query_mask: e
+    head: {linear: 3, activation: sigmoid}
+    media: {labels: {names: [O, B-X, I-X]}}
+  v: {query: {output: y}, media: {span: {top: 1, longest: 9}}}
+  w: {query: {mean: latents}, media: {scores: {names: [p]}}}
+  t: {query: {learned: {}}, media: {flow: {scale: 2.5}}}
 """)
 
 SPECS = [

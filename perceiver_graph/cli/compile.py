@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from perceiver_graph.compiler.driver import Backend, Compiled
     from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
 
+# What a model is run on, by the kind of its inputs; of several kinds, the first here is shown.
+_EXAMPLES = {
+    "video": "CLIP.mp4",
+    "audio": "SOUND.wav",
+    "mel": "SOUND.wav",
+    "image": "PICTURE.jpg",
+    "text": '"A TEXT"',
+    "flow": "FIRST.png SECOND.png",
+    "points": "POINTS.ply",
+    "table": "TABLE.npz",
+}
+
 
 def compile_command(
     spec: SpecArgument,
@@ -150,6 +162,10 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
 def _next(manifest: Manifest, directory: Path) -> str:
     if "onnx" not in manifest.backends:
         return f"train {directory / 'model.py'}, which needs only torch"
-    if any(entry.media for entry in manifest.inputs.values()):
-        return f"perceiver-graph run {directory} CLIP.mp4 -o out"
+    from perceiver_graph.spec.models.media import kind_of
+
+    kinds = {kind_of(entry.media) for entry in manifest.inputs.values() if entry.media}
+    files = next((example for kind, example in _EXAMPLES.items() if kind in kinds), None)
+    if files is not None and all(e.media or e.mask != "never" for e in manifest.inputs.values()):
+        return f"perceiver-graph run {directory} {files} -o out"
     return f"perceiver-graph run {directory} --inputs IN.npz -o OUT.npz"

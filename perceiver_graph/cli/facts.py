@@ -70,7 +70,8 @@ class Facts:
         return parts
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain data; sizes without the batch, symbolic ones as expressions."""
+        """Everything as plain data, without the batch. Symbolic sizes are expressions in the shapes,
+        and counted at `estimated_at` everywhere else."""
         lowered = self.lowered
         spec = lowered.document.spec
         return {
@@ -87,14 +88,17 @@ class Facts:
             },
             "estimated_at": self.free_sizes,
             "inputs": self._inputs(),
-            "input_array": [plain(lowered.input_array[0]), lowered.input_array[1]],
+            "input_array": [self._count(lowered.input_array[0]), lowered.input_array[1]],
             "latents": list(lowered.latents),
             "outputs": self._outputs(),
-            "query_array": [plain(lowered.query_array[0]), lowered.query_array[1]],
-            "total_queries": plain(lowered.total_queries),
+            "query_array": [self._count(lowered.query_array[0]), lowered.query_array[1]],
+            "total_queries": self._count(lowered.total_queries),
             "chunks": lowered.chunks,
             "phases": {name: _phase(phase) for name, phase in self.phases.items()},
         }
+
+    def _count(self, dim: Dim) -> int:
+        return dim.evaluate(self.sizes)
 
     def _inputs(self) -> dict[str, Any]:
         return {
@@ -102,9 +106,10 @@ class Facts:
                 "axes": [axis.name for axis in modality.axes],
                 "shape": [plain(axis.size) for axis in modality.axes],
                 "dtype": modality.data.dtype,
-                "tokens": plain(modality.count),
+                "tokens": self._count(modality.count),
                 "channels": modality.channels,
                 "mask": self.lowered.derived["inputs", name, "mask"],
+                "attention_mask": modality.mask is not None,
             }
             for name, modality in self.lowered.modalities.items()
         }
@@ -114,8 +119,8 @@ class Facts:
             name: {
                 "axes": [*(axis.name for axis in output.axes), "channel"],
                 "shape": [*(plain(axis.size) for axis in output.axes), output.channels],
-                "queries": plain(output.queries),
-                "chunk_queries": plain(output.chunk_queries),
+                "queries": self._count(output.queries),
+                "chunk_queries": self._count(output.chunk_queries),
                 "channels": output.channels,
             }
             for name, output in self.lowered.outputs.items()

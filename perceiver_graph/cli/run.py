@@ -1,4 +1,4 @@
-"""`perceiver-graph run`: an artifact on media files or on arrays."""
+"""`perceiver-graph run`: an artifact on files, on texts or on arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics.model import DiagnosticError
-from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.text import clean, quote
 
 if TYPE_CHECKING:
     from perceiver_graph.runtime.program import Program
@@ -27,7 +27,11 @@ def run_command(
     ],
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", help="Media files; INPUT=FILE says which input one is for."),
+        typer.Argument(
+            metavar="FILE",
+            help="What the model takes: video, sound, pictures, texts (`-` is standard input). "
+            "INPUT=FILE says which input one is for.",
+        ),
     ] = None,
     inputs: Annotated[
         Path | None,
@@ -54,6 +58,14 @@ def run_command(
             help="Decode only this output or these queries.",
         ),
     ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--names",
+            metavar="[OUTPUT=]FILE",
+            help="What classes are called: a name on each line.",
+        ),
+    ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")
     ] = "auto",
@@ -63,11 +75,14 @@ def run_command(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Run a compiled model on media files, or on arrays."""
+    """Run a compiled model on files, on texts, or on arrays.
+
+    In a text, [MASK] stands for one missing byte and [MASK*9] for nine.
+    """
     from perceiver_graph.runtime.program import load
     from perceiver_graph.runtime.queries import parse_decode
 
-    _check_usage(files, inputs, output)
+    _check_usage(files, inputs, output, names)
     budget = _bytes(memory)
     request = parse_decode(decode or ())
     with screen.bar("checking files") as progress:
@@ -75,17 +90,22 @@ def run_command(
     if inputs is not None:
         _run_arrays(program, inputs, output or _DEFAULT_ARCHIVE, request, budget)
     else:
-        _run_files(program, files or [], output or _DEFAULT_FOLDER, request, budget)
+        _run_files(program, files or [], output or _DEFAULT_FOLDER, request, budget, names or [])
 
 
-def _check_usage(files: list[str] | None, inputs: Path | None, output: Path | None) -> None:
+def _check_usage(
+    files: list[str] | None, inputs: Path | None, output: Path | None, names: list[str] | None
+) -> None:
     if bool(files) == (inputs is not None):
         raise typer.BadParameter(
-            "give media files, or arrays with --inputs IN.npz" + (", not both" if files else ""),
+            "give files or texts, or arrays with --inputs IN.npz" + (", not both" if files else ""),
             param_hint="FILES",
         )
     if files and output is not None and output.suffix == ".npz" and not output.is_dir():
         raise typer.BadParameter("the results of files go to a folder: -o DIR", param_hint="-o")
+    if names and inputs is not None:
+        message = "arrays come as they are, without names: give files, or leave this out"
+        raise typer.BadParameter(message, param_hint="--names")
 
 
 def _bytes(memory: str | None) -> int | None:
@@ -133,9 +153,17 @@ def _require_place(output: Path) -> None:
 
 
 def _run_files(
-    program: Program, files: list[str], output: Path, request: Request, memory: int | None
+    program: Program,
+    files: list[str],
+    output: Path,
+    request: Request,
+    memory: int | None,
+    names: list[str],
 ) -> None:
+    from perceiver_graph.runtime.naming import read_names
     from perceiver_graph.runtime.run import run_files
+
+    called = read_names(names, program.manifest)
 
     with screen.bar("running") as progress:
         found = run_files(
@@ -144,12 +172,13 @@ def _run_files(
             output,
             request,
             memory=memory,
-            progress=lambda clip, done, total: progress(done, total, clip.name),
+            names=called,
+            progress=lambda subject, done, total: progress(done, total, Path(subject).name),
         )
-    for clip in found:
-        screen.notes(f"{clip.source}: {note}" for note in clip.notes)
-        for path in clip.files:
+    for result in found:
+        screen.notes(f"{result.source}: {note}" for note in result.notes)
+        for path in result.files:
             print(path)
-        for name, classes in clip.classes.items():
-            best = ", ".join(f"{one['name']} {one['probability']:.1%}" for one in classes)
-            print(f"  {name}: {best}")
+        for name, answer in result.answers.items():
+            if answer.line is not None:
+                print(f"  {name}: {clean(answer.line)}")

@@ -49,7 +49,7 @@ def _inputs(facts: Facts) -> None:
             _channels(facts, modality),
             _position(spec.inputs[name]),
             f"+ {width - modality.channels}" if width > modality.channels else "",
-            _mask(lowered.derived["inputs", name, "mask"]),
+            _mask(lowered.derived["inputs", name, "mask"], modality),
         ]
         for name, modality in lowered.modalities.items()
     ]
@@ -84,6 +84,8 @@ def _latents(facts: Facts) -> None:
     process = f"{array}: {layers}, {_heads(spec, 'process')}"
     decode = f"{chunks}{plain(queries)} x {query_width} queries read {array}: "
     decode += f"cross-attend, {_heads(spec, 'decode')}{project}"
+    if not query_width:
+        decode = f"no queries: the mean over {array} latents"
     rows = [["encode", encode], ["process", process], ["decode", decode]]
     Table([Column("stage"), Column("what it does", 88)], rows).print()
 
@@ -192,8 +194,10 @@ def _position(spec: Input) -> str:
     return f"{kind}{added}"
 
 
-def _mask(mask: str) -> str:
-    return "" if mask == "never" else mask
+def _mask(mask: str, modality: Modality) -> str:
+    """Whether a mask token stands for the modality, and whether single tokens can be masked."""
+    token = "" if mask == "never" else mask
+    return ", ".join(filter(None, (token, "attention" if modality.mask is not None else "")))
 
 
 def _heads(spec: Spec, stage: str) -> str:

@@ -10,6 +10,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
 from perceiver_graph.compiler.ir import (
     Block,
+    Constant,
     Graph,
     Initializer,
     Input,
@@ -19,7 +20,7 @@ from perceiver_graph.compiler.ir import (
     Scope,
     Value,
 )
-from perceiver_graph.compiler.ops.base import DType, Op, ShapeError, TensorType
+from perceiver_graph.compiler.ops.base import Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.diagnostics import Span
 
 NORMAL = Initializer("normal", 0.02)
@@ -53,6 +54,7 @@ class GraphBuilder:
         self.origin: Span | None = None
         self._inputs: list[Input] = []
         self._parameters: dict[str, Parameter] = {}
+        self._constants: list[Constant] = []
         self._nodes: list[Node] = []
         self._blocks: dict[Scope, Block] = {}
         self._names: set[str] = set()
@@ -134,6 +136,14 @@ class GraphBuilder:
             self._parameters[full] = Parameter(value, init, trainable, self.origin)
         return self._parameters[full].value
 
+    def constant(self, name: str, array: Array) -> Value:
+        """A fixed array in the current scope."""
+        full = self._unique("/".join((*self.scope, name)))
+        dtype: DType = array.dtype.name  # type: ignore[assignment]
+        value = Value(full, TensorType(shape_of(*array.shape), dtype))
+        self._constants.append(Constant(value, array))
+        return value
+
     def linear(self, x: Value, name: str, width: int, *, bias: bool = True) -> Value:
         """A learned linear map of the last axis to `width` channels."""
         weight = self.parameter(f"{name}.weight", (width, x.shape[-1]))
@@ -160,7 +170,7 @@ class GraphBuilder:
             self.symbols,
             tuple(self._inputs),
             tuple(self._parameters.values()),
-            (),
+            tuple(self._constants),
             tuple(self._nodes),
             dict(outputs),
             dict(self._blocks),

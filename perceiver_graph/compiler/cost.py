@@ -148,7 +148,7 @@ class _Sweep:
         """Bytes of an attention's score matrices, one per head."""
         if not isinstance(node.op, Attention):
             return 0
-        q, k, _ = node.inputs
+        q, k = node.inputs[:2]
         scores = q.shape[0] * q.shape[1] * k.shape[1] * node.op.heads
         return scores.evaluate(self.sizes) * ITEM_BYTES[q.dtype]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from perceiver_graph.compiler import cost, ir
 from perceiver_graph.compiler.blocks.modality import Modality
@@ -13,14 +13,23 @@ from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.spec.manifest import (
     Dimension,
     InputEntry,
-    Media,
+    MaskEntry,
     Memory,
     OutputEntry,
     Port,
     ProgramEntry,
     ProgramName,
 )
-from perceiver_graph.spec.models import Embedding, Input, OneHot
+from perceiver_graph.spec.models import (
+    Activation,
+    BatchNorm,
+    Embedding,
+    FourierFeatures,
+    Input,
+    LearnedPosition,
+    Linear,
+    OneHot,
+)
 
 
 def size(dim: Dim) -> int | str:
@@ -38,7 +47,8 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             shape=["batch", *(size(axis.size) for axis in modality.axes)],
             mask=_mask(lowered, modality),
             vocabulary=_vocabulary(lowered.document.spec.inputs[name]),
-            media=_media(lowered.document.spec.inputs[name].media),
+            attention_mask=_attention_mask(lowered, name),
+            media=lowered.document.spec.inputs[name].media,
         )
     return entries
 
@@ -54,7 +64,7 @@ def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
             queries=output.queries.value,
             chunk_queries=output.chunk_queries.value,
             selectable=bool(output.axes),
-            media=_media(lowered.document.spec.outputs[name].media),
+            media=lowered.document.spec.outputs[name].media,
         )
     return entries
 
@@ -66,6 +76,29 @@ def _mask(lowered: Lowered, modality: Modality) -> Literal["always", "optional",
     return "never" if mask == "always" and used else cast(Literal["always", "optional"], mask)
 
 
+def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
+    """What is given along with an input to say which of its tokens are there."""
+    for leaf in lowered.graph.inputs:
+        if leaf.role == "attention_mask" and leaf.of == name:
+            return MaskEntry(
+                axes=list(leaf.axes),
+                shape=[size(dim) for dim in leaf.value.shape],
+                pointwise=_pointwise(lowered.document.spec.inputs[name]),
+            )
+    return None
+
+
+_POINTWISE = (Activation, BatchNorm, Embedding, FourierFeatures, Linear, OneHot)
+
+
+def _pointwise(spec: Input) -> bool:
+    """Whether each token depends on its own position alone, and not on how many there are."""
+    learned = isinstance(spec.position, LearnedPosition) and not spec.position.learned.trained_on
+    return all(isinstance(step, _POINTWISE) for step in spec.steps) and (
+        spec.position is None or learned
+    )
+
+
 def _vocabulary(spec: Input) -> int | None:
     """How many ids an input of ids may hold."""
     match spec.steps:
@@ -74,10 +107,6 @@ def _vocabulary(spec: Input) -> int | None:
         case [OneHot(one_hot=classes), *_]:
             return classes
     return None
-
-
-def _media(media: Any) -> Media | None:
-    return Media.model_validate(media.model_dump(mode="json")) if media is not None else None
 
 
 def dimensions(symbols: Mapping[str, Symbol]) -> dict[str, Dimension]:

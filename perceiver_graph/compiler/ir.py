@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Scope = tuple[str, ...]
 """Where a node belongs: the path of blocks, for example ("encode", "cross_attend", "attention")."""
 
-Role = Literal["data", "present", "queries", "state"]
+Role = Literal["data", "present", "attention_mask", "queries", "state"]
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,15 @@ class Input:
     """What the caller supplies at run time.
 
     `data`: a modality's array. `present`: bool [batch], whether that modality was given (its mask
-    token stands for it otherwise). `queries`: int64 [count], which positions of an output to decode.
+    token stands for it otherwise). `attention_mask`: bool [batch, *token axes], which of its tokens
+    there are. `queries`: int64 [count], which positions of an output to decode.
     `state`: what the encode program hands to the decode program.
     """
 
     value: Value
     role: Role
     of: str
-    """The modality (data, present), the output (queries) or the value in the whole graph (state)."""
+    """The output (queries), the value in the whole graph (state), or else the modality."""
     axes: tuple[str, ...]
 
 

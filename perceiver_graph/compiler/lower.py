@@ -7,31 +7,31 @@ Shapes come from the primitives' own rules; nothing is computed twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perceiver_graph.compiler.blocks.attention import configure, cross_attend, self_attend
+from perceiver_graph.compiler.blocks.attention import AttentionConfig, configure
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path, StageError
 from perceiver_graph.compiler.blocks.decoder import (
     Queries,
     decode,
     form_output,
     make_queries,
+    mean_of_latents,
     pad_queries,
+    query_mask,
 )
+from perceiver_graph.compiler.blocks.encoder import read_and_process
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
 from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Initializer, Value
 from perceiver_graph.diagnostics import Report, Span
 from perceiver_graph.spec.loader import Document
+from perceiver_graph.spec.models import MeanQuery
 
 RESERVED = "latents"
-
-MOST_LAYERS = 10_000
-"""Layers are written out one by one in the graph and in what is made of it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class OutputShape:
     queries: Dim
     chunk_queries: Dim
     channels: int
+    source: str = ""
+    """The output whose queries these are, where they are another's."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,12 @@ class Lowered:
     @property
     def query_array(self) -> tuple[Dim, int]:
         """O x E of one decode chunk."""
-        return _total(o.chunk_queries for o in self.outputs.values()), self.query_width
+        own = (o for o in self.outputs.values() if not o.source)
+        return _total(o.chunk_queries for o in own), self.query_width
 
     @property
     def total_queries(self) -> Dim:
-        return _total(o.queries for o in self.outputs.values())
+        return _total(o.queries for o in self.outputs.values() if not o.source)
 
     @property
     def chunks(self) -> int:
@@ -82,7 +85,7 @@ def lower(document: Document) -> Lowered:
     ctx = Context(document, builder, report, symbols)
     modalities, input_array, encoded = _encode(ctx)
     found = _queries(ctx, modalities)
-    outputs = _decode(ctx, found, encoded)
+    outputs = _decode(ctx, found, modalities, encoded)
     report.raise_if_errors()
     assert encoded is not None
     assert input_array is not None
@@ -152,15 +155,15 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
         with ctx.stage("inputs", name), b.inside("inputs"):
             _check_name(ctx, ("inputs", name))
             modalities[name] = prepare(ctx, name, declared)
-    joined: Value | None = None
+    joined = mask = None
     if len(modalities) == len(spec.inputs):
         with ctx.stage("inputs"):
-            joined = join(ctx, list(modalities.values()))
+            joined, mask = join(ctx, list(modalities.values()))
     latents: Value | None = None
     with ctx.stage("latents"):
         init = Initializer("normal", spec.latents.init_scale)
         latents = b.parameter(RESERVED, (spec.latents.count, spec.latents.width), init)
-    return modalities, joined, _read_and_process(ctx, modalities, joined, latents)
+    return modalities, joined, read_and_process(ctx, modalities, joined, mask, latents)
 
 
 def _check_name(ctx: Context, path: Path) -> None:
@@ -174,144 +177,84 @@ def _check_name(ctx: Context, path: Path) -> None:
         )
 
 
-def _read_and_process(
-    ctx: Context,
-    modalities: Mapping[str, Modality],
-    joined: Value | None,
-    latents: Value | None,
-) -> Value | None:
-    """Blocks of self-attention, the first ones each after a cross-attend to the inputs."""
-    spec, width = ctx.spec, ctx.spec.latents.width
-    reading = thinking = None
-    if joined is not None:
-        with ctx.stage("encode"):
-            channels = int(joined.shape[-1])
-            widest = ("inputs", max(modalities, key=lambda name: modalities[name].channels))
-            reading = configure(
-                ctx,
-                spec.encode,
-                ("encode",),
-                width=width,
-                default_qk=channels,
-                default_from=widest,
-            )
-    with ctx.stage("process"):
-        thinking = configure(ctx, spec.process, ("process",), width=width, default_qk=width)
-        _check_layers(ctx)
-    with ctx.stage("encode"):
-        _check_cross_attends(ctx)
-    if reading is None or thinking is None or joined is None or ctx.report.has_errors:
-        return None
-    assert latents is not None  # or an error was reported
-    x = latents
-    for block in range(spec.process.blocks):
-        if block < spec.encode.cross_attends:
-            with ctx.stage("encode"), _cross_attend_scope(ctx, block):
-                x = cross_attend(ctx, reading, x, joined, query_name="latent")
-        if ctx.report.has_errors:
-            return None
-        with ctx.stage("process"), _process_scope(ctx, block):
-            for layer in range(spec.process.layers):
-                with ctx.builder.block(f"layers.{layer}", "SelfAttend", "one round of reading"):
-                    x = self_attend(ctx, thinking, x)
-        if ctx.report.has_errors:  # an array that is too large: the next block has the same
-            return None
-    return x
-
-
-def _check_layers(ctx: Context) -> None:
-    process = ctx.spec.process
-    if process.blocks * max(process.layers, 1) > MOST_LAYERS:
-        raise ctx.error(
-            "PG213",
-            f"{process.blocks} x {process.layers} self-attend layers are more than {MOST_LAYERS}",
-            ("process", "layers"),
-            also=[(("process", "blocks"), "")] if process.blocks > 1 else [],
-            help="use fewer layers or blocks",
-        )
-
-
-def _check_cross_attends(ctx: Context) -> None:
-    spec = ctx.spec
-    if spec.encode.cross_attends > spec.process.blocks:
-        raise ctx.error(
-            "PG205",
-            f"{spec.encode.cross_attends} cross-attends need as many blocks to stand before, "
-            f"and there {'is' if spec.process.blocks == 1 else 'are'} {spec.process.blocks}",
-            ("encode", "cross_attends"),
-            also=[(("process", "blocks"), f"{spec.process.blocks} here")],
-            help=f"write `blocks: {spec.encode.cross_attends}` under `process`",
-        )
-
-
-@contextmanager
-def _cross_attend_scope(ctx: Context, block: int) -> Iterator[None]:
-    """One cross-attend is `encoder.cross_attend`; several are numbered and share weights as asked."""
-    encode, b = ctx.spec.encode, ctx.builder
-    name = module = "cross_attend"
-    if encode.cross_attends > 1:
-        weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
-        name, module = f"cross_attends.{block}", f"cross_attends.{weights}"
-    summary = "the latents read the inputs"
-    with b.inside("encode"), b.block(name, "CrossAttend", summary, module=f"encoder.{module}"):
-        yield
-
-
-@contextmanager
-def _process_scope(ctx: Context, block: int) -> Iterator[None]:
-    """One block is `process`; several are numbered, and have modules of their own if unshared."""
-    process, b = ctx.spec.process, ctx.builder
-    summary = "the latents read each other"
-    if process.blocks == 1:
-        with b.block("process", "Process", summary):
-            yield
-        return
-    name = f"blocks.{block}"
-    module = "process" if process.share else f"process.{name}"
-    with b.inside("process"), b.block(name, "Process", summary, module=module):
-        yield
-
-
 def _queries(ctx: Context, modalities: dict[str, Modality]) -> dict[str, Queries]:
     b = ctx.builder
     found: dict[str, Queries] = {}
     for name, output in ctx.spec.outputs.items():
         with ctx.stage("outputs", name, "query"), b.inside("queries"):
             _check_name(ctx, ("outputs", name))
+            if isinstance(output.query, MeanQuery):
+                continue
             found[name] = make_queries(ctx, name, output, modalities, ctx.spec.latents.width)
     return found
 
 
 def _query_width(ctx: Context, found: Mapping[str, Queries]) -> int:
+    if not found:
+        return 0
     padding = ctx.spec.decode.padding
     return max(q.width for q in found.values()) + (padding.min if padding else 0)
 
 
 def _decode(
-    ctx: Context, found: dict[str, Queries], encoded: Value | None
+    ctx: Context,
+    found: dict[str, Queries],
+    modalities: Mapping[str, Modality],
+    encoded: Value | None,
 ) -> dict[str, tuple[Value, OutputShape]]:
     """Bring the queries to one width, decode and form every output."""
-    spec = ctx.spec
+    spec, width = ctx.spec, _query_width(ctx, found)
     outputs: dict[str, tuple[Value, OutputShape]] = {}
-    if not found:
+    config = None
+    if found:
+        with ctx.stage("decode"):
+            _require_one_query_width(ctx, found)
+            latent_width = spec.latents.width
+            config = configure(ctx, spec.decode, ("decode",), width=width, default_qk=latent_width)
+    if encoded is None:
         return outputs
-    width, config = _query_width(ctx, found), None
-    with ctx.stage("decode"):
-        _require_one_query_width(ctx, found)
-        latent_width = spec.latents.width
-        config = configure(ctx, spec.decode, ("decode",), width=width, default_qk=latent_width)
-    if config is None or encoded is None:
-        return outputs
-    for name, queries in found.items():
-        with ctx.stage("outputs", name):
-            rows = pad_queries(ctx, queries, width)
-            with ctx.builder.at(ctx.key_span("decode")):
-                x = decode(ctx, config, name, rows, encoded, spec.decode.project)
-            x = form_output(ctx, name, spec.outputs[name], x, single=not queries.axes)
-            chunk = chunk_queries(queries.count, spec.decode.chunks)
-            shape = OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]))
-            outputs[name] = (x, shape)
+    for name, output in spec.outputs.items():
+        if isinstance(output.query, MeanQuery):
+            with ctx.stage("outputs", name):
+                _refuse_query_mask(ctx, name)
+                x = mean_of_latents(ctx, name, encoded)
+                x = form_output(ctx, name, output, x, single=True)
+                shape = OutputShape((), Dim.of(0), Dim.of(0), int(x.shape[-1]))
+                outputs[name] = (x, shape)
+        elif name in found and config is not None:
+            with ctx.stage("outputs", name):
+                outputs[name] = _decode_one(ctx, config, found[name], modalities, width, encoded)
     return outputs
+
+
+def _decode_one(
+    ctx: Context,
+    config: AttentionConfig,
+    queries: Queries,
+    modalities: Mapping[str, Modality],
+    width: int,
+    encoded: Value,
+) -> tuple[Value, OutputShape]:
+    decode_spec, name = ctx.spec.decode, queries.name
+    rows = pad_queries(ctx, queries, width)
+    mask = query_mask(ctx, name, queries, modalities)
+    with ctx.builder.at(ctx.key_span("decode")):
+        x = decode(ctx, config, name, rows, encoded, decode_spec.project, mask)
+    x = form_output(ctx, name, ctx.spec.outputs[name], x, single=not queries.axes)
+    chunk = chunk_queries(queries.count, decode_spec.chunks)
+    source = "" if queries.source == name else queries.source
+    return x, OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]), source)
+
+
+def _refuse_query_mask(ctx: Context, name: str) -> None:
+    if ctx.spec.outputs[name].query_mask is not None:
+        raise ctx.error(
+            "PG205",
+            "a mean over the latents has no queries to mask",
+            ("outputs", name, "query_mask"),
+            help="leave `query_mask` out",
+            at_key=True,
+        )
 
 
 def _require_one_query_width(ctx: Context, found: Mapping[str, Queries]) -> None:

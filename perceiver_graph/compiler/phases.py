@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Literal
 
 from perceiver_graph.compiler.ir import Graph, Input, Node, Value
-from perceiver_graph.compiler.ops import BroadcastLike
+from perceiver_graph.compiler.ops import BroadcastLike, Op, TrimLike
 
 Phase = Literal["compile", "encode", "decode"]
 
@@ -81,11 +81,11 @@ def split(graph: Graph) -> Programs:
 def _share_likes(graph: Graph, phases: Mapping[Value, Phase]) -> Graph:
     """Let decode take sizes from values that it reads anyway.
 
-    `broadcast_like` reads only the leading sizes of its second input: where decode uses a value for
-    nothing else, the value need not be handed over.
+    `broadcast_like` and `trim_like` read only sizes of their second input: where decode uses a value
+    for nothing else, the value need not be handed over.
     """
     decode = [node for node in graph.nodes if phases[node.output] == "decode"]
-    likes = {node for node in decode if isinstance(node.op, BroadcastLike)}
+    likes = {node for node in decode if isinstance(node.op, BroadcastLike | TrimLike)}
     read = [value for node in decode for value in node.inputs[: 1 if node in likes else None]]
     read = [value for value in dict.fromkeys(read) if phases[value] == "encode"]
 
@@ -95,11 +95,23 @@ def _share_likes(graph: Graph, phases: Mapping[Value, Phase]) -> Graph:
         x, like = node.inputs
         if like in read or phases[like] != "encode":
             return None
-        axes = like.shape[: cast(BroadcastLike, node.op).axes]
-        same = (value for value in read if value.shape[: len(axes)] == axes)
-        return replace(node, inputs=(x, next(same, like)))
+        for value in read:
+            op = _sized_like(node.op, like, value)
+            if op is not None:
+                return replace(node, op=op, inputs=(x, value))
+        return None
 
     return graph.rewrite(rule)
+
+
+def _sized_like(op: Op, like: Value, other: Value) -> Op | None:
+    """The primitive that does with the sizes of another value what this one does with `like`'s."""
+    match op:
+        case BroadcastLike(axes=axes):
+            return op if other.shape[:axes] == like.shape[:axes] else None
+        case TrimLike(axis=axis) if like.shape[axis] in other.shape:
+            return TrimLike(other.shape.index(like.shape[axis]))
+    return None
 
 
 def finish_early(programs: Programs) -> Programs:

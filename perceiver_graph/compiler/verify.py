@@ -168,6 +168,8 @@ def _input_roles(graph: Graph) -> Iterator[str]:
             yield f"{value} has {rank} axes but names {list(leaf.axes)}"
         if leaf.role == "present" and (value.dtype != "bool" or rank != 1):
             yield f"{value} should be bool[batch]: it says whether `{leaf.of}` is present"
+        if leaf.role == "attention_mask" and (value.dtype != "bool" or rank < 1):
+            yield f"{value} should be bool[batch, ...]: it says which tokens of `{leaf.of}` there are"
         if leaf.role == "queries" and (value.dtype != "int64" or rank != 1):
             yield f"{value} should be int64[count]: it holds positions of `{leaf.of}`"
 

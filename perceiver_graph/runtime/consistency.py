@@ -19,6 +19,10 @@ def _faults(manifest: Manifest) -> Iterator[str]:
         for name, entry in group.items():
             if len(entry.axes) != len(entry.shape) or entry.axes[:1] != ["batch"]:
                 yield f"{quote(name)} needs one size for each axis, and `batch` as the first axis"
+    for name, entry in manifest.inputs.items():
+        mask = entry.attention_mask
+        if mask and (len(mask.axes) != len(mask.shape) or mask.axes[:1] != ["batch"]):
+            yield f"the attention mask of {quote(name)} needs one size for each axis, `batch` first"
     if manifest.chunks < 1:
         yield f"`chunks` is {manifest.chunks}, and must be at least 1"
     if not manifest.programs:
@@ -38,11 +42,13 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
     encode, decode = manifest.programs["encode"], manifest.programs.get("decode")
     for port in encode.inputs:
         entry = manifest.inputs.get(port.of)
-        if port.role not in ("data", "present"):
+        if port.role not in ("data", "present", "attention_mask"):
             yield f"`encode` has an input of role `{port.role}`"
         elif entry is None:
             yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
-        elif entry.mask == "always":
+        elif port.role == "attention_mask" and entry.attention_mask is None:
+            yield f"`encode` reads an attention mask of {quote(port.of)}, which has none"
+        elif port.role != "attention_mask" and entry.mask == "always":
             yield f"`encode` reads {quote(port.of)}, which is always masked"
         elif port.role == "data" and port.dtype != entry.dtype:
             yield f"`encode` reads {quote(port.of)} as {port.dtype}"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
 from perceiver_graph.runtime.sizes import evaluate, permits, permitted, smallest
 from perceiver_graph.spec.manifest import InputEntry, Manifest
 
@@ -24,11 +25,13 @@ Arrays = dict[str, NDArray[Any]]
 class Feeds:
     """What a program is given.
 
-    `arrays` has every input that is not always masked, contiguous and of its dtype; `present` is
-    false for those that stand for nothing; `sizes` are the values of the symbols, batch included.
+    `arrays` has every input that is not always masked, contiguous and of its dtype; `masks` the
+    attention mask of every input that takes one; `present` is false for those that stand for
+    nothing; `sizes` are the values of the symbols, batch included.
     """
 
     arrays: Arrays
+    masks: Masks
     present: dict[str, bool]
     sizes: dict[str, int]
     notes: tuple[str, ...]
@@ -52,18 +55,22 @@ def check_inputs(manifest: Manifest, given: Mapping[str, ArrayLike]) -> Feeds:
     sizes = _bindings(manifest, arrays, report)
     for name, array in arrays.items():
         _check_values(name, manifest.inputs[name], array, report)
+    masks = check_masks(manifest, given, sizes, report)
     report.raise_if_errors()
+    notes += empty_notes(masks)
     absent = [n for n, entry in manifest.inputs.items() if entry.mask == "optional"]
     absent = [name for name in absent if name not in arrays]
     notes += [f"input `{name}` was not given: its mask token stands for it" for name in absent]
     present = dict.fromkeys(arrays, True) | dict.fromkeys(absent, False)
-    for name in absent:
-        entry = manifest.inputs[name]
+    for name, entry in manifest.inputs.items():
         for size in entry.shape:
             if isinstance(size, str) and size in manifest.dims:
                 sizes.setdefault(size, smallest(manifest.dims[size]))
-        arrays[name] = np.zeros([evaluate(size, sizes) for size in entry.shape], entry.dtype)
-    return Feeds(arrays, present, sizes, tuple(notes))
+        if name in absent:
+            arrays[name] = np.zeros([evaluate(size, sizes) for size in entry.shape], entry.dtype)
+        if entry.attention_mask is not None and name not in masks:
+            masks[name] = whole(entry, sizes)
+    return Feeds(arrays, masks, present, sizes, tuple(notes))
 
 
 def described(entry: InputEntry) -> str:
@@ -73,11 +80,12 @@ def described(entry: InputEntry) -> str:
 
 
 def _report_unknown(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:
-    known = ", ".join(quote(name) for name in manifest.inputs)
+    names = [*manifest.inputs, *mask_names(manifest)]
+    known = ", ".join(map(quote, names))
     for name in given:
-        if name in manifest.inputs:
+        if name in names:
             continue
-        near = get_close_matches(str(name), list(manifest.inputs), n=1)
+        near = get_close_matches(str(name), names, n=1)
         help = f"did you mean {quote(near[0])}?" if near else f"the inputs are {known}"
         message = f"the model has no input {quote(name)}"
         report.error("PG502", message, notes=[f"the inputs are {known}"] if near else (), help=help)

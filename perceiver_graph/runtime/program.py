@@ -13,6 +13,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.artifact import Progress as CheckProgress
+from perceiver_graph.runtime.cut import cut
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
@@ -120,24 +121,28 @@ class Program:
         """Read the inputs into the latents.
 
         `inputs` has an array by the name of each input, with the axes of the manifest, batch first.
-        One that may be masked can be left out. Raises DiagnosticError (PG501 to PG505, PG514,
+        One that may be masked can be left out; so can the attention mask of an input, an array
+        called `NAME.attention_mask` (bool, or 0 and 1). Raises DiagnosticError (PG501 to PG505, PG514,
         PG603) with everything that is wrong.
         """
         return self._encoded(check_inputs(self.manifest, inputs))
 
     def _encoded(self, feeds: Feeds) -> State:
         batch = feeds.sizes.get("batch", 1)
+        less = cut(self.manifest, feeds)
         values: dict[str, Any] = {}
         for port in self._encode.entry.inputs:
             if port.role == "present":
                 values[port.name] = np.full(batch, feeds.present[port.of])
+            elif port.role == "attention_mask":
+                values[port.name] = less.masks[port.of]
             else:
-                values[port.name] = feeds.arrays[port.of]
+                values[port.name] = less.arrays[port.of]
         ports = self._encode.entry.outputs
         names = list(dict.fromkeys(port.name for port in ports))
         # Encoding takes more memory than decoding a chunk: it is not kept while chunks are decoded.
         late = bool(self._decode)
-        found = self._encode.run(values, names, feeds.sizes, stay_on_device=True, give_back=late)
+        found = self._encode.run(values, names, less.sizes, stay_on_device=True, give_back=late)
         state = {port.of: found[port.name] for port in ports}
         return State(self, state, feeds.sizes, feeds.notes)
 

@@ -1,4 +1,4 @@
-"""Runs a program on media files, window by window, and writes what it makes of them to a folder."""
+"""Runs a program on files and texts, and writes what it makes of them to a folder."""
 
 from __future__ import annotations
 
@@ -8,41 +8,36 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from perceiver_graph.diagnostics import DiagnosticError, Report
-from perceiver_graph.runtime.processors import AudioFormat, MediaFormat, media_formats, to_arrays
+from perceiver_graph.runtime.kinds import Answer, Setting, Writer, make_writers
+from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.processors.writer import unwritable
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import Selection
-from perceiver_graph.runtime.results import ClipResults
-from perceiver_graph.runtime.sources import (
-    MediaInputs,
-    Source,
-    expected_windows,
-    find_sources,
-    media_inputs,
-    windows,
-)
+from perceiver_graph.runtime.results import ARRAYS, SUMMARY, Results
+from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
+from perceiver_graph.spec.manifest import Manifest
 
-Progress = Callable[[Path, float, int | None], None]
-"""Called with the clip's file, the windows done (a fraction while one is being decoded) and the
-windows expected, or None if that is not known."""
+Progress = Callable[[str, float, int | None], None]
+"""Called with what is being run on, the pieces done (a fraction while one is being decoded) and the
+pieces expected, or None if that is not known."""
 
-_SUFFIXES = (".mp4", ".png", ".json", ".npz")
+_ORDER = (".flo", ".mp4", ".png", SUMMARY, ARRAYS)
 
 
 @dataclass(frozen=True)
-class ClipResult:
-    """What became of a clip.
+class FileResult:
+    """What became of a clip, a picture, a text.
 
-    `classes` has the best classes by output, over the whole clip; `notes` say what was filled in.
+    `pieces` counts the calls of the program, `answers` are what its outputs say, `notes` what was
+    filled in.
     """
 
-    source: Path
+    source: str
     files: tuple[Path, ...]
-    windows: int
-    classes: dict[str, list[dict[str, Any]]]
+    pieces: int
+    answers: dict[str, Answer]
     notes: tuple[str, ...]
 
 
@@ -53,123 +48,121 @@ def run_files(
     decode: Mapping[str, Selection] | None = None,
     *,
     memory: int | None = None,
+    names: Names | None = None,
     progress: Progress | None = None,
-) -> list[ClipResult]:
-    """Run a program on clips of any length and write the results to a folder, made if need be.
+) -> list[FileResult]:
+    """Run a program on files, or on texts, and write the results to a folder, made if need be.
 
-    Each of `files` is a clip; those written `INPUT=FILE` make up one clip together. Of `clip.mp4`
-    come `clip.mp4` (video and sound outputs), `clip.png` (a contact sheet), `clip.json` (the best
-    classes of every window and over all, and notes) and `clip.npz` (outputs that are no media and
-    chosen queries, the windows as first axis), as far as the model has such outputs. The files of a
-    clip appear when all of them are complete. `decode` and `memory` are those of `Program.run`.
-    Raises DiagnosticError (PG501, PG506 to PG512).
+    Which files it takes, the `media` of its inputs says; those written `INPUT=FILE` belong together.
+    Of `clip.mp4` come `clip.json` (what the outputs say, and notes), the files that the `media` of
+    its outputs stand for (`clip.mp4`, `clip.png`, `clip.flo`) and `clip.npz` (outputs without media
+    and chosen queries, the pieces as first axis). The files of a subject appear when all of them are
+    complete. `decode` and `memory` are those of `Program.run`; `names` are what the classes of an
+    output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514, PG515).
     """
-    inputs = media_inputs(program.manifest)
-    outputs = _output_formats(program, inputs, decode)
-    sources = find_sources(files, inputs)
-    stems = _stems(sources)
+    setting = _setting(with_names(program.manifest, names or {}), decode)
+    subjects = find_subjects(files, setting.readers)
+    stems = _stems(subjects)
     out_dir = Path(out_dir)
-    _refuse_overwriting(sources, stems, out_dir)
-    found = []
+    job = _Job(program, setting, decode, memory, progress)
+    _refuse_overwriting(subjects, stems, job.writers(), out_dir)
     with _folder(out_dir):
-        for source, stem in zip(sources, stems, strict=True):
-            job = _Job(program, inputs, outputs, decode, memory, progress)
-            found.append(job.run(source, stem, out_dir))
-    return found
+        return [job.run(one, stem, out_dir) for one, stem in zip(subjects, stems, strict=True)]
+
+
+def _setting(manifest: Manifest, decode: Mapping[str, Selection] | None) -> Setting:
+    whole = [n for n in manifest.outputs if decode is None or (n in decode and decode[n] is None)]
+    return Setting(manifest, file_readers(manifest), frozenset(whole))
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is the same for all clips."""
+    """What is the same for all subjects."""
 
     program: Program
-    inputs: MediaInputs
-    outputs: dict[str, MediaFormat]
+    setting: Setting
     decode: Mapping[str, Selection] | None
     memory: int | None
     progress: Progress | None
 
-    def run(self, source: Source, stem: str, out_dir: Path) -> ClipResult:
-        """Run on one clip. What it writes lies in a folder of its own until all is complete."""
+    def writers(self) -> list[Writer]:
+        """New writers for the outputs that are decoded whole."""
+        outputs = self.setting.manifest.outputs
+        whole = {name: entry for name, entry in outputs.items() if name in self.setting.whole}
+        return make_writers(whole, self.setting)
+
+    def run(self, subject: Subject, stem: str, out_dir: Path) -> FileResult:
+        """Run on a subject. What it writes lies in a folder of its own until all is complete."""
         try:
-            stage = Path(tempfile.mkdtemp(prefix=f".{stem}.", dir=out_dir))
+            stage = Path(tempfile.mkdtemp(prefix=f".{stem[:64]}.", dir=out_dir))
         except OSError as error:
             raise unwritable(out_dir / stem, error.strerror or str(error)) from error
         try:
-            results, notes = self._windows(source, stem, stage)
+            results, notes = self._pieces(subject, stem, stage)
             about = {
-                "clip": [str(path) for path in source.paths],
-                "model": self._model,
+                "source": subject.sources,
+                "model": self.program.manifest.name,
                 "notes": notes,
             }
-            results.write(f"{source.path.name}: {self.program.manifest.name}", about)
-            written = sorted(stage.iterdir(), key=lambda path: _SUFFIXES.index(path.suffix))
+            results.write(about)
+            written = sorted(stage.iterdir(), key=lambda path: _ORDER.index(path.suffix))
             moved = tuple(path.replace(out_dir / path.name) for path in written)
         except OSError as error:
             raise unwritable(out_dir / stem, error.strerror or str(error)) from error
         finally:
             shutil.rmtree(stage, ignore_errors=True)
-        return ClipResult(source.path, moved, results.windows, results.classes(), tuple(notes))
+        return FileResult(subject.label, moved, results.pieces, results.answers, tuple(notes))
 
-    @property
-    def _model(self) -> str:
-        return self.program.manifest.name
-
-    def _windows(self, source: Source, stem: str, stage: Path) -> tuple[ClipResults, list[str]]:
+    def _pieces(self, subject: Subject, stem: str, stage: Path) -> tuple[Results, list[str]]:
         notes: dict[str, None] = {}  # in order, each once
-        total = expected_windows(source, self.inputs)
-        with ClipResults(stage, stem, self.inputs, self.outputs) as results:
-            for window in windows(source, self.inputs):
-                advance = self._advance(source, window.index, total)
+        total = subject.expected
+        name = subject.files[0].name if subject.files else subject.label
+        title = f"{name}: {self.program.manifest.name}"
+        with Results(self.writers(), stage, stem, title) as results:
+            for index, piece in enumerate(subject.pieces()):
+                advance = self._advance(subject, index, total)
+                notes |= dict.fromkeys(piece.notes)
                 found = self.program.run(
-                    to_arrays(window, self.inputs.formats),
+                    piece.arrays,
                     self.decode,
                     memory=self.memory,
                     progress=advance,
                     note=notes.setdefault,
                 )
-                results.add(window, found)
+                results.add(piece, found)
                 advance(1, 1)
         return results, list(notes)
 
-    def _advance(self, source: Source, index: int, total: int | None) -> Callable[[int, int], None]:
+    def _advance(
+        self, subject: Subject, index: int, total: int | None
+    ) -> Callable[[int, int], None]:
         def advance(done: int, chunks: int) -> None:
             if self.progress is not None:
                 expected = None if total is None else max(total, index + 1)
-                self.progress(source.path, index + done / chunks, expected)
+                self.progress(subject.label, index + done / chunks, expected)
 
         return advance
 
 
-def _output_formats(
-    program: Program, inputs: MediaInputs, decode: Mapping[str, Selection] | None
-) -> dict[str, MediaFormat]:
-    """The formats of the outputs that are decoded whole."""
-    whole = {
-        name: entry.model_dump(exclude_none=True)
-        for name, entry in program.manifest.outputs.items()
-        if decode is None or (name in decode and decode[name] is None)
-    }
-    sound = inputs.audio
-    return media_formats(whole, channels=sound.channels if isinstance(sound, AudioFormat) else 1)
-
-
-def _stems(sources: Sequence[Source]) -> list[str]:
-    """A name for each clip's results: that of its file, numbered where several are called alike."""
+def _stems(subjects: Sequence[Subject]) -> list[str]:
+    """A name for each subject's results, numbered where several are called alike."""
     stems: list[str] = []
-    for source in sources:
-        stem, number = source.path.stem, 2
+    for subject in subjects:
+        stem, number = subject.stem, 2
         while stem in stems:
-            stem, number = f"{source.path.stem}-{number}", number + 1
+            stem, number = f"{subject.stem}-{number}", number + 1
         stems.append(stem)
     return stems
 
 
-def _refuse_overwriting(sources: Sequence[Source], stems: Sequence[str], out_dir: Path) -> None:
-    given = {path.resolve() for source in sources for path in source.paths}
+def _refuse_overwriting(
+    subjects: Sequence[Subject], stems: Sequence[str], writers: Sequence[Writer], out_dir: Path
+) -> None:
+    given = {path.resolve() for subject in subjects for path in subject.files}
+    suffixes = dict.fromkeys(suffix for writer in writers for suffix in writer.suffixes)
     report = Report()
     for stem in stems:
-        for path in (out_dir / f"{stem}{suffix}" for suffix in _SUFFIXES):
+        for path in (out_dir / f"{stem}{suffix}" for suffix in (*suffixes, SUMMARY, ARRAYS)):
             if path.resolve() in given:
                 report.error(
                     "PG511",

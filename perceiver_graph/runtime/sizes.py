@@ -59,6 +59,13 @@ def smallest(dimension: Dimension) -> int:
     return -(-dimension.min // step) * step
 
 
+def at_least(dimension: Dimension, value: int) -> int | None:
+    """The smallest permitted value that is not below `value`, or None if there is none."""
+    step = dimension.multiple_of
+    found = max(smallest(dimension), -(-value // step) * step)
+    return found if dimension.max is None or found <= dimension.max else None
+
+
 def permitted(dimension: Dimension) -> str:
     """The values that a symbol may take, in words: `a multiple of 8, 8 to 64`."""
     steps = f"a multiple of {dimension.multiple_of}, " if dimension.multiple_of > 1 else ""

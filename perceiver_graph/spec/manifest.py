@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from perceiver_graph.spec.models.base import Model
+from perceiver_graph.spec.models.media import InputMedia, OutputMedia
 
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -32,12 +33,15 @@ class Dimension(Model):
     multiple_of: int = 1
 
 
-class Media(Model):
-    """How an input is read from a file or an output written to one; exactly one key is set."""
+class MaskEntry(Model):
+    """The attention mask that an input may come with: bool, false where there is no token."""
 
-    video: dict[str, float] | None = None
-    audio: dict[str, int] | None = None
-    classes: dict[str, int | list[str] | None] | None = None
+    axes: list[str]
+    """`batch` and the axes that count tokens after the steps."""
+    shape: list[int | str]
+    pointwise: bool = False
+    """Whether a token is made of what stands at its own position, whatever the length: masked ones
+    at the end may then be left out."""
 
 
 class InputEntry(Model):
@@ -51,7 +55,10 @@ class InputEntry(Model):
     mask: Literal["always", "optional", "never"]
     vocabulary: int | None = None
     """For ids: how many there are, counted from 0."""
-    media: Media | None = None
+    attention_mask: MaskEntry | None = None
+    """Given as `NAME.attention_mask`; left out, every token is there."""
+    media: InputMedia | None = None
+    """How the input is read from files."""
 
 
 class OutputEntry(Model):
@@ -65,14 +72,15 @@ class OutputEntry(Model):
     chunk_queries: int | None = None
     selectable: bool
     """Whether chosen queries can be decoded (a single learned query is always decoded)."""
-    media: Media | None = None
+    media: OutputMedia | None = None
+    """How the output is written to files."""
 
 
 class Port(Model):
     """A tensor that goes into or comes out of a program, by its name there."""
 
     name: str
-    role: Literal["data", "present", "queries", "state", "output"]
+    role: Literal["data", "present", "attention_mask", "queries", "state", "output"]
     of: str
     """The input, the output or the state value it stands for."""
     dtype: Literal["float32", "int64", "bool"]

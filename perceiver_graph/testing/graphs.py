@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.dims import Shape, Symbol, shape_of
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType
 
@@ -25,7 +25,8 @@ GRID = 6
 def graphs(draw: st.DrawFn, *, queries: bool = True, steps: int = 14) -> Graph:
     """Graphs of up to `steps` random nodes, dead and duplicate ones among them.
 
-    Inputs are `image` [batch, tokens, 4], `image.present` and, if asked for, `image.queries`.
+    Inputs are `image` [batch, tokens, 4], `image.present`, `image.attention_mask` and, if asked for,
+    `image.queries`.
     Outputs are `latents` and one or two others. Values are of moderate size for normal inputs.
     """
     sketch = _Sketch(draw, _builder(queries), queries)
@@ -60,13 +61,17 @@ def arrays(
 
 def _builder(queries: bool) -> GraphBuilder:
     names = ["batch", "tokens", *(["image_queries"] if queries else [])]
-    steps = {"tokens": 2}
-    return GraphBuilder("random", {n: Symbol(n, multiple_of=steps.get(n, 1)) for n in names})
+    special = {"tokens": Symbol("tokens", max=GRID, multiple_of=2)}
+    return GraphBuilder("random", {name: special.get(name, Symbol(name)) for name in names})
 
 
 def _image(b: GraphBuilder) -> Value:
-    shape = shape_of(b.symbols["batch"], b.symbols["tokens"], 4)
-    return b.input("image", "data", "image", ("batch", "time", "channel"), shape, "float32")
+    axes = ("batch", "time", "channel")
+    return b.input("image", "data", "image", axes, _image_shape(b, 4), "float32")
+
+
+def _image_shape(b: GraphBuilder, channels: int) -> Shape:
+    return shape_of(b.symbols["batch"], b.symbols["tokens"], channels)
 
 
 @dataclass
@@ -80,6 +85,7 @@ class _Sketch:
     applied: list[tuple[Op, tuple[Value, ...]]] = field(default_factory=list)
     positions: Value | None = None
     present: Value | None = None
+    attention_mask: Value | None = None
     named: int = 0
 
     def step(self) -> None:
@@ -91,7 +97,12 @@ class _Sketch:
             self._elementwise,
             self._add,
             self._attend,
+            self._attend_masked,
             self._broadcast,
+            self._mean,
+            self._fourier_features,
+            self._interpolate,
+            self._trim,
             self._reshape,
             self._widen,
             self._mask,
@@ -132,7 +143,8 @@ class _Sketch:
         self.values.append(self.builder.layer_norm(self._pick(), self._name("norm"), 1e-5))
 
     def _elementwise(self) -> None:
-        some = [ops.Gelu(), ops.Gelu("tanh"), ops.Relu(), ops.Tanh(), ops.Scale(0.5)]
+        gates = [ops.Sigmoid(), ops.Silu()]
+        some = [ops.Gelu(), ops.Gelu("tanh"), ops.Relu(), ops.Tanh(), ops.Scale(0.5), *gates]
         self._keep(self.draw(st.sampled_from(some)), self._pick())
 
     def _add(self) -> None:
@@ -144,6 +156,59 @@ class _Sketch:
         q, kv = self._pick(3), self._pick(3)
         q, k = (self.builder.linear(x, self._name("qk"), 4) for x in (q, kv))
         self._keep(ops.Attention(self.draw(st.sampled_from([1, 2]))), q, k, k)
+
+    def _attend_masked(self) -> None:
+        """With the caller's mask, before which one key may come that is always there."""
+        b = self.builder
+        kv = [x for x in self.values if x.shape == _image_shape(b, int(x.shape[-1]))]
+        if self.attention_mask is None:
+            shape = shape_of(b.symbols["batch"], b.symbols["tokens"])
+            self.attention_mask = b.input(
+                "image.attention_mask",
+                "attention_mask",
+                "image",
+                ("batch", "time"),
+                shape,
+                "bool",
+            )
+        keys, mask = self.draw(st.sampled_from(kv)), self.attention_mask
+        if self.draw(st.booleans()):
+            first = self._apply(ops.Slice(1, 0, 1), keys)
+            there = b.constant(self._name("there"), np.ones(1, np.bool_))
+            keys = self._apply(ops.Concat(1), first, keys)
+            mask = self._apply(ops.Concat(1), self._apply(ops.BroadcastLike(1), there, keys), mask)
+        q, k = (b.linear(x, self._name("qk"), 4) for x in (self._pick(3), keys))
+        heads = self.draw(st.sampled_from([1, 2]))
+        op = self.draw(st.sampled_from([ops.Attention(heads), ops.Attention(heads, "zero")]))
+        self._keep(op, q, k, k, mask)
+
+    def _mean(self) -> None:
+        """Over the channels, as the only channel."""
+        split = self._apply(ops.Unflatten(-1, (1, None)), self._pick(3))
+        self._keep(ops.Mean(-1), split)
+
+    def _fourier_features(self) -> None:
+        self._keep(ops.FourierFeatures(1, 4.0, 1), self._pick())
+
+    def _interpolate(self) -> None:
+        """Of a table, as it is, to itself or another grid and back."""
+        tables = [v for v in self.values if v.type.rank == 2 and v.shape[0] == GRID]
+        if tables:
+            table = self.draw(st.sampled_from(tables))
+            to = self.draw(st.sampled_from([(3, 2), (2, 2), (1, 6)]))
+            resized = self._apply(ops.Interpolate((2, 3), to), table)
+            self._keep(ops.Interpolate(to, (2, 3)), resized)
+
+    def _trim(self) -> None:
+        """A table for as many rows as there are tokens, next to the batch."""
+        tables = [v for v in self.values if v.type.rank == 2 and v.shape[0] == GRID]
+        b = self.builder
+        like = [x for x in self.values if x.shape == _image_shape(b, int(x.shape[-1]))]
+        if tables:
+            source = self.draw(st.sampled_from(like))
+            table = self.draw(st.sampled_from(tables))
+            trimmed = self._apply(ops.TrimLike(self.draw(st.sampled_from([1, -2]))), table, source)
+            self._keep(ops.BroadcastLike(1), trimmed, source)
 
     def _broadcast(self) -> None:
         rows = [value for value in self.values if value.type.rank == 2]

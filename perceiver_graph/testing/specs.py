@@ -17,6 +17,9 @@ Data = dict[str, Any]
 
 NAMES = ("audio", "image", "lidar", "touch", "label", "forward", "train", "class", "x1")
 AXES = ("time", "height", "width", "depth")
+ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh")
+LONGEST = 5
+"""The largest value of the symbol `length`, which the axis of a sequence may have for a size."""
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -25,10 +28,14 @@ def render(data: Mapping[str, Any]) -> str:
 
 
 @st.composite
-def specs(draw: st.DrawFn, *, max_inputs: int = 3) -> Data:
-    """A valid spec: one to three inputs of any kind, any widths and heads, one to three outputs."""
+def specs(draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False) -> Data:
+    """A valid spec: one to three inputs of any kind, any widths and heads, one to three outputs.
+
+    With `symbolic`, some inputs have an axis whose size is the symbol `length`, 2 to LONGEST.
+    """
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=max_inputs, unique=True))
-    inputs = {name: draw(modalities()) for name in names}
+    kinds = [modalities(), modalities(), sequences()] if symbolic else [modalities()]
+    inputs = {name: draw(st.one_of(kinds)) for name in names}
     if all(spec.get("mask") == "always" for spec in inputs.values()):
         del inputs[names[0]]["mask"]
     heads = draw(st.sampled_from([1, 2, 4]))
@@ -46,6 +53,8 @@ def specs(draw: st.DrawFn, *, max_inputs: int = 3) -> Data:
         "decode": draw(decoders(heads)),
         "outputs": draw(outputs(inputs)),
     }
+    if any("length" in modality["shape"].values() for modality in inputs.values()):
+        spec["dims"] = {"length": {"min": 2, "max": LONGEST}}
     if draw(st.booleans()):
         spec["decode"]["project"] = draw(st.integers(1, 6))
     return spec
@@ -74,14 +83,38 @@ def modalities(draw: st.DrawFn) -> Data:
     mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
     if mask:
         modality["mask"] = mask
+    if mask != "always" and draw(st.booleans()) and draw(st.booleans()):
+        modality["attention_mask"] = True
     return modality
+
+
+@st.composite
+def sequences(draw: st.DrawFn) -> Data:
+    """An input whose length is known only at run time: tokens of a text, points, entities."""
+    steps: list[Data] = []
+    shape: Data = {"time": "length"}
+    if draw(st.booleans()):
+        steps.append({"embedding": {"vocabulary": 7, "width": draw(st.integers(1, 5))}})
+    else:
+        shape["channel"] = draw(st.integers(1, 3))
+        if draw(st.booleans()):
+            steps.append({"fourier": {"bands": draw(st.integers(1, 3)), "max_resolution": 8}})
+    # Left out, it would have the smallest length, or that of another one: always given instead.
+    sequence: Data = {"shape": shape, "steps": steps, "mask": "never"}
+    if draw(st.booleans()):
+        learned = {"learned": {}} if draw(st.booleans()) else {"learned": {"width": 2}}
+        combine = "concat" if "width" in learned["learned"] else "add"
+        sequence["position"] = learned | {"combine": combine}
+    if draw(st.booleans()):
+        sequence["attention_mask"] = True
+    return sequence
 
 
 def channel_steps() -> st.SearchStrategy[Data]:
     """Steps that work on any shape with channels."""
     return st.one_of(
         st.builds(lambda width: {"linear": width}, st.integers(1, 5)),
-        st.sampled_from(["gelu", "gelu_tanh", "relu", "tanh"]).map(lambda a: {"activation": a}),
+        st.sampled_from(ACTIVATIONS).map(lambda a: {"activation": a}),
         st.just({"batch_norm": {}}),
     )
 
@@ -152,14 +185,21 @@ def decoders(draw: st.DrawFn, heads: int) -> Data:
 def outputs(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
     """One to three outputs with queries of every kind."""
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
-    return {name: draw(_output(inputs)) for name in names}
+    found: Data = {name: draw(_output(inputs)) for name in names}
+    last = found[names[-1]]
+    if len(names) > 1 and "mean" not in found[names[0]]["query"] and draw(st.booleans()):
+        last["query"] = {"output": names[0]}
+        last.pop("query_mask", None)
+    return found
 
 
 @st.composite
 def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
-    kind = draw(st.sampled_from(["grid", "learned", "inputs"]))
+    kind = draw(st.sampled_from(["grid", "learned", "inputs", "inputs", "mean"]))
     query: Data
-    if kind == "grid":
+    if kind == "mean":
+        query = {"mean": "latents"}
+    elif kind == "grid":
         axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
         query = {"grid": {axis: draw(st.integers(1, 3)) for axis in axes}}
         query["position"] = draw(positions())
@@ -168,11 +208,16 @@ def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
     else:
         query = {"inputs": draw(st.sampled_from(sorted(inputs)))}
     output: Data = {"query": query}
+    source = inputs.get(query.get("inputs", ""), {})
+    if source.get("attention_mask") and set(source["shape"]) - {"channel"} and draw(st.booleans()):
+        output["query_mask"] = query["inputs"]
     head = draw(st.sampled_from(["none", "linear", "mlp"]))
     if head == "linear":
         output["head"] = {"linear": draw(st.integers(1, 4))}
     elif head == "mlp":
         output["head"] = {"mlp": {"hidden": draw(st.integers(1, 4)), "channels": 2}}
+    if head != "none" and draw(st.booleans()):
+        output["head"]["activation"] = draw(st.sampled_from(ACTIVATIONS))
     if head != "none" and draw(st.booleans()):
         output["head"]["scale"] = draw(st.sampled_from([0.5, 2.0]))
     return output

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import perceiver_graph
+from perceiver_graph.runtime.inputs import write_arrays
 from tests.cli.support import ROOT, Command
 
 
@@ -136,6 +137,115 @@ def test_run_on_files_needs_an_input_for_files(
     assert done.code == 1
     assert "error[PG5" in done.err
     assert "Traceback" not in done.err
+
+
+TEXT = """\
+perceiver: 1
+name: speaker
+dims: {length: {max: 40}}
+inputs:
+  text:
+    shape: {length: length}
+    steps: [{embedding: {vocabulary: 262, width: 8}}]
+    attention_mask: true
+    media: {text: {}}
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+outputs:
+  text:
+    query: {grid: {length: length}, position: {learned: {width: 8}}}
+    head: {tied_embedding: text}
+    media: {text: {}}
+  label: {query: {learned: {}}, head: {linear: 3}, media: {classes: {}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("speaker")
+    (folder / "speaker.yaml").write_text(TEXT, encoding="utf-8")
+    perceiver_graph.compile(folder / "speaker.yaml").save(folder / "artifact")
+    return folder / "artifact"
+
+
+def test_compile_says_how_to_run_on_a_text(command: Command, speaker: Path, tmp_path: Path) -> None:
+    done = command("compile", speaker / "spec.yaml", "-o", tmp_path / "again")
+    assert done.out.splitlines()[-1] == (
+        f'next: perceiver-graph run {tmp_path / "again"} "A TEXT" -o out'
+    )
+
+
+def test_run_on_a_text(
+    command: Command, speaker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("good\nbad\nugly\n\n", encoding="utf-8")
+    done = command("run", speaker, "Some [MASK*4] are missing.", "--names", "names.txt")
+    assert done.code == 0, done.err
+    data = json.loads(Path("out/text.json").read_text(encoding="utf-8"))
+    path, text, label = done.out.splitlines()
+    assert path == "out/text.json"
+    assert text.startswith("  text: Some ")
+    assert {one["name"] for one in data["outputs"]["label"]} == {"good", "bad", "ugly"}
+    assert label.startswith(f"  label: {data['outputs']['label'][0]['name']} ")
+
+
+def test_what_a_model_says_does_not_steer_the_terminal(
+    command: Command, speaker: Path, tmp_path: Path
+) -> None:
+    done = command("run", speaker, "red \x1b[31m[MASK]", "-o", tmp_path)
+    assert "red \\x1b[31m" in done.out
+    assert "\x1b" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["missing.txt"], "PG512", "looks like a file"),
+        (["x" * 50], "PG514", "52 ids"),
+        (["fine", "--names", "two.txt"], "PG515", "`label` has 3"),
+        (["fine", "--names", "label=two.txt"], "PG515", "2 names are given for the 3 classes"),
+        (["fine", "--names", "none.txt"], "PG515", "none.txt cannot be read"),
+        (["fine", "--names", "text=two.txt"], "PG515", "these are: `label`"),
+    ],
+)
+def test_run_names_what_is_wrong_with_texts(
+    command: Command,
+    speaker: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: Sequence[str],
+    code: str,
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.txt").write_text("good\nbad\n", encoding="utf-8")
+    done = command("run", speaker, *arguments)
+    assert done.code == 1
+    assert f"error[{code}]" in done.err
+    assert text in done.err
+    assert not Path("out").exists()
+
+
+def test_run_on_ids_with_a_mask(command: Command, speaker: Path, tmp_path: Path) -> None:
+    ids = np.arange(20).reshape(2, 10)
+    mask = np.arange(10)[None] < np.array([[10], [4]])
+    found = []
+    for name, other in (("a", 0), ("b", 9)):
+        changed = np.where(mask, ids, other)
+        write_arrays(tmp_path / f"{name}.npz", {"text": changed, "text.attention_mask": mask})
+        out = tmp_path / f"{name}-out.npz"
+        done = command("run", speaker, "--inputs", tmp_path / f"{name}.npz", "-o", out)
+        assert done.code == 0, done.err
+        with np.load(out) as results:
+            found.append(results["label"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+def test_names_are_for_files(command: Command, artifact: Path, tmp_path: Path) -> None:
+    done = command("run", artifact, "--inputs", _arrays(tmp_path), "--names", "names.txt")
+    assert done.code == 2
+    assert "--names" in done.err
 
 
 def test_on_a_terminal(artifact: Path, tiny: Path, tmp_path: Path) -> None:

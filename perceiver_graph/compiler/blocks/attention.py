@@ -9,12 +9,14 @@ Perceiver IO, appendix E; `PerceiverLayer` in transformers. Every linear map has
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import Op
+from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.spec.models import Decode, Encode, Process
 
 
@@ -30,6 +32,8 @@ class AttentionConfig:
     activation: Op
     norm_epsilon: float
     query_residual: bool
+    masked_rows: Literal["uniform", "zero"]
+    """What a query finds where all is masked: the mean of all values, or zeros."""
 
 
 def configure(
@@ -65,6 +69,7 @@ def configure(
         ACTIVATIONS[chosen],
         spec.norm_epsilon,
         getattr(spec, "query_residual", True),
+        "zero" if ctx.spec.dialect == "deepmind" else "uniform",
     )
 
 
@@ -87,9 +92,19 @@ def _heads_do_not_divide(
 
 
 def cross_attend(
-    ctx: Context, config: AttentionConfig, query: Value, inputs: Value, *, query_name: str
+    ctx: Context,
+    config: AttentionConfig,
+    query: Value,
+    inputs: Value,
+    *,
+    query_name: str,
+    mask: Value | None = None,
+    query_mask: Value | None = None,
 ) -> Value:
     """Shapes: query [n, width] or [batch, n, width], inputs [batch, m, channels] -> [batch, n, width].
+
+    `mask`, bool [batch, m], says which inputs are there. Queries that are false in `query_mask`,
+    bool [batch, n], find nothing: zeros where the attended values would be.
 
     A query without a batch axis is the same for the whole batch: its norm and projection are done
     once, and where it does not depend on the caller they are constants.
@@ -104,7 +119,13 @@ def cross_attend(
         x = b.layer_norm(inputs, "input_norm", config.norm_epsilon)
         k = b.linear(x, "key", config.qk_width)
         v = b.linear(x, "value", config.v_width)
-        attended = b(ops.Attention(config.heads), q, k, v, name="attended")
+        masks = () if mask is None else (mask,)
+        masked_rows = config.masked_rows if masks else "uniform"
+        attended = b(ops.Attention(config.heads, masked_rows), q, k, v, *masks, name="attended")
+        if query_mask is not None:
+            column = b(ops.Unflatten(1, (None, 1)), query_mask, name="asked")
+            nothing = b.constant("nothing", np.zeros((), np.float32))
+            attended = b(ops.Where(), column, attended, nothing, name="masked")
         attended = b.linear(attended, "output", width)
     if config.query_residual:
         attended = b(ops.Add(), attended, query, name="residual")

@@ -7,7 +7,7 @@ out of an array whose lengths are known only at run time.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from perceiver_graph.compiler import ops
@@ -20,7 +20,7 @@ from perceiver_graph.compiler.blocks.context import (
     StageError,
     did_you_mean,
 )
-from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.builder import LARGEST, ZEROS
@@ -31,9 +31,12 @@ from perceiver_graph.spec.models import (
     InputsQuery,
     LearnedQuery,
     LinearHead,
+    MeanQuery,
     MlpHead,
     Output,
+    OutputQuery,
     Position,
+    Query,
     TiedHead,
 )
 
@@ -47,6 +50,10 @@ class Queries:
     """The index axes of the output; none for a single learned query."""
     count: Dim
     rows: Value
+    source: str
+    """The output whose learned vectors these are: mostly its own."""
+    indices: Value | None = None
+    """Which queries are asked for, where that can be chosen: int64 [n]."""
 
     @property
     def width(self) -> int:
@@ -57,35 +64,101 @@ def make_queries(
     ctx: Context, name: str, spec: Output, modalities: dict[str, Modality], latent_width: int
 ) -> Queries:
     """The queries of one output, before they are brought to the common width."""
-    path: Path = ("outputs", name, "query")
-    with ctx.builder.block(name, "Query", f"the queries of {name}"):
-        match spec.query:
+    source, query = _resolve(ctx, name, spec)
+    path: Path = ("outputs", source, "query")
+    summary = f"the queries of {name}"
+    with ctx.builder.block(name, "Query", summary, module=f"queries.{source}"):
+        match query:
             case GridQuery(grid=grid, position=position):
                 _check_grid(ctx, grid, position, path)
                 axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
                 _check_count(ctx, axes, (*path, "grid"))
                 indices, count = _query_input(ctx, name, axes)
                 rows = query_positions(ctx, position, axes, indices, (*path, "position"))
-                return Queries(name, axes, count, rows)
+                return Queries(name, axes, count, rows, source, indices)
             case LearnedQuery(learned=learned):
                 width = learned.width or latent_width
                 ctx.derive(width, *path, "learned", "width")
                 init = Initializer("normal", learned.init_scale)
                 table = ctx.builder.parameter("table", (learned.count, width), init)
                 if learned.count == 1:
-                    return Queries(name, (), Dim.of(1), table)
+                    return Queries(name, (), Dim.of(1), table, source)
                 axes = (Axis("query", Dim.of(learned.count)),)
                 indices, count = _query_input(ctx, name, axes)
                 rows = ctx.builder(ops.Gather(0), table, indices, name="rows")
-                return Queries(name, axes, count, rows)
+                return Queries(name, axes, count, rows, source, indices)
             case InputsQuery(inputs=modality):
-                source = _modality(ctx, modality, modalities, (*path, "inputs"))
-                if not source.index:  # a single token: nothing to choose from
-                    return Queries(name, (), Dim.of(1), source.tokens)
-                indices, count = _query_input(ctx, name, source.index)
-                rows = ctx.builder(ops.Gather(1), source.tokens, indices, name="rows")
-                return Queries(name, source.index, count, rows)
-    raise TypeError(f"no lowering for the query {spec.query!r}")
+                prepared = _modality(ctx, modality, modalities, (*path, "inputs"))
+                if not prepared.index:  # a single token: nothing to choose from
+                    return Queries(name, (), Dim.of(1), prepared.tokens, source)
+                indices, count = _query_input(ctx, name, prepared.index)
+                rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
+                return Queries(name, prepared.index, count, rows, source, indices)
+    raise TypeError(f"no lowering for the query {query!r}")
+
+
+def _resolve(ctx: Context, name: str, spec: Output) -> tuple[str, Query]:
+    """The output whose queries these are, and what they are: `{output: NAME}` is followed."""
+    seen = [name]
+    query, path = spec.query, ("outputs", name, "query", "output")
+    while isinstance(query, OutputQuery):
+        other = query.output
+        known = [n for n in ctx.spec.outputs if n != name]
+        if other not in ctx.spec.outputs or other in seen:
+            raise ctx.error(
+                "PG201",
+                f"`{seen[-1]}` takes the queries of `{other}`, which come from `{seen[-1]}` itself"
+                if other in seen
+                else f"there is no output `{other}`",
+                path,
+                f"the other outputs are {', '.join(known) or 'none'}",
+                help="give one of them a query of its own"
+                if other in seen
+                else did_you_mean(other, known),
+            )
+        seen.append(other)
+        query, path = ctx.spec.outputs[other].query, ("outputs", other, "query", "output")
+    if isinstance(query, MeanQuery) and len(seen) > 1:
+        raise ctx.error(
+            "PG201",
+            f"`{seen[-1]}` has no queries: it is a mean over the latents",
+            ("outputs", seen[-2], "query", "output"),
+            help="write `query: {mean: latents}` here too",
+        )
+    return seen[-1], query
+
+
+def mean_of_latents(ctx: Context, name: str, latents: Value) -> Value:
+    """What the original Perceiver classifies. Shapes: [batch, N, D] -> [batch, D]."""
+    with ctx.builder.inside("heads"):
+        return ctx.builder(ops.Mean(1), latents, name=f"{name}.mean")
+
+
+def query_mask(
+    ctx: Context, name: str, queries: Queries, modalities: Mapping[str, Modality]
+) -> Value | None:
+    """Which queries are there, if an input's attention mask says so. Shape: bool [batch, n]."""
+    masked_by, path = ctx.spec.outputs[name].query_mask, ("outputs", name, "query_mask")
+    if masked_by is None:
+        return None
+    source = _modality(ctx, masked_by, dict(modalities), path)
+    if source.mask is None:
+        raise ctx.error(
+            "PG201",
+            f"the input `{masked_by}` has no attention mask",
+            path,
+            help=f"write `attention_mask: true` under `{masked_by}`",
+        )
+    if source.count != queries.count or queries.indices is None:
+        raise ctx.error(
+            "PG205",
+            f"the mask of `{masked_by}` is for {source.count} tokens, and there are "
+            f"{queries.count} queries",
+            path,
+            help="leave `query_mask` out, or ask one query per token",
+        )
+    with ctx.builder.inside("queries", name, module=f"queries.{queries.source}"):
+        return ctx.builder(ops.Gather(1), source.mask, queries.indices, name="query_mask")
 
 
 def _check_grid(ctx: Context, grid: Collection[str], position: Position, path: Path) -> None:
@@ -159,8 +232,9 @@ def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
     if width == queries.width:
         return queries.rows
     b, rows = ctx.builder, queries.rows
-    with b.inside("queries", queries.name):
-        padding = b.parameter("padding", (width - queries.width,))
+    with b.inside("queries", queries.name, module=f"queries.{queries.source}"):
+        number = list(ctx.spec.outputs).index(queries.source)
+        padding = modality_code(ctx, ctx.spec.decode.padding, width - queries.width, number)
         padding = b(ops.BroadcastLike(rows.type.rank - 1), padding, rows, name="padding.rows")
         return b(ops.Concat(-1), rows, padding, name="padded")
 
@@ -172,12 +246,13 @@ def decode(
     queries: Value,
     latents: Value,
     project: int | None,
+    mask: Value | None = None,
 ) -> Value:
     """The latents as seen by the queries. Shapes: [.., n, width], [batch, N, D] -> [batch, n, E]."""
     b = ctx.builder
     with b.inside("decode"), b.block(name, "Decoder", "reads the latents", module="decoder"):
         with b.block("cross_attend", "CrossAttend", "the queries read the latents"):
-            x = cross_attend(ctx, config, queries, latents, query_name="query")
+            x = cross_attend(ctx, config, queries, latents, query_name="query", query_mask=mask)
         if project is not None:
             with b.at(ctx.key_span("decode", "project")):
                 x = b.linear(x, "project", project)
@@ -185,7 +260,8 @@ def decode(
 
 
 def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -> Value:
-    """The head. Shapes: [batch, n, E] -> [batch, n, channels], or [batch, channels] for one query."""
+    """The head. Shapes: [batch, n, E] -> [batch, n, channels]; [batch, 1, E] or [batch, E] ->
+    [batch, channels] for a single query or a mean."""
     b, path = ctx.builder, ("outputs", name, "head")
     blame = b.at(ctx.document.key_span(*path))
     with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
@@ -200,9 +276,11 @@ def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -
                 table = _embedding(ctx, modality, x, (*path, "tied_embedding"))
                 bias = b.parameter("bias", (table.shape[0],), ZEROS)
                 x = b(ops.Linear(), x, table, bias, name="logits")
+        if spec.head is not None and spec.head.activation is not None:
+            x = b(ACTIVATIONS[spec.head.activation], x, name="output_activated")
         if spec.head is not None and spec.head.scale is not None:
             x = b(ops.Scale(spec.head.scale), x, name="scaled")
-        if single:
+        if single and x.type.rank == 3:
             x = b(ops.Flatten(1, 2), x, name=name)
     return x
 

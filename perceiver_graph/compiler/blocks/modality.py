@@ -8,15 +8,18 @@ from math import prod
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, StageError
 from perceiver_graph.compiler.blocks.position import grid_positions
-from perceiver_graph.compiler.blocks.steps import apply_step, fixed_size, require_channel
+from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
+from perceiver_graph.compiler.blocks.steps import apply_step
 from perceiver_graph.compiler.dims import Dim, shape_of
 from perceiver_graph.compiler.ir import Value
-from perceiver_graph.spec.models import Embedding, Input, OneHot
+from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.spec.models import Embedding, Input, OneHot, WidthPadding
 
 
 @dataclass(frozen=True)
 class Modality:
-    """A prepared modality. Shapes: data [batch, *axes], tokens [batch, count, channels]."""
+    """A prepared modality. Shapes: data [batch, *axes], tokens [batch, count, channels], mask bool
+    [batch, count], true where there is a token."""
 
     name: str
     data: Value
@@ -24,6 +27,7 @@ class Modality:
     index: tuple[Axis, ...]
     """The axes that count tokens, after the steps."""
     tokens: Value
+    mask: Value | None = None
 
     @property
     def count(self) -> Dim:
@@ -56,7 +60,35 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
         tokens = _flatten(ctx, x)
         if spec.position is not None:
             tokens = _attach(ctx, spec, x, tokens, (*path, "position"))
-    return Modality(name, data, axes, x.index, tokens)
+        mask = _attention_mask(ctx, name, x) if spec.attention_mask else None
+    return Modality(name, data, axes, x.index, tokens, mask)
+
+
+def _attention_mask(ctx: Context, name: str, x: Field) -> Value:
+    """Which tokens are there, as the caller says. Shape: bool [batch, tokens]."""
+    if ctx.spec.inputs[name].mask == "always":
+        raise ctx.error(
+            "PG205",
+            f"`{name}` is always masked, so none of its tokens comes from the caller",
+            ("inputs", name, "attention_mask"),
+            also=[(("inputs", name, "mask"), "masked here")],
+            help="leave `attention_mask` out",
+            at_key=True,
+        )
+    b, index = ctx.builder, x.index
+    mask = b.input(
+        f"{name}.attention_mask",
+        "attention_mask",
+        name,
+        ("batch", *(axis.name for axis in index)),
+        shape_of(ctx.symbols["batch"], *(axis.size for axis in index)),
+        "bool",
+    )
+    if not index:
+        return b(ops.Unflatten(0, (None, 1)), mask, name="attention_mask")
+    if len(index) == 1:
+        return mask
+    return b(ops.Flatten(1, len(index)), mask, name="attention_mask")
 
 
 def _check_axes(ctx: Context, axes: tuple[Axis, ...], path: Path) -> None:
@@ -115,7 +147,7 @@ def _attach(ctx: Context, spec: Input, x: Field, tokens: Value, path: Path) -> V
     assert position is not None
     channels = int(tokens.shape[-1])
     with ctx.builder.at(ctx.document.key_span(*path)):
-        encoding = grid_positions(ctx, position, x.index, channels, path)
+        encoding = grid_positions(ctx, position, x.index, tokens, path)
         if position.combine == "concat":
             encoding = ctx.builder(ops.BroadcastLike(1), encoding, tokens, name="position.batch")
             return ctx.builder(ops.Concat(-1), tokens, encoding, name="with_position")
@@ -129,10 +161,11 @@ def _attach(ctx: Context, spec: Input, x: Field, tokens: Value, path: Path) -> V
         return ctx.builder(ops.Add(), tokens, encoding, name="with_position")
 
 
-def join(ctx: Context, modalities: list[Modality]) -> Value:
-    """The input array M x C: every modality's tokens at one width, one after the other.
+def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]:
+    """The input array M x C: every modality's tokens at one width, one after the other, and which
+    of them are there, if any modality says so.
 
-    Shapes: [batch, count_i, channels_i] -> [batch, sum of counts, width].
+    Shapes: [batch, count_i, channels_i] -> [batch, sum of counts, width], bool [batch, sum].
     """
     spec, b = ctx.spec, ctx.builder
     padding = spec.join.padding if spec.join else None
@@ -154,9 +187,21 @@ def join(ctx: Context, modalities: list[Modality]) -> Value:
     if len(tokens) != len(modalities):
         raise StageError()
     if len(tokens) == 1:
-        return tokens[0]
+        return tokens[0], modalities[0].mask
     with b.at(ctx.document.key_span("join")), b.inside("inputs"):
-        return b(ops.Concat(1), *tokens, name="joined")
+        joined = b(ops.Concat(1), *tokens, name="joined")
+        if all(m.mask is None for m in modalities):
+            return joined, None
+        masks = [_mask_or_all(ctx, m, x) for m, x in zip(modalities, tokens, strict=True)]
+        return joined, b(ops.Concat(1), *masks, name="attention_mask")
+
+
+def _mask_or_all(ctx: Context, m: Modality, tokens: Value) -> Value:
+    """The mask of a modality; all true where it has none. Shape: bool [batch, tokens]."""
+    if m.mask is not None:
+        return m.mask
+    there = ctx.builder.constant(f"{m.name}.there", np.ones((), np.bool_))
+    return ctx.builder(ops.BroadcastLike(2), there, tokens, name=f"{m.name}.attention_mask")
 
 
 def _require_one_width(ctx: Context, modalities: list[Modality]) -> None:
@@ -174,6 +219,16 @@ def _require_one_width(ctx: Context, modalities: list[Modality]) -> None:
             )
 
 
+def modality_code(ctx: Context, padding: WidthPadding | None, channels: int, number: int) -> Value:
+    """What a modality's tokens are padded with: learned, or a one-hot code. Shape: [channels]."""
+    if padding is None or padding.learned:
+        return ctx.builder.parameter("padding", (channels,))
+    code = np.zeros(channels, np.float32)
+    if number < channels:
+        code[channels - 1 - number] = 1
+    return ctx.builder.constant("padding", code)
+
+
 def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Value:
     """Append learned channels up to the width, then let the mask token stand for what is missing.
 
@@ -185,7 +240,9 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Val
     ctx.derive(mask, "inputs", m.name, "mask")
     padding = None
     if width > m.channels:
-        padding = b.parameter("padding", (width - m.channels,))
+        number = list(ctx.spec.inputs).index(m.name)
+        assert ctx.spec.join is not None
+        padding = modality_code(ctx, ctx.spec.join.padding, width - m.channels, number)
     if mask == "always":
         token = b.parameter("mask", (width,))
         what = "a modality that is always masked"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
-from perceiver_graph.compiler.blocks.steps import fixed_size
+from perceiver_graph.compiler.blocks.requirements import fixed_size
 from perceiver_graph.compiler.ir import Initializer, Value
 from perceiver_graph.spec.models import FourierPosition, LearnedPosition, Position
 
 
 def grid_positions(
-    ctx: Context, position: Position, axes: Sequence[Axis], channels: int | None, path: Path
+    ctx: Context, position: Position, axes: Sequence[Axis], tokens: Value, path: Path
 ) -> Value:
-    """The encoding of every point of a grid, first axis slowest. Shape: [tokens, width]."""
-    sizes = _sizes(ctx, axes, path)
+    """The encoding of every point of a grid, first axis slowest.
+
+    Shapes: tokens [batch, n, channels], which the positions are for -> [n, width].
+    """
+    _require_axes(ctx, axes, path)
     if isinstance(position, LearnedPosition):
-        encoding = _learned_table(ctx, position, sizes, channels, path)
+        encoding = _learned_table(ctx, position, axes, int(tokens.shape[-1]), path)
+        if not axes[0].size.is_constant:
+            encoding = ctx.builder(ops.TrimLike(1), encoding, tokens, name="position")
     else:
+        sizes = _sizes(ctx, axes, path)
         rank = len(sizes)
         parts = _fourier_tables(ctx, position, axes, sizes, path, endpoint=True)
         if rank > 1:  # stretch each table along its own axis of the grid
@@ -40,11 +47,12 @@ def query_positions(
     ctx: Context, position: Position, axes: Sequence[Axis], queries: Value, path: Path
 ) -> Value:
     """The encoding of chosen points of a grid. Shapes: queries int64 [count] -> [count, width]."""
-    sizes = _sizes(ctx, axes, path)
+    _require_axes(ctx, axes, path)
     if isinstance(position, LearnedPosition):
-        table = _learned_table(ctx, position, sizes, None, path)
+        table = _learned_table(ctx, position, axes, None, path)
         encoding = ctx.builder(ops.Gather(0), table, queries, name="position")
     else:
+        sizes = _sizes(ctx, axes, path)
         parts = []
         stride = 1
         strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]
@@ -61,7 +69,7 @@ def query_positions(
     return _project(ctx, position, encoding)
 
 
-def _sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
+def _require_axes(ctx: Context, axes: Sequence[Axis], path: Path) -> None:
     if not axes:
         raise ctx.error(
             "PG202",
@@ -70,12 +78,35 @@ def _sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
             help="leave `position` out",
             at_key=True,
         )
+
+
+def _sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
     return [fixed_size(ctx, axis, "a position encoding", path) for axis in axes]
 
 
+def _largest_sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
+    """The sizes of a learned table. One axis may be symbolic: the table has its largest size."""
+    if len(axes) == 1 and not axes[0].size.is_constant:
+        largest = axes[0].size.bounds()[1]
+        if largest is None:
+            (symbol, *_) = sorted(s.name for s in axes[0].size.symbols)
+            raise ctx.error(
+                "PG208",
+                f"a learned position table needs a largest size, and `{axes[0].name}` has none",
+                path,
+                also=[(("dims", symbol), f"`{symbol}` has no `max`")],
+                help=f"declare it: `dims: {{{symbol}: {{max: 2048}}}}`",
+                at_key=True,
+            )
+        return [largest]
+    return _sizes(ctx, axes, path)
+
+
 def _learned_table(
-    ctx: Context, position: LearnedPosition, sizes: Sequence[int], channels: int | None, path: Path
+    ctx: Context, position: LearnedPosition, axes: Sequence[Axis], channels: int | None, path: Path
 ) -> Value:
+    """A learned vector for each point of a grid. Shape: [points, width]."""
+    sizes = _largest_sizes(ctx, axes, path)
     learned = position.learned
     width = learned.width or (channels if position.combine == "add" else None)
     if width is None:
@@ -88,11 +119,33 @@ def _learned_table(
         )
     if learned.width is None:
         ctx.derive(width, *path, "learned", "width")
-    tokens = 1
-    for size in sizes:
-        tokens *= size
+    trained = sizes
+    if learned.trained_on is not None:
+        trained = _trained_sizes(ctx, learned.trained_on, axes, (*path, "learned", "trained_on"))
     init = Initializer("normal", learned.init_scale)
-    return ctx.builder.parameter("position.table", (tokens, width), init)
+    table = ctx.builder.parameter("position.table", (prod(trained), width), init)
+    if trained == sizes:
+        return table
+    resize = ops.Interpolate(tuple(trained), tuple(sizes))
+    return ctx.builder(resize, table, name="position.resized")
+
+
+def _trained_sizes(
+    ctx: Context, trained_on: Mapping[str, int], axes: Sequence[Axis], path: Path
+) -> list[int]:
+    """The grid a table was trained on: the same axes, perhaps of other sizes."""
+    ctx.axis_sizes(trained_on, axes, "`trained_on`", path)
+    for axis in axes:
+        if axis.name not in trained_on:
+            raise ctx.error(
+                "PG202",
+                f"`trained_on` leaves out the axis `{axis.name}`",
+                path,
+                help=f"give every axis a size: {', '.join(a.name for a in axes)}",
+                at_key=True,
+            )
+        fixed_size(ctx, axis, "resizing a position table", path)
+    return [trained_on[axis.name] for axis in axes]
 
 
 def _fourier_tables(

@@ -11,7 +11,9 @@ from functools import singledispatch
 from math import isqrt
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks import windows
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
+from perceiver_graph.compiler.blocks.requirements import require_channel, require_float, require_ids
 from perceiver_graph.compiler.builder import ONES, ZEROS
 from perceiver_graph.compiler.dims import Dim, NotDivisible
 from perceiver_graph.compiler.ir import Value
@@ -29,6 +31,8 @@ ACTIVATIONS: Mapping[str, Op] = {
     "gelu": ops.Gelu("none"),
     "gelu_tanh": ops.Gelu("tanh"),
     "relu": ops.Relu(),
+    "silu": ops.Silu(),
+    "sigmoid": ops.Sigmoid(),
     "tanh": ops.Tanh(),
 }
 """The primitive of each non-linearity that a spec can name."""
@@ -100,129 +104,8 @@ def _linear(step: models.Linear, ctx: Context, x: Field, name: str, path: Path) 
     return _with_channels(x, ctx.builder.linear(x.value, name, step.linear))
 
 
-@apply_step.register
-def _conv(step: models.Conv, ctx: Context, x: Field, name: str, path: Path) -> Field:
-    require_channel(ctx, x, "`conv`", path)
-    conv, b = step.conv, ctx.builder
-    spatial = _spatial(ctx, x, conv.kernel, conv.stride, (*path, "conv"), "kernel")
-    padding = _padding(ctx, spatial, conv.kernel, conv.stride, conv.padding, (*path, "conv"))
-    kernel = tuple(conv.kernel[axis.name] for axis in spatial)
-    weight = b.parameter(f"{name}.weight", (conv.channels, x.value.shape[-1], *kernel))
-    bias = (b.parameter(f"{name}.bias", (conv.channels,), ZEROS),) if conv.bias else ()
-    strides = tuple(conv.stride.get(axis.name, 1) for axis in spatial)
-    return _over_batch(ctx, x, spatial, ops.Conv(strides, padding), (weight, *bias), name, path)
-
-
-@apply_step.register
-def _max_pool(step: models.MaxPool, ctx: Context, x: Field, name: str, path: Path) -> Field:
-    require_channel(ctx, x, "`max_pool`", path)
-    pool = step.max_pool
-    stride = {axis: pool.stride.get(axis, window) for axis, window in pool.window.items()} | {
-        axis: size for axis, size in pool.stride.items() if axis not in pool.window
-    }
-    spatial = _spatial(ctx, x, pool.window, stride, (*path, "max_pool"), "window")
-    padding = _padding(ctx, spatial, pool.window, stride, pool.padding, (*path, "max_pool"))
-    window = tuple(pool.window[axis.name] for axis in spatial)
-    strides = tuple(stride[axis.name] for axis in spatial)
-    for axis, size, pair in zip(spatial, window, padding, strict=True):
-        if max(pair) >= size:
-            raise ctx.error(
-                "PG210",
-                f"padding of {max(pair)} is no less than the window of {size} on `{axis.name}`, "
-                "so a window would hold nothing",
-                (*path, "max_pool", "padding"),
-                help=f"use at most {size - 1}",
-            )
-    return _over_batch(
-        ctx, x, spatial, ops.MaxPool(window, strides, padding), (), name, (*path, "max_pool")
-    )
-
-
-def _spatial(
-    ctx: Context,
-    x: Field,
-    window: Mapping[str, int],
-    stride: Mapping[str, int],
-    path: Path,
-    key: str,
-) -> tuple[Axis, ...]:
-    """The axes a window moves over: the last ones before the channels."""
-    ctx.axis_sizes(window, x.index, f"`{key}`", (*path, key))
-    spatial = tuple(axis for axis in x.index if axis.name in window)
-    ctx.axis_sizes(stride, spatial, "`stride`", (*path, "stride"))
-    for axis in spatial:
-        if stride.get(axis.name, 1) > 1:
-            fixed_size(ctx, axis, f"a stride of {stride[axis.name]}", path)
-    if x.index[len(x.index) - len(spatial) :] != spatial:
-        first = x.index.index(spatial[0])
-        rest = ", ".join(f"{a.name}: {window.get(a.name, 1)}" for a in x.index[first:])
-        raise ctx.error(
-            "PG202",
-            f"`{key}` must name the last axes before the channels",
-            (*path, key),
-            notes=[shape_note(x.axes)],
-            help=f"write `{key}: {{{rest}}}`, or put these axes last in the shape",
-        )
-    return spatial
-
-
-def _padding(
-    ctx: Context,
-    spatial: tuple[Axis, ...],
-    window: Mapping[str, int],
-    stride: Mapping[str, int],
-    padding: str | Mapping[str, int],
-    path: Path,
-) -> tuple[tuple[int, int], ...]:
-    """Zeros before and after each axis. `same` puts the odd one after, as TensorFlow and JAX do."""
-    if isinstance(padding, Mapping):
-        ctx.axis_sizes(padding, spatial, "`padding`", (*path, "padding"))
-        pairs = [(padding.get(axis.name, 0),) * 2 for axis in spatial]
-    elif padding == "valid":
-        pairs = [(0, 0)] * len(spatial)
-    else:
-        pairs = []
-        for axis in spatial:
-            size, step = fixed_size(ctx, axis, "`same` padding", path), stride.get(axis.name, 1)
-            total = max((-(-size // step) - 1) * step + window[axis.name] - size, 0)
-            pairs.append((total // 2, total - total // 2))
-    for axis, (before, after) in zip(spatial, pairs, strict=True):
-        smallest = axis.size.bounds()[0] + before + after
-        if smallest < window[axis.name]:
-            at_least = "" if axis.size.is_constant else f", which can be {smallest}"
-            raise ctx.error(
-                "PG210",
-                f"a window of {window[axis.name]} does not fit the axis `{axis.name}` of size {axis.size}",
-                path,
-                f"padded, it has {axis.size + before + after} positions{at_least}",
-                help="use a smaller window or more padding"
-                + ("" if axis.size.is_constant else ", or declare a larger `min`"),
-                at_key=True,
-            )
-    return tuple(pairs)
-
-
-def _over_batch(
-    ctx: Context,
-    x: Field,
-    spatial: tuple[Axis, ...],
-    op: Op,
-    weights: tuple[Value, ...],
-    name: str,
-    path: Path,
-) -> Field:
-    """Apply an op on [batch, *spatial, c], folding the axes in front of them into the batch."""
-    b, value = ctx.builder, x.value
-    front = x.index[: len(x.index) - len(spatial)]
-    if front:
-        value = b(ops.Flatten(0, len(front)), value, name=f"{name}_batch")
-    value = b(op, value, *weights, name=name)
-    sizes = value.shape[1:-1]
-    if front:
-        fixed = tuple(fixed_size(ctx, axis, "an axis without a window", path) for axis in front)
-        value = b(ops.Unflatten(0, (None, *fixed)), value, name=f"{name}_unbatch")
-    moved = tuple(Axis(axis.name, size) for axis, size in zip(spatial, sizes, strict=True))
-    return Field(value, (*front, *moved, Axis(CHANNEL, value.shape[-1])))
+apply_step.register(models.Conv, windows.conv)
+apply_step.register(models.MaxPool, windows.max_pool)
 
 
 @apply_step.register
@@ -283,62 +166,24 @@ def _squeeze(step: models.Squeeze, ctx: Context, x: Field, name: str, path: Path
     return Field(value, (*x.axes[:position], *x.axes[position + 1 :]))
 
 
+@apply_step.register
+def _fourier(step: models.FourierFeatures, ctx: Context, x: Field, name: str, path: Path) -> Field:
+    """Coordinates as channels, say of points: [.., c] -> [.., c * (2 * bands + 1)]."""
+    require_channel(ctx, x, "`fourier`", path)
+    fourier, width = step.fourier, int(x.value.shape[-1])
+    channels = fourier.channels or width
+    ctx.derive(channels, *path, "fourier", "channels")
+    if channels > width:
+        raise ctx.error(
+            "PG205",
+            f"{channels} coordinates cannot be taken from {width} channels",
+            (*path, "fourier", "channels"),
+            notes=[shape_note(x.axes)],
+            help=f"use at most {width}, or leave it out to take all",
+        )
+    features = ops.FourierFeatures(fourier.bands, float(fourier.max_resolution), channels)
+    return _with_channels(x, ctx.builder(features, x.value, name=name))
+
+
 def _with_channels(x: Field, value: Value) -> Field:
     return Field(value, (*x.axes[:-1], Axis(CHANNEL, value.shape[-1])))
-
-
-def fixed_size(ctx: Context, axis: Axis, what: str, path: Path) -> int:
-    """The size of an axis as a number; symbols are refused."""
-    if axis.size.value is None:
-        raise ctx.error(
-            "PG208",
-            f"{what} needs a fixed size, and the axis `{axis.name}` is {axis.size}",
-            path,
-            also=[
-                (("dims", symbol.name), f"`{symbol.name}` is known only at run time")
-                for symbol in sorted(axis.size.symbols, key=lambda symbol: symbol.name)
-                if symbol.name in ctx.spec.dims
-            ],
-            help=f"write a number for `{axis.name}`",
-            at_key=True,
-        )
-    return axis.size.value
-
-
-def require_float(ctx: Context, x: Field, what: str, path: Path) -> None:
-    """Refuse ids (PG211)."""
-    if x.value.dtype == "int64":
-        raise ctx.error(
-            "PG211",
-            f"{what} needs numbers, and this input holds ids",
-            path,
-            help="turn ids into vectors first with `embedding` or `one_hot`",
-            at_key=True,
-        )
-
-
-def require_channel(ctx: Context, x: Field, what: str, path: Path) -> None:
-    """Refuse ids and arrays without channels (PG206)."""
-    require_float(ctx, x, what, path)
-    if CHANNEL not in x.names:
-        raise ctx.error(
-            "PG206",
-            f"{what} needs a `channel` axis, and there is none",
-            path,
-            notes=[shape_note(x.axes)],
-            help="add `channel: 1` as the last axis of the shape",
-            at_key=True,
-        )
-
-
-def require_ids(ctx: Context, x: Field, what: str, path: Path) -> None:
-    """Refuse numbers where ids are looked up (PG211)."""
-    if x.value.dtype != "int64" or CHANNEL in x.names:
-        raise ctx.error(
-            "PG211",
-            f"{what} looks ids up, and must be the first step of an input without channels",
-            path,
-            notes=[shape_note(x.axes)],
-            help="leave `channel` out of the shape and put this step first",
-            at_key=True,
-        )

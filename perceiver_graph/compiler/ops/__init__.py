@@ -1,12 +1,22 @@
-"""The primitives of the IR: about twenty, each defined in one place."""
+"""The primitives of the IR: about thirty, each defined in one place."""
 
 from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
-from perceiver_graph.compiler.ops.elementwise import Add, Gelu, Relu, Scale, Tanh, Where
+from perceiver_graph.compiler.ops.elementwise import (
+    Add,
+    Gelu,
+    Relu,
+    Scale,
+    Sigmoid,
+    Silu,
+    Tanh,
+    Where,
+)
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
 from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul
-from perceiver_graph.compiler.ops.normalize import BatchNorm, LayerNorm, MaxPool
-from perceiver_graph.compiler.ops.position import FourierTable
+from perceiver_graph.compiler.ops.normalize import BatchNorm, LayerNorm, MaxPool, Mean
+from perceiver_graph.compiler.ops.position import FourierFeatures, FourierTable
+from perceiver_graph.compiler.ops.resample import Interpolate
 from perceiver_graph.compiler.ops.shape import (
     BroadcastLike,
     Concat,
@@ -14,6 +24,7 @@ from perceiver_graph.compiler.ops.shape import (
     Permute,
     Repeat,
     Slice,
+    TrimLike,
     Unflatten,
 )
 
@@ -29,13 +40,16 @@ __all__ = [
     "Coordinate",
     "DType",
     "Flatten",
+    "FourierFeatures",
     "FourierTable",
     "Gather",
     "Gelu",
+    "Interpolate",
     "LayerNorm",
     "Linear",
     "MatMul",
     "MaxPool",
+    "Mean",
     "OneHot",
     "Op",
     "Permute",
@@ -43,9 +57,12 @@ __all__ = [
     "Repeat",
     "Scale",
     "ShapeError",
+    "Sigmoid",
+    "Silu",
     "Slice",
     "Tanh",
     "TensorType",
+    "TrimLike",
     "Unflatten",
     "Where",
 ]

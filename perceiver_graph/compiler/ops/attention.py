@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from perceiver_graph.compiler.dims import Dim, product
+from perceiver_graph.compiler.dims import Dim, format_shape, product
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
 
@@ -15,15 +16,18 @@ from perceiver_graph.compiler.ops.lazy import np
 class Attention(Op):
     """softmax(q k^T / sqrt(d)) v for each head, d = channels of q per head. Vaswani et al., 2017.
 
-    Shapes: q [batch, n, heads * d], k [batch, m, heads * d], v [batch, m, heads * e]
-    -> [batch, n, heads * e]. Channel c belongs to head c // d, as in every reference.
+    Shapes: q [batch, n, heads * d], k [batch, m, heads * d], v [batch, m, heads * e] (, mask bool
+    [batch, m]) -> [batch, n, heads * e]. Channel c belongs to head c // d, as in every reference.
+    Queries attend where the mask is true: elsewhere scores are the least finite number. Where it is
+    true nowhere, `uniform` attends to all keys alike (transformers), `zero` gives zeros (DeepMind).
     """
 
     name = "attention"
     heads: int = 1
+    masked_rows: Literal["uniform", "zero"] = "uniform"
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        q, k, v = inputs
+        q, k, v, *masks = inputs
         require(
             q.rank == k.rank == v.rank == 3, f"attention needs [batch, n, width], got {q}, {k}, {v}"
         )
@@ -33,6 +37,11 @@ class Attention(Op):
             q.shape[0] == k.shape[0] == v.shape[0],
             f"attention needs one batch size, got {q}, {k}, {v}",
         )
+        for mask in masks:
+            require(
+                mask == TensorType(k.shape[:2], "bool"),
+                f"attention needs a mask bool{format_shape(k.shape[:2])}, got {mask}",
+            )
         for width in (int(q.shape[2]), int(v.shape[2])):
             require(
                 width % self.heads == 0,
@@ -41,13 +50,18 @@ class Attention(Op):
         return q.with_shape(q.shape[0], q.shape[1], v.shape[2])
 
     def evaluate(self, *inputs: Array) -> Array:
-        q, k, v = (self._split(x) for x in inputs)
+        q, k, v = (self._split(x) for x in inputs[:3])
+        mask = inputs[3][:, None, None, :] if inputs[3:] else None
         scale = 1 / math.sqrt(q.shape[-1])
         outputs = np.empty((*q.shape[:-1], v.shape[-1]), dtype=q.dtype)
         for start in range(0, q.shape[2], 1024):  # the whole score matrix need not exist
             scores = q[:, :, start : start + 1024] @ np.swapaxes(k, -1, -2) * q.dtype.type(scale)
+            if mask is not None:
+                scores = np.where(mask, scores, np.finfo(scores.dtype).min)
             scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
             outputs[:, :, start : start + 1024] = scores / scores.sum(axis=-1, keepdims=True) @ v
+        if mask is not None and self.masked_rows == "zero":
+            outputs *= mask.any(axis=-1, keepdims=True)
         batch, heads, n, channels = outputs.shape
         return outputs.transpose(0, 2, 1, 3).reshape(batch, n, heads * channels)
 
@@ -57,6 +71,10 @@ class Attention(Op):
         return x.reshape(batch, n, self.heads, width // self.heads).transpose(0, 2, 1, 3)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        q, k, _ = inputs
+        q, k = inputs[:2]
         pairs = product(q.shape[:2]) * k.shape[1]
         return 2 * pairs * (q.shape[2] + output.shape[2])
+
+    def __str__(self) -> str:
+        """Without what is usual."""
+        return super().__str__().replace(", masked_rows='uniform'", "")

@@ -104,6 +104,39 @@ class Tanh(Op):
         return np.tanh(inputs[0])
 
 
+@dataclass(frozen=True)
+class Sigmoid(Op):
+    """1 / (1 + exp(-x)). Shapes: [...] -> [...]."""
+
+    name = "sigmoid"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return _sigmoid(inputs[0])
+
+
+@dataclass(frozen=True)
+class Silu(Op):
+    """x / (1 + exp(-x)). Shapes: [...] -> [...]. Also known as swish."""
+
+    name = "silu"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return np.multiply(inputs[0], _sigmoid(inputs[0]))
+
+
+def _sigmoid(x: Array) -> Array:
+    """Through tanh, which does not overflow."""
+    half = x.dtype.type(0.5)
+    sigmoid: Array = half * np.tanh(half * x) + half
+    return sigmoid
+
+
 def _erf(x: Array) -> Array:
     """The error function, which numpy lacks, to double precision.
 

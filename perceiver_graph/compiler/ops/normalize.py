@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.base import Array, Op, TensorType, normalize_axis, require
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.linear import windows
 
@@ -95,3 +95,20 @@ class MaxPool(Op):
         view = view[(slice(None), *(slice(None, None, s) for s in self.strides))]
         highest: Array = view.max(axis=tuple(range(x.ndim, view.ndim)))
         return highest
+
+
+@dataclass(frozen=True)
+class Mean(Op):
+    """The mean over an axis, which disappears. Shapes: [..., n, ...] -> [..., ...]."""
+
+    name = "mean"
+    axis: int
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        axis = normalize_axis(self.name, self.axis, x.rank)
+        return x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        mean: Array = inputs[0].mean(axis=self.axis, dtype=inputs[0].dtype)
+        return mean

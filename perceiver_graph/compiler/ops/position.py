@@ -1,4 +1,4 @@
-"""Fourier position features, one axis at a time.
+"""Fourier features: of the points of a grid, one axis at a time, and of coordinates that are data.
 
 The features of a grid point are [x_1 .. x_d, sin(pi f_k x_1) .., sin(pi f_k x_2) .., cos ..]: each
 column depends on one axis only. A table per axis, in the width of the whole and zero in the columns
@@ -64,6 +64,39 @@ class FourierTable(Op):
             first = start + (block * self.axes + self.axis) * self.bands
             table[:, first : first + self.bands] = wave(phases)
         return table
+
+
+@dataclass(frozen=True)
+class FourierFeatures(Op):
+    """Fourier features of coordinates that are data, such as the points of a cloud.
+
+    Shapes: [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: the first `channels` are
+    coordinates p_i, which become [p_1 .., sin(pi f_k p_1) .., sin(pi f_k p_2) .., cos ..], the rest
+    follows unchanged. Frequencies and rounding as in `fourier_table`.
+    """
+
+    name = "fourier_features"
+    bands: int
+    max_resolution: float
+    channels: int
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require(x.rank >= 1, f"fourier_features needs channels, got {x}")
+        require(
+            self.bands >= 1 and self.channels >= 1 and x.shape[-1] >= self.channels,
+            f"fourier_features needs {self.channels} coordinates or more in {self.bands} bands, "
+            f"got {x}",
+        )
+        return x.with_shape(*x.shape[:-1], x.shape[-1] + 2 * self.bands * self.channels)
+
+    def evaluate(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        position, rest = x[..., : self.channels], x[..., self.channels :]
+        frequencies = linspace(1.0, self.max_resolution / 2, self.bands).astype(x.dtype)
+        phases = (position[..., None] * frequencies) * x.dtype.type(np.pi)
+        waves = phases.reshape(*x.shape[:-1], self.channels * self.bands)
+        return np.concatenate([position, np.sin(waves), np.cos(waves), rest], axis=-1)
 
 
 def linspace(start: float, stop: float, count: int) -> Array:

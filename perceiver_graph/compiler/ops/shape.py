@@ -168,6 +168,36 @@ class BroadcastLike(Op):
 
 
 @dataclass(frozen=True)
+class TrimLike(Op):
+    """The first rows of a table, as many as another value has along an axis.
+
+    Shapes: table [max, ...], like [..., n, ...] -> [n, ...]. Only the shape of `like` is read: this
+    is how a table takes on a length that is known only at run time.
+    """
+
+    name = "trim_like"
+    axis: int
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        table, like = inputs
+        size = like.shape[normalize_axis(self.name, self.axis, like.rank)]
+        require(table.rank >= 1, f"trim_like needs a table with rows, got {table}")
+        rows = table.shape[0]
+        try:
+            fits = size <= rows
+        except Undecidable as error:
+            raise ShapeError(
+                f"trim_like needs a table of as many rows as `{size}` may be, got {table}"
+            ) from error
+        require(fits, f"trim_like needs a table of {size} rows or more, got {table}")
+        return table.with_shape(size, *table.shape[1:])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        table, like = inputs
+        return table[: like.shape[self.axis]]
+
+
+@dataclass(frozen=True)
 class Repeat(Op):
     """Repeat a value along a new first axis. Shapes: [...] -> [count, ...]."""
 

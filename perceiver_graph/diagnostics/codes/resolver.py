@@ -102,18 +102,19 @@ ENTRIES = (
     Entry(
         "PG208",
         "fixed size needed",
-        "Something here depends on the number itself: channels, a learned table with one row "
-        "per position, Fourier features over a grid. A symbol, whose value is known only at run "
-        "time, cannot stand here. Write a number.",
+        "Something here depends on the number itself: channels, Fourier features over a grid, a "
+        "learned table over several axes. A symbol, whose value is known only at run time, cannot "
+        "stand here. Write a number. A learned table over one axis may have a symbol for its "
+        "size if the symbol has a `max`.",
         "dims: {n: {max: 4096}}\n"
         "inputs:\n"
         "  points:\n"
         "    shape: {points: n, channel: 3}\n"
-        "    position: {learned: {width: 64}}",
+        "    position: {fourier: {bands: 64}}",
         "inputs:\n"
         "  points:\n"
         "    shape: {points: 4096, channel: 3}\n"
-        "    position: {learned: {width: 64}}",
+        "    position: {fourier: {bands: 64}}",
     ),
     Entry(
         "PG209",

@@ -9,7 +9,8 @@ ENTRIES = (
         "PG501",
         "input missing",
         "The model has an input for which nothing was given. Inputs that the spec declares with "
-        "`mask: always` are filled in; all others need an array or a file.",
+        "`mask: always` are filled in; all others need an array or a file. Some take several files "
+        "each: optical flow is between two pictures. An attention mask needs the input it is of.",
         "$ perceiver-graph run build/flow first_frame.png",
         "$ perceiver-graph run build/flow first_frame.png second_frame.png",
     ),
@@ -35,7 +36,7 @@ ENTRIES = (
         "input has the wrong dtype",
         "The array's dtype cannot be converted to the input's without loss: real numbers for "
         "token ids, text or objects for pixels. Integers are accepted for real-valued inputs, "
-        "and float64 for float32.",
+        "and float64 for float32. Attention masks are booleans, or integers that are 0 or 1.",
         '>>> program.encode({"tokens": np.array([[1.5, 2.0]])})',
         '>>> program.encode({"tokens": np.array([[1, 2]], dtype="int64")})',
     ),
@@ -59,8 +60,8 @@ ENTRIES = (
     Entry(
         "PG507",
         "media file cannot be decoded",
-        "The file is not of a known media format, is damaged, or ends too early. Results from "
-        "half a file would be silently wrong, so it is refused.",
+        "The file is not of a known format, is damaged, or ends too early; a text is not UTF-8. "
+        "Results from half a file would be silently wrong, so it is refused.",
         "$ head -c 10000 video.mp4 > cut.mp4\n$ perceiver-graph run build/kinetics cut.mp4",
         "$ perceiver-graph run build/kinetics video.mp4",
     ),
@@ -102,7 +103,9 @@ ENTRIES = (
         "PG512",
         "file does not match an input",
         "The file is absent, or it cannot be told which input it is for: no input of the model "
-        "takes this kind of file, or several do. Say it outright with INPUT=FILE.",
+        "takes this kind of file, or several do. Say it outright with INPUT=FILE. A model that "
+        "reads texts takes them literally, but not what looks like the path of a file (`notes.txt`, "
+        "`docs/notes`) and is none: such a text can be given on standard input, as `-`.",
         "$ perceiver-graph run build/stereo a.png b.png c.png",
         "$ perceiver-graph run build/stereo left=a.png right=b.png",
     ),
@@ -118,10 +121,19 @@ ENTRIES = (
         "PG514",
         "input value out of range",
         "A value is of the right dtype but has no meaning for this input: a token id that is "
-        "negative or not below the vocabulary size, or a text longer than the model's maximal "
-        "length.",
+        "negative or not below the vocabulary size, a mask value other than 0 and 1, or a text (or "
+        "a table) longer than the model's maximal length.",
         '>>> program.encode({"tokens": np.array([[262]], dtype="int64")})   # vocabulary: 262, ids '
         "0..261",
         '>>> program.encode({"tokens": np.array([[261]], dtype="int64")})',
+    ),
+    Entry(
+        "PG515",
+        "names do not fit the classes",
+        "`--names FILE` gives the classes of an output their names: a line each, in the order of the "
+        "classes. The file cannot be read, or has not as many lines as the output has classes. "
+        "Where several outputs have classes, say which: `--names OUTPUT=FILE`.",
+        "$ perceiver-graph run build/imagenet cat.jpg --names label=21k_names.txt",
+        "$ perceiver-graph run build/imagenet cat.jpg --names label=1000_names.txt",
     ),
 )

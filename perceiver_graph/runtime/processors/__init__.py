@@ -9,8 +9,8 @@ from perceiver_graph.runtime.processors.classes import top_classes
 from perceiver_graph.runtime.processors.clip import ClipInfo, Window, probe_clip, read_clip
 from perceiver_graph.runtime.processors.formats import (
     AudioFormat,
-    ClassesFormat,
-    MediaFormat,
+    ClipFormat,
+    MelFormat,
     VideoFormat,
     media_formats,
     to_arrays,
@@ -23,10 +23,10 @@ from perceiver_graph.runtime.processors.writer import ClipWriter, write_clip
 
 __all__ = [
     "AudioFormat",
-    "ClassesFormat",
+    "ClipFormat",
     "ClipInfo",
     "ClipWriter",
-    "MediaFormat",
+    "MelFormat",
     "VideoFormat",
     "Window",
     "contact_sheet",

@@ -6,30 +6,60 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+
+def probabilities(logits: ArrayLike) -> NDArray[np.float64]:
+    """The softmax of one vector of scores [n] (leading axes of size 1 are dropped).
+
+    Raises ValueError unless it is one vector.
+    """
+    return row_probabilities(_vector(logits))
+
+
+def row_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
+    """The softmax along the last axis, float64 of the same shape."""
+    scores = np.asarray(logits, dtype=np.float64)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def independent_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
+    """The sigmoid of each of one vector of scores [n]. Raises ValueError as `probabilities`."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -_vector(logits))))
+
+
+def named(index: int, names: Sequence[str] | None) -> str:
+    """What a class is called: `class 17` where there is no name."""
+    return names[index] if names and index < len(names) else f"class {index}"
+
+
+def best_classes(
+    values: NDArray[np.float64], top: int = 5, names: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """The `top` highest of `values` [n], best first, as plain JSON values.
+
+    Each is `{"index", "name", "probability"}`. Ties keep their order.
+    """
+    best = np.argsort(-values, kind="stable")[:top]
+    return [
+        {"index": int(index), "name": named(index, names), "probability": float(values[index])}
+        for index in best
+    ]
 
 
 def top_classes(
     logits: ArrayLike, top: int = 5, names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """The `top` most probable classes of `logits` [n], best first, as plain JSON values.
+    """The `top` most probable classes of `logits` [n] by the softmax, as `best_classes` gives them.
 
-    Each is `{"index", "name", "probability"}`: the probability is that of the softmax over all n
-    classes, the name `names[index]`, or `class 17` where there is none. Ties keep their order.
     Raises ValueError unless `logits` is one vector (leading axes of size 1 are dropped).
     """
+    return best_classes(probabilities(logits), top, names)
+
+
+def _vector(logits: ArrayLike) -> NDArray[np.float64]:
     scores = np.atleast_1d(np.asarray(logits, dtype=np.float64))
     if scores.size == 0 or scores.size != scores.shape[-1]:
         raise ValueError(f"class scores are one vector, and not of shape {scores.shape}")
-    scores = scores.reshape(-1)
-    weights = np.exp(scores - scores.max())
-    probabilities = weights / weights.sum()
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    return [
-        {
-            "index": int(index),
-            "name": names[index] if names and index < len(names) else f"class {index}",
-            "probability": float(probabilities[index]),
-        }
-        for index in best
-    ]
+    return scores.reshape(-1)

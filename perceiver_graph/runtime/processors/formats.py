@@ -1,4 +1,4 @@
-"""What a model's media inputs and outputs look like, read from the artifact's manifest.
+"""What a model's pictures and sounds look like, read from the artifact's manifest.
 
 Formats also convert: decoded windows to the float32 arrays that a model takes, in the axis order of
 its manifest, and the arrays that it returns back to pixels and samples.
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.processors.mel import log_mel
 
 _VIDEO_AXES = ("time", "height", "width", "channel")
 _AUDIO_AXES = ("time", "channel")
+_MEL_AXES = ("time", "frequency", "channel")
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,15 @@ class AudioFormat:
 
 
 @dataclass(frozen=True)
-class ClassesFormat:
-    """Scores over classes, of which the best `top` are reported by name if names are known."""
+class MelFormat(AudioFormat):
+    """Sound that the model sees as a mel spectrogram of `bands` pitches (see `mel.log_mel`)."""
 
-    top: int = 5
-    names: tuple[str, ...] | None = None
+    window: int = 400
+    hop: int = 160
+    bands: int = 64
 
 
-MediaFormat = VideoFormat | AudioFormat | ClassesFormat
+ClipFormat = VideoFormat | AudioFormat
 
 
 class WindowLike(Protocol):
@@ -82,24 +85,22 @@ class WindowLike(Protocol):
 
 def media_formats(
     entries: Mapping[str, Mapping[str, Any]], *, channels: int | None = None
-) -> dict[str, MediaFormat]:
-    """The formats of the manifest's `inputs` or `outputs` that have a `media` entry, by name.
+) -> dict[str, ClipFormat]:
+    """The formats of the manifest's `inputs` or `outputs` that are video or audio, by name.
 
     For outputs, `channels` is the number of sound channels (that of the input, or 1): the `channel`
     axis of an output may hold several samples. By default the `channel` axis is taken at its word.
     Raises DiagnosticError (PG403) for an entry that does not describe what its `media` promises.
     """
-    found: dict[str, MediaFormat] = {}
+    found: dict[str, ClipFormat] = {}
     for name, entry in entries.items():
         for kind, options in (entry.get("media") or {}).items():
             if kind == "video":
-                found[name] = _video(name, entry, options or {})
+                found[name] = _video(name, entry, options)
             elif kind == "audio":
-                found[name] = _audio(name, entry, options or {}, channels)
-            elif kind == "classes":
-                found[name] = _classes(options or {})
-            else:
-                raise _bad_entry(name, f"has media of the unknown kind `{kind}`")
+                found[name] = _audio(name, entry, options, channels)
+            elif kind == "mel":
+                found[name] = _mel(name, entry, options)
     return found
 
 
@@ -123,9 +124,14 @@ def _audio(
     return AudioFormat(values // channels, channels, rate, axes=tuple(sizes), shape=shape)
 
 
-def _classes(options: Mapping[str, Any]) -> ClassesFormat:
-    names = options.get("names")
-    return ClassesFormat(int(options.get("top", 5)), None if names is None else tuple(names))
+def _mel(name: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> MelFormat:
+    sizes = _sizes(name, entry, _MEL_AXES)
+    if sizes["channel"] != 1:
+        raise _bad_entry(name, f"has {sizes['channel']} channels, and a mel spectrogram has 1")
+    rate, window, hop = (int(options[key]) for key in ("rate", "window", "hop"))
+    samples = (sizes["time"] - 1) * hop + window
+    axes, shape, bands = tuple(sizes), tuple(sizes.values()), sizes["frequency"]
+    return MelFormat(samples, 1, rate, axes, shape, window, hop, bands)
 
 
 def _sizes(name: str, entry: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, int]:
@@ -148,17 +154,22 @@ def _bad_entry(name: str, fault: str) -> DiagnosticError:
     )
 
 
-def to_arrays(window: WindowLike, formats: Mapping[str, MediaFormat]) -> dict[str, NDArray[Any]]:
+def to_arrays(window: WindowLike, formats: Mapping[str, ClipFormat]) -> dict[str, NDArray[Any]]:
     """The inputs of a model, float32 with a leading batch axis of 1, from a window of a clip.
 
-    Frames are divided by 255 (no mean or deviation is taken out), samples are taken as they are.
-    A modality that the window lacks, and formats that are not media inputs, are left out.
+    Frames are divided by 255 (no mean or deviation is taken out), samples are taken as they are or
+    become mel spectrograms.
+    A modality that the window lacks is left out.
     """
     arrays: dict[str, NDArray[Any]] = {}
     for name, form in formats.items():
         if isinstance(form, VideoFormat) and window.frames is not None:
             pixels = window.frames.astype(np.float32) / np.float32(255)
             arrays[name] = np.ascontiguousarray(_ordered(pixels, _VIDEO_AXES, form.axes)[None])
+        elif isinstance(form, MelFormat) and window.samples is not None:
+            settings = {"rate": form.rate, "window": form.window, "hop": form.hop}
+            mel = log_mel(window.samples[:, 0], **settings, bands=form.bands)[..., None]
+            arrays[name] = np.ascontiguousarray(_ordered(mel, _MEL_AXES, form.axes)[None])
         elif isinstance(form, AudioFormat) and window.samples is not None:
             samples = window.samples.reshape(-1, form.channels)
             arrays[name] = np.ascontiguousarray(_ordered(samples, _AUDIO_AXES, form.axes)[None])

@@ -3,10 +3,10 @@
 from perceiver_graph.spec.models.inputs import (
     STEPS,
     Activation,
-    AudioMedia,
     BatchNorm,
     Conv,
     Embedding,
+    FourierFeatures,
     FourierParameters,
     FourierPosition,
     Input,
@@ -18,8 +18,8 @@ from perceiver_graph.spec.models.inputs import (
     Position,
     Squeeze,
     Step,
-    VideoMedia,
 )
+from perceiver_graph.spec.models.media import AudioMedia, ClassesMedia, VideoMedia
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
     Decode,
@@ -32,14 +32,15 @@ from perceiver_graph.spec.models.model import (
     WidthPadding,
 )
 from perceiver_graph.spec.models.outputs import (
-    ClassesMedia,
     GridQuery,
     Head,
     InputsQuery,
     LearnedQuery,
     LinearHead,
+    MeanQuery,
     MlpHead,
     Output,
+    OutputQuery,
     Query,
     TiedHead,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "Decode",
     "Embedding",
     "Encode",
+    "FourierFeatures",
     "FourierParameters",
     "FourierPosition",
     "GridQuery",
@@ -68,9 +70,11 @@ __all__ = [
     "Linear",
     "LinearHead",
     "MaxPool",
+    "MeanQuery",
     "MlpHead",
     "OneHot",
     "Output",
+    "OutputQuery",
     "Patch",
     "Position",
     "Process",

@@ -19,8 +19,9 @@ from perceiver_graph.spec.models.base import (
     Size,
     keyed,
 )
+from perceiver_graph.spec.models.media import InputMedia
 
-ActivationName = Literal["gelu", "gelu_tanh", "relu", "tanh"]
+ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
 
 
 def _padding(value: Any) -> Any:
@@ -76,8 +77,8 @@ class ConvParameters(Model):
     """The window along each axis."""
     stride: dict[Axis, Count] = {}
     """The step along each axis (default 1)."""
-    padding: Padding = "valid"
-    """Zeros around each axis."""
+    padding: Padding | None = None
+    """Zeros around each axis. Default: half the kernel, and `same` in the deepmind dialect."""
     bias: bool = True
     """Whether a bias is added."""
 
@@ -96,8 +97,9 @@ class MaxPoolParameters(Model):
     """The window along each axis."""
     stride: dict[Axis, Count] = {}
     """The step along each axis (default: the window)."""
-    padding: Padding = "valid"
-    """Positions around each axis that never win."""
+    padding: Padding | None = None
+    """Positions around each axis that never win. Default: none, and `same` in the deepmind
+    dialect."""
 
 
 class MaxPool(Model):
@@ -158,6 +160,25 @@ class Squeeze(Model):
     """Which axis."""
 
 
+class FourierFeaturesParameters(Model):
+    """Sines and cosines of coordinates that the caller gives."""
+
+    bands: Count
+    """Frequencies per coordinate."""
+    max_resolution: PositiveNumber
+    """Twice the highest frequency."""
+    channels: Count | None = None
+    """How many of the channels, counted from the first, are coordinates; the others follow the
+    features unchanged (default: all)."""
+
+
+class FourierFeatures(Model):
+    """Replace coordinates in [-1, 1] by themselves, their sines and their cosines."""
+
+    fourier: FourierFeaturesParameters
+    """Bands and resolution; c coordinates become c x (2 x bands + 1) channels."""
+
+
 STEPS = (
     "patch",
     "linear",
@@ -168,6 +189,7 @@ STEPS = (
     "embedding",
     "one_hot",
     "squeeze",
+    "fourier",
 )
 
 Step = Annotated[
@@ -179,7 +201,8 @@ Step = Annotated[
     | Annotated[Activation, Tag("<activation>")]
     | Annotated[Embedding, Tag("<embedding>")]
     | Annotated[OneHot, Tag("<one_hot>")]
-    | Annotated[Squeeze, Tag("<squeeze>")],
+    | Annotated[Squeeze, Tag("<squeeze>")]
+    | Annotated[FourierFeatures, Tag("<fourier>")],
     keyed("a step", STEPS),
 ]
 
@@ -219,6 +242,9 @@ class LearnedPositionParameters(Model):
 
     width: Count | None = None
     """Channels of a vector (default, when added: those of the data)."""
+    trained_on: dict[Axis, Count] | None = None
+    """The grid the table belongs to, where that is another one: it is resized (bicubic) to the grid
+    at hand, so that weights trained at one size serve at others."""
     init_scale: PositiveNumber = 0.02
     """Standard deviation of the initial values."""
 
@@ -236,40 +262,6 @@ Position = Annotated[
 ]
 
 
-class VideoParameters(Model):
-    """Frames of a video file."""
-
-    rate: PositiveNumber = 25.0
-    """Frames per second."""
-
-
-class VideoMedia(Model):
-    """Frames of a video file, cropped to a centred square, resized, scaled to [0, 1]."""
-
-    video: VideoParameters
-    """The frame rate; `{}` takes the default."""
-
-
-class AudioParameters(Model):
-    """The sound of a file."""
-
-    rate: Count = 48000
-    """Samples per second."""
-
-
-class AudioMedia(Model):
-    """The sound of a file, mixed to one channel, in [-1, 1]."""
-
-    audio: AudioParameters
-    """The sample rate; `{}` takes the default."""
-
-
-InputMedia = Annotated[
-    Annotated[VideoMedia, Tag("<video>")] | Annotated[AudioMedia, Tag("<audio>")],
-    keyed("a kind of media", ("video", "audio")),
-]
-
-
 class Input(Model):
     """A modality: an array with named axes and how it becomes tokens."""
 
@@ -282,5 +274,8 @@ class Input(Model):
     mask: Literal["always", "optional", "never"] | None = None
     """Whether a learned mask token stands for the modality: `always`, `optional` (when the input is
     left out) or `never`. Default: `optional` where a `join` is declared, else `never`."""
+    attention_mask: bool = False
+    """Whether the caller may say which tokens are there, one boolean each (true: attend to it), in
+    an array called `NAME.attention_mask`. Without it, all are."""
     media: InputMedia | None = None
     """Which part of a media file `perceiver-graph run` fills this input from."""

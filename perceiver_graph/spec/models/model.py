@@ -36,10 +36,13 @@ class SymbolDeclaration(Model):
 
 
 class WidthPadding(Model):
-    """A learned vector per modality, appended to each of its tokens up to a common width."""
+    """A vector per modality, appended to each of its tokens up to a common width."""
 
     min: NonNegative = 0
-    """How many learned channels the widest modality gets."""
+    """How many such channels the widest modality gets."""
+    learned: bool = True
+    """Whether the vectors are learned. If not, they are fixed: zeros, and for the n-th modality a
+    one, n-th from the end."""
 
 
 class Join(Model):

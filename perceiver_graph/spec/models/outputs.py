@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
@@ -16,7 +16,8 @@ from perceiver_graph.spec.models.base import (
     Size,
     keyed,
 )
-from perceiver_graph.spec.models.inputs import ActivationName, AudioMedia, Position, VideoMedia
+from perceiver_graph.spec.models.inputs import ActivationName, Position
+from perceiver_graph.spec.models.media import OutputMedia
 
 
 class GridQuery(Model):
@@ -53,15 +54,33 @@ class InputsQuery(Model):
     """The modality."""
 
 
+class OutputQuery(Model):
+    """The queries of another output, learned vectors included: two heads on one answer."""
+
+    output: Name
+    """The other output."""
+
+
+class MeanQuery(Model):
+    """No query: the mean over the latents goes to the head (the original Perceiver)."""
+
+    mean: Literal["latents"]
+    """What the mean is taken over."""
+
+
 Query = Annotated[
     Annotated[GridQuery, Tag("<grid>")]
     | Annotated[LearnedQuery, Tag("<learned>")]
-    | Annotated[InputsQuery, Tag("<inputs>")],
-    keyed("a query", ("grid", "learned", "inputs")),
+    | Annotated[InputsQuery, Tag("<inputs>")]
+    | Annotated[OutputQuery, Tag("<output>")]
+    | Annotated[MeanQuery, Tag("<mean>")],
+    keyed("a query", ("grid", "learned", "inputs", "output", "mean")),
 ]
 
 
 class _Head(Model):
+    activation: ActivationName | None = None
+    """A non-linearity of the result."""
     scale: Number | None = None
     """A constant the result is multiplied by."""
 
@@ -106,35 +125,14 @@ Head = Annotated[
 ]
 
 
-class ClassesParameters(Model):
-    """Scores over classes."""
-
-    top: Count = 5
-    """How many of the best are written."""
-    names: list[str] | None = None
-    """What the classes are called, in order."""
-
-
-class ClassesMedia(Model):
-    """Class scores; the best are written as JSON."""
-
-    classes: ClassesParameters
-    """How many, and their names; `{}` takes the defaults."""
-
-
-OutputMedia = Annotated[
-    Annotated[VideoMedia, Tag("<video>")]
-    | Annotated[AudioMedia, Tag("<audio>")]
-    | Annotated[ClassesMedia, Tag("<classes>")],
-    keyed("a kind of media", ("video", "audio", "classes")),
-]
-
-
 class Output(Model):
     """Something that is asked of the latents."""
 
     query: Query
     """What is asked."""
+    query_mask: Name | None = None
+    """An input with an `attention_mask`: queries at positions that it masks find nothing, as in the
+    original (transformers decodes them like the others)."""
     head: Head | None = None
     """How the answer is formed (default: the decoder's channels as they are)."""
     media: OutputMedia | None = None

@@ -13,6 +13,12 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
 from perceiver_graph.compiler.backends.onnx.layout import reshape
+from perceiver_graph.compiler.backends.onnx.positions import (
+    fourier_features,
+    fourier_table,
+    interpolate,
+    trim_like,
+)
 from perceiver_graph.compiler.backends.onnx.products import (
     batch_norm,
     conv,
@@ -49,6 +55,19 @@ def _relu(op: ops.Relu, site: Site) -> ir.Value:
 
 def _tanh(op: ops.Tanh, site: Site) -> ir.Value:
     return site.result("Tanh", *site.inputs)
+
+
+def _sigmoid(op: ops.Sigmoid, site: Site) -> ir.Value:
+    return site.result("Sigmoid", *site.inputs)
+
+
+def _silu(op: ops.Silu, site: Site) -> ir.Value:
+    (x,) = site.inputs
+    return site.result("Mul", x, site.part("sigmoid", site.output, "Sigmoid", x))
+
+
+def _mean(op: ops.Mean, site: Site) -> ir.Value:
+    return site.result("ReduceMean", *site.inputs, site.ints(op.axis), keepdims=0)
 
 
 def _layer_norm(op: ops.LayerNorm, site: Site) -> ir.Value:
@@ -121,10 +140,6 @@ def _coordinate(op: ops.Coordinate, site: Site) -> ir.Value:
     return site.result("Mod", positions, site.scalar(op.size, site.output))
 
 
-def _fourier_table(op: ops.FourierTable, site: Site) -> ir.Value:
-    return site.tensor(op.evaluate())
-
-
 LOWERINGS: dict[type[Op], Lowering] = {
     ops.Add: _add,
     ops.Attention: attention,
@@ -134,20 +149,26 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Conv: conv,
     ops.Coordinate: _coordinate,
     ops.Flatten: _flatten,
-    ops.FourierTable: _fourier_table,
+    ops.FourierFeatures: fourier_features,
+    ops.FourierTable: fourier_table,
     ops.Gather: _gather,
     ops.Gelu: _gelu,
+    ops.Interpolate: interpolate,
     ops.LayerNorm: _layer_norm,
     ops.Linear: linear,
     ops.MatMul: matmul,
     ops.MaxPool: max_pool,
+    ops.Mean: _mean,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
     ops.Relu: _relu,
     ops.Repeat: _repeat,
     ops.Scale: _scale,
+    ops.Sigmoid: _sigmoid,
+    ops.Silu: _silu,
     ops.Slice: _slice,
     ops.Tanh: _tanh,
+    ops.TrimLike: trim_like,
     ops.Unflatten: _unflatten,
     ops.Where: _where,
 }

@@ -22,6 +22,7 @@ LIKE = "_like"
 _SIZES: dict[type[Op], tuple[str, ...]] = {
     ops.Attention: ("heads",),
     ops.Coordinate: ("stride", "size"),
+    ops.FourierFeatures: ("channels", "bands", "max_resolution"),
     ops.FourierTable: ("size", "bands", "max_resolution"),
     ops.OneHot: ("classes",),
     ops.Repeat: ("count",),
@@ -125,7 +126,12 @@ def _function(head: str) -> Callable[[Op, Operands], Expr]:
 
 
 def _attention(op: Any, o: Operands) -> Expr:
-    return Expr(call("attend", *(x.piece for x in o), heads=o.size("heads")))
+    head, options = "attend", {"heads": o.size("heads")}
+    if len(o.values) == 4:
+        head = "attend_masked"
+        if op.masked_rows != "uniform":
+            options["masked_rows"] = f'"{op.masked_rows}"'
+    return Expr(call(head, *(x.piece for x in o), **options))
 
 
 def _coordinate(op: Any, o: Operands) -> Expr:
@@ -154,6 +160,27 @@ def _fourier_table(op: Any, o: Operands) -> Expr:
         if getattr(op, name) != default:
             options[name] = str(not default)
     return Expr(call("fourier_table", o.size("size"), **options))
+
+
+def _fourier_features(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    names = ("channels", "bands", "max_resolution")
+    return Expr(call("fourier_features", x.piece, **{name: o.size(name) for name in names}))
+
+
+def _interpolate(op: Any, o: Operands) -> Expr:
+    (table,) = o
+    return Expr(call("resize", table.piece, comma_tuple(op.sizes), comma_tuple(op.to)))
+
+
+def _trim_like(op: Any, o: Operands) -> Expr:
+    table, like = o
+    return Expr(f"{table.operand}[: {like.operand}.shape[{op.axis}]]")
+
+
+def _mean(op: Any, o: Operands) -> Expr:
+    (x,) = o
+    return Expr(f"{x.operand}.mean({op.axis})")
 
 
 def _linear(op: Op, o: Operands) -> Expr:
@@ -267,20 +294,26 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Conv: _conv,
     ops.Coordinate: _coordinate,
     ops.Flatten: _flatten,
+    ops.FourierFeatures: _fourier_features,
     ops.FourierTable: _fourier_table,
     ops.Gather: _gather,
     ops.Gelu: _gelu,
+    ops.Interpolate: _interpolate,
     ops.LayerNorm: _layer_norm,
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.MaxPool: _max_pool,
+    ops.Mean: _mean,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
     ops.Relu: _function("F.relu"),
     ops.Repeat: _repeat,
     ops.Scale: _scale,
+    ops.Sigmoid: _function("torch.sigmoid"),
+    ops.Silu: _function("F.silu"),
     ops.Slice: _slice,
     ops.Tanh: _function("torch.tanh"),
+    ops.TrimLike: _trim_like,
     ops.Unflatten: _unflatten,
     ops.Where: _where,
 }

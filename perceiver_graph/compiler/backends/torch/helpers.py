@@ -17,6 +17,59 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 '''
 
+_ATTEND_MASKED = '''
+def attend_masked(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    heads: int,
+    masked_rows: str = "uniform",
+) -> Tensor:
+    """Attention, as in `attend`, to the keys for which the mask, bool [batch, m], is true.
+
+    Where it is true for none, the result is the mean of all values, or zeros if `masked_rows` is
+    "zero".
+    """
+    nowhere = ~mask.any(dim=1)[:, None, None]
+    query = query.masked_fill(nowhere, 0)  # so that all keys score alike
+    mask = mask[:, None, None] | nowhere[..., None]
+    query = query.unflatten(-1, (heads, -1)).transpose(1, 2)
+    key = key.unflatten(-1, (heads, -1)).transpose(1, 2)
+    value = value.unflatten(-1, (heads, -1)).transpose(1, 2)
+    found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    found = found.transpose(1, 2).flatten(2)
+    return found.masked_fill(nowhere, 0) if masked_rows == "zero" else found
+'''
+
+_FOURIER_FEATURES = '''
+def fourier_features(x: Tensor, channels: int, bands: int, max_resolution: float) -> Tensor:
+    """Fourier features of the first channels, which are coordinates; the others stay as they are.
+
+    [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: coordinates, sines of all, cosines
+    of all, the rest. In float32, frequency before pi: at high frequencies any other rounding shows.
+    """
+    position, rest = x[..., :channels], x[..., channels:]
+    frequencies = torch.linspace(1, max_resolution / 2, bands, dtype=torch.float32, device=x.device)
+    phases = (position[..., None].float() * frequencies * torch.pi).flatten(-2)
+    return torch.cat([position, phases.sin().to(x), phases.cos().to(x), rest], dim=-1)
+'''
+
+_RESIZE = '''
+def resize(table: Tensor, sizes: tuple[int, ...], to: tuple[int, ...]) -> Tensor:
+    """Bicubic resampling of a table for the points of a grid, one axis after the other.
+
+    [product of sizes, width] -> [product of to, width], points in row-major order.
+    """
+    grid = table.unflatten(0, sizes)
+    for axis, size in enumerate(to):
+        lines = grid.movedim(axis, -1)
+        flat = lines.flatten(0, -2)[None, :, None]
+        resized = F.interpolate(flat, (1, size), mode="bicubic")[0, :, 0]
+        grid = resized.unflatten(0, lines.shape[:-1]).movedim(-1, axis)
+    return grid.flatten(0, -2)
+'''
+
 _FOURIER_TABLE = '''
 def fourier_table(
     size: int,
@@ -119,6 +172,27 @@ def given_or_not(
     return zeros.expand(batch, *(smallest or shape)), nowhere
 '''
 
+_SHARED_SIZE = '''
+def shared_size(inputs: dict[str, Tensor], axes: dict[str, int], smallest: int) -> int:
+    """A size that several inputs have: that of the first of them which is given."""
+    return next((inputs[name].shape[axis] for name, axis in axes.items() if name in inputs), smallest)
+'''
+
+_GIVEN_MASK = '''
+def given_mask(inputs: dict[str, Tensor], name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Which tokens of an input there are: bool of this shape, true where nothing is said.
+
+    ValueError if it is of another shape.
+    """
+    name = f"{name}.attention_mask"
+    if name not in inputs:
+        return torch.ones(shape, dtype=torch.bool, device=x.device)
+    sizes = tuple(inputs[name].shape)
+    if sizes != tuple(shape):
+        raise ValueError(f"input `{name}` has shape {list(sizes)}, expected {list(shape)}")
+    return inputs[name].bool()
+'''
+
 _REFUSE_UNKNOWN = '''
 def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
     """ValueError if a name is not among the known ones."""
@@ -156,12 +230,17 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 HELPERS = {
     "attend": _ATTEND,
+    "attend_masked": _ATTEND_MASKED,
+    "fourier_features": _FOURIER_FEATURES,
     "fourier_table": _FOURIER_TABLE,
+    "resize": _RESIZE,
     "one_hot": _ONE_HOT,
     "BatchNorm": _BATCH_NORM,
     "refuse_unknown": _REFUSE_UNKNOWN,
     "given": _GIVEN,
     "given_or_not": _GIVEN_OR_NOT,
+    "shared_size": _SHARED_SIZE,
+    "given_mask": _GIVEN_MASK,
     "read_safetensors": _READ,
 }
 """By name, each after what it needs itself."""

@@ -11,7 +11,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
 from perceiver_graph.compiler.backends.torch.classes import ClassWriter
 from perceiver_graph.compiler.backends.torch.labels import Labels
-from perceiver_graph.compiler.backends.torch.names import identifier, unique
+from perceiver_graph.compiler.backends.torch.names import unique
 from perceiver_graph.compiler.backends.torch.printer import (
     Expr,
     Group,
@@ -23,7 +23,7 @@ from perceiver_graph.compiler.backends.torch.printer import (
     lay_out,
 )
 from perceiver_graph.compiler.backends.torch.regions import Program
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.backends.torch.taking import Taking, variables
 from perceiver_graph.compiler.ir import Graph, Input, Parameter, Value
 
 METHODS = frozenset({"decode", "decode_all", "encode", "forward", "reset_parameters"})
@@ -74,17 +74,15 @@ class RootWriter:
         yield from _signature("encode", f"inputs: {TYPES}")
         yield from docstring(self._encode_summary(), 2)
         program = self.encode.graph
-        declared = [leaf for leaf in self.graph.inputs if leaf.role in ("data", "present")]
-        names = sorted(i.of if i.role == "data" else f"{i.of}.present" for i in declared)
+        declared = [leaf for leaf in self.graph.inputs if leaf.role != "queries"]
+        names = sorted(i.of if i.role == "data" else f"{i.of}.{i.role}" for i in declared)
         if any(leaf.role == "present" for leaf in program.inputs):
             yield "        if not inputs:"
             yield '            raise ValueError("no input is given, so the batch has no size")'
         check = call("refuse_unknown", "inputs", _strings(names), '"input"')
         yield from lay_out(check, 2)
-        arguments = self._arguments(program)
-        for leaf in program.inputs:
-            if leaf.role == "data":
-                yield from self._take(leaf, arguments)
+        arguments = variables(program.inputs, self.writer.reserved | {"inputs"})
+        yield from Taking(program.inputs, arguments, self._like()).lines()
         steps = self._steps(self.encode, 0, arguments)
         steps.append(self._handed_over())
         reserved = self.writer.reserved | {"inputs"}
@@ -103,40 +101,15 @@ class RootWriter:
             )
             text += "is not given, or where `<name>.present`, bool [batch], is false."
             lines += ["", text]
+        masked = [leaf for leaf in self.encode.graph.inputs if leaf.role == "attention_mask"]
+        for leaf in masked:
+            text = f"`{leaf.of}.attention_mask`, bool {_shape(leaf.value)}, says which tokens there are"
+            lines += ["", f"{text}; without it, all."]
         ignored = {leaf.of for leaf in self.graph.inputs if leaf.role == "data"}
         ignored -= {leaf.of for leaf in inputs}
         if ignored:
             lines += ["", f"Always masked, so looked at by nothing: {', '.join(sorted(ignored))}."]
         return "\n".join(lines)
-
-    def _arguments(self, program: Graph) -> dict[Value, str]:
-        """Variables for the inputs of encode."""
-        names: dict[Value, str] = {}
-        for leaf in program.inputs:
-            wanted = leaf.of if leaf.role == "data" else f"{leaf.of}_present"
-            taken = {*names.values(), *self.writer.reserved, "inputs"}
-            names[leaf.value] = unique(identifier(wanted), taken)
-        return names
-
-    def _take(self, leaf: Input, arguments: Mapping[Value, str]) -> list[str]:
-        shape = leaf.value.shape[1:]
-        sizes = comma_tuple([dim if dim.is_constant else None for dim in shape])
-        name = arguments[leaf.value]
-        present = [
-            arguments[other.value]
-            for other in self.encode.graph.inputs
-            if other.role == "present" and other.of == leaf.of
-        ]
-        asked: list[Piece] = ["inputs", f'"{leaf.of}"', sizes]
-        if not present:
-            return lay_out(call("given", *asked), 2, f"{name} = ")
-        options = {"like": self._like()}
-        if any(not dim.is_constant for dim in shape):
-            options["smallest"] = comma_tuple([_smallest(dim) for dim in shape])
-        if leaf.value.dtype != "float32":
-            options["dtype"] = f"torch.{leaf.value.dtype}"
-        taken = call("given_or_not", *asked, **options)
-        return lay_out(taken, 2, f"{name}, {present[0]} = ")
 
     def _like(self) -> str:
         """A parameter, for dtype and device."""
@@ -342,7 +315,3 @@ def _strings(names: Sequence[str]) -> Piece:
 
 def _shape(value: Value) -> str:
     return f"[{', '.join(map(str, value.shape))}]"
-
-
-def _smallest(dim: Dim) -> int:
-    return dim.evaluate({symbol.name: symbol.lowest for symbol in dim.symbols})

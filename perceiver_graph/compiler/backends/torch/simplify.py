@@ -28,6 +28,10 @@ def _changes_nothing(node: Node) -> bool:
             return start == stop
         case ops.Unflatten(sizes=sizes):
             return len(sizes) == 1
+        case ops.Interpolate(sizes=sizes, to=to):
+            return sizes == to
+        case ops.TrimLike():
+            return node.output.type == node.inputs[0].type
     return False
 
 

@@ -1,0 +1,83 @@
+"""Lowerings of position features and of tables of positions."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
+from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ops import TensorType
+from perceiver_graph.compiler.ops.position import linspace
+
+_END = 2**63 - 1
+
+
+def fourier_table(op: ops.FourierTable, site: Site) -> ir.Value:
+    """Known, so a tensor."""
+    return site.tensor(op.evaluate())
+
+
+def fourier_features(op: ops.FourierFeatures, site: Site) -> ir.Value:
+    """Frequency before pi, as in the reference: in float32 the order shows."""
+    (x,), (type,) = site.inputs, site.types
+    before, dtype = type.shape[:-1], DATA_TYPES[type.dtype].numpy()
+    position, rest = x, []
+    if op.channels != type.shape[-1]:
+        place = type.with_shape(*before, Dim.of(op.channels))
+        others = type.with_shape(*before, type.shape[-1] - op.channels)
+        first, split, last = site.ints(0), site.ints(op.channels), site.ints(-1)
+        position = site.part("position", place, "Slice", x, first, split, last)
+        rest = [site.part("rest", others, "Slice", x, split, site.ints(_END), last)]
+    column = type.with_shape(*before, Dim.of(op.channels), Dim.of(1))
+    points = site.part("points", column, "Unsqueeze", position, site.ints(-1))
+    table = type.with_shape(*before, Dim.of(op.channels), Dim.of(op.bands))
+    numbers = linspace(1.0, op.max_resolution / 2, op.bands).astype(dtype)
+    name = f"{type.dtype}[1..{op.max_resolution / 2!r}:{op.bands}]"
+    frequencies = site.emitter.initializer(name, numbers)
+    cycles = site.part("cycles", table, "Mul", points, frequencies)
+    angles = site.part("angles", table, "Mul", cycles, site.scalar(np.pi, type))
+    flat = type.with_shape(*before, Dim.of(op.channels * op.bands))
+    target = site.ints(*[0] * len(before), op.channels * op.bands)
+    phases = site.part("phases", flat, "Reshape", angles, target)
+    waves = [site.part(wave.lower(), flat, wave, phases) for wave in ("Sin", "Cos")]
+    return site.result("Concat", position, *waves, *rest, axis=-1)
+
+
+def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:
+    """A product with a known matrix for each axis, between reshapes that cost nothing.
+
+    ONNX's Resize computes the same weights, but is slow where many channels come last.
+    """
+    x, type = site.input(0), site.types[0]
+    dtype = DATA_TYPES[type.dtype].numpy()
+    sizes = [*op.sizes, int(type.shape[-1])]
+    for axis, matrix in enumerate(op.matrices(np.float32)):
+        if op.sizes[axis] == op.to[axis]:
+            continue  # the matrix is the identity
+        around = (int(np.prod(sizes[:axis])), int(np.prod(sizes[axis + 1 :])))
+        lines = [around[0], sizes[axis], around[1]]
+        x = site.part("lines", _fixed(lines, type), "Reshape", x, site.ints(*lines))
+        name = f"{type.dtype}[{op.sizes[axis]}->{op.to[axis]}]"
+        weights = site.emitter.initializer(name, matrix.astype(dtype))
+        sizes[axis] = lines[1] = op.to[axis]
+        x = site.part("resized", _fixed(lines, type), "MatMul", weights, x)
+    return site.result("Reshape", x, site.ints(*(int(size) for size in site.output.shape)))
+
+
+def trim_like(op: ops.TrimLike, site: Site) -> ir.Value:
+    """The first rows; how many is read from the other value where it is known only at run time."""
+    table, size = site.input(0), site.output.shape[0]
+    if size.value is not None:
+        stop = site.ints(size.value)
+    else:
+        axis = op.axis % site.types[1].rank
+        length = TensorType((Dim.of(1),), "int64")
+        stop = site.part("size", length, "Shape", site.input(1), start=axis, end=axis + 1)
+    return site.result("Slice", table, site.ints(0), stop, site.ints(0))
+
+
+def _fixed(sizes: list[int], like: TensorType) -> TensorType:
+    return like.with_shape(*map(Dim.of, sizes))

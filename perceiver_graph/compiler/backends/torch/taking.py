@@ -1,0 +1,105 @@
+"""How encode takes its inputs from the dict that it is called with: data, what is left out, masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from perceiver_graph.compiler.backends.torch.names import identifier, unique
+from perceiver_graph.compiler.backends.torch.printer import Piece, call, comma_tuple, lay_out
+from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir import Input, Value
+
+_WORDS = {"present": "present", "attention_mask": "mask"}
+"""How the variables of inputs that come with the data end."""
+
+
+def variables(inputs: Iterable[Input], reserved: AbstractSet[str]) -> dict[Value, str]:
+    """Variables for the inputs of encode."""
+    names: dict[Value, str] = {}
+    for leaf in inputs:
+        wanted = leaf.of if leaf.role == "data" else f"{leaf.of}_{_WORDS[leaf.role]}"
+        names[leaf.value] = unique(identifier(wanted), {*names.values(), *reserved})
+    return names
+
+
+@dataclass(frozen=True)
+class Taking:
+    """The statements that give the variables their values; `like` tells dtype and device."""
+
+    inputs: Sequence[Input]
+    arguments: Mapping[Value, str]
+    like: str
+
+    def lines(self) -> Iterator[str]:
+        """Masks last: one that is left out takes its sizes from the data."""
+        for leaf in self.inputs:
+            if leaf.role == "data":
+                yield from self._take(leaf)
+        for leaf in self.inputs:
+            if leaf.role == "attention_mask":
+                yield from self._take_mask(leaf)
+
+    def _take(self, leaf: Input) -> list[str]:
+        shape = leaf.value.shape[1:]
+        sizes = comma_tuple([dim if dim.is_constant else None for dim in shape])
+        name = self.arguments[leaf.value]
+        present = [
+            self.arguments[other.value]
+            for other in self.inputs
+            if other.role == "present" and other.of == leaf.of
+        ]
+        asked: list[Piece] = ["inputs", f'"{leaf.of}"', sizes]
+        if not present:
+            return lay_out(call("given", *asked), 2, f"{name} = ")
+        options = {"like": self.like}
+        if any(not dim.is_constant for dim in shape):
+            options["smallest"] = comma_tuple([self._size_without(leaf, dim) for dim in shape])
+        if leaf.value.dtype != "float32":
+            options["dtype"] = f"torch.{leaf.value.dtype}"
+        taken = call("given_or_not", *asked, **options)
+        return lay_out(taken, 2, f"{name}, {present[0]} = ")
+
+    def _size_without(self, leaf: Input, dim: Dim) -> Piece:
+        """A size of an input that is left out: that of others which share it, or the smallest."""
+        smallest = dim.evaluate({symbol.name: symbol.lowest for symbol in dim.symbols})
+        sharing = {
+            other.of: other.value.shape.index(dim)
+            for other in self.inputs
+            if other.role == "data" and other is not leaf and dim in other.value.shape
+        }
+        if dim.is_constant or not sharing:
+            return str(smallest)
+        axes = ", ".join(f'"{name}": {axis}' for name, axis in sharing.items())
+        return f"shared_size(inputs, {{{axes}}}, {smallest})"
+
+    def _take_mask(self, leaf: Input) -> list[str]:
+        """A mask that is left out takes its sizes from the data, if they say them."""
+        start = f"{self.arguments[leaf.value]} = "
+        data = [i.value for i in self.inputs if i.role == "data" and i.of == leaf.of]
+        shape = _shape_like(leaf.value, data[0], self.arguments[data[0]]) if data else None
+        if shape is not None:
+            x = self.arguments[data[0]]
+            return lay_out(call("given_mask", "inputs", f'"{leaf.of}"', x, shape), 2, start)
+        sizes = comma_tuple([d if d.is_constant else None for d in leaf.value.shape[1:]])
+        asked = call("given", "inputs", f'"{leaf.of}.attention_mask"', sizes)
+        return lay_out(replace(asked, tail=".bool()"), 2, start)
+
+
+def _shape_like(value: Value, x: Value, name: str) -> str | None:
+    """The shape of a value in terms of the shape of another, which is at hand under a name."""
+    rank = value.type.rank
+    if value.shape == x.shape[:rank]:
+        return f"{name}.shape[:{rank}]"
+    axes = {str(dim): f"{name}.shape[{i}]" for i, dim in reversed([*enumerate(x.shape)])}
+    unsaid = [dim for dim in value.shape if str(dim) not in axes]
+    if any(symbol.name not in axes for dim in unsaid for symbol in dim.symbols):
+        return None
+
+    def size(dim: Dim) -> str:
+        text = str(dim).replace("*", " * ").replace("/", " // ")
+        return axes.get(str(dim)) or re.sub(r"[A-Za-z_]\w*", lambda word: axes[word[0]], text)
+
+    return str(comma_tuple([size(dim) for dim in value.shape]))

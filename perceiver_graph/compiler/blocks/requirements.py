@@ -1,0 +1,62 @@
+"""What a block asks of the array it gets, with a diagnostic for whoever brings something else."""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
+
+
+def fixed_size(ctx: Context, axis: Axis, what: str, path: Path) -> int:
+    """The size of an axis as a number; symbols are refused."""
+    if axis.size.value is None:
+        raise ctx.error(
+            "PG208",
+            f"{what} needs a fixed size, and the axis `{axis.name}` is {axis.size}",
+            path,
+            also=[
+                (("dims", symbol.name), f"`{symbol.name}` is known only at run time")
+                for symbol in sorted(axis.size.symbols, key=lambda symbol: symbol.name)
+                if symbol.name in ctx.spec.dims
+            ],
+            help=f"write a number for `{axis.name}`",
+            at_key=True,
+        )
+    return axis.size.value
+
+
+def require_float(ctx: Context, x: Field, what: str, path: Path) -> None:
+    """Refuse ids (PG211)."""
+    if x.value.dtype == "int64":
+        raise ctx.error(
+            "PG211",
+            f"{what} needs numbers, and this input holds ids",
+            path,
+            help="turn ids into vectors first with `embedding` or `one_hot`",
+            at_key=True,
+        )
+
+
+def require_channel(ctx: Context, x: Field, what: str, path: Path) -> None:
+    """Refuse ids and arrays without channels (PG206)."""
+    require_float(ctx, x, what, path)
+    if CHANNEL not in x.names:
+        raise ctx.error(
+            "PG206",
+            f"{what} needs a `channel` axis, and there is none",
+            path,
+            notes=[shape_note(x.axes)],
+            help="add `channel: 1` as the last axis of the shape",
+            at_key=True,
+        )
+
+
+def require_ids(ctx: Context, x: Field, what: str, path: Path) -> None:
+    """Refuse numbers where ids are looked up (PG211)."""
+    if x.value.dtype != "int64" or CHANNEL in x.names:
+        raise ctx.error(
+            "PG211",
+            f"{what} looks ids up, and must be the first step of an input without channels",
+            path,
+            notes=[shape_note(x.axes)],
+            help="leave `channel` out of the shape and put this step first",
+            at_key=True,
+        )

@@ -1,0 +1,146 @@
+"""What a kind of media is to the runtime: a reader that fills inputs, a writer that takes outputs.
+
+A subject is what a model is run on, for example a clip. It comes in pieces, one for each call of
+the program; a writer gets the results of piece after piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.spec.manifest import Manifest
+
+Origin = TypeVar("Origin")
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What one call of the program takes: `arrays` by input, with a batch axis of 1.
+
+    `origins` is what the readers know of it, for writers that need it: the text behind the ids, the
+    place of a tile. `about` goes into the JSON of the results (when a window begins).
+    """
+
+    arrays: Arrays
+    origins: tuple[object, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def origin(self, kind: type[Origin]) -> Origin | None:
+        """What is known of the piece in a form that a writer understands."""
+        return next((one for one in self.origins if isinstance(one, kind)), None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader reads for one subject.
+
+    `label` is shown to people, `stem` names the files of the results, `files` are those that are
+    read, `expected` is the number of pieces (None if it is not known), `sources` are the files and
+    texts as the summary lists them (by default, the files).
+    """
+
+    label: str
+    stem: str
+    files: tuple[Path, ...]
+    pieces: Callable[[], Iterator[Piece]]
+    expected: int | None = 1
+    sources: tuple[str, ...] = ()
+
+
+class Reader:
+    """Fills one or more inputs of a model from what the user names: files, or texts."""
+
+    noun: ClassVar[str] = "a file"
+    """What it takes, for messages."""
+    streams: ClassVar[bool] = False
+    """Whether a subject may come in several pieces."""
+    literal: ClassVar[bool] = False
+    """Whether a value may be what is read itself, and not a file."""
+
+    def __init__(self, *inputs: str) -> None:
+        self.inputs = inputs
+
+    def split(self, values: Sequence[str]) -> list[list[str]]:
+        """The values of each subject: by default, each is one. Raises DiagnosticError (PG512)."""
+        return [[value] for value in values]
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """Look at what is named for a subject, before any work begins.
+
+        Raises DiagnosticError (PG507 to PG512, PG514) for what cannot be used.
+        """
+        raise NotImplementedError
+
+    def open_named(self, named: Mapping[str, Sequence[str]]) -> Reading:
+        """The same for values that were given as `INPUT=VALUE`."""
+        (values,) = named.values()
+        groups = self.split(values)
+        if len(groups) != 1:
+            (name,) = named
+            raise DiagnosticError.of(
+                "PG512", f"input `{name}` is given {len(groups)} times", help="give it once"
+            )
+        return self.open(groups[0])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an output says: `data` for the JSON, `line` for people (None: nothing to say)."""
+
+    data: Any
+    line: str | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What writers are made for: the model, and the readers of its inputs."""
+
+    manifest: Manifest
+    readers: tuple[Reader, ...]
+    whole: frozenset[str]
+    """The outputs that are decoded whole."""
+
+
+class Writer:
+    """Takes the results of outputs, piece by piece, for one subject. A context manager."""
+
+    suffixes: tuple[str, ...] = ()
+    """What the names of the files that it writes have after the stem."""
+
+    def __init__(self, *outputs: str) -> None:
+        self.outputs = outputs
+        """The outputs that it takes care of."""
+
+    def begin(self, folder: Path, stem: str, title: str) -> Self:
+        """Say where to write, before anything else."""
+        self.folder, self.stem, self.title = folder, stem, title
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        return None
+
+    def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Take the results of a piece; what the JSON says of this piece by output, if anything."""
+        raise NotImplementedError
+
+    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+        """Write the files, and answer for the whole subject by output.
+
+        `lines` are what the writers before this one have to say.
+        """
+        raise NotImplementedError
+
+    def path(self, suffix: str) -> Path:
+        """The file of a suffix."""
+        return self.folder / f"{self.stem}{suffix}"

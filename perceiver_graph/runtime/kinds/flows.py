@@ -1,0 +1,164 @@
+"""Optical flow: two pictures in, tile by tile; the flow between them out, blended from the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.kinds.axes import require_sizes, rows_of
+from perceiver_graph.runtime.kinds.base import Answer, Piece, Reader, Reading, Setting, Writer
+from perceiver_graph.runtime.processors.flow import (
+    Frames,
+    fitted,
+    flow_inputs,
+    kernel_of,
+    read_frames,
+    restored,
+)
+from perceiver_graph.runtime.processors.flow_picture import write_flo, write_flow_picture
+from perceiver_graph.runtime.processors.tiles import Blend, Tile, tiles
+from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
+from perceiver_graph.spec.models.media import FlowInputMedia, FlowOutputMedia
+
+IN_AXES = ("time", "height", "width", "channel")
+OUT_AXES = ("height", "width", "channel")
+
+
+@dataclass(frozen=True, eq=False)
+class FlowTile:
+    """A tile of two frames."""
+
+    frames: Frames
+    tile: Tile
+
+
+def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """A reader for each input that is a pair of frames. Raises DiagnosticError (PG403)."""
+    return [
+        FlowReader(name, entry, entry.media.flow.overlap)
+        for name, entry in inputs.items()
+        if isinstance(entry.media, FlowInputMedia)
+    ]
+
+
+class FlowReader(Reader):
+    """Reads two pictures of the same size, the earlier one first."""
+
+    noun = "two pictures"
+    streams = True
+
+    def __init__(self, name: str, entry: InputEntry, overlap: int) -> None:
+        super().__init__(name)
+        self._name = name
+        sizes = require_sizes(name, entry, IN_AXES)
+        if sizes["time"] != 2:
+            raise DiagnosticError.of(
+                "PG403",
+                f"`{name}` has {sizes['time']} frames, and flow is between 2",
+                help="change its `media` or its shape in the spec and compile again",
+            )
+        self.size = sizes["height"], sizes["width"]
+        self._order = rows_of(entry, IN_AXES)
+        self._kernel = kernel_of(sizes["channel"])
+        self._overlap = overlap
+        tiles(*self.size, *self.size, overlap)  # refuses an overlap that leaves no step
+
+    def split(self, values: Sequence[str]) -> list[list[str]]:
+        """Two pictures are a pair. Raises DiagnosticError (PG501)."""
+        if len(values) % 2:
+            raise DiagnosticError.of(
+                "PG501",
+                f"flow is between two pictures, and {values[-1]} has no second one",
+                help=f"give the frame after it: {values[-1]} SECOND",
+            )
+        return [list(values[index : index + 2]) for index in range(0, len(values), 2)]
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """Read both pictures. Raises DiagnosticError (PG503, PG507, PG509, PG512)."""
+        first, second = map(Path, values)
+        frames = self._frames(first, second)
+        count = len(tiles(frames.height, frames.width, *self.size, self._overlap))
+        return Reading(
+            f"{first}, {second}",
+            first.stem,
+            (first, second),
+            lambda: self._pieces(self._frames(first, second)),
+            count,
+        )
+
+    def _frames(self, first: Path, second: Path) -> Frames:
+        return fitted(read_frames(first, second), *self.size)
+
+    def _pieces(self, frames: Frames) -> Iterator[Piece]:
+        cut = flow_inputs(frames, *self.size, overlap=self._overlap, kernel=self._kernel)
+        order = [0, *(axis + 1 for axis in self._order)]
+        for tile, values in cut:
+            array = np.ascontiguousarray(values.transpose(order))
+            yield Piece({self._name: array}, (FlowTile(frames, tile),), notes=frames.notes)
+
+
+def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
+    """A writer for each output of flow; the first has the plain names. Raises PG403."""
+    sizes = [reader.size for reader in setting.readers if isinstance(reader, FlowReader)]
+    found: list[Writer] = []
+    for name, entry in outputs.items():
+        if isinstance(entry.media, FlowOutputMedia):
+            axes = require_sizes(name, entry, OUT_AXES)
+            if axes["channel"] != 2 or (axes["height"], axes["width"]) not in sizes:
+                raise DiagnosticError.of(
+                    "PG403",
+                    f"`{name}` is no flow of the model's frames: it needs 2 channels and their "
+                    "height and width",
+                    help="change its `media` or its query in the spec and compile again",
+                )
+            order = [entry.axes[1:].index(axis) for axis in OUT_AXES]
+            found.append(FlowWriter(name, order, entry.media.flow.scale, f"-{name}" * bool(found)))
+    return found
+
+
+class FlowWriter(Writer):
+    """Blends the flow of the tiles; writes it as .flo and as a picture."""
+
+    def __init__(self, output: str, order: Sequence[int], scale: float, mark: str) -> None:
+        super().__init__(output)
+        self._name = output
+        self._order = order
+        self._scale = scale
+        self.suffixes = (f"{mark}.flo", f"{mark}.png")
+        self._blend: Blend | None = None
+        self._frames: Frames | None = None
+
+    def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Take the flow of a tile [1, height, width, 2]."""
+        place = piece.origin(FlowTile)
+        assert place is not None  # the factory asks for a reader of frames
+        if self._blend is None:
+            self._frames = place.frames
+            self._blend = Blend(place.frames.height, place.frames.width, channels=2)
+        self._blend.add(place.tile, results[self._name][0].transpose(self._order))
+        return {}
+
+    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+        """Write the files; what is said of the flow is how far things moved."""
+        assert self._blend is not None
+        assert self._frames is not None
+        flow = restored(self._blend.result(), self._frames, self._scale)
+        for suffix, write in zip(self.suffixes, (write_flo, write_flow_picture), strict=True):
+            write(self.path(suffix), flow)
+        length = np.hypot(flow[..., 0], flow[..., 1])
+        height, width = length.shape
+        data = {
+            "height": height,
+            "width": width,
+            "mean_pixels": float(length.mean()),
+            "longest_pixels": float(length.max()),
+            "files": [self.path(suffix).name for suffix in self.suffixes],
+        }
+        line = f"{width} x {height}, moved {length.mean():.3g} pixels, at most {length.max():.3g}"
+        return {self._name: Answer(data, line)}

@@ -1,0 +1,80 @@
+"""Pictures in: a file as an array of the model's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.kinds.axes import require_sizes, rows_of
+from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading
+from perceiver_graph.runtime.processors.image import (
+    Region,
+    centred,
+    normalised,
+    open_image,
+    read_image,
+    resized,
+)
+from perceiver_graph.spec.manifest import InputEntry, Manifest
+from perceiver_graph.spec.models.media import ImageMedia, ImageParameters
+
+AXES = ("height", "width", "channel")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture, uint8 [height, width, 3], and the part of it that the model sees."""
+
+    pixels: NDArray[np.uint8]
+    region: Region
+
+
+def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """A reader for each input that is a picture. Raises DiagnosticError (PG403)."""
+    return [
+        ImageReader(name, entry, entry.media.image)
+        for name, entry in inputs.items()
+        if isinstance(entry.media, ImageMedia)
+    ]
+
+
+class ImageReader(Reader):
+    """Reads a picture in any format that Pillow knows."""
+
+    noun = "a picture"
+
+    def __init__(self, name: str, entry: InputEntry, form: ImageParameters) -> None:
+        super().__init__(name)
+        self._name = name
+        self._form = form
+        sizes = require_sizes(name, entry, AXES)
+        if sizes["channel"] != 3:
+            raise DiagnosticError.of(
+                "PG403",
+                f"`{name}` has {sizes['channel']} channels, and pictures have 3 (RGB)",
+                help="change its `media` or its shape in the spec and compile again",
+            )
+        self._size = sizes["height"], sizes["width"]
+        self._order = rows_of(entry, AXES)
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """Look at the header of the file. Raises DiagnosticError (PG507, PG509, PG512)."""
+        path = Path(values[0])
+        open_image(path).close()
+        return Reading(str(path), path.stem, (path,), lambda: self._pieces(path))
+
+    def _pieces(self, path: Path) -> Iterator[Piece]:
+        pixels = read_image(path)
+        height, width = pixels.shape[:2]
+        region = Region(0, 0, width, height)
+        if not self._form.stretch:
+            region = centred(height, width, self._size, self._form.crop)
+        small = resized(pixels, region, self._size)
+        values = normalised(small, self._form.mean, self._form.std)
+        array = np.ascontiguousarray(values.transpose(self._order)[None])
+        yield Piece({self._name: array}, (Picture(pixels, region),))

@@ -1,0 +1,125 @@
+"""Points and tables in: rows of numbers, one for each token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.kinds.axes import length_of, require_count
+from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
+from perceiver_graph.runtime.processors.points import points_input
+from perceiver_graph.runtime.processors.tables import Table, padded, read_table
+from perceiver_graph.runtime.sizes import at_least, permitted
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
+from perceiver_graph.spec.models.media import PointsMedia, TableMedia
+
+
+def point_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """A reader for each input that is a cloud of points. Raises DiagnosticError (PG403)."""
+    return [
+        PointsReader(name, entry, manifest.dims, entry.media.points.centre)
+        for name, entry in inputs.items()
+        if isinstance(entry.media, PointsMedia)
+    ]
+
+
+def table_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """A reader for each input that is a table. Raises DiagnosticError (PG403)."""
+    return [
+        TableReader(name, entry, manifest.dims)
+        for name, entry in inputs.items()
+        if isinstance(entry.media, TableMedia)
+    ]
+
+
+class _RowsReader(Reader):
+    def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
+        super().__init__(name)
+        self._name = name
+        self._masked = entry.attention_mask is not None
+        count, channels = require_count(name, entry, 2)
+        if not isinstance(channels, int) or entry.dtype != "float32":
+            raise DiagnosticError.of(
+                "PG403",
+                f"`{name}` needs real numbers with a fixed number of channels, last",
+                help="change its `media` or its shape in the spec and compile again",
+            )
+        self._channels = channels
+        self._count = length_of(count, dims)
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """Read the file. Raises DiagnosticError (PG502 to PG505, PG507, PG512, PG514)."""
+        path = Path(values[0])
+        piece = self._piece(path)
+        return Reading(str(path), path.stem, (path,), lambda: iter([piece]))
+
+    def _piece(self, path: Path) -> Piece:
+        raise NotImplementedError
+
+    def _filled(self, table: Table, notes: tuple[str, ...] = ()) -> Piece:
+        """The rows, filled up to a number of them that the model takes, [1, count, channels]."""
+        rows = len(table.mask)
+        count = at_least(self._count, rows)
+        if count is None:
+            raise DiagnosticError.of(
+                "PG514",
+                f"{table.path} has {rows} rows, and `{self._name}` takes {permitted(self._count)}",
+                help="leave rows out, or split the file",
+            )
+        values, mask = padded([table], count)
+        arrays: Arrays = {self._name: values}
+        if self._masked:
+            arrays[f"{self._name}.attention_mask"] = mask
+        elif not mask.all():
+            what = f"{rows} rows" if count > rows else "rows that are masked"
+            raise DiagnosticError.of(
+                "PG503",
+                f"{table.path} has {what}, and `{self._name}` takes {permitted(self._count)}, "
+                "all of them there",
+                help="give as many rows, or set `attention_mask: true` in the spec and compile "
+                "again",
+            )
+        return Piece(arrays, notes=notes)
+
+
+class PointsReader(_RowsReader):
+    """Reads a cloud of points; of more than the model takes, evenly spaced ones are taken."""
+
+    noun = "a file of points"
+
+    def __init__(
+        self, name: str, entry: InputEntry, dims: Mapping[str, Dimension], centre: bool
+    ) -> None:
+        super().__init__(name, entry, dims)
+        self._centre = centre
+
+    def _piece(self, path: Path) -> Piece:
+        points, notes = points_input(
+            path, self._channels, limit=self._count.max, centre=self._centre, name=self._name
+        )
+        return self._filled(_table(path, points[0]), notes)
+
+
+class TableReader(_RowsReader):
+    """Reads a table with a row for each element."""
+
+    noun = "a table (.npz, .npy or .csv)"
+
+    def _piece(self, path: Path) -> Piece:
+        table = read_table(path, self._name)
+        if table.values.shape[1] != self._channels:
+            raise DiagnosticError.of(
+                "PG503",
+                f"{path} has {table.values.shape[1]} columns, and `{self._name}` takes "
+                f"{self._channels} channels",
+                help="give a column for each channel",
+            )
+        return self._filled(table)
+
+
+def _table(path: Path, values: NDArray[np.float32]) -> Table:
+    return Table(path, values, np.ones(len(values), bool))

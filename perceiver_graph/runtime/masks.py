@@ -1,0 +1,108 @@
+"""Attention masks: which tokens of an input are there. Given by the caller, or all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
+
+Masks = dict[str, NDArray[np.bool_]]
+SUFFIX = ".attention_mask"
+
+
+def mask_names(manifest: Manifest) -> list[str]:
+    """The names under which masks can be given: `text.attention_mask`."""
+    return [name + SUFFIX for name, entry in manifest.inputs.items() if entry.attention_mask]
+
+
+def check_masks(
+    manifest: Manifest, given: Mapping[str, ArrayLike], sizes: Mapping[str, int], report: Report
+) -> Masks:
+    """The masks that were given, by input, as bool arrays; what is wrong with them is reported."""
+    masks: Masks = {}
+    for name, entry in manifest.inputs.items():
+        if entry.attention_mask is None or name + SUFFIX not in given:
+            continue
+        if name not in given and entry.mask != "never":
+            message = f"{quote(name + SUFFIX)} is given without input {quote(name)}"
+            report.error("PG501", message, help=f"pass {quote(name)} as well, or neither")
+        if name not in given:
+            continue
+        mask = _converted(name, given[name + SUFFIX], report)
+        if mask is not None and _fits(name, entry.attention_mask, mask, sizes, report):
+            masks[name] = mask
+    return masks
+
+
+def whole(entry: InputEntry, sizes: Mapping[str, int]) -> NDArray[np.bool_]:
+    """The mask of an input all of whose tokens are there."""
+    assert entry.attention_mask is not None
+    return np.ones([evaluate(size, sizes) for size in entry.attention_mask.shape], bool)
+
+
+def empty_notes(masks: Masks) -> list[str]:
+    """What to say of batch elements for which a mask leaves no token."""
+    notes = []
+    for name, mask in masks.items():
+        seen = mask.reshape(len(mask), -1).any(axis=1)
+        if not seen.all():
+            elements = ", ".join(map(str, np.flatnonzero(~seen).tolist()))
+            notes.append(f"every token of input `{name}` is masked in batch element {elements}")
+    return notes
+
+
+def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_] | None:
+    label = quote(name + SUFFIX)
+    try:
+        mask: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        report.error("PG504", f"{label} is no array: {error}")
+        return None
+    if mask.dtype.kind not in "biu":
+        message = f"{label} is of dtype {mask.dtype}, and an attention mask is bool"
+        report.error("PG504", message, help="pass True where there is a token: (mask != 0)")
+        return None
+    wrong = (mask != 0) & (mask != 1)
+    if wrong.any():
+        report.error(
+            "PG514",
+            f"{np.count_nonzero(wrong)} of {mask.size} values of {label} are neither 0 nor 1",
+            notes=[f"the first is {mask[wrong][0]}"],
+            help="pass 1 (or True) where there is a token, and 0 elsewhere",
+        )
+        return None
+    return np.ascontiguousarray(mask, dtype=bool)
+
+
+def _fits(
+    name: str,
+    entry: MaskEntry,
+    mask: NDArray[np.bool_],
+    sizes: Mapping[str, int],
+    report: Report,
+) -> bool:
+    known = [not isinstance(size, str) or _is_known(size, sizes) for size in entry.shape]
+    if not all(known):  # the array of the input is wrong itself, and that is reported
+        return False
+    expected = [evaluate(size, sizes) for size in entry.shape]
+    if list(mask.shape) == expected:
+        return True
+    axes = ", ".join(f"{a} {n}" for a, n in zip(entry.axes, expected, strict=True))
+    report.error(
+        "PG503",
+        f"{quote(name + SUFFIX)} is of shape {list(mask.shape)}, and takes {expected}",
+        notes=[f"one value for each token: [{axes}]"],
+        help="add the batch axis: mask[None]" if list(mask.shape) == expected[1:] else None,
+    )
+    return False
+
+
+def _is_known(size: str, sizes: Mapping[str, int]) -> bool:
+    return all(word.isdecimal() or word in sizes for word in re.findall(r"\w+", size))

@@ -1,0 +1,100 @@
+"""Names of classes given at run time: data sets have them, and artifacts need not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.spec.manifest import Manifest, OutputEntry
+from perceiver_graph.spec.models.media import kind_of, parameters_of
+
+Names = Mapping[str, Sequence[str]]
+_ONE_EACH = "give a text file with a name on each line, in the order of the classes"
+
+
+def read_names(requests: Iterable[str], manifest: Manifest) -> dict[str, list[str]]:
+    """`FILE` and `OUTPUT=FILE` texts as the names of each output's classes.
+
+    A file is for all outputs that have as many classes as it has lines. Raises DiagnosticError
+    (PG515).
+    """
+    found: dict[str, list[str]] = {}
+    report = Report()
+    for text in requests:
+        output, equals, rest = text.partition("=")
+        named = equals and output in manifest.outputs
+        try:
+            names = _lines(Path(rest if named else text))
+        except DiagnosticError as error:
+            report.extend(error.diagnostics)
+            continue
+        if named:
+            found[output] = names
+        elif fitting := [n for n in manifest.outputs if class_count(manifest, n) == len(names)]:
+            found |= dict.fromkeys(fitting, names)
+        else:
+            counts = ", ".join(
+                f"{quote(name)} has {count}"
+                for name in manifest.outputs
+                if (count := class_count(manifest, name)) is not None
+            )
+            message = f"{text} has {len(names)} names, and no output has as many classes"
+            report.error("PG515", message, notes=[counts] if counts else [], help=_ONE_EACH)
+    report.raise_if_errors()
+    return found
+
+
+def with_names(manifest: Manifest, names: Names) -> Manifest:
+    """The manifest with other names for the classes of its outputs. Raises PG515."""
+    report = Report()
+    outputs = dict(manifest.outputs)
+    for name, given in names.items():
+        count = class_count(manifest, name) if name in outputs else None
+        if count is None:
+            known = [quote(one) for one in outputs if class_count(manifest, one) is not None]
+            message = f"{quote(name)} is no output whose classes have names"
+            help = f"these are: {', '.join(known)}" if known else "leave the names out"
+            report.error("PG515", message, help=help)
+        elif count != len(given):
+            message = (
+                f"{len(given)} names are given for the {count} classes of output {quote(name)}"
+            )
+            report.error("PG515", message, help=_ONE_EACH)
+        else:
+            outputs[name] = _renamed(outputs[name], given)
+    report.raise_if_errors()
+    return manifest.model_copy(update={"outputs": outputs})
+
+
+def class_count(manifest: Manifest, name: str) -> int | None:
+    """How many classes of an output have names; None if it has none."""
+    entry = manifest.outputs[name]
+    if entry.media is None or "names" not in type(parameters_of(entry.media)).model_fields:
+        return None
+    if (
+        kind_of(entry.media) == "boxes"
+    ):  # the last class of their scores means that there is nothing
+        scores = manifest.outputs.get(parameters_of(entry.media).classes)
+        return int(scores.shape[-1]) - 1 if scores is not None else None
+    return int(entry.shape[-1])
+
+
+def _renamed(entry: OutputEntry, names: Sequence[str]) -> OutputEntry:
+    assert entry.media is not None
+    parameters = parameters_of(entry.media).model_copy(update={"names": list(names)})
+    media = entry.media.model_copy(update={kind_of(entry.media): parameters})
+    return entry.model_copy(update={"media": media})
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        names = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DiagnosticError.of(
+            "PG515", f"the names in {path} cannot be read: {reason}", help=_ONE_EACH
+        ) from error
+    while names and not names[-1].strip():
+        names.pop()
+    return [name.strip() for name in names]

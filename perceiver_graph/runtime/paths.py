@@ -1,0 +1,18 @@
+"""Whether what somebody typed is a path: it may also be a text, of any length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def is_path(value: str) -> bool:
+    """Whether something exists under this path; False for what can be no path at all."""
+    try:
+        return Path(value).exists()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        return False
+
+
+def is_file(value: str) -> bool:
+    """Whether a file exists under this path."""
+    return is_path(value) and Path(value).is_file()

@@ -1,0 +1,107 @@
+"""Pictures as arrays: the same bytes as the image processor of transformers, and bad files."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from perceiver_graph.runtime.processors.image import (
+    Region,
+    centred,
+    normalised,
+    open_image,
+    read_image,
+    resized,
+)
+from perceiver_graph.spec.models.media import ImageParameters
+from tests.tiny import fault
+
+
+@cache
+def theirs() -> Any:
+    from transformers.models.perceiver.image_processing_pil_perceiver import (
+        PerceiverImageProcessorPil,
+    )
+
+    return PerceiverImageProcessorPil()
+
+
+def ours(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    form = ImageParameters()
+    region = centred(pixels.shape[0], pixels.shape[1], size, form.crop)
+    return normalised(resized(pixels, region, size), form.mean, form.std)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(8, 600), st.integers(8, 600), st.integers(0, 9))
+def test_values_are_those_of_transformers(height: int, width: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    wanted = theirs()(Image.fromarray(pixels))["pixel_values"][0]
+    np.testing.assert_array_equal(ours(pixels, (224, 224)).transpose(2, 0, 1), wanted, strict=True)
+
+
+@pytest.mark.parametrize("side", [7, 56, 448])
+def test_other_sizes_cut_out_the_same_share(side: int) -> None:
+    pixels = np.random.default_rng(side).integers(0, 256, (131, 257, 3), np.uint8)
+    size = {"height": side, "width": side}
+    crop = {"height": side * 8 // 7, "width": side * 8 // 7}  # 256 of 224
+    wanted = theirs()(Image.fromarray(pixels), size=size, crop_size=crop)["pixel_values"][0]
+    np.testing.assert_array_equal(ours(pixels, (side, side)).transpose(2, 0, 1), wanted)
+
+
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 99), st.floats(0.01, 1))
+def test_a_region_lies_in_the_middle_of_the_picture(
+    height: int, width: int, side: int, share: float
+) -> None:
+    region = centred(height, width, (side, 2 * side), share)
+    assert 1 <= region.height <= height
+    assert 1 <= region.width <= width
+    assert 0 <= height - region.height - 2 * region.top <= 1
+    assert 0 <= width - region.width - 2 * region.left <= 1
+
+
+def test_the_aspect_ratio_is_that_of_the_model() -> None:
+    assert centred(100, 400, (10, 20), 1.0) == Region(100, 0, 200, 100)
+    assert centred(400, 100, (10, 20), 0.5) == Region(25, 187, 50, 25)
+
+
+def test_pictures_of_all_modes_are_read_upright(tmp_path: Path) -> None:
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+    for mode in ("L", "RGBA", "P", "1", "LA"):
+        Image.fromarray(grey).convert(mode).save(tmp_path / f"{mode}.png")
+        found = read_image(tmp_path / f"{mode}.png")
+        assert found.shape == (2, 3, 3)
+        assert found.dtype == np.uint8
+    np.testing.assert_array_equal(read_image(tmp_path / "RGBA.png")[..., 1], grey)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png")[..., 2], grey)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    Image.fromarray(grey).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png")[..., 0], np.rot90(grey, -1))
+
+
+def test_what_is_no_picture_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    assert fault(lambda: open_image(path)).code == "PG512"
+    assert "a folder" in fault(lambda: open_image(tmp_path)).message
+    path.write_text("not a picture")
+    assert "not a picture" in fault(lambda: read_image(path)).message
+    Image.fromarray(np.zeros((2, 3), np.float32)).save(tmp_path / "real.tiff")
+    assert "real numbers" in fault(lambda: read_image(tmp_path / "real.tiff")).notes[0]
+    path.write_bytes(b"")
+    assert fault(lambda: read_image(path)).code == "PG507"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    open_image(path).close()  # the header is sound
+    found = fault(lambda: read_image(path))
+    assert (found.code, "cannot be decoded" in found.message) == ("PG507", True)

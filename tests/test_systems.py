@@ -1,0 +1,56 @@
+"""Every shipped system, small: the numpy oracle, onnxruntime and PyTorch give the same answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import perceiver_graph as pg
+from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.spec.loader import load_spec
+from tests.small import SMALL, SPECS
+from tests.support import random_inputs
+from tests.test_differential import agree, agree_with_torch, given_inputs, onnx_program, randomised
+
+LENGTH = 12
+"""Of texts, sets of entities and point clouds."""
+
+
+def test_every_spec_has_a_small_variant() -> None:
+    assert SMALL.keys() == {path.stem for path in SPECS.glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_variant_keeps_the_structure(name: str) -> None:
+    """Keys come from the shipped spec; only numbers change."""
+    shipped = yaml.safe_load((SPECS / f"{name}.yaml").read_text())
+    small = load_spec(name, overrides=list(SMALL[name])).spec.model_dump(exclude_unset=True)
+    assert small["inputs"].keys() == shipped["inputs"].keys()
+    assert small["outputs"].keys() == shipped["outputs"].keys()
+    for part, given in shipped["inputs"].items():
+        kept = [next(iter(step)) for step in small["inputs"][part].get("steps", [])]
+        assert kept == [next(iter(step)) for step in given.get("steps", [])]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_backends_agree(name: str, tmp_path: Path) -> None:
+    compiled = pg.compile(load_spec(name, overrides=list(SMALL[name])), verify=True)
+    weights = randomised(compiled, seed=3)
+    symbols = {
+        s: LENGTH for s in compiled.graph.symbols if s in compiled.lowered.document.spec.dims
+    }
+    arrays = random_inputs(compiled.lowered, batch=2, seed=5, lengths=symbols)
+    for array in arrays.values():
+        if array.dtype == np.bool_ and array.ndim == 1:  # every modality is there
+            array[:] = True
+        elif array.dtype == np.bool_:  # one sequence is whole, the other shorter
+            array[:] = np.arange(array.shape[1]) < np.array([[array.shape[1]], [7]])
+    inputs = given_inputs(compiled, arrays)
+    expected = evaluate(compiled.graph, arrays, weights)
+    program = onnx_program(compiled, weights, tmp_path)
+    for output, result in program.decode(program.encode(inputs)).items():
+        agree(result, expected[output])
+    agree_with_torch(compiled, weights, arrays, inputs, expected)
