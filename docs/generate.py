@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: the spec reference and the diagnostics.
+"""Writes the generated parts of the documentation: spec reference, diagnostics, table of systems.
 
 `python docs/generate.py` rewrites them, `--check` only says whether they are current.
 """
@@ -12,8 +12,12 @@ from typing import Any
 from perceiver_graph.diagnostics.catalog import CATALOG
 from perceiver_graph.spec.schema import json_schema
 
+sys.path.insert(0, str(Path(__file__).parent))
+import systems
+
 DOCS = Path(__file__).parent
-START, END = "<!-- generated: reference -->", "<!-- end -->"
+README = DOCS.parent / "README.md"
+START, END = "<!-- generated: {} -->", "<!-- end -->"
 
 
 def spec_reference() -> str:
@@ -109,12 +113,19 @@ def diagnostics() -> str:
 def generated() -> dict[Path, str]:
     """Every generated file with the text it should have."""
     spec = DOCS / "spec.md"
-    before, _, rest = spec.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
     return {
-        spec: f"{before}{START}\n\n{spec_reference()}\n{END}{after}",
+        README: _filled(README, "systems", systems.table()),
+        spec: _filled(spec, "reference", spec_reference()),
         DOCS / "diagnostics.md": diagnostics(),
     }
+
+
+def _filled(path: Path, part: str, text: str) -> str:
+    """A page with its generated part renewed."""
+    start = START.format(part)
+    before, _, rest = path.read_text(encoding="utf-8").partition(start)
+    _, _, after = rest.partition(END)
+    return f"{before}{start}\n\n{text}\n{END}{after}"
 
 
 def main() -> int:

@@ -61,3 +61,18 @@ def test_fitted_heads_reconstruct_the_clip_and_random_ones_do_not(tmp_path: Path
         result = pg.load(tmp_path / which, device="cpu").run(data)["image"]
         errors[which] = float(np.square(result - data["image"]).mean())
     assert errors["fitted"] < errors["random"] / 4
+
+
+def test_trainer_learns_and_the_onnx_program_agrees(tmp_path: Path) -> None:
+    lines = run("train_text_classifier.py", "--steps", "60", "-o", tmp_path).splitlines()
+    before, after = next(line for line in lines if line.startswith("loss")).split()[1::2]
+    assert float(after) < 0.7 * float(before)
+    assert lines[-2:] == [
+        "The soup was lovely and sweet. glad",
+        "The day was gloomy and bitter. sad",
+    ]
+
+
+def test_lightning_trains_and_the_onnx_program_agrees(tmp_path: Path) -> None:
+    out = run("train_images_lightning.py", "--steps", "12", "-o", tmp_path)
+    assert "of 90 new pictures" in out

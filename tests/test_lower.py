@@ -185,6 +185,9 @@ def wrong(*changes: tuple[str, Any]) -> list[str]:
     return [d.code for d in error.value.diagnostics]
 
 
+WIDE = {"channels": 2, "kernel": {"width": 9}, "padding": "valid"}
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -201,7 +204,7 @@ def wrong(*changes: tuple[str, Any]) -> list[str]:
         (("inputs.image.steps", [{"one_hot": 3}]), "PG211"),
         (("inputs.image.steps", [{"squeeze": "height"}]), "PG202"),
         (("inputs.image.steps", [{"conv": {"channels": 2, "kernel": {"height": 9}}}]), "PG202"),
-        (("inputs.image.steps", [{"conv": {"channels": 2, "kernel": {"width": 9}, "padding": "valid"}}]), "PG210"),
+        (("inputs.image.steps", [{"conv": WIDE}]), "PG210"),
         (("join", ...), "PG209"),
         (("process.heads", 3), "PG204"),
         (("encode.heads", 4), "PG204"),

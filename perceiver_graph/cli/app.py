@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any, cast
 
 import typer
@@ -20,7 +21,7 @@ from perceiver_graph.cli.options import Debug
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 PROGRAM = "perceiver-graph"
-COMMANDS = ("compile", "run", "check", "inspect", "graph", "explain", "schema", "new")
+COMMANDS = ("compile", "run", "import", "check", "inspect", "graph", "explain", "schema", "new")
 _SETTINGS: Any = {"add_completion": False, "rich_markup_mode": None}
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -40,7 +41,8 @@ class Commands(TyperGroup):
 
 def _load(name: str) -> Any:
     """The command that the module of this name holds in a function of the same name."""
-    function = getattr(import_module(f"perceiver_graph.cli.{name}"), f"{name}_command")
+    module = f"{name}_" if iskeyword(name) else name
+    function = getattr(import_module(f"perceiver_graph.cli.{module}"), f"{name}_command")
     single = typer.Typer(**_SETTINGS)
     single.command(name, context_settings=_HELP)(faults.guarded(function))
     return typer.main.get_command(single)

@@ -209,7 +209,8 @@ def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
         query = {"inputs": draw(st.sampled_from(sorted(inputs)))}
     output: Data = {"query": query}
     source = inputs.get(query.get("inputs", ""), {})
-    if source.get("attention_mask") and set(source["shape"]) - {"channel"} and draw(st.booleans()):
+    axes = [axis for axis in source.get("shape", ()) if axis != "channel"]
+    if axes and source.get("attention_mask") and draw(st.booleans()):
         output["query_mask"] = query["inputs"]
     head = draw(st.sampled_from(["none", "linear", "mlp"]))
     if head == "linear":

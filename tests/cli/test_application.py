@@ -13,7 +13,7 @@ import perceiver_graph
 from perceiver_graph.cli import explain as explain_module
 from tests.cli.support import Command, process
 
-COMMANDS = ("compile", "run", "check", "inspect", "graph", "explain", "schema", "new")
+COMMANDS = ("compile", "run", "import", "check", "inspect", "graph", "explain", "schema", "new")
 
 
 def test_version(command: Command) -> None:

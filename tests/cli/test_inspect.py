@@ -63,7 +63,9 @@ def test_optimising_never_adds_flops(command: Command) -> None:
     assert better["parameters"] == plain["parameters"]
 
 
-def test_symbolic_sizes_are_expressions_counted_at_the_largest(command: Command, tiny: Path) -> None:
+def test_symbolic_sizes_are_expressions_counted_at_the_largest(
+    command: Command, tiny: Path
+) -> None:
     found = json.loads(command("inspect", tiny, "--format", "json").out)
     assert found["inputs"]["x"]["shape"] == ["length", 3]
     assert found["inputs"]["x"]["tokens"] == 16

@@ -18,7 +18,7 @@ from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.weights import transformers
 from perceiver_graph.compiler.weights.configuration import differences
 from perceiver_graph.compiler.weights.files import FLOATS, Tensors, not_found, read_tensors
-from perceiver_graph.compiler.weights.layouts import recognise
+from perceiver_graph.compiler.weights.layouts import Layout, recognise
 from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.compiler.weights.transformers import Checkpoint
 from perceiver_graph.diagnostics import Report, Span, make, quote
@@ -35,19 +35,33 @@ def load(path: str | Path, graph: Graph, *, report: Report | None = None) -> dic
     DiagnosticError lists all that is missing (PG302), superfluous (PG303), misshapen (PG304), of
     another dtype (PG305) or not finite (PG308), or says why the file cannot be used at all.
     """
-    checkpoint = read_checkpoint(Path(path))
+    return fit(read_checkpoint(Path(path)), graph, report=report)
+
+
+def fit(
+    checkpoint: Checkpoint,
+    graph: Graph,
+    *,
+    layout: Layout | None = None,
+    fresh: Collection[str] = (),
+    report: Report | None = None,
+) -> dict[str, Array]:
+    """As `load`, of a checkpoint that is open and whose names may be known already.
+
+    Parameters in `fresh` are not read: they are left out of the result, and their tensors may be
+    absent.
+    """
     found = Report(differences(checkpoint.config, graph) if checkpoint.config is not None else ())
-    assignment = _assign(checkpoint.tensors, graph)
+    assignment = _assign(checkpoint.tensors, graph, layout, fresh)
     _report_misfits(assignment, found)
     found.raise_if_errors()
     values = {}
     infected = []
-    for leaf in graph.parameters:
-        theirs = assignment.taken[leaf.value.name]
-        value = checkpoint.tensors.get(theirs).reshape(_shape(leaf))
+    for name, theirs in assignment.taken.items():
+        value = checkpoint.tensors.get(theirs).reshape(_shape(assignment.parameters[name]))
         if not np.isfinite(value).all():
             infected.append(theirs)
-        values[leaf.value.name] = value
+        values[name] = value
     _report_infected(checkpoint.tensors, infected, found)
     found.raise_if_errors()
     if report is not None:
@@ -94,19 +108,25 @@ class _Assignment:
         return found
 
 
-def _assign(tensors: Tensors, graph: Graph) -> _Assignment:
+def _assign(
+    tensors: Tensors, graph: Graph, layout: Layout | None, fresh: Collection[str]
+) -> _Assignment:
     parameters = {leaf.value.name: leaf for leaf in graph.parameters}
-    layout = recognise(tensors, set(parameters))
+    layout = layout or recognise(tensors, set(parameters))
     options = {name: layout.candidates(name) for name in parameters}
     expected = {name: names[0] for name, names in options.items() if names}
     result = _Assignment(tensors, parameters, expected)
     used: set[str] = set()
-    for name, leaf in parameters.items():
+    for name in sorted(parameters, key=lambda name: name in fresh):  # what is read comes first
+        leaf = parameters[name]
         theirs = next((n for n in options[name] if n in tensors.tensors and n not in used), None)
+        if theirs is not None:
+            used.add(theirs)
+        if name in fresh:
+            continue
         if theirs is None:
             result.missing.append(name)
             continue
-        used.add(theirs)
         result.taken[name] = theirs
         if not layout.fits(tensors.tensors[theirs].shape, _shape(leaf)):
             result.misshapen.append(name)

@@ -13,6 +13,22 @@ from perceiver_graph.compiler.ir import Graph, Node
 from perceiver_graph.compiler.ops import Attention, Gelu
 from perceiver_graph.diagnostics import Diagnostic, make
 
+ACTIVATIONS: Mapping[str, str] = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_accurate": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_new": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "sigmoid": "sigmoid",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+}
+"""What the language of specs calls the activations of transformers."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -68,8 +84,9 @@ def differences(config: Mapping[str, Any], graph: Graph) -> list[Diagnostic]:
     found = []
     for setting in SETTINGS:
         theirs, ours = config.get(setting.key, setting.default), setting.of_graph(graph)
-        if setting.key == "hidden_act" and str(theirs).startswith("gelu"):
-            theirs = "gelu"
+        if setting.key == "hidden_act":
+            theirs = ACTIVATIONS.get(str(theirs), theirs)
+            theirs = "gelu" if theirs == "gelu_tanh" else theirs
         if ours is not None and theirs != ours:
             found.append(
                 make(

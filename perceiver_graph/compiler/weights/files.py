@@ -15,7 +15,7 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 """The formats that are read, by their names in safetensors files."""
 
-_PICKLES = {".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth", ".pystate"}
+PICKLES = {".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth", ".pystate"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read_tensors(path: str | Path) -> Tensors:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if path.suffix.lower() in _PICKLES and path.is_file():
+    if path.suffix.lower() in PICKLES and path.is_file():
         raise _pickle(path)
     try:
         file: Any = safe_open(path, framework="numpy")
@@ -102,11 +102,14 @@ def _starts_like_a_pickle(path: Path) -> bool:
 
 
 def _pickle(path: Path) -> DiagnosticError:
+    released = path.suffix.lower() in {".pickle", ".pkl", ".pystate"}
     return DiagnosticError.of(
         "PG301",
         f"{quote(path)} is a pickle or an archive, and only safetensors files are read",
         notes=["opening a pickle runs whatever program is in it"],
-        help=f"if you trust where it comes from, convert it with PyTorch:\n{_conversion(path)}",
+        help=f"if DeepMind released it: `perceiver-graph import {path} -o DIR`"
+        if released
+        else f"if you trust where it comes from, convert it with PyTorch:\n{_conversion(path)}",
     )
 
 

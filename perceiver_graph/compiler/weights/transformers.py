@@ -141,11 +141,22 @@ class TransformersLayout:
 
 def read_folder(folder: Path) -> Checkpoint:
     """Open a folder as `save_pretrained` writes it. DiagnosticError: PG301, PG306."""
-    config = _config(folder)
+    path = folder / CONFIG
+    if not path.is_file():
+        raise DiagnosticError.of(
+            "PG301",
+            f"the folder {quote(folder)} has no {CONFIG}",
+            help=f"name the .safetensors file itself, or a folder that has {CONFIG} and {WEIGHTS}",
+        )
+    return Checkpoint(folder_tensors(folder), read_config(path))
+
+
+def folder_tensors(folder: Path) -> Tensors:
+    """The tensors of a folder, which may lie in several files. DiagnosticError: PG301."""
     if (folder / WEIGHTS).is_file():
-        return Checkpoint(Tensors(folder, read_tensors(folder / WEIGHTS).tensors), config)
+        return Tensors(folder, read_tensors(folder / WEIGHTS).tensors)
     if (folder / INDEX).is_file():
-        return Checkpoint(_shards(folder), config)
+        return _shards(folder)
     others = sorted(f.name for f in folder.glob("*") if f.suffix in {".bin", ".pt", ".pth"})
     raise DiagnosticError.of(
         "PG301",
@@ -155,25 +166,20 @@ def read_folder(folder: Path) -> Checkpoint:
     )
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not path.is_file():
-        raise DiagnosticError.of(
-            "PG301",
-            f"the folder {quote(folder)} has no {CONFIG}",
-            help=f"name the .safetensors file itself, or a folder that has {CONFIG} and {WEIGHTS}",
-        )
-    config = _read_json(path)
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of a Perceiver model. DiagnosticError: PG301, PG306."""
+    config = read_json(path)
     if config.get("model_type") != "perceiver":
         raise DiagnosticError.of(
             "PG306",
-            f"the checkpoint {quote(folder)} is of the model type "
+            f"the checkpoint {quote(path.parent)} is of the model type "
             f"{quote(config.get('model_type', 'none'))}, not `perceiver`",
         )
     return config
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. DiagnosticError: PG301."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -192,7 +198,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _shards(folder: Path) -> Tensors:
     """The tensors of all the files that the index names."""
-    listed = _read_json(folder / INDEX).get("weight_map")
+    listed = read_json(folder / INDEX).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(f, str) for f in listed.values()):
         raise DiagnosticError.of(
             "PG301", f"{quote(folder / INDEX)} has no `weight_map` of tensor names to file names"

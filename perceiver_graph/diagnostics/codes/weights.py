@@ -10,7 +10,9 @@ ENTRIES = (
         "weights cannot be read",
         "The weights file or folder is absent, truncated, or not of a format that is read here: "
         "a safetensors file, or a folder that transformers saved (config.json and "
-        "model.safetensors). Pickles are never opened, since a pickle can run code.",
+        "model.safetensors). Pickles are not opened, since a pickle can run code; those that DeepMind "
+        "released are read by `perceiver-graph import`, which follows what makes arrays and "
+        "nothing else.",
         "$ perceiver-graph compile kinetics --weights weights.zip",
         "$ perceiver-graph compile kinetics --weights weights.safetensors",
     ),
@@ -77,5 +79,43 @@ ENTRIES = (
         "setting and both values.",
         "$ perceiver-graph compile kinetics --weights checkpoint/ --set process.heads=4",
         "$ perceiver-graph compile kinetics --weights checkpoint/",
+    ),
+    Entry(
+        "PG310",
+        "checkpoint configuration cannot be used",
+        "A setting of config.json has no meaning here, or no sense: a width of zero, an "
+        "activation that the language of specs does not have, widths that cannot be added. The "
+        "message names each of them. What the tensors themselves say is checked afterwards.",
+        "$ perceiver-graph import checkpoint_with_quick_gelu/ -o imported",
+        "$ perceiver-graph import checkpoint/ -o imported",
+    ),
+    Entry(
+        "PG311",
+        "model class not known",
+        "A checkpoint is imported as one of the seven Perceiver classes of transformers that do a "
+        "task, or as one of the models that DeepMind released. Which one stands in config.json "
+        "under `architectures`, or is told from the names of the tensors. Where neither says it, "
+        "or a class of your own is named there, say it with `--model-class`.",
+        "$ perceiver-graph import checkpoint/ -o imported --model-class PerceiverModel",
+        "$ perceiver-graph import checkpoint/ -o imported --model-class PerceiverForMaskedLM",
+    ),
+    Entry(
+        "PG312",
+        "pickle holds more than data",
+        "A pickle is a program that builds objects. Of the files that DeepMind released, only "
+        "what makes arrays, dictionaries, lists, tuples, text and numbers is followed, and "
+        "nothing that a pickle names is ever imported or called. This one asks for something "
+        "else, which the message names. That is no proof of bad intent, but it cannot be read.",
+        "$ perceiver-graph import training_state_with_optimizer.pickle -o imported",
+        "$ perceiver-graph import language_perceiver_io_bytes.pickle -o imported",
+    ),
+    Entry(
+        "PG313",
+        "head cannot be replaced",
+        "`--replace-head OUTPUT=CLASSES` gives an output a new head. The output has to be one of "
+        "the model's, and its head a `linear` or `mlp` one, whose size can be chosen: logits over "
+        "a vocabulary have the size of its embedding.",
+        "$ perceiver-graph import language-perceiver/ -o imported --replace-head text=2",
+        "$ perceiver-graph import vision-perceiver-conv/ -o imported --replace-head label=10",
     ),
 )

@@ -137,7 +137,7 @@ class ClassWriter:
                 assert slot.parameter is not None
                 leaf = slot.parameter
                 sizes = [texts["parameter", path, axis] for axis in range(leaf.value.type.rank)]
-                return _parameter(leaf, sizes)
+                return _parameter(leaf, sizes, unread=slot.unread)
             case "layer":
                 assert slot.layer is not None
                 layer = slot.layer
@@ -307,12 +307,13 @@ def _register(value: Value, name: str) -> Step:
     )
 
 
-def _parameter(leaf: Parameter, sizes: Sequence[str]) -> Piece:
+def _parameter(leaf: Parameter, sizes: Sequence[str], *, unread: bool) -> Piece:
     dtype = leaf.value.dtype
     options = {} if dtype == "float32" else {"dtype": f"torch.{dtype}"}
     inner = list(sizes) or ["()"]
     if leaf.trainable:
-        return call("nn.Parameter", call("torch.empty", *inner, **options))
+        kept = {"requires_grad": "False"} if unread else {}
+        return call("nn.Parameter", call("torch.empty", *inner, **options), **kept)
     start = leaf.init.kind if leaf.init.kind != "normal" else "zeros"
     return call(f"torch.{start}", *inner, **options)
 

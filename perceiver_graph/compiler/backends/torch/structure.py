@@ -189,7 +189,7 @@ class Structure:
                 assert slot.parameter is not None
                 leaf = slot.parameter
                 start = leaf.init if not leaf.trainable else None
-                return slot.name, leaf.value.type.rank, leaf.value.dtype, start
+                return slot.name, leaf.value.type.rank, leaf.value.dtype, start, slot.unread
             case "layer":
                 assert slot.layer is not None
                 layer = slot.layer

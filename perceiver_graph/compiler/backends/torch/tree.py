@@ -52,6 +52,9 @@ class Slot:
     regions: list[Region] = field(default_factory=list)
     methods: frozenset[str] = frozenset()
     """Attributes that its class has anyway, which no child can be."""
+    unread: bool = False
+    """A parameter that no output depends on. It is not trained, or what gathers gradients (DDP)
+    would wait for one that never comes."""
 
     @property
     def name(self) -> str:
@@ -131,6 +134,7 @@ def build(
             for value in node.inputs:
                 readers.setdefault(value, []).append(node)
     for slot in root.walk():
+        slot.unread = slot.parameter is not None and slot.parameter.value not in readers
         leaves = {name: child.parameter for name, child in slot.children.items()}
         if slot.path and not slot.regions and leaves and all(leaves.values()):
             found = {name: leaf for name, leaf in leaves.items() if leaf is not None}

@@ -1,0 +1,84 @@
+"""The table of systems in the README: every shipped spec, its sizes and what it was checked against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from perceiver_graph.cli.facts import Facts
+from perceiver_graph.compiler.lower import lower
+from perceiver_graph.spec import load_spec
+
+SPECS = Path(__file__).parents[1] / "specs"
+
+EQUATIONS = "the papers' equations"
+"""An independent numpy transcription of what DeepMind's code computes: tests/deepmind."""
+BACKENDS = "numpy, ONNX and PyTorch with each other"
+"""No reference implementation exists: tests/test_systems.py."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A shipped spec: the page on its task, and the reference that its numbers were compared with."""
+
+    page: str
+    checked: str
+
+
+def _transformers(model_class: str) -> str:
+    return f"transformers `Perceiver{model_class}`, full size"
+
+
+SYSTEMS = {
+    "kinetics": System("kinetics", _transformers("ForMultimodalAutoencoding")),
+    "language": System("language", _transformers("ForMaskedLM")),
+    "language_sentencepiece": System("language", EQUATIONS),
+    "language_plus": System("language", EQUATIONS),
+    "text_classification": System(
+        "text_classification", _transformers("ForSequenceClassification")
+    ),
+    "glue_multitask": System("glue_multitask", EQUATIONS),
+    "token_classification": System("token_classification", BACKENDS),
+    "question_answering": System("question_answering", BACKENDS),
+    "imagenet_fourier": System("imagenet", _transformers("ForImageClassificationFourier")),
+    "imagenet_learned": System("imagenet", _transformers("ForImageClassificationLearned")),
+    "imagenet_conv": System("imagenet", _transformers("ForImageClassificationConvProcessing")),
+    "imagenet_large": System("imagenet", EQUATIONS),
+    "imagenet_perceiver": System("imagenet", EQUATIONS),
+    "optical_flow": System("optical_flow", _transformers("ForOpticalFlow")),
+    "audioset": System("audioset", EQUATIONS),
+    "audioset_mel": System("audioset", EQUATIONS),
+    "starcraft": System("starcraft", EQUATIONS),
+    "modelnet40": System("modelnet40", EQUATIONS),
+    "audio_classification": System("audio_classification", BACKENDS),
+    "object_detection": System("object_detection", BACKENDS),
+}
+"""In the order of the table; a test finds the comparisons."""
+
+
+def table() -> str:
+    """The table as Markdown. Sizes are those of the longest text and the largest set."""
+    lines = [
+        "| spec | inputs | latents | queries | parameters | GFLOP | dialect | checked against |",
+        "|---|---:|---:|---:|---:|---:|---|---|",
+    ]
+    for name, system in SYSTEMS.items():
+        lowered = lower(load_spec(SPECS / f"{name}.yaml"))
+        facts = Facts(lowered, lowered.graph)
+        data = facts.as_json()
+        cells = [
+            f"[`{name}`](docs/tasks/{system.page}.md)",
+            _array(data["input_array"]),
+            _array(data["latents"]),
+            _array([data["total_queries"], data["query_array"][1]]),
+            f"{data['parameters']:,}",
+            f"{data['flops'] / 1e9:,.0f}" if data["flops"] > 1e10 else f"{data['flops'] / 1e9:.1f}",
+            lowered.document.spec.dialect,
+            system.checked,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _array(sizes: list[int]) -> str:
+    return " x ".join(map(str, sizes)) if sizes[0] else "mean"

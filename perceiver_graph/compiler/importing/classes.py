@@ -1,0 +1,82 @@
+"""The model classes of transformers that can be imported, and how a checkpoint's class is told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from perceiver_graph.diagnostics import DiagnosticError, quote
+
+MASKED_LM = "PerceiverForMaskedLM"
+TEXT_CLASSIFIER = "PerceiverForSequenceClassification"
+LEARNED = "PerceiverForImageClassificationLearned"
+FOURIER = "PerceiverForImageClassificationFourier"
+CONV = "PerceiverForImageClassificationConvProcessing"
+FLOW = "PerceiverForOpticalFlow"
+MULTIMODAL = "PerceiverForMultimodalAutoencoding"
+
+CLASSES = (MASKED_LM, TEXT_CLASSIFIER, LEARNED, FOURIER, CONV, FLOW, MULTIMODAL)
+
+_SIGNS: tuple[tuple[str, str], ...] = (
+    (MULTIMODAL, "input_preprocessor.modalities."),
+    (MULTIMODAL, "input_preprocessor.padding."),
+    (CONV, "input_preprocessor.convnet."),
+    (LEARNED, "input_preprocessor.convnet_1x1."),
+    (FLOW, "input_preprocessor.conv_after_patches."),
+    (MASKED_LM, "decoder.decoding_cross_attention."),
+    (TEXT_CLASSIFIER, "input_preprocessor.embeddings."),
+    (FOURIER, "decoder.decoder.final_layer."),
+)
+"""What the name of a tensor tells, after the prefix of `PerceiverModel`; the first that is seen."""
+
+
+def find_class(
+    names: Collection[str], prefix: str, config: Mapping[str, Any], given: str | None
+) -> str:
+    """The model class: as given, else of the configuration, else told from the tensors.
+
+    Raises DiagnosticError (PG311) for another class, and where nothing tells.
+    """
+    if given is not None:
+        return _known(given)
+    listed = config.get("architectures")
+    if isinstance(listed, list) and listed and isinstance(listed[0], str):
+        if listed[0] in CLASSES:
+            return listed[0]
+        if listed[0] != "PerceiverModel":
+            raise _unknown(listed[0], "the configuration names")
+    return told_by_tensors(names, prefix)
+
+
+def told_by_tensors(names: Collection[str], prefix: str) -> str:
+    """The class whose parts these are. Raises DiagnosticError (PG311) where none has them."""
+    for model_class, sign in _SIGNS:
+        if any(name.startswith(prefix + sign) for name in names):
+            return model_class
+    raise DiagnosticError.of(
+        "PG311",
+        "the tensors do not tell which model this is",
+        notes=["a bare PerceiverModel has no preprocessor and no decoder, so nothing to import"]
+        if not any(name.startswith(f"{prefix}decoder.") for name in names)
+        else (),
+        help=f"say it with `--model-class`: {', '.join(CLASSES)}",
+    )
+
+
+def _known(given: str) -> str:
+    """The class of this name, which may be shortened to what follows `PerceiverFor`."""
+    for model_class in CLASSES:
+        if given.lower() in (model_class.lower(), model_class.removeprefix("PerceiverFor").lower()):
+            return model_class
+    raise _unknown(given, "`--model-class` names")
+
+
+def _unknown(name: str, where: str) -> DiagnosticError:
+    close = get_close_matches(name, CLASSES, 1, 0.6)
+    return DiagnosticError.of(
+        "PG311",
+        f"{where} the class {quote(name)}, which cannot be imported",
+        notes=[f"those that can: {', '.join(CLASSES)}"],
+        help=f"did you mean `{close[0]}`?" if close else None,
+    )

@@ -1,0 +1,153 @@
+"""Specs of the models that read pictures: three classifiers and optical flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perceiver_graph.compiler.importing.draft import (
+    Data,
+    Draft,
+    Facts,
+    classifier,
+    decoder,
+    make_body,
+)
+from perceiver_graph.compiler.importing.yaml_text import Path
+from perceiver_graph.spec.models.base import LARGEST_NUMBER
+from perceiver_graph.spec.models.media import IMAGENET_MEAN, IMAGENET_STD
+
+
+def _image_media(facts: Facts) -> Data:
+    """How a picture is cut and normalised, where the checkpoint says it."""
+    given = facts.picture
+    image: Data = {}
+    size, crop = _height_width(given.get("size")), _height_width(given.get("crop_size"))
+    if given.get("do_center_crop") is False:
+        image["stretch"] = True
+    elif size and crop and size[0] < crop[0] and size[0] / crop[0] != 0.875:
+        image["crop"] = size[0] / crop[0]
+    if given.get("do_normalize") is False:
+        return {"image": image | {"mean": [0.0] * 3, "std": [1.0] * 3}}
+    mean, std = _channels(given.get("image_mean")), _channels(given.get("image_std"))
+    if mean and mean != IMAGENET_MEAN:
+        image["mean"] = mean
+    if std and std != IMAGENET_STD and min(std) > 0:
+        image["std"] = std
+    return {"image": image}
+
+
+def _channels(values: Any) -> list[float] | None:
+    """A number for each of red, green and blue, if that is what these are."""
+    if not isinstance(values, list) or len(values) != 3:
+        return None
+    fits = all(type(value) in (int, float) and abs(value) <= LARGEST_NUMBER for value in values)
+    return [float(value) for value in values] if fits else None
+
+
+def _height_width(size: Any) -> tuple[int, int] | None:
+    if isinstance(size, dict):
+        pair = size.get("height"), size.get("width")
+        if all(type(n) is int and 0 < n < 100_000 for n in pair):
+            return pair  # type: ignore[return-value]
+    return None
+
+
+def _image(facts: Facts, size: tuple[int, int]) -> Data:
+    return {"shape": {"height": size[0], "width": size[1], "channel": 3}}
+
+
+def _any_size(facts: Facts) -> tuple[int, int]:
+    """For classes that take pictures of any size and do not say which they were trained at."""
+    return facts.image_size or _height_width(facts.picture.get("size")) or (224, 224)
+
+
+def _image_classifier(facts: Facts, image: Data, channels: int, remarks: dict[Path, str]) -> Draft:
+    s = facts.settings
+    image["media"] = _image_media(facts)
+    decode = decoder(s, s.count("d_latents"), query_residual=True)
+    body = make_body(s, channels, decode)
+    return Draft({"inputs": {"image": image}, **body, "outputs": classifier(facts)}, remarks)
+
+
+def learned(facts: Facts) -> Draft:
+    """Raw pixels through a 1 x 1 convolution, beside a learned position of each."""
+    side = facts.settings.count("image_size")
+    size = facts.image_size or (side, side)
+    table: Data = {"width": 256}
+    if size != (side, side):
+        table["trained_on"] = {"height": side, "width": side}
+    image = _image(facts, size) | {
+        "steps": [{"linear": 256}],
+        "position": {"learned": table, "project": 256},
+    }
+    remarks: dict[Path, str] = {
+        ("inputs", "image", "steps"): "a 1 x 1 convolution",
+        ("inputs", "image", "position"): "256 + 256 channels",
+    }
+    return _image_classifier(facts, image, 512, remarks)
+
+
+def fourier(facts: Facts) -> Draft:
+    """Raw pixels, beside the Fourier features of where they are."""
+    image = _image(facts, _any_size(facts)) | {"position": _plane(64, (224, 224))}
+    remarks: dict[Path, str] = {
+        ("inputs", "image", "shape"): "other sizes work, too",
+        ("inputs", "image", "position"): "3 + 258 channels",
+    }
+    return _image_classifier(facts, image, 261, remarks)
+
+
+def conv(facts: Facts) -> Draft:
+    """What a convolution and a pooling leave of the picture, beside Fourier features."""
+    steps = [
+        {
+            "conv": {
+                "channels": 64,
+                "kernel": {"height": 7, "width": 7},
+                "stride": {"height": 2, "width": 2},
+                "bias": False,
+            }
+        },
+        {"batch_norm": {}},
+        {"activation": "relu"},
+        {"max_pool": {"window": _both(3), "stride": _both(2)}},
+    ]
+    image = _image(facts, _any_size(facts)) | {"steps": steps, "position": _plane(64, (56, 56))}
+    remarks: dict[Path, str] = {
+        ("inputs", "image", "shape"): "other sizes work, too",
+        ("inputs", "image", "position"): "64 + 258 channels",
+    }
+    return _image_classifier(facts, image, 322, remarks)
+
+
+def _both(n: int) -> Data:
+    return {"height": n, "width": n}
+
+
+def _plane(bands: int, resolution: tuple[int, int] | list[int]) -> Data:
+    height, width = resolution
+    return {"fourier": {"bands": bands, "max_resolution": {"height": height, "width": width}}}
+
+
+def flow(facts: Facts) -> Draft:
+    """Where each pixel goes from one frame to the next. The tokens themselves are the queries."""
+    s = facts.settings
+    trained_on = s.counts("train_size", 2)
+    height, width = facts.image_size or trained_on
+    frames: Data = {
+        "shape": {"time": 2, "height": height, "width": width, "channel": 27},
+        "steps": [{"patch": {"time": 2}}, {"squeeze": "time"}, {"linear": 64}],
+        "position": _plane(64, trained_on),
+        "media": {"flow": {}},
+    }
+    flow = {
+        "query": {"inputs": "frames"},
+        "head": {"linear": 2, "scale": 0.01},
+        "media": {"flow": {}},
+    }
+    remarks: dict[Path, str] = {
+        ("inputs", "frames", "shape"): "3 x 3 neighbours of each pixel",
+        ("inputs", "frames", "position"): "64 + 258 channels",
+    }
+    body = make_body(s, 322, decoder(s, 322))
+    return Draft({"inputs": {"frames": frames}, **body, "outputs": {"flow": flow}}, remarks)

@@ -1,0 +1,180 @@
+"""Import as one call: a checkpoint in, the text of a spec and its weights out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from perceiver_graph.compiler.importing import classes, deepmind
+from perceiver_graph.compiler.importing.draft import Draft, Facts
+from perceiver_graph.compiler.importing.heads import belongs_to, renew
+from perceiver_graph.compiler.importing.settings import Settings
+from perceiver_graph.compiler.importing.sources import is_pickle, open_transformers
+from perceiver_graph.compiler.importing.specs import BUILDERS
+from perceiver_graph.compiler.importing.yaml_text import spec_text
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.weights import initialize
+from perceiver_graph.compiler.weights.assign import fit
+from perceiver_graph.compiler.weights.files import Tensors, not_found
+from perceiver_graph.compiler.weights.haiku import HaikuLayout
+from perceiver_graph.compiler.weights.layouts import Layout
+from perceiver_graph.compiler.weights.transformers import Checkpoint, TransformersLayout, read_json
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.spec.loader import parse_spec
+from perceiver_graph.spec.manifest import SPEC_NAME
+
+_LABEL_HEADS = (
+    "output_postprocessor.modalities.label.classifier.weight",
+    "decoder.decoder.final_layer.weight",
+)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A checkpoint in the form of this package."""
+
+    name: str
+    source: str
+    """Which model it is, in words."""
+    spec_text: str
+    """YAML; it passes the loader, and its graph has exactly these weights."""
+    graph: Graph
+    weights: Mapping[str, Array] = field(repr=False)
+    """float32, by parameter name."""
+    notes: Sequence[str] = ()
+    """What a person should know: conversions, tensors outside of the prefix, new heads."""
+
+
+def import_checkpoint(
+    path: str | Path,
+    *,
+    model_class: str | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    prefix: str = "",
+    name: str | None = None,
+    image_size: tuple[int, int] | None = None,
+    replace_heads: Mapping[str, int] | None = None,
+    seed: int = 0,
+) -> Imported:
+    """Read a checkpoint of transformers or DeepMind.
+
+    `path` is a transformers folder, a .safetensors file with its configuration beside it or in
+    `config`, or a .pystate or .pickle file of DeepMind. `model_class` says which model it is where
+    that cannot be told. Only tensors whose names begin with `prefix` are read. `image_size` is
+    height and width of pictures, where others are wanted. `replace_heads` gives outputs new heads
+    of so many classes, initialised from `seed`.
+    Raises DiagnosticError (PG3xx) with everything that is wrong.
+    """
+    path = Path(path)
+    try:
+        there = path.exists()
+    except ValueError:  # a NUL character in the path
+        there = False
+    if not there:
+        raise not_found(path)
+    given = Path(config) if isinstance(config, str) else config
+    read = _open_deepmind if path.is_file() and is_pickle(path) else _open_transformers
+    opened = read(path, model_class, given, prefix, image_size)
+    return _finish(opened, name or _name(path, opened.model_class), replace_heads or {}, seed)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A checkpoint whose class and settings are known."""
+
+    model_class: str
+    source: str
+    draft: Draft
+    tensors: Tensors
+    layout: Layout
+    notes: Sequence[str] = ()
+
+
+def _open_transformers(
+    path: Path,
+    model_class: str | None,
+    config: Path | Mapping[str, Any] | None,
+    prefix: str,
+    image_size: tuple[int, int] | None,
+) -> _Opened:
+    source = open_transformers(path, config, prefix)
+    found = classes.find_class(source.tensors.names, source.root, source.config, model_class)
+    shapes = (source.tensors.tensors.get(source.root + end) for end in _LABEL_HEADS)
+    labels = next((t.shape[0] for t in shapes if t is not None and t.shape), 2)
+    draft = _draft(found, source.config, max(labels, 1), image_size, source.picture)
+    layout = TransformersLayout(source.root)
+    what = f"{found} of transformers"
+    return _Opened(found, what, draft, source.tensors, layout, source.notes)
+
+
+def _open_deepmind(
+    path: Path,
+    model_class: str | None,
+    config: Path | Mapping[str, Any] | None,
+    prefix: str,
+    image_size: tuple[int, int] | None,
+) -> _Opened:
+    found = deepmind.read_parameters(path)
+    given = classes.find_class((), "", {}, model_class) if model_class else found.model_class
+    if given != found.model_class or prefix:
+        raise DiagnosticError.of(
+            "PG311",
+            f"{quote(path)} holds DeepMind's {found.model_class}"
+            + ("" if prefix else f", not {given}"),
+            help=f"leave `--{'prefix' if prefix else 'model-class'}` out",
+        )
+    more = read_json(config) if isinstance(config, Path) else config or {}
+    draft = _draft(given, {**found.config, **more}, 2, image_size, {})
+    deepmind.adapt(given, draft)
+    what = f"DeepMind's original of {given}"
+    return _Opened(given, what, draft, found.tensors, HaikuLayout())
+
+
+def _draft(
+    model_class: str,
+    config: Mapping[str, Any],
+    labels: int,
+    image_size: tuple[int, int] | None,
+    picture: Mapping[str, Any],
+) -> Draft:
+    settings = Settings(config)
+    if image_size is not None and model_class in (classes.MASKED_LM, classes.TEXT_CLASSIFIER):
+        settings.wrong(f"{model_class} reads no pictures, so an image size means nothing")
+    made = BUILDERS[model_class](Facts(settings, labels, image_size, picture))
+    settings.report.raise_if_errors()
+    return made
+
+
+def _finish(opened: _Opened, name: str, heads: Mapping[str, int], seed: int) -> Imported:
+    """Write the spec, check it and fit the tensors to its graph."""
+    renew(opened.draft.data, heads)
+    summary = f"Imported from {opened.tensors.path.name or 'a checkpoint'} ({opened.source})"
+    data = {"perceiver": 1, "name": name, "summary": summary, **opened.draft.data}
+    text = spec_text(data, opened.draft.remarks)
+    graph = lower(parse_spec(text, SPEC_NAME)).graph
+    fresh = {leaf.value.name for leaf in graph.parameters if belongs_to(leaf.value.name, heads)}
+    report = Report()
+    checkpoint = Checkpoint(opened.tensors)
+    weights = fit(checkpoint, graph, layout=opened.layout, fresh=fresh, report=report)
+    if fresh:
+        initial = initialize(graph, seed)
+        weights |= {parameter: initial[parameter] for parameter in fresh}
+    told = [d.message for d in report.diagnostics]
+    told += [f"the head of `{n}` is new, for {c} classes (seed {seed})" for n, c in heads.items()]
+    ordered = {leaf.value.name: weights[leaf.value.name] for leaf in graph.parameters}
+    return Imported(name, opened.source, text, graph, ordered, [*opened.notes, *told])
+
+
+def _name(path: Path, model_class: str) -> str:
+    """A name that specs may have, from that of the file or its folder."""
+    resolved = path.resolve()
+    word = resolved.name if resolved.is_dir() else resolved.stem
+    if word in ("model", "weights", "pytorch_model"):
+        word = resolved.parent.name
+    word = re.sub(r"[^A-Za-z0-9._-]+", "_", word).lstrip("._-")[:64]
+    return word or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model_class).lower()

@@ -1,0 +1,185 @@
+"""`perceiver-graph import` from the command line, up to a program that answers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import perceiver_graph as pg
+from perceiver_graph.compiler.importing import writing
+from tests.cli.support import ROOT, Command
+from tests.deepmind_files import write
+from tests.import_support import answer, inputs_of, model, save
+from tests.parity.harness import agree
+
+FILES = ["spec.yaml", "weights.safetensors"]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(model("OpticalFlow"), tmp_path_factory.mktemp("import") / "optical-flow")
+
+
+def test_from_a_checkpoint_to_an_answer(
+    command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("import", checkpoint)
+    assert done.code == 0, done.err
+    assert done.err == ""
+    folder = Path("imported") / "optical-flow"
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert "PerceiverForOpticalFlow of transformers" in done.out
+    following = done.out.splitlines()[-1].removeprefix("next: perceiver-graph ").split()
+    done = command(*following, "-o", "artifact")
+    assert done.code == 0, done.err
+    made = model("OpticalFlow")
+    inputs = inputs_of(made, "OpticalFlow")
+    expected = answer(made, "OpticalFlow", inputs)["flow"]
+    found = pg.load("artifact", device="cpu").run(inputs)["flow"]
+    agree("from the command line", 100 * found, 100 * expected)
+
+
+def test_options(command: Command, checkpoint: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new"
+    arguments = ["--replace-head", "flow=3", "--seed", "5", "--name", "mine"]
+    done = command("import", checkpoint, "-o", target, *arguments, "--model-class", "OpticalFlow")
+    assert done.code == 0, done.err
+    assert "note: the head of `flow` is new, for 3 classes (seed 5)" in done.err
+    text = (target / "spec.yaml").read_text()
+    assert "name: mine" in text
+    assert "linear: 3" in text
+    assert load_file(target / "weights.safetensors")["heads.flow.linear.bias"].shape == (3,)
+
+
+def test_a_folder_of_a_former_import_is_replaced(
+    command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "new"
+    assert command("import", checkpoint, "-o", target).code == 0
+    assert command("import", checkpoint, "-o", target, "--name", "again").code == 0
+    assert "name: again" in (target / "spec.yaml").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_other_folders_and_files_are_kept(
+    command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    for target in (tmp_path, tmp_path / "thesis.tex"):
+        done = command("import", checkpoint, "-o", target)
+        assert done.code == 1
+        assert "PG407" in done.err
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_nothing_is_half_written(
+    command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "new"
+    assert command("import", checkpoint, "-o", target, "--name", "before").code == 0
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    done = command("import", checkpoint, "-o", target)
+    assert done.code == 1
+    assert "No space left on device" in done.err
+    assert "name: before" in (target / "spec.yaml").read_text()
+    assert sorted(path.name for path in target.iterdir()) == FILES
+    monkeypatch.undo()
+    monkeypatch.setattr(writing, "_replace", full)
+    assert command("import", checkpoint, "-o", tmp_path / "other").code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--replace-head", "flow"], "PG313"),
+        (["--replace-head", "flow=x"], "PG313"),
+        (["--replace-head", "label=3"], "PG313"),
+        (["--image-size", "big"], "PG310"),
+        (["--image-size", "0x3"], "PG310"),
+        (["--model-class", "Bert"], "PG311"),
+        (["--config", "absent.json"], "PG301"),
+        (["--prefix", "nobody."], "PG306"),
+        (["--name", "no name"], "PG109"),
+    ],
+)
+def test_options_that_make_no_sense(
+    arguments: list[str], code: str, command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    done = command("import", checkpoint, "-o", tmp_path / "new", *arguments)
+    assert done.code == 1
+    assert code in done.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_of_deepmind(command: Command, tmp_path: Path) -> None:
+    made = model("ImageClassificationFourier", num_blocks=8, num_self_attention_heads=8)
+    path = write("ImageClassificationFourier", made, tmp_path)
+    done = command("import", path, "-o", tmp_path / "new")
+    assert done.code == 0, done.err
+    assert "dialect: deepmind" in (tmp_path / "new" / "spec.yaml").read_text()
+    assert "name: imagenet_fourier_position_encoding" in (tmp_path / "new/spec.yaml").read_text()
+
+
+class _Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch PWNED",)
+
+
+def test_no_code_of_a_pickle_runs(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.pystate"
+    path.write_bytes(pickle.dumps({"params": {"a": {"w": _Hostile()}}, "state": {}}))
+    run = subprocess.run(
+        [sys.executable, "-m", "perceiver_graph", "import", str(path), "-o", "new"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "PG312" in run.stderr
+    assert "posix.system" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["hostile.pystate"]
+
+
+def test_pickles_given_to_compile_are_sent_to_import(
+    command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pystate"
+    path.write_bytes(pickle.dumps({"a": np.ones(2)}))
+    done = command("compile", "kinetics", "--weights", path, "-o", tmp_path / "out")
+    assert done.code == 1
+    assert "perceiver-graph import" in done.err
+
+
+def test_importing_needs_no_torch(checkpoint: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from perceiver_graph.cli import main\n"
+        f"assert main(['import', {str(checkpoint)!r}, '-o', {str(tmp_path / 'new')!r}]) == 0\n"
+        "print([m for m in ('torch', 'onnx', 'onnx_ir', 'onnxruntime') if m in sys.modules])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "[]"

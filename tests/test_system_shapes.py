@@ -1,0 +1,95 @@
+"""The sizes of every shipped system, and its parameters where a count is known from elsewhere.
+
+The counts are those of the transformers models and of the closed forms of the papers' tables.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from perceiver_graph.cli.facts import Facts
+from perceiver_graph.compiler.lower import lower
+from perceiver_graph.spec import load_spec
+from tests.small import SMALL
+
+PARAMETERS = {
+    "kinetics": 19_858_855,
+    "language": 201_108_230,
+    "language_sentencepiece": 223_155_456,
+    "language_plus": 425_607_430,
+    "text_classification": 206_098_690,
+    "imagenet_fourier": 48_440_627,
+    "imagenet_learned": 62_255_848,
+    "imagenet_conv": 48_646_522,
+    "imagenet_large": 213_082_618,
+    "imagenet_perceiver": 44_912_254,
+    "optical_flow": 41_057_134,
+    "audioset": 24_922_228,
+    "audioset_mel": 86_568_052,
+}
+
+ARRAYS = {
+    "kinetics": ([52097, 704], [784, 512], [6288, 1026]),
+    "language": ([2048, 768], [256, 1280], [2048, 768]),
+    "language_sentencepiece": ([512, 768], [256, 1280], [512, 768]),
+    "language_plus": ([2048, 768], [256, 1536], [2048, 768]),
+    "text_classification": ([2048, 768], [256, 1280], [1, 1280]),
+    "glue_multitask": ([2048, 768], [256, 1280], [8, 768]),
+    "token_classification": ([2048, 768], [256, 1280], [2048, 768]),
+    "question_answering": ([2048, 768], [256, 1280], [2048, 768]),
+    "imagenet_fourier": ([50176, 261], [512, 1024], [1, 1024]),
+    "imagenet_learned": ([50176, 512], [512, 1024], [1, 1024]),
+    "imagenet_conv": ([3025, 322], [512, 1024], [1, 1024]),
+    "imagenet_large": ([50176, 514], [512, 1024], [1, 1024]),
+    "imagenet_perceiver": ([50176, 261], [512, 1024], [0, 0]),
+    "optical_flow": ([182528, 322], [2048, 512], [182528, 322]),
+    "audioset": ([13024, 487], [512, 512], [1, 1024]),
+    "audioset_mel": ([17344, 487], [512, 1024], [1, 1024]),
+    "starcraft": ([512, 256], [32, 512], [512, 256]),
+    "modelnet40": ([4096, 387], [512, 1024], [0, 0]),
+    "audio_classification": ([100, 321], [64, 512], [1, 512]),
+    "object_detection": ([16384, 322], [512, 512], [100, 512]),
+}
+"""Inputs M x C, latents N x D and queries O x E; a mean over the latents asks no queries."""
+
+
+def facts(name: str, *overrides: str) -> dict[str, object]:
+    lowered = lower(load_spec(name, overrides=list(overrides)))
+    return Facts(lowered, lowered.graph).as_json()
+
+
+def test_every_system_is_listed() -> None:
+    assert ARRAYS.keys() == SMALL.keys()
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_sizes(name: str) -> None:
+    found = facts(name)
+    assert (found["input_array"], found["latents"], found["query_array"]) == ARRAYS[name]
+    assert found["parameters"] == PARAMETERS.get(name, found["parameters"])
+
+
+def test_the_original_pads_and_pools_to_another_size() -> None:
+    """224 -> 112 -> 56 with `same` padding; transformers does not pad before the pool."""
+    assert facts("imagenet_conv", "dialect=deepmind")["input_array"] == [3136, 322]
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "tokens"),
+    [
+        ("imagenet_fourier", ["height=320", "width=256"], 320 * 256),
+        ("imagenet_conv", ["height=320", "width=256"], 79 * 63),
+        ("object_detection", ["height=256", "width=384"], 64 * 96),
+    ],
+)
+def test_other_sizes_of_pictures(name: str, overrides: list[str], tokens: int) -> None:
+    found = facts(name, *(f"inputs.image.shape.{size}" for size in overrides))
+    assert found["input_array"] == [tokens, found["input_array"][1]]  # type: ignore[index]
+    assert found["parameters"] == facts(name)["parameters"]
+
+
+def test_learned_positions_keep_the_table_of_the_size_they_were_trained_on() -> None:
+    shape = ["inputs.image.shape.height=320", "inputs.image.shape.width=320"]
+    trained = "inputs.image.position.learned.trained_on={height: 224, width: 224}"
+    assert facts("imagenet_learned", *shape)["parameters"] != PARAMETERS["imagenet_learned"]
+    assert facts("imagenet_learned", *shape, trained)["parameters"] == 62_255_848
