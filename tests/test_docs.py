@@ -22,7 +22,7 @@ from perceiver_graph.spec.descriptions import descriptions
 from perceiver_graph.spec.models import base, inputs, model, outputs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GENERATED = ROOT / "docs" / "diagnostics.md"
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", re.M | re.S)
 SPEC_KEYS = tuple(models.Spec.model_fields)

@@ -1,0 +1,89 @@
+"""Make small real files of every kind that the shipped systems read.
+
+    python examples/make_inputs.py -o build/inputs
+
+A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
+cloud of a chair-like thing and a table of units. Clips with sound: examples/make_clip.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+Array = NDArray[Any]
+
+
+def picture(width: int, height: int, shift: tuple[int, int] = (0, 0)) -> Image.Image:
+    """Shapes on a textured gradient; `shift` moves the shapes right and down."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:height, :width]
+    base = np.stack([x * 120 / width + 40, y * 120 / height + 40, np.full(x.shape, 90.0)], -1)
+    image = Image.fromarray((base + rng.normal(0, 6, base.shape)).clip(0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    dx, dy = shift
+    left, top = width // 6 + dx, height // 5 + dy
+    draw.rectangle((left, top, left + width // 5, top + height // 3), fill=(220, 60, 40))
+    centre, radius = (int(width * 0.65) + dx, height // 2 + dy), height // 6
+    box = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
+    draw.ellipse(box, fill=(240, 210, 60))
+    return image
+
+
+def sound(path: Path, seconds: float = 1.0, rate: int = 16000) -> None:
+    """A tone that rises from 220 to 880 Hz, 16-bit mono."""
+    time = np.arange(int(seconds * rate)) / rate
+    phase = 2 * np.pi * (220 * time + 330 * time**2 / seconds)
+    samples = (0.4 * np.sin(phase) * 32767).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+
+
+def chair() -> Array:
+    """Points on a seat, a back and four legs. Shape: [1000, 3]."""
+    rng = np.random.default_rng(5)
+    flat = rng.uniform(-1, 1, (400, 2))
+    seat = np.column_stack([flat[:200], np.zeros(200)])
+    back = np.column_stack([flat[200:, 0], np.full(200, 1.0), 1 + flat[200:, 1]])
+    corners = rng.choice([-0.9, 0.9], (600, 2))
+    legs = np.column_stack([corners, rng.uniform(-2, 0, 600)])
+    return np.concatenate([seat, back, legs])
+
+
+def write_ply(path: Path, points: Array) -> None:
+    """An ASCII .ply of vertices."""
+    head = ["ply", "format ascii 1.0", f"element vertex {len(points)}"]
+    head += [f"property float {axis}" for axis in "xyz"] + ["end_header"]
+    rows = [" ".join(f"{value:.5f}" for value in point) for point in points]
+    path.write_text("\n".join([*head, *rows]) + "\n", encoding="ascii")
+
+
+def main() -> None:
+    """Write all files to a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, default=Path("build/inputs"))
+    folder = parser.parse_args().output
+    folder.mkdir(parents=True, exist_ok=True)
+    picture(640, 480).save(folder / "picture.jpg", quality=92)
+    picture(1024, 436).save(folder / "frame1.png")
+    picture(1024, 436, (6, 3)).save(folder / "frame2.png")
+    sound(folder / "tone.wav")
+    write_ply(folder / "chair.ply", chair())
+    units = np.random.default_rng(5).standard_normal((37, 256), np.float32)
+    np.savez(folder / "units.npz", entities=units)
+    (folder / "sentence.txt").write_text("Angela Merkel lives in Berlin.\n", encoding="utf-8")
+    for path in sorted(folder.iterdir()):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
