@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -21,3 +25,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--update-cases") and getattr(config.option, "numprocesses", None):
         raise pytest.UsageError("--update-cases rewrites files: run it without -n")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """A small checkpoint of each class of transformers."""
+    from tests.import_support import CLASSES, model, save
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {name: save(model(name), folder / name) for name in CLASSES}
+
+
+@pytest.fixture
+def checkpoint(checkpoints: Mapping[str, Path], tmp_path: Path) -> Path:
+    """A copy of a checkpoint that may be changed."""
+    return Path(
+        shutil.copytree(checkpoints["ImageClassificationFourier"], tmp_path / "a checkpoint")
+    )

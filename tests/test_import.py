@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,72 +13,28 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-import perceiver_graph as pg
-from perceiver_graph.compiler.importing import Imported, import_checkpoint
+from perceiver_graph.compiler.importing import import_checkpoint
 from perceiver_graph.compiler.importing.classes import CLASSES as FULL_NAMES
 from perceiver_graph.compiler.importing.yaml_text import spec_text
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.weights import initialize
-from perceiver_graph.diagnostics import DiagnosticError, Source, render
+from perceiver_graph.diagnostics import Source
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.yaml12 import parse_yaml
-from tests.import_support import BASE, CLASSES, inputs_of, model, save
+from tests.import_checks import (
+    CONV,
+    FOURIER,
+    configure,
+    problems,
+    same,
+    spec_of,
+    tensors_of,
+    without,
+)
+from tests.import_support import CLASSES, model, save
 from tests.parity.harness import agree
-
-FOURIER = "ImageClassificationFourier"
-CONV = "ImageClassificationConvProcessing"
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {name: save(model(name), folder / name) for name in CLASSES}
-
-
-@pytest.fixture
-def checkpoint(checkpoints: Mapping[str, Path], tmp_path: Path) -> Path:
-    """A copy of a checkpoint that may be changed."""
-    return Path(shutil.copytree(checkpoints[FOURIER], tmp_path / "a checkpoint"))
-
-
-def spec_of(imported: Imported) -> Spec:
-    return parse_spec(imported.spec_text).spec
-
-
-def same(ours: Imported, theirs: Imported) -> bool:
-    return ours.weights.keys() == theirs.weights.keys() and all(
-        np.array_equal(value, theirs.weights[name]) for name, value in ours.weights.items()
-    )
-
-
-def problems(path: str | Path, **options: Any) -> tuple[list[str], str]:
-    with pytest.raises(DiagnosticError) as caught:
-        import_checkpoint(path, **options)
-    found = caught.value.diagnostics
-    return [d.code for d in found], render(found)
-
-
-def configure(path: Path, **settings: Any) -> Path:
-    file = path / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
-    return path
-
-
-def without(path: Path, *settings: str) -> Path:
-    file = path / "config.json"
-    left = {k: v for k, v in json.loads(file.read_text()).items() if k not in settings}
-    file.write_text(json.dumps(left))
-    return path
-
-
-def tensors_of(path: Path) -> dict[str, Array]:
-    return load_file(path / "model.safetensors")
-
 
 # Where the tensors and their configuration are
 
@@ -421,62 +377,6 @@ def test_a_configuration_that_is_not_there(checkpoint: Path) -> None:
     codes, text = problems(checkpoint, config="absent.json")
     assert codes == ["PG301"]
     assert "there is no file `absent.json`" in text
-
-
-# Heads for other classes
-
-
-@pytest.mark.parametrize("short_class", ["SequenceClassification", CONV, "MultimodalAutoencoding"])
-def test_a_new_head_on_the_same_body(short_class: str, checkpoints: Any) -> None:
-    before = import_checkpoint(checkpoints[short_class])
-    found = import_checkpoint(checkpoints[short_class], replace_heads={"label": 3}, seed=7)
-    head = {n for n in before.weights if n.startswith("heads.label.")}
-    for name, value in before.weights.items():
-        assert name in head or np.array_equal(found.weights[name], value)
-    initial = initialize(found.graph, 7)
-    for name in head:
-        assert found.weights[name].shape[0] == 3
-        assert np.array_equal(found.weights[name], initial[name])
-    other = import_checkpoint(checkpoints[short_class], replace_heads={"label": 3}, seed=8)
-    weight = "heads.label.linear.weight"
-    assert not np.array_equal(other.weights[weight], found.weights[weight])
-    assert found.notes == ["the head of `label` is new, for 3 classes (seed 7)"]
-    assert spec_of(found).outputs["label"].head is not None
-    assert spec_of(found).inputs == spec_of(before).inputs
-
-
-def test_names_of_the_former_classes_go(checkpoint: Path) -> None:
-    configure(checkpoint, id2label={str(i): f"class {i}" for i in range(5)})
-    found = import_checkpoint(checkpoint, replace_heads={"label": 5})
-    assert "class 1" in import_checkpoint(checkpoint).spec_text
-    assert "class 1" not in found.spec_text
-
-
-def test_a_head_that_is_not_in_the_checkpoint(checkpoint: Path) -> None:
-    tensors = {n: v for n, v in tensors_of(checkpoint).items() if "final_layer" not in n}
-    save_file(tensors, checkpoint / "model.safetensors")
-    assert problems(checkpoint)[0] == ["PG302"]
-    assert import_checkpoint(checkpoint, replace_heads={"label": 2}).weights
-
-
-def test_heads_that_cannot_be_replaced(checkpoints: Any) -> None:
-    codes, text = problems(checkpoints["MaskedLM"], replace_heads={"text": 3, "labels": 3})
-    assert codes == ["PG313", "PG313"]
-    assert "the size of its" in text or "that of the vocabulary" in text
-    codes, text = problems(checkpoints[FOURIER], replace_heads={"lable": 3})
-    assert "did you mean `label`?" in text
-    assert problems(checkpoints[FOURIER], replace_heads={"label": 0})[0] == ["PG313"]
-
-
-def test_a_new_head_answers(checkpoints: Any, tmp_path: Path) -> None:
-    found = import_checkpoint(checkpoints["OpticalFlow"], replace_heads={"flow": 4})
-    inputs = inputs_of(model("OpticalFlow"), "OpticalFlow")
-    (tmp_path / "spec.yaml").write_text(found.spec_text)
-    compiled = pg.compile(tmp_path / "spec.yaml")
-    save_file(dict(found.weights), tmp_path / "weights.safetensors")
-    compiled.save(tmp_path / "artifact", weights=tmp_path / "weights.safetensors")
-    answer = pg.load(tmp_path / "artifact", device="cpu").run(inputs)["flow"]
-    assert answer.shape == (2, *BASE["train_size"], 4)
 
 
 # The text of specs

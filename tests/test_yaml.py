@@ -5,7 +5,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, Source, Span
@@ -111,6 +111,7 @@ def test_quoted_text_reads_as_pyyaml_writes_it(
     text = yaml.safe_dump(
         data, default_flow_style=flow, default_style=style, allow_unicode=allow_unicode
     )
+    assume("\x85" not in text)  # a line break in YAML 1.1, a character in 1.2: refused
     assert load(text) == data
 
 

@@ -13,6 +13,12 @@ from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Manifest
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", re.IGNORECASE)
+USUAL_MEMORY = 2**30
+"""Bytes that decoding takes at most where nobody says otherwise: the 182,528 queries of an optical
+flow would take several times as much at once."""
+FEWEST = 1024
+"""Queries that are decoded together all the same."""
+
 _POWER = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -86,17 +92,20 @@ def chunk_limit(
     """How many queries a chunk may hold.
 
     Without a budget, `memory`, as many as when everything is decoded in the spec's number of
-    chunks. `counts` are the queries asked for by output. Raises DiagnosticError (PG510).
+    chunks, or fewer where these take more than `USUAL_MEMORY`. `counts` are the queries asked for by
+    output. Raises DiagnosticError (PG510).
     """
     selectable = {name: entry for name, entry in manifest.outputs.items() if entry.selectable}
+    batch = sizes.get("batch", 1)
+    fixed, per_query = manifest.decode_memory.fixed, max(manifest.decode_memory.per_query, 1)
     if memory is None or not counts:
         totals = {
             name: prod(evaluate(size, sizes) for size in entry.shape[1:-1])
             for name, entry in selectable.items()
         }
-        return sum(_sizes(totals, manifest.chunks).values())
-    batch = sizes.get("batch", 1)
-    fixed, per_query = manifest.decode_memory.fixed, max(manifest.decode_memory.per_query, 1)
+        most = (USUAL_MEMORY // batch - fixed) // per_query
+        chunk = sum(_sizes(totals, manifest.chunks).values())
+        return min(chunk, max(most, FEWEST))
     unasked = len(selectable) - len(counts)  # each takes a query along
     least = batch * (fixed + per_query * len(selectable))
     if memory < least:

@@ -35,6 +35,9 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     else:
         queries = site.part("scaled_query", q, "Mul", queries, factor)
     matrix = q.with_shape(*q.shape[:-1], k.shape[-1])
+    pieces = _pieces(matrix) if op.heads == 1 and len(site.types) == 3 else 1
+    if pieces > 1:
+        return _piecewise(site, queries, keys, values, pieces)
     scores = site.part("scores", matrix, "MatMul", queries, keys)
     if len(site.types) == 4:
         scores = _masked(site, scores, matrix)
@@ -53,6 +56,39 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     merged = context.with_shape(batch, n, count, width)
     rows = site.part("merged", merged, "Transpose", heads, perm=[0, 2, 1, 3])
     return site.result("Reshape", rows, site.ints(0, 0, int(site.output.shape[-1])))
+
+
+LARGEST_SCORES = 2**28
+"""Bytes of scores that may exist at once for a sample; optical flow would have 1.4 GiB."""
+
+
+def _pieces(scores: TensorType) -> int:
+    """In how many parts the queries are answered, so that fewer scores exist at a time."""
+    n, m = scores.shape[-2:]
+    if n.value is None or m.value is None:
+        return 1
+    return min(-(-4 * n.value * m.value // LARGEST_SCORES), n.value)
+
+
+def _piecewise(
+    site: Site, queries: ir.Value, keys: ir.Value, values: ir.Value, pieces: int
+) -> ir.Value:
+    """Attention for one part of the queries after the other: rows do not see each other."""
+    q, k, v = site.types
+    n = int(q.shape[1])
+    size = -(-n // pieces)
+    found = []
+    for start in range(0, n, size):
+        rows = Dim.of(min(size, n - start))
+        bounds = (site.ints(start), site.ints(start + int(rows)), site.ints(1))
+        asked = q.with_shape(q.shape[0], rows, q.shape[2])
+        part = site.part("some_queries", asked, "Slice", queries, *bounds)
+        matrix = asked.with_shape(asked.shape[0], rows, k.shape[1])
+        scores = site.part("scores", matrix, "MatMul", part, keys)
+        weights = site.part("weights", matrix, "Softmax", scores, axis=-1)
+        context = asked.with_shape(asked.shape[0], rows, v.shape[2])
+        found.append(site.part("some", context, "MatMul", weights, values))
+    return site.result("Concat", *found, axis=1)
 
 
 def _masked(site: Site, scores: ir.Value, matrix: TensorType) -> ir.Value:

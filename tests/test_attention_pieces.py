@@ -1,0 +1,63 @@
+"""Attention to very many keys: answered for some queries at a time, so that few scores exist at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.onnx import TensorStore, emit
+from perceiver_graph.compiler.backends.onnx import attention as lowering
+from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir import Graph
+from tests.test_onnx_lowerings import run
+
+
+def attention(queries: int, keys: int) -> Graph:
+    b = GraphBuilder("many", {"batch": Symbol("batch")})
+    shape = shape_of(Symbol("batch"), keys, 6)
+    x = b.input("x", "data", "x", ("batch", "n", "channel"), shape, "float32")
+    with b.block("encode", "Encode"):
+        q = b(ops.BroadcastLike(1), b.parameter("latents", (queries, 6)), x)
+        latents = b(ops.Attention(1), q, x, b.linear(x, "value", 4), name="latents")
+    return b.graph({"latents": latents})
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "limit", "pieces"),
+    [
+        (7, 30, 10**6, 1),
+        (7, 30, 4 * 30 * 7, 1),
+        (7, 30, 4 * 30 * 4, 2),
+        (7, 30, 4 * 30 * 3, 3),
+        (7, 30, 1, 7),
+        (1, 30, 1, 1),
+    ],
+)
+def test_pieces(
+    queries: int, keys: int, limit: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lowering, "LARGEST_SCORES", limit)
+    graph = attention(queries, keys)
+    rng = np.random.default_rng(0)
+    weights = {
+        leaf.value.name: np.asarray(
+            rng.standard_normal([int(n) for n in leaf.value.shape]), np.float32
+        )
+        for leaf in graph.parameters
+    }
+    inputs = {"x": np.asarray(rng.standard_normal((2, keys, 6)), np.float32)}
+    model = ir.to_proto(emit(graph, weights, TensorStore()))
+    assert sum(node.op_type == "Softmax" for node in model.graph.node) == pieces
+    found = run(model, inputs, {})["latents"]
+    np.testing.assert_allclose(found, evaluate(graph, inputs, weights)["latents"], atol=1e-5)
+
+
+def test_the_scores_of_optical_flow_never_exist_at_once() -> None:
+    n, m = 2048, 182528
+    scores = ops.TensorType(shape_of(1, n, m))
+    assert lowering._pieces(scores) == 6
+    assert lowering._pieces(ops.TensorType(shape_of(1, 784, 52097))) == 1
