@@ -118,6 +118,10 @@ def add(draw: st.DrawFn) -> Case:
     return Case(ops.Add(), *(f32(*shape) for shape in binary_shapes(draw, 2)))
 
 
+def mul(draw: st.DrawFn) -> Case:
+    return Case(ops.Mul(), *(f32(*shape) for shape in binary_shapes(draw, 2)))
+
+
 def where(draw: st.DrawFn) -> Case:
     condition, then, other = binary_shapes(draw, 3)
     return Case(ops.Where(), TensorType(shape_of(*condition), "bool"), f32(*then), f32(*other))
@@ -134,6 +138,17 @@ def attention(draw: st.DrawFn) -> Case:
     op = draw(st.sampled_from([ops.Attention(heads), ops.Attention(heads, "zero")]))
     mask = TensorType((first, Dim.of(m)), "bool")  # true nowhere for some samples: m is small
     return Case(op, q, k, v, mask, sizes=sizes)
+
+
+def joint_attention(draw: st.DrawFn) -> Case:
+    batch, n = draw(small), draw(small)
+    first = draw(st.sampled_from([Dim.of(BATCH), Dim.of(batch)]))
+    rows = draw(st.sampled_from([Dim.of(COUNT), Dim.of(n)]))
+    kinds: list[TensorType] = []
+    for _ in range(draw(st.integers(1, 3))):
+        m, d, e = (draw(small) for _ in range(3))
+        kinds += [f32(first, rows, d), f32(first, m, d), f32(first, m, e)]
+    return Case(ops.JointAttention(), *kinds, sizes={"batch": batch, "image_queries": n})
 
 
 def linear(draw: st.DrawFn) -> Case:
@@ -199,6 +214,17 @@ def layer_norm(draw: st.DrawFn) -> Case:
     x, sizes = batched(draw, (*shapes(draw, 1, 3), draw(st.integers(2, 8))))
     c = int(x.shape[-1])
     return Case(ops.LayerNorm(1e-5), x, weights(draw, c), weights(draw, c), sizes=sizes)
+
+
+def moments(draw: st.DrawFn) -> Case:
+    return unary(draw, ops.Moments())
+
+
+def merge_moments(draw: st.DrawFn) -> Case:
+    shapes = binary_shapes(draw, draw(st.integers(1, 3)))
+    parts = [np.abs(weights(draw, *shape[:-1], 2)) for shape in shapes]
+    widths = tuple(draw(small) for _ in parts)
+    return Case(ops.MergeMoments(widths, 1e-3), *parts)
 
 
 def flatten(draw: st.DrawFn) -> Case:
@@ -343,11 +369,15 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "gather": gather,
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
     "interpolate": interpolate,
+    "joint_attention": joint_attention,
     "layer_norm": layer_norm,
     "linear": linear,
     "matmul": matmul,
     "max_pool": max_pool,
     "mean": mean,
+    "merge_moments": merge_moments,
+    "moments": moments,
+    "mul": mul,
     "one_hot": one_hot,
     "permute": permute,
     "relu": lambda draw: unary(draw, ops.Relu()),

@@ -9,7 +9,7 @@ from perceiver_graph.compiler.builder import GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate, trace
 from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ops.base import Array, Op
 from perceiver_graph.compiler.passes import Pass, PassResult
 from perceiver_graph.compiler.passes.rewriter import largest_sizes
 from perceiver_graph.compiler.verify import verify
@@ -53,7 +53,11 @@ def stays(step: Pass, graph: Graph, note: str) -> None:
     assert any(note in line for line in result.notes), result.notes
 
 
-def check(before: Graph, after: Graph, seed: int = 0, tolerance: float = 2e-5) -> None:
+Arrays = tuple[dict[str, Array], dict[str, Array]]
+"""Inputs and parameters by name."""
+
+
+def check(before: Graph, after: Graph, given: Arrays | None = None) -> None:
     """Values that keep their names keep types, scopes, origins and numbers; outputs are the same."""
     verify(after, "rewriting")
     assert list(after.outputs) == list(before.outputs)
@@ -66,16 +70,16 @@ def check(before: Graph, after: Graph, seed: int = 0, tolerance: float = 2e-5) -
             found = (new.output.type, new.scope, new.origin)
             assert found == (node.output.type, node.scope, node.origin)
     assert [name for name in kept if name in order] == order
-    inputs, parameters = random_arrays(before, seed)
+    inputs, parameters = given or random_arrays(before)
     old, new_values = (trace(graph, inputs, parameters) for graph in (before, after))
     for name in old.keys() & new_values.keys():
-        agree(new_values[name], old[name], name, tolerance)
+        agree(new_values[name], old[name], name)
     expected, found_outputs = (evaluate(g, inputs, parameters) for g in (before, after))
     for name, array in expected.items():
-        agree(found_outputs[name], array, name, tolerance)
+        agree(found_outputs[name], array, name)
 
 
-def random_arrays(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], dict[str, Array]]:
+def random_arrays(graph: Graph, seed: int = 0) -> Arrays:
     """Inputs and parameters in float64, so that only a wrong rewrite shows; variances positive."""
     sizes = {name: SIZES.get(name, 2) for name in graph.symbols}
     inputs, parameters = arrays(graph, sizes, seed)
@@ -85,7 +89,17 @@ def random_arrays(graph: Graph, seed: int = 0) -> tuple[dict[str, Array], dict[s
     return inputs, parameters
 
 
-def agree(found: Array, expected: Array, name: str, tolerance: float) -> None:
+def agree(found: Array, expected: Array, name: str) -> None:
     assert found.dtype == expected.dtype
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale, err_msg=name)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale, err_msg=name)
+
+
+def kinds(graph: Graph) -> list[str]:
+    """The primitives that are applied at run time, in order."""
+    late = graph.descendants(leaf.value for leaf in graph.inputs)
+    return [node.op.name for node in graph.nodes if node.output in late]
+
+
+def made_by(graph: Graph, name: str) -> Op:
+    return next(node.op for node in graph.nodes if node.name == name)

@@ -46,6 +46,8 @@ class Case:
                 made.append(rng.standard_normal(shape).astype(dtype))
         if isinstance(self.op, ops.BatchNorm):
             made[-1] = np.abs(made[-1])  # a variance
+        if isinstance(self.op, ops.MergeMoments):
+            made = [np.abs(x) for x in made]
         return made
 
 
@@ -71,6 +73,28 @@ def _masked_attention(op: ops.Attention) -> Torch:
         return found.mul(mask.any(1)[:, None, None]) if op.masked_rows == "zero" else found
 
     return attention
+
+
+def _joint_attention(*kinds: torch.Tensor) -> torch.Tensor:
+    """The kinds as one: queries, keys and values padded with zeros, each in channels of its own."""
+    q = torch.cat(kinds[0::3], dim=-1)
+    k, v = (
+        torch.stack([torch.block_diag(*sample) for sample in zip(*parts, strict=True)])  # type: ignore[no-untyped-call]
+        for parts in (kinds[1::3], kinds[2::3])
+    )
+    return (q @ k.mT).softmax(dim=-1) @ v
+
+
+def _moments(x: torch.Tensor) -> torch.Tensor:
+    return torch.stack([x.mean(-1), x.var(-1, correction=0)], dim=-1)
+
+
+def _merge_moments(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Of one channel and three: three that have the mean and the variance that are given."""
+    a, b = a.broadcast_to(2, 4, 2), b.broadcast_to(2, 4, 2)
+    mean = (a[..., 0] + 3 * b[..., 0]) / 4
+    square = (a.square()[..., 0] + a[..., 1] + 3 * (b.square()[..., 0] + b[..., 1])) / 4
+    return torch.stack([mean, (square - mean.square() + 0.1).rsqrt()], dim=-1)
 
 
 def _bicubic(table: torch.Tensor, sizes: tuple[int, int], to: tuple[int, int]) -> torch.Tensor:
@@ -129,6 +153,7 @@ def _one_sided_fourier() -> torch.Tensor:
 
 CASES = [
     Case(ops.Add(), [(2, 3, 4), (3, 1)], torch.add),
+    Case(ops.Mul(), [(2, 3, 4), (3, 1)], torch.mul),
     Case(ops.Scale(-0.3), [(2, 3)], lambda x: x * -0.3),
     Case(ops.Where(), [(2, 1, 1), (2, 3, 4), (4,)], torch.where, ["bool"]),
     Case(ops.Gelu(), [(50, 40)], F.gelu),
@@ -184,6 +209,13 @@ CASES = [
         lambda table, index: table[:, index],
         ["float32", "int64"],
     ),
+    Case(
+        ops.JointAttention(),
+        [(2, 3, 8), (2, 5, 8), (2, 5, 6), (2, 3, 4), (2, 7, 4), (2, 7, 1)],
+        _joint_attention,
+    ),
+    Case(ops.Moments(), [(2, 3, 40)], _moments),
+    Case(ops.MergeMoments((1, 3), 0.1), [(2, 1, 2), (4, 2)], _merge_moments),
     Case(ops.OneHot(4), [(3, 2)], lambda ids: F.one_hot(ids, 4).float(), ["int64"]),
     Case(ops.Coordinate(4, 3), [(20,)], lambda p: p // 4 % 3, ["int64"], below=24),
     Case(ops.FourierTable(7, 1, 3, 4, 12.0), [], _fourier(7, 1, 3, 4, 12.0)),
@@ -229,6 +261,15 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
     (ops.FourierFeatures(2, 4.0, 3), [TensorType(shape_of(5, 2))], "3 coordinates"),
     (ops.Interpolate((2, 3), (4, 4)), [TensorType(shape_of(5, 2))], r"\[6, width\]"),
     (ops.Interpolate((6,), (2, 3)), [TensorType(shape_of(6, 2))], "two grids"),
+    (ops.JointAttention(), [TensorType(shape_of(1, 2, 3))] * 4, "of each kind, got 4"),
+    (
+        ops.JointAttention(),
+        [TensorType(shape_of(1, 2, 3))] * 3 + [TensorType(shape_of(1, 4, 3))] * 3,
+        "the same queries",
+    ),
+    (ops.Moments(), [TensorType(())], "channels"),
+    (ops.MergeMoments((2,)), [TensorType(shape_of(3, 2))] * 2, "each part"),
+    (ops.MergeMoments((2, 3)), [TensorType(shape_of(3, 2)), TensorType(shape_of(3))], "variance"),
     (ops.TrimLike(0), [TensorType(shape_of(3, 2)), TensorType(shape_of(4))], "4 rows or more"),
     (
         ops.TrimLike(0),

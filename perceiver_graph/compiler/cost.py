@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.compiler.ops import Attention, Flatten, Unflatten
+from perceiver_graph.compiler.ops import Attention, Flatten, JointAttention, Unflatten
 from perceiver_graph.compiler.phases import Phase, phase_of
 
 ITEM_BYTES: Mapping[str, int] = {
@@ -146,10 +147,15 @@ class _Sweep:
 
     def _scores(self, node: Node) -> int:
         """Bytes of an attention's score matrices, one per head."""
-        if not isinstance(node.op, Attention):
+        if isinstance(node.op, JointAttention):
+            q, heads = node.inputs[0], 1
+            keys = sum((k.shape[1] for k in node.inputs[1::3]), start=Dim.of(0))
+        elif isinstance(node.op, Attention):
+            q, heads = node.inputs[0], node.op.heads
+            keys = node.inputs[1].shape[1]
+        else:
             return 0
-        q, k = node.inputs[:2]
-        scores = q.shape[0] * q.shape[1] * k.shape[1] * node.op.heads
+        scores = q.shape[0] * q.shape[1] * keys * heads
         return scores.evaluate(self.sizes) * ITEM_BYTES[q.dtype]
 
     def _bytes(self, values: Iterable[Value]) -> int:

@@ -96,7 +96,7 @@ def _share_likes(graph: Graph, phases: Mapping[Value, Phase]) -> Graph:
         if like in read or phases[like] != "encode":
             return None
         for value in read:
-            op = _sized_like(node.op, like, value)
+            op = sized_like(node.op, like, value)
             if op is not None:
                 return replace(node, op=op, inputs=(x, value))
         return None
@@ -104,7 +104,7 @@ def _share_likes(graph: Graph, phases: Mapping[Value, Phase]) -> Graph:
     return graph.rewrite(rule)
 
 
-def _sized_like(op: Op, like: Value, other: Value) -> Op | None:
+def sized_like(op: Op, like: Value, other: Value) -> Op | None:
     """The primitive that does with the sizes of another value what this one does with `like`'s."""
     match op:
         case BroadcastLike(axes=axes):

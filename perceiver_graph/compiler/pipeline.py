@@ -9,11 +9,18 @@ from typing import Literal
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.passes import (
+    AbsorbProjections,
     CommonSubexpressions,
+    ComposeLinear,
     DeadCode,
+    DropKeyBias,
+    EarlySizes,
     FoldConstants,
+    FoldNormAffine,
+    NormOfConcat,
     Pass,
     PassResult,
+    SplitAttention,
 )
 from perceiver_graph.compiler.text import print_graph
 from perceiver_graph.compiler.verify import verify as check
@@ -23,12 +30,20 @@ Observer = Callable[[str, PassResult], None]
 """Called after each pass with its name and result."""
 
 
-def passes(level: Level, parameters: Mapping[str, Array] | None = None) -> list[Pass]:
+def passes(
+    level: Level,
+    parameters: Mapping[str, Array] | None = None,
+    *,
+    frozen: bool | None = None,
+) -> list[Pass]:
     """The passes of an optimisation level, in order.
 
-    Parameters are folded from level 1 on, and only where their values are given: a graph that is to
-    be trained gives none.
+    0 leaves the graph as the reference computes it, 1 evaluates what is known, 2 rewrites too.
+    Parameters are folded only where their values are given, and rewritten only where they are
+    `frozen`: a graph that is to be trained keeps them as they are. They are where values are given,
+    unless told otherwise; frozen without values, a graph shows what the one with values will cost.
     """
+    frozen = parameters is not None if frozen is None else frozen
     if level == 0:
         return [
             FoldConstants(),  # position tables
@@ -39,6 +54,7 @@ def passes(level: Level, parameters: Mapping[str, Array] | None = None) -> list[
         CommonSubexpressions(),
         DeadCode(),
         # Rewrite: what makes a Perceiver cheaper, while the parameters still have their own shapes.
+        *(_rewrites() if level == 2 and frozen else []),
         # Fold: evaluate what no longer depends on any input.
         FoldConstants(parameters),
         # Clean again: constants that came out equal, and what nothing reads any more.
@@ -47,23 +63,41 @@ def passes(level: Level, parameters: Mapping[str, Array] | None = None) -> list[
     ]
 
 
+def _rewrites() -> list[Pass]:
+    return [
+        EarlySizes(),  # or what is only asked for its size would seem to be read
+        # Bare: norms and keys without what linear maps can take over, or softmax does not see.
+        FoldNormAffine(),
+        DropKeyBias(),
+        # Narrow: tokens without the channels that are the same for all of them.
+        NormOfConcat(),
+        # Move: projections to where there are fewer rows or channels.
+        SplitAttention(),
+        AbsorbProjections(),
+        CommonSubexpressions(),  # what several outputs now read of the latents
+        # Compose: what is left of them, with each other.
+        ComposeLinear(),
+    ]
+
+
 def optimize(
     graph: Graph,
     *,
     level: Level,
     parameters: Mapping[str, Array] | None = None,
+    frozen: bool | None = None,
     verify: bool = False,
     dump: Path | None = None,
     observer: Observer | None = None,
 ) -> Graph:
-    """Run the passes of a level (0, 1 or 2).
+    """Run the passes of a level (0, 1 or 2); `parameters` and `frozen` as for `passes`.
 
     With `verify`, the graph is checked before, between and after. `dump` names a folder, made where
     it is missing, for the IR text at each step: `00-lowered.ir.txt`, `01-<pass>.ir.txt` and so on.
     `PassError` if a pass fails, `VerificationError` if the graph was broken to begin with.
     """
-    manager = PassManager(passes(level, parameters), verify=verify, dump=dump, observer=observer)
-    graph = manager.run(graph)
+    steps = passes(level, parameters, frozen=frozen)
+    graph = PassManager(steps, verify=verify, dump=dump, observer=observer).run(graph)
     if verify:
         check(graph, "optimized")
     return graph

@@ -1,10 +1,11 @@
 """The primitives of the IR: about thirty, each defined in one place."""
 
-from perceiver_graph.compiler.ops.attention import Attention
+from perceiver_graph.compiler.ops.attention import Attention, JointAttention
 from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.compiler.ops.elementwise import (
     Add,
     Gelu,
+    Mul,
     Relu,
     Scale,
     Sigmoid,
@@ -14,7 +15,14 @@ from perceiver_graph.compiler.ops.elementwise import (
 )
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
 from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul
-from perceiver_graph.compiler.ops.normalize import BatchNorm, LayerNorm, MaxPool, Mean
+from perceiver_graph.compiler.ops.normalize import (
+    BatchNorm,
+    LayerNorm,
+    MaxPool,
+    Mean,
+    MergeMoments,
+    Moments,
+)
 from perceiver_graph.compiler.ops.position import FourierFeatures, FourierTable
 from perceiver_graph.compiler.ops.resample import Interpolate
 from perceiver_graph.compiler.ops.shape import (
@@ -45,11 +53,15 @@ __all__ = [
     "Gather",
     "Gelu",
     "Interpolate",
+    "JointAttention",
     "LayerNorm",
     "Linear",
     "MatMul",
     "MaxPool",
     "Mean",
+    "MergeMoments",
+    "Moments",
+    "Mul",
     "OneHot",
     "Op",
     "Permute",

@@ -25,6 +25,20 @@ class Add(Op):
 
 
 @dataclass(frozen=True)
+class Mul(Op):
+    """a * b. Shapes: [...], [...] -> their common shape."""
+
+    name = "mul"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        left, right = inputs
+        return TensorType(broadcast(self.name, left.shape, right.shape), left.dtype)
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return np.multiply(inputs[0], inputs[1])
+
+
+@dataclass(frozen=True)
 class Scale(Op):
     """factor * x. Shapes: [...] -> [...]."""
 

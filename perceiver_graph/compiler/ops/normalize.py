@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, normalize_axis, require
+from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ops.base import (
+    Array,
+    Op,
+    TensorType,
+    broadcast,
+    normalize_axis,
+    require,
+)
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.linear import windows
 
@@ -33,6 +41,64 @@ class LayerNorm(Op):
         variance = np.square(centred).mean(axis=-1, keepdims=True)
         scaled: Array = centred / np.sqrt(variance + x.dtype.type(self.epsilon)) * weight + bias
         return scaled.astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class Moments(Op):
+    """The mean of the channels and their variance. Shapes: [..., c] -> [..., 2]."""
+
+    name = "moments"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require(x.rank >= 1, f"moments needs channels, got {x}")
+        return x.with_shape(*x.shape[:-1], Dim.of(2))
+
+    def evaluate(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        mean = x.mean(axis=-1, keepdims=True)
+        variance = np.square(x - mean).mean(axis=-1, keepdims=True)
+        return np.concatenate([mean, variance], axis=-1)
+
+
+@dataclass(frozen=True)
+class MergeMoments(Op):
+    """Mean and 1 / sqrt(variance + epsilon) of parts side by side, from the moments of each.
+
+    Shapes: [..., 2] for each part -> their common shape. `widths` are the channels of the parts.
+    The variance is the mean over all channels of variance_i + (mean_i - mean)^2, which cancels
+    nothing, unlike the mean square less the squared mean. Chan, Golub and LeVeque, 1979.
+    """
+
+    name = "merge_moments"
+    widths: tuple[int, ...]
+    epsilon: float = 1e-5
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        require(
+            len(inputs) == len(self.widths) >= 1 and min(self.widths) >= 1,
+            f"merge_moments needs a width of 1 or more for each part, got {self.widths} for "
+            f"{len(inputs)} parts",
+        )
+        shape = inputs[0].shape
+        for part in inputs:
+            require(
+                part.rank >= 1 and part.shape[-1] == 2,
+                f"merge_moments needs a mean and a variance of each part, got {part}",
+            )
+            shape = broadcast(self.name, shape, part.shape)
+        return TensorType(shape, inputs[0].dtype)
+
+    def evaluate(self, *inputs: Array) -> Array:
+        shares = [width / sum(self.widths) for width in self.widths]
+        parts = list(zip(inputs, shares, strict=True))
+        mean = sum(part[..., :1] * part.dtype.type(share) for part, share in parts)
+        variance = sum(
+            (part[..., 1:] + np.square(part[..., :1] - mean)) * part.dtype.type(share)
+            for part, share in parts
+        )
+        inverse = 1 / np.sqrt(variance + inputs[0].dtype.type(self.epsilon))
+        return np.concatenate([mean, inverse], axis=-1)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,28 @@
 """Rewrites of the graph, one file each. The order they run in is `pipeline.py`'s."""
 
+from perceiver_graph.compiler.passes.absorb_projections import AbsorbProjections
 from perceiver_graph.compiler.passes.base import Pass, PassResult
 from perceiver_graph.compiler.passes.common_subexpressions import CommonSubexpressions
+from perceiver_graph.compiler.passes.compose_linear import ComposeLinear
 from perceiver_graph.compiler.passes.dead_code import DeadCode
+from perceiver_graph.compiler.passes.drop_key_bias import DropKeyBias
+from perceiver_graph.compiler.passes.early_sizes import EarlySizes
 from perceiver_graph.compiler.passes.fold_constants import FoldConstants
+from perceiver_graph.compiler.passes.fold_norm_affine import FoldNormAffine
+from perceiver_graph.compiler.passes.norm_of_concat import NormOfConcat
+from perceiver_graph.compiler.passes.split_attention import SplitAttention
 
-__all__ = ["CommonSubexpressions", "DeadCode", "FoldConstants", "Pass", "PassResult"]
+__all__ = [
+    "AbsorbProjections",
+    "CommonSubexpressions",
+    "ComposeLinear",
+    "DeadCode",
+    "DropKeyBias",
+    "EarlySizes",
+    "FoldConstants",
+    "FoldNormAffine",
+    "NormOfConcat",
+    "Pass",
+    "PassResult",
+    "SplitAttention",
+]

@@ -44,6 +44,6 @@ def bytes_text(count: int) -> str:
     return f"{size:.4g} GB"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 node`, `3 nodes`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 node`, `3 nodes`; `3 biases` with the plural given."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"

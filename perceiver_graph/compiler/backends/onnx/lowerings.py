@@ -12,7 +12,9 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
+from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
 from perceiver_graph.compiler.backends.onnx.layout import reshape
+from perceiver_graph.compiler.backends.onnx.moments import merge_moments, moments
 from perceiver_graph.compiler.backends.onnx.positions import (
     fourier_features,
     fourier_table,
@@ -35,6 +37,10 @@ _END = 2**63 - 1
 
 def _add(op: ops.Add, site: Site) -> ir.Value:
     return site.result("Add", *site.inputs)
+
+
+def _mul(op: ops.Mul, site: Site) -> ir.Value:
+    return site.result("Mul", *site.inputs)
 
 
 def _scale(op: ops.Scale, site: Site) -> ir.Value:
@@ -154,11 +160,15 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Gather: _gather,
     ops.Gelu: _gelu,
     ops.Interpolate: interpolate,
+    ops.JointAttention: joint_attention,
     ops.LayerNorm: _layer_norm,
     ops.Linear: linear,
     ops.MatMul: matmul,
     ops.MaxPool: max_pool,
     ops.Mean: _mean,
+    ops.MergeMoments: merge_moments,
+    ops.Moments: moments,
+    ops.Mul: _mul,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
     ops.Relu: _relu,

@@ -106,6 +106,11 @@ def _add(op: Op, o: Operands) -> Expr:
     return Expr(f"{left.text} + {right.operand}", atom=False)
 
 
+def _mul(op: Op, o: Operands) -> Expr:
+    left, right = o
+    return Expr(f"{left.operand} * {right.operand}", atom=False)
+
+
 def _scale(op: Any, o: Operands) -> Expr:
     (x,) = o
     return Expr(f"{x.operand} * {op.factor!r}", atom=False)
@@ -132,6 +137,11 @@ def _attention(op: Any, o: Operands) -> Expr:
         if op.masked_rows != "uniform":
             options["masked_rows"] = f'"{op.masked_rows}"'
     return Expr(call(head, *(x.piece for x in o), **options))
+
+
+def _merge_moments(op: Any, o: Operands) -> Expr:
+    settings = {"widths": comma_tuple(op.widths), "epsilon": repr(op.epsilon)}
+    return Expr(call("merge_moments", *(x.piece for x in o), **settings))
 
 
 def _coordinate(op: Any, o: Operands) -> Expr:
@@ -299,11 +309,15 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Gather: _gather,
     ops.Gelu: _gelu,
     ops.Interpolate: _interpolate,
+    ops.JointAttention: _function("attend_jointly"),
     ops.LayerNorm: _layer_norm,
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.MaxPool: _max_pool,
     ops.Mean: _mean,
+    ops.MergeMoments: _merge_moments,
+    ops.Moments: _function("moments"),
+    ops.Mul: _mul,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
     ops.Relu: _function("F.relu"),

@@ -42,6 +42,40 @@ def attend_masked(
     return found.masked_fill(nowhere, 0) if masked_rows == "zero" else found
 '''
 
+_ATTEND_JOINTLY = '''
+def attend_jointly(*kinds: Tensor) -> Tensor:
+    """softmax over the keys of several kinds, each with queries and values of its own.
+
+    query [batch, n, d_i], key [batch, m_i, d_i], value [batch, m_i, e_i] of each kind, one after the
+    other -> [batch, n, sum of e_i].
+    """
+    queries, keys, values = kinds[0::3], kinds[1::3], kinds[2::3]
+    scores = [query @ key.mT for query, key in zip(queries, keys, strict=True)]
+    weights = torch.cat(scores, dim=-1).softmax(dim=-1)
+    parts = weights.split([key.shape[1] for key in keys], dim=-1)
+    return torch.cat([part @ value for part, value in zip(parts, values, strict=True)], dim=-1)
+'''
+
+_MOMENTS = '''
+def moments(x: Tensor) -> Tensor:
+    """The mean of the channels and their variance: [..., c] -> [..., 2]."""
+    variance, mean = torch.var_mean(x, dim=-1, correction=0)
+    return torch.stack([mean, variance], dim=-1)
+'''
+
+_MERGE_MOMENTS = '''
+def merge_moments(*parts: Tensor, widths: tuple[int, ...], epsilon: float) -> Tensor:
+    """Mean and 1 / sqrt(variance + epsilon) of parts side by side, from the moments of each.
+
+    [..., 2] of each part -> [..., 2]; `widths` are the channels of the parts.
+    """
+    shares = [width / sum(widths) for width in widths]
+    mean = sum(part[..., 0] * share for part, share in zip(parts, shares, strict=True))
+    spreads = [part[..., 1] + (part[..., 0] - mean).square() for part in parts]
+    variance = sum(spread * share for spread, share in zip(spreads, shares, strict=True))
+    return torch.stack([mean, (variance + epsilon).rsqrt()], dim=-1)
+'''
+
 _FOURIER_FEATURES = '''
 def fourier_features(x: Tensor, channels: int, bands: int, max_resolution: float) -> Tensor:
     """Fourier features of the first channels, which are coordinates; the others stay as they are.
@@ -231,6 +265,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 HELPERS = {
     "attend": _ATTEND,
     "attend_masked": _ATTEND_MASKED,
+    "attend_jointly": _ATTEND_JOINTLY,
+    "moments": _MOMENTS,
+    "merge_moments": _MERGE_MOMENTS,
     "fourier_features": _FOURIER_FEATURES,
     "fourier_table": _FOURIER_TABLE,
     "resize": _RESIZE,

@@ -1,0 +1,230 @@
+"""Moves the projections of an attention with one head to the side where they are cheaper."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import (
+    Attention,
+    BroadcastLike,
+    Concat,
+    Linear,
+    Permute,
+    Scale,
+    TensorType,
+    Unflatten,
+)
+from perceiver_graph.compiler.passes.linear_maps import (
+    apply_map,
+    compose,
+    has_known_weights,
+    map_flops,
+)
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
+
+
+class AbsorbProjections(Rewrite):
+    """q (W x) = (q W) x and A (W x) = W (A x), wherever one side takes fewer FLOPs than the other.
+
+    For n queries, m keys, one head of d channels and x of c channels, W on one side costs m c d and
+    on the other n c d, while the attention itself costs n m d or n m c. With constant queries, as
+    an encoder has, q W is known beforehand.
+
+    1. Keys W x + b: the keys are x and the queries q W. The bias adds one number to all scores of a
+       query, which softmax does not see.
+    2. Queries W y + b: the queries are y, the keys k W, and the number that the bias adds to each
+       key's scores becomes a channel more: 1 in the queries, k b in the keys.
+    3. Values W x + b: the values are x, and W and b follow the attention, the weights of which sum
+       to 1; they are composed with a linear map that follows already where that is cheaper.
+    4. A linear map, bias included, of nothing but the attention's result goes into the values.
+    5. Where a sample without any key gives zeros, 3 and 4 would give its bias: they are left out.
+    6. Several heads, or what costs more for the largest sizes: nothing moves.
+
+    Scores are divided by the root of the queries' width, which 1 and 2 change: the weights make up.
+    """
+
+    name = "absorb-projections"
+
+    done = ("projection", "projections", "moved")
+    nothing = "nothing moved: no projection is cheaper on the other side"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if is_linear(node):
+            return _into_values(rewriter, node, notes)
+        if not isinstance(node.op, Attention):
+            return 0
+        if node.op.heads != 1:
+            notes.append(f"%{node.name} stays: it has {node.op.heads} heads")
+            return 0
+        rules = (_into_queries, _into_keys, _behind)
+        return any(rule(rewriter, node, notes) for rule in rules)
+
+
+def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+    """Case 1."""
+    q, k, v, *masks = node.inputs
+    key = rewriter.producer(k)
+    if not _is_map(rewriter, key) or key is None:
+        return False
+    x, weight = key.inputs[:2]
+    width = int(x.shape[-1])
+    saved = rewriter.cost(key) if _only_as(rewriter, k, node) else 0
+    change = _scores(rewriter, node, width) - saved + map_flops(rewriter, q, width, node)
+    if change >= 0:
+        return _stays(notes, node, "keys", "queries")
+    name = f"{weight.name}.transposed"
+    turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
+    turned = _rescaled(rewriter, turned, _width(q), width, node)
+    queries = apply_map(
+        rewriter, q, turned, (), name=f"{q.name}.absorbed", at=node, instead_of=node
+    )
+    rewriter.rewrite(node, node.op, queries, x, v, *masks)
+    return True
+
+
+def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+    """Case 2."""
+    q, k, v, *masks = node.inputs
+    projected, sharing = rewriter.sharing(q)
+    query = rewriter.producer(projected)
+    if not _is_map(rewriter, query) or query is None:
+        return False
+    y, weight, *bias = query.inputs
+    width = int(y.shape[-1]) + len(bias)
+    sole = _only_as(rewriter, q, node)
+    if sharing:
+        sole = sole and rewriter.only_reader(projected) == sharing
+    saved = rewriter.cost(query) if sole else 0
+    change = _scores(rewriter, node, width) - saved + map_flops(rewriter, k, width, node)
+    if change >= 0:
+        return _stays(notes, node, "queries", "keys")
+    if bias:
+        column = rewriter.add(
+            Unflatten(0, (None, 1)), bias[0], name=f"{bias[0].name}.column", at=node
+        )
+        weight = rewriter.add(Concat(-1), weight, column, name=f"{weight.name}.with_bias", at=node)
+        y = _with_one(rewriter, y, node)
+    name = f"{weight.name}.transposed"
+    turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
+    turned = _rescaled(rewriter, turned, _width(q), width, node)
+    keys = apply_map(rewriter, k, turned, (), name=f"{k.name}.absorbed", at=node, instead_of=node)
+    if sharing:
+        y = rewriter.add(sharing.op, y, sharing.inputs[1], name=f"{y.name}.batch", at=node)
+    rewriter.rewrite(node, node.op, y, keys, v, *masks)
+    return True
+
+
+def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+    """Case 3."""
+    q, k, v, *masks = node.inputs
+    value = rewriter.producer(v)
+    if not _is_map(rewriter, value) or value is None or not _sums_to_one(node, value):
+        return False
+    x, weight, *bias = value.inputs
+    found = TensorType((*node.output.shape[:-1], x.shape[-1]), x.dtype)
+    saved = rewriter.cost(value) if _only_as(rewriter, v, node) else 0
+    change = _results(rewriter, node, int(x.shape[-1])) - saved
+    after = rewriter.only_reader(node.output)
+    direct = rewriter.type_flops(Linear(), found, weight.type)
+    composed = float("inf")
+    if after and is_linear(after) and has_known_weights(rewriter, after):
+        wide = TensorType((after.output.shape[-1], x.shape[-1]), x.dtype)
+        composed = rewriter.type_flops(Linear(), found, wide) - rewriter.cost(after)
+    if change + min(direct, composed) >= 0:
+        return _stays(notes, node, "values", "result")
+    name = f"{node.name}.absorbed"
+    attended = rewriter.add(node.op, q, k, x, *masks, name=name, at=node)
+    new = rewriter.rewrite(node, Linear(), attended, weight, *bias)
+    if after and composed < direct:
+        _, last, *shift = after.inputs
+        inputs = compose(rewriter, new, last, tuple(shift), at=after)
+        rewriter.rewrite(after, Linear(), inputs[0], inputs[1], *inputs[2])
+    return True
+
+
+def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+    """Case 4, at the linear map that follows."""
+    attended, weight, *bias = node.inputs
+    attention = rewriter.producer(attended)
+    if attention is None or not isinstance(attention.op, Attention) or attention.op.heads != 1:
+        return False
+    if rewriter.only_reader(attended) != node or not has_known_weights(rewriter, node):
+        return False
+    if not _sums_to_one(attention, node):
+        return False
+    q, k, v, *masks = attention.inputs
+    width = int(weight.shape[0])
+    change = _results(rewriter, attention, width) - rewriter.cost(node)
+    if change + map_flops(rewriter, v, width, attention) >= 0:
+        return _stays(notes, attention, "result", "values")
+    name = f"{v.name}.projected"
+    values = apply_map(rewriter, v, weight, tuple(bias), name=name, at=node, instead_of=attention)
+    rewriter.rewrite(node, attention.op, q, k, values, *masks)
+    return True
+
+
+def _is_map(rewriter: Rewriter, node: Node | None) -> bool:
+    """Whether a node is a projection that costs anything at run time."""
+    return (
+        node is not None
+        and is_linear(node)
+        and not rewriter.known(node.output)
+        and has_known_weights(rewriter, node)
+    )
+
+
+def _only_as(rewriter: Rewriter, value: Value, node: Node) -> bool:
+    return rewriter.only_reader(value) == node and node.inputs.count(value) == 1
+
+
+def _sums_to_one(attention: Node, linear: Node) -> bool:
+    """Whether a row that is added to all values is added to all results. Case 5."""
+    masked = len(attention.inputs) == 4 and isinstance(attention.op, Attention)
+    zeros = masked and getattr(attention.op, "masked_rows", "") == "zero"
+    return not zeros or len(linear.inputs) == 2
+
+
+def _scores(rewriter: Rewriter, node: Node, width: int) -> int:
+    """What the scores cost more with queries and keys of another width."""
+    return _pairs(rewriter, node) * (width - _width(node.inputs[0]))
+
+
+def _results(rewriter: Rewriter, node: Node, width: int) -> int:
+    """What the weighted sum costs more with values of another width."""
+    return _pairs(rewriter, node) * (width - _width(node.inputs[2]))
+
+
+def _pairs(rewriter: Rewriter, node: Node) -> int:
+    """FLOPs for a channel of keys, or of values."""
+    q, k = node.inputs[:2]
+    keys = k.shape[1].evaluate(rewriter.sizes)
+    return 2 * rewriter.elements(q) // _width(q) * keys
+
+
+def _width(value: Value) -> int:
+    return int(value.shape[-1])
+
+
+def _rescaled(rewriter: Rewriter, weight: Value, before: int, now: int, at: Node) -> Value:
+    """Make up for a scale of 1 / sqrt(now) that was 1 / sqrt(before)."""
+    if before == now:
+        return weight
+    scale = Scale(math.sqrt(now / before))
+    return rewriter.add(scale, weight, name=f"{weight.name}.rescaled", at=at)
+
+
+def _with_one(rewriter: Rewriter, y: Value, at: Node) -> Value:
+    """A channel of ones appended."""
+    one = rewriter.constant("one", np.ones(1, np.dtype(y.dtype)))
+    if y.type.rank > 1:
+        column = BroadcastLike(y.type.rank - 1)
+        one = rewriter.add(column, one, y, name=f"{y.name}.ones", at=at)
+    return rewriter.add(Concat(-1), y, one, name=f"{y.name}.with_one", at=at)
+
+
+def _stays(notes: list[str], node: Node, what: str, where: str) -> bool:
+    notes.append(f"%{node.name}: the map of the {what} would cost more with the {where}")
+    return False

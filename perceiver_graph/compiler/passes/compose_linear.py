@@ -1,0 +1,166 @@
+"""Makes one linear map of several that follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import Add, BroadcastLike, Linear, Repeat, Scale
+from perceiver_graph.compiler.passes.linear_maps import (
+    apply_map,
+    compose,
+    has_known_weights,
+    map_flops,
+)
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
+
+
+class ComposeLinear(Rewrite):
+    """W (V x + c) + b = (W V) x + (W c + b), where that takes fewer FLOPs.
+
+    1. A linear map of a linear map becomes one. Where others read the first map as well, all of
+       them do so at once or, if that alone pays, each for itself.
+    2. A map of a sum with a linear map in it becomes a sum of maps: W (a + V g) = W a + (W V) g. A
+       projection or head so goes past a residual connection and into the layer before it.
+    3. A number that a map is scaled by, before or after, goes into its weights.
+    4. A map of rows that are repeated over a batch is done before they are repeated.
+    5. What costs more FLOPs for the largest sizes stays, with a note.
+    """
+
+    name = "compose-linear"
+
+    done = ("map", "maps", "composed")
+    nothing = "nothing composed: no map of a map is cheaper as one"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        before = rewriter.producer(node.inputs[0])
+        if before is None or rewriter.known(before.output):
+            return 0
+        if isinstance(node.op, Scale):
+            return _scale_after(rewriter, node, node.op, before)
+        if not isinstance(node.op, Linear) or not has_known_weights(rewriter, node):
+            return 0
+        rule = _RULES.get(type(before.op))
+        return rule(rewriter, node, before, notes) if rule else 0
+
+
+def _apply(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+    """Whether any of the rules fired at a node."""
+    if rewriter.known(node.output):
+        return False
+    before = rewriter.producer(node.inputs[0]) if node.inputs else None
+    if before is None or rewriter.known(before.output):
+        return False
+    if isinstance(node.op, Scale):
+        return _scale_after(rewriter, node, node.op, before)
+    if not isinstance(node.op, Linear) or not has_known_weights(rewriter, node):
+        return False
+    rule = _RULES.get(type(before.op))
+    return rule(rewriter, node, before, notes) if rule else False
+
+
+def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) -> bool:
+    """Case 4."""
+    x, *like = before.inputs
+    if not x.type.rank:
+        return False
+    name = f"{node.name}.once"
+    mapped = rewriter.add(Linear(), x, *node.inputs[1:], name=name, at=node)
+    rewriter.rewrite(node, before.op, mapped, *like)
+    return True
+
+
+def _of_linear(rewriter: Rewriter, node: Node, inner: Node, notes: list[str]) -> bool:
+    """Case 1."""
+    if not has_known_weights(rewriter, inner):
+        return False
+    x = inner.inputs[0]
+    alone = rewriter.linear_flops(x, int(node.output.shape[-1])), rewriter.cost(node)
+    together = _all_readers(rewriter, inner)
+    if alone[0] < alone[1]:
+        together = [node]
+    elif not together or _flops_after(rewriter, x, together) >= _flops_before(
+        rewriter, inner, together
+    ):
+        notes.append(f"%{node.name} stays a map of %{inner.name}: one map would cost more")
+        return False
+    for reader in together:
+        _, weight, *bias = reader.inputs
+        inputs = compose(rewriter, inner, weight, tuple(bias), at=reader)
+        rewriter.rewrite(reader, Linear(), inputs[0], inputs[1], *inputs[2])
+    return True
+
+
+def _all_readers(rewriter: Rewriter, inner: Node) -> list[Node]:
+    """The readers of a map, if they are all maps of it: it is not needed then once they have gone."""
+    readers = rewriter.readers(inner.output)
+    maps = all(
+        is_linear(reader)
+        and reader.inputs[0] == inner.output
+        and has_known_weights(rewriter, reader)
+        for reader in readers
+    )
+    return readers if maps and not rewriter.is_output(inner.output) else []
+
+
+def _flops_before(rewriter: Rewriter, inner: Node, readers: list[Node]) -> int:
+    return rewriter.cost(inner) + sum(map(rewriter.cost, readers))
+
+
+def _flops_after(rewriter: Rewriter, x: Value, readers: list[Node]) -> int:
+    return sum(rewriter.linear_flops(x, int(reader.output.shape[-1])) for reader in readers)
+
+
+def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bool:
+    """Case 2. The bias goes with the first of the maps."""
+    width = int(node.output.shape[-1])
+    if rewriter.only_reader(total.output) != node:
+        return False
+    left, right = total.inputs
+    if left == right or not all(
+        x.type.rank and x.shape[-1] == total.output.shape[-1] for x in (left, right)
+    ):
+        return False
+    if not any(is_linear(rewriter.producer(rewriter.sharing(x)[0])) for x in (left, right)):
+        return False
+    change = sum(map_flops(rewriter, x, width, total) for x in (left, right))
+    if change >= rewriter.cost(node):
+        notes.append(f"%{node.name} stays a map of a sum: two maps would cost more")
+        return False
+    _, weight, *bias = node.inputs
+    parts = []
+    for x, shift in ((left, tuple(bias)), (right, ())):
+        name = f"{node.name}.part"
+        parts.append(apply_map(rewriter, x, weight, shift, name=name, at=node, instead_of=total))
+    rewriter.rewrite(node, Add(), *parts)
+    return True
+
+
+def _of_scaled(rewriter: Rewriter, node: Node, scale: Node, notes: list[str]) -> bool:
+    """Case 3, before."""
+    _, weight, *bias = node.inputs
+    scaled = rewriter.add(scale.op, weight, name=f"{weight.name}.scaled", at=node)
+    rewriter.rewrite(node, Linear(), scale.inputs[0], scaled, *bias)
+    return True
+
+
+def _scale_after(rewriter: Rewriter, node: Node, scale: Scale, before: Node) -> bool:
+    """Case 3, after."""
+    if rewriter.only_reader(before.output) != node or not is_linear(before):
+        return False
+    x, *weights = before.inputs
+    if not has_known_weights(rewriter, before):
+        return False
+    scaled = [rewriter.add(scale, w, name=f"{w.name}.scaled", at=node) for w in weights]
+    rewriter.rewrite(node, Linear(), x, *scaled)
+    return True
+
+
+_RULES: dict[type, Callable[[Rewriter, Node, Node, list[str]], bool]] = {
+    Add: _of_sum,
+    BroadcastLike: _repeated,
+    Linear: _of_linear,
+    Repeat: _repeated,
+    Scale: _of_scaled,
+}
+"""By what a linear map is a map of."""

@@ -1,0 +1,76 @@
+"""Drops the bias of keys, which softmax cannot see."""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import Add, Attention, Linear
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
+
+
+class DropKeyBias(Rewrite):
+    """Removes what is added to all keys alike: q (k + b) is q k and a number that no key changes.
+
+    Softmax takes such a number out again, for any number of heads and under any mask: masked scores
+    are one number with and without it.
+
+    1. Keys that are a linear map with a bias become the map without it.
+    2. Keys to which a row is added, the same for every key, become what it was added to.
+    3. Keys that anything reads as something else than keys, or that are an output, stay: both would
+       have to be computed.
+    """
+
+    name = "drop-key-bias"
+
+    done = ("key bias", "key biases", "dropped")
+    nothing = "nothing dropped: no bias is added to keys alone"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if not _has_bias(node):
+            return 0
+        reader = _other_reader(rewriter, node.output)
+        if reader:
+            notes.append(f"%{node.name} stays: {reader} reads it too")
+        if reader is not None:
+            return 0
+        _drop(rewriter, node)
+        return 1
+
+
+def _has_bias(node: Node) -> bool:
+    if isinstance(node.op, Linear):
+        return len(node.inputs) == 3
+    return isinstance(node.op, Add) and _summand(node) is not None
+
+
+def _summand(node: Node) -> Value | None:
+    """What a row is added to, the same for all keys."""
+    for x, row in (node.inputs, node.inputs[::-1]):
+        same_for_all = row.type.rank == 1 or row.shape[-2] == 1 if row.type.rank else False
+        if same_for_all and x.type == node.output.type:
+            return x
+    return None
+
+
+def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
+    """None if attentions alone read a value, as keys alone; empty if none does so at all."""
+    readers = rewriter.readers(keys)
+    as_keys = [
+        node for node in readers if isinstance(node.op, Attention) and node.inputs[1] == keys
+    ]
+    others = [node for node in readers if node not in as_keys or node.inputs.count(keys) > 1]
+    if not as_keys:
+        return ""
+    if rewriter.is_output(keys):
+        return "an output"
+    return f"%{others[0].name}" if others else None
+
+
+def _drop(rewriter: Rewriter, node: Node) -> None:
+    if isinstance(node.op, Linear):
+        x, weight, _ = node.inputs
+        plain = rewriter.add(Linear(), x, weight, name=f"{node.name}.unbiased", at=node)
+    else:
+        summand = _summand(node)
+        assert summand is not None
+        plain = summand
+    rewriter.substitute(node.output, plain)

@@ -1,0 +1,93 @@
+"""Moves the affine part of a normalisation into the linear maps beside it."""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler.ir import Node
+from perceiver_graph.compiler.ops import (
+    BatchNorm,
+    Conv,
+    LayerNorm,
+    Linear,
+    Mul,
+    Unflatten,
+)
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear, is_plain
+
+
+class FoldNormAffine(Rewrite):
+    """W (gamma x + beta) + b = (W gamma) x + (W beta + b), with the new weights known beforehand.
+
+    1. A LayerNorm that only linear maps read loses gamma and beta to all of them: what is left is
+       the same for every norm of a value, and open to what `NormOfConcat` and `AbsorbProjections` do.
+    2. A BatchNorm, which at inference is a map of each channel, goes into the convolution or linear
+       map before it and disappears.
+    3. A LayerNorm that anything else reads keeps its affine part, and so does one without.
+    4. Where the map before a BatchNorm has other readers, both stay: it would be computed twice.
+    """
+
+    name = "fold-norm-affine"
+
+    done = ("norm", "norms", "folded")
+    nothing = "nothing folded: no norm has an affine part beside linear maps alone"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if isinstance(node.op, LayerNorm):
+            reason = _fold_layer_norm(rewriter, node)
+        elif isinstance(node.op, BatchNorm):
+            reason = _fold_batch_norm(rewriter, node)
+        else:
+            return 0
+        if reason:
+            notes.append(f"%{node.name} stays: {reason}")
+        return reason is None
+
+
+def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
+    """None if folded, else why not; empty where there is nothing to fold."""
+    x, gamma, beta = node.inputs
+    readers = rewriter.readers(node.output)
+    if is_plain(rewriter, gamma, beta):
+        return ""
+    if not (rewriter.known(gamma) and rewriter.known(beta)):
+        return "its affine part depends on the inputs"
+    if rewriter.is_output(node.output):
+        return "it is an output"
+    for reader in readers:
+        if not is_linear(reader) or node.output in reader.inputs[1:]:
+            return f"%{reader.name} is no linear map of it"
+    ones, zeros = rewriter.filled(1.0, gamma), rewriter.filled(0.0, beta)
+    plain = rewriter.add(node.op, x, ones, zeros, name=f"{node.name}.plain", at=node)
+    for reader in readers:
+        _, weight, *bias = reader.inputs
+        name = weight.name
+        scaled = rewriter.add(Mul(), weight, gamma, name=f"{name}.scaled", at=reader)
+        shift = rewriter.add(Linear(), beta, weight, *bias, name=f"{name}.shift", at=reader)
+        rewriter.rewrite(reader, Linear(), plain, scaled, shift)
+    return None
+
+
+def _fold_batch_norm(rewriter: Rewriter, node: Node) -> str | None:
+    """The norm itself, applied to the bias, gives the new bias; without its shifts, to ones, what
+    each channel is scaled by."""
+    x, gamma, _, _, variance = statistics = node.inputs
+    before = rewriter.producer(x)
+    if before is None or not isinstance(before.op, Conv | Linear):
+        return "no convolution or linear map comes before it"
+    if rewriter.only_reader(x) is None:
+        return f"%{before.name} is read by something else too"
+    source, weight, *bias = before.inputs
+    if not all(map(rewriter.known, (weight, *bias, *statistics[1:]))):
+        return "its statistics or the weights before it depend on the inputs"
+    zeros, ones = rewriter.filled(0.0, gamma), rewriter.filled(1.0, gamma)
+    name = node.name
+    scale = rewriter.add(
+        node.op, ones, gamma, zeros, zeros, variance, name=f"{name}.scale", at=node
+    )
+    shift = rewriter.add(
+        node.op, bias[0] if bias else zeros, *statistics[1:], name=f"{name}.shift", at=node
+    )
+    column = Unflatten(0, (None, *(1,) * (weight.type.rank - 1)))
+    scale = rewriter.add(column, scale, name=f"{name}.column", at=node)
+    scaled = rewriter.add(Mul(), weight, scale, name=f"{weight.name}.scaled", at=node)
+    rewriter.rewrite(node, before.op, source, scaled, shift)
+    return None

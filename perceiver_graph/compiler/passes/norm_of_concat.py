@@ -1,0 +1,261 @@
+"""Normalises channels that are put together from parts without building the constant ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import (
+    Add,
+    BroadcastLike,
+    Concat,
+    LayerNorm,
+    Linear,
+    MergeMoments,
+    Moments,
+    Mul,
+    Scale,
+    Slice,
+    Unflatten,
+    Where,
+)
+from perceiver_graph.compiler.passes.linear_maps import has_known_weights
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear, is_plain
+
+
+class NormOfConcat(Rewrite):
+    """LayerNorm over channels [r | w], where w is the same for all tokens, as a map of fewer channels.
+
+    With m the mean and s = 1 / sqrt(variance + epsilon) of a token, the normalised token is
+    (r - m) s in the channels of r and (w - m) s in the others: the linear map of
+    f = s [r | 1 | m] with the columns of r's channels, w, and -1 everywhere. What linear maps make
+    of the norm they then make of f, with weights that are known beforehand.
+
+    1. Several constant parts, anywhere among the channels, are one channel of f. Position encodings
+       are part of r; m and s follow from the moments of each part, known ones known beforehand.
+    2. Tokens that one and the same token may stand for, as where a modality is missing, have one
+       channel more: 1 for that token, whose norm is known, and 0 in all others.
+    3. Tokens that are put together from several sources are mapped source by source, each with
+       channels f of its own or, where it has no constant part, with its own norm.
+    4. Where anything but linear maps reads the norm, or fewer channels save nothing, it stays.
+    """
+
+    name = "norm-of-concat"
+
+    done = ("norm", "norms", "rewritten")
+    nothing = "nothing rewritten: no norm has constant channels that linear maps read"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if not isinstance(node.op, LayerNorm):
+            return 0
+        sources = [_describe(rewriter, value) for value in _rows(rewriter, node.inputs[0])]
+        if not any(sources):
+            return 0
+        if reason := _why_not(rewriter, node, sources):
+            notes.append(f"%{node.name} stays: {reason}")
+            return 0
+        _apply(rewriter, node, node.op, sources)
+        return 1
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the channels, from `start` on."""
+
+    value: Value
+    start: int
+    fixed: Value | None
+    """What the channels are, if they are the same for all tokens. Shape: [width]."""
+
+    @property
+    def width(self) -> int:
+        return int(self.value.shape[-1])
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """Tokens with constant channels."""
+
+    parts: tuple[_Part, ...]
+    present: Value | None = None
+    """Where it does not hold, `token` stands for the whole row. Shape: bool [..., 1]."""
+    token: Value | None = None
+
+    @property
+    def fixed(self) -> list[_Part]:
+        return [part for part in self.parts if part.fixed]
+
+    @property
+    def varying(self) -> list[_Part]:
+        return [part for part in self.parts if not part.fixed]
+
+    @property
+    def width(self) -> int:
+        """Channels of f."""
+        return sum(part.width for part in self.varying) + 2 + (self.token is not None)
+
+
+def _rows(rewriter: Rewriter, x: Value) -> tuple[Value, ...]:
+    """What the tokens are put together from."""
+    node = rewriter.producer(x)
+    if node and isinstance(node.op, Concat) and node.op.axis % x.type.rank == x.type.rank - 2:
+        return node.inputs
+    return (x,)
+
+
+def _describe(rewriter: Rewriter, x: Value) -> _Tokens | None:
+    """The structure of tokens, if f has fewer channels than they have."""
+    node = rewriter.producer(x)
+    present = token = None
+    if node and isinstance(node.op, Where):
+        present, inner, token = node.inputs
+        known = rewriter.known(token) and token.type.rank == 1 and inner.type == x.type
+        if (
+            not known
+            or present.type.rank == 0
+            or present.shape[-1] != 1
+            or token.shape != x.shape[-1:]
+        ):
+            return None
+        x = inner
+    parts: list[_Part] = []
+    for value in _channels(rewriter, x):
+        source, _ = rewriter.sharing(value)
+        fixed = source if rewriter.known(source) and source.type.rank == 1 else None
+        start = parts[-1].start + parts[-1].width if parts else 0
+        parts.append(_Part(value, start, fixed))
+    tokens = _Tokens(tuple(parts), present, token)
+    shared = all(rewriter.known(rewriter.sharing(part.value)[0]) for part in tokens.varying)
+    if not tokens.fixed or shared or tokens.width >= int(x.shape[-1]):
+        return None
+    return tokens
+
+
+def _channels(rewriter: Rewriter, x: Value) -> list[Value]:
+    """What the channels are put together from, at any depth."""
+    node = rewriter.producer(x)
+    if node and isinstance(node.op, Concat) and node.op.axis % x.type.rank == x.type.rank - 1:
+        return [part for value in node.inputs for part in _channels(rewriter, value)]
+    return [x]
+
+
+def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> str:
+    """Case 4; empty where the rule fires."""
+    x, *affine = node.inputs
+    readers = rewriter.readers(node.output)
+    if rewriter.is_output(node.output):
+        return "it is an output"
+    if not all(map(rewriter.known, affine)):
+        return "its affine part depends on the inputs"
+    for reader in readers:
+        linear = is_linear(reader) and reader.inputs[0] == node.output
+        if not linear or not has_known_weights(rewriter, reader):
+            return f"%{reader.name} is no linear map of it with known weights"
+    outputs = sum(int(reader.output.shape[-1]) for reader in readers)
+    before = rewriter.linear_flops(x, outputs)
+    after = 0
+    for value, tokens in zip(_rows(rewriter, x), sources, strict=True):
+        width = tokens.width if tokens else int(x.shape[-1])
+        known = rewriter.known(rewriter.sharing(value)[0])
+        rows = rewriter.elements(value) // int(x.shape[-1])
+        after += 0 if known else 2 * rows * width * outputs
+    return "" if after < before else "its linear maps would cost as much"
+
+
+def _apply(
+    rewriter: Rewriter, node: Node, norm: LayerNorm, sources: Sequence[_Tokens | None]
+) -> None:
+    x, gamma, beta = node.inputs
+    ones, zeros = rewriter.filled(1.0, gamma), rewriter.filled(0.0, beta)
+    mapped: list[Value] = []
+    for value, tokens in zip(_rows(rewriter, x), sources, strict=True):
+        if tokens:
+            mapped.append(_features(rewriter, node, norm, tokens))
+        else:
+            name = f"{node.name}.part"
+            mapped.append(rewriter.add(norm, value, ones, zeros, name=name, at=node))
+    for reader in rewriter.readers(node.output):
+        _, weight, *bias = reader.inputs
+        shift = bias
+        if not is_plain(rewriter, gamma, beta):
+            name = weight.name
+            scaled = rewriter.add(Mul(), weight, gamma, name=f"{name}.scaled", at=reader)
+            added = rewriter.add(Linear(), beta, weight, *bias, name=f"{name}.shift", at=reader)
+            weight, shift = scaled, [added]
+        maps = []
+        for features, tokens in zip(mapped, sources, strict=True):
+            columns = _weight(rewriter, reader, norm, tokens, weight) if tokens else weight
+            maps.append((features, columns, *shift))
+        if len(maps) == 1:
+            rewriter.rewrite(reader, Linear(), *maps[0])
+            continue
+        parts = [
+            rewriter.add(Linear(), *inputs, name=f"{reader.name}.part", at=reader)
+            for inputs, value in zip(maps, _rows(rewriter, x), strict=True)
+        ]
+        rewriter.rewrite(reader, Concat(x.type.rank - 2), *parts)
+
+
+def _features(rewriter: Rewriter, node: Node, norm: LayerNorm, tokens: _Tokens) -> Value:
+    """f. Shapes: [..., sum of varying channels + 2] or, with a token, one channel more."""
+    first = next(
+        part.value for part in tokens.varying if not rewriter.known(rewriter.sharing(part.value)[0])
+    )
+    name = node.name
+    sources = [part.fixed or rewriter.sharing(part.value)[0] for part in tokens.parts]
+    moments = [
+        rewriter.add(Moments(), source, name=f"{name}.moments", at=node) for source in sources
+    ]
+    merge = MergeMoments(tuple(part.width for part in tokens.parts), norm.epsilon)
+    merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=node)
+    mean = rewriter.add(Slice(-1, 0, 1), merged, name=f"{name}.mean", at=node)
+    inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=node)
+    extra = np.array([1.0] if tokens.token is None else [1.0, 0.0], np.dtype(first.dtype))
+    column = rewriter.constant("one" if tokens.token is None else "one_zero", extra)
+    axes = BroadcastLike(first.type.rank - 1)
+    column = rewriter.add(axes, column, first, name=f"{name}.ones", at=node)
+    varying = [part.value for part in tokens.varying]
+    joined = rewriter.add(Concat(-1), *varying, column, mean, name=f"{name}.parts", at=node)
+    features = rewriter.add(Mul(), joined, inverse, name=f"{name}.features", at=node)
+    if tokens.present is None:
+        return features
+    absent = np.zeros(tokens.width, np.dtype(first.dtype))
+    absent[-2] = 1
+    row = rewriter.constant(f"absent.{tokens.width}", absent)
+    return rewriter.add(Where(), tokens.present, features, row, name=f"{name}.masked", at=node)
+
+
+def _weight(rewriter: Rewriter, at: Node, norm: LayerNorm, tokens: _Tokens, weight: Value) -> Value:
+    """The map of f that does what `weight` does to the normalised tokens. Shape: [out, channels]."""
+    name = weight.name
+
+    def row(op_input: Value, matrix: Value, word: str) -> Value:
+        return rewriter.add(Linear(), op_input, matrix, name=f"{name}.{word}", at=at)
+
+    def column(value: Value) -> Value:
+        return rewriter.add(Unflatten(0, (None, 1)), value, name=f"{value.name}.column", at=at)
+
+    def channels(part: _Part) -> Value:
+        stretch = Slice(1, part.start, part.start + part.width)
+        return rewriter.add(stretch, weight, name=f"{name}.channels", at=at)
+
+    columns = [channels(part) for part in tokens.varying]
+    constants = [row(part.fixed, channels(part), "constant") for part in tokens.fixed if part.fixed]
+    constant = constants[0]
+    for other in constants[1:]:
+        constant = rewriter.add(Add(), constant, other, name=f"{name}.constant", at=at)
+    columns.append(column(constant))
+    ones = rewriter.constant(
+        f"ones.{weight.shape[1]}", np.ones(int(weight.shape[1]), np.dtype(weight.dtype))
+    )
+    if tokens.token is not None:
+        zeros = rewriter.filled(0.0, ones)
+        token = tokens.token
+        normal = rewriter.add(norm, token, ones, zeros, name=f"{token.name}.normalised", at=at)
+        columns.append(column(row(normal, weight, "token")))
+    sums = rewriter.add(Scale(-1.0), row(ones, weight, "sums"), name=f"{name}.sums", at=at)
+    columns.append(column(sums))
+    return rewriter.add(Concat(1), *columns, name=f"{name}.features", at=at)

@@ -1,0 +1,265 @@
+"""A graph while a pass rewrites it: who reads what, what is known, and what a change would cost.
+
+A value that keeps its name keeps its numbers; whatever holds other numbers gets a name of its own.
+What nothing reads any more because of a rewrite is dropped with it.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from perceiver_graph.compiler.dims import shape_of
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Value
+from perceiver_graph.compiler.ops import BroadcastLike, Linear, Op, TensorType
+from perceiver_graph.compiler.ops.base import Array, DType
+from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
+from perceiver_graph.compiler.phases import Phase, phase_of
+
+_WORDED = re.compile(
+    r"(?:\.(?:absorbed|batch|channels|column|composed|constant|divided|features|inverse|joined"
+    r"|jointly|masked|mean|merged|moments|normalised|once|ones|part|parts|plain|projected|rescaled"
+    r"|scale|scaled|shift|sums|token|transposed|unbiased|with_bias|with_one)(?:_\d+)?)+$"
+)
+"""What passes append to the name of a value for those they make of it: `key.weight.composed`."""
+
+
+class Rewrite(Pass):
+    """A pass that applies one rule to one node after the other, until it fires nowhere any more."""
+
+    done: ClassVar[tuple[str, str, str]]
+    """What was rewritten, one and several, and what was done to it: ("norm", "norms", "folded")."""
+    nothing: ClassVar[str]
+    """The note where the rule fired nowhere."""
+
+    @abstractmethod
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        """How often the rule fired at a node that is computed at run time; `notes` takes why not."""
+
+    def run(self, graph: Graph) -> PassResult:
+        result, total = graph, 0
+        while True:
+            rewriter = Rewriter(result)
+            notes: list[str] = []
+            count = sum(self.apply(rewriter, node, notes) for node in rewriter.visit())
+            if not count:
+                break
+            total += count
+            result = rewriter.graph()
+        if not total:
+            return PassResult(graph, False, (*notes, self.nothing))
+        one, several, what = self.done
+        return PassResult(result, True, (f"{counted(total, one, several)} {what}", *notes))
+
+
+class Rewriter:
+    """Nodes by their outputs, edited in place; `graph()` gives the result, in topological order."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.original = graph
+        self.sizes = largest_sizes(graph)
+        self._nodes = dict(graph.producers)
+        self._outputs = dict(graph.outputs)
+        self._constants = {constant.value: constant for constant in graph.constants}
+        self._before: dict[Value, list[Value]] = {}
+        self._readers: dict[Value, dict[Value, None]] = {}
+        for node in graph.nodes:
+            self._count(node)
+        self._names = {value.name for value in (*graph.leaves, *graph.producers)}
+        self._numbers: dict[str, int] = {}
+        inputs = {leaf.value for leaf in graph.inputs}
+        self._known = {value for value in graph.leaves if value not in inputs}
+        for node in graph.nodes:
+            self._learn(node)
+
+    @cached_property
+    def phases(self) -> Mapping[Value, Phase]:
+        """When the values that the graph came with can be computed."""
+        return phase_of(self.original)
+
+    # Asking
+
+    def visit(self) -> Iterator[Node]:
+        """The nodes computed at run time, as they are by then, without those dropped by then."""
+        for node in self.original.nodes:
+            if node.output in self._nodes and not self.known(node.output):
+                yield self._nodes[node.output]
+
+    def producer(self, value: Value) -> Node | None:
+        return self._nodes.get(value)
+
+    def readers(self, value: Value) -> list[Node]:
+        """The nodes that read a value, each once, in the order in which they began to."""
+        return [self._nodes[reader] for reader in self._readers.get(value, ())]
+
+    def is_output(self, value: Value) -> bool:
+        return value in self._outputs.values()
+
+    def only_reader(self, value: Value) -> Node | None:
+        """The node for which alone a value is computed, if there is one."""
+        readers = self.readers(value)
+        return readers[0] if len(readers) == 1 and not self.is_output(value) else None
+
+    def known(self, value: Value) -> bool:
+        """Whether a value depends on parameters and constants alone: it costs nothing at run time."""
+        return value in self._known
+
+    def array(self, value: Value) -> Array | None:
+        """The numbers of a constant."""
+        constant = self._constants.get(value)
+        return constant.data if constant else None
+
+    def sharing(self, value: Value) -> tuple[Value, Node | None]:
+        """What a value repeats over leading axes, and the node that does: itself and none otherwise."""
+        node = self.producer(value)
+        if node and isinstance(node.op, BroadcastLike) and node.inputs[0].type.rank:
+            return node.inputs[0], node
+        return value, None
+
+    # Costs
+
+    def flops(self, op: Op, *inputs: Value) -> int:
+        """What a node costs at run time, for the largest sizes; what is known costs nothing."""
+        if all(map(self.known, inputs)):
+            return 0
+        return self.type_flops(op, *(value.type for value in inputs))
+
+    def type_flops(self, op: Op, *inputs: TensorType) -> int:
+        return op.flops(inputs, op.infer(*inputs)).evaluate(self.sizes)
+
+    def cost(self, node: Node) -> int:
+        return self.flops(node.op, *node.inputs)
+
+    def linear_flops(self, x: Value, width: int) -> int:
+        """A linear map of x to so many channels."""
+        return 0 if self.known(x) else 2 * self.elements(x) * width
+
+    def elements(self, value: Value) -> int:
+        return prod(dim.evaluate(self.sizes) for dim in value.shape)
+
+    # Changing
+
+    def add(self, op: Op, *inputs: Value, name: str, at: Node) -> Value:
+        """A new node right before another one, of the same scope and spec line."""
+        output = Value(self._fresh(name), op.infer(*(value.type for value in inputs)))
+        node = Node(op, inputs, output, at.scope, at.origin)
+        self._nodes[output] = node
+        self._before.setdefault(at.output, []).append(output)
+        self._count(node)
+        self._learn(node)
+        return output
+
+    def constant(self, name: str, array: Array) -> Value:
+        """A constant; one of this name and these bytes that is there already is taken."""
+        dtype: DType = array.dtype.name  # type: ignore[assignment]
+        value = Value(name, TensorType(shape_of(*array.shape), dtype))
+        found = self._constants.get(value)
+        if found and found.value == value and found.data.tobytes() == array.tobytes():
+            return found.value
+        value = replace(value, name=self._fresh(name))
+        self._constants[value] = Constant(value, array)
+        self._known.add(value)
+        return value
+
+    def filled(self, number: float, like: Value) -> Value:
+        """A row of equal numbers, as many as another row has: `ones.8`."""
+        (width,) = like.shape
+        word = {0.0: "zeros", 1.0: "ones"}[number]
+        dtype = np.dtype(like.dtype)
+        return self.constant(f"{word}.{width}", np.full(int(width), number, dtype))
+
+    def rewrite(self, node: Node, op: Op, *inputs: Value) -> Node:
+        """Compute a node's value, the same numbers, in another way."""
+        new = replace(node, op=op, inputs=inputs)
+        if op.infer(*(value.type for value in inputs)) != node.output.type:
+            raise ValueError(f"{op} gives something else than {node.output}")
+        self._nodes[node.output] = new
+        self._count(new)
+        for value in dict.fromkeys(node.inputs):
+            if value not in inputs:
+                del self._readers[value][node.output]
+                self._drop(value)
+        return new
+
+    def substitute(self, old: Value, new: Value) -> None:
+        """Let all readers of a value read another one, and drop the first."""
+        for reader in self.readers(old):
+            inputs = tuple(new if value == old else value for value in reader.inputs)
+            self.rewrite(reader, reader.op, *inputs)
+        self._outputs = {k: new if v == old else v for k, v in self._outputs.items()}
+        self._drop(old)
+
+    def graph(self) -> Graph:
+        order: list[Node] = []
+        for node in self.original.nodes:
+            self._emit(node.output, order)
+        constants = tuple(self._constants.values())
+        return replace(
+            self.original, constants=constants, nodes=tuple(order), outputs=self._outputs
+        )
+
+    # Inside
+
+    def _emit(self, value: Value, order: list[Node]) -> None:
+        for earlier in self._before.get(value, ()):
+            self._emit(earlier, order)
+        if value in self._nodes:
+            order.append(self._nodes[value])
+
+    def _count(self, node: Node) -> None:
+        for value in node.inputs:
+            self._readers.setdefault(value, {})[node.output] = None
+
+    def _learn(self, node: Node) -> None:
+        if all(map(self.known, node.inputs)):
+            self._known.add(node.output)
+
+    def _drop(self, value: Value) -> None:
+        """Remove a node that nothing reads, and so on backwards."""
+        pending = [value]
+        while pending:
+            value = pending.pop()
+            if value in self._nodes and not self._readers.get(value) and not self.is_output(value):
+                node = self._nodes.pop(value)
+                for read in dict.fromkeys(node.inputs):
+                    del self._readers[read][value]
+                    pending.append(read)
+
+    def _fresh(self, name: str) -> str:
+        """`key.absorbed` for `key.unbiased.absorbed`: the last word only, numbered where it is taken."""
+        base, dot, word = name.rpartition(".")
+        name = f"{_WORDED.sub('', base)}{dot}{word}"
+        count = self._numbers.get(name, 0)
+        candidate = f"{name}_{count}" if count else name
+        while candidate in self._names:
+            count = max(count + 1, 2)
+            candidate = f"{name}_{count}"
+        self._numbers[name] = count
+        self._names.add(candidate)
+        return candidate
+
+
+def largest_sizes(graph: Graph) -> Mapping[str, int]:
+    """What costs are counted for: batch 1, all queries, the largest (else smallest) of others."""
+    symbols: Iterable[tuple[str, int]] = (
+        (name, s.lowest if s.highest is None else s.highest) for name, s in graph.symbols.items()
+    )
+    return {**dict(symbols), "batch": 1}
+
+
+def is_plain(rewriter: Rewriter, gamma: Value, beta: Value) -> bool:
+    """Whether an affine part changes nothing, and is known to."""
+    ones, zeros = rewriter.array(gamma), rewriter.array(beta)
+    return ones is not None and zeros is not None and bool((ones == 1).all() and not zeros.any())
+
+
+def is_linear(node: Node | None) -> bool:
+    """Whether a value comes from a linear map."""
+    return node is not None and isinstance(node.op, Linear)

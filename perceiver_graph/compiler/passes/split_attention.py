@@ -1,0 +1,128 @@
+"""Lets an attention with one head read what its keys and values are mapped from, source by source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import (
+    Attention,
+    Concat,
+    JointAttention,
+    Linear,
+    Permute,
+    Scale,
+    TensorType,
+)
+from perceiver_graph.compiler.passes.linear_maps import apply_map, has_known_weights, map_flops
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
+
+
+class SplitAttention(Rewrite):
+    """Attention to keys [K_1 x_1, K_2 x_2, ...] of several sources, each with a map of its own.
+
+    As in `AbsorbProjections`, the scores of a source are (q K_i) x_i and its share of the result
+    V_i (A_i x_i): a joint attention has queries of their own for each source, attends to the sources
+    themselves, and one map of what it finds there, side by side, gives the result.
+
+    1. One head without a mask, keys and values put together from linear maps of the same sources.
+    2. A bias must be the same for all sources: that of keys then changes nothing, and that of values
+       comes after the attention, the weights of which sum to 1.
+    3. What takes more FLOPs for the largest sizes stays, with a note.
+    """
+
+    name = "split-attention"
+
+    done = ("attention", "attentions", "split")
+    nothing = "nothing split: no keys and values are maps of several sources"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if not isinstance(node.op, Attention):
+            return 0
+        keys = _describe(rewriter, node.inputs[1])
+        values = _describe(rewriter, node.inputs[2])
+        if keys is None or values is None:
+            return 0
+        if reason := _why_not(rewriter, node, keys, values):
+            notes.append(f"%{node.name} stays: {reason}")
+            return 0
+        _apply(rewriter, node, keys, values)
+        return 1
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """Rows put together from linear maps."""
+
+    joined: Node
+    maps: tuple[Node, ...]
+
+    @property
+    def sources(self) -> tuple[Value, ...]:
+        return tuple(node.inputs[0] for node in self.maps)
+
+    @property
+    def biases(self) -> set[tuple[Value, ...]]:
+        return {node.inputs[2:] for node in self.maps}
+
+
+def _describe(rewriter: Rewriter, x: Value) -> _Maps | None:
+    node = rewriter.producer(x)
+    if node is None or not isinstance(node.op, Concat) or node.op.axis % x.type.rank != 1:
+        return None
+    found = [rewriter.producer(value) for value in node.inputs]
+    maps = tuple(n for n in found if n and is_linear(n) and has_known_weights(rewriter, n))
+    return _Maps(node, maps) if len(maps) == len(found) > 1 else None
+
+
+def _why_not(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> str:
+    """Empty where the rule fires."""
+    heads = getattr(node.op, "heads", 1)
+    if heads != 1:
+        return f"it has {heads} heads"
+    if len(node.inputs) == 4:
+        return "it has a mask"
+    if [x.shape[1] for x in keys.sources] != [x.shape[1] for x in values.sources]:
+        return "keys and values come from different sources"
+    if len(keys.biases) > 1 or len(values.biases) > 1:
+        return "the biases of the sources differ"
+    q = node.inputs[0]
+    before = rewriter.cost(node)
+    for maps in {keys.joined.output: keys, values.joined.output: values}.values():
+        if all(reader == node for reader in rewriter.readers(maps.joined.output)):
+            before += sum(map(rewriter.cost, maps.maps))
+    width = sum(int(x.shape[-1]) for x in values.sources)
+    joint = TensorType((*node.output.shape[:-1], Dim.of(width)), q.dtype)
+    after: float = rewriter.type_flops(Linear(), joint, _wide(values, width))
+    for key, value in zip(keys.sources, values.sources, strict=True):
+        queries = TensorType((*q.shape[:-1], key.shape[-1]), q.dtype)
+        after += rewriter.type_flops(JointAttention(), queries, key.type, value.type)
+        after += map_flops(rewriter, q, int(key.shape[-1]), node)
+    return "" if after < before else "its projections cost less than wider keys and values"
+
+
+def _wide(values: _Maps, width: int) -> TensorType:
+    weight = values.maps[0].inputs[1]
+    return TensorType((weight.shape[0], Dim.of(width)), weight.dtype)
+
+
+def _apply(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> None:
+    q = node.inputs[0]
+    factor = Scale(1 / math.sqrt(int(q.shape[-1])))
+    inputs: list[Value] = []
+    for key, value in zip(keys.maps, values.maps, strict=True):
+        x, weight = key.inputs[:2]
+        name = f"{weight.name}.transposed"
+        turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
+        turned = rewriter.add(factor, turned, name=f"{weight.name}.divided", at=node)
+        name = f"{q.name}.absorbed"
+        queries = apply_map(rewriter, q, turned, (), name=name, at=node, instead_of=node)
+        inputs += [queries, x, value.inputs[0]]
+    found = rewriter.add(JointAttention(), *inputs, name=f"{node.name}.jointly", at=node)
+    weights = [value.inputs[1] for value in values.maps]
+    name = f"{weights[0].name}.joined"
+    weight = rewriter.add(Concat(1), *weights, name=name, at=node)
+    (bias,) = values.biases
+    rewriter.rewrite(node, Linear(), found, weight, *bias)
