@@ -21,7 +21,8 @@ def inspect_command(
 ) -> None:
     """Show sizes, parameters, FLOPs and memory of a spec.
 
-    FLOPs and memory are estimates for batch 1; -O counts the graph after the passes of that level.
+    FLOPs and memory are estimates for batch 1; -O counts the graph after the passes of that level,
+    as the ONNX program has it.
     """
     from perceiver_graph.cli.facts import Facts
     from perceiver_graph.compiler.lower import lower
@@ -32,7 +33,7 @@ def inspect_command(
     if level:
         from perceiver_graph.compiler.pipeline import optimize
 
-        graph = optimize(graph, level=cast(Literal[0, 1, 2], level))
+        graph = optimize(graph, level=cast(Literal[0, 1, 2], level), frozen=True)
     facts = Facts(lowered, graph, level)
     if format == "json":
         print(json.dumps(facts.as_json(), indent=2))

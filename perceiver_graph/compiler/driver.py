@@ -70,8 +70,8 @@ class Compiled:
 
     @cached_property
     def optimized(self) -> Graph:
-        """The graph after the passes that need no weights."""
-        return optimize(self.graph, level=self.level, verify=self.verify)
+        """The graph as the ONNX programs have it, before the values of weights are folded in."""
+        return optimize(self.graph, level=self.level, frozen=True, verify=self.verify)
 
     @cached_property
     def flops(self) -> int:
