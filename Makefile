@@ -49,8 +49,8 @@ test: lint types ## Lint, check types and run the tests, less the full-size ones
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: test-full
-test-full: $(READY) ## Run the full-size parity tests (one at a time: each needs gigabytes)
-	$(BIN)/python -m pytest -m full
+test-full: $(READY) ## Run the full-size parity tests, a line of differences a model (they need gigabytes)
+	$(BIN)/python -m pytest -m full -s
 
 .PHONY: check
 check: lint types test ## All that must pass before a commit
