@@ -196,3 +196,17 @@ def test_what_cannot_be_read_as_arrays_is_explained(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(DiagnosticError, match="damaged"):
         read_arrays(path)
+
+
+def test_damaged_archives_never_do_more_than_fail(tmp_path: Path) -> None:
+    """Every byte of the headers changed in turn, encryption flags and compression methods included."""
+    path = tmp_path / "in.npz"
+    write_arrays(path, {"a": np.arange(3.0)})
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        for value in (0x00, 0x01, 0x28, 0x7F, 0xFF):
+            path.write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])
+            try:
+                read_arrays(path)
+            except DiagnosticError as error:
+                assert {d.code for d in error.diagnostics} == {"PG513"}  # noqa: PT017

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
 
+# numpy parses headers as Python literals, and zipfile knows of encryption: hence the variety.
+_DAMAGED = (
+    *(ValueError, TypeError, SyntaxError, EOFError, OverflowError, KeyError, RuntimeError),
+    *(NotImplementedError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 _WRITE_ONE = "numpy.savez('in.npz', NAME=ARRAY, ...) writes one"
 
 
@@ -33,11 +39,11 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
             for name in archive.files:
                 try:
                     found[name] = archive[name]
-                except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                except _DAMAGED as error:
                     report.error("PG513", _fault(path, name, error), help=_help(error))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise _unreadable(path, f"it is damaged ({error})") from error
     report.raise_if_errors()
     return found
