@@ -84,6 +84,8 @@ def compile_command(
         spec,
         overrides=overrides or (),
         level=cast(Literal[0, 1, 2], level),
+        device=device,
+        precision=precision,
         verify=verify,
         dump_ir=dump_ir,
     )

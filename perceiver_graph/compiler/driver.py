@@ -16,6 +16,7 @@ from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import Programs
 from perceiver_graph.compiler.pipeline import Level, optimize
+from perceiver_graph.compiler.target import DEFAULT, Device, Precision, Target
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.spec.loader import Document, load_spec
@@ -41,17 +42,20 @@ def compile(
     *,
     overrides: Sequence[str] = (),
     level: Level = 2,
+    device: Device = "cpu",
+    precision: Precision = "fp32",
     verify: bool = False,
     dump_ir: Path | None = None,
 ) -> Compiled:
     """Check a spec and lower it to a graph.
 
     `spec` is a path, the name of a shipped spec, or a loaded document; `overrides` are `KEY=VALUE`
-    strings. Weights are needed only by what follows: `save`, `to_torch`.
+    strings. `device` and `precision` choose operators of the ONNX programs, which run elsewhere
+    too, only slower. Weights are needed only by what follows: `save`, `to_torch`.
     Raises DiagnosticError with everything that is wrong with the spec.
     """
     document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
-    return Compiled(lower(document), level, verify, dump_ir)
+    return Compiled(lower(document), level, Target(device, precision), verify, dump_ir)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Compiled:
 
     lowered: Lowered
     level: Level = 2
+    target: Target = DEFAULT
     verify: bool = False
     dump_ir: Path | None = None
 
@@ -160,7 +165,7 @@ class Compiled:
 
         spec = self.lowered.document.spec
         metadata = {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()}
-        files = backend.write(programs, weights, stage, metadata)
+        files = backend.write(programs, weights, stage, metadata, target=self.target)
         return describe.program_entries(programs, files, self.lowered.outputs)
 
     def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:
@@ -201,7 +206,7 @@ class Compiled:
             spec_sha256=self.spec_digest,
             weights=origin,
             level=self.level,
-            precision="fp32",
+            precision=self.target.precision,
             files=artifact.file_entries(stage),
             inputs=describe.input_entries(self.lowered),
             outputs=describe.output_entries(self.lowered),

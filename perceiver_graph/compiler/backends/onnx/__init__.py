@@ -14,6 +14,7 @@ import onnx_ir as ir
 from perceiver_graph.compiler.backends.onnx.emit import emit
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, TensorStore
 from perceiver_graph.compiler.ops import Array
+from perceiver_graph.compiler.target import DEFAULT, Target
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.phases import Programs
@@ -28,6 +29,8 @@ def write(
     parameters: Mapping[str, Array],
     directory: Path,
     metadata: Mapping[str, str] | None = None,
+    *,
+    target: Target = DEFAULT,
 ) -> list[str]:
     """Write encode.onnx, decode.onnx and constants.safetensors into a folder that exists.
 
@@ -37,7 +40,7 @@ def write(
     """
     store = TensorStore()
     models = {
-        file: emit(program, parameters, store, metadata=metadata)
+        file: emit(program, parameters, store, metadata=metadata, target=target)
         for file, program in ((ENCODE, programs.encode), (DECODE, programs.decode))
     }
     store.write(directory / CONSTANTS)

@@ -9,10 +9,11 @@ import onnx_ir as ir
 
 from perceiver_graph import __version__
 from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter, Lowering
-from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
+from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
 from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array, Op
+from perceiver_graph.compiler.target import DEFAULT, Target
 
 IR_VERSION = 10
 """The first with metadata on nodes."""
@@ -24,14 +25,17 @@ def emit(
     store: TensorStore,
     *,
     metadata: Mapping[str, str] | None = None,
-    lowerings: Mapping[type[Op], Lowering] = LOWERINGS,
+    target: Target = DEFAULT,
+    lowerings: Mapping[type[Op], Lowering] | None = None,
 ) -> ir.Model:
     """The program as a model that holds its tensors, views of `parameters`, in memory.
 
-    `store` takes on its large tensors. `metadata` is kept under `perceiver_graph.<key>`.
-    `ValueError` if a parameter is missing or does not fit, or if two things would have one name.
+    `store` takes on its large tensors. `lowerings` stands for the table of the target. `metadata`
+    is kept under `perceiver_graph.<key>`. `ValueError` if a parameter is missing or does not fit, or
+    if two things would have one name.
     """
-    emitter = Emitter(program, parameters, store)
+    emitter = Emitter(program, parameters, store, target)
+    lowerings = lowerings_for(target) if lowerings is None else lowerings
     for node in program.nodes:
         emitter.lower(node, lowerings)
     model = ir.Model(

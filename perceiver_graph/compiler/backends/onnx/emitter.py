@@ -17,6 +17,7 @@ from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorSto
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Block, Constant, Graph, Node, Parameter, Scope, Value
 from perceiver_graph.compiler.ops import Array, Op, TensorType
+from perceiver_graph.compiler.target import DEFAULT, Target
 
 OPSET = 20
 """The first with Gelu, read by onnxruntime since 1.17."""
@@ -30,10 +31,17 @@ Attribute = int | float | str | list[int]
 class Emitter:
     """The ONNX graph while it grows."""
 
-    def __init__(self, program: Graph, parameters: Mapping[str, Array], store: TensorStore) -> None:
+    def __init__(
+        self,
+        program: Graph,
+        parameters: Mapping[str, Array],
+        store: TensorStore,
+        target: Target = DEFAULT,
+    ) -> None:
         self.program = program
         self.parameters = parameters
         self.store = store
+        self.target = target
         self.nodes: list[ir.Node] = []
         self.initializers: dict[str, ir.Value] = {}
         self.inputs = {i.value: _value(i.value.name, i.value.type) for i in program.inputs}

@@ -1,7 +1,7 @@
 """What each primitive becomes: the table that the emitter works from, with the simple lowerings.
 
-Only operators of ai.onnx. A target that does better with others passes a table of its own
-to `emit`: `{**LOWERINGS, ops.Attention: ...}`.
+Only operators of ai.onnx, right on every device. What a target does better with others is in
+`targets.py`.
 """
 
 from __future__ import annotations
