@@ -5,8 +5,6 @@ Each takes what the emitted module returns, a tensor for each output, and target
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -74,7 +72,8 @@ def per_entity(found: Tensor, truth: Tensor, there: Tensor) -> Tensor:
 
 def matched_set(classes: Tensor, boxes: Tensor, truth: list[tuple[Tensor, Tensor]]) -> Tensor:
     """The set loss of DETR (arXiv 2005.12872): each object is matched with one query, the rest with
-    the last class, "no object".
+    the last class, "no object". Unlike there, boxes that overlap are worth nothing of their own, and
+    "no object" weighs as much as any class. Needs scipy, see `assignment`.
 
     Shapes: classes [batch, q, c], boxes [batch, q, 4]; truth holds labels [k] and boxes [k, 4] of
     each picture.
@@ -84,21 +83,23 @@ def matched_set(classes: Tensor, boxes: Tensor, truth: list[tuple[Tensor, Tensor
         distances = torch.cdist(found, wanted, p=1)
         costs = 5 * distances - scores.softmax(-1)[:, labels]
         chosen = assignment(costs.detach())
-        targets = torch.full((len(scores),), scores.shape[-1] - 1)
+        targets = labels.new_full((len(scores),), scores.shape[-1] - 1)
         targets[chosen] = labels
-        box = distances[chosen, torch.arange(len(labels))].mean() if len(labels) else 0.0
+        pairs = distances.gather(0, chosen[None])
+        box = pairs.mean() if len(labels) else 0.0
         losses.append(F.cross_entropy(scores, targets) + 5 * box)
     return torch.stack(losses).mean()
 
 
 def assignment(costs: Tensor) -> Tensor:
-    """The query of each object for the least total cost, costs [q, k] -> int64 [k].
+    """The query of each object for the least total cost, costs [q, k] -> int64 [k], k at most q.
 
-    By trying all orders of a few objects; use `scipy.optimize.linear_sum_assignment` for many.
+    Needs `pip install scipy`: 100 queries and 20 objects are one call of its solver.
     """
+    from scipy.optimize import linear_sum_assignment
+
     queries, objects = costs.shape
-    best = min(
-        permutations(range(queries), objects),
-        key=lambda order: float(sum(costs[q, k] for k, q in enumerate(order))),
-    )
-    return torch.tensor(best, dtype=torch.int64)
+    if objects > queries:
+        raise ValueError(f"{objects} objects for {queries} queries: each needs one of its own")
+    _, chosen = linear_sum_assignment(costs.T.float().cpu().numpy())
+    return torch.as_tensor(chosen, dtype=torch.int64, device=costs.device)

@@ -1,10 +1,11 @@
-"""What the documentation says holds: specs, numbers, commands, links, messages, and the generated parts."""
+"""What the documentation says holds: specs, code, numbers, commands, links, messages, generated parts."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 import perceiver_graph as pg
 from perceiver_graph.cli.app import COMMANDS, app
+from perceiver_graph.compiler import driver
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.diagnostics import DiagnosticError, render
@@ -254,3 +256,102 @@ def test_the_worked_example_runs_in_onnxruntime_and_in_torch(
     assert set(other) == set(results)
     for name, array in results.items():
         np.testing.assert_allclose(other[name].numpy().reshape(array.shape), array, atol=1e-5)
+
+
+def given_to_the_readme(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The spec where it says, less wide and less deep but with frames of the same size, and a clip."""
+    less = (
+        *("latents.count=8", "latents.width=64", "process.layers=1", "decode.project=32"),
+        *(f"inputs.{name}.position.fourier.bands=4" for name in ("audio", "image")),
+        *(f"outputs.{name}.query.position.fourier.bands=4" for name in ("audio", "image")),
+        "outputs.label.query.learned.width=64",
+    )
+    monkeypatch.setattr(driver, "load_spec", lambda spec, _: load_spec(spec, overrides=less))
+    Path("specs").symlink_to(ROOT / "specs")
+    rng = np.random.default_rng(0)
+    audio = rng.uniform(-1, 1, (1, 30720, 1)).astype(np.float32)
+    image = rng.uniform(-1, 1, (1, 16, 224, 224, 3)).astype(np.float32)
+    return {"audio": audio, "image": image}
+
+
+def after_the_readme(names: dict[str, Any]) -> None:
+    """What is asked of the program is what the module gives for it."""
+    import torch
+
+    inputs = {name: torch.from_numpy(names[name]) for name in ("audio", "image")}
+    with torch.no_grad():
+        found = names["model"](inputs, {"image": torch.arange(5)})
+    assert names["label"].shape == (1, 700)
+    assert names["frame"].shape == (1, 224 * 224, 3)
+    for some, other in ((names["label"], found["label"]), (names["frame"][:, :5], found["image"])):
+        largest = np.abs(some).max()
+        np.testing.assert_allclose(some, other.reshape(some.shape), rtol=0, atol=1e-3 * largest)
+
+
+def after_training(names: dict[str, Any]) -> None:
+    """The program is the trained module; layers are checkpointed, and sharded once called."""
+    import torch
+    import torch.distributed as dist
+    from torch.distributed.fsdp import FSDPModule
+
+    model = names["model"]
+    assert names["scores"].shape == (2, 35)
+    wrapped = [m for m in model.modules() if type(m).__name__ == "CheckpointWrapper"]
+    layers = [m for m in model.modules() if type(m).__name__ == "SelfAttend"]
+    assert len(wrapped) == len(layers) > 0
+    audio = np.random.default_rng(0).uniform(-1, 1, (1, 16000, 1)).astype(np.float32)
+    untrained = names["compiled"].to_torch()
+    with torch.no_grad():
+        before, after = (m({"audio": torch.from_numpy(audio)})["label"] for m in (untrained, model))
+    found = pg.load("build/trained").run({"audio": audio})["label"]
+    np.testing.assert_allclose(found, after, atol=1e-5)
+    assert np.abs(found - before.numpy()).max() > 1e-3
+    dist.init_process_group(
+        "gloo", init_method=Path("group").absolute().as_uri(), rank=0, world_size=1
+    )
+    try:
+        names["shard"](untrained)
+    finally:
+        dist.destroy_process_group()
+    assert sum(isinstance(m, FSDPModule) for m in untrained.modules()) == len(layers) + 1
+
+
+GIVEN: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
+    "README.md": given_to_the_readme,
+}
+"""What the blocks of a page take from its reader."""
+AFTER: dict[str, Callable[[dict[str, Any]], None]] = {
+    "README.md": after_the_readme,
+    "docs/training.md": after_training,
+}
+"""What must hold of the names that the blocks of a page leave."""
+PYTHON_PAGES = {path.relative_to(ROOT).as_posix(): path for path in PAGES if blocks(path, "python")}
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_every_python_block_runs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one page one after the other, with the names of those before."""
+    monkeypatch.chdir(tmp_path)
+    names = GIVEN[page](monkeypatch) if page in GIVEN else {}
+    text = text_of(PYTHON_PAGES[page])
+    for block in BLOCK.finditer(text):
+        if block[1] == "python":
+            above = "\n" * text.count("\n", 0, block.start(2))  # a traceback names the page's line
+            exec(compile(above + block[2], page, "exec", dont_inherit=True), names)
+    if page in AFTER:
+        AFTER[page](names)
+
+
+def test_what_is_given_to_a_page_is_given_to_one_that_has_blocks() -> None:
+    assert {*GIVEN, *AFTER} <= set(PYTHON_PAGES)
+
+
+def test_no_block_escapes_by_how_it_is_fenced() -> None:
+    """Another word for Python, or a fence within a list, would be a block that nothing runs."""
+    fences = [
+        (p.name, f) for p in PAGES for f in re.findall(r"^.*(?:```|~~~).*$", text_of(p), re.M)
+    ]
+    known = {"```", "```python", "```sh", "```yaml"}
+    assert not [(name, fence) for name, fence in fences if fence not in known]
