@@ -52,6 +52,10 @@ test: lint types ## Lint, check types and run the tests, less the full-size ones
 test-full: $(READY) ## Run the full-size parity tests, a line of differences a model (they need gigabytes)
 	$(BIN)/python -m pytest -m full -s
 
+.PHONY: bench
+bench: $(READY) ## Time every system beside transformers (an hour on 2 cores; ARGS="--works kinetics-chunk" for some)
+	$(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: check
 check: lint types test ## All that must pass before a commit
 

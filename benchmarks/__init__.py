@@ -1,0 +1,1 @@
+"""How long perceiver-graph takes beside transformers, measured in the same run: `make bench`."""

@@ -1,0 +1,141 @@
+"""How each contender is loaded; a loaded one is called with nothing and returns arrays.
+
+Runs in the process of one contender: torch and onnxruntime are imported only by those who use them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.tasks import Task
+from benchmarks.works import Arrays, inputs_of
+
+PROGRAM, INPUTS = "model.onnx", "inputs.npz"
+
+
+@dataclass
+class Loaded:
+    """A contender that is ready."""
+
+    run: Callable[[], Arrays]
+    """From arrays in the memory of the host to arrays there."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Seconds of the parts of the last run, where it has any."""
+
+
+def load(task: Task) -> Loaded:
+    """Get a contender ready: open its model and make its inputs."""
+    if task.ours:
+        return load_ours(task)
+    return {"eager": load_eager, "compiled": load_compiled, "onnx": load_onnx}[task.contender](task)
+
+
+def load_ours(task: Task) -> Loaded:
+    """perceiver-graph: encode once, then decode what the work asks for."""
+    import numpy as np
+
+    import perceiver_graph as pg
+
+    program = pg.load(task.prepared, device=task.conditions.device)
+    inputs = inputs_of(task.work)
+    ranges = {name: np.arange(*span) for name, span in task.work.decode.items()}
+    asked = {name: ranges.get(name) for name in program.manifest.outputs}
+
+    def run() -> Arrays:
+        start = time.perf_counter()
+        state = program.encode(inputs)
+        encoded = time.perf_counter()
+        outputs = program.decode(state, asked)
+        loaded.parts.update(encode=encoded - start, decode=time.perf_counter() - encoded)
+        return dict(outputs)
+
+    loaded = Loaded(run)
+    return loaded
+
+
+def load_eager(task: Task) -> Loaded:
+    """transformers as it is."""
+    peer, tensors, device = _peer(task)
+    return Loaded(_torch_run(peer, peer.outputs, tensors, device))
+
+
+def load_compiled(task: Task) -> Loaded:
+    """transformers under torch.compile; the first run compiles."""
+    import torch
+
+    peer, tensors, device = _peer(task)
+    return Loaded(_torch_run(torch.compile(peer), peer.outputs, tensors, device))
+
+
+def _peer(task: Task) -> tuple[Any, list[Any], str]:
+    import torch
+
+    from benchmarks.reference import Peer, tensors_of
+
+    torch.set_num_threads(task.conditions.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    peer = Peer(task.work.system, task.weights, task.conditions.precision)
+    tensors = tensors_of(task.work, peer.model.config.num_labels)
+    return peer.to(task.conditions.device), tensors, task.conditions.device
+
+
+def _torch_run(
+    peer: Any, names: tuple[str, ...], tensors: list[Any], device: str
+) -> Callable[[], Arrays]:
+    import torch
+
+    def run() -> Arrays:
+        with torch.no_grad():
+            answers = peer(*(tensor.to(device) for tensor in tensors))
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return {name: a.cpu().numpy() for name, a in zip(names, answers, strict=True)}
+
+    return run
+
+
+def export_onnx(task: Task) -> None:
+    """Write the ONNX program of transformers, with fixed shapes, and its inputs for `load_onnx`."""
+    import numpy as np
+    import torch
+
+    peer, tensors, device = _peer(task)
+    inputs = {f"input_{number}": tensor for number, tensor in enumerate(tensors)}
+    with torch.no_grad():
+        torch.onnx.export(
+            peer,
+            tuple(tensor.to(device) for tensor in tensors),
+            task.prepared / PROGRAM,
+            input_names=list(inputs),
+            output_names=list(peer.outputs),
+            dynamo=True,
+        )
+    np.savez(task.prepared / INPUTS, **{name: t.numpy() for name, t in inputs.items()})
+
+
+def load_onnx(task: Task) -> Loaded:
+    """onnxruntime on what torch.onnx.export wrote; all its own defaults but for the threads.
+
+    torch is not imported, so that its memory does not count.
+    """
+    import numpy as np
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = task.conditions.threads
+    providers: list[Any] = ["CPUExecutionProvider"]
+    cuda = task.conditions.device == "cuda"
+    if cuda:
+        ort.preload_dlls()
+        providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))
+    session = ort.InferenceSession(task.prepared / PROGRAM, options, providers=providers)
+    if cuda and "CUDAExecutionProvider" not in session.get_providers():
+        raise RuntimeError("onnxruntime has no CUDA here, and would run on the CPU without a word")
+    with np.load(task.prepared / INPUTS) as arrays:
+        feeds = {leaf.name: arrays[leaf.name] for leaf in session.get_inputs()}
+    names = [leaf.name for leaf in session.get_outputs()]
+    return Loaded(lambda: dict(zip(names, session.run(None, feeds), strict=True)))
