@@ -6,76 +6,17 @@ first axes may be symbols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Constant, Graph, Value
-from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
-
-BATCH = Symbol("batch")
-COUNT = Symbol("image_queries")
-TOKENS = Symbol("tokens", max=7)
-
-
-class Case:
-    """A primitive, what it is applied to (types of inputs, arrays of weights), sizes of symbols."""
-
-    def __init__(
-        self, op: Op, *inputs: TensorType | Array, sizes: Mapping[str, int] | None = None
-    ) -> None:
-        self.op, self.inputs, self.sizes = op, inputs, dict(sizes or {})
-
-    def __repr__(self) -> str:
-        shown = [
-            str(x) if isinstance(x, TensorType) else f"{x.dtype}{x.shape}" for x in self.inputs
-        ]
-        return f"{self.op} of {', '.join(shown)} with {self.sizes}"
-
-    def graph(self, *, constant: bool) -> Graph:
-        """The primitive alone, in a scope. Weights are constants, or else inputs."""
-        builder = GraphBuilder("case", {symbol.name: symbol for symbol in (BATCH, COUNT, TOKENS)})
-        values: list[Value] = []
-        constants: list[Constant] = []
-        for index, x in enumerate(self.inputs):
-            name = f"x{index}"
-            if isinstance(x, TensorType):
-                values.append(builder.input(name, "data", name, (), x.shape, x.dtype))
-                continue
-            dtype: DType = x.dtype.name  # type: ignore[assignment]
-            if constant:
-                value = Value(name, TensorType(shape_of(*x.shape), dtype))
-                constants.append(Constant(value, x))
-                values.append(value)
-            else:
-                values.append(builder.input(name, "data", name, (), shape_of(*x.shape), dtype))
-        with builder.block("scope", "Block"):
-            output = builder(self.op, *values)
-        return replace(builder.graph({"result": output}), constants=tuple(constants))
-
-    def arrays(self) -> dict[str, Array]:
-        """An array for every input of the graph, weights included."""
-        rng = np.random.default_rng(0)
-        found: dict[str, Array] = {}
-        for index, x in enumerate(self.inputs):
-            if isinstance(x, TensorType):
-                shape = tuple(size.evaluate(self.sizes) for size in x.shape)
-                normal = rng.standard_normal(shape)
-                x = normal < 0 if x.dtype == "bool" else normal.astype(np.float32)
-            found[f"x{index}"] = x
-        return found
-
+from perceiver_graph.compiler.ops import Array, Op, TensorType
+from tests.primitive_case import BATCH, COUNT, TOKENS, Case, f32
 
 small = st.integers(1, 5)
-
-
-def f32(*shape: int | Dim | Symbol) -> TensorType:
-    return TensorType(shape_of(*shape))
 
 
 def typed(draw: st.DrawFn, *shape: int | Dim | Symbol) -> TensorType:
@@ -127,12 +68,18 @@ def where(draw: st.DrawFn) -> Case:
     return Case(ops.Where(), TensorType(shape_of(*condition), "bool"), f32(*then), f32(*other))
 
 
-def attention(draw: st.DrawFn) -> Case:
-    heads, batch, n, m, d, e = (draw(small) for _ in range(6))
+def leading(draw: st.DrawFn) -> tuple[Dim, Dim, dict[str, int]]:
+    """A batch of samples with some queries each, numbers or symbols."""
+    batch, n = draw(small), draw(small)
     first = draw(st.sampled_from([Dim.of(BATCH), Dim.of(batch)]))
     rows = draw(st.sampled_from([Dim.of(COUNT), Dim.of(n)]))
+    return first, rows, {"batch": batch, "image_queries": n}
+
+
+def attention(draw: st.DrawFn) -> Case:
+    first, rows, sizes = leading(draw)
+    heads, m, d, e = (draw(small) for _ in range(4))
     q, k, v = f32(first, rows, heads * d), f32(first, m, heads * d), f32(first, m, heads * e)
-    sizes = {"batch": batch, "image_queries": n}
     if draw(st.booleans()):
         return Case(ops.Attention(heads), q, k, v, sizes=sizes)
     op = draw(st.sampled_from([ops.Attention(heads), ops.Attention(heads, "zero")]))
@@ -141,14 +88,21 @@ def attention(draw: st.DrawFn) -> Case:
 
 
 def joint_attention(draw: st.DrawFn) -> Case:
-    batch, n = draw(small), draw(small)
-    first = draw(st.sampled_from([Dim.of(BATCH), Dim.of(batch)]))
-    rows = draw(st.sampled_from([Dim.of(COUNT), Dim.of(n)]))
+    first, rows, sizes = leading(draw)
     kinds: list[TensorType] = []
     for _ in range(draw(st.integers(1, 3))):
         m, d, e = (draw(small) for _ in range(3))
         kinds += [f32(first, rows, d), f32(first, m, d), f32(first, m, e)]
-    return Case(ops.JointAttention(), *kinds, sizes={"batch": batch, "image_queries": n})
+    return Case(ops.JointAttention(), *kinds, sizes=sizes)
+
+
+def grid_attention(draw: st.DrawFn) -> Case:
+    first, rows, known = leading(draw)
+    sizes = [draw(small) for _ in range(draw(st.integers(1, 3)))]
+    points, d = int(np.prod(sizes)), draw(small)
+    tables = [f32(first, rows, size) for size in sizes]
+    x, s = f32(first, points, d), f32(first, points, 1)
+    return Case(ops.GridAttention(), f32(first, rows, d), x, s, *tables, sizes=known)
 
 
 def linear(draw: st.DrawFn) -> Case:
@@ -369,6 +323,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "gather": gather,
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
     "interpolate": interpolate,
+    "grid_attention": grid_attention,
     "joint_attention": joint_attention,
     "layer_norm": layer_norm,
     "linear": linear,

@@ -25,7 +25,7 @@ from perceiver_graph.compiler.ops import Array, TensorType
 from perceiver_graph.compiler.phases import phase_of, split
 from perceiver_graph.compiler.text import parse_graph, print_graph
 from perceiver_graph.compiler.verify import VerificationError, verify
-from tests.primitive_cases import Case, f32
+from tests.primitive_case import Case, f32
 from tests.test_onnx_lowerings import proto_of, run
 from tests.torch_support import assert_clean, check, module, parameters
 

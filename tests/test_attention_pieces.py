@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 import pytest
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
-from perceiver_graph.compiler.backends.onnx import attention as lowering
 from perceiver_graph.compiler.builder import GraphBuilder
 from perceiver_graph.compiler.dims import Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.target import Target
 from tests.test_onnx_lowerings import run
 
 
@@ -26,6 +28,21 @@ def attention(queries: int, keys: int) -> Graph:
     return b.graph({"latents": latents})
 
 
+def grid(queries: int, height: int, width: int) -> Graph:
+    b = GraphBuilder("many", {"batch": Symbol("batch")})
+    shape = shape_of(Symbol("batch"), height * width, 6)
+    x = b.input("x", "data", "x", ("batch", "n", "channel"), shape, "float32")
+    with b.block("encode", "Encode"):
+        q, *tables = (
+            b(ops.BroadcastLike(1), b.parameter(f"q{size}", (queries, size)), x)
+            for size in (6, height, width)
+        )
+        s = b(ops.Slice(-1, 0, 1), x)
+        latents = b(ops.GridAttention(), q, x, s, *tables, name="latents")
+    return b.graph({"latents": latents})
+
+
+@pytest.mark.parametrize("make", [attention, lambda queries, keys: grid(queries, 5, keys // 5)])
 @pytest.mark.parametrize(
     ("queries", "keys", "limit", "pieces"),
     [
@@ -38,10 +55,9 @@ def attention(queries: int, keys: int) -> Graph:
     ],
 )
 def test_pieces(
-    queries: int, keys: int, limit: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[int, int], Graph], queries: int, keys: int, limit: int, pieces: int
 ) -> None:
-    monkeypatch.setattr(lowering, "LARGEST_SCORES", limit)
-    graph = attention(queries, keys)
+    graph = make(queries, keys)
     rng = np.random.default_rng(0)
     weights = {
         leaf.value.name: np.asarray(
@@ -50,14 +66,7 @@ def test_pieces(
         for leaf in graph.parameters
     }
     inputs = {"x": np.asarray(rng.standard_normal((2, keys, 6)), np.float32)}
-    model = ir.to_proto(emit(graph, weights, TensorStore()))
+    model = ir.to_proto(emit(graph, weights, TensorStore(), target=Target(score_limit=limit)))
     assert sum(node.op_type == "Softmax" for node in model.graph.node) == pieces
     found = run(model, inputs, {})["latents"]
     np.testing.assert_allclose(found, evaluate(graph, inputs, weights)["latents"], atol=1e-5)
-
-
-def test_the_scores_of_optical_flow_never_exist_at_once() -> None:
-    n, m = 2048, 182528
-    scores = ops.TensorType(shape_of(1, n, m))
-    assert lowering._pieces(scores) == 6
-    assert lowering._pieces(ops.TensorType(shape_of(1, 784, 52097))) == 1

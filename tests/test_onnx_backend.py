@@ -208,7 +208,7 @@ def test_names_are_those_of_the_graph(folder: Path) -> None:
     nodes = [node.name for node in graph.node]
     assert len(set(nodes)) == len(nodes)
     assert {node.name for node in split(GRAPH).encode.nodes} <= set(nodes)
-    assert {"layers.0/attention/scores", "layers.0/attention/query/product"} <= set(nodes)
+    assert {"layers.0/attention/context", "layers.0/attention/query/product"} <= set(nodes)
     tensors = {tensor.name for tensor in graph.initializer}
     assert {"layers.0.attention.query.weight.T", "layers.0.attention.query.bias"} <= tensors
     decode = session(folder / "decode.onnx")
@@ -226,8 +226,8 @@ def test_models_say_where_they_come_from(folder: Path) -> None:
         "batch": {"min": 1, "max": None, "multiple_of": 1},
         "image_queries": {"min": 1, "max": 24, "multiple_of": 1},
     }
-    scores = next(node for node in model.graph.node if node.name == "decode/attention/scores")
-    assert {entry.key: entry.value for entry in scores.metadata_props} == {
+    context = next(node for node in model.graph.node if node.name == "decode/attention/context")
+    assert {entry.key: entry.value for entry in context.metadata_props} == {
         "perceiver_graph.block": "Attention",
         "perceiver_graph.origin": "specs/small.yaml:2:3",
     }

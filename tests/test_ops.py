@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,13 @@ import torch.nn.functional as F
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
-
-Torch = Callable[..., torch.Tensor]
+from tests.attention_references import (
+    Torch,
+    grid_attention,
+    heads_attention,
+    joint_attention,
+    masked_attention,
+)
 
 
 @dataclass(frozen=True)
@@ -49,40 +53,6 @@ class Case:
         if isinstance(self.op, ops.MergeMoments):
             made = [np.abs(x) for x in made]
         return made
-
-
-def _heads_attention(heads: int) -> Torch:
-    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        q, k, v = (torch.unflatten(x, -1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-
-    return attention
-
-
-def _masked_attention(op: ops.Attention) -> Torch:
-    """Written out: the scores of masked keys are the least number there is."""
-
-    def attention(
-        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        q, k, v = (torch.unflatten(x, -1, (op.heads, -1)).transpose(1, 2) for x in (q, k, v))
-        scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(
-            ~mask[:, None, None], torch.finfo(q.dtype).min
-        )
-        found = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
-        return found.mul(mask.any(1)[:, None, None]) if op.masked_rows == "zero" else found
-
-    return attention
-
-
-def _joint_attention(*kinds: torch.Tensor) -> torch.Tensor:
-    """The kinds as one: queries, keys and values padded with zeros, each in channels of its own."""
-    q = torch.cat(kinds[0::3], dim=-1)
-    k, v = (
-        torch.stack([torch.block_diag(*sample) for sample in zip(*parts, strict=True)])  # type: ignore[no-untyped-call]
-        for parts in (kinds[1::3], kinds[2::3])
-    )
-    return (q @ k.mT).softmax(dim=-1) @ v
 
 
 def _moments(x: torch.Tensor) -> torch.Tensor:
@@ -190,14 +160,14 @@ CASES = [
         [(2, 7, 6, 3)],
         _channels_first(F.max_pool2d, kernel_size=3, stride=2, padding=1),
     ),
-    Case(ops.Attention(1), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], _heads_attention(1)),
-    Case(ops.Attention(2), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], _heads_attention(2)),
-    Case(ops.Attention(1), [(1, 1500, 4), (1, 7, 4), (1, 7, 4)], _heads_attention(1)),
+    Case(ops.Attention(1), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], heads_attention(1)),
+    Case(ops.Attention(2), [(2, 3, 8), (2, 5, 8), (2, 5, 6)], heads_attention(2)),
+    Case(ops.Attention(1), [(1, 1500, 4), (1, 7, 4), (1, 7, 4)], heads_attention(1)),
     *(
         Case(
             op,
             [(5, 3, 8), (5, 2, 8), (5, 2, 6), (5, 2)],
-            _masked_attention(op),
+            masked_attention(op),
             ["float32", "float32", "float32", "bool"],
         )
         for heads in (1, 2)
@@ -212,7 +182,17 @@ CASES = [
     Case(
         ops.JointAttention(),
         [(2, 3, 8), (2, 5, 8), (2, 5, 6), (2, 3, 4), (2, 7, 4), (2, 7, 1)],
-        _joint_attention,
+        joint_attention,
+    ),
+    Case(
+        ops.GridAttention(),
+        [(2, 3, 8), (2, 20, 8), (2, 20, 1), (2, 3, 4), (2, 3, 5)],
+        grid_attention,
+    ),
+    Case(
+        ops.GridAttention(),
+        [(1, 300, 2), (1, 6, 2), (1, 6, 1), (1, 300, 2), (1, 300, 3)],
+        grid_attention,
     ),
     Case(ops.Moments(), [(2, 3, 40)], _moments),
     Case(ops.MergeMoments((1, 3), 0.1), [(2, 1, 2), (4, 2)], _merge_moments),
@@ -266,6 +246,22 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
         ops.JointAttention(),
         [TensorType(shape_of(1, 2, 3))] * 3 + [TensorType(shape_of(1, 4, 3))] * 3,
         "the same queries",
+    ),
+    (ops.GridAttention(), [TensorType(shape_of(1, 2, 3))] * 3, "got 3 inputs"),
+    (
+        ops.GridAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 2), (2, 6))],
+        "a scale for each token",
+    ),
+    (
+        ops.GridAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 1), (3, 6))],
+        r"tables \[batch, n, size\]",
+    ),
+    (
+        ops.GridAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 1), (2, 2), (2, 2))],
+        r"grid \[2, 2\]",
     ),
     (ops.Moments(), [TensorType(())], "channels"),
     (ops.MergeMoments((2,)), [TensorType(shape_of(3, 2))] * 2, "each part"),

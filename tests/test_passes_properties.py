@@ -27,6 +27,8 @@ from perceiver_graph.compiler.passes import (
     EarlySizes,
     FoldConstants,
     FoldNormAffine,
+    GatherParts,
+    GridPositions,
     NormOfConcat,
     Pass,
     SplitAttention,
@@ -42,14 +44,16 @@ from tests.small import SMALL
 from tests.support import random_inputs
 from tests.test_differential import randomised
 
-REWRITES: dict[str, type[Rewrite]] = {
-    step.name: step
+REWRITES: dict[str, Callable[[], Rewrite]] = {
+    step().name: step
     for step in (
         AbsorbProjections,
         ComposeLinear,
         DropKeyBias,
         EarlySizes,
         FoldNormAffine,
+        GatherParts,
+        lambda: GridPositions(passes_flops=0),  # or it would want hundreds of channels
         NormOfConcat,
         SplitAttention,
     )
@@ -109,7 +113,20 @@ class _Sketch:
             x = b(ops.Where(), present, x, b.parameter(f"{name}.token", (width,)))
         return x
 
+    def picture(self, width: int) -> Value:
+        """Tokens with positions on a grid."""
+        b, name = self.b, self.name("picture")
+        height, breadth, channels = (self.draw(st.integers(1, 3)) for _ in range(3))
+        x = data(b, name, height * breadth, channels)
+        rows = b.parameter(f"{name}.rows", (height, 1, width - channels))
+        columns = b.parameter(f"{name}.columns", (1, breadth, width - channels))
+        grid = b(ops.Add(), *((rows, columns) if self.flag() else (columns, rows)))
+        position = b(ops.BroadcastLike(1), b(ops.Flatten(0, 1), grid), x, name=f"{name}.position")
+        return b(ops.Concat(-1), *((x, position) if self.flag() else (position, x)))
+
     def tokens(self) -> Value:
+        if self.draw(st.integers(0, 2)) == 0:
+            return self.picture(self.draw(st.sampled_from([9, 30])))
         width = self.draw(st.sampled_from([5, 9]))
         parts = [self.source(width) for _ in range(self.draw(st.integers(1, 2)))]
         return parts[0] if len(parts) == 1 else self.b(ops.Concat(1), *parts)

@@ -22,7 +22,7 @@ from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.phases import split
 from perceiver_graph.compiler.verify import verify
-from tests.primitive_cases import Case, f32
+from tests.primitive_case import Case, f32
 from tests.test_onnx_lowerings import check as check_onnx
 from tests.test_onnx_lowerings import proto_of, run
 from tests.torch_support import assert_clean, check, module, parameters

@@ -12,11 +12,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime import Program, devices, errors, open_artifact
-from perceiver_graph.runtime.chunks import FEWEST, USUAL_MEMORY, chunk_limit, parse_size, plan
+from perceiver_graph.runtime.chunks import chunk_limit, parse_size, plan
 from perceiver_graph.runtime.inputs import read_arrays, write_arrays
 from perceiver_graph.runtime.queries import parse_decode
 from perceiver_graph.runtime.sizes import evaluate as evaluate_size
-from perceiver_graph.spec.manifest import Memory
+from perceiver_graph.spec.manifest import CACHED_MEMORY, FEWEST_QUERIES, USUAL_MEMORY, Memory
 from tests.tiny import fault, faults, write_artifact
 
 CALL: dict[str, NDArray[Any]] = {
@@ -68,17 +68,19 @@ def test_unasked_decoding_takes_no_more_than_usual_memory(tmp_path: Path) -> Non
     assert chunk_limit(manifest, {"batch": 1}, counts, None) == 4 + 2  # a third of each
     assert chunk_limit(manifest, {"batch": 1}, counts, 2000) == 10
 
-    def with_cost(fixed: int, per_query: int) -> int:
+    def with_cost(fixed: int, per_query: int, *, cached: bool = False) -> int:
         memory = Memory(fixed=fixed, per_query=per_query)
         entry = manifest.outputs["dense"].model_copy(update={"shape": ["batch", 400, 500, 3]})
         changed = manifest.model_copy(
             update={"decode_memory": memory, "outputs": {"dense": entry}, "chunks": 1}
         )
-        return chunk_limit(changed, {"batch": 1}, {"dense": 200_000}, None)
+        return chunk_limit(changed, {"batch": 1}, {"dense": 200_000}, None, cached=cached)
 
     assert with_cost(0, 100) == 200_000
     assert with_cost(2**20, 2**15) == (USUAL_MEMORY - 2**20) // 2**15
-    assert with_cost(2**31, 2**15) == FEWEST
+    assert with_cost(2**31, 2**15) == FEWEST_QUERIES
+    assert with_cost(2**20, 2**15, cached=True) == CACHED_MEMORY // 2**15
+    assert with_cost(2**20, 2**17, cached=True) == FEWEST_QUERIES
 
 
 def test_sizes_of_the_manifest_are_evaluated() -> None:

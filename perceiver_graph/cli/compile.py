@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from perceiver_graph.cli import precision as numbers
 from perceiver_graph.cli import screen
-from perceiver_graph.cli.options import Debug, Level, Overrides, SpecArgument
+from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
 from perceiver_graph.diagnostics.model import DiagnosticError
 
 if TYPE_CHECKING:
+    from perceiver_graph.compiler.calibration import Sample
     from perceiver_graph.compiler.driver import Backend, Compiled
     from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
 
@@ -54,14 +56,26 @@ def compile_command(
     ] = 0,
     device: Annotated[
         Literal["cpu", "cuda"],
-        typer.Option("--device", help="Where it will run. The programs of today run on both."),
+        typer.Option("--device", help="Where it will run; elsewhere it does too, only slower."),
     ] = "cpu",
     precision: Annotated[
         Literal["fp32", "fp16", "bf16", "int8"],
-        typer.Option("--precision", help="Of weights and arithmetic; today fp32."),
+        typer.Option(
+            "--precision",
+            help="Of weights and arithmetic. cpu: fp32, int8. cuda: fp32, fp16, bf16.",
+        ),
     ] = "fp32",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            metavar="IN.npz",
+            help="int8: arrays as for `run --inputs` to measure accuracy on [random].",
+        ),
+    ] = None,
     level: Level = 2,
     overrides: Overrides = None,
+    memory: Memory = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check the graph after every pass.")
     ] = False,
@@ -76,7 +90,7 @@ def compile_command(
     The folder appears whole or not at all. Without --weights, weights are initialised from the
     seed as the reference does.
     """
-    _require_fp32(precision, device)
+    numbers.require_sense(precision, backend, calibrate)
     from perceiver_graph.compiler import driver
 
     began = time.monotonic()
@@ -86,23 +100,18 @@ def compile_command(
         level=cast(Literal[0, 1, 2], level),
         device=device,
         precision=precision,
+        memory=bytes_of(memory),
         verify=verify,
         dump_ir=dump_ir,
     )
     directory = output or Path("build") / compiled.lowered.document.spec.name
     backends: Sequence[Backend] = ("onnx", "torch") if backend == "all" else (backend,)
-    manifest = _save(compiled, directory, backends, weights, seed)
+    sample = numbers.read_sample(compiled, calibrate) if calibrate else None
+    manifest = _save(compiled, directory, backends, weights, seed, sample)
     _report(manifest, directory, time.monotonic() - began)
-
-
-def _require_fp32(precision: str, device: str) -> None:
-    if precision != "fp32":
-        raise DiagnosticError.of(
-            "PG602",
-            f"precision {precision} is not supported on {device} yet",
-            notes=["supported today: fp32 on cpu and cuda"],
-            help="compile with `--precision fp32`",
-        )
+    if compiled.memory is not None:
+        print(compiled.plan.text(compiled.memory))
+    print(f"next: {_next(manifest, directory)}")
 
 
 def _save(
@@ -111,6 +120,7 @@ def _save(
     backends: Sequence[Backend],
     weights: Path | None,
     seed: int,
+    sample: Sample | None,
 ) -> Manifest:
     """Write the artifact. A graph that a pass has broken is PG902, not a traceback."""
     from perceiver_graph.compiler.pipeline import PassError
@@ -119,7 +129,12 @@ def _save(
     try:
         with screen.progress() as progress:
             return compiled.save(
-                directory, backends=backends, weights=weights, seed=seed, progress=progress
+                directory,
+                backends=backends,
+                weights=weights,
+                seed=seed,
+                sample=sample,
+                progress=progress,
             )
     except (PassError, VerificationError) as error:
         message, *rest = str(error).splitlines()
@@ -144,7 +159,7 @@ def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
         f"{screen.count(manifest.parameters)} parameters, {screen.scaled(manifest.flops)} FLOPs "
         "for one encode and every query"
     )
-    print(f"next: {_next(manifest, directory)}")
+    screen.lines(numbers.report(manifest))
 
 
 def _described(entry: InputEntry | OutputEntry) -> str:

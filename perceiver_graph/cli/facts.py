@@ -5,22 +5,74 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from perceiver_graph.cli.machine import Rates
 from perceiver_graph.compiler import cost
+from perceiver_graph.compiler import plan as planner
 from perceiver_graph.compiler.dims import Dim, product
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.phases import Phase
+from perceiver_graph.compiler.scores import LARGEST_SCORES
+
+if TYPE_CHECKING:
+    from perceiver_graph.cli.removed import Removed
+    from perceiver_graph.compiler.pipeline import Level
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a graph costs: every phase, and one run of the program."""
+
+    phases: Mapping[Phase, cost.PhaseCost]
+    """Of evaluating what is constant, of one encode, and of decoding one chunk."""
+    flops: int
+    """Multiplications plus additions of one encode and the decode of every query."""
+    chunks: int
+
+    @cached_property
+    def read(self) -> int:
+        """Bytes of weights and constants that one encode and the decode of every query read."""
+        encode, decode = self.phases["encode"], self.phases["decode"]
+        return encode.weight_bytes + self.chunks * decode.weight_bytes
+
+    def as_json(self, rates: Rates | None) -> dict[str, Any]:
+        """As plain data; floors, in seconds, only for rates that do not change from run to run."""
+        phases = {name: _phase(phase) for name, phase in self.phases.items()}
+        found: dict[str, Any] = {"flops": self.flops, "weight_bytes": self.read, "phases": phases}
+        if rates is not None:
+            found["floor_seconds"] = rates.seconds(self.flops, self.read)
+            for name, phase in self.phases.items():
+                phases[name]["floor_seconds"] = rates.seconds(phase.flops, phase.weight_bytes)
+        return found
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A lowered spec and the graph whose cost is asked for: as lowered, or after passes."""
+    """A lowered spec, and its graph after the passes of a level: at level 0, as lowered."""
 
     lowered: Lowered
     graph: Graph
     level: int = 0
+    removed: tuple[Removed, ...] = ()
+    memory: int | None = None
+    """What a run may take, in bytes."""
+
+    @classmethod
+    def of(cls, lowered: Lowered, level: Level, memory: int | None = None) -> Facts:
+        """The facts about a spec. Raises DiagnosticError (PG604) where a run takes more memory."""
+        facts = cls(lowered, lowered.graph, memory=memory)
+        if level:
+            from perceiver_graph.cli.removed import Recorder
+            from perceiver_graph.compiler.pipeline import optimize
+
+            recorder = Recorder(lowered.graph, facts.sizes)
+            graph = optimize(lowered.graph, level=level, frozen=True, observer=recorder)
+            facts = cls(lowered, graph, level, recorder.removed, memory)
+        if memory is not None:
+            planner.plan(lowered, facts.graph, memory)  # refused before anything is printed
+        return facts
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -30,6 +82,11 @@ class Facts:
         return largest | {"batch": 1}
 
     @cached_property
+    def plan(self) -> planner.Plan:
+        """The memory of a run, and what is chosen to keep it within the limit."""
+        return planner.plan(self.lowered, self.graph, self.memory)
+
+    @cached_property
     def chunk_sizes(self) -> dict[str, int]:
         """The same with the queries of one decode chunk."""
         asked = {
@@ -37,20 +94,40 @@ class Facts:
         }
         outputs = self.lowered.outputs
         own = {
-            str(dim): outputs[name].chunk_queries.evaluate(self.sizes)
+            str(dim): -(-outputs[name].queries.evaluate(self.sizes) // self.chunks)
             for name, dim in asked.items()
         }
         return self.sizes | own
 
     @cached_property
-    def flops(self) -> int:
-        """Multiplications plus additions of one encode and the decode of every query."""
-        return cost.flops(self.graph, self.sizes)
+    def chunks(self) -> int:
+        """In how many parts queries are decoded: as the spec says, or as the memory permits."""
+        return self.lowered.chunks if self.memory is None else self.plan.chunks
 
     @cached_property
+    def before(self) -> Costs:
+        """The cost of the graph as lowered."""
+        return self._costs(self.lowered.graph)
+
+    @cached_property
+    def after(self) -> Costs:
+        """The cost of the graph after the passes."""
+        return self._costs(self.graph) if self.level else self.before
+
+    def _costs(self, graph: Graph) -> Costs:
+        limit = LARGEST_SCORES if self.memory is None else self.plan.score_limit
+        found = cost.estimate(graph, self.chunk_sizes, score_limit=limit)
+        return Costs(found.phases, cost.flops(graph, self.sizes), self.chunks)
+
+    @property
+    def flops(self) -> int:
+        """Multiplications plus additions of one encode and the decode of every query."""
+        return self.after.flops
+
+    @property
     def phases(self) -> Mapping[Phase, cost.PhaseCost]:
         """Cost of evaluating what is constant, of one encode, and of decoding one chunk."""
-        return cost.estimate(self.graph, self.chunk_sizes).phases
+        return self.after.phases
 
     @cached_property
     def free_sizes(self) -> dict[str, int]:
@@ -69,9 +146,9 @@ class Facts:
                 parts[part] = parts.get(part, 0) + int(product(parameter.value.shape))
         return parts
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, rates: Rates | None = None) -> dict[str, Any]:
         """Everything as plain data, without the batch. Symbolic sizes are expressions in the shapes,
-        and counted at `estimated_at` everywhere else."""
+        and counted at `estimated_at` everywhere else. Floors only for given rates."""
         lowered = self.lowered
         spec = lowered.document.spec
         return {
@@ -95,6 +172,17 @@ class Facts:
             "total_queries": self._count(lowered.total_queries),
             "chunks": lowered.chunks,
             "phases": {name: _phase(phase) for name, phase in self.phases.items()},
+            "before": self.before.as_json(rates),
+            "after": self.after.as_json(rates),
+            "removed": [
+                {"pass": one.name, "nodes": one.nodes, "flops": one.flops} for one in self.removed
+            ],
+            "run": {
+                "peak_bytes": self.plan.peak,
+                "chunks": self.plan.chunks,
+                "chunk_queries": self.plan.chunk_queries,
+                "score_limit": self.plan.score_limit,
+            },
         }
 
     def _count(self, dim: Dim) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from perceiver_graph.cli.options import Debug, Level, Overrides, SpecArgument
+from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
 
 
 def inspect_command(
@@ -16,28 +16,33 @@ def inspect_command(
         Literal["table", "json"], typer.Option("--format", help="For people, or for programs.")
     ] = "table",
     level: Level = 0,
+    memory: Memory = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate", min=1e-3, metavar="GFLOPS", help="For floors: 10^9 FLOPs a second [measured]."
+        ),
+    ] = None,
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
     """Show sizes, parameters, FLOPs and memory of a spec.
 
-    FLOPs and memory are estimates for batch 1; -O counts the graph after the passes of that level,
-    as the ONNX program has it.
+    FLOPs and memory are estimates for batch 1. -O shows what the passes of that level remove, and
+    what is left for the ONNX program. A floor is the least time in which this machine could do it.
     """
     from perceiver_graph.cli.facts import Facts
+    from perceiver_graph.cli.machine import Rates, measure
     from perceiver_graph.compiler.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
+    limit = bytes_of(memory)
+    rates = Rates(1e9 * rate) if rate is not None else None
     lowered = lower(load_spec(spec, overrides or ()))
-    graph = lowered.graph
-    if level:
-        from perceiver_graph.compiler.pipeline import optimize
-
-        graph = optimize(graph, level=cast(Literal[0, 1, 2], level), frozen=True)
-    facts = Facts(lowered, graph, level)
+    facts = Facts.of(lowered, cast(Literal[0, 1, 2], level), limit)
     if format == "json":
-        print(json.dumps(facts.as_json(), indent=2))
+        print(json.dumps(facts.as_json(rates), indent=2))
         return
     from perceiver_graph.cli.sheet import print_sheet
 
-    print_sheet(facts, spec)
+    print_sheet(facts, spec, rates or measure())

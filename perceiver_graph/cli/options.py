@@ -34,3 +34,20 @@ Level = Annotated[
     int,
     typer.Option("-O", min=0, max=2, metavar="LEVEL", help="Optimisation level."),
 ]
+
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="What a run may take in all: 2GiB, 500MB."),
+]
+
+
+def bytes_of(memory: str | None) -> int | None:
+    """The bytes of a `--memory`; what is no size is an error of usage."""
+    if memory is None:
+        return None
+    from perceiver_graph.runtime.chunks import parse_size
+
+    try:
+        return parse_size(memory)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from None

@@ -6,31 +6,28 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from perceiver_graph.cli import screen
+from perceiver_graph.cli.costs import print_costs
 from perceiver_graph.cli.facts import Facts, plain
-from perceiver_graph.cli.screen import Column, Table, count, scaled, size
+from perceiver_graph.cli.machine import Rates
+from perceiver_graph.cli.screen import Column, Table, count, size
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.ops import Concat
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
-    from perceiver_graph.compiler.phases import Phase
     from perceiver_graph.spec.models import Input, Spec
 
-_PHASES: dict[Phase, str] = {
-    "compile": "constants, once",
-    "encode": "encode, per input",
-    "decode": "decode, per chunk",
-}
 
-
-def print_sheet(facts: Facts, given: str) -> None:
-    """Print everything about a spec; `given` is what the user called it."""
+def print_sheet(facts: Facts, given: str, rates: Rates) -> None:
+    """Print everything about a spec; `given` is what the user called it, `rates` are for floors."""
     spec = facts.lowered.document.spec
     screen.heading(spec.name)
     screen.paragraph(spec.summary)
-    for section in (_inputs, _latents, _outputs, _parameters, _costs):
+    for section in (_inputs, _latents, _outputs, _parameters):
         print()
         section(facts)
+    print()
+    print_costs(facts, rates)
     screen.next_step(
         f"perceiver-graph graph {given}", f"perceiver-graph compile {given} -o build/{spec.name}"
     )
@@ -127,30 +124,6 @@ def _parameters(facts: Facts) -> None:
         Column("float32", right=True),
     ]
     Table(columns, rows).print()
-
-
-def _costs(facts: Facts) -> None:
-    rows = [
-        [
-            title,
-            scaled(facts.phases[phase].flops),
-            size(facts.phases[phase].parameter_bytes + facts.phases[phase].constant_bytes),
-            size(facts.phases[phase].peak_bytes),
-            size(facts.phases[phase].peak_bytes_with_scores),
-        ]
-        for phase, title in _PHASES.items()
-        if facts.phases[phase].nodes
-    ]
-    columns = [
-        Column("cost at batch 1"),
-        Column("FLOPs", right=True),
-        Column("weights read", right=True),
-        Column("peak memory", right=True),
-        Column("with attention scores", right=True),
-    ]
-    Table(columns, rows).print()
-    at = "".join(f", {name} = {value}" for name, value in facts.free_sizes.items())
-    print(f"one encode and every query: {scaled(facts.flops)} FLOPs{at}")
 
 
 def _axes(axes: Iterable[Axis], last: str = "") -> str:

@@ -5,13 +5,13 @@ Figures are for one run of each phase with given sizes; the decode phase runs on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.compiler.ops import Attention, Flatten, JointAttention, Unflatten
+from perceiver_graph.compiler.ops import BroadcastLike, Flatten, Unflatten
 from perceiver_graph.compiler.phases import Phase, phase_of
+from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once
 
 ITEM_BYTES: Mapping[str, int] = {
     "float64": 8,
@@ -39,9 +39,18 @@ class PhaseCost:
     peak_bytes: int
     """Most bytes of inputs and activations at any node, attention scores left out."""
     peak_bytes_with_scores: int
-    """The same where attention writes its whole score matrices out."""
+    """The same with the attention scores that exist at once, as the ONNX programs emit them."""
     peak_at: str
     """The node at which `peak_bytes_with_scores` is reached; empty for a phase without nodes."""
+    given_bytes: int = 0
+    """What the caller hands to the phase and holds until it returns; part of both peaks."""
+    twice_bytes: int = 0
+    """Of the parameters and constants, those that exist twice while a runtime prepares them."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Parameters and constants together: what one run has to read at the least."""
+        return self.parameter_bytes + self.constant_bytes
 
 
 @dataclass(frozen=True)
@@ -57,15 +66,23 @@ class Cost:
         return self.phases["encode"].flops + self.phases["decode"].flops
 
 
-def estimate(graph: Graph, bindings: Mapping[str, int] | None = None) -> Cost:
-    """The cost of each phase of a whole graph or of a program.
+def estimate(
+    graph: Graph,
+    bindings: Mapping[str, int] | None = None,
+    *,
+    score_limit: int = LARGEST_SCORES,
+    of: Iterable[Phase] = PHASES,
+) -> Cost:
+    """The cost of each phase, or of those asked for, of a whole graph or of a program.
 
     Symbols that `bindings` leaves out take the smallest size they may have, as a batch of 1. Give
-    `<output>_queries` the queries of a chunk. `ValueError` for a size that a symbol forbids.
+    `<output>_queries` the queries of a chunk. `score_limit` is how many bytes of attention scores
+    programs are emitted to hold at once. `ValueError` for a size that a symbol forbids.
     """
     sizes = {name: symbol.lowest for name, symbol in graph.symbols.items()} | dict(bindings or {})
     phases = phase_of(graph)
-    return Cost(sizes, {phase: _Sweep(graph, phases, phase, sizes).cost() for phase in PHASES})
+    sweeps = {phase: _Sweep(graph, phases, phase, sizes, score_limit) for phase in of}
+    return Cost(sizes, {phase: sweep.cost() for phase, sweep in sweeps.items()})
 
 
 def flops(graph: Graph, bindings: Mapping[str, int]) -> int:
@@ -79,10 +96,16 @@ class _Sweep:
     """Runs over the nodes of a phase in order, counting the bytes that are live at each."""
 
     def __init__(
-        self, graph: Graph, phases: Mapping[Value, Phase], phase: Phase, sizes: Mapping[str, int]
+        self,
+        graph: Graph,
+        phases: Mapping[Value, Phase],
+        phase: Phase,
+        sizes: Mapping[str, int],
+        score_limit: int,
     ) -> None:
         self.graph = graph
         self.sizes = sizes
+        self.score_limit = score_limit
         self.nodes = [node for node in graph.nodes if phases[node.output] == phase]
         read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
         early = [value for value in read if phases[value] == "compile"]
@@ -101,7 +124,7 @@ class _Sweep:
         self.last_use = self._last_uses({self.roots[value] for value in kept})
 
     def cost(self) -> PhaseCost:
-        live = self._bytes(self.given)
+        given = live = self._bytes(self.given)
         peak = peak_with_scores = live
         peak_at = ""
         for index, node in enumerate(self.nodes):
@@ -120,7 +143,20 @@ class _Sweep:
             peak_bytes=peak,
             peak_bytes_with_scores=peak_with_scores,
             peak_at=peak_at,
+            given_bytes=given,
+            twice_bytes=self._bytes(self._twice()),
         )
+
+    def _twice(self) -> Sequence[Value]:
+        """Weights that nodes share, whose layout for kernels stands beside the original until all
+        have it, and tables that are repeated for a batch, which is done once sizes are known."""
+        readers: dict[Value, int] = {}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.inputs):
+                readers[value] = readers.get(value, 0) + 1
+        repeated = {n.inputs[0] for n in self.nodes if isinstance(n.op, BroadcastLike)}
+        weights = (*self.parameters, *self.constants)
+        return [value for value in weights if readers[value] > 1 or value in repeated]
 
     def _views(self) -> dict[Value, Value]:
         """The value whose memory each computed value uses: reshapes take none of their own."""
@@ -146,17 +182,10 @@ class _Sweep:
         return freed
 
     def _scores(self, node: Node) -> int:
-        """Bytes of an attention's score matrices, one per head."""
-        if isinstance(node.op, JointAttention):
-            q, heads = node.inputs[0], 1
-            keys = sum((k.shape[1] for k in node.inputs[1::3]), start=Dim.of(0))
-        elif isinstance(node.op, Attention):
-            q, heads = node.inputs[0], node.op.heads
-            keys = node.inputs[1].shape[1]
-        else:
-            return 0
-        scores = q.shape[0] * q.shape[1] * keys * heads
-        return scores.evaluate(self.sizes) * ITEM_BYTES[q.dtype]
+        """Bytes of the attention scores that exist at once at a node."""
+        types = [value.type for value in node.inputs]
+        elements = elements_at_once(node.op, types, self.sizes, self.score_limit)
+        return elements * ITEM_BYTES[node.output.dtype]
 
     def _bytes(self, values: Iterable[Value]) -> int:
         return sum(nbytes(value, self.sizes) for value in values)

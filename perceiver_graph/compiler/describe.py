@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, cast
 
-from perceiver_graph.compiler import cost, ir
+from perceiver_graph.compiler import ir
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
+from perceiver_graph.compiler.plan import Plan
 from perceiver_graph.spec.manifest import (
     Dimension,
     InputEntry,
     MaskEntry,
-    Memory,
     OutputEntry,
     Port,
     ProgramEntry,
     ProgramName,
+    RunMemory,
 )
 from perceiver_graph.spec.models import (
     Activation,
@@ -117,6 +118,16 @@ def dimensions(symbols: Mapping[str, Symbol]) -> dict[str, Dimension]:
     }
 
 
+def run_memory(plan: Plan, limit: int) -> RunMemory:
+    """What was chosen for a limit, in bytes."""
+    return RunMemory(
+        limit=limit,
+        peak=plan.peak,
+        chunk_queries=plan.chunk_queries,
+        score_limit=plan.score_limit,
+    )
+
+
 def program_entries(
     programs: Programs, files: Iterable[str], results: Collection[str]
 ) -> dict[ProgramName, ProgramEntry]:
@@ -157,37 +168,3 @@ def _port(value: ir.Value, name: str, role: str, of: str) -> Port:
             "shape": [size(dim) for dim in value.shape],
         }
     )
-
-
-ARENA = 1.8
-"""What onnxruntime holds for each byte that is live: on Kinetics, 21 KB a query and not 12."""
-
-
-def decode_memory(graph: ir.Graph) -> Memory:
-    """Peak bytes of decoding as fixed + per_query * queries, scores written out, batch 1.
-
-    Taken from the cost model at two query counts of each output that can be chosen from, one output
-    at a time; the estimate is linear in between and beyond.
-    """
-    asked = [str(leaf.value.shape[0]) for leaf in graph.inputs if leaf.role == "queries"]
-    lines = [_decode_line(graph, asked, count) for count in asked]
-    return Memory(
-        fixed=max((fixed for fixed, _ in lines), default=0),
-        per_query=max((per_query for _, per_query in lines), default=0),
-    )
-
-
-def _decode_line(graph: ir.Graph, asked: Sequence[str], count: str) -> tuple[int, int]:
-    """Peak bytes without queries, and for each query of one output; of the others, one is asked."""
-    most = graph.symbols[count].max or 1024
-    few, many = min(512, most), min(1024, most)
-    peaks = []
-    for queries in (few, many):
-        sizes = dict.fromkeys(asked, 1) | {count: queries}
-        weights = cost.estimate(graph, sizes).phases["decode"]
-        live = ARENA * weights.peak_bytes_with_scores
-        peaks.append(int(live) + weights.parameter_bytes + weights.constant_bytes)
-    if few == many:  # with so few queries, all of it counts as fixed
-        return peaks[0], 0
-    per_query = max(-(-(peaks[1] - peaks[0]) // (many - few)), 0)
-    return max(peaks[0] - few * per_query, 0), per_query

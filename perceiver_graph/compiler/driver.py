@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import perceiver_graph
 from perceiver_graph.compiler import artifact, cost, describe, phases
+from perceiver_graph.compiler import plan as planner
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
@@ -26,11 +27,14 @@ from perceiver_graph.spec.manifest import (
     Manifest,
     ProgramEntry,
     ProgramName,
+    Quantization,
 )
 from perceiver_graph.spec.render import render_yaml, resolved_data
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from perceiver_graph.compiler.calibration import Sample
 
 Backend = Literal["onnx", "torch"]
 Progress = Callable[[str], None]
@@ -44,6 +48,7 @@ def compile(
     level: Level = 2,
     device: Device = "cpu",
     precision: Precision = "fp32",
+    memory: int | None = None,
     verify: bool = False,
     dump_ir: Path | None = None,
 ) -> Compiled:
@@ -51,11 +56,16 @@ def compile(
 
     `spec` is a path, the name of a shipped spec, or a loaded document; `overrides` are `KEY=VALUE`
     strings. `device` and `precision` choose operators of the ONNX programs, which run elsewhere
-    too, only slower. Weights are needed only by what follows: `save`, `to_torch`.
-    Raises DiagnosticError with everything that is wrong with the spec.
+    too, only slower. `memory` is what a run of the ONNX programs may take, in bytes: decode chunks
+    and attention scores are made as small as that needs. Weights are needed only by what follows:
+    `save`, `to_torch`. Raises DiagnosticError with everything that is wrong with the spec, for a
+    precision that the device does not have (PG602) and for too little memory (PG604).
     """
+    target = Target(device, precision)
+    target.require_supported()
     document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
-    return Compiled(lower(document), level, Target(device, precision), verify, dump_ir)
+    compiled = Compiled(lower(document), level, target, verify, dump_ir, memory)
+    return compiled.within_memory()
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class Compiled:
     target: Target = DEFAULT
     verify: bool = False
     dump_ir: Path | None = None
+    memory: int | None = None
 
     @property
     def graph(self) -> Graph:
@@ -77,6 +88,17 @@ class Compiled:
     def optimized(self) -> Graph:
         """The graph as the ONNX programs have it, before the values of weights are folded in."""
         return optimize(self.graph, level=self.level, frozen=True, verify=self.verify)
+
+    @cached_property
+    def plan(self) -> planner.Plan:
+        """Decode chunks and attention scores, and the memory that a run takes: PG604 if too much."""
+        return planner.plan(self.lowered, self.optimized, self.memory)
+
+    def within_memory(self) -> Compiled:
+        """The same with a target that holds no more scores at once than the memory permits."""
+        if self.memory is None:
+            return self
+        return replace(self, target=replace(self.target, score_limit=self.plan.score_limit))
 
     @cached_property
     def flops(self) -> int:
@@ -122,10 +144,12 @@ class Compiled:
         backends: Sequence[Backend] = ("onnx",),
         weights: Path | None = None,
         seed: int = 0,
+        sample: Sample | None = None,
         progress: Progress = lambda _: None,
     ) -> Manifest:
         """Write the artifact folder, whole or not at all; returns its manifest.
 
+        An int8 program is measured on `sample`, else on random input.
         Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
         written (PG407).
         """
@@ -136,17 +160,21 @@ class Compiled:
         with artifact.staged(directory) as stage:
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
             entries: dict[ProgramName, ProgramEntry] = {}
+            quantization = None
             if "onnx" in backends:
                 progress("optimising")
                 programs = self.programs(parameters)
                 progress("writing ONNX")
-                entries = self._write_onnx(programs, parameters, stage)
+                files, quantization = self._write_onnx(
+                    programs, parameters, stage, sample, progress
+                )
+                entries = describe.program_entries(programs, files, self.lowered.outputs)
             if "torch" in backends:
                 progress("writing PyTorch")
                 self._write_torch(parameters, stage)
             progress("computing digests")
             origin = weights.name if weights else f"seed {seed}"
-            manifest = self._manifest(stage, backends, origin, entries)
+            manifest = self._manifest(stage, backends, origin, entries, quantization)
             artifact.write_manifest(stage, manifest)
         return manifest
 
@@ -159,14 +187,29 @@ class Compiled:
         )
 
     def _write_onnx(
-        self, programs: Programs, weights: Mapping[str, Array], stage: Path
-    ) -> dict[ProgramName, ProgramEntry]:
+        self,
+        programs: Programs,
+        weights: Mapping[str, Array],
+        stage: Path,
+        sample: Sample | None,
+        progress: Progress,
+    ) -> tuple[list[str], Quantization | None]:
+        from perceiver_graph.compiler import calibration
         from perceiver_graph.compiler.backends import onnx as backend
+        from perceiver_graph.compiler.interpreter import bindings
 
         spec = self.lowered.document.spec
         metadata = {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()}
-        files = backend.write(programs, weights, stage, metadata, target=self.target)
-        return describe.program_entries(programs, files, self.lowered.outputs)
+        if self.target.precision != "int8":
+            return backend.write(programs, weights, stage, metadata, target=self.target), None
+        if sample is None:
+            entries = describe.input_entries(self.lowered)
+            sizes = full_bindings(self.lowered)
+            sample = calibration.random_sample(programs.encode, entries, sizes)
+        sizes = full_bindings(self.lowered) | bindings(programs.encode, sample.arrays)
+        queries = {name: o.queries.evaluate(sizes) for name, o in self.lowered.outputs.items()}
+        trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries)
+        return calibration.write(trial, stage, metadata, progress)
 
     def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:
         from perceiver_graph.compiler.backends import torch as backend
@@ -195,6 +238,7 @@ class Compiled:
         backends: Sequence[Backend],
         origin: str,
         programs: dict[ProgramName, ProgramEntry],
+        quantization: Quantization | None,
     ) -> Manifest:
         spec = self.lowered.document.spec
         return Manifest(
@@ -207,12 +251,14 @@ class Compiled:
             weights=origin,
             level=self.level,
             precision=self.target.precision,
+            quantization=quantization,
             files=artifact.file_entries(stage),
             inputs=describe.input_entries(self.lowered),
             outputs=describe.output_entries(self.lowered),
             dims=describe.dimensions(self.graph.symbols),
-            chunks=self.lowered.chunks,
-            decode_memory=describe.decode_memory(self.optimized),
+            chunks=self.plan.chunks,
+            memory=None if self.memory is None else describe.run_memory(self.plan, self.memory),
+            decode_memory=planner.decode_memory(self.optimized),
             programs=programs,
             parameters=self.graph.parameter_count,
             flops=self.flops,

@@ -17,6 +17,8 @@ from perceiver_graph.compiler.passes import (
     EarlySizes,
     FoldConstants,
     FoldNormAffine,
+    GatherParts,
+    GridPositions,
     NormOfConcat,
     Pass,
     PassResult,
@@ -74,6 +76,8 @@ def _rewrites() -> list[Pass]:
         # Move: projections to where there are fewer rows or channels.
         SplitAttention(),
         AbsorbProjections(),
+        GridPositions(),
+        GatherParts(),
         CommonSubexpressions(),  # what several outputs now read of the latents
         # Compose: what is left of them, with each other.
         ComposeLinear(),

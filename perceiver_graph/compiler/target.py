@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from perceiver_graph.compiler.scores import LARGEST_SCORES
+from perceiver_graph.diagnostics import DiagnosticError
+
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+
+SUPPORTED: dict[Device, tuple[Precision, ...]] = {
+    "cpu": ("fp32", "int8"),
+    "cuda": ("fp32", "fp16", "bf16"),
+}
+"""What onnxruntime has kernels for."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +24,20 @@ class Target:
 
     device: Device = "cpu"
     precision: Precision = "fp32"
+    score_limit: int = LARGEST_SCORES
+    """Bytes of attention scores that may exist at once for a sample."""
+
+    def require_supported(self) -> None:
+        """Raises DiagnosticError (PG602) for a precision that the device has no kernels for."""
+        supported = SUPPORTED[self.device]
+        if self.precision not in supported:
+            other = "cuda" if self.device == "cpu" else "cpu"
+            raise DiagnosticError.of(
+                "PG602",
+                f"precision {self.precision} is not supported on {self.device}",
+                notes=[f"on {name}: {', '.join(names)}" for name, names in SUPPORTED.items()],
+                help=f"compile with `--precision {supported[-1]}`, or with `--device {other}`",
+            )
 
 
 DEFAULT = Target()

@@ -13,12 +13,6 @@ from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Manifest
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", re.IGNORECASE)
-USUAL_MEMORY = 2**30
-"""Bytes that decoding takes at most where nobody says otherwise: the 182,528 queries of an optical
-flow would take several times as much at once."""
-FEWEST = 1024
-"""Queries that are decoded together all the same."""
-
 _POWER = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -87,13 +81,18 @@ def _sizes(counts: Mapping[str, int], chunks: int) -> dict[str, int]:
 
 
 def chunk_limit(
-    manifest: Manifest, sizes: Mapping[str, int], counts: Mapping[str, int], memory: int | None
+    manifest: Manifest,
+    sizes: Mapping[str, int],
+    counts: Mapping[str, int],
+    memory: int | None,
+    *,
+    cached: bool = True,
 ) -> int:
     """How many queries a chunk may hold.
 
     Without a budget, `memory`, as many as when everything is decoded in the spec's number of
-    chunks, or fewer where these take more than `USUAL_MEMORY`. `counts` are the queries asked for by
-    output. Raises DiagnosticError (PG510).
+    chunks, or fewer where these take more memory than is usual or, `cached`, than a CPU is quick with.
+    `counts` are the queries asked for by output. Raises DiagnosticError (PG510).
     """
     selectable = {name: entry for name, entry in manifest.outputs.items() if entry.selectable}
     batch = sizes.get("batch", 1)
@@ -103,9 +102,8 @@ def chunk_limit(
             name: prod(evaluate(size, sizes) for size in entry.shape[1:-1])
             for name, entry in selectable.items()
         }
-        most = (USUAL_MEMORY // batch - fixed) // per_query
         chunk = sum(_sizes(totals, manifest.chunks).values())
-        return min(chunk, max(most, FEWEST))
+        return min(chunk, manifest.decode_memory.usual_queries(batch, cached=cached))
     unasked = len(selectable) - len(counts)  # each takes a query along
     least = batch * (fixed + per_query * len(selectable))
     if memory < least:

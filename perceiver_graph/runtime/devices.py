@@ -29,6 +29,9 @@ _CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",
 }
 _INSTALL = 'pip uninstall onnxruntime && pip install "perceiver-graph[gpu]"'
+_LARGEST_FOLDED = (
+    2**26
+)  # bytes of a value that onnxruntime may compute before the first run and keep
 _ONLY_FATAL = 4  # errors come as exceptions; onnxruntime would print them as well
 
 
@@ -57,6 +60,12 @@ class Device:
         options.log_severity_level = _ONLY_FATAL
         for name, value in sizes.items():
             options.add_free_dimension_override_by_name(name, value)
+        # What is known is folded already, but for what would be larger than it is worth keeping.
+        key = "optimization.constant_folding_max_output_size_in_bytes"
+        options.add_session_config_entry(key, str(_LARGEST_FOLDED))
+        # What is known is folded already, but for what would be larger than it is worth keeping.
+        key = "optimization.constant_folding_max_output_size_in_bytes"
+        options.add_session_config_entry(key, str(_LARGEST_FOLDED))
         if self.name == "cpu":
             # The CPU kernel of SkipLayerNormalization is slower than Add and LayerNormalization.
             key = "optimization.disable_specified_optimizers"

@@ -182,7 +182,8 @@ class Program:
         ports = self._decode.entry.inputs if self._decode else []
         queries = [port.of for port in ports if port.role == "queries"]
         counts = {name: len(asked[name].positions) for name in queries if name in asked}
-        limit = chunks.chunk_limit(self.manifest, sizes, counts, memory)
+        cached = self.device.name == "cpu"
+        limit = chunks.chunk_limit(self.manifest, sizes, counts, memory, cached=cached)
         return chunks.plan(counts, limit)
 
     def _decode_chunks(

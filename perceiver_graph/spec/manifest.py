@@ -16,6 +16,15 @@ from perceiver_graph.spec.models.media import InputMedia, OutputMedia
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
+USUAL_MEMORY = 2**30
+"""Bytes that decoding takes at most where nobody says otherwise: the 182,528 queries of an optical
+flow would take several times as much at once."""
+CACHED_MEMORY = 2**26
+"""Bytes that the queries decoded together take at most on a CPU, so that most of the scores stay in
+its caches. Kinetics: 53 us of a core for a query in chunks of 2,048, 67 us in chunks of 6,272;
+optical flow: 38 us and, in chunks of 24,000, 53 us. Fewer queries gain nothing more."""
+FEWEST_QUERIES = 1024
+"""Queries that are decoded together all the same."""
 
 
 class FileEntry(Model):
@@ -104,6 +113,53 @@ class Memory(Model):
     fixed: int
     per_query: int
 
+    def usual_queries(self, batch: int = 1, *, cached: bool = True) -> int:
+        """How many queries are decoded together where nobody says otherwise.
+
+        As many as `USUAL_MEMORY` holds and, `cached`, as many as are quickest on a CPU.
+        """
+        room = USUAL_MEMORY // batch - self.fixed
+        if cached:
+            room = min(room, CACHED_MEMORY // batch)
+        return max(room // max(self.per_query, 1), FEWEST_QUERIES)
+
+
+class RunMemory(Model):
+    """What was chosen so that a run of one batch element stays below a limit, sizes in bytes."""
+
+    limit: int
+    """What was asked for with `--memory`."""
+    peak: int
+    """What a run takes at most, as predicted: the process, weights, activations and scores."""
+    chunk_queries: int
+    """Queries that are decoded together."""
+    score_limit: int
+    """Attention scores that exist at once."""
+
+
+class Deviation(Model):
+    """How far an output is off, as shares: 0.01 is 1 %. None where it is not finite."""
+
+    largest: float | None = None
+    """The largest difference, of the largest number of the output."""
+    rms: float | None = None
+    """The root mean square of the differences, of that of the output."""
+
+
+class Quantization(Model):
+    """What an int8 artifact computes in 8 bits, and what that costs in accuracy."""
+
+    products: int
+    """Products with a known matrix, as Linear layers are."""
+    int8: int
+    """How many of them are computed in 8 bits."""
+    kept: dict[str, str]
+    """The others by their names in the programs, and why they are computed in float32."""
+    input: str
+    """What was measured on: `random input`, or the name of a file."""
+    error: dict[str, Deviation]
+    """Of each output, against the same model in float32."""
+
 
 class Manifest(Model):
     """The description of an artifact."""
@@ -120,6 +176,7 @@ class Manifest(Model):
     level: int
     """Optimisation level (-O)."""
     precision: Literal["fp32", "fp16", "bf16", "int8"]
+    quantization: Quantization | None = None
     files: dict[str, FileEntry]
     inputs: dict[str, InputEntry]
     outputs: dict[str, OutputEntry]
@@ -127,6 +184,8 @@ class Manifest(Model):
     chunks: int
     """In how many parts the queries are decoded."""
     decode_memory: Memory
+    memory: RunMemory | None = None
+    """Where a limit was given; the number of chunks is chosen for it too."""
     programs: dict[ProgramName, ProgramEntry]
     """What the onnx backend runs; empty without it."""
     parameters: int

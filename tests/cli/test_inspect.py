@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from perceiver_graph.cli import screen
+from perceiver_graph.cli.costs import seconds
+from perceiver_graph.cli.machine import Rates, measure
+from perceiver_graph.cli.removed import WHAT
+from perceiver_graph.compiler.pipeline import passes
 from tests.cli.support import ROOT, Command
 
 
@@ -63,6 +68,98 @@ def test_optimising_never_adds_flops(command: Command) -> None:
     assert better["parameters"] == plain["parameters"]
 
 
+def test_before_and_after_the_passes(command: Command) -> None:
+    plain = json.loads(command("inspect", "kinetics", "--format", "json").out)
+    better = json.loads(command("inspect", "kinetics", "--format", "json", "-O", "2").out)
+    assert plain["removed"] == []
+    assert plain["before"] == plain["after"] == better["before"]
+    assert better["after"]["phases"] == better["phases"]
+    assert better["after"]["flops"] == better["flops"] < plain["flops"]
+    removed = {one["pass"]: one for one in better["removed"]}
+    assert len(removed) == len(better["removed"])
+    assert sum(one["flops"] for one in removed.values()) == plain["flops"] - better["flops"]
+    assert all(one["nodes"] > 0 for one in removed.values())
+    # The keys alone are 52097 x 704 x 704 before, and vectors of so many channels after.
+    assert removed["absorb-projections"]["flops"] > 2 * 52097 * 704**2
+
+
+def test_nothing_in_the_json_depends_on_the_machine(command: Command) -> None:
+    arguments = ("inspect", "kinetics", "--format", "json", "-O", "2")
+    first = command(*arguments).out
+    assert first == command(*arguments).out
+    assert "floor" not in first
+    found = json.loads(command(*arguments, "--rate", "150").out)
+    for costs in (found["before"], found["after"]):
+        assert costs["floor_seconds"] == costs["flops"] / 150e9
+        for phase in costs["phases"].values():
+            assert phase["floor_seconds"] == phase["flops"] / 150e9
+
+
+def test_every_pass_is_described() -> None:
+    assert set(WHAT) == {step.name for step in passes(2, {})}
+    assert max(len(text.split()) for text in WHAT.values()) <= 5
+
+
+def test_equal_passes_are_one_line(command: Command) -> None:
+    out = command("inspect", "kinetics", "-O", "2").out
+    assert out.count("common-subexpressions") == 1
+    assert "removed by" in out
+    assert "removed by" not in command("inspect", "kinetics").out
+
+
+def test_the_screen_in_the_documentation(command: Command) -> None:
+    page = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
+    shown = page.split("```\n")[1]
+    assert "removed by" in shown
+    assert command("inspect", "kinetics", "-O", "2", "--rate", "150").out.endswith(f"\n{shown}")
+
+
+def test_a_floor_is_the_slower_of_arithmetic_and_reading() -> None:
+    rates = Rates(1e9, 1e6)
+    assert rates.seconds(2 * 10**9, 1000) == 2
+    assert rates.seconds(1000, 3 * 10**6) == 3
+    assert Rates(1e9).seconds(1000, 10**12) == 1e-6
+    assert "as given" in Rates(1e9).text()
+
+
+def test_what_this_machine_can_do() -> None:
+    rates = measure()
+    assert 1e8 < rates.flops < 1e15
+    assert rates.bytes is not None
+    assert 1e8 < rates.bytes < 1e13
+    assert "measured now" in rates.text()
+
+
+@pytest.mark.parametrize(
+    ("time", "text"), [(22.14, "22.1 s"), (0.9999, "1 s"), (0.167, "167 ms"), (9e-4, "0.9 ms")]
+)
+def test_seconds_for_people(time: float, text: str) -> None:
+    assert seconds(time) == text
+
+
+def test_a_memory_that_is_enough(command: Command) -> None:
+    arguments = ("inspect", "kinetics", "-O", "2", "--memory")
+    usual = json.loads(command("inspect", "kinetics", "-O", "2", "--format", "json").out)["run"]
+    less = json.loads(command(*arguments, "900MiB", "--format", "json").out)
+    assert usual["chunks"] == 128
+    assert usual["peak_bytes"] > 900 * 2**20 >= less["run"]["peak_bytes"]
+    assert less["run"]["chunks"] > 128
+    assert less["chunks"] == 128  # what the spec says
+    found = less["phases"]["decode"]["flops"] * less["run"]["chunks"]
+    assert 0.98 * less["flops"] < found + less["phases"]["encode"]["flops"] < 1.02 * less["flops"]
+    assert "of 900 MiB" in command(*arguments, "900MiB").out
+
+
+def test_a_memory_that_is_too_small(command: Command) -> None:
+    done = command("inspect", "kinetics", "-O", "2", "--memory", "100MiB")
+    assert (done.code, done.out) == (1, "")
+    assert "PG604" in done.err
+    assert "encode/" in done.err
+    (least,) = re.findall(r"help: --memory (\w+)", done.err)
+    assert command("inspect", "kinetics", "-O", "2", "--memory", least).code == 0
+    assert command("inspect", "kinetics", "--memory", "much").code == 2
+
+
 def test_symbolic_sizes_are_expressions_counted_at_the_largest(
     command: Command, tiny: Path
 ) -> None:
@@ -77,12 +174,14 @@ def test_symbolic_sizes_are_expressions_counted_at_the_largest(
     assert "length = 32" in table
 
 
-def test_the_table_of_kinetics(command: Command) -> None:
-    done = command("inspect", "kinetics")
+@pytest.mark.parametrize("level", ["0", "2"])
+def test_the_table_of_kinetics(level: str, command: Command) -> None:
+    done = command("inspect", "kinetics", "-O", level)
     assert done.code == 0
     assert done.err == ""
     assert "\x1b" not in done.out
     assert max(map(len, done.out.splitlines())) <= 100
+    assert len(done.out.splitlines()) <= 60
     assert not [line for line in done.out.splitlines() if line != line.rstrip()]
     for text in ("52,097", "48 + 195 = 243", "+ 461", "19,858,855", "804,737", "6288 x 1026"):
         assert text in done.out

@@ -13,6 +13,7 @@ from perceiver_graph.compiler.ops.elementwise import (
     Tanh,
     Where,
 )
+from perceiver_graph.compiler.ops.grid_attention import GridAttention
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
 from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul
 from perceiver_graph.compiler.ops.normalize import (
@@ -52,6 +53,7 @@ __all__ = [
     "FourierTable",
     "Gather",
     "Gelu",
+    "GridAttention",
     "Interpolate",
     "JointAttention",
     "LayerNorm",

@@ -9,6 +9,8 @@ from perceiver_graph.compiler.passes.drop_key_bias import DropKeyBias
 from perceiver_graph.compiler.passes.early_sizes import EarlySizes
 from perceiver_graph.compiler.passes.fold_constants import FoldConstants
 from perceiver_graph.compiler.passes.fold_norm_affine import FoldNormAffine
+from perceiver_graph.compiler.passes.gather_parts import GatherParts
+from perceiver_graph.compiler.passes.grid_positions import GridPositions
 from perceiver_graph.compiler.passes.norm_of_concat import NormOfConcat
 from perceiver_graph.compiler.passes.split_attention import SplitAttention
 
@@ -21,6 +23,8 @@ __all__ = [
     "EarlySizes",
     "FoldConstants",
     "FoldNormAffine",
+    "GatherParts",
+    "GridPositions",
     "NormOfConcat",
     "Pass",
     "PassResult",

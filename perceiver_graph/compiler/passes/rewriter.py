@@ -24,9 +24,9 @@ from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 from perceiver_graph.compiler.phases import Phase, phase_of
 
 _WORDED = re.compile(
-    r"(?:\.(?:absorbed|batch|channels|column|composed|constant|divided|features|inverse|joined"
-    r"|jointly|masked|mean|merged|moments|normalised|once|ones|part|parts|plain|projected|rescaled"
-    r"|scale|scaled|shift|sums|token|transposed|unbiased|with_bias|with_one)(?:_\d+)?)+$"
+    r"(?:\.(?:absorbed|batch|channels|chosen|column|composed|constant|divided|features|inverse|joined"
+    r"|jointly|map|masked|mean|merged|moments|normalised|on_grid|once|ones|part|parts|place|plain|projected"
+    r"|rescaled|rows|scale|scaled|shift|sums|table|token|transposed|unbiased|with_bias|with_one)(?:_\d+)?)+$"
 )
 """What passes append to the name of a value for those they make of it: `key.weight.composed`."""
 

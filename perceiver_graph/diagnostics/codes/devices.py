@@ -19,8 +19,9 @@ ENTRIES = (
     Entry(
         "PG602",
         "precision not supported on this device",
-        "The device has no kernels for the precision that the artifact was compiled for. "
-        "Compile for another precision, or run on another device.",
+        "The device has no kernels for the precision, or the model has numbers that it cannot "
+        "hold. On the CPU there are fp32 and int8, on CUDA fp32, fp16 and bf16; the torch backend "
+        "writes float32.",
         "$ perceiver-graph compile kinetics --precision bf16 --device cpu -o build/k",
         "$ perceiver-graph compile kinetics --precision fp32 --device cpu -o build/k",
     ),
@@ -31,5 +32,16 @@ ENTRIES = (
         "a memory budget that decodes in smaller chunks.",
         "$ perceiver-graph run build/kinetics --inputs batch_of_64.npz --device cuda",
         "$ perceiver-graph run build/kinetics --inputs batch_of_64.npz --device cuda --memory 8GB",
+    ),
+    Entry(
+        "PG604",
+        "model does not fit the memory",
+        "`--memory` is what a run may take in all: the process, the weights, activations and "
+        "attention scores, for one input at a time. The compiler decodes fewer queries at a time and "
+        "attends a few queries at a time to stay below, but weights and activations that are needed "
+        "at once cannot be made smaller. The message says what takes how much, and the least that "
+        "works.",
+        "$ perceiver-graph compile kinetics --memory 256MiB",
+        "$ perceiver-graph compile kinetics --memory 1GiB",
     ),
 )

@@ -5,15 +5,16 @@ Import it where it is needed only: it loads onnx, which takes a second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.emitter import Lowering
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, TensorStore
-from perceiver_graph.compiler.ops import Array
+from perceiver_graph.compiler.ops import Array, Op
 from perceiver_graph.compiler.target import DEFAULT, Target
 
 if TYPE_CHECKING:
@@ -31,16 +32,26 @@ def write(
     metadata: Mapping[str, str] | None = None,
     *,
     target: Target = DEFAULT,
+    int8: Collection[str] = (),
+    lowerings: Mapping[type[Op], Lowering] | None = None,
 ) -> list[str]:
     """Write encode.onnx, decode.onnx and constants.safetensors into a folder that exists.
 
     Returns their names. The same input gives the same bytes. `metadata` (say the digest of the
-    spec) goes into both models as `perceiver_graph.<key>`. `ValueError` as in `emit`, before any
-    file exists.
+    spec) goes into both models as `perceiver_graph.<key>`. `int8` and `lowerings` as in `emit`,
+    and `ValueError` likewise, before any file exists.
     """
     store = TensorStore()
     models = {
-        file: emit(program, parameters, store, metadata=metadata, target=target)
+        file: emit(
+            program,
+            parameters,
+            store,
+            metadata=metadata,
+            target=target,
+            int8=int8,
+            lowerings=lowerings,
+        )
         for file, program in ((ENCODE, programs.encode), (DECODE, programs.decode))
     }
     store.write(directory / CONSTANTS)

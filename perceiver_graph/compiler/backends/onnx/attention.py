@@ -1,7 +1,6 @@
-"""Attention in standard operators, with the scores materialised.
+"""Attention in standard operators, with the scores materialised, as many of them as may exist at once.
 
-This is where to choose another emission: measured on CPU, a fused kernel wins for heads of at most
-about 160 channels and loses above, so that a cross-attend with one head stays as it is here.
+Products of one head with many keys are at the machine's rate so; narrow heads have `fused_attention`.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ import math
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops
+from perceiver_graph.compiler import ops, scores
 from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.dims import Dim, Undecidable
 from perceiver_graph.compiler.ops import TensorType
@@ -35,13 +35,14 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     else:
         queries = site.part("scaled_query", q, "Mul", queries, factor)
     matrix = q.with_shape(*q.shape[:-1], k.shape[-1])
-    pieces = _pieces(matrix) if op.heads == 1 and len(site.types) == 3 else 1
-    if pieces > 1:
-        return _piecewise(site, queries, keys, values, pieces)
-    scores = site.part("scores", matrix, "MatMul", queries, keys)
+    if scores.divisible(op, site.types):
+        parts = scores.pieces(q.shape[1], k.shape[2], site.emitter.target.score_limit)
+        if parts > 1:
+            return _piecewise(site, queries, keys, values, parts)
+    products = site.part("scores", matrix, "MatMul", queries, keys)
     if len(site.types) == 4:
-        scores = _masked(site, scores, matrix)
-    weights = site.part("weights", matrix, "Softmax", scores, axis=-1)
+        products = _masked(site, products, matrix)
+    weights = site.part("weights", matrix, "Softmax", products, axis=-1)
     zero = len(site.types) == 4 and op.masked_rows == "zero"
     if op.heads == 1 and not zero:
         return site.result("MatMul", weights, values)
@@ -58,18 +59,6 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     return site.result("Reshape", rows, site.ints(0, 0, int(site.output.shape[-1])))
 
 
-LARGEST_SCORES = 2**28
-"""Bytes of scores that may exist at once for a sample; optical flow would have 1.4 GiB."""
-
-
-def _pieces(scores: TensorType) -> int:
-    """In how many parts the queries are answered, so that fewer scores exist at a time."""
-    n, m = scores.shape[-2:]
-    if n.value is None or m.value is None:
-        return 1
-    return min(-(-4 * n.value * m.value // LARGEST_SCORES), n.value)
-
-
 def _piecewise(
     site: Site, queries: ir.Value, keys: ir.Value, values: ir.Value, pieces: int
 ) -> ir.Value:
@@ -84,8 +73,8 @@ def _piecewise(
         asked = q.with_shape(q.shape[0], rows, q.shape[2])
         part = site.part("some_queries", asked, "Slice", queries, *bounds)
         matrix = asked.with_shape(asked.shape[0], rows, k.shape[1])
-        scores = site.part("scores", matrix, "MatMul", part, keys)
-        weights = site.part("weights", matrix, "Softmax", scores, axis=-1)
+        products = site.part("scores", matrix, "MatMul", part, keys)
+        weights = site.part("weights", matrix, "Softmax", products, axis=-1)
         context = asked.with_shape(asked.shape[0], rows, v.shape[2])
         found.append(site.part("some", context, "MatMul", weights, values))
     return site.result("Concat", *found, axis=1)
@@ -108,10 +97,12 @@ def _masked(site: Site, scores: ir.Value, matrix: TensorType) -> ir.Value:
 def _any_key(site: Site, context: TensorType) -> ir.Value:
     """1 for samples that have any key, else 0, to multiply [b, n, d] or [b, h, n, d] with."""
     mask, type = _mask_rows(site, context)
-    type = TensorType(type.shape, context.dtype)
+    # Of half precision, onnxruntime's ReduceMax on CUDA knows float16 only.
+    type = TensorType(type.shape, wide(context).dtype)
     number = site.part("mask_number", type, "Cast", mask, to=DATA_TYPES[type.dtype].value)
     one = type.with_shape(*type.shape[:-1], Dim.of(1))
-    return site.part("any_key", one, "ReduceMax", number, site.ints(-1), keepdims=1)
+    found = site.part("any_key", one, "ReduceMax", number, site.ints(-1), keepdims=1)
+    return site.cast("any_key_rounded", found, one, context.dtype)
 
 
 def _mask_rows(site: Site, like: TensorType) -> tuple[ir.Value, TensorType]:

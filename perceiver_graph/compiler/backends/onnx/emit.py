@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
 
@@ -26,15 +26,17 @@ def emit(
     *,
     metadata: Mapping[str, str] | None = None,
     target: Target = DEFAULT,
+    int8: Collection[str] = (),
     lowerings: Mapping[type[Op], Lowering] | None = None,
 ) -> ir.Model:
     """The program as a model that holds its tensors, views of `parameters`, in memory.
 
-    `store` takes on its large tensors. `lowerings` stands for the table of the target. `metadata`
-    is kept under `perceiver_graph.<key>`. `ValueError` if a parameter is missing or does not fit, or
-    if two things would have one name.
+    `store` takes on its large tensors. `int8` names the nodes whose products are computed in 8
+    bits; `lowerings` stands for the table of the target. `metadata` is kept under
+    `perceiver_graph.<key>`. `ValueError` if a parameter is missing or does not fit, or if two
+    things would have one name.
     """
-    emitter = Emitter(program, parameters, store, target)
+    emitter = Emitter(program, parameters, store, target, int8)
     lowerings = lowerings_for(target) if lowerings is None else lowerings
     for node in program.nodes:
         emitter.lower(node, lowerings)
@@ -43,6 +45,7 @@ def emit(
         ir_version=IR_VERSION,
         producer_name="perceiver-graph",
         producer_version=__version__,
+        functions=tuple(emitter.functions.values()),
     )
     about = {"version": __version__, "dims": _constraints(program), **(metadata or {})}
     model.metadata_props.update({f"{NAMESPACE}.{key}": text for key, text in about.items()})

@@ -1,22 +1,24 @@
 """The ONNX graph while it grows: values, initializers and names.
 
 A lowering sees one IR node at a time through a `Site`, which names what the lowering emits, gives
-it its type and keeps where in the spec it comes from. Nothing is inferred: the IR knows all shapes.
+it its type and keeps where in the spec it comes from. Nothing is inferred: the IR knows all shapes,
+and `precision` the element type of each node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from perceiver_graph.compiler.backends.onnx import precision
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorStore, checked
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Block, Constant, Graph, Node, Parameter, Scope, Value
-from perceiver_graph.compiler.ops import Array, Op, TensorType
+from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
 from perceiver_graph.compiler.target import DEFAULT, Target
 
 OPSET = 20
@@ -37,15 +39,26 @@ class Emitter:
         parameters: Mapping[str, Array],
         store: TensorStore,
         target: Target = DEFAULT,
+        int8: Collection[str] = (),
     ) -> None:
         self.program = program
         self.parameters = parameters
         self.store = store
         self.target = target
+        self.element = precision.element(target)
+        self.int8 = frozenset(int8)
+        """The names of the nodes whose products are computed in 8 bits."""
+        self.quantized: dict[ir.Value, tuple[ir.Value, ...]] = {}
+        """Values in 8 bits, their scale and their zero: products that read the same one share it."""
+        self.measured: list[ir.Value] = []
+        """Outputs beside those of the program: what calibration wants to know."""
         self.nodes: list[ir.Node] = []
+        self.functions: dict[str, ir.Function] = {}
+        """Operators beside those of ai.onnx, `domain.Name`, in standard ones."""
         self.initializers: dict[str, ir.Value] = {}
         self.inputs = {i.value: _value(i.value.name, i.value.type) for i in program.inputs}
         self.values: dict[Value, ir.Value] = dict(self.inputs)
+        self.versions: dict[tuple[Value, DType], ir.Value] = {}
         self.interface = {*program.outputs, *(entry.value.name for entry in program.inputs)}
         self.names = _names(program)
         self.taken = {*self.names.values(), *(v.name for v in program.leaves), *program.outputs}
@@ -56,14 +69,48 @@ class Emitter:
         site = Site(self, node, node.name)
         self.values[node.output] = lowerings[type(node.op)](node.op, site)
 
-    def value(self, value: Value) -> ir.Value:
-        """The ONNX value of an IR value; parameters and constants become initializers when read."""
-        if value not in self.values:
-            self.values[value] = self.initializer(value.name, self.data(value))
-        return self.values[value]
+    def value(self, value: Value, dtype: DType) -> ir.Value:
+        """The ONNX value of an IR value, in `dtype` if the IR says float32.
+
+        Parameters and constants become initializers when read; others are cast where they are in
+        another element type, once for all readers.
+        """
+        dtype = precision.in_element(value.type, dtype).dtype
+        if (value, dtype) not in self.versions:
+            found = self.values.get(value)
+            if found is None:
+                found = self.tensor(value, dtype)
+            elif found.dtype != DATA_TYPES[dtype]:
+                cast = _value(self.fresh(f"{value.name}/{dtype}"), TensorType(value.shape, dtype))
+                self.cast(found, cast)
+                found = cast
+            self.versions[value, dtype] = found
+        return self.versions[value, dtype]
+
+    def cast(self, value: ir.Value, result: ir.Value) -> None:
+        """Give a value under another name, in the element type of the result."""
+        assert result.name is not None
+        assert result.dtype is not None
+        if value.dtype == result.dtype:
+            self.append(result.name, "Identity", (value,), (result,), {}, {})
+        else:
+            name, to = self.fresh(f"{result.name}/cast"), {"to": result.dtype.value}
+            self.append(name, "Cast", (value,), (result,), to, {})
+
+    def tensor(self, value: Value, dtype: DType, *, transposed: bool = False) -> ir.Value:
+        """A parameter or a constant as an initializer, with its last two axes swapped if asked for.
+
+        In the element type of the target it has the name that it has in the IR.
+        """
+        dtype = precision.in_element(value.type, dtype).dtype
+        usual = precision.in_element(value.type, self.element).dtype
+        name = f"{value.name}.T" if transposed else value.name
+        array = precision.converted(value.name, self.data(value), dtype)
+        array = np.swapaxes(array, -1, -2) if transposed else array
+        return self.initializer(name if dtype == usual else f"{name}.{dtype}", array)
 
     def data(self, value: Value) -> Array:
-        """The numbers of a parameter or a constant."""
+        """The numbers of a parameter or a constant, in the element type that the IR says."""
         leaf = self.program.leaves[value]
         if isinstance(leaf, Constant):
             return leaf.data
@@ -88,14 +135,26 @@ class Emitter:
         name: str,
         op_type: str,
         inputs: tuple[ir.Value, ...],
-        output: ir.Value,
+        outputs: tuple[ir.Value, ...],
         attributes: Mapping[str, Attribute],
         metadata: dict[str, str],
     ) -> None:
+        domain, _, op_type = op_type.rpartition(".")
         node = ir.node(
-            op_type, inputs, attributes, outputs=[output], name=name, metadata_props=metadata
+            op_type,
+            inputs,
+            attributes,
+            domain=domain,
+            outputs=outputs,
+            name=name,
+            metadata_props=metadata,
         )
         self.nodes.append(node)
+
+    def define(self, name: str, function: Callable[[], ir.Function]) -> None:
+        """Let the model hold what an operator `domain.Name` does in standard ones."""
+        if name not in self.functions:
+            self.functions[name] = function()
 
     def fresh(self, name: str) -> str:
         """The name, or a variant of it that nothing else has."""
@@ -110,18 +169,19 @@ class Emitter:
         """The graph, with outputs under the names that the program gives them."""
         outputs = []
         for name, value in self.program.outputs.items():
-            result = self.value(value)
-            if result.name != name:  # a second name for a value, or a name for a leaf
+            result = self.values.get(value) or self.value(value, value.dtype)
+            # A second name for a value, a name for a leaf, or the way back from half precision.
+            if result.name != name or result.dtype != DATA_TYPES[value.dtype]:
                 copy = _value(name, value.type)
-                self.append(name, "Identity", (result,), copy, {}, {})
+                self.cast(result, copy)
                 result = copy
             outputs.append(result)
         return ir.Graph(
             tuple(self.inputs.values()),
-            outputs,
+            [*outputs, *self.measured],
             nodes=self.nodes,
             initializers=tuple(self.initializers.values()),
-            opset_imports={"": OPSET},
+            opset_imports={"": OPSET, **{f.domain: 1 for f in self.functions.values()}},
             name=self.program.name,
         )
 
@@ -140,25 +200,32 @@ class Site:
         return replace(self, prefix="/".join(self.node.scope))
 
     @property
+    def dtype(self) -> DType:
+        """What the node computes in where the IR says float32."""
+        return precision.element_of(type(self.node.op), self.emitter.target)
+
+    @property
     def inputs(self) -> tuple[ir.Value, ...]:
-        return tuple(map(self.emitter.value, self.node.inputs))
+        return tuple(self.emitter.value(value, self.dtype) for value in self.node.inputs)
 
     def input(self, slot: int) -> ir.Value:
         """One input. Asking puts a parameter into the model: one that is only needed transposed is
         not asked for."""
-        return self.emitter.value(self.node.inputs[slot])
+        return self.emitter.value(self.node.inputs[slot], self.dtype)
 
     @property
     def types(self) -> tuple[TensorType, ...]:
-        return tuple(value.type for value in self.node.inputs)
+        return tuple(precision.in_element(value.type, self.dtype) for value in self.node.inputs)
 
     @property
     def output(self) -> TensorType:
-        return self.node.output.type
+        return precision.in_element(self.node.output.type, self.dtype)
 
     def result(self, op_type: str, *inputs: ir.Value, **attributes: Attribute) -> ir.Value:
         """The ONNX node that gives the IR node's output, under the IR node's name."""
         name = self.emitter.names[self.node.output]
+        if self.output.dtype != self.node.output.dtype and name in self.emitter.program.outputs:
+            name = self.emitter.fresh(f"{name}/{self.output.dtype}")  # `finish` casts it
         return self._append(self.node.name, name, self.output, op_type, inputs, attributes)
 
     def part(
@@ -168,8 +235,16 @@ class Site:
         name = self.emitter.fresh("/".join(filter(None, (self.prefix, part))))
         return self._append(name, name, type, op_type, inputs, attributes)
 
+    def cast(self, part: str, x: ir.Value, type: TensorType, dtype: DType) -> ir.Value:
+        """A value of a type in another element type, itself if it is in that already."""
+        if type.dtype == dtype:
+            return x
+        to = DATA_TYPES[dtype].value
+        return self.part(part, TensorType(type.shape, dtype), "Cast", x, to=to)
+
     def tensor(self, array: Array) -> ir.Value:
         """The IR node's output where it is known already."""
+        array = precision.converted(self.node.name, array, self.output.dtype)
         return self.emitter.initializer(self.node.name, array)
 
     def ints(self, *numbers: int) -> ir.Value:
@@ -186,11 +261,10 @@ class Site:
         """An input with its last two axes swapped: now if it is known, else at run time."""
         value = self.node.inputs[slot]
         if isinstance(self.emitter.program.leaves.get(value), Parameter | Constant):
-            array = np.swapaxes(self.emitter.data(value), -1, -2)
-            return self.emitter.initializer(f"{value.name}.T", array)
+            return self.emitter.tensor(value, self.dtype, transposed=True)
         *batch, rows, columns = value.shape
         order = [*range(len(batch)), len(batch) + 1, len(batch)]
-        type = value.type.with_shape(*batch, columns, rows)
+        type = self.types[slot].with_shape(*batch, columns, rows)
         return self.part("transposed", type, "Transpose", self.input(slot), perm=order)
 
     def _append(
@@ -203,13 +277,24 @@ class Site:
         attributes: Mapping[str, Attribute],
     ) -> ir.Value:
         output = _value(value_name, type)
+        self.append(node_name, op_type, inputs, (output,), attributes)
+        return output
+
+    def append(
+        self,
+        name: str,
+        op_type: str,
+        inputs: tuple[ir.Value, ...],
+        outputs: tuple[ir.Value, ...],
+        attributes: Mapping[str, Attribute],
+    ) -> None:
+        """Any ONNX node, with where the IR node comes from."""
         about = {}
         if self.node.origin:
             about[f"{NAMESPACE}.origin"] = str(self.node.origin)
         if block := _block(self.emitter.program, self.node.scope):
             about[f"{NAMESPACE}.block"] = block.kind
-        self.emitter.append(node_name, op_type, inputs, output, attributes, about)
-        return output
+        self.emitter.append(name, op_type, inputs, outputs, attributes, about)
 
 
 def _value(name: str, type: TensorType) -> ir.Value:

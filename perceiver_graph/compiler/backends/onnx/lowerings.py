@@ -12,6 +12,7 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
+from perceiver_graph.compiler.backends.onnx.grid_attention import grid_attention
 from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
 from perceiver_graph.compiler.backends.onnx.layout import reshape
 from perceiver_graph.compiler.backends.onnx.moments import merge_moments, moments
@@ -159,6 +160,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.FourierTable: fourier_table,
     ops.Gather: _gather,
     ops.Gelu: _gelu,
+    ops.GridAttention: grid_attention,
     ops.Interpolate: interpolate,
     ops.JointAttention: joint_attention,
     ops.LayerNorm: _layer_norm,

@@ -35,6 +35,8 @@ _SAFETENSORS_TYPES = {
     ir.DataType.FLOAT16: "F16",
     ir.DataType.BFLOAT16: "BF16",
     ir.DataType.INT64: "I64",
+    ir.DataType.INT8: "I8",
+    ir.DataType.UINT8: "U8",
     ir.DataType.BOOL: "BOOL",
 }
 

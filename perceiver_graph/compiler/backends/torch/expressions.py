@@ -309,6 +309,7 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Gather: _gather,
     ops.Gelu: _gelu,
     ops.Interpolate: _interpolate,
+    ops.GridAttention: _function("attend_on_grid"),
     ops.JointAttention: _function("attend_jointly"),
     ops.LayerNorm: _layer_norm,
     ops.Linear: _linear,

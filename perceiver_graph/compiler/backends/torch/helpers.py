@@ -56,6 +56,26 @@ def attend_jointly(*kinds: Tensor) -> Tensor:
     return torch.cat([part @ value for part, value in zip(parts, values, strict=True)], dim=-1)
 '''
 
+_ATTEND_ON_GRID = '''
+def attend_on_grid(query: Tensor, token: Tensor, scale: Tensor, *tables: Tensor) -> Tensor:
+    """softmax over the points of a grid, and the sums of weights for the places on each axis.
+
+    query [batch, n, d], token [batch, m, d], scale [batch, m, 1], tables [batch, n, size] of each
+    axis -> [batch, n, d + sum of sizes].
+    """
+    sizes = [table.shape[-1] for table in tables]
+    grid = tables[0]
+    for table in tables[1:]:
+        grid = (grid[..., None] + table[:, :, None]).flatten(2)
+    weights = (scale.mT * (query @ token.mT + grid)).softmax(dim=-1) * scale.mT
+    points = weights.unflatten(-1, sizes)
+    sums = [
+        points.sum([2 + a for a in range(len(sizes)) if a != axis]) if len(sizes) > 1 else points
+        for axis in range(len(sizes))
+    ]
+    return torch.cat([weights @ token, *sums], dim=-1)
+'''
+
 _MOMENTS = '''
 def moments(x: Tensor) -> Tensor:
     """The mean of the channels and their variance: [..., c] -> [..., 2]."""
@@ -266,6 +286,7 @@ HELPERS = {
     "attend": _ATTEND,
     "attend_masked": _ATTEND_MASKED,
     "attend_jointly": _ATTEND_JOINTLY,
+    "attend_on_grid": _ATTEND_ON_GRID,
     "moments": _MOMENTS,
     "merge_moments": _MERGE_MOMENTS,
     "fourier_features": _FOURIER_FEATURES,

@@ -1,0 +1,85 @@
+"""The part of `inspect` about cost: before the passes and after, what they removed, what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.machine import Rates
+from perceiver_graph.cli.screen import Column, Table, count, scaled, size
+from perceiver_graph.compiler.cost import PhaseCost
+from perceiver_graph.compiler.phases import Phase
+
+_PHASES: Mapping[Phase, str] = {
+    "compile": "constants, once",
+    "encode": "encode, per input",
+    "decode": "decode, per chunk",
+}
+
+
+def print_costs(facts: Facts, rates: Rates) -> None:
+    """Print what each phase costs, what the passes removed, and what a run takes."""
+    _phases(facts, rates)
+    at = "".join(f", {name} = {value}" for name, value in facts.free_sizes.items())
+    print(f"floor: at {rates.text()}{at}")
+    if facts.memory is not None:
+        print(facts.plan.text(facts.memory))
+    if facts.removed:
+        print()
+        _removed(facts)
+
+
+def _phases(facts: Facts, rates: Rates) -> None:
+    """A row a phase and one for a whole run; with passes, a column before and one after them."""
+    figures: dict[str, Callable[[PhaseCost], str]] = {
+        "FLOPs": lambda cost: scaled(cost.flops),
+        "weights read": lambda cost: size(cost.weight_bytes),
+        "peak memory": lambda cost: size(cost.peak_bytes_with_scores),
+        "floor": lambda cost: seconds(rates.seconds(cost.flops, cost.weight_bytes)),
+    }
+    costs = [facts.before, facts.after] if facts.level else [facts.after]
+    rows = [
+        [title, *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
+        for phase, title in _PHASES.items()
+        if any(cost.phases[phase].nodes for cost in costs)
+    ]
+    whole = [
+        [scaled(cost.flops) for cost in costs],
+        [size(cost.read) for cost in costs],
+        [*("" for _ in costs[1:]), size(facts.plan.peak)],
+        [seconds(rates.seconds(cost.flops, cost.read)) for cost in costs],
+    ]
+    rows.append(["a run, every query", *(text for figure in whole for text in figure)])
+    titles = (title for name in figures for title in _titles(name, facts.level))
+    Table([Column("batch 1"), *(Column(title, right=True) for title in titles)], rows).print()
+
+
+def _titles(name: str, level: int) -> Iterator[str]:
+    yield name
+    if level:
+        yield f"at -O{level}"
+
+
+def _removed(facts: Facts) -> None:
+    rows = [
+        [one.name, one.what, count(one.nodes), _difference(-one.flops)] for one in facts.removed
+    ]
+    columns = [
+        Column("removed by"),
+        Column("which"),
+        Column("nodes changed", right=True),
+        Column("FLOPs", right=True),
+    ]
+    Table(columns, rows).print()
+
+
+def _difference(flops: int) -> str:
+    """`-731 G`, `+12 M`, or nothing."""
+    if not flops:
+        return ""
+    return f"{'+' if flops > 0 else '-'}{scaled(abs(flops))}"
+
+
+def seconds(time: float) -> str:
+    """`22.1 s`, `167 ms`, `0.9 ms`."""
+    return f"{time:.3g} s" if time >= 0.9995 else f"{1000 * time:.3g} ms"

@@ -1,0 +1,77 @@
+"""What each pass took away from a graph, for `inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from perceiver_graph.compiler import cost
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.passes import PassResult
+
+WHAT: Mapping[str, str] = {
+    "absorb-projections": "moves projections where cheaper",
+    "common-subexpressions": "computes equal values once",
+    "compose-linear": "multiplies consecutive linear maps",
+    "dead-code": "drops what nothing reads",
+    "drop-key-bias": "drops biases softmax cancels",
+    "early-sizes": "takes sizes from earlier values",
+    "fold-constants": "evaluates what needs no input",
+    "fold-norm-affine": "moves norm affines into projections",
+    "gather-parts": "looks parts up, not wholes",
+    "grid-positions": "scores positions axis by axis",
+    "norm-of-concat": "normalises varying channels only",
+    "split-attention": "attends to each input apart",
+}
+"""Every pass in five words at most."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A pass that changed the graph, all its runs together."""
+
+    name: str
+    nodes: int
+    """Nodes that it dropped, rewrote or added."""
+    flops: int
+    """FLOPs of one encode and the decode of every query that it took away; less than 0 if it added."""
+
+    @property
+    def what(self) -> str:
+        """What the pass does in a few words; nothing for a pass that has none yet."""
+        return WHAT.get(self.name, "")
+
+
+class Recorder:
+    """An observer of passes; `removed` has those that changed the graph, in the order of firing."""
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
+        self._graph = graph
+        self._sizes = sizes
+        self._flops = cost.flops(graph, sizes)
+        self._found: dict[str, Removed] = {}
+
+    def __call__(self, name: str, result: PassResult) -> None:
+        if not result.changed:
+            return
+        nodes = _changed(self._graph, result.graph)
+        if not nodes:  # what nothing reads any more was a constant or a parameter
+            return
+        flops = cost.flops(result.graph, self._sizes)
+        before = self._found.get(name, Removed(name, 0, 0))
+        self._found[name] = replace(
+            before, nodes=before.nodes + nodes, flops=before.flops + self._flops - flops
+        )
+        self._graph, self._flops = result.graph, flops
+
+    @property
+    def removed(self) -> tuple[Removed, ...]:
+        """The passes that fired."""
+        return tuple(self._found.values())
+
+
+def _changed(before: Graph, after: Graph) -> int:
+    """How many nodes are in one graph only or compute their value in another way."""
+    old, new = before.producers, after.producers
+    gone = sum(value not in new for value in old)
+    return gone + sum(node != old.get(value) for value, node in new.items())

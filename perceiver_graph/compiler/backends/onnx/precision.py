@@ -1,0 +1,76 @@
+"""In which element type each part of a program computes.
+
+The graph says float32. A program in half precision stores and computes in half what bears it; the
+`Emitter` asks here for each node, and casts where the answers of neighbours differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
+from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
+from perceiver_graph.compiler.target import Precision, Target
+from perceiver_graph.diagnostics.model import DiagnosticError
+
+_ELEMENTS: dict[Precision, DType] = {"fp16": "float16", "bf16": "bfloat16"}
+
+_WIDE: frozenset[type[Op]] = frozenset(
+    {
+        # The highest frequencies make hundreds of radians of a coordinate: their last bit is a
+        # quarter of a radian in float16, and two radians in bfloat16.
+        ops.FourierFeatures,
+        # Squares of what half precision holds leave its range, and sums over many positions lose
+        # the small terms.
+        ops.Mean,
+        ops.Moments,
+        ops.MergeMoments,
+    }
+)
+"""Computed in float32 whatever the precision, for range or accuracy."""
+
+_WITHOUT_BF16: frozenset[type[Op]] = frozenset({ops.BatchNorm, ops.Conv, ops.MaxPool})
+"""Of these onnxruntime's CUDA provider has no kernel in bfloat16, at the opset that we write."""
+
+
+def element(target: Target) -> DType:
+    """What weights and activations are stored in."""
+    return _ELEMENTS.get(target.precision, "float32")
+
+
+def element_of(op: type[Op], target: Target) -> DType:
+    """What a primitive computes in, and gives its result in."""
+    wide = op in _WIDE or (target.precision == "bf16" and op in _WITHOUT_BF16)
+    return "float32" if wide else element(target)
+
+
+def wide(type: TensorType) -> TensorType:
+    """The type in float32 if it is in half precision."""
+    half = type.dtype in _ELEMENTS.values()
+    return TensorType(type.shape, "float32") if half else type
+
+
+def in_element(type: TensorType, dtype: DType) -> TensorType:
+    """The type with float32 replaced; other element types are not for the precision to choose."""
+    return TensorType(type.shape, dtype) if type.dtype == "float32" else type
+
+
+def converted(name: str, array: Array, dtype: DType) -> Array:
+    """A tensor in an element type, itself if it has that already.
+
+    Raises DiagnosticError (PG602) where a finite number would become infinite.
+    """
+    wanted = DATA_TYPES[dtype].numpy()
+    if array.dtype == wanted:
+        return array
+    with np.errstate(over="ignore"):
+        result = array.astype(wanted)
+    if np.isfinite(array).all() and not np.isfinite(result).all():
+        largest = float(np.abs(array).max())
+        raise DiagnosticError.of(
+            "PG602",
+            f"`{name}` holds {largest:.3g}, and {dtype} ends at {float(DATA_TYPES[dtype].max):.3g}",
+            help="bfloat16 has the range of float32: compile with `--precision bf16`, or fp32",
+        )
+    return result

@@ -1,0 +1,170 @@
+"""Products with a known weight in 8 bits, in the standard operators that onnxruntime fuses.
+
+Activations are quantised at run time, per tensor, to u8; weights now, per output channel, to s8. Which
+products are, `perceiver_graph.compiler.calibration` has measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, cast
+
+import numpy as np
+import onnx_ir as ir
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.onnx import products
+from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
+from perceiver_graph.compiler.dims import Shape
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter
+from perceiver_graph.compiler.ops import Array, Op, TensorType
+
+LARGEST_WEIGHT = 64
+"""What the largest weight of a channel becomes: 2 * 255 * 64 still fits 16 bits.
+
+Processors without VNNI add two products of u8 and s8 in 16 bits and saturate; with weights up to
+127 an artifact would give other results there. The bit costs a quarter more rounding, and no time.
+"""
+SMALLEST_SIZE = 64
+"""Channels in and out below which quantising costs what the product gains."""
+
+DIFFERENCE, SIZE = ".int8_difference", ".int8_size"
+"""What the names of the outputs end with that a measuring program has for a product."""
+
+
+class Weights(NamedTuple):
+    """A matrix as `values * scales`. Shapes: values s8 [in, out], scales float32 [out]."""
+
+    values: Array
+    scales: Array
+
+
+def quantize(matrix: Array) -> Weights:
+    """Symmetric, per output channel (column). Shape: float32 [in, out]."""
+    largest = np.abs(matrix).max(axis=0)
+    # A column of zeros stays one, and no division overflows: scales are normal numbers.
+    scales = np.maximum(largest / LARGEST_WEIGHT, np.finfo(np.float32).tiny).astype(np.float32)
+    return Weights(np.rint(matrix / scales).astype(np.int8), scales)
+
+
+def candidates(program: Graph) -> dict[str, Node]:
+    """The products with a known matrix on their right, by name: what can be quantised."""
+    return {node.name: node for node in program.nodes if _is_candidate(program, node)}
+
+
+def _is_candidate(program: Graph, node: Node) -> bool:
+    if not isinstance(node.op, ops.Linear | ops.MatMul):
+        return False
+    x, weight = node.inputs[:2]
+    leaf = program.leaves.get(weight)
+    known = isinstance(leaf, Parameter | Constant) and len(weight.shape) == 2
+    varies = not isinstance(program.leaves.get(x), Parameter | Constant)
+    return known and varies and x.dtype == weight.dtype == "float32" and len(x.shape) >= 2
+
+
+def gains(node: Node) -> bool:
+    """Whether a product is large enough for 8 bits to pay."""
+    return min(int(size) for size in node.inputs[1].shape) >= SMALLEST_SIZE
+
+
+def linear(op: ops.Linear, site: Site) -> ir.Value:
+    """In 8 bits where the plan says so."""
+    if site.node.name not in site.emitter.int8:
+        return products.linear(op, site)
+    if len(site.types) == 2:
+        return _product(site, as_result=True)
+    return site.result("Add", _product(site), site.input(2))
+
+
+def matmul(op: ops.MatMul, site: Site) -> ir.Value:
+    """In 8 bits where the plan says so."""
+    if site.node.name not in site.emitter.int8:
+        return products.matmul(op, site)
+    return _product(site, as_result=True)
+
+
+LOWERINGS: dict[type[Op], Lowering] = {ops.Linear: linear, ops.MatMul: matmul}
+"""What int8 has in place of the common lowerings."""
+
+
+def measuring(
+    common: Mapping[type[Op], Lowering], names: Collection[str]
+) -> dict[type[Op], Lowering]:
+    """Lowerings that compute in float32 and, for the products named, how far 8 bits are off.
+
+    Each adds two outputs to the program: the norms of the difference and of the product.
+    """
+
+    def lowering(op: Op, site: Site) -> ir.Value:
+        result = common[type(op)](op, site)
+        if site.node.name in names:
+            _measure(site, result, biased=isinstance(op, ops.Linear) and len(site.types) == 3)
+        return result
+
+    return {**common, ops.Linear: lowering, ops.MatMul: lowering}
+
+
+def _measure(site: Site, result: ir.Value, *, biased: bool) -> None:
+    """The bias, which is exact, counts neither for nor against."""
+    exact = (
+        site.part("without_bias", site.output, "Sub", result, site.input(2)) if biased else result
+    )
+    found = _product(site)
+    difference = site.part("difference", site.output, "Sub", found, exact)
+    for value, end in ((difference, DIFFERENCE), (exact, SIZE)):
+        name = site.emitter.fresh(f"{site.node.name}{end}")
+        norm = ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([]))
+        site.append(name, "ReduceL2", (value,), (norm,), {"keepdims": 0})
+        site.emitter.measured.append(norm)
+
+
+def _product(site: Site, *, as_result: bool = False) -> ir.Value:
+    """x W in 8 bits, in float32 again; the pattern that MatMulIntegerToFloat is fused from."""
+    x = site.input(0)
+    rounded, scale, zero = _quantized(site, x)
+    values, scales = _weights(site)
+    total = _value(site, "integers", site.output.shape, ir.DataType.INT32)
+    site.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
+    number = site.part("integers_as_floats", site.output, "Cast", total, to=ir.DataType.FLOAT.value)
+    columns = TensorType(site.output.shape[-1:])
+    step = site.part("steps", columns, "Mul", scale, scales)
+    if as_result:
+        return site.result("Mul", number, step)
+    return site.part("product", site.output, "Mul", number, step)
+
+
+def _quantized(site: Site, x: ir.Value) -> tuple[ir.Value, ...]:
+    """A value as u8, with its scale and its zero."""
+    if x not in site.emitter.quantized:
+        results = (
+            _value(site, "rounded", site.types[0].shape, ir.DataType.UINT8),
+            _value(site, "scale", (), ir.DataType.FLOAT),
+            _value(site, "zero", (), ir.DataType.UINT8),
+        )
+        site.append(_name(results[0]), "DynamicQuantizeLinear", (x,), results, {})
+        site.emitter.quantized[x] = results
+    return site.emitter.quantized[x]
+
+
+def _weights(site: Site) -> tuple[ir.Value, ir.Value]:
+    weight = site.node.inputs[1]
+    transposed = isinstance(site.node.op, ops.Linear) or cast(ops.MatMul, site.node.op).transpose_b
+    name = f"{weight.name}.T" if transposed else weight.name
+    known = site.emitter.initializers
+    if f"{name}.int8" not in known:
+        matrix = site.emitter.data(weight)
+        values, scales = quantize(matrix.T if transposed else matrix)
+        site.emitter.initializer(f"{name}.int8", values)
+        site.emitter.initializer(f"{name}.scale", scales)
+    return known[f"{name}.int8"], known[f"{name}.scale"]
+
+
+def _value(site: Site, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
+    """A value of an element type that the graph does not know."""
+    name = site.emitter.fresh(f"{site.prefix}/{part}")
+    sizes = [size.value if size.value is not None else str(size) for size in shape]
+    return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(sizes))
+
+
+def _name(value: ir.Value) -> str:
+    return cast(str, value.name)

@@ -1,0 +1,262 @@
+"""Which products an int8 program computes in 8 bits, and how far its outputs are then off.
+
+Both are measured, with onnxruntime, on an input: each product on the values that reach it, the whole
+against the float32 programs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceiver_graph.compiler.ir import Graph, Node, Value
+from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
+from perceiver_graph.compiler.target import Target
+from perceiver_graph.spec.manifest import Deviation, InputEntry, Quantization
+
+Arrays = Mapping[str, Array]
+
+LIMIT = 0.05
+"""The largest error that a product may have in 8 bits, as a share of its size (both root mean square).
+
+Weights and activations that are spread like a normal distribution give 0.014 whatever their sizes; a
+product is at 0.05 where a few channels are some four times larger than that spread provides for, and
+the others lose two of their bits. Errors of layers add like independent ones, so that one layer at
+0.05 weighs as much as a dozen ordinary ones.
+"""
+QUERIES = 2048
+"""How many queries of an output are decoded to measure, spread evenly: all would take minutes."""
+SMALLEST_SHARE = 1e-4
+"""Of all operations, what a product must make up: a label is decoded with one query, whose products
+take no time, and whose rounding is all in the answer."""
+HEAD = "output head"
+SMALL = "too small to gain"
+INACCURATE = "loses accuracy"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is measured on: an array for each input of encode, and where they come from."""
+
+    arrays: Arrays
+    source: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Programs with their weights, and what they are run on."""
+
+    programs: Programs
+    parameters: Arrays
+    target: Target
+    sample: Sample
+    sizes: Mapping[str, int]
+    """The values of all symbols for the sample."""
+    queries: Mapping[str, int]
+    """How many queries each output has for the sample."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which products are computed in 8 bits; of the others, why not."""
+
+    int8: frozenset[str]
+    kept: Mapping[str, str]
+
+
+def random_sample(
+    program: Graph, entries: Mapping[str, InputEntry], sizes: Mapping[str, int], seed: int = 0
+) -> Sample:
+    """Normal numbers, and ids of the vocabulary; nothing is masked."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, Array] = {}
+    for leaf in program.inputs:
+        shape = tuple(size.evaluate(sizes) for size in leaf.value.shape)
+        if leaf.value.dtype == "bool":
+            found[leaf.value.name] = np.ones(shape, np.bool_)
+        elif leaf.value.dtype == "int64":
+            found[leaf.value.name] = rng.integers(0, entries[leaf.of].vocabulary or 1, shape)
+        else:
+            found[leaf.value.name] = rng.standard_normal(shape, np.float32)
+    return Sample(found, "random input")
+
+
+def write(
+    trial: Trial, directory: Path, metadata: Mapping[str, str], progress: Callable[[str], None]
+) -> tuple[list[str], Quantization]:
+    """Write int8 programs into a folder, and say how far they are from float32."""
+    from perceiver_graph.compiler.backends import onnx as backend
+
+    candidates = _candidates(trial.programs)
+    small = too_small(candidates, trial)
+    aside = directory / "float32"
+    aside.mkdir()
+    try:
+        progress("measuring products in 8 bits")
+        _write_measuring(trial, aside, candidates.keys() - small)
+        expected, errors = _run(aside, trial)
+    finally:
+        shutil.rmtree(aside)
+    plan = choose(candidates, heads(trial.programs), small, errors)
+    progress("writing ONNX")
+    files = backend.write(
+        trial.programs,
+        trial.parameters,
+        directory,
+        metadata,
+        target=trial.target,
+        int8=plan.int8,
+    )
+    progress("measuring the error of int8")
+    found, _ = _run(directory, trial)
+    return files, Quantization(
+        products=len(candidates),
+        int8=len(plan.int8),
+        kept=dict(plan.kept),
+        input=trial.sample.source,
+        error={name: deviation(array, found[name]) for name, array in expected.items()},
+    )
+
+
+def too_small(candidates: Mapping[str, Node], trial: Trial) -> set[str]:
+    """The products that 8 bits make no faster, or that take no time anyway."""
+    from perceiver_graph.compiler.backends.onnx import quantized
+
+    both = (trial.programs.encode, trial.programs.decode)
+    total = sum(program.flops.evaluate(trial.sizes) for program in both)
+    return {
+        name
+        for name, node in candidates.items()
+        if not quantized.gains(node) or node.flops.evaluate(trial.sizes) < SMALLEST_SHARE * total
+    }
+
+
+def choose(
+    candidates: Collection[str],
+    heads: Collection[str],
+    small: Collection[str],
+    errors: Mapping[str, float],
+) -> Plan:
+    """Everything that gains and stays within `LIMIT`, output heads excepted.
+
+    What a head rounds is in the answer as it is, where other errors are averaged over channels.
+    """
+    kept: dict[str, str] = {}
+    for name in candidates:
+        if name in heads:
+            kept[name] = HEAD
+        elif name in small:
+            kept[name] = SMALL
+        elif not errors[name] <= LIMIT:  # not a number where an activation is none
+            kept[name] = f"{INACCURATE}: {errors[name]:.2g} of the product"
+    return Plan(frozenset(candidates) - kept.keys(), kept)
+
+
+def heads(programs: Programs) -> set[str]:
+    """The products after which no other comes on the way to an output of the spec."""
+    found = set()
+    for program in (programs.encode, programs.decode):
+        pending = [value for name, value in program.outputs.items() if _is_result(programs, name)]
+        seen: set[Value] = set()
+        while pending:
+            value = pending.pop()
+            node = program.producers.get(value)
+            if node is None or value in seen:
+                continue
+            seen.add(value)
+            if node.flops.value != 0:  # products are what is counted
+                found.add(node.name)
+            else:
+                pending.extend(node.inputs)
+    return found
+
+
+def _is_result(programs: Programs, name: str) -> bool:
+    """Whether an output of a program is one of the spec, and not handed to decode."""
+    return name in programs.decode.outputs or name in _early(programs)
+
+
+def _early(programs: Programs) -> set[str]:
+    """The outputs of the spec that encode returns: what is neither latents nor read by decode."""
+    handed = {leaf.value.name for leaf in programs.decode.inputs if leaf.role == "state"}
+    return {name for name in programs.encode.outputs if name != LATENTS and name not in handed}
+
+
+def deviation(expected: Array, found: Array) -> Deviation:
+    """How far an output is off, in shares with three digits: more differ between machines."""
+    if not (np.isfinite(expected).all() and np.isfinite(found).all()):
+        return Deviation()
+    difference = found.astype(np.float64) - expected
+    largest = np.abs(difference).max() / (np.abs(expected).max() or 1.0)
+    size = np.sqrt(np.square(expected, dtype=np.float64).mean())
+    rms = np.sqrt(np.square(difference).mean()) / (size or 1.0)
+    return Deviation(largest=float(f"{largest:.3g}"), rms=float(f"{rms:.3g}"))
+
+
+def _candidates(programs: Programs) -> dict[str, Node]:
+    from perceiver_graph.compiler.backends.onnx import quantized
+
+    return quantized.candidates(programs.encode) | quantized.candidates(programs.decode)
+
+
+def _write_measuring(trial: Trial, directory: Path, names: Collection[str]) -> None:
+    """Float32 programs that also say how far each product would be off in 8 bits."""
+    from perceiver_graph.compiler.backends import onnx as backend
+    from perceiver_graph.compiler.backends.onnx import quantized
+    from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
+
+    target = replace(trial.target, precision="fp32")
+    lowerings = quantized.measuring(lowerings_for(target), names)
+    backend.write(trial.programs, trial.parameters, directory, target=target, lowerings=lowerings)
+
+
+def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, float]]:
+    """The outputs of the spec by name, and the errors of the products that were measured."""
+    programs = trial.programs
+    encoded = _outputs(directory / "encode.onnx", trial.sample.arrays)
+    results = {name.removesuffix(OUTPUT): encoded[name] for name in sorted(_early(programs))}
+    if not programs.decode.outputs:
+        return results, _errors(encoded)
+    given = dict(encoded)
+    for leaf in programs.decode.inputs:
+        if leaf.role == "queries":
+            given[leaf.value.name] = _spread(trial.queries[leaf.of])
+    decoded = _outputs(directory / "decode.onnx", given)
+    results |= {name: decoded[name] for name in programs.decode.outputs}
+    return results, _errors(encoded | decoded)
+
+
+def _spread(count: int) -> Array:
+    """Some of so many queries, evenly spread. Shape: int64 [at most QUERIES]."""
+    asked = min(count, QUERIES)
+    return np.arange(asked, dtype=np.int64) * count // asked
+
+
+def _outputs(file: Path, inputs: Arrays) -> dict[str, Array]:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    feeds: dict[str, Any] = {entry.name: inputs[entry.name] for entry in session.get_inputs()}
+    names = [entry.name for entry in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def _errors(outputs: Arrays) -> dict[str, float]:
+    """The error of each product that was measured, as a share of its size."""
+    from perceiver_graph.compiler.backends.onnx.quantized import DIFFERENCE, SIZE
+
+    found = {}
+    for end in outputs:
+        if end.endswith(DIFFERENCE):
+            name = end.removesuffix(DIFFERENCE)
+            difference, size = float(outputs[end]), float(outputs[f"{name}{SIZE}"])
+            found[name] = difference / size if size else (0.0 if difference == 0 else float("inf"))
+    return found

@@ -1,0 +1,100 @@
+"""Looks rows up in the parts that a table is put together from, so that it need not be built."""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import Add, BroadcastLike, Concat, Coordinate, Gather
+from perceiver_graph.compiler.passes.grids import as_rows, axis_tables, size_of
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
+
+
+class GatherParts(Rewrite):
+    """[a | b][i] = [a[i] | b[i]], and (p_1 + p_2)[i] = p_1[i_1] + p_2[i_2] for sums over a grid.
+
+    Queries that are made of input tokens look them up as they are decoded: what the tokens are made
+    of is smaller than they are, and all of them at once need not exist.
+
+    1. A table of several channels, read by lookups alone: each part is looked up, and what is the
+       same for each sample once for all of them.
+    2. Known rows that are sums over the axes of a grid: tables of an axis are far smaller.
+    3. Where anything else reads the table, it exists anyway: it stays.
+    """
+
+    name = "gather-parts"
+
+    done = ("lookup", "lookups", "divided")
+    nothing = "nothing divided: no lookup reads a table that it alone needs"
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if not isinstance(node.op, Gather) or rewriter.known(node.inputs[1]):
+            return 0
+        return _channels(rewriter, node, node.op.axis, notes) or _axes(rewriter, node)
+
+
+def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> int:
+    """Cases 1 and 3."""
+    table, index = node.inputs
+    joined = rewriter.producer(table)
+    if joined is None or not isinstance(joined.op, Concat):
+        return 0
+    last = table.type.rank - 1
+    if joined.op.axis % table.type.rank != last or axis == last:
+        return 0
+    parts = [rewriter.sharing(part) for part in joined.inputs]
+    own = [shares is None or _leading(shares) > axis for _, shares in parts]
+    if not any(own):
+        return 0
+    readers = rewriter.readers(table)
+    if rewriter.is_output(table) or not all(_looks_up(reader, table, axis) for reader in readers):
+        notes.append(f"%{node.name} stays: %{table.name} is read as a whole, too")
+        return 0
+    found: list[Value | None] = [None] * len(parts)
+    for i, part in enumerate(joined.inputs):
+        if own[i]:
+            found[i] = _lookup(rewriter, node, axis, part, index)
+    like = next(value for value in found if value is not None)
+    for i, (source, shares) in enumerate(parts):
+        if found[i] is None and shares is not None:
+            leading = _leading(shares)
+            rows = _lookup(rewriter, node, axis - leading, source, index)
+            name = f"{rows.name}.batch"
+            found[i] = rewriter.add(BroadcastLike(leading), rows, like, name=name, at=node)
+    rewriter.rewrite(node, Concat(-1), *(value for value in found if value is not None))
+    return 1
+
+
+def _axes(rewriter: Rewriter, node: Node) -> int:
+    """Case 2."""
+    table, index = node.inputs
+    tables = axis_tables(rewriter, table)
+    if len(tables) < 2:
+        return 0
+    stride, total = 1, None
+    terms = []
+    for one in reversed(tables):
+        size = size_of(one)
+        name = f"{node.name}.place"
+        place = rewriter.add(Coordinate(stride, size), index, name=name, at=node)
+        rows = as_rows(rewriter, one, at=node)
+        terms.append(rewriter.add(Gather(0), rows, place, name=f"{node.name}.part", at=node))
+        stride *= size
+    total, *rest, last = reversed(terms)
+    for term in rest:
+        total = rewriter.add(Add(), total, term, name=f"{node.name}.part", at=node)
+    rewriter.rewrite(node, Add(), total, last)
+    return 1
+
+
+def _leading(shares: Node) -> int:
+    assert isinstance(shares.op, BroadcastLike)
+    return shares.op.axes
+
+
+def _looks_up(reader: Node, table: Value, axis: int) -> bool:
+    """Whether a node does nothing but look rows up."""
+    lookup = isinstance(reader.op, Gather) and reader.op.axis == axis
+    return lookup and reader.inputs[0] == table != reader.inputs[1]
+
+
+def _lookup(rewriter: Rewriter, node: Node, axis: int, table: Value, index: Value) -> Value:
+    return rewriter.add(Gather(axis), table, index, name=f"{table.name}.chosen", at=node)

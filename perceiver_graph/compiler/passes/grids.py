@@ -1,0 +1,53 @@
+"""Rows that are sums over the axes of a grid, as Fourier features of its points are.
+
+Shared by the passes that make use of it: p[j] = p_1[j_1] + ... + p_a[j_a] for the point
+j = (j_1, ..., j_a), the last axis fastest.
+"""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import Add, Flatten
+from perceiver_graph.compiler.passes.rewriter import Rewriter
+
+
+def axis_tables(rewriter: Rewriter, rows: Value) -> tuple[Value, ...]:
+    """What known rows [points, channels] are the sum of, a table for each axis in their order.
+
+    Shapes: [1, ..., size, ..., 1, channels]. None for rows that are no such sum.
+    """
+    flat = rewriter.producer(rows)
+    if not rewriter.known(rows) or flat is None or not isinstance(flat.op, Flatten):
+        return ()
+    grid = flat.inputs[0]
+    if rows.type.rank != 2 or flat.op.start != 0:
+        return ()
+    terms = _terms(rewriter, grid)
+    axes = [[a for a, size in enumerate(term.shape[:-1]) if size != 1] for term in terms]
+    rank = grid.type.rank
+    fits = all(term.type.rank == rank and term.shape[-1] == grid.shape[-1] for term in terms)
+    alone = all(len(axis) == 1 for axis in axes)
+    if not fits or not alone or len({axis[0] for axis in axes}) != len(axes):
+        return ()
+    return tuple(term for _, term in sorted(zip(axes, terms, strict=True), key=lambda t: t[0]))
+
+
+def _terms(rewriter: Rewriter, value: Value) -> list[Value]:
+    """What a value is the sum of."""
+    node = rewriter.producer(value)
+    if node is None or not isinstance(node.op, Add):
+        return [value]
+    return [term for part in node.inputs for term in _terms(rewriter, part)]
+
+
+def size_of(table: Value) -> int:
+    """The size of the axis that a table is for."""
+    return max(int(size) for size in table.shape[:-1])
+
+
+def as_rows(rewriter: Rewriter, table: Value, *, at: Node) -> Value:
+    """A table of an axis as rows, [1, ..., size, ..., 1, channels] -> [size, channels]."""
+    rank = table.type.rank
+    if rank == 2:
+        return table
+    return rewriter.add(Flatten(0, rank - 2), table, name=f"{table.name}.rows", at=at)

@@ -1,0 +1,57 @@
+"""What the primitives of attention compute, in PyTorch and another way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from perceiver_graph.compiler import ops
+
+Torch = Callable[..., torch.Tensor]
+
+
+def heads_attention(heads: int) -> Torch:
+    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (torch.unflatten(x, -1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+    return attention
+
+
+def masked_attention(op: ops.Attention) -> Torch:
+    """Written out: the scores of masked keys are the least number there is."""
+
+    def attention(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        q, k, v = (torch.unflatten(x, -1, (op.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(
+            ~mask[:, None, None], torch.finfo(q.dtype).min
+        )
+        found = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        return found.mul(mask.any(1)[:, None, None]) if op.masked_rows == "zero" else found
+
+    return attention
+
+
+def joint_attention(*kinds: torch.Tensor) -> torch.Tensor:
+    """The kinds as one: queries, keys and values padded with zeros, each in channels of its own."""
+    q = torch.cat(kinds[0::3], dim=-1)
+    k, v = (
+        torch.stack([torch.block_diag(*sample) for sample in zip(*parts, strict=True)])  # type: ignore[no-untyped-call]
+        for parts in (kinds[1::3], kinds[2::3])
+    )
+    return (q @ k.mT).softmax(dim=-1) @ v
+
+
+def grid_attention(
+    q: torch.Tensor, x: torch.Tensor, s: torch.Tensor, a: torch.Tensor, b: torch.Tensor
+) -> torch.Tensor:
+    """With tables of unit vectors as position encodings, multiplied out."""
+    i, j = torch.meshgrid(torch.arange(a.shape[2]), torch.arange(b.shape[2]), indexing="ij")
+    places = torch.cat([F.one_hot(i.flatten(), a.shape[2]), F.one_hot(j.flatten(), b.shape[2])], -1)
+    k = s * torch.cat([x, places.to(x.dtype).expand(len(x), -1, -1)], dim=-1)
+    return (torch.cat([q, a, b], dim=-1) @ k.mT).softmax(dim=-1) @ k
