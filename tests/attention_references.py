@@ -47,6 +47,16 @@ def joint_attention(*kinds: torch.Tensor) -> torch.Tensor:
     return (q @ k.mT).softmax(dim=-1) @ v
 
 
+def table_attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, s: torch.Tensor, *tables: torch.Tensor
+) -> torch.Tensor:
+    """The places as unit vectors, multiplied with the tables."""
+    for table, places in zip(tables[0::2], tables[1::2], strict=True):
+        unit = F.one_hot(places, table.shape[1]).to(q.dtype)
+        q, k = torch.cat([q, s * unit], dim=-1), torch.cat([k, table.mT], dim=-1)
+    return (q @ k.mT).softmax(dim=-1) @ v
+
+
 def grid_attention(
     q: torch.Tensor, x: torch.Tensor, s: torch.Tensor, a: torch.Tensor, b: torch.Tensor
 ) -> torch.Tensor:

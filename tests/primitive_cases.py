@@ -105,6 +105,19 @@ def grid_attention(draw: st.DrawFn) -> Case:
     return Case(ops.GridAttention(), f32(first, rows, d), x, s, *tables, sizes=known)
 
 
+def table_attention(draw: st.DrawFn) -> Case:
+    n, m, d, e = (draw(small) for _ in range(4))
+    batch = draw(small)
+    first = draw(st.sampled_from([Dim.of(BATCH), Dim.of(batch)]))
+    tables: list[TensorType | Array] = []
+    for _ in range(draw(st.integers(1, 3))):
+        size = draw(small)
+        places = np.random.default_rng(size).integers(0, size, n)
+        tables += [f32(first, size, m), places]
+    given = [f32(first, n, d), f32(first, m, d), f32(first, m, e), f32(first, n, 1)]
+    return Case(ops.TableAttention(), *given, *tables, sizes={"batch": batch})
+
+
 def linear(draw: st.DrawFn) -> Case:
     *rows, width, out = shapes(draw, 3, 5)
     x, sizes = batched(draw, (*rows, width))
@@ -341,6 +354,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
     "silu": lambda draw: unary(draw, ops.Silu()),
     "slice": slice_,
+    "table_attention": table_attention,
     "tanh": lambda draw: unary(draw, ops.Tanh()),
     "trim_like": trim_like,
     "unflatten": unflatten,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tests.attention_references import (
     heads_attention,
     joint_attention,
     masked_attention,
+    table_attention,
 )
 
 
@@ -194,6 +195,13 @@ CASES = [
         [(1, 300, 2), (1, 6, 2), (1, 6, 1), (1, 300, 2), (1, 300, 3)],
         grid_attention,
     ),
+    Case(
+        ops.TableAttention(),
+        [(2, 30, 8), (2, 5, 8), (2, 5, 6), (2, 30, 1), (2, 4, 5), (30,), (2, 7, 5), (30,)],
+        table_attention,
+        ["float32", "float32", "float32", "float32", "float32", "int64", "float32", "int64"],
+        below=4,
+    ),
     Case(ops.Moments(), [(2, 3, 40)], _moments),
     Case(ops.MergeMoments((1, 3), 0.1), [(2, 1, 2), (4, 2)], _merge_moments),
     Case(ops.OneHot(4), [(3, 2)], lambda ids: F.one_hot(ids, 4).float(), ["int64"]),
@@ -263,6 +271,22 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
         [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 1), (2, 2), (2, 2))],
         r"grid \[2, 2\]",
     ),
+    (ops.TableAttention(), [TensorType(shape_of(1, 2, 3))] * 4, "got 4 inputs"),
+    (
+        ops.TableAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 3), (2, 2), (4, 6), (2,))],
+        "a scale for each query",
+    ),
+    (
+        ops.TableAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 3), (2, 1), (4, 5), (2,))],
+        r"tables \[batch, size, keys\]",
+    ),
+    (
+        ops.TableAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 3), (2, 1), (4, 6), (2,))],
+        "a place for each query",
+    ),
     (ops.Moments(), [TensorType(())], "channels"),
     (ops.MergeMoments((2,)), [TensorType(shape_of(3, 2))] * 2, "each part"),
     (ops.MergeMoments((2, 3)), [TensorType(shape_of(3, 2)), TensorType(shape_of(3))], "variance"),
@@ -310,8 +334,8 @@ def test_numbers_equal_torch(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.shapes], ids=str)
 def test_float64_is_computed_in_float64(case: Case) -> None:
-    if isinstance(case.op, ops.Gather):
-        case = Case(case.op, case.shapes, case.reference, ["float64", "int64"])
+    dtypes: list[DType] = ["float64" if dtype == "float32" else dtype for dtype in case.dtypes]
+    case = replace(case, dtypes=dtypes)
     inputs = case.inputs("float64")
     expected = _reference(case, inputs)
     produced = case.op.evaluate(*inputs)

@@ -168,6 +168,20 @@ def test_archives_may_be_empty_or_encrypted(tmp_path: Path) -> None:
     assert "encrypted" in text
 
 
+def test_a_file_of_python_2_is_read_without_a_warning(tmp_path: Path) -> None:
+    """It says `(2L, 3L)`. A warning would be an error here."""
+    stream = io.BytesIO()
+    np.save(stream, ROWS)
+    rows = f"({ROWS.shape[0]},".encode()
+    old = stream.getvalue().replace(rows, rows[:-1] + b"L,").replace(b" \n", b"\n", 1)
+    assert b"L," in old
+    (tmp_path / "a.npy").write_bytes(old)
+    found, codes = outcome(tmp_path / "a.npy")
+    assert not codes
+    assert found is not None
+    np.testing.assert_array_equal(found.values, ROWS)
+
+
 @given(st.booleans(), st.data())
 @settings(deadline=None, max_examples=300)
 def test_no_damage_escapes_as_another_error(

@@ -15,10 +15,13 @@ from perceiver_graph.compiler.passes import (
     DeadCode,
     DropKeyBias,
     EarlySizes,
+    FoldBatchNorm,
     FoldConstants,
     FoldNormAffine,
     GatherParts,
     GridPositions,
+    GridQueries,
+    MapTables,
     NormOfConcat,
     Pass,
     PassResult,
@@ -69,8 +72,10 @@ def _rewrites() -> list[Pass]:
     return [
         EarlySizes(),  # or what is only asked for its size would seem to be read
         # Bare: norms and keys without what linear maps can take over, or softmax does not see.
+        FoldBatchNorm(),
         FoldNormAffine(),
         DropKeyBias(),
+        MapTables(),
         # Narrow: tokens without the channels that are the same for all of them.
         NormOfConcat(),
         # Move: projections to where there are fewer rows or channels.
@@ -78,6 +83,7 @@ def _rewrites() -> list[Pass]:
         AbsorbProjections(),
         GridPositions(),
         GatherParts(),
+        GridQueries(),
         CommonSubexpressions(),  # what several outputs now read of the latents
         # Compose: what is left of them, with each other.
         ComposeLinear(),

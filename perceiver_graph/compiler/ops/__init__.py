@@ -36,6 +36,7 @@ from perceiver_graph.compiler.ops.shape import (
     TrimLike,
     Unflatten,
 )
+from perceiver_graph.compiler.ops.table_attention import TableAttention
 
 __all__ = [
     "PRIMITIVES",
@@ -74,6 +75,7 @@ __all__ = [
     "Sigmoid",
     "Silu",
     "Slice",
+    "TableAttention",
     "Tanh",
     "TensorType",
     "TrimLike",

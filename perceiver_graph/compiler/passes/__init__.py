@@ -7,10 +7,13 @@ from perceiver_graph.compiler.passes.compose_linear import ComposeLinear
 from perceiver_graph.compiler.passes.dead_code import DeadCode
 from perceiver_graph.compiler.passes.drop_key_bias import DropKeyBias
 from perceiver_graph.compiler.passes.early_sizes import EarlySizes
+from perceiver_graph.compiler.passes.fold_batch_norm import FoldBatchNorm
 from perceiver_graph.compiler.passes.fold_constants import FoldConstants
 from perceiver_graph.compiler.passes.fold_norm_affine import FoldNormAffine
 from perceiver_graph.compiler.passes.gather_parts import GatherParts
 from perceiver_graph.compiler.passes.grid_positions import GridPositions
+from perceiver_graph.compiler.passes.grid_queries import GridQueries
+from perceiver_graph.compiler.passes.map_tables import MapTables
 from perceiver_graph.compiler.passes.norm_of_concat import NormOfConcat
 from perceiver_graph.compiler.passes.split_attention import SplitAttention
 
@@ -21,10 +24,13 @@ __all__ = [
     "DeadCode",
     "DropKeyBias",
     "EarlySizes",
+    "FoldBatchNorm",
     "FoldConstants",
     "FoldNormAffine",
     "GatherParts",
     "GridPositions",
+    "GridQueries",
+    "MapTables",
     "NormOfConcat",
     "Pass",
     "PassResult",

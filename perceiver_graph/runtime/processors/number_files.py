@@ -6,6 +6,7 @@ What a file is, its first bytes say, not its name.
 from __future__ import annotations
 
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -199,7 +200,10 @@ def _reading(path: Path, name: str = "") -> Iterator[None]:
     """Translate what reading a file raises: PG507."""
     what = f": array {quote(name)}" if name else ":"
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of files written by Python 2, or damaged to look so: what they hold is checked anyway.
+            warnings.filterwarnings("ignore", "Reading `.npy`", UserWarning)
+            yield
     except PermissionError as error:
         raise undecodable(path, ": it may not be read", help=f"chmod +r {path}") from error
     except MemoryError as error:

@@ -10,6 +10,7 @@ import math
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops, scores
+from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
@@ -35,10 +36,17 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     else:
         queries = site.part("scaled_query", q, "Mul", queries, factor)
     matrix = q.with_shape(*q.shape[:-1], k.shape[-1])
-    if scores.divisible(op, site.types):
-        parts = scores.pieces(q.shape[1], k.shape[2], site.emitter.target.score_limit)
-        if parts > 1:
-            return _piecewise(site, queries, keys, values, parts)
+    if (parts := scores.parts(op, site.types, site.emitter.target.score_limit)) > 1:
+
+        def answer(rows: Rows) -> list[ir.Value]:
+            ((asked, type),) = rows
+            matrix = type.with_shape(*type.shape[:-1], k.shape[-1])
+            products = site.part("scores", matrix, "MatMul", asked, keys)
+            weights = site.part("weights", matrix, "Softmax", products, axis=-1)
+            context = type.with_shape(*type.shape[:-1], v.shape[-1])
+            return [site.part("some", context, "MatMul", weights, values)]
+
+        return by_parts(site, [(queries, q)], parts, answer)
     products = site.part("scores", matrix, "MatMul", queries, keys)
     if len(site.types) == 4:
         products = _masked(site, products, matrix)
@@ -57,27 +65,6 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     merged = context.with_shape(batch, n, count, width)
     rows = site.part("merged", merged, "Transpose", heads, perm=[0, 2, 1, 3])
     return site.result("Reshape", rows, site.ints(0, 0, int(site.output.shape[-1])))
-
-
-def _piecewise(
-    site: Site, queries: ir.Value, keys: ir.Value, values: ir.Value, pieces: int
-) -> ir.Value:
-    """Attention for one part of the queries after the other: rows do not see each other."""
-    q, k, v = site.types
-    n = int(q.shape[1])
-    size = -(-n // pieces)
-    found = []
-    for start in range(0, n, size):
-        rows = Dim.of(min(size, n - start))
-        bounds = (site.ints(start), site.ints(start + int(rows)), site.ints(1))
-        asked = q.with_shape(q.shape[0], rows, q.shape[2])
-        part = site.part("some_queries", asked, "Slice", queries, *bounds)
-        matrix = asked.with_shape(asked.shape[0], rows, k.shape[1])
-        products = site.part("scores", matrix, "MatMul", part, keys)
-        weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-        context = asked.with_shape(asked.shape[0], rows, v.shape[2])
-        found.append(site.part("some", context, "MatMul", weights, values))
-    return site.result("Concat", *found, axis=1)
 
 
 def _masked(site: Site, scores: ir.Value, matrix: TensorType) -> ir.Value:

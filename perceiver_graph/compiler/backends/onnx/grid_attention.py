@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops
+from perceiver_graph.compiler import ops, scores
+from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.scores import pieces
 
 
 def grid_attention(op: ops.GridAttention, site: Site) -> ir.Value:
@@ -28,37 +28,20 @@ def grid_attention(op: ops.GridAttention, site: Site) -> ir.Value:
     keys = site.part("tokens_transposed", turned, "Transpose", site.input(1), perm=[0, 2, 1])
     scale = site.part("scale_row", row, "Transpose", site.input(2), perm=[0, 2, 1])
     given = [site.input(0), *(site.input(slot) for slot in range(3, 3 + len(tables)))]
-    count = pieces(q.shape[1], x.shape[1], site.emitter.target.score_limit)
-    if count == 1:
-        return site.result("Concat", *_answer(site, given, [q, *tables], keys, scale), axis=-1)
-    found = []
-    n = int(q.shape[1])
-    size = -(-n // count)
-    for start in range(0, n, size):
-        rows = Dim.of(min(size, n - start))
-        bounds = (site.ints(start), site.ints(start + int(rows)), site.ints(1))
-        types = [t.with_shape(t.shape[0], rows, t.shape[2]) for t in (q, *tables)]
-        some = [
-            site.part("some_queries", type, "Slice", value, *bounds)
-            for value, type in zip(given, types, strict=True)
-        ]
-        part = site.output.with_shape(q.shape[0], rows, site.output.shape[2])
-        answers = _answer(site, some, types, keys, scale)
-        found.append(site.part("some", part, "Concat", *answers, axis=-1))
-    return site.result("Concat", *found, axis=1)
+    rows = list(zip(given, (q, *tables), strict=True))
+    parts = scores.parts(op, site.types, site.emitter.target.score_limit)
+    return by_parts(site, rows, parts, lambda some: _answer(site, some, keys, scale))
 
 
-def _answer(
-    site: Site, given: list[ir.Value], types: list[TensorType], keys: ir.Value, scale: ir.Value
-) -> list[ir.Value]:
+def _answer(site: Site, rows: Rows, keys: ir.Value, scale: ir.Value) -> list[ir.Value]:
     """Of queries and their tables: the sum of tokens, and of weights for the places on each axis."""
-    q, *tables = types
-    x = site.types[1]
+    (asked, q), *placed = rows
+    x, tables = site.types[1], [type for _, type in placed]
     matrix = q.with_shape(*q.shape[:2], x.shape[1])
-    sums = site.part("products", matrix, "MatMul", given[0], keys)
-    sums = _with_tables(site, sums, given[1:], tables, matrix)
-    scores = site.part("scores", matrix, "Mul", sums, scale)
-    weights = site.part("weights", matrix, "Softmax", scores, axis=-1)
+    sums = site.part("products", matrix, "MatMul", asked, keys)
+    sums = _with_tables(site, sums, [value for value, _ in placed], tables, matrix)
+    products = site.part("scores", matrix, "Mul", sums, scale)
+    weights = site.part("weights", matrix, "Softmax", products, axis=-1)
     weights = site.part("scaled_weights", matrix, "Mul", weights, scale)
     tokens = site.part("tokens_found", q, "MatMul", weights, site.input(1))
     return [tokens, *_sums(site, weights, tables)]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops
+from perceiver_graph.compiler import ops, scores
+from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.dims import Dim
@@ -19,14 +20,30 @@ from perceiver_graph.compiler.ops import TensorType
 def joint_attention(op: ops.JointAttention, site: Site) -> ir.Value:
     """Shapes: q [b, n, d_i], k [b, m_i, d_i], v [b, m_i, e_i] of each kind -> [b, n, sum of e_i]."""
     site = site.within_scope()
-    one = wide(site.output.with_shape(*site.output.shape[:-1], Dim.of(1)))
-    found: list[ir.Value] = []
+    keys = [_turned(site, slot) for slot in range(1, len(site.types), 3)]
+    rows = list(zip(site.inputs[0::3], site.types[0::3], strict=True))
+    parts = scores.parts(op, site.types, site.emitter.target.score_limit)
+    return by_parts(site, rows, parts, lambda some: _answer(site, some, keys))
+
+
+def _turned(site: Site, slot: int) -> ir.Value:
+    k = site.types[slot]
+    turned = k.with_shape(k.shape[0], k.shape[2], k.shape[1])
+    return site.part("key_transposed", turned, "Transpose", site.input(slot), perm=[0, 2, 1])
+
+
+def _answer(site: Site, rows: Rows, keys: list[ir.Value]) -> list[ir.Value]:
+    """What queries find among the keys of each kind, as much of it as these weigh among all."""
+    one = wide(rows[0][1].with_shape(*rows[0][1].shape[:-1], Dim.of(1)))
+    found: list[tuple[ir.Value, TensorType]] = []
     logarithms: list[ir.Value] = []
-    for kind in range(len(site.types) // 3):
-        weights, logarithm = _weights(site, 3 * kind)
-        value = site.types[3 * kind + 2]
-        type = site.output.with_shape(*site.output.shape[:-1], value.shape[-1])
-        found.append(site.part("found", type, "MatMul", weights, site.input(3 * kind + 2)))
+    for kind, (asked, q) in enumerate(rows):
+        k, v = site.types[3 * kind + 1 : 3 * kind + 3]
+        matrix = q.with_shape(*q.shape[:-1], k.shape[1])
+        weights, logarithm = _weights(site, asked, keys[kind], matrix)
+        type = q.with_shape(*q.shape[:-1], v.shape[-1])
+        values = site.input(3 * kind + 2)
+        found.append((site.part("found", type, "MatMul", weights, values), type))
         logarithms.append(logarithm)
     highest = site.part("highest", one, "Max", *logarithms)
     shares = [
@@ -35,25 +52,21 @@ def joint_attention(op: ops.JointAttention, site: Site) -> ir.Value:
     ]
     total = site.part("total", one, "Sum", *shares)
     parts = []
-    for kind, share in enumerate(shares):
-        value = site.types[3 * kind + 2]
-        type = site.output.with_shape(*site.output.shape[:-1], value.shape[-1])
+    for (value, type), share in zip(found, shares, strict=True):
         weight = site.part("weight", one, "Div", share, total)
         weight = site.cast("weight_rounded", weight, one, type.dtype)
-        parts.append(site.part("part", type, "Mul", found[kind], weight))
-    return site.result("Concat", *parts, axis=-1)
+        parts.append(site.part("part", type, "Mul", value, weight))
+    return parts
 
 
-def _weights(site: Site, slot: int) -> tuple[ir.Value, ir.Value]:
+def _weights(
+    site: Site, asked: ir.Value, keys: ir.Value, matrix: TensorType
+) -> tuple[ir.Value, ir.Value]:
     """The weights of the keys of one kind, and the logarithm of their sum before division by it."""
-    q, k = site.types[slot : slot + 2]
-    matrix = q.with_shape(*q.shape[:-1], k.shape[1])
-    one = wide(q.with_shape(*q.shape[:-1], Dim.of(1)))
-    turned = k.with_shape(k.shape[0], k.shape[2], k.shape[1])
-    keys = site.part("key_transposed", turned, "Transpose", site.input(slot + 1), perm=[0, 2, 1])
-    scores = site.part("scores", matrix, "MatMul", site.input(slot), keys)
-    weights = site.part("weights", matrix, "Softmax", scores, axis=-1)
-    top = _highest(site, "highest_score", scores, matrix)
+    one = wide(matrix.with_shape(*matrix.shape[:-1], Dim.of(1)))
+    products = site.part("scores", matrix, "MatMul", asked, keys)
+    weights = site.part("weights", matrix, "Softmax", products, axis=-1)
+    top = _highest(site, "highest_score", products, matrix)
     logarithm = site.part(
         "logarithm", one, "Log", _highest(site, "highest_weight", weights, matrix)
     )

@@ -29,6 +29,7 @@ from perceiver_graph.compiler.backends.onnx.products import (
     matmul,
     max_pool,
 )
+from perceiver_graph.compiler.backends.onnx.table_attention import table_attention
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import Op, TensorType
@@ -179,6 +180,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Sigmoid: _sigmoid,
     ops.Silu: _silu,
     ops.Slice: _slice,
+    ops.TableAttention: table_attention,
     ops.Tanh: _tanh,
     ops.TrimLike: trim_like,
     ops.Unflatten: _unflatten,

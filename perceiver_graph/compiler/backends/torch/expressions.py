@@ -311,6 +311,7 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Interpolate: _interpolate,
     ops.GridAttention: _function("attend_on_grid"),
     ops.JointAttention: _function("attend_jointly"),
+    ops.TableAttention: _function("attend_with_tables"),
     ops.LayerNorm: _layer_norm,
     ops.Linear: _linear,
     ops.MatMul: _matmul,

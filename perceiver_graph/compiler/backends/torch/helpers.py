@@ -76,6 +76,19 @@ def attend_on_grid(query: Tensor, token: Tensor, scale: Tensor, *tables: Tensor)
     return torch.cat([weights @ token, *sums], dim=-1)
 '''
 
+_ATTEND_WITH_TABLES = '''
+def attend_with_tables(
+    query: Tensor, key: Tensor, value: Tensor, scale: Tensor, *tables: Tensor
+) -> Tensor:
+    """Attention with scores to which rows of tables are added, times the scale of the query.
+
+    query [batch, n, d], key [batch, m, d], value [batch, m, e], scale [batch, n, 1] and, one after
+    the other, tables [batch, size, m] and places [n] -> [batch, n, e].
+    """
+    added = sum(table[:, places] for table, places in zip(tables[0::2], tables[1::2], strict=True))
+    return (query @ key.mT + scale * added).softmax(dim=-1) @ value
+'''
+
 _MOMENTS = '''
 def moments(x: Tensor) -> Tensor:
     """The mean of the channels and their variance: [..., c] -> [..., 2]."""
@@ -287,6 +300,7 @@ HELPERS = {
     "attend_masked": _ATTEND_MASKED,
     "attend_jointly": _ATTEND_JOINTLY,
     "attend_on_grid": _ATTEND_ON_GRID,
+    "attend_with_tables": _ATTEND_WITH_TABLES,
     "moments": _MOMENTS,
     "merge_moments": _MERGE_MOMENTS,
     "fourier_features": _FOURIER_FEATURES,

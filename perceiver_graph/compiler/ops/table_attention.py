@@ -1,0 +1,68 @@
+"""Attention by queries on a grid, where a part of each score depends on one axis alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceiver_graph.compiler.dims import Dim, product
+from perceiver_graph.compiler.ops.attention import Attention
+from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+
+
+@dataclass(frozen=True)
+class TableAttention(Op):
+    """Attention of one head with scores to which rows of tables are added.
+
+    The score of query i, which has the scale s_i, for key j is q_i k_j + s_i (t_1[a_1[i], j] + ...),
+    where a_1 are the places of the queries on an axis and t_1 what each place scores for each key.
+    Scores are not scaled further.
+    Shapes: q [batch, n, d], k [batch, m, d], v [batch, m, e], s [batch, n, 1] and, for each axis,
+    t_i [batch, size_i, m] and a_i int64 [n] -> [batch, n, e].
+    """
+
+    name = "table_attention"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        require(
+            len(inputs) >= 6 and len(inputs) % 2 == 0,
+            f"table_attention needs q, k, v, s and a table and places of each axis, got "
+            f"{len(inputs)} inputs",
+        )
+        q, k, v, s = inputs[:4]
+        found = Attention().infer(q, k, v)
+        require(
+            s == q.with_shape(*q.shape[:2], Dim.of(1)),
+            f"table_attention needs a scale for each query, got {s} for {q}",
+        )
+        for table, places in zip(inputs[4::2], inputs[5::2], strict=True):
+            fits = table.rank == 3 and (table.shape[0], table.shape[2]) == k.shape[:2]
+            require(
+                fits and table.dtype == k.dtype,
+                f"table_attention needs tables [batch, size, keys], got {table} for {k}",
+            )
+            require(
+                places == TensorType(q.shape[1:2], "int64"),
+                f"table_attention needs a place for each query, got {places} for {q}",
+            )
+        return found
+
+    def evaluate(self, *inputs: Array) -> Array:
+        q, k, v, s = inputs[:4]
+        outputs = np.empty((*q.shape[:2], v.shape[2]), dtype=q.dtype)
+        for start in range(0, q.shape[1], 1024):  # the whole score matrix need not exist
+            rows = slice(start, start + 1024)
+            added = sum(
+                table[:, places[rows]]
+                for table, places in zip(inputs[4::2], inputs[5::2], strict=True)
+            )
+            scores = q[:, rows] @ np.swapaxes(k, 1, 2) + s[:, rows] * added
+            weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            outputs[:, rows] = weights / weights.sum(axis=-1, keepdims=True) @ v
+        return outputs
+
+    def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
+        q, k, v = inputs[:3]
+        return 2 * product(q.shape[:2]) * k.shape[1] * (q.shape[2] + v.shape[2])

@@ -1,0 +1,219 @@
+"""Lets queries on a grid attend without multiplying out their position encodings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ops import (
+    Add,
+    Attention,
+    Concat,
+    Gather,
+    LayerNorm,
+    Linear,
+    MergeMoments,
+    Moments,
+    Mul,
+    Permute,
+    Scale,
+    Slice,
+    TableAttention,
+)
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_plain
+
+PASSES_FLOPS = 170
+"""What a pair of a query and a key costs more than its FLOPs say: five passes over the scores look up
+the rows of two axes and add them. Measured on CPU: 2 ns, in which a core computes so many."""
+
+
+class GridQueries(Rewrite):
+    """Attention of one head by x = LayerNorm([r | p]), where p[i] = p_1[a_1[i]] + p_2[a_2[i]] + ...
+
+    What GridPositions does for keys, for queries that are looked up by the axes of a grid, as the
+    pixels are for which an optical flow is decoded. With m the mean and s = 1 / sqrt(variance +
+    epsilon) of a query, x k_j = s (r k_r,j - m sum(k_j)) + s (p_1[a_1[i]] k_p,j + ...): the last part
+    is a row of a table for each axis, known before any query is.
+
+    1. The queries are the norm itself, which is what AbsorbProjections leaves, perhaps with channels
+       more behind it.
+    2. One of the parts of the norm is such a sum, over two axes or more, the same in each sample.
+    3. Of few channels, where passes over the scores cost more than products: it stays.
+    """
+
+    name = "grid-queries"
+
+    done = ("attention", "attentions", "rewritten")
+    nothing = "nothing rewritten: no attention with one head is asked by positions on a grid"
+
+    def __init__(self, passes_flops: int = PASSES_FLOPS) -> None:
+        self.passes_flops = passes_flops
+
+    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        found = _match(rewriter, node)
+        if found is None:
+            return 0
+        if _cost(rewriter, node, found, self.passes_flops) >= rewriter.cost(node):
+            notes.append(f"%{node.name} stays: its positions have few channels")
+            return 0
+        _rewrite(rewriter, node, found)
+        return 1
+
+
+@dataclass(frozen=True)
+class _Queries:
+    """Normalised queries with positions on a grid."""
+
+    norm: Node
+    epsilon: float
+    parts: tuple[Value, ...]
+    """What their channels are put together from."""
+    at: int
+    """Which of the parts is the positions."""
+    lookups: tuple[Node, ...]
+    """Of the positions, in a table of each axis."""
+    more: tuple[Value, ...]
+    """Channels behind the norm."""
+
+    @property
+    def varying(self) -> tuple[Value, ...]:
+        return self.parts[: self.at] + self.parts[self.at + 1 :]
+
+    @property
+    def channels(self) -> int:
+        return sum(map(_width, self.parts))
+
+    def start(self, index: int) -> int:
+        """The first channel of a part."""
+        return sum(map(_width, self.parts[:index]))
+
+
+def _match(rewriter: Rewriter, node: Node) -> _Queries | None:
+    """Cases 1 and 2."""
+    if not isinstance(node.op, Attention) or node.op.heads != 1 or len(node.inputs) != 3:
+        return None
+    normal = node.inputs[0]
+    more: tuple[Value, ...] = ()
+    joined = rewriter.producer(normal)
+    if joined is not None and _joins_channels(joined):
+        normal, more = joined.inputs[0], joined.inputs[1:]
+    norm = rewriter.producer(normal)
+    if (
+        norm is None
+        or not isinstance(norm.op, LayerNorm)
+        or not is_plain(rewriter, *norm.inputs[1:])
+    ):
+        return None
+    joined = rewriter.producer(norm.inputs[0])
+    if joined is None or not _joins_channels(joined):
+        return None
+    for index, part in enumerate(joined.inputs):
+        source, sharing = rewriter.sharing(part)
+        lookups = _lookups(rewriter, source) if sharing else ()
+        if len(lookups) >= 2:
+            return _Queries(norm, norm.op.epsilon, joined.inputs, index, lookups, more)
+    return None
+
+
+def _joins_channels(node: Node) -> bool:
+    return isinstance(node.op, Concat) and node.op.axis in (-1, 2) and node.output.type.rank == 3
+
+
+def _lookups(rewriter: Rewriter, value: Value) -> tuple[Node, ...]:
+    """The lookups of rows that a value is the sum of; none if it is no such sum."""
+    node = rewriter.producer(value)
+    if node is None:
+        return ()
+    if isinstance(node.op, Add):
+        found = [_lookups(rewriter, part) for part in node.inputs]
+        return tuple(one for part in found for one in part) if all(found) else ()
+    table = node.inputs[0]
+    known = isinstance(node.op, Gather) and node.op.axis == 0 and rewriter.known(table)
+    return (node,) if known and table.type.rank == 2 and value.type.rank == 2 else ()
+
+
+def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) -> int:
+    """Case 3: the FLOPs of the rewritten attention, and what its passes take instead of FLOPs."""
+    q, k, v = node.inputs
+    pairs = rewriter.elements(q) // _width(q) * k.shape[1].evaluate(rewriter.sizes)
+    left = _width(q) - _width(queries.parts[queries.at]) + 1
+    places = sum(int(lookup.inputs[0].shape[0]) for lookup in queries.lookups)
+    tables = 2 * rewriter.elements(k) // _width(k) * _width(queries.parts[queries.at]) * places
+    return pairs * (2 * (left + _width(v)) + passes_flops) + tables
+
+
+def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
+    q, k, v = node.inputs
+    scale = Scale(1 / math.sqrt(_width(q)))
+    scaled = rewriter.add(scale, k, name=f"{k.name}.scaled", at=node)
+    features, inverse = _features(rewriter, node, queries)
+    if queries.more:
+        more = [_elsewhere(rewriter, node, queries, value, features) for value in queries.more]
+        join, name = Concat(-1), f"{q.name}.joined"
+        features = rewriter.add(join, features, *more, name=name, at=node)
+    position = _channels(rewriter, node, queries, queries.at, scaled)
+    tables: list[Value] = []
+    for lookup in queries.lookups:
+        rows, places = lookup.inputs
+        table = rewriter.add(Linear(), position, rows, name=f"{k.name}.table", at=node)
+        turn = Permute((0, 2, 1))
+        table = rewriter.add(turn, table, name=f"{k.name}.transposed", at=node)
+        tables += [table, places]
+    keys = _keys(rewriter, node, queries, scaled)
+    rewriter.rewrite(node, TableAttention(), features, keys, v, inverse, *tables)
+
+
+def _elsewhere(
+    rewriter: Rewriter, node: Node, queries: _Queries, value: Value, like: Value
+) -> Value:
+    """A value that takes no size from the norm, which would be computed for that alone."""
+    source, sharing = rewriter.sharing(value)
+    if sharing is None or sharing.inputs[1] != queries.norm.output:
+        return value
+    return rewriter.add(sharing.op, source, like, name=f"{value.name}.batch", at=node)
+
+
+def _features(rewriter: Rewriter, node: Node, queries: _Queries) -> tuple[Value, Value]:
+    """s [r | m] and s. Shapes: [batch, n, width], [batch, n, 1]."""
+    name, at = queries.norm.name, node
+    moments = [rewriter.add(Moments(), x, name=f"{name}.moments", at=at) for x in queries.parts]
+    merge = MergeMoments(tuple(map(_width, queries.parts)), queries.epsilon)
+    merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=at)
+    mean = rewriter.add(Slice(-1, 0, 1), merged, name=f"{name}.mean", at=at)
+    inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=at)
+    joined = rewriter.add(Concat(-1), *queries.varying, mean, name=f"{name}.parts", at=at)
+    return rewriter.add(Mul(), joined, inverse, name=f"{name}.features", at=at), inverse
+
+
+def _keys(rewriter: Rewriter, node: Node, queries: _Queries, scaled: Value) -> Value:
+    """[k_r | -sum(k) | what the channels behind the norm read]. Shape: [batch, m, width]."""
+    name = node.inputs[1].name
+    parts = [
+        _channels(rewriter, node, queries, index, scaled)
+        for index in range(len(queries.parts))
+        if index != queries.at
+    ]
+    normal = scaled
+    if queries.more:
+        first, last = Slice(-1, 0, queries.channels), Slice(-1, queries.channels, None)
+        normal = rewriter.add(first, scaled, name=f"{name}.channels", at=node)
+    minus = np.full((1, queries.channels), -1, np.dtype(scaled.dtype))
+    row = rewriter.constant(f"minus_ones.{queries.channels}", minus)
+    parts.append(rewriter.add(Linear(), normal, row, name=f"{name}.sums", at=node))
+    if queries.more:
+        parts.append(rewriter.add(last, scaled, name=f"{name}.channels", at=node))
+    return rewriter.add(Concat(-1), *parts, name=f"{name}.parts", at=node)
+
+
+def _channels(rewriter: Rewriter, node: Node, queries: _Queries, index: int, x: Value) -> Value:
+    """The channels that belong to a part."""
+    start = queries.start(index)
+    stretch = Slice(-1, start, start + _width(queries.parts[index]))
+    return rewriter.add(stretch, x, name=f"{node.inputs[1].name}.channels", at=node)
+
+
+def _width(value: Value) -> int:
+    return int(value.shape[-1])
