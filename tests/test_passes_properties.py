@@ -25,7 +25,6 @@ from perceiver_graph.compiler.passes import (
     DeadCode,
     DropKeyBias,
     EarlySizes,
-    FoldBatchNorm,
     FoldConstants,
     FoldNormAffine,
     GatherParts,
@@ -54,7 +53,6 @@ REWRITES: dict[str, Callable[[], Rewrite]] = {
         ComposeLinear,
         DropKeyBias,
         EarlySizes,
-        FoldBatchNorm,
         FoldNormAffine,
         GatherParts,
         lambda: GridPositions(passes_flops=0),  # or it would want hundreds of channels

@@ -16,7 +16,6 @@ WHAT: Mapping[str, str] = {
     "dead-code": "drops what nothing reads",
     "drop-key-bias": "drops biases softmax cancels",
     "early-sizes": "takes sizes from earlier values",
-    "fold-batch-norm": "moves statistics into convolutions",
     "fold-constants": "evaluates what needs no input",
     "fold-norm-affine": "moves norm affines into projections",
     "gather-parts": "looks parts up, not wholes",

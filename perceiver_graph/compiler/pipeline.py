@@ -15,7 +15,6 @@ from perceiver_graph.compiler.passes import (
     DeadCode,
     DropKeyBias,
     EarlySizes,
-    FoldBatchNorm,
     FoldConstants,
     FoldNormAffine,
     GatherParts,
@@ -72,7 +71,6 @@ def _rewrites() -> list[Pass]:
     return [
         EarlySizes(),  # or what is only asked for its size would seem to be read
         # Bare: norms and keys without what linear maps can take over, or softmax does not see.
-        FoldBatchNorm(),
         FoldNormAffine(),
         DropKeyBias(),
         MapTables(),

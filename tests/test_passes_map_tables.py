@@ -1,10 +1,8 @@
-"""What is known beforehand: statistics of batch norms, and maps of tables that rows are looked up in."""
+"""Maps of tables that rows are looked up in, which are known beforehand."""
 
 from __future__ import annotations
 
 import itertools
-
-import pytest
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
@@ -12,54 +10,12 @@ from perceiver_graph.compiler.dims import shape_of
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.passes import (
     ComposeLinear,
-    FoldBatchNorm,
     FoldConstants,
     FoldNormAffine,
     MapTables,
     Pass,
 )
 from tests.rewrite_support import QUERIES, builder, check, data, fires, kinds, stays
-
-
-def convolved(*, bias: bool = True, read: bool = False, known: bool = True) -> Graph:
-    b = builder()
-    x = data(b, "x", 6, 5, 3)
-    weight = b.parameter("conv.weight", (4, 3, 3, 3)) if known else data(b, "w", 3, 3, 3)
-    shift = [b.parameter("conv.bias", (4,))] if bias else []
-    op = ops.Conv((2, 1), ((1, 1), (0, 0)))
-    y = b(op, x, weight, *shift, name="conv")
-    words = ("weight", "bias", "running_mean", "running_var")
-    statistics = [b.parameter(f"norm.{word}", (4,)) for word in words]
-    outputs = {"y": b(ops.BatchNorm(1e-3), y, *statistics, name="normal")}
-    return b.graph(outputs | ({"z": b(ops.Relu(), y)} if read else {}))
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_statistics_go_into_the_convolution(bias: bool) -> None:
-    result = fires(FoldBatchNorm(), convolved(bias=bias), cheaper=False)
-    assert kinds(result.graph) == ["conv"]
-
-
-def test_a_convolution_that_is_read_elsewhere_stays() -> None:
-    stays(FoldBatchNorm(), convolved(read=True), "%conv is read elsewhere, too")
-
-
-def test_a_batch_norm_of_anything_else_stays() -> None:
-    b = builder()
-    words = ("weight", "bias", "running_mean", "running_var")
-    statistics = [b.parameter(f"norm.{word}", (3,)) for word in words]
-    graph = b.graph({"y": b(ops.BatchNorm(1e-3), data(b, "x", 6, 3), *statistics)})
-    stays(FoldBatchNorm(), graph, "nothing folded")
-
-
-def test_folding_in_another_order_gives_the_same() -> None:
-    graph = convolved()
-    for order in itertools.permutations([FoldBatchNorm(), FoldConstants(), FoldNormAffine()]):
-        result = graph
-        for step in order:
-            result = step.run(result).graph
-        check(graph, result)
-        assert kinds(result) == ["conv"]
 
 
 def looked_up(b: GraphBuilder, table: Value) -> Value:
