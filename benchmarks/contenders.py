@@ -5,6 +5,7 @@ Runs in the process of one contender: torch and onnxruntime are imported only by
 
 from __future__ import annotations
 
+import runpy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Loaded:
 
 def load(task: Task) -> Loaded:
     """Get a contender ready: open its model and make its inputs."""
+    if task.contender == "ours-torch":
+        return load_ours_torch(task)
     if task.ours:
         return load_ours(task)
     return {"eager": load_eager, "compiled": load_compiled, "onnx": load_onnx}[task.contender](task)
@@ -54,6 +57,35 @@ def load_ours(task: Task) -> Loaded:
 
     loaded = Loaded(run)
     return loaded
+
+
+def load_ours_torch(task: Task) -> Loaded:
+    """The emitted module; of half precision, its weights and activations are in it as a whole."""
+    import numpy as np
+    import torch
+
+    torch.set_num_threads(task.conditions.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    dtypes = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    dtype, device = dtypes[task.conditions.precision], task.conditions.device
+    emitted = runpy.run_path(str(task.prepared / "model.py"))
+    module = emitted["load"](task.prepared).eval().to(device, dtype)
+    inputs = {name: torch.from_numpy(array) for name, array in inputs_of(task.work).items()}
+    spans = {name: torch.from_numpy(np.arange(*s)) for name, s in task.work.decode.items()}
+
+    def run() -> Arrays:
+        data = {
+            n: x.to(device, dtype if x.is_floating_point() else x.dtype) for n, x in inputs.items()
+        }
+        asked = {name: span.to(device) for name, span in spans.items()} or None
+        with torch.no_grad():
+            answers = module(data, asked)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return {name: answer.float().cpu().numpy() for name, answer in answers.items()}
+
+    return Loaded(run)
 
 
 def load_eager(task: Task) -> Loaded:

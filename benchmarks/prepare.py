@@ -64,6 +64,8 @@ def _compile(task: Task, limit: float) -> Prepared:
         "--device": task.conditions.device,
         "--precision": "int8" if int8 else task.conditions.precision,
     }
+    if task.contender == "ours-torch":
+        options |= {"--backend": "torch", "--device": "cpu", "--precision": "fp32"}
     words = [word for option in options.items() for word in option]
     command = [sys.executable, "-m", "perceiver_graph", "compile", task.work.system.spec, *words]
     return _run(task, "compile", command, limit)

@@ -16,12 +16,13 @@ Precision = Literal["fp32", "fp16", "bf16"]
 CONTENDERS: Mapping[str, str] = {
     "ours": "perceiver-graph, compiled at -O 2, run by its runtime",
     "ours-int8": "the same, compiled with --precision int8",
+    "ours-torch": "the PyTorch module that perceiver-graph writes, in eager PyTorch",
     "eager": "transformers, in eager PyTorch",
     "compiled": "transformers under torch.compile (inductor)",
     "onnx": "transformers exported by torch.onnx.export(dynamo=True) with fixed shapes, run by "
     "onnxruntime with its default options",
 }
-OURS = ("ours", "ours-int8")
+OURS = ("ours", "ours-int8", "ours-torch")
 BASE = "eager"
 """With whose outputs those of the others are compared."""
 

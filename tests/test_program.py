@@ -107,6 +107,14 @@ def test_chosen_queries_come_in_the_order_given(
     check(program.run(inputs, decode), {"dense": whole[:, index]})
 
 
+def test_running_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """onnxruntime warns on the error stream, of settings too."""
+    pg.compile(parse_spec(SPEC)).save(tmp_path / "small")
+    data = np.zeros((1, 32, 1), np.float32), np.zeros((1, 8, 8, 3), np.float32)
+    load(tmp_path / "small").run(dict(zip(("audio", "image"), data, strict=True)))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_state_can_be_decoded_again_and_again(program: Program) -> None:
     inputs = some(2)
     wanted = expected(inputs["points"], inputs["extra"])

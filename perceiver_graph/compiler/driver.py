@@ -105,12 +105,12 @@ class Compiled:
         """Multiplications plus additions of one encode and the decode of every query, batch 1."""
         return cost.flops(self.optimized, full_bindings(self.lowered))
 
-    def weights(self, source: Path | None = None, seed: int = 0) -> dict[str, Array]:
+    def weights(self, source: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
         """Every parameter by name: from a file or folder, else initialised from the seed.
 
         Raises DiagnosticError listing every tensor that is missing, extra or misshapen.
         """
-        return load_weights(source, self.graph) if source else initialize(self.graph, seed)
+        return load_weights(Path(source), self.graph) if source else initialize(self.graph, seed)
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The encode and decode programs, with everything evaluated that depends on weights only."""
@@ -142,7 +142,7 @@ class Compiled:
         directory: str | Path,
         *,
         backends: Sequence[Backend] = ("onnx",),
-        weights: Path | None = None,
+        weights: str | Path | None = None,
         seed: int = 0,
         sample: Sample | None = None,
         progress: Progress = lambda _: None,
@@ -173,7 +173,7 @@ class Compiled:
                 progress("writing PyTorch")
                 self._write_torch(parameters, stage)
             progress("computing digests")
-            origin = weights.name if weights else f"seed {seed}"
+            origin = Path(weights).name if weights else f"seed {seed}"
             manifest = self._manifest(stage, backends, origin, entries, quantization)
             artifact.write_manifest(stage, manifest)
         return manifest

@@ -29,9 +29,7 @@ _CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",
 }
 _INSTALL = 'pip uninstall onnxruntime && pip install "perceiver-graph[gpu]"'
-_LARGEST_FOLDED = (
-    2**26
-)  # bytes of a value that onnxruntime may compute before the first run and keep
+_LARGEST_FOLDED = 2**26  # bytes of what onnxruntime may compute before the first run and keep
 _ONLY_FATAL = 4  # errors come as exceptions; onnxruntime would print them as well
 
 
@@ -63,9 +61,8 @@ class Device:
         # What is known is folded already, but for what would be larger than it is worth keeping.
         key = "optimization.constant_folding_max_output_size_in_bytes"
         options.add_session_config_entry(key, str(_LARGEST_FOLDED))
-        # What is known is folded already, but for what would be larger than it is worth keeping.
-        key = "optimization.constant_folding_max_output_size_in_bytes"
-        options.add_session_config_entry(key, str(_LARGEST_FOLDED))
+        # Threads would go on spinning after encoding, on the cores that decoding needs by then.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if self.name == "cpu":
             # The CPU kernel of SkipLayerNormalization is slower than Add and LayerNormalization.
             key = "optimization.disable_specified_optimizers"

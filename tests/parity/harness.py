@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from perceiver_graph.spec.loader import parse_spec
 from tests.parity.reference import Reference, Result
 
 Arrays = Mapping[str, Array]
+
+DEVICE: Any = os.environ.get("PERCEIVER_GRAPH_DEVICE", "cpu")
+"""Where the ONNX programs run: `cuda` compares that with transformers on the CPU."""
 
 TOLERANCE = 1e-4
 """Largest difference, as a share of the largest magnitude in the reference."""
@@ -88,7 +92,7 @@ class Built:
 
     @cached_property
     def onnx(self) -> Program:
-        return pg.load(self.artifact, device="cpu")
+        return pg.load(self.artifact, device=DEVICE)
 
     @cached_property
     def torch(self) -> Any:
