@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 from perceiver_graph.cli import screen
-from perceiver_graph.cli.outline import Box, Outline
+from perceiver_graph.cli.outline import Box, Outline, Row, rows
 
 _INDENT = "  "
 _DOT_SHAPES = {
@@ -27,7 +25,6 @@ _MERMAID_SHAPES = {
     "op": ("(", ")"),
 }
 _STYLES = {"input": "green", "output": "green", "parameter": "yellow", "block": "bold cyan"}
-_NUMBERED = re.compile(r"(.+\.)(\d+)")
 
 
 def dot(outline: Outline) -> str:
@@ -120,18 +117,18 @@ def _entities(text: str) -> str:
 
 def tree(outline: Outline) -> str:
     """The outline as an indented tree; equal neighbours such as layers share one line."""
-    rows = [(outline.graph.name, _total(outline))]
-    rows.extend(_branches(outline.boxes.values(), ""))
-    width = max(len(left) for left, _ in rows)
-    return "".join(f"{left.ljust(width)}  {right}".rstrip() + "\n" for left, right in rows)
+    lines = [(outline.graph.name, _total(outline))]
+    lines.extend(_branches(outline.boxes.values(), ""))
+    width = max(len(left) for left, _ in lines)
+    return "".join(f"{left.ljust(width)}  {right}".rstrip() + "\n" for left, right in lines)
 
 
 def _branches(boxes: Iterable[Box], prefix: str) -> Iterator[tuple[str, str]]:
-    shown = list(_merged(boxes))
-    for number, (box, label, remarks) in enumerate(shown, start=1):
+    shown = list(rows(boxes))
+    for number, row in enumerate(shown, start=1):
         is_last = number == len(shown)
-        yield f"{prefix}{'└── ' if is_last else '├── '}{label}", remarks
-        yield from _branches(box.inside.values(), prefix + ("    " if is_last else "│   "))
+        yield f"{prefix}{'└── ' if is_last else '├── '}{row.label}", _remarks(row)
+        yield from _branches(row.box.inside.values(), prefix + ("    " if is_last else "│   "))
 
 
 def print_tree(outline: Outline) -> None:
@@ -141,10 +138,10 @@ def print_tree(outline: Outline) -> None:
     from rich.tree import Tree
 
     def grow(branch: Tree, boxes: Iterable[Box]) -> None:
-        for box, label, remarks in _merged(boxes):
-            style = _STYLES.get(box.kind, "")
-            text = Text.assemble((label, style), "  ", (remarks, "dim"))
-            grow(branch.add(text), box.inside.values())
+        for row in rows(boxes):
+            style = _STYLES.get(row.box.kind, "")
+            text = Text.assemble((row.label, style), "  ", (_remarks(row), "dim"))
+            grow(branch.add(text), row.box.inside.values())
 
     root = Tree(Text.assemble((outline.graph.name, "bold"), "  ", (_total(outline), "dim")))
     grow(root, outline.boxes.values())
@@ -155,30 +152,8 @@ def _total(outline: Outline) -> str:
     return f"{screen.count(outline.graph.parameter_count)} parameters"
 
 
-def _merged(boxes: Iterable[Box]) -> Iterator[tuple[Box, str, str]]:
-    """Each box with its label and remarks; of equal numbered neighbours the first, for all."""
-    for _, alike in groupby(boxes, _alike):
-        group = list(alike)
-        box, last = group[0], group[-1]
-        label = box.label if box is last else f"{box.label} .. {last.label.split('.')[-1]}"
-        yield box, label, _remarks(box, len(group))
-
-
-def _alike(box: Box) -> object:
-    """A key that numbered neighbours of one structure have in common, and nothing else."""
-    numbered = _NUMBERED.fullmatch(box.label)
-    return (numbered[1], _structure(box)) if numbered else box.id
-
-
-def _structure(box: Box) -> object:
-    inner = tuple((inside.label, _structure(inside)) for inside in box.inside.values())
-    return box.kind, box.what, box.type, box.parameters, inner
-
-
-def _remarks(box: Box, times: int) -> str:
-    parts = [box.what, box.type.removeprefix("float32")]
-    if box.parameters:
-        parts.append(f"{screen.count(box.parameters)} parameters")
-    if times > 1:
-        parts.append(f"each, {times} times")
+def _remarks(row: Row) -> str:
+    box = row.box
+    parameters = f"{screen.count(box.parameters)} parameters" if box.parameters else ""
+    parts = (box.what, box.type.removeprefix("float32"), parameters, row.times)
     return "  ".join(part for part in parts if part)

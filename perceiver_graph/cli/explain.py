@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics.catalog import CATALOG, RANGES, explain
+from perceiver_graph.diagnostics.words import nearest
 
 
 def explain_command(
@@ -24,8 +24,8 @@ def explain_command(
         return
     known = code.strip().upper()
     if known not in CATALOG:
-        close = get_close_matches(known, CATALOG, 1)
-        hint = f" Did you mean {close[0]}?" if close else ""
+        guess = nearest(known, CATALOG)
+        hint = f" Did you mean {guess}?" if guess else ""
         raise typer.BadParameter(
             f"there is no code {code!r}.{hint} `perceiver-graph explain` lists all codes.",
             param_hint="CODE",

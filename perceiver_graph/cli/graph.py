@@ -1,4 +1,4 @@
-"""`perceiver-graph graph`: the graph of a spec as a tree, for Graphviz, for Mermaid or as JSON."""
+"""`perceiver-graph graph`: the graph of a spec as a tree, for Graphviz, for Mermaid, as JSON or a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_DEPTH = 2
 def graph_command(
     spec: SpecArgument,
     format: Annotated[
-        Literal["tree", "dot", "mermaid", "json"],
+        Literal["tree", "dot", "mermaid", "json", "html"],
         typer.Option("--format", help="How to draw it."),
     ] = "tree",
     output: Annotated[
@@ -26,7 +26,12 @@ def graph_command(
     ] = None,
     depth: Annotated[
         int,
-        typer.Option("--depth", min=1, metavar="N", help="How many levels of blocks are opened."),
+        typer.Option(
+            "--depth",
+            min=1,
+            metavar="N",
+            help="How many levels of blocks are opened. (html: at the start.)",
+        ),
     ] = DEFAULT_DEPTH,
     overrides: Overrides = None,
     debug: Debug = False,
@@ -37,12 +42,18 @@ def graph_command(
     from perceiver_graph.compiler.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
-    outline = Outline(lower(load_spec(spec, overrides or ())).graph, depth)
+    lowered = lower(load_spec(spec, overrides or ()))
+    outline = Outline(lowered.graph, depth)
     if format == "tree" and output is None and screen.on_terminal():
         drawings.print_tree(outline)
         return
     if format == "json":
         text = json.dumps(outline.as_json(), indent=2) + "\n"
+    elif format == "html":
+        from perceiver_graph.cli.facts import Facts
+        from perceiver_graph.cli.page import page
+
+        text = page(Facts.of(lowered, 0), depth)
     else:
         text = {"tree": drawings.tree, "dot": drawings.dot, "mermaid": drawings.mermaid}[format](
             outline

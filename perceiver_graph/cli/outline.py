@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 from perceiver_graph.cli.facts import plain
@@ -13,6 +15,8 @@ from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Scope, Va
 from perceiver_graph.compiler.ops import BroadcastLike
 
 Kind = Literal["input", "parameter", "group", "block", "op", "output"]
+
+_NUMBERED = re.compile(r"(.+\.)(\d+)")
 
 
 @dataclass
@@ -57,12 +61,51 @@ class Edge:
         return " x ".join(str(plain(dim)) for dim in self.value.shape) or "scalar"
 
 
-class Outline:
-    """The boxes and edges of a graph, its blocks opened down to a depth."""
+@dataclass(frozen=True)
+class Row:
+    """What is shown of a box: its label and, where equal neighbours follow it, those too."""
 
-    def __init__(self, graph: Graph, depth: int) -> None:
+    members: tuple[Box, ...]
+    label: str
+
+    @property
+    def box(self) -> Box:
+        """The first, which stands for all."""
+        return self.members[0]
+
+    @property
+    def times(self) -> str:
+        """How many there are, in words; empty for one."""
+        return f"each, {len(self.members)} times" if len(self.members) > 1 else ""
+
+
+def rows(boxes: Iterable[Box]) -> Iterator[Row]:
+    """The boxes in order; numbered neighbours that are equal, as layers are, share a row."""
+    for _, alike in groupby(boxes, _alike):
+        members = tuple(alike)
+        first, last = members[0].label, members[-1].label
+        label = first if len(members) == 1 else f"{first} .. {last.split('.')[-1]}"
+        yield Row(members, label)
+
+
+def _alike(box: Box) -> object:
+    """A key that numbered neighbours of one structure have in common, and nothing else."""
+    numbered = _NUMBERED.fullmatch(box.label)
+    return (numbered[1], _structure(box)) if numbered else box.id
+
+
+def _structure(box: Box) -> object:
+    inner = tuple((inside.label, _structure(inside)) for inside in box.inside.values())
+    return box.kind, box.what, box.type, box.parameters, inner
+
+
+class Outline:
+    """The boxes and edges of a graph, its blocks opened down to a depth: all of them without one."""
+
+    def __init__(self, graph: Graph, depth: int | None = None) -> None:
         self.graph = graph
-        self.depth = depth
+        deepest = 1 + max((len(node.scope) for node in graph.nodes), default=0)
+        self.depth = deepest if depth is None else depth
         self.boxes: dict[str, Box] = {}
         """The outermost boxes by id, in the order of the flow."""
         self._add_leaves()
@@ -74,16 +117,20 @@ class Outline:
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
         """Each array once per pair of boxes. Reads of nothing but a batch size are left out."""
+        return self.edges_at(self.depth)
+
+    def edges_at(self, depth: int) -> tuple[Edge, ...]:
+        """The edges of an outline of this graph that is opened down to `depth`."""
         found: dict[tuple[str, str, Value], Edge] = {}
         for node in self.graph.nodes:
-            target = self._box_of(node)
+            target = _box_of(node, depth)
             reads = node.inputs[:1] if isinstance(node.op, BroadcastLike) else node.inputs
             for value in reads:
-                source = self._source(value)
+                source = self._source(value, depth)
                 if source and source != target:
                     found.setdefault((source, target, value), Edge(source, target, value))
         for name, value in self.graph.outputs.items():
-            source = self._source(value)
+            source = self._source(value, depth)
             if source:
                 edge = Edge(source, f"output:{name}", value)
                 found[edge.source, edge.target, value] = edge
@@ -114,7 +161,7 @@ class Outline:
             inside = box.inside
             if box.kind == "block":
                 box.type = str(node.output.type)
-        if self._is_own_box(node):
+        if _is_own_box(node, self.depth):
             what = node.op.name.replace("_", " ")
             inside[node.name] = Box(
                 node.name, "op", node.name.split("/")[-1], what, type=str(node.output.type)
@@ -137,18 +184,11 @@ class Outline:
                 f"output:{name}", "output", name, "output", type=str(value.type)
             )
 
-    def _is_own_box(self, node: Node) -> bool:
-        """An operation is shown where its scope is opened all the way."""
-        return len(node.scope) < self.depth
-
-    def _box_of(self, node: Node) -> str:
-        return node.name if self._is_own_box(node) else "/".join(node.scope[: self.depth])
-
-    def _source(self, value: Value) -> str | None:
+    def _source(self, value: Value, depth: int) -> str | None:
         """The box that a value comes from; none for constants and for parameters of blocks."""
         node = self.graph.producers.get(value)
         if node:
-            return self._box_of(node)
+            return _box_of(node, depth)
         leaf = self.graph.leaves[value]
         return _leaf_id(leaf) if isinstance(leaf, Input) or leaf in self._free_parameters else None
 
@@ -163,14 +203,15 @@ class Outline:
                     and leaf.trainable
                     and leaf not in self._free_parameters
                 ):
-                    for box in self._around(node):
+                    for box in self.around(node):
                         if (box.id, value) not in seen:
                             seen.add((box.id, value))
                             box.parameters += _numbers(leaf)
 
-    def _around(self, node: Node) -> list[Box]:
+    def around(self, node: Node) -> list[Box]:
+        """The boxes that a node is in, the outermost first, its own included."""
         path = ["/".join(node.scope[: i + 1]) for i in range(min(len(node.scope), self.depth))]
-        path += [node.name] if self._is_own_box(node) else []
+        path += [node.name] if _is_own_box(node, self.depth) else []
         found: list[Box] = []
         inside: Mapping[str, Box] = self.boxes
         for part in path:
@@ -196,6 +237,15 @@ class Outline:
                 for edge in self.edges
             ],
         }
+
+
+def _is_own_box(node: Node, depth: int) -> bool:
+    """An operation is shown where its scope is opened all the way."""
+    return len(node.scope) < depth
+
+
+def _box_of(node: Node, depth: int) -> str:
+    return node.name if _is_own_box(node, depth) else "/".join(node.scope[:depth])
 
 
 def _leaf_id(leaf: Any) -> str:

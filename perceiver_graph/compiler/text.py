@@ -12,7 +12,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -31,6 +30,7 @@ from perceiver_graph.compiler.ir import (
 )
 from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
+from perceiver_graph.diagnostics.words import did_you_mean
 
 INLINE_LIMIT = 16
 """Constants of up to so many elements are written out."""
@@ -337,5 +337,5 @@ def _primitive(name: str) -> type[Op]:
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f": did you mean `{close[0]}`?" if close else ""
+    help = did_you_mean(name, known)
+    return f": {help}" if help else ""

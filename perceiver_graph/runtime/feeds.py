@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
 from perceiver_graph.runtime.sizes import evaluate, permits, permitted, smallest
 from perceiver_graph.spec.manifest import InputEntry, Manifest
@@ -85,10 +85,10 @@ def _report_unknown(manifest: Manifest, given: Mapping[str, Any], report: Report
     for name in given:
         if name in names:
             continue
-        near = get_close_matches(str(name), names, n=1)
-        help = f"did you mean {quote(near[0])}?" if near else f"the inputs are {known}"
+        guess = did_you_mean(name, names)
+        inputs = f"the inputs are {known}"
         message = f"the model has no input {quote(name)}"
-        report.error("PG502", message, notes=[f"the inputs are {known}"] if near else (), help=help)
+        report.error("PG502", message, notes=[inputs] if guess else (), help=guess or inputs)
 
 
 def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 
@@ -83,8 +83,7 @@ def resolve(
 
 
 def _report_unknown(manifest: Manifest, name: str, report: Report) -> None:
-    near = get_close_matches(name, list(manifest.outputs), n=1)
-    help = f"did you mean {quote(near[0])}?" if near else _outputs(manifest)
+    help = did_you_mean(name, manifest.outputs) or _outputs(manifest)
     report.error("PG506", f"the model has no output {quote(name)}", help=help)
 
 

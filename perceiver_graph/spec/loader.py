@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
 import perceiver_graph
 from perceiver_graph.diagnostics.model import DiagnosticError, Report, Source, Span
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import closest, question
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.overrides import apply_override
 from perceiver_graph.spec.spans import SpanTree
@@ -124,13 +124,12 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
         pass
     candidates = {name: name for name in names} | {f"{name}.yaml": name for name in names}
     candidates |= {Path(file).name: file for file in nearby}
-    close = get_close_matches(Path(given).name[:80], candidates, 3, 0.6)
-    guesses = list(dict.fromkeys(quote(candidates[name], PATH_LIMIT) for name in close))
+    close = closest(Path(given).name, candidates, 3)
     return DiagnosticError.of(
         "PG001",
         f"there is no file and no shipped spec called {quote(given, PATH_LIMIT)}",
         notes=[f"shipped specs: {', '.join(names)}"] if names else (),
-        help=f"did you mean {' or '.join(guesses)}?" if guesses else None,
+        help=question((candidates[name] for name in close), PATH_LIMIT),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
+from perceiver_graph.diagnostics import words
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.spans import Path
+
+nearest = words.nearest
 
 
 def dotted(path: Path) -> str:
@@ -24,16 +26,6 @@ def listed(keys: Iterable[str]) -> str:
 def subject(path: Path) -> str:
     """A path in backquotes; the root has no path and is called by name."""
     return quote(dotted(path)) if path else "the spec"
-
-
-def nearest(word: Any, known: Iterable[Any]) -> str | None:
-    """The known word that `word` is most likely a misspelling of."""
-    words = [str(item) for item in known]
-    exact = {item.lower().replace("-", "_"): item for item in words}
-    key = str(word)[:80].lower().replace("-", "_")
-    if key in exact:
-        return exact[key]
-    return next(iter(get_close_matches(key, words, 1, 0.6)), None)
 
 
 def number(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,11 +11,13 @@ from perceiver_graph.compiler.builder import GraphBuilder, TooLargeError
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import ShapeError
-from perceiver_graph.diagnostics import Label, Report, Span
+from perceiver_graph.diagnostics import Label, Report, Span, words
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Spec
 
 Path = tuple[str | int, ...]
+
+did_you_mean = words.did_you_mean
 
 
 class StageError(Exception):
@@ -166,9 +167,3 @@ class Context:
 def shape_note(axes: Sequence[Axis]) -> str:
     """The axes known so far, as a note of a diagnostic."""
     return f"the shape here is {', '.join(map(str, axes)) or 'empty'}"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The help for a misspelt name, if one comes close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean `{close[0]}`?" if close else None

@@ -1,0 +1,51 @@
+"""Which of the known names a misspelt one was meant to be, and the question that asks it.
+
+Everything that looks up a name of the user's asks here, so that all of it forgives the same slips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from perceiver_graph.diagnostics.text import NAME_LIMIT, quote
+
+_LONGEST = 80  # characters of a word that are compared; longer ones are no slip of the finger
+_LIKENESS = 0.6  # of difflib's ratio, from 0 (nothing in common) to 1 (equal)
+
+
+def did_you_mean(word: object, known: Iterable[object]) -> str | None:
+    """The help for a misspelt name, if a known one comes close: "did you mean `width`?"."""
+    return question(closest(word, known))
+
+
+def nearest(word: object, known: Iterable[object]) -> str | None:
+    """The known word that `word` is most likely a misspelling of, if one comes close."""
+    return next(iter(closest(word, known)), None)
+
+
+def closest(word: object, known: Iterable[object], most: int = 1) -> tuple[str, ...]:
+    """Up to `most` known words that come close, the likeliest first.
+
+    Case does not count, nor whether words are joined by `-` or `_`. A word that differs in nothing
+    else is the only answer.
+    """
+    words: dict[str, list[str]] = {}
+    for item in dict.fromkeys(map(str, known)):
+        words.setdefault(_folded(item), []).append(item)
+    key = _folded(str(word)[:_LONGEST])
+    if key in words:
+        return tuple(words[key][:most])
+    from difflib import get_close_matches  # only mistakes need it
+
+    close = get_close_matches(key, words, most, _LIKENESS)
+    return tuple(item for near in close for item in words[near])[:most]
+
+
+def question(guesses: Iterable[str], limit: int = NAME_LIMIT) -> str | None:
+    """ "did you mean `a` or `b`?", each guess cut to `limit` characters; None without a guess."""
+    quoted = dict.fromkeys(quote(guess, limit) for guess in guesses)
+    return f"did you mean {' or '.join(quoted)}?" if quoted else None
+
+
+def _folded(word: str) -> str:
+    return word.casefold().replace("-", "_")
