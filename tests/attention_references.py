@@ -47,6 +47,13 @@ def joint_attention(*kinds: torch.Tensor) -> torch.Tensor:
     return (q @ k.mT).softmax(dim=-1) @ v
 
 
+def joint_attention_on_grid(*given: torch.Tensor) -> torch.Tensor:
+    """Keys of one kind, and points of a grid with two axes: both as kinds without tables."""
+    q, x, s, a, b = given[3:]
+    queries, keys = multiplied_out(q, x, s, a, b)
+    return joint_attention(*given[:3], queries, keys, keys)
+
+
 def table_attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, s: torch.Tensor, *tables: torch.Tensor
 ) -> torch.Tensor:
@@ -61,7 +68,15 @@ def grid_attention(
     q: torch.Tensor, x: torch.Tensor, s: torch.Tensor, a: torch.Tensor, b: torch.Tensor
 ) -> torch.Tensor:
     """With tables of unit vectors as position encodings, multiplied out."""
+    queries, keys = multiplied_out(q, x, s, a, b)
+    return (queries @ keys.mT).softmax(dim=-1) @ keys
+
+
+def multiplied_out(
+    q: torch.Tensor, x: torch.Tensor, s: torch.Tensor, a: torch.Tensor, b: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries, and keys that are also values, with channels for each place on the two axes."""
     i, j = torch.meshgrid(torch.arange(a.shape[2]), torch.arange(b.shape[2]), indexing="ij")
     places = torch.cat([F.one_hot(i.flatten(), a.shape[2]), F.one_hot(j.flatten(), b.shape[2])], -1)
     k = s * torch.cat([x, places.to(x.dtype).expand(len(x), -1, -1)], dim=-1)
-    return (torch.cat([q, a, b], dim=-1) @ k.mT).softmax(dim=-1) @ k
+    return torch.cat([q, a, b], dim=-1), k

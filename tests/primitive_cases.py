@@ -93,7 +93,16 @@ def joint_attention(draw: st.DrawFn) -> Case:
     for _ in range(draw(st.integers(1, 3))):
         m, d, e = (draw(small) for _ in range(3))
         kinds += [f32(first, rows, d), f32(first, m, d), f32(first, m, e)]
-    return Case(ops.JointAttention(), *kinds, sizes=sizes)
+    if draw(st.booleans()):
+        return Case(ops.JointAttention(), *kinds, sizes=sizes)
+    grid = [draw(small) for _ in range(draw(st.integers(1, 3)))]
+    points, d = int(np.prod(grid)), draw(small)
+    tables = [f32(first, rows, size) for size in grid]
+    on_grid = [f32(first, rows, d), f32(first, points, d), f32(first, points, 1), *tables]
+    axes = [0] * (len(kinds) // 3)
+    if draw(st.booleans()):
+        return Case(ops.JointAttention((*axes, len(grid))), *kinds, *on_grid, sizes=sizes)
+    return Case(ops.JointAttention((len(grid), *axes)), *on_grid, *kinds, sizes=sizes)
 
 
 def grid_attention(draw: st.DrawFn) -> Case:
@@ -337,6 +346,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
     "interpolate": interpolate,
     "grid_attention": grid_attention,
+    "inverse_norm": lambda draw: unary(draw, ops.InverseNorm(draw(st.sampled_from([1e-3, 0.5])))),
     "joint_attention": joint_attention,
     "layer_norm": layer_norm,
     "linear": linear,

@@ -62,12 +62,12 @@ def check(case: Case, *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
 
 
 def test_no_primitive_lacks_a_lowering() -> None:
-    missing = [name for name, primitive in PRIMITIVES.items() if primitive not in LOWERINGS]
+    missing = [name for name, op in PRIMITIVES.items() if op not in LOWERINGS and not op.known_only]
     assert not missing, f"the ONNX backend has no lowering for {missing}"
 
 
 def test_no_primitive_lacks_a_case() -> None:
-    assert set(CASES) == set(PRIMITIVES)
+    assert set(CASES) == {name for name, op in PRIMITIVES.items() if not op.known_only}
 
 
 @pytest.mark.parametrize("name", CASES)

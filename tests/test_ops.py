@@ -19,9 +19,11 @@ from tests.attention_references import (
     grid_attention,
     heads_attention,
     joint_attention,
+    joint_attention_on_grid,
     masked_attention,
     table_attention,
 )
+from tests.norm_references import merge_moments, moments
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,6 @@ class Case:
         if isinstance(self.op, ops.MergeMoments):
             made = [np.abs(x) for x in made]
         return made
-
-
-def _moments(x: torch.Tensor) -> torch.Tensor:
-    return torch.stack([x.mean(-1), x.var(-1, correction=0)], dim=-1)
-
-
-def _merge_moments(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Of one channel and three: three that have the mean and the variance that are given."""
-    a, b = a.broadcast_to(2, 4, 2), b.broadcast_to(2, 4, 2)
-    mean = (a[..., 0] + 3 * b[..., 0]) / 4
-    square = (a.square()[..., 0] + a[..., 1] + 3 * (b.square()[..., 0] + b[..., 1])) / 4
-    return torch.stack([mean, (square - mean.square() + 0.1).rsqrt()], dim=-1)
 
 
 def _bicubic(table: torch.Tensor, sizes: tuple[int, int], to: tuple[int, int]) -> torch.Tensor:
@@ -186,6 +176,11 @@ CASES = [
         joint_attention,
     ),
     Case(
+        ops.JointAttention((0, 2)),
+        [(2, 3, 8), (2, 5, 8), (2, 5, 6), (2, 3, 4), (2, 20, 4), (2, 20, 1), (2, 3, 4), (2, 3, 5)],
+        joint_attention_on_grid,
+    ),
+    Case(
         ops.GridAttention(),
         [(2, 3, 8), (2, 20, 8), (2, 20, 1), (2, 3, 4), (2, 3, 5)],
         grid_attention,
@@ -202,8 +197,10 @@ CASES = [
         ["float32", "float32", "float32", "float32", "float32", "int64", "float32", "int64"],
         below=4,
     ),
-    Case(ops.Moments(), [(2, 3, 40)], _moments),
-    Case(ops.MergeMoments((1, 3), 0.1), [(2, 1, 2), (4, 2)], _merge_moments),
+    Case(ops.InverseNorm(0.1), [(2, 3, 40)], lambda x: (x.square().sum(-1, True) + 0.1).rsqrt()),
+    Case(ops.TriangularFactor(), [(7, 4)], lambda x: torch.linalg.cholesky(x.mT @ x).mT),
+    Case(ops.Moments(), [(2, 3, 40)], moments),
+    Case(ops.MergeMoments((1, 3), 0.1), [(2, 1, 2), (4, 2)], merge_moments),
     Case(ops.OneHot(4), [(3, 2)], lambda ids: F.one_hot(ids, 4).float(), ["int64"]),
     Case(ops.Coordinate(4, 3), [(20,)], lambda p: p // 4 % 3, ["int64"], below=24),
     Case(ops.FourierTable(7, 1, 3, 4, 12.0), [], _fourier(7, 1, 3, 4, 12.0)),
@@ -245,11 +242,13 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
         r"mask bool\[1, 2\], got bool\[1, 3\]",
     ),
     (ops.Attention(1), [*[TensorType(shape_of(1, 2, 8))] * 3, TensorType(shape_of(1, 2))], "mask"),
+    (ops.TriangularFactor(), [TensorType(shape_of(1, 2, 3))], "needs a matrix"),
     (ops.Mean(2), [TensorType(shape_of(2, 3))], "axis below 2"),
     (ops.FourierFeatures(2, 4.0, 3), [TensorType(shape_of(5, 2))], "3 coordinates"),
     (ops.Interpolate((2, 3), (4, 4)), [TensorType(shape_of(5, 2))], r"\[6, width\]"),
     (ops.Interpolate((6,), (2, 3)), [TensorType(shape_of(6, 2))], "two grids"),
     (ops.JointAttention(), [TensorType(shape_of(1, 2, 3))] * 4, "of each kind, got 4"),
+    (ops.JointAttention((0, 2)), [TensorType(shape_of(1, 2, 3))] * 6, "of each kind, got 6"),
     (
         ops.JointAttention(),
         [TensorType(shape_of(1, 2, 3))] * 3 + [TensorType(shape_of(1, 4, 3))] * 3,

@@ -19,10 +19,12 @@ WHAT: Mapping[str, str] = {
     "fold-constants": "evaluates what needs no input",
     "fold-norm-affine": "moves norm affines into projections",
     "gather-parts": "looks parts up, not wholes",
+    "grid-features": "scores padded positions by axis",
     "grid-positions": "scores positions axis by axis",
     "grid-queries": "asks for positions by axis",
     "map-tables": "maps tables before lookups",
     "norm-of-concat": "normalises varying channels only",
+    "norm-of-linear": "normalises before widening",
     "split-attention": "attends to each input apart",
 }
 """Every pass in five words at most."""

@@ -18,10 +18,12 @@ from perceiver_graph.compiler.passes import (
     FoldConstants,
     FoldNormAffine,
     GatherParts,
+    GridFeatures,
     GridPositions,
     GridQueries,
     MapTables,
     NormOfConcat,
+    NormOfLinear,
     Pass,
     PassResult,
     SplitAttention,
@@ -76,10 +78,12 @@ def _rewrites() -> list[Pass]:
         MapTables(),
         # Narrow: tokens without the channels that are the same for all of them.
         NormOfConcat(),
+        NormOfLinear(),
         # Move: projections to where there are fewer rows or channels.
         SplitAttention(),
         AbsorbProjections(),
         GridPositions(),
+        GridFeatures(),
         GatherParts(),
         GridQueries(),
         CommonSubexpressions(),  # what several outputs now read of the latents

@@ -16,6 +16,7 @@ from perceiver_graph.compiler.ops import (
     TableAttention,
     TensorType,
 )
+from perceiver_graph.compiler.ops.joint_attention import kinds
 
 LARGEST_SCORES = 2**28
 """Bytes of scores that may exist at once for a sample; optical flow would have 1.4 GiB."""
@@ -47,7 +48,7 @@ def pieces(queries: Dim, keys: Dim, limit: int = LARGEST_SCORES, *, item_bytes: 
 def parts(op: Op, inputs: Sequence[TensorType], limit: int = LARGEST_SCORES) -> int:
     """In how many parts an attention is answered: one with several heads or a mask in one."""
     if isinstance(op, JointAttention):
-        return max(pieces(inputs[0].shape[1], k.shape[1], limit) for k in inputs[1::3])
+        return max(parts(kind.op, kind.inputs, limit) for kind in kinds(inputs, op.axes))
     whole = isinstance(op, Attention) and (op.heads > 1 or len(inputs) == 4)
     if whole or not isinstance(op, Attention | GridAttention):
         return 1
@@ -63,8 +64,14 @@ def elements_at_once(
     if type(op) not in _COPIES:
         return 0
     q, k = inputs[:2]
-    kinds = inputs[1::3] if isinstance(op, JointAttention) else [k]
     heads = op.heads if isinstance(op, Attention) else 1
     queries = -(-q.shape[1].evaluate(sizes) // parts(op, inputs, limit))
-    keys = max(kind.shape[1].evaluate(sizes) for kind in kinds)
-    return _COPIES[type(op)] * q.shape[0].evaluate(sizes) * heads * queries * keys
+    rows = q.shape[0].evaluate(sizes) * heads * queries
+    if isinstance(op, JointAttention):
+        return max(
+            max(_COPIES[type(op)], _COPIES[type(kind.op)])
+            * rows
+            * kind.keys.shape[1].evaluate(sizes)
+            for kind in kinds(inputs, op.axes)
+        )
+    return _COPIES[type(op)] * rows * k.shape[1].evaluate(sizes)

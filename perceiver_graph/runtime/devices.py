@@ -49,7 +49,7 @@ class Device:
     def session_options(self, sizes: Mapping[str, int]) -> Any:
         """`onnxruntime.SessionOptions` for one binding of the symbolic sizes.
 
-        With all shapes static, onnxruntime plans its memory once and fuses more.
+        With all shapes static, onnxruntime fuses more and reuses what it allocated.
         """
         import onnxruntime as ort
 
@@ -64,6 +64,9 @@ class Device:
         # Threads would go on spinning after encoding, on the cores that decoding needs by then.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if self.name == "cpu":
+            # From the second run on, onnxruntime would take one block for all activations beside what
+            # the first run took and it keeps: 1.3 to 1.6 times the memory, and no faster.
+            options.enable_mem_pattern = False
             # The CPU kernel of SkipLayerNormalization is slower than Add and LayerNormalization.
             key = "optimization.disable_specified_optimizers"
             options.add_session_config_entry(key, "SkipLayerNormFusion")

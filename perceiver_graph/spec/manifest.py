@@ -19,10 +19,10 @@ SPEC_NAME = "spec.yaml"
 USUAL_MEMORY = 2**30
 """Bytes that decoding takes at most where nobody says otherwise: the 182,528 queries of an optical
 flow would take several times as much at once."""
-CACHED_MEMORY = 2**26
+CACHED_MEMORY = 2**25
 """Bytes that the queries decoded together take at most on a CPU, so that most of the scores stay in
-its caches. Kinetics: 53 us of a core for a query in chunks of 2,048, 67 us in chunks of 6,272;
-optical flow: 38 us and, in chunks of 24,000, 53 us. Fewer queries gain nothing more."""
+its caches. Kinetics: 37 us of a core for a query in chunks of 1,568, 42 us in chunks of 6,272;
+optical flow: 31 us in chunks of 1,000, 35 us in chunks of 4,000. Fewer queries gain nothing more."""
 FEWEST_QUERIES = 1024
 """Queries that are decoded together all the same."""
 

@@ -1,6 +1,6 @@
 """The primitives of the IR: about thirty, each defined in one place."""
 
-from perceiver_graph.compiler.ops.attention import Attention, JointAttention
+from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.compiler.ops.elementwise import (
     Add,
@@ -15,9 +15,11 @@ from perceiver_graph.compiler.ops.elementwise import (
 )
 from perceiver_graph.compiler.ops.grid_attention import GridAttention
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
-from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul
+from perceiver_graph.compiler.ops.joint_attention import JointAttention
+from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul, TriangularFactor
 from perceiver_graph.compiler.ops.normalize import (
     BatchNorm,
+    InverseNorm,
     LayerNorm,
     MaxPool,
     Mean,
@@ -56,6 +58,7 @@ __all__ = [
     "Gelu",
     "GridAttention",
     "Interpolate",
+    "InverseNorm",
     "JointAttention",
     "LayerNorm",
     "Linear",
@@ -78,6 +81,7 @@ __all__ = [
     "TableAttention",
     "Tanh",
     "TensorType",
+    "TriangularFactor",
     "TrimLike",
     "Unflatten",
     "Where",

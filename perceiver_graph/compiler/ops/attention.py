@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from perceiver_graph.compiler.dims import Dim, format_shape, product
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,51 +78,3 @@ class Attention(Op):
     def __str__(self) -> str:
         """Without what is usual."""
         return super().__str__().replace(", masked_rows='uniform'", "")
-
-
-@dataclass(frozen=True)
-class JointAttention(Op):
-    """Attention of one head to keys of several kinds, which have queries and values of their own.
-
-    softmax over all keys of [q_1 k_1^T | q_2 k_2^T | ...], and the sums of values of each kind with
-    these weights side by side. Scores are not scaled: the queries hold the scale.
-    Shapes: for each kind q [batch, n, d_i], k [batch, m_i, d_i], v [batch, m_i, e_i]
-    -> [batch, n, sum of e_i].
-    """
-
-    name = "joint_attention"
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        require(
-            len(inputs) >= 3 and len(inputs) % 3 == 0,
-            f"joint_attention needs queries, keys and values of each kind, got {len(inputs)} inputs",
-        )
-        first, width = inputs[0], Dim.of(0)
-        for q, k, v in kinds(inputs):
-            result = Attention().infer(q, k, v)
-            require(
-                result.shape[:2] == first.shape[:2],
-                f"joint_attention needs the same queries for each kind, got {first} and {q}",
-            )
-            width = width + result.shape[2]
-        return first.with_shape(*first.shape[:2], width)
-
-    def evaluate(self, *inputs: Array) -> Array:
-        scores = [q @ np.swapaxes(k, -1, -2) for q, k, _ in kinds(inputs)]
-        highest = np.max([s.max(axis=-1, keepdims=True) for s in scores], axis=0)
-        weights = [np.exp(s - highest) for s in scores]
-        total = sum(w.sum(axis=-1, keepdims=True) for w in weights)
-        values = inputs[2::3]
-        results = [w / total @ v for w, v in zip(weights, values, strict=True)]
-        return np.concatenate(results, axis=-1)
-
-    def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        total = Dim.of(0)
-        for q, k, v in kinds(inputs):
-            total = total + 2 * product(q.shape[:2]) * k.shape[1] * (q.shape[2] + v.shape[2])
-        return total
-
-
-def kinds(inputs: Sequence[T]) -> Iterator[tuple[T, T, T]]:
-    """Queries, keys and values of each kind."""
-    yield from zip(inputs[0::3], inputs[1::3], inputs[2::3], strict=True)

@@ -53,6 +53,8 @@ class Op:
     """A primitive operation with one output."""
 
     name: ClassVar[str] = ""
+    known_only: ClassVar[bool] = False
+    """Whether it is for what is known at compile time alone: no backend can compute it."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

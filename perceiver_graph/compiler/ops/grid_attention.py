@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from perceiver_graph.compiler.dims import Dim, product
 from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.lazy import np
 
 
 @dataclass(frozen=True)
@@ -52,29 +51,38 @@ class GridAttention(Op):
 
     def evaluate(self, *inputs: Array) -> Array:
         q, x, s, *tables = inputs
-        sizes = [table.shape[2] for table in tables]
-        scale = np.swapaxes(s, 1, 2)
         parts = []
         for start in range(0, q.shape[1], 256):  # the whole score matrix need not exist
             rows = slice(start, start + 256)
-            grid = q.dtype.type(0)
-            for axis, table in enumerate(tables):
-                after = len(tables) - 1 - axis
-                grid = grid + table[:, rows].reshape(
-                    *table[:, rows].shape[:2], *[1] * axis, sizes[axis], *[1] * after
-                )
-            scores = q[:, rows] @ np.swapaxes(x, 1, 2)
-            scores = scale * (scores + grid.reshape(scores.shape))
+            some = [table[:, rows] for table in tables]
+            scores = scores_on_grid(q[:, rows], x, s, some)
             weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-            weights = scale * weights / weights.sum(axis=-1, keepdims=True)
-            points = weights.reshape(*weights.shape[:2], *sizes)
-            sums = [
-                points.sum(axis=tuple(2 + a for a in range(len(sizes)) if a != axis))
-                for axis in range(len(sizes))
-            ]
-            parts.append(np.concatenate([weights @ x, *sums], axis=-1))
+            weights /= weights.sum(axis=-1, keepdims=True)
+            parts.append(found_on_grid(weights, x, s, some))
         return np.concatenate(parts, axis=1)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
         q, x = inputs[:2]
         return 4 * product(q.shape) * x.shape[1]
+
+
+def scores_on_grid(q: Array, x: Array, s: Array, tables: Sequence[Array]) -> Array:
+    """s_j (q_i x_j + t_1[i, j_1] + ...). Shape: [batch, n, m]."""
+    grid = q.dtype.type(0)
+    for axis, table in enumerate(tables):
+        after = len(tables) - 1 - axis
+        grid = grid + table.reshape(*table.shape[:2], *[1] * axis, table.shape[2], *[1] * after)
+    scores = q @ np.swapaxes(x, 1, 2)
+    return np.asarray(np.swapaxes(s, 1, 2) * (scores + grid.reshape(scores.shape)))
+
+
+def found_on_grid(weights: Array, x: Array, s: Array, tables: Sequence[Array]) -> Array:
+    """w x, and the sums of w for the places on each axis. Shape: [batch, n, d + sum of the sizes]."""
+    weights = weights * np.swapaxes(s, 1, 2)
+    sizes = [table.shape[2] for table in tables]
+    points = weights.reshape(*weights.shape[:2], *sizes)
+    sums = [
+        points.sum(axis=tuple(2 + a for a in range(len(sizes)) if a != axis))
+        for axis in range(len(sizes))
+    ]
+    return np.concatenate([weights @ x, *sums], axis=-1)

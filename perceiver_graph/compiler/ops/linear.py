@@ -69,6 +69,33 @@ class MatMul(Op):
 
 
 @dataclass(frozen=True)
+class TriangularFactor(Op):
+    """R of the decomposition x = Q R with orthonormal columns Q: |x a| = |R a| for every a.
+
+    Its diagonal is not negative, which makes it the only one where x has full rank.
+    Shapes: [m, n] -> [min(m, n), n].
+    """
+
+    name = "triangular_factor"
+    known_only = True
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require(x.rank == 2, f"triangular_factor needs a matrix, got {x}")
+        rows, columns = map(int, x.shape)
+        return x.with_shape(Dim.of(min(rows, columns)), x.shape[1])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        factor: Array = np.asarray(np.linalg.qr(x.astype(np.float64), mode="r"))
+        signs = np.where(np.diagonal(factor) < 0, -1, 1)
+        return (factor * signs[:, None]).astype(x.dtype)
+
+    def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
+        return 2 * product(inputs[0].shape) * output.shape[0]
+
+
+@dataclass(frozen=True)
 class Conv(Op):
     """Cross-correlation with zero padding, channels last.
 

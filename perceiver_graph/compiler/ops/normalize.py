@@ -102,6 +102,24 @@ class MergeMoments(Op):
 
 
 @dataclass(frozen=True)
+class InverseNorm(Op):
+    """1 / sqrt(the sum of the squared channels + epsilon). Shapes: [..., c] -> [..., 1]."""
+
+    name = "inverse_norm"
+    epsilon: float = 1e-5
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require(x.rank >= 1, f"inverse_norm needs channels, got {x}")
+        return x.with_shape(*x.shape[:-1], Dim.of(1))
+
+    def evaluate(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        total = np.square(x).sum(axis=-1, keepdims=True) + x.dtype.type(self.epsilon)
+        return np.asarray(1 / np.sqrt(total), dtype=x.dtype)
+
+
+@dataclass(frozen=True)
 class BatchNorm(Op):
     """Batch normalisation with running statistics, channels last. Ioffe and Szegedy, 2015.
 

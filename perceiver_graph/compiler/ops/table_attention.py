@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from perceiver_graph.compiler.dims import Dim, product
 from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.lazy import np
 
 
 @dataclass(frozen=True)

@@ -69,11 +69,16 @@ class FoldConstants(Pass):
             outputs={value.name: value for value in wanted},
         )
         arrays = evaluate(part, {}, self.parameters)
-        return [
-            # A copy: results may be views of one another, or of parameters still in training.
-            Constant(value, np.array(arrays[value.name], dtype=value.dtype, order="C"))
-            for value in wanted
-        ]
+        # Results may be parameters still in training, views of them or of one another.
+        others = {id(array) for array in self.parameters.values()}
+        constants = []
+        for value in wanted:
+            array = arrays[value.name]
+            new = array.base is None and id(array) not in others
+            others.add(id(array))
+            keep = np.asarray if new else np.array
+            constants.append(Constant(value, keep(array, value.dtype, order="C")))
+        return constants
 
 
 class _Known:

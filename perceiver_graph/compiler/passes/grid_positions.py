@@ -16,11 +16,10 @@ from perceiver_graph.compiler.ops import (
     Linear,
     MergeMoments,
     Moments,
-    Permute,
     Scale,
     Slice,
 )
-from perceiver_graph.compiler.passes.grids import as_rows, axis_tables, size_of
+from perceiver_graph.compiler.passes.grids import as_rows, at_channels, axis_tables, size_of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_plain
 
 PASSES_FLOPS = 200
@@ -197,17 +196,7 @@ def _map(rewriter: Rewriter, node: Node, tokens: _Tokens, rows: list[Value]) -> 
     stay = np.delete(stay, np.s_[start : start + width], axis=1)
     known = np.concatenate([stay, np.full((tokens.channels, 1), -1, dtype)], axis=1)
     columns = [rewriter.constant(f"all_but_position.{tokens.channels}", known)]
-    for row in rows:
-        name = row.name
-        turned = rewriter.add(Permute((1, 0)), row, name=f"{name}.transposed", at=node)
-        around = []
-        for count in (start, tokens.channels - start - width):
-            zeros = np.zeros((count, int(row.shape[0])), dtype)
-            around.append(rewriter.constant(f"zeros.{count}.{int(row.shape[0])}", zeros))
-        inputs = [x for x in (around[0], turned, around[1]) if int(x.shape[0])]
-        if len(inputs) > 1:
-            turned = rewriter.add(Concat(0), *inputs, name=f"{name}.column", at=node)
-        columns.append(turned)
+    columns += [at_channels(rewriter, row, start, tokens.channels, at=node) for row in rows]
     return rewriter.add(Concat(1), *columns, name=f"{node.name}.map", at=node)
 
 

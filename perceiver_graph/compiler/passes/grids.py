@@ -6,8 +6,10 @@ j = (j_1, ..., j_a), the last axis fastest.
 
 from __future__ import annotations
 
+import numpy as np
+
 from perceiver_graph.compiler.ir import Node, Value
-from perceiver_graph.compiler.ops import Add, Flatten
+from perceiver_graph.compiler.ops import Add, Concat, Flatten, Permute
 from perceiver_graph.compiler.passes.rewriter import Rewriter
 
 
@@ -51,3 +53,19 @@ def as_rows(rewriter: Rewriter, table: Value, *, at: Node) -> Value:
     if rank == 2:
         return table
     return rewriter.add(Flatten(0, rank - 2), table, name=f"{table.name}.rows", at=at)
+
+
+def at_channels(rewriter: Rewriter, rows: Value, start: int, channels: int, *, at: Node) -> Value:
+    """Known rows [size, c] as columns of so many channels, theirs from `start` on: [channels, size]."""
+    size, dtype = int(rows.shape[0]), np.dtype(rows.dtype)
+    turned = rewriter.add(Permute((1, 0)), rows, name=f"{rows.name}.transposed", at=at)
+    after = channels - start - int(rows.shape[1])
+    above, below = (
+        [rewriter.constant(f"zeros.{count}.{size}", np.zeros((count, size), dtype))]
+        if count
+        else []
+        for count in (start, after)
+    )
+    if not (above or below):
+        return turned
+    return rewriter.add(Concat(0), *above, turned, *below, name=f"{rows.name}.column", at=at)

@@ -24,9 +24,10 @@ from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 from perceiver_graph.compiler.phases import Phase, phase_of
 
 _WORDED = re.compile(
-    r"(?:\.(?:absorbed|batch|channels|chosen|column|composed|constant|divided|features|inverse|joined"
-    r"|jointly|map|masked|mean|merged|moments|normalised|on_grid|once|ones|part|parts|place|plain|projected"
-    r"|rescaled|rows|scale|scaled|shift|sums|table|token|transposed|unbiased|with_bias|with_one)(?:_\d+)?)+$"
+    r"(?:\.(?:absorbed|batch|centred|channels|chosen|column|composed|constant|divided|factor|features"
+    r"|inverse|joined|jointly|map|masked|mean|merged|minus_mean|moments|normalised|on_grid|once|ones"
+    r"|part|parts|place|plain|projected|rescaled|rows|scale|scaled|shift|spread|sums|table|token"
+    r"|transposed|unbiased|unscaled|with_bias|with_one)(?:_\d+)?)+$"
 )
 """What passes append to the name of a value for those they make of it: `key.weight.composed`."""
 
@@ -45,14 +46,17 @@ class Rewrite(Pass):
 
     def run(self, graph: Graph) -> PassResult:
         result, total = graph, 0
+        # A name that was dropped in one round is not given to other numbers in the next.
+        taken = names_of(graph)
         while True:
-            rewriter = Rewriter(result)
+            rewriter = Rewriter(result, taken)
             notes: list[str] = []
             count = sum(self.apply(rewriter, node, notes) for node in rewriter.visit())
             if not count:
                 break
             total += count
             result = rewriter.graph()
+            taken |= names_of(result)
         if not total:
             return PassResult(graph, False, (*notes, self.nothing))
         one, several, what = self.done
@@ -62,7 +66,8 @@ class Rewrite(Pass):
 class Rewriter:
     """Nodes by their outputs, edited in place; `graph()` gives the result, in topological order."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, taken: Iterable[str] = ()) -> None:
+        """No value is given a name that is in the graph or one of those `taken`."""
         self.original = graph
         self.sizes = largest_sizes(graph)
         self._nodes = dict(graph.producers)
@@ -72,7 +77,7 @@ class Rewriter:
         self._readers: dict[Value, dict[Value, None]] = {}
         for node in graph.nodes:
             self._count(node)
-        self._names = {value.name for value in (*graph.leaves, *graph.producers)}
+        self._names = {*names_of(graph), *taken}
         self._numbers: dict[str, int] = {}
         inputs = {leaf.value for leaf in graph.inputs}
         self._known = {value for value in graph.leaves if value not in inputs}
@@ -244,6 +249,11 @@ class Rewriter:
         self._numbers[name] = count
         self._names.add(candidate)
         return candidate
+
+
+def names_of(graph: Graph) -> set[str]:
+    """The names of all values of a graph."""
+    return {value.name for value in (*graph.leaves, *graph.producers)}
 
 
 def largest_sizes(graph: Graph) -> Mapping[str, int]:

@@ -23,43 +23,61 @@ def grid_attention(op: ops.GridAttention, site: Site) -> ir.Value:
     """
     site = site.within_scope()
     q, x, s, *tables = site.types
-    turned = x.with_shape(x.shape[0], x.shape[2], x.shape[1])
-    row = s.with_shape(s.shape[0], Dim.of(1), s.shape[1])
-    keys = site.part("tokens_transposed", turned, "Transpose", site.input(1), perm=[0, 2, 1])
-    scale = site.part("scale_row", row, "Transpose", site.input(2), perm=[0, 2, 1])
+    tokens, scale = turned(site, site.input(1), x), turned(site, site.input(2), s)
     given = [site.input(0), *(site.input(slot) for slot in range(3, 3 + len(tables)))]
     rows = list(zip(given, (q, *tables), strict=True))
+
+    def answer(some: Rows) -> list[ir.Value]:
+        matrix = q.with_shape(*some[0][1].shape[:2], x.shape[1])
+        products = scores_on_grid(site, some, tokens, scale, matrix)
+        weights = site.part("weights", matrix, "Softmax", products, axis=-1)
+        return found_on_grid(site, some, weights, site.input(1), scale, matrix)
+
     parts = scores.parts(op, site.types, site.emitter.target.score_limit)
-    return by_parts(site, rows, parts, lambda some: _answer(site, some, keys, scale))
+    return by_parts(site, rows, parts, answer)
 
 
-def _answer(site: Site, rows: Rows, keys: ir.Value, scale: ir.Value) -> list[ir.Value]:
-    """Of queries and their tables: the sum of tokens, and of weights for the places on each axis."""
-    (asked, q), *placed = rows
-    x, tables = site.types[1], [type for _, type in placed]
-    matrix = q.with_shape(*q.shape[:2], x.shape[1])
-    sums = site.part("products", matrix, "MatMul", asked, keys)
-    sums = _with_tables(site, sums, [value for value, _ in placed], tables, matrix)
-    products = site.part("scores", matrix, "Mul", sums, scale)
-    weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-    weights = site.part("scaled_weights", matrix, "Mul", weights, scale)
-    tokens = site.part("tokens_found", q, "MatMul", weights, site.input(1))
-    return [tokens, *_sums(site, weights, tables)]
+def turned(site: Site, value: ir.Value, type: TensorType) -> ir.Value:
+    """Rows as columns, [b, m, d] -> [b, d, m], once for all queries."""
+    columns = type.with_shape(type.shape[0], type.shape[2], type.shape[1])
+    return site.part("transposed", columns, "Transpose", value, perm=[0, 2, 1])
 
 
-def _with_tables(
-    site: Site, x: ir.Value, values: list[ir.Value], tables: list[TensorType], matrix: TensorType
+def scores_on_grid(
+    site: Site, rows: Rows, tokens: ir.Value, scale: ir.Value, matrix: TensorType
 ) -> ir.Value:
+    """Of queries and their tables, with tokens [b, d, m] and a scale [b, 1, m]: [b, n, m]."""
+    (asked, _), *tables = rows
+    sums = site.part("products", matrix, "MatMul", asked, tokens)
+    sums = _with_tables(site, sums, tables, matrix)
+    return site.part("scores", matrix, "Mul", sums, scale)
+
+
+def found_on_grid(
+    site: Site,
+    rows: Rows,
+    weights: ir.Value,
+    tokens: ir.Value,
+    scale: ir.Value,
+    matrix: TensorType,
+) -> list[ir.Value]:
+    """The sum of tokens [b, m, d] with these weights, and of weights for the places on each axis."""
+    (_, q), *tables = rows
+    weights = site.part("scaled_weights", matrix, "Mul", weights, scale)
+    found = site.part("tokens_found", q, "MatMul", weights, tokens)
+    return [found, *_sums(site, weights, [type for _, type in tables])]
+
+
+def _with_tables(site: Site, x: ir.Value, tables: Rows, matrix: TensorType) -> ir.Value:
     """Products, and the tables of the axes added to them, in place: [b, n, m].
 
     All but the last table are summed first, to far fewer numbers. The sum of all of them is as large
     as the scores, and known where the queries are: onnxruntime would keep it.
     """
     *rows, last = (
-        _placed(site, value, table, axis, len(tables))
-        for axis, (value, table) in enumerate(zip(values, tables, strict=True))
+        _placed(site, value, table, axis, len(tables)) for axis, (value, table) in enumerate(tables)
     )
-    points = matrix.with_shape(*matrix.shape[:2], *(table.shape[2] for table in tables))
+    points = matrix.with_shape(*matrix.shape[:2], *(table.shape[2] for _, table in tables))
     x = site.part("points", points, "Reshape", x, site.ints(0, 0, *map(int, points.shape[2:])))
     if rows:
         total, shape = rows[0]

@@ -7,43 +7,72 @@ half precision that arithmetic on single numbers stays in float32.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops, scores
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.grid_attention import (
+    found_on_grid,
+    scores_on_grid,
+    turned,
+)
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
+from perceiver_graph.compiler.ops.joint_attention import Kind, kinds
 
 
 def joint_attention(op: ops.JointAttention, site: Site) -> ir.Value:
     """Shapes: q [b, n, d_i], k [b, m_i, d_i], v [b, m_i, e_i] of each kind -> [b, n, sum of e_i]."""
     site = site.within_scope()
-    keys = [_turned(site, slot) for slot in range(1, len(site.types), 3)]
-    rows = list(zip(site.inputs[0::3], site.types[0::3], strict=True))
+    values = list(kinds(site.inputs, op.axes))
+    types = list(kinds(site.types, op.axes))
+    each = [_keys(site, *pair) for pair in zip(values, types, strict=True)]
+    rows = [
+        row
+        for value, type in zip(values, types, strict=True)
+        for row in zip((value.queries, *value.tables), (type.queries, *type.tables), strict=True)
+    ]
     parts = scores.parts(op, site.types, site.emitter.target.score_limit)
-    return by_parts(site, rows, parts, lambda some: _answer(site, some, keys))
+    return by_parts(site, rows, parts, lambda some: _answer(site, some, each))
 
 
-def _turned(site: Site, slot: int) -> ir.Value:
-    k = site.types[slot]
-    turned = k.with_shape(k.shape[0], k.shape[2], k.shape[1])
-    return site.part("key_transposed", turned, "Transpose", site.input(slot), perm=[0, 2, 1])
+@dataclass(frozen=True)
+class _Keys:
+    """The keys of a kind, the same for all queries."""
+
+    values: ir.Value
+    transposed: ir.Value
+    scale: ir.Value | None
+    """Of each key [b, 1, m], on a grid."""
+    type: Kind[TensorType]
+
+    @property
+    def rows(self) -> int:
+        """How many rows belong to a query: its own, and those of the tables."""
+        return 1 + len(self.type.tables)
 
 
-def _answer(site: Site, rows: Rows, keys: list[ir.Value]) -> list[ir.Value]:
+def _keys(site: Site, value: Kind[ir.Value], type: Kind[TensorType]) -> _Keys:
+    keys = turned(site, value.keys, type.keys)
+    scale = None
+    if value.scale is not None and type.scale is not None:
+        scale = turned(site, value.scale, type.scale)
+    return _Keys(value.values, keys, scale, type)
+
+
+def _answer(site: Site, rows: Rows, each: list[_Keys]) -> list[ir.Value]:
     """What queries find among the keys of each kind, as much of it as these weigh among all."""
     one = wide(rows[0][1].with_shape(*rows[0][1].shape[:-1], Dim.of(1)))
-    found: list[tuple[ir.Value, TensorType]] = []
+    found: list[tuple[ir.Value, Dim]] = []
     logarithms: list[ir.Value] = []
-    for kind, (asked, q) in enumerate(rows):
-        k, v = site.types[3 * kind + 1 : 3 * kind + 3]
-        matrix = q.with_shape(*q.shape[:-1], k.shape[1])
-        weights, logarithm = _weights(site, asked, keys[kind], matrix)
-        type = q.with_shape(*q.shape[:-1], v.shape[-1])
-        values = site.input(3 * kind + 2)
-        found.append((site.part("found", type, "MatMul", weights, values), type))
+    for keys in each:
+        own, rows = rows[: keys.rows], rows[keys.rows :]
+        value, logarithm = _attend(site, own, keys)
+        found.append((value, keys.type.infer().shape[-1]))
         logarithms.append(logarithm)
     highest = site.part("highest", one, "Max", *logarithms)
     shares = [
@@ -52,25 +81,33 @@ def _answer(site: Site, rows: Rows, keys: list[ir.Value]) -> list[ir.Value]:
     ]
     total = site.part("total", one, "Sum", *shares)
     parts = []
-    for (value, type), share in zip(found, shares, strict=True):
+    for (value, width), share in zip(found, shares, strict=True):
         weight = site.part("weight", one, "Div", share, total)
-        weight = site.cast("weight_rounded", weight, one, type.dtype)
+        weight = site.cast("weight_rounded", weight, one, site.output.dtype)
+        type = TensorType((*one.shape[:-1], width), site.output.dtype)
         parts.append(site.part("part", type, "Mul", value, weight))
     return parts
 
 
-def _weights(
-    site: Site, asked: ir.Value, keys: ir.Value, matrix: TensorType
-) -> tuple[ir.Value, ir.Value]:
-    """The weights of the keys of one kind, and the logarithm of their sum before division by it."""
-    one = wide(matrix.with_shape(*matrix.shape[:-1], Dim.of(1)))
-    products = site.part("scores", matrix, "MatMul", asked, keys)
+def _attend(site: Site, rows: Rows, keys: _Keys) -> tuple[ir.Value, ir.Value]:
+    """What queries find among the keys of one kind, and the logarithm of the sum that it is over."""
+    (asked, q), *_ = rows
+    matrix = q.with_shape(*q.shape[:-1], keys.type.keys.shape[1])
+    if keys.scale is None:
+        products = site.part("scores", matrix, "MatMul", asked, keys.transposed)
+    else:
+        products = scores_on_grid(site, rows, keys.transposed, keys.scale, matrix)
     weights = site.part("weights", matrix, "Softmax", products, axis=-1)
+    one = wide(matrix.with_shape(*matrix.shape[:-1], Dim.of(1)))
     top = _highest(site, "highest_score", products, matrix)
-    logarithm = site.part(
-        "logarithm", one, "Log", _highest(site, "highest_weight", weights, matrix)
-    )
-    return weights, site.part("log_sum", one, "Sub", top, logarithm)
+    largest = _highest(site, "highest_weight", weights, matrix)
+    logarithm = site.part("logarithm", one, "Log", largest)
+    logarithm = site.part("log_sum", one, "Sub", top, logarithm)
+    type = q.with_shape(*q.shape[:-1], keys.type.infer().shape[-1])
+    if keys.scale is None:
+        return site.part("found", type, "MatMul", weights, keys.values), logarithm
+    parts = found_on_grid(site, rows, weights, keys.values, keys.scale, matrix)
+    return site.part("found", type, "Concat", *parts, axis=-1), logarithm
 
 
 def _highest(site: Site, part: str, x: ir.Value, type: TensorType) -> ir.Value:

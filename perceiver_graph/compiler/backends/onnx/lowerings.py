@@ -15,7 +15,7 @@ from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
 from perceiver_graph.compiler.backends.onnx.grid_attention import grid_attention
 from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
 from perceiver_graph.compiler.backends.onnx.layout import reshape
-from perceiver_graph.compiler.backends.onnx.moments import merge_moments, moments
+from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
 from perceiver_graph.compiler.backends.onnx.positions import (
     fourier_features,
     fourier_table,
@@ -169,6 +169,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.MatMul: matmul,
     ops.MaxPool: max_pool,
     ops.Mean: _mean,
+    ops.InverseNorm: inverse_norm,
     ops.MergeMoments: merge_moments,
     ops.Moments: moments,
     ops.Mul: _mul,

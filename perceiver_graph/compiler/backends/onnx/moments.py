@@ -41,6 +41,14 @@ def merge_moments(op: ops.MergeMoments, site: Site) -> ir.Value:
     return site.result("Concat", mean, inverse, axis=-1)
 
 
+def inverse_norm(op: ops.InverseNorm, site: Site) -> ir.Value:
+    """One over the root of the sum of squares."""
+    one = site.output
+    total = site.part("squares", one, "ReduceSumSquare", site.input(0), site.ints(-1), keepdims=1)
+    safe = site.part("safe", one, "Add", total, site.scalar(op.epsilon, one))
+    return site.result("Reciprocal", site.part("norm", one, "Sqrt", safe))
+
+
 def _column(site: Site, slot: int, index: int) -> tuple[ir.Value, TensorType]:
     """The means or the variances of a part. Shape: [..., 1]."""
     type = site.types[slot]

@@ -26,6 +26,7 @@ _WIDE: frozenset[type[Op]] = frozenset(
         ops.Mean,
         ops.Moments,
         ops.MergeMoments,
+        ops.InverseNorm,
     }
 )
 """Computed in float32 whatever the precision, for range or accuracy."""

@@ -43,17 +43,47 @@ def attend_masked(
 '''
 
 _ATTEND_JOINTLY = '''
-def attend_jointly(*kinds: Tensor) -> Tensor:
+def attend_jointly(*kinds: Tensor, axes: tuple[int, ...] = ()) -> Tensor:
     """softmax over the keys of several kinds, each with queries and values of its own.
 
     query [batch, n, d_i], key [batch, m_i, d_i], value [batch, m_i, e_i] of each kind, one after the
-    other -> [batch, n, sum of e_i].
+    other, or query, token, scale and tables for a kind on a grid of so many axes
+    -> [batch, n, sum of e_i].
     """
-    queries, keys, values = kinds[0::3], kinds[1::3], kinds[2::3]
-    scores = [query @ key.mT for query, key in zip(queries, keys, strict=True)]
-    weights = torch.cat(scores, dim=-1).softmax(dim=-1)
-    parts = weights.split([key.shape[1] for key in keys], dim=-1)
-    return torch.cat([part @ value for part, value in zip(parts, values, strict=True)], dim=-1)
+    given, each, scores = list(kinds), [], []
+    for count in axes or [0] * (len(given) // 3):
+        query, key, third, *tables = given[: 3 + count]
+        del given[: 3 + count]
+        each.append((key, third, tables))
+        scores.append(grid_scores(query, key, third, tables) if tables else query @ key.mT)
+    weights = torch.cat(scores, dim=-1).softmax(dim=-1).split([key.shape[1] for key, *_ in each], -1)
+    parts = [
+        grid_sums(part, key, third, tables) if tables else part @ third
+        for part, (key, third, tables) in zip(weights, each, strict=True)
+    ]
+    return torch.cat(parts, dim=-1)
+'''
+
+_GRID_SCORES = '''
+def grid_scores(query: Tensor, token: Tensor, scale: Tensor, tables: list[Tensor]) -> Tensor:
+    """Scores of the points of a grid, to which each axis adds a table of its places."""
+    grid = tables[0]
+    for table in tables[1:]:
+        grid = (grid[..., None] + table[:, :, None]).flatten(2)
+    return scale.mT * (query @ token.mT + grid)
+'''
+
+_GRID_SUMS = '''
+def grid_sums(weights: Tensor, token: Tensor, scale: Tensor, tables: list[Tensor]) -> Tensor:
+    """The sum of tokens with these weights, and of weights for the places on each axis."""
+    weights = weights * scale.mT
+    sizes = [table.shape[-1] for table in tables]
+    points = weights.unflatten(-1, sizes)
+    sums = [
+        points.sum([2 + a for a in range(len(sizes)) if a != axis]) if len(sizes) > 1 else points
+        for axis in range(len(sizes))
+    ]
+    return torch.cat([weights @ token, *sums], dim=-1)
 '''
 
 _ATTEND_ON_GRID = '''
@@ -63,17 +93,8 @@ def attend_on_grid(query: Tensor, token: Tensor, scale: Tensor, *tables: Tensor)
     query [batch, n, d], token [batch, m, d], scale [batch, m, 1], tables [batch, n, size] of each
     axis -> [batch, n, d + sum of sizes].
     """
-    sizes = [table.shape[-1] for table in tables]
-    grid = tables[0]
-    for table in tables[1:]:
-        grid = (grid[..., None] + table[:, :, None]).flatten(2)
-    weights = (scale.mT * (query @ token.mT + grid)).softmax(dim=-1) * scale.mT
-    points = weights.unflatten(-1, sizes)
-    sums = [
-        points.sum([2 + a for a in range(len(sizes)) if a != axis]) if len(sizes) > 1 else points
-        for axis in range(len(sizes))
-    ]
-    return torch.cat([weights @ token, *sums], dim=-1)
+    weights = grid_scores(query, token, scale, list(tables)).softmax(dim=-1)
+    return grid_sums(weights, token, scale, list(tables))
 '''
 
 _ATTEND_WITH_TABLES = '''
@@ -298,6 +319,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 HELPERS = {
     "attend": _ATTEND,
     "attend_masked": _ATTEND_MASKED,
+    "grid_scores": _GRID_SCORES,
+    "grid_sums": _GRID_SUMS,
     "attend_jointly": _ATTEND_JOINTLY,
     "attend_on_grid": _ATTEND_ON_GRID,
     "attend_with_tables": _ATTEND_WITH_TABLES,
