@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tests.test_training import enlarge, fresh
 
 STEPS = 3
-RATE = 0.1
+RATE = 0.03
 
 
 def alone(module: Any) -> Any:
@@ -58,7 +58,7 @@ def begin(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
     """The module of a system, inputs and queries; with the small weights of a new module, some of
     its gradients would be lost in rounding."""
     module, inputs, asked = fresh(name)
-    enlarge(module, 5)
+    enlarge(name, module, 5)
     return module, inputs, asked
 
 

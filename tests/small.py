@@ -133,6 +133,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "optical_flow": (
         "inputs.frames.shape.height=8",
         "inputs.frames.shape.width=12",
+        "inputs.frames.media.flow.overlap=2",
         "inputs.frames.steps.2.linear=8",
         "inputs.frames.position.fourier.bands=3",
         "latents.count=6",

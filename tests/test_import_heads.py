@@ -67,3 +67,6 @@ def test_a_new_head_answers(checkpoints: Any, tmp_path: Path) -> None:
     compiled.save(tmp_path / "artifact", weights=tmp_path / "weights.safetensors")
     answer = pg.load(tmp_path / "artifact", device="cpu").run(inputs)["flow"]
     assert answer.shape == (2, *BASE["train_size"], 4)
+    assert spec_of(found).outputs["flow"].media is None, "no flow has 4 channels"
+    same = import_checkpoint(checkpoints["OpticalFlow"], replace_heads={"flow": 2})
+    assert spec_of(same).outputs["flow"].media is not None

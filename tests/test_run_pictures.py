@@ -28,6 +28,7 @@ from perceiver_graph.spec.models.media import BoxesParameters, ImageParameters
 from tests.media_support import encode as encode_clip
 from tests.media_support import tone
 from tests.tiny import fault
+from tests.unfit_media import refusal, unchecked
 
 HEAD = """
 perceiver: 1
@@ -176,8 +177,10 @@ def test_bad_pictures_are_explained(model: Model, tmp_path: Path) -> None:
         found = fault(lambda name=name: run_files(model(IMAGE), [tmp_path / name], tmp_path / "o"))  # type: ignore[misc]
         assert found.code == code
     spec = IMAGE.replace("channel: 3", "channel: 4")
-    found = fault(lambda: run_files(model(spec), [picture(tmp_path / "c.png")], tmp_path / "o"))
-    assert (found.code, "4 channels" in found.message) == ("PG403", True)
+    assert (refusal(spec).code, "4 channels" in refusal(spec).message) == ("PG215", True)
+    program = unchecked(spec, tmp_path / "artifact")
+    found = fault(lambda: run_files(program, [picture(tmp_path / "c.png")], tmp_path / "o"))
+    assert (found.code, found.message) == ("PG403", refusal(spec).message)
 
 
 def test_boxes_are_drawn_on_the_picture(model: Model, tmp_path: Path) -> None:
@@ -262,12 +265,28 @@ def test_flow_needs_two_pictures_of_one_size(model: Model, tmp_path: Path) -> No
     assert fault(lambda: run_files(program, [one, two], tmp_path / "out")).code == "PG503"
     found = fault(lambda: run_files(program, [one, one], tmp_path))
     assert (found.code, "would overwrite" in found.message) == ("PG511", True)
-    spec = FLOW.replace(
-        "{inputs: frames}", "{grid: {height: 4, width: 4}, position: {fourier: {bands: 2}}}"
-    )
-    assert fault(lambda: run_files(model(spec), [one, one], tmp_path / "out")).code == "PG403"
-    spec = FLOW.replace("overlap: 4", "overlap: 16")
-    assert fault(lambda: run_files(model(spec), [one, one], tmp_path / "out")).code == "PG403"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (
+            "{inputs: frames}",
+            "{grid: {height: 4, width: 4}, position: {fourier: {bands: 2}}}",
+            "a flow of 4 x 4 pixels",
+        ),
+        ("overlap: 4", "overlap: 16", "cannot overlap by 16"),
+        ("channel: 27", "channel: 12", "12 channels"),
+        ("linear: 2", "linear: 3", "3 channels"),
+    ],
+)
+def test_what_is_no_flow(before: str, after: str, text: str, tmp_path: Path) -> None:
+    spec = FLOW.replace(before, after)
+    refused = refusal(spec)
+    assert (refused.code, text in refused.message) == ("PG215", True)
+    program, one = unchecked(spec, tmp_path / "artifact"), picture(tmp_path / "one.png")
+    found = fault(lambda: run_files(program, [one, one], tmp_path / "out"))
+    assert (found.code, found.message) == ("PG403", refused.message)
 
 
 @pytest.mark.parametrize("count", [1, 20, 100])
@@ -307,8 +326,10 @@ def test_tables_that_do_not_fit(model: Model, tmp_path: Path) -> None:
     found = fault(lambda: run_files(model(spec), [tmp_path / "units.npy"], tmp_path / "out"))
     assert (found.code, "has 3 rows" in found.message) == ("PG503", True)
     spec = TABLE.replace("entity: units", "entity: units, part: 2")
-    found = fault(lambda: run_files(model(spec), [tmp_path / "units.npy"], tmp_path / "out"))
-    assert (found.code, "needs 2 axes" in found.message) == ("PG403", True)
+    assert (refusal(spec).code, "needs 2 axes" in refusal(spec).message) == ("PG215", True)
+    program = unchecked(spec, tmp_path / "artifact")
+    found = fault(lambda: run_files(program, [tmp_path / "units.npy"], tmp_path / "out"))
+    assert (found.code, found.message) == ("PG403", refusal(spec).message)
 
 
 def test_sound_alone_is_classified_window_by_window(model: Model, tmp_path: Path) -> None:

@@ -82,12 +82,10 @@ RUNS: dict[str, tuple[Callable[[Path], list[str]], list[str], list[str]]] = {
     "starcraft": (units, ["units.json", "units.npz"], []),
 }
 WITHOUT_FILES = {"language_sentencepiece": (text("some text"), "PG512")}
-MORE = {"optical_flow": ["inputs.frames.media.flow.overlap=2"]}
 
 
 def compiled(name: str, folder: Path) -> Path:
-    settings = [*SMALL[name], *MORE.get(name, [])]
-    options = [part for setting in settings for part in ("--set", setting)]
+    options = [part for setting in SMALL[name] for part in ("--set", setting)]
     assert main(["compile", name, "-o", str(folder / "artifact"), *options]) == 0
     return folder / "artifact"
 

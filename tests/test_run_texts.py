@@ -23,6 +23,7 @@ from perceiver_graph.runtime.run import FileResult, run_files
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.models.media import LabelsParameters, SpanParameters
 from tests.tiny import fault, faults
+from tests.unfit_media import refusal, unchecked
 
 SPEC = """
 perceiver: 1
@@ -321,9 +322,11 @@ def test_a_text_without_masks_is_read_back() -> None:
 def test_media_that_do_not_fit_the_model(
     tmp_path: Path, change: Callable[[str], str], text: str
 ) -> None:
-    program = compiled(change(SPEC), tmp_path)
+    refused = refusal(change(SPEC))
+    assert (refused.code, text in refused.message) == ("PG215", True)
+    program = unchecked(change(SPEC), tmp_path / "artifact")
     found = fault(lambda: run_files(program, ["fine"], tmp_path / "out"))
-    assert (found.code, text in found.message) == ("PG403", True)
+    assert (found.code, found.message) == ("PG403", refused.message)
 
 
 @pytest.mark.parametrize("media", ["labels: {}", "span: {}", "text: {}", "classes: {}"])
@@ -331,9 +334,11 @@ def test_outputs_about_tokens_need_as_many(tmp_path: Path, media: str) -> None:
     channels = {"labels: {}": 3, "span: {}": 2, "text: {}": 262, "classes: {}": 3}[media]
     query = "{grid: {length: 7}, position: {learned: {width: 16}}}"
     output = f"  more: {{query: {query}, head: {{linear: {channels}}}, media: {{{media}}}}}\n"
-    program = compiled(SPEC + output, tmp_path)
+    refused = refusal(SPEC + output)
+    assert (refused.code, "`more`" in refused.message) == ("PG215", True)
+    program = unchecked(SPEC + output, tmp_path / "artifact")
     found = fault(lambda: run_files(program, ["fine"], tmp_path / "out"))
-    assert (found.code, "`more`" in found.message) == ("PG403", True)
+    assert (found.code, found.message) == ("PG403", refused.message)
 
 
 def test_padding_without_a_mask_is_told(tmp_path: Path) -> None:

@@ -107,8 +107,11 @@ def loss_of(name: str, first: dict[str, Tensor]) -> Loss:
     return lambda found: losses.classification(found["label"], labels)
 
 
-def enlarge(module: nn.Module, factor: float) -> None:
-    """Multiply all matrices: those of a new module are so small that attention is even at first."""
+def enlarge(name: str, module: nn.Module, factor: float) -> None:
+    """Multiply all matrices of a new module that starts as those of transformers do: they are so
+    small that attention is even at first. Those of DeepMind are large enough."""
+    if load_spec(name).spec.dialect == "deepmind":
+        return
     with torch.no_grad():
         for parameter in module.parameters():
             if parameter.dim() > 1:
@@ -153,7 +156,7 @@ def test_the_loss_falls(name: str) -> None:
     left = {}
     for part in ("", "heads."):
         module, inputs, asked = fresh(name)
-        enlarge(module, 3)
+        enlarge(name, module, 3)
         module.train()
         for parameter, value in module.named_parameters():
             value.requires_grad_(value.requires_grad and parameter.startswith(part))

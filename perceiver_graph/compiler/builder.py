@@ -8,11 +8,11 @@ from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
+from perceiver_graph.compiler.initial import Dialect, Kind, initializer
 from perceiver_graph.compiler.ir import (
     Block,
     Constant,
     Graph,
-    Initializer,
     Input,
     Node,
     Parameter,
@@ -22,10 +22,6 @@ from perceiver_graph.compiler.ir import (
 )
 from perceiver_graph.compiler.ops.base import Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.diagnostics import Span
-
-NORMAL = Initializer("normal", 0.02)
-ZEROS = Initializer("zeros")
-ONES = Initializer("ones")
 
 LARGEST = 2**40
 """The most elements of an array: 4 TiB of float32, which no machine here holds."""
@@ -44,10 +40,16 @@ class TooLargeError(ShapeError):
 
 
 class GraphBuilder:
-    """Collects nodes in order. Call it with a primitive and its inputs to append a node."""
+    """Collects nodes in order. Call it with a primitive and its inputs to append a node.
 
-    def __init__(self, name: str, symbols: Mapping[str, Symbol]) -> None:
+    `dialect` says how parameters start.
+    """
+
+    def __init__(
+        self, name: str, symbols: Mapping[str, Symbol], dialect: Dialect = "huggingface"
+    ) -> None:
         self.name = name
+        self.dialect = dialect
         self.symbols = dict(symbols)
         self.scope: Scope = ()
         self.module: str = ""
@@ -122,17 +124,22 @@ class GraphBuilder:
         self,
         name: str,
         shape: tuple[int | Dim, ...],
-        init: Initializer = NORMAL,
+        kind: Kind = "vectors",
         *,
+        scale: float | None = None,
         trainable: bool = True,
     ) -> Value:
-        """A parameter of the current module; asking for it again returns the same one."""
+        """A parameter of the current module; asking for it again returns the same one.
+
+        It starts as its kind does in the dialect, with `scale` instead of the usual one if given.
+        """
         full = ".".join(filter(None, (self.module, name)))
         if full not in self._parameters:
             sizes = shape_of(*shape)
             self._check_size(f"the parameter `{full}`", sizes)
             value = Value(full, TensorType(sizes, "float32"))
             self._names.add(full)
+            init = initializer(self.dialect, kind, scale)
             self._parameters[full] = Parameter(value, init, trainable, self.origin)
         return self._parameters[full].value
 
@@ -144,16 +151,18 @@ class GraphBuilder:
         self._constants.append(Constant(value, array))
         return value
 
-    def linear(self, x: Value, name: str, width: int, *, bias: bool = True) -> Value:
+    def linear(
+        self, x: Value, name: str, width: int, kind: Kind = "linear", *, bias: bool = True
+    ) -> Value:
         """A learned linear map of the last axis to `width` channels."""
-        weight = self.parameter(f"{name}.weight", (width, x.shape[-1]))
-        biases = (self.parameter(f"{name}.bias", (width,), ZEROS),) if bias else ()
+        weight = self.parameter(f"{name}.weight", (width, x.shape[-1]), kind)
+        biases = (self.parameter(f"{name}.bias", (width,), "bias"),) if bias else ()
         return self(ops.Linear(), x, weight, *biases, name=name)
 
     def layer_norm(self, x: Value, name: str, epsilon: float) -> Value:
         """A learned LayerNorm of the last axis."""
-        weight = self.parameter(f"{name}.weight", (x.shape[-1],), ONES)
-        bias = self.parameter(f"{name}.bias", (x.shape[-1],), ZEROS)
+        weight = self.parameter(f"{name}.weight", (x.shape[-1],), "gain")
+        bias = self.parameter(f"{name}.bias", (x.shape[-1],), "bias")
         return self(ops.LayerNorm(epsilon), x, weight, bias, name=name)
 
     def _check_size(self, what: str, shape: Shape) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, cast
 
 from perceiver_graph.compiler import ir
-from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.media import mask_of, vocabulary
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.compiler.plan import Plan
 from perceiver_graph.spec.manifest import (
@@ -46,8 +46,8 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             dtype=cast(Literal["float32", "int64"], modality.data.dtype),
             axes=["batch", *(axis.name for axis in modality.axes)],
             shape=["batch", *(size(axis.size) for axis in modality.axes)],
-            mask=_mask(lowered, modality),
-            vocabulary=_vocabulary(lowered.document.spec.inputs[name]),
+            mask=mask_of(lowered, modality),
+            vocabulary=vocabulary(lowered.document.spec.inputs[name]),
             attention_mask=_attention_mask(lowered, name),
             media=lowered.document.spec.inputs[name].media,
         )
@@ -68,13 +68,6 @@ def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
             media=lowered.document.spec.outputs[name].media,
         )
     return entries
-
-
-def _mask(lowered: Lowered, modality: Modality) -> Literal["always", "optional", "never"]:
-    """`never` where the encoder reads the mask token but queries are made of the data."""
-    mask = lowered.derived["inputs", modality.name, "mask"]
-    used = modality.data in lowered.graph.ancestors(lowered.graph.outputs.values())
-    return "never" if mask == "always" and used else cast(Literal["always", "optional"], mask)
 
 
 def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
@@ -98,16 +91,6 @@ def _pointwise(spec: Input) -> bool:
     return all(isinstance(step, _POINTWISE) for step in spec.steps) and (
         spec.position is None or learned
     )
-
-
-def _vocabulary(spec: Input) -> int | None:
-    """How many ids an input of ids may hold."""
-    match spec.steps:
-        case [Embedding(embedding=parameters), *_]:
-            return parameters.vocabulary
-        case [OneHot(one_hot=classes), *_]:
-            return classes
-    return None
 
 
 def dimensions(symbols: Mapping[str, Symbol]) -> dict[str, Dimension]:

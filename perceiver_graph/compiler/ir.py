@@ -65,9 +65,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Initializer:
-    """How a parameter starts: `normal` with a standard deviation, `zeros` or `ones`."""
+    """How a parameter starts.
 
-    kind: Literal["normal", "zeros", "ones"]
+    `normal`: with the standard deviation `scale`. `truncated_normal`: the same, cut off at twice the
+    deviation. `fan_in`: cut off too, and the deviation before the cut is `scale` divided by the
+    square root of the number of inputs, the product of all axes but the first. `zeros`, `ones`.
+    """
+
+    kind: Literal["normal", "truncated_normal", "fan_in", "zeros", "ones"]
     scale: float = 1.0
 
 

@@ -26,7 +26,8 @@ from perceiver_graph.compiler.blocks.encoder import read_and_process
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
 from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
-from perceiver_graph.compiler.ir import Graph, Initializer, Value
+from perceiver_graph.compiler.ir import Graph, Value
+from perceiver_graph.compiler.media import check_media
 from perceiver_graph.diagnostics import Report, Span
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import MeanQuery
@@ -81,7 +82,7 @@ def lower(document: Document) -> Lowered:
     """Build the graph of a spec. Raises DiagnosticError with everything that is wrong with it."""
     report = Report()
     symbols = _symbols(document, report)
-    builder = GraphBuilder(document.spec.name, symbols)
+    builder = GraphBuilder(document.spec.name, symbols, document.spec.dialect)
     ctx = Context(document, builder, report, symbols)
     modalities, input_array, encoded = _encode(ctx)
     found = _queries(ctx, modalities)
@@ -93,7 +94,7 @@ def lower(document: Document) -> Lowered:
     _check_parameters(graph, report)
     report.raise_if_errors()
     spec = document.spec
-    return Lowered(
+    lowered = Lowered(
         document,
         graph,
         modalities,
@@ -103,6 +104,9 @@ def lower(document: Document) -> Lowered:
         _query_width(ctx, found),
         ctx.derived,
     )
+    check_media(ctx, lowered)
+    report.raise_if_errors()
+    return lowered
 
 
 def _check_parameters(graph: Graph, report: Report) -> None:
@@ -161,8 +165,8 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
             joined, mask = join(ctx, list(modalities.values()))
     latents: Value | None = None
     with ctx.stage("latents"):
-        init = Initializer("normal", spec.latents.init_scale)
-        latents = b.parameter(RESERVED, (spec.latents.count, spec.latents.width), init)
+        sizes = (spec.latents.count, spec.latents.width)
+        latents = b.parameter(RESERVED, sizes, scale=spec.latents.init_scale)
     return modalities, joined, read_and_process(ctx, modalities, joined, mask, latents)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,9 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
+from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
 
-# numpy parses headers as Python literals, and zipfile knows of encryption: hence the variety.
-_DAMAGED = (
-    *(ValueError, TypeError, SyntaxError, EOFError, OverflowError, KeyError, RuntimeError),
-    *(NotImplementedError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
+_DAMAGED = (*DAMAGED, MemoryError)
 _WRITE_ONE = "numpy.savez('in.npz', NAME=ARRAY, ...) writes one"
 
 
@@ -35,7 +30,7 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     try:
         if path.is_file() and not zipfile.is_zipfile(path):
             raise _unreadable(path, _what_it_is(path))
-        with np.load(path, allow_pickle=False) as archive:
+        with quiet(), np.load(path, allow_pickle=False) as archive:
             for name in archive.files:
                 try:
                     found[name] = archive[name]
@@ -44,7 +39,7 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     except _DAMAGED as error:
-        raise _unreadable(path, f"it is damaged ({error})") from error
+        raise _unreadable(path, f"it is damaged ({reason(error)})") from error
     report.raise_if_errors()
     return found
 
@@ -78,15 +73,11 @@ def _what_it_is(path: Path) -> str:
 
 
 def _fault(path: Path, name: str, error: Exception) -> str:
-    reason = "holds Python objects" if _is_pickle(error) else f"is damaged ({error})"
-    return f"array {quote(name)} of {path} {reason}"
+    fault = "holds Python objects" if holds_objects(error) else f"is damaged ({reason(error)})"
+    return f"array {quote(name)} of {path} {fault}"
 
 
 def _help(error: Exception) -> str:
-    if _is_pickle(error):
+    if holds_objects(error):
         return "save plain numbers: an array whose dtype is not `object`"
     return "write the archive again"
-
-
-def _is_pickle(error: Exception) -> bool:
-    return isinstance(error, ValueError) and "allow_pickle" in str(error)

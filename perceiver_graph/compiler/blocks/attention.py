@@ -113,12 +113,12 @@ def cross_attend(
     width = int(query.shape[-1])
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
         q = b.layer_norm(query, f"{query_name}_norm", config.norm_epsilon)
-        q = b.linear(q, "query", config.qk_width)
+        q = b.linear(q, "query", config.qk_width, "layer")
         if query.type.rank == 2:
             q = b(ops.BroadcastLike(1), q, inputs, name="query_batch")
         x = b.layer_norm(inputs, "input_norm", config.norm_epsilon)
-        k = b.linear(x, "key", config.qk_width)
-        v = b.linear(x, "value", config.v_width)
+        k = b.linear(x, "key", config.qk_width, "layer")
+        v = b.linear(x, "value", config.v_width, "layer")
         masks = () if mask is None else (mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(ops.Attention(config.heads, masked_rows), q, k, v, *masks, name="attended")
@@ -126,7 +126,7 @@ def cross_attend(
             column = b(ops.Unflatten(1, (None, 1)), query_mask, name="asked")
             nothing = b.constant("nothing", np.zeros((), np.float32))
             attended = b(ops.Where(), column, attended, nothing, name="masked")
-        attended = b.linear(attended, "output", width)
+        attended = b.linear(attended, "output", width, "layer")
     if config.query_residual:
         attended = b(ops.Add(), attended, query, name="residual")
     return mlp(ctx, config, attended)
@@ -137,11 +137,11 @@ def self_attend(ctx: Context, config: AttentionConfig, latents: Value) -> Value:
     b = ctx.builder
     with b.block("attention", "SelfAttention", "what the latents find in each other"):
         x = b.layer_norm(latents, "norm", config.norm_epsilon)
-        q = b.linear(x, "query", config.qk_width)
-        k = b.linear(x, "key", config.qk_width)
-        v = b.linear(x, "value", config.v_width)
+        q = b.linear(x, "query", config.qk_width, "layer")
+        k = b.linear(x, "key", config.qk_width, "layer")
+        v = b.linear(x, "value", config.v_width, "layer")
         attended = b(ops.Attention(config.heads), q, k, v, name="attended")
-        attended = b.linear(attended, "output", int(latents.shape[-1]))
+        attended = b.linear(attended, "output", int(latents.shape[-1]), "layer")
     attended = b(ops.Add(), attended, latents, name="residual")
     return mlp(ctx, config, attended)
 
@@ -151,7 +151,7 @@ def mlp(ctx: Context, config: AttentionConfig, x: Value) -> Value:
     b = ctx.builder
     with b.block("mlp", "Mlp", "a position-wise network"):
         hidden = b.layer_norm(x, "norm", config.norm_epsilon)
-        hidden = b.linear(hidden, "dense1", config.hidden)
+        hidden = b.linear(hidden, "dense1", config.hidden, "layer")
         hidden = b(config.activation, hidden, name="activated")
-        hidden = b.linear(hidden, "dense2", int(x.shape[-1]))
+        hidden = b.linear(hidden, "dense2", int(x.shape[-1]), "layer")
     return b(ops.Add(), x, hidden, name="output")

@@ -23,9 +23,10 @@ from perceiver_graph.compiler.blocks.context import (
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
-from perceiver_graph.compiler.builder import LARGEST, ZEROS
+from perceiver_graph.compiler.builder import LARGEST
 from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
-from perceiver_graph.compiler.ir import Initializer, Value
+from perceiver_graph.compiler.initial import Kind
+from perceiver_graph.compiler.ir import Value
 from perceiver_graph.spec.models import (
     GridQuery,
     InputsQuery,
@@ -39,6 +40,7 @@ from perceiver_graph.spec.models import (
     Query,
     TiedHead,
 )
+from perceiver_graph.spec.models.media import FlowOutputMedia
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def make_queries(
             case LearnedQuery(learned=learned):
                 width = learned.width or latent_width
                 ctx.derive(width, *path, "learned", "width")
-                init = Initializer("normal", learned.init_scale)
-                table = ctx.builder.parameter("table", (learned.count, width), init)
+                shape = (learned.count, width)
+                table = ctx.builder.parameter("table", shape, scale=learned.init_scale)
                 if learned.count == 1:
                     return Queries(name, (), Dim.of(1), table, source)
                 axes = (Axis("query", Dim.of(learned.count)),)
@@ -267,14 +269,14 @@ def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -
     with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
         match spec.head:
             case LinearHead(linear=channels):
-                x = b.linear(x, "linear", channels)
+                x = b.linear(x, "linear", channels, _start(spec))
             case MlpHead(mlp=parameters):
                 x = b.linear(x, "hidden", parameters.hidden)
                 x = b(ACTIVATIONS[parameters.activation], x, name="activated")
                 x = b.linear(x, "linear", parameters.channels)
             case TiedHead(tied_embedding=modality):
                 table = _embedding(ctx, modality, x, (*path, "tied_embedding"))
-                bias = b.parameter("bias", (table.shape[0],), ZEROS)
+                bias = b.parameter("bias", (table.shape[0],), "bias")
                 x = b(ops.Linear(), x, table, bias, name="logits")
         if spec.head is not None and spec.head.activation is not None:
             x = b(ACTIVATIONS[spec.head.activation], x, name="output_activated")
@@ -283,6 +285,12 @@ def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -
         if single and x.type.rank == 3:
             x = b(ops.Flatten(1, 2), x, name=name)
     return x
+
+
+def _start(spec: Output) -> Kind:
+    """A map that DeepMind starts at zero, or one like any other."""
+    zero = isinstance(spec.query, MeanQuery) or isinstance(spec.media, FlowOutputMedia)
+    return "final" if zero else "linear"
 
 
 def _embedding(ctx: Context, modality: str, x: Value, path: Path) -> Value:

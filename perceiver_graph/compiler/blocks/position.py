@@ -8,7 +8,7 @@ from math import prod
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.blocks.requirements import fixed_size
-from perceiver_graph.compiler.ir import Initializer, Value
+from perceiver_graph.compiler.ir import Value
 from perceiver_graph.spec.models import FourierPosition, LearnedPosition, Position
 
 
@@ -122,8 +122,8 @@ def _learned_table(
     trained = sizes
     if learned.trained_on is not None:
         trained = _trained_sizes(ctx, learned.trained_on, axes, (*path, "learned", "trained_on"))
-    init = Initializer("normal", learned.init_scale)
-    table = ctx.builder.parameter("position.table", (prod(trained), width), init)
+    shape = (prod(trained), width)
+    table = ctx.builder.parameter("position.table", shape, scale=learned.init_scale)
     if trained == sizes:
         return table
     resize = ops.Interpolate(tuple(trained), tuple(sizes))

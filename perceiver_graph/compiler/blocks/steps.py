@@ -14,7 +14,6 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks import windows
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 from perceiver_graph.compiler.blocks.requirements import require_channel, require_float, require_ids
-from perceiver_graph.compiler.builder import ONES, ZEROS
 from perceiver_graph.compiler.dims import Dim, NotDivisible
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import Op
@@ -115,10 +114,10 @@ def _batch_norm(step: models.BatchNorm, ctx: Context, x: Field, name: str, path:
     value = b(
         ops.BatchNorm(step.batch_norm.epsilon),
         x.value,
-        b.parameter(f"{name}.weight", channels, ONES),
-        b.parameter(f"{name}.bias", channels, ZEROS),
-        b.parameter(f"{name}.running_mean", channels, ZEROS, trainable=False),
-        b.parameter(f"{name}.running_var", channels, ONES, trainable=False),
+        b.parameter(f"{name}.weight", channels, "gain"),
+        b.parameter(f"{name}.bias", channels, "bias"),
+        b.parameter(f"{name}.running_mean", channels, "running_mean", trainable=False),
+        b.parameter(f"{name}.running_var", channels, "running_variance", trainable=False),
         name=name,
     )
     return _with_channels(x, value)
@@ -134,7 +133,7 @@ def _activation(step: models.Activation, ctx: Context, x: Field, name: str, path
 def _embedding(step: models.Embedding, ctx: Context, x: Field, name: str, path: Path) -> Field:
     require_ids(ctx, x, "`embedding`", path)
     size = step.embedding
-    table = ctx.builder.parameter(f"{name}.weight", (size.vocabulary, size.width))
+    table = ctx.builder.parameter(f"{name}.weight", (size.vocabulary, size.width), "embedding")
     ctx.embeddings[str(path[1])] = table
     value = ctx.builder(ops.Gather(0), table, x.value, name=name)
     return Field(value, (*x.axes, Axis(CHANNEL, Dim.of(size.width))))

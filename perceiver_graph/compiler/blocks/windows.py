@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
-from perceiver_graph.compiler.builder import ZEROS
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.spec import models
@@ -25,8 +24,10 @@ def conv(step: models.Conv, ctx: Context, x: Field, name: str, path: Path) -> Fi
         given = _default_padding(ctx, conv.kernel, (*path, "conv"), half=True)
     padding = _padding(ctx, spatial, conv.kernel, conv.stride, given, (*path, "conv"))
     kernel = tuple(conv.kernel[axis.name] for axis in spatial)
-    weight = b.parameter(f"{name}.weight", (conv.channels, x.value.shape[-1], *kernel))
-    bias = (b.parameter(f"{name}.bias", (conv.channels,), ZEROS),) if conv.bias else ()
+    weight = b.parameter(
+        f"{name}.weight", (conv.channels, x.value.shape[-1], *kernel), "convolution"
+    )
+    bias = (b.parameter(f"{name}.bias", (conv.channels,), "bias"),) if conv.bias else ()
     strides = tuple(conv.stride.get(axis.name, 1) for axis in spatial)
     return _over_batch(ctx, x, spatial, ops.Conv(strides, padding), (weight, *bias), name, path)
 

@@ -9,6 +9,9 @@ from perceiver_graph.compiler.blocks.context import did_you_mean
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, quote
 from perceiver_graph.spec.models.base import LARGEST
 
+_OF_ANY_COUNT = {"audio", "classes", "labels", "scores"}
+"""Kinds of media that do not ask for so many channels: a flow of 4 is none, nor is it written."""
+
 
 def renew(data: dict[str, Any], classes: Mapping[str, int]) -> None:
     """Give outputs of a spec heads with so many channels, in place.
@@ -45,17 +48,19 @@ def _replace(outputs: dict[str, Any], name: str, count: int) -> None:
         )
     head = outputs[name].get("head") or {}
     if "linear" in head:
-        head["linear"] = count
+        former, head["linear"] = head["linear"], count
     elif "mlp" in head:
-        head["mlp"]["channels"] = count
+        former, head["mlp"]["channels"] = head["mlp"]["channels"], count
     else:
         raise DiagnosticError.of(
             "PG313",
             f"the head of {quote(name)} cannot be replaced: its size is that of the vocabulary",
             help="heads that can be replaced are `linear` and `mlp`",
         )
-    media = outputs[name].get("media", {})
+    media = outputs[name].pop("media", {})
     if "scores" in media and count > 1:
-        outputs[name]["media"] = {"classes": {}}
+        media = {"classes": {}}
     for kind in media.values():
         kind.pop("names", None)  # those of the former classes
+    if count == former or media.keys() & _OF_ANY_COUNT:
+        outputs[name]["media"] = media

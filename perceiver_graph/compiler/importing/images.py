@@ -14,7 +14,7 @@ from perceiver_graph.compiler.importing.draft import (
 )
 from perceiver_graph.compiler.importing.yaml_text import Path
 from perceiver_graph.spec.models.base import LARGEST_NUMBER
-from perceiver_graph.spec.models.media import IMAGENET_MEAN, IMAGENET_STD
+from perceiver_graph.spec.models.media import IMAGENET_MEAN, IMAGENET_STD, FlowInputParameters
 
 
 def _image_media(facts: Facts) -> Data:
@@ -129,6 +129,12 @@ def _plane(bands: int, resolution: tuple[int, int] | list[int]) -> Data:
     return {"fourier": {"bands": bands, "max_resolution": {"height": height, "width": width}}}
 
 
+def _tiles(height: int, width: int) -> Data:
+    """The usual overlap, or less where tiles are smaller than that."""
+    smallest = min(height, width)
+    return {} if smallest > FlowInputParameters().overlap else {"overlap": smallest // 2}
+
+
 def flow(facts: Facts) -> Draft:
     """Where each pixel goes from one frame to the next. The tokens themselves are the queries."""
     s = facts.settings
@@ -138,7 +144,7 @@ def flow(facts: Facts) -> Draft:
         "shape": {"time": 2, "height": height, "width": width, "channel": 27},
         "steps": [{"patch": {"time": 2}}, {"squeeze": "time"}, {"linear": 64}],
         "position": _plane(64, trained_on),
-        "media": {"flow": {}},
+        "media": {"flow": _tiles(height, width)},
     }
     flow = {
         "query": {"inputs": "frames"},

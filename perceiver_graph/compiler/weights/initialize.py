@@ -6,11 +6,15 @@ Adding, removing or reordering blocks therefore leaves the initial values of all
 from __future__ import annotations
 
 import hashlib
+from math import prod, sqrt
 
 import numpy as np
 
 from perceiver_graph.compiler.ir import Graph, Parameter
 from perceiver_graph.compiler.ops.base import Array
+
+_CUT = np.float32(2)
+"""In standard deviations: where jax.random.truncated_normal cuts for haiku's TruncatedNormal."""
 
 
 def initialize(graph: Graph, seed: int) -> dict[str, Array]:
@@ -32,6 +36,22 @@ def _initial(leaf: Parameter, seed: int) -> Array:
             values = _generator(seed, leaf.value.name).standard_normal(shape, np.float32)
             values *= np.float32(leaf.init.scale)
             return values
+        case "truncated_normal" | "fan_in":
+            values = _cut_off(_generator(seed, leaf.value.name), shape)
+            inputs = prod(shape[1:]) if leaf.init.kind == "fan_in" else 1
+            values *= np.float32(leaf.init.scale / sqrt(inputs))
+            return values
+
+
+def _cut_off(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal values between -2 and 2: those beyond are drawn again, until none is left."""
+    values = generator.standard_normal(shape, np.float32)
+    flat = values.reshape(-1)
+    beyond = np.flatnonzero(np.abs(flat) > _CUT)
+    while beyond.size:
+        flat[beyond] = generator.standard_normal(beyond.size, np.float32)
+        beyond = beyond[np.abs(flat[beyond]) > _CUT]
+    return values
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:

@@ -182,4 +182,23 @@ ENTRIES = (
         "$ perceiver-graph check kinetics --set latents.count=392\n"
         "$ perceiver-graph check kinetics --set inputs.audio.steps.0.patch.time=32",
     ),
+    Entry(
+        "PG215",
+        "media do not fit",
+        "`media` says how `perceiver-graph run` fills an input from files, or writes an output to "
+        "one, and the array is not of the shape that this kind is made of: a picture has height, "
+        "width and 3 channels, a text is a row of ids, and what is said of its tokens has as many. "
+        "The model itself would run, but not on files. A model that is only run on arrays needs no "
+        "`media`.",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 28, width: 28, channel: 1}\n"
+        "    position: {fourier: {bands: 8}}\n"
+        "    media: {image: {}}",
+        "inputs:\n"
+        "  image:\n"
+        "    shape: {height: 28, width: 28, channel: 3}\n"
+        "    position: {fourier: {bands: 8}}\n"
+        "    media: {image: {}}",
+    ),
 )

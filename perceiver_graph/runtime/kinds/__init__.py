@@ -19,6 +19,7 @@ from perceiver_graph.runtime.kinds import (
     texts,
     tracks,
 )
+from perceiver_graph.runtime.kinds.axes import require_fit, surroundings
 from perceiver_graph.runtime.kinds.base import (
     Answer,
     Arrays,
@@ -29,6 +30,7 @@ from perceiver_graph.runtime.kinds.base import (
     Writer,
 )
 from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
+from perceiver_graph.spec.media_fit import Part
 from perceiver_graph.spec.models.media import kind_of
 
 MakeReaders = Callable[[Mapping[str, InputEntry], Manifest], list[Reader]]
@@ -65,6 +67,7 @@ def make_readers(manifest: Manifest) -> tuple[Reader, ...]:
     groups: dict[MakeReaders, dict[str, InputEntry]] = {}
     for name, entry in manifest.inputs.items():
         if entry.media is not None and entry.mask != "always":
+            require_fit(Part.of_input(name, entry))
             groups.setdefault(READERS[kind_of(entry.media)], {})[name] = entry
     return tuple(reader for make, inputs in groups.items() for reader in make(inputs, manifest))
 
@@ -72,8 +75,10 @@ def make_readers(manifest: Manifest) -> tuple[Reader, ...]:
 def make_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
     """New writers for the outputs that have media. Raises DiagnosticError (PG403)."""
     groups: dict[MakeWriters, dict[str, OutputEntry]] = {make: {} for make in WRITERS.values()}
+    model = surroundings(setting.manifest)
     for name, entry in outputs.items():
         if entry.media is not None:
+            require_fit(Part.of_output(name, entry), model)
             groups[WRITERS[kind_of(entry.media)]][name] = entry
     return [writer for make, some in groups.items() if some for writer in make(some, setting)]
 

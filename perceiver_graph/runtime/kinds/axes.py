@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.spec.manifest import Dimension, InputEntry, OutputEntry
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, OutputEntry
+from perceiver_graph.spec.media_fit import Around, Part, misfit
 
 Entry = InputEntry | OutputEntry
 
 
-def require_sizes(name: str, entry: Entry, wanted: Sequence[str]) -> dict[str, int]:
-    """The sizes of the axes, batch left out, which must be those wanted, of fixed size.
-
-    Raises DiagnosticError (PG403).
-    """
-    sizes = dict(zip(entry.axes[1:], entry.shape[1:], strict=True))
-    fixed = {axis: size for axis, size in sizes.items() if isinstance(size, int)}
-    if set(fixed) != set(wanted) or len(sizes) != len(wanted):
-        raise _bad(name, entry, f"the axes {', '.join(wanted)} with fixed sizes")
-    return fixed
+def surroundings(manifest: Manifest) -> Around:
+    """What the outputs of a model are held against."""
+    inputs = (Part.of_input(*item) for item in manifest.inputs.items() if item[1].mask != "always")
+    return Around.of(inputs, (Part.of_output(*item) for item in manifest.outputs.items()))
 
 
-def require_count(name: str, entry: Entry, count: int) -> list[int | str]:
-    """The sizes of an entry that has so many axes besides batch. Raises DiagnosticError (PG403)."""
-    if len(entry.shape) != count + 1:
-        raise _bad(name, entry, f"{count} axes" if count > 1 else "one axis")
-    return entry.shape[1:]
+def require_fit(part: Part, around: Around | None = None) -> None:
+    """Refuse media that do not fit, as the compiler does. Raises DiagnosticError (PG403)."""
+    found = misfit(part, around)
+    if found is not None:
+        help = f"{found.remedy} in the spec, or change its `media`, and compile again"
+        raise DiagnosticError.of("PG403", found.fault, help=help)
+
+
+def sizes_of(entry: Entry) -> dict[str, int]:
+    """The sizes of axes that are all fixed, batch left out."""
+    sizes = zip(entry.axes[1:], entry.shape[1:], strict=True)
+    return {axis: size for axis, size in sizes if isinstance(size, int)}
 
 
 def length_of(size: int | str, dims: Mapping[str, Dimension]) -> Dimension:
@@ -37,14 +39,3 @@ def length_of(size: int | str, dims: Mapping[str, Dimension]) -> Dimension:
 def rows_of(entry: Entry, axes: Sequence[str]) -> list[int]:
     """How an array with `axes` is transposed to have those of the entry, batch left out."""
     return [list(axes).index(axis) for axis in entry.axes[1:]]
-
-
-def _bad(name: str, entry: Entry, wanted: str) -> DiagnosticError:
-    pairs = zip(entry.axes[1:], entry.shape[1:], strict=True)
-    have = ", ".join(f"{axis} {size}" for axis, size in pairs) or "none"
-    kind = next(iter(type(entry.media).model_fields)) if entry.media else "media"
-    return DiagnosticError.of(
-        "PG403",
-        f"`{name}` is declared as media of the kind `{kind}`, which needs {wanted}, and has {have}",
-        help="change its `media` or its shape in the spec and compile again",
-    )

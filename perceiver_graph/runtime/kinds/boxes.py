@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import require_count
 from perceiver_graph.runtime.kinds.base import Answer, Piece, Setting, Writer
 from perceiver_graph.runtime.kinds.images import Picture
 from perceiver_graph.runtime.processors.classes import named, row_probabilities
@@ -22,21 +20,12 @@ _MOST_SHOWN = 8
 
 
 def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of boxes, with that of their classes. Raises PG403."""
+    """A writer for each output of boxes, with that of their classes."""
     found: list[Writer] = []
     for name, entry in outputs.items():
         if not isinstance(entry.media, BoxesMedia):
             continue
-        queries, channels = require_count(name, entry, 2)
         form = entry.media.boxes
-        scores = setting.manifest.outputs.get(form.classes)
-        if channels != 4 or scores is None or scores.shape[1:-1] != [queries]:
-            raise DiagnosticError.of(
-                "PG403",
-                f"`{name}` needs 4 channels and an output `{form.classes}` with scores for each of "
-                "its boxes",
-                help="change its `media` or its head in the spec and compile again",
-            )
         if form.classes in setting.whole:
             found.append(BoxesWriter(name, form))
     return found

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.runtime.kinds.axes import require_count
 from perceiver_graph.runtime.kinds.base import Answer, Piece, Setting, Writer
 from perceiver_graph.runtime.processors.classes import (
     best_classes,
@@ -26,11 +25,10 @@ from perceiver_graph.spec.models.media import (
 
 
 def class_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of class scores. Raises DiagnosticError (PG403)."""
+    """A writer for each output of class scores."""
     found: list[Writer] = []
     for name, entry in outputs.items():
         if isinstance(entry.media, ClassesMedia):
-            require_count(name, entry, 1)
             found.append(ClassesWriter(name, entry.media.classes))
     return found
 

@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import require_count
 from perceiver_graph.runtime.kinds.base import Answer, Piece, Setting, Writer
-from perceiver_graph.runtime.kinds.texts import TextReader, require_tokens
 from perceiver_graph.runtime.processors import text as tokens
 from perceiver_graph.runtime.processors.classes import row_probabilities
 from perceiver_graph.spec.manifest import OutputEntry
@@ -19,19 +16,10 @@ from perceiver_graph.spec.models.media import FillMedia
 
 
 def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of scores over bytes. Raises DiagnosticError (PG403)."""
+    """A writer for each output of scores over bytes."""
     found: list[Writer] = []
     for name, entry in outputs.items():
         if isinstance(entry.media, FillMedia):
-            *_, channels = require_count(name, entry, 2)
-            if channels != tokens.VOCABULARY:
-                raise DiagnosticError.of(
-                    "PG403",
-                    f"`{name}` has {channels} channels, and bytes need {tokens.VOCABULARY} scores",
-                    help="change its `media` or its head in the spec and compile again",
-                )
-            if any(isinstance(reader, TextReader) for reader in setting.readers):
-                require_tokens(name, entry, setting.readers)
             found.append(FillWriter(name, entry.media.text.top))
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import require_sizes, rows_of
+from perceiver_graph.runtime.kinds.axes import rows_of, sizes_of
 from perceiver_graph.runtime.kinds.base import Answer, Piece, Reader, Reading, Setting, Writer
 from perceiver_graph.runtime.processors.flow import (
     Frames,
@@ -24,10 +24,8 @@ from perceiver_graph.runtime.processors.flow import (
 from perceiver_graph.runtime.processors.flow_picture import write_flo, write_flow_picture
 from perceiver_graph.runtime.processors.tiles import Blend, Tile, tiles
 from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
+from perceiver_graph.spec.media_fit import IMAGE_AXES, VIDEO_AXES
 from perceiver_graph.spec.models.media import FlowInputMedia, FlowOutputMedia
-
-IN_AXES = ("time", "height", "width", "channel")
-OUT_AXES = ("height", "width", "channel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,7 @@ class FlowTile:
 
 
 def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a pair of frames. Raises DiagnosticError (PG403)."""
+    """A reader for each input that is a pair of frames."""
     return [
         FlowReader(name, entry, entry.media.flow.overlap)
         for name, entry in inputs.items()
@@ -56,18 +54,11 @@ class FlowReader(Reader):
     def __init__(self, name: str, entry: InputEntry, overlap: int) -> None:
         super().__init__(name)
         self._name = name
-        sizes = require_sizes(name, entry, IN_AXES)
-        if sizes["time"] != 2:
-            raise DiagnosticError.of(
-                "PG403",
-                f"`{name}` has {sizes['time']} frames, and flow is between 2",
-                help="change its `media` or its shape in the spec and compile again",
-            )
+        sizes = sizes_of(entry)
         self.size = sizes["height"], sizes["width"]
-        self._order = rows_of(entry, IN_AXES)
+        self._order = rows_of(entry, VIDEO_AXES)
         self._kernel = kernel_of(sizes["channel"])
         self._overlap = overlap
-        tiles(*self.size, *self.size, overlap)  # refuses an overlap that leaves no step
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """Two pictures are a pair. Raises DiagnosticError (PG501)."""
@@ -104,20 +95,11 @@ class FlowReader(Reader):
 
 
 def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of flow; the first has the plain names. Raises PG403."""
-    sizes = [reader.size for reader in setting.readers if isinstance(reader, FlowReader)]
+    """A writer for each output of flow; the first has the plain names."""
     found: list[Writer] = []
     for name, entry in outputs.items():
         if isinstance(entry.media, FlowOutputMedia):
-            axes = require_sizes(name, entry, OUT_AXES)
-            if axes["channel"] != 2 or (axes["height"], axes["width"]) not in sizes:
-                raise DiagnosticError.of(
-                    "PG403",
-                    f"`{name}` is no flow of the model's frames: it needs 2 channels and their "
-                    "height and width",
-                    help="change its `media` or its query in the spec and compile again",
-                )
-            order = [entry.axes[1:].index(axis) for axis in OUT_AXES]
+            order = [entry.axes[1:].index(axis) for axis in IMAGE_AXES]
             found.append(FlowWriter(name, order, entry.media.flow.scale, f"-{name}" * bool(found)))
     return found
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import require_sizes, rows_of
+from perceiver_graph.runtime.kinds.axes import rows_of, sizes_of
 from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading
 from perceiver_graph.runtime.processors.image import (
     Region,
@@ -21,9 +20,8 @@ from perceiver_graph.runtime.processors.image import (
     resized,
 )
 from perceiver_graph.spec.manifest import InputEntry, Manifest
+from perceiver_graph.spec.media_fit import IMAGE_AXES
 from perceiver_graph.spec.models.media import ImageMedia, ImageParameters
-
-AXES = ("height", "width", "channel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +33,7 @@ class Picture:
 
 
 def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a picture. Raises DiagnosticError (PG403)."""
+    """A reader for each input that is a picture."""
     return [
         ImageReader(name, entry, entry.media.image)
         for name, entry in inputs.items()
@@ -52,15 +50,9 @@ class ImageReader(Reader):
         super().__init__(name)
         self._name = name
         self._form = form
-        sizes = require_sizes(name, entry, AXES)
-        if sizes["channel"] != 3:
-            raise DiagnosticError.of(
-                "PG403",
-                f"`{name}` has {sizes['channel']} channels, and pictures have 3 (RGB)",
-                help="change its `media` or its shape in the spec and compile again",
-            )
+        sizes = sizes_of(entry)
         self._size = sizes["height"], sizes["width"]
-        self._order = rows_of(entry, AXES)
+        self._order = rows_of(entry, IMAGE_AXES)
 
     def open(self, values: Sequence[str]) -> Reading:
         """Look at the header of the file. Raises DiagnosticError (PG507, PG509, PG512)."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import length_of, require_count
+from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
 from perceiver_graph.runtime.processors.points import points_input
 from perceiver_graph.runtime.processors.tables import Table, padded, read_table
@@ -19,7 +19,7 @@ from perceiver_graph.spec.models.media import PointsMedia, TableMedia
 
 
 def point_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a cloud of points. Raises DiagnosticError (PG403)."""
+    """A reader for each input that is a cloud of points."""
     return [
         PointsReader(name, entry, manifest.dims, entry.media.points.centre)
         for name, entry in inputs.items()
@@ -28,7 +28,7 @@ def point_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[
 
 
 def table_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a table. Raises DiagnosticError (PG403)."""
+    """A reader for each input that is a table."""
     return [
         TableReader(name, entry, manifest.dims)
         for name, entry in inputs.items()
@@ -41,13 +41,8 @@ class _RowsReader(Reader):
         super().__init__(name)
         self._name = name
         self._masked = entry.attention_mask is not None
-        count, channels = require_count(name, entry, 2)
-        if not isinstance(channels, int) or entry.dtype != "float32":
-            raise DiagnosticError.of(
-                "PG403",
-                f"`{name}` needs real numbers with a fixed number of channels, last",
-                help="change its `media` or its shape in the spec and compile again",
-            )
+        _, count, channels = entry.shape
+        assert isinstance(channels, int)  # or its media would not fit
         self._channels = channels
         self._count = length_of(count, dims)
 

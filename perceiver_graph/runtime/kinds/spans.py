@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import require_count
 from perceiver_graph.runtime.kinds.base import Answer, Piece, Setting, Writer
-from perceiver_graph.runtime.kinds.texts import require_tokens
 from perceiver_graph.runtime.processors.classes import named, probabilities, row_probabilities
 from perceiver_graph.runtime.processors.text import Encoded, character_offsets
 from perceiver_graph.spec.manifest import OutputEntry
@@ -27,29 +24,19 @@ _MOST_SHOWN = 8
 
 
 def label_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output with a class for every token. Raises DiagnosticError (PG403)."""
+    """A writer for each output with a class for every token."""
     found: list[Writer] = []
     for name, entry in outputs.items():
         if isinstance(entry.media, LabelsMedia):
-            require_count(name, entry, 2)
-            require_tokens(name, entry, setting.readers)
             found.append(LabelsWriter(name, entry.media.labels))
     return found
 
 
 def span_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output with a start and an end score. Raises DiagnosticError (PG403)."""
+    """A writer for each output with a start and an end score."""
     found: list[Writer] = []
     for name, entry in outputs.items():
         if isinstance(entry.media, SpanMedia):
-            *_, channels = require_count(name, entry, 2)
-            if channels != 2:
-                raise DiagnosticError.of(
-                    "PG403",
-                    f"`{name}` has {channels} channels, and an answer needs 2: start and end",
-                    help="change its `media` or its head in the spec and compile again",
-                )
-            require_tokens(name, entry, setting.readers)
             found.append(SpanWriter(name, entry.media.span))
     return found
 

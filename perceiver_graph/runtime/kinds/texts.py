@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.runtime.kinds.axes import length_of, require_count
+from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
 from perceiver_graph.runtime.paths import is_file, is_path
 from perceiver_graph.runtime.processors import text as tokens
 from perceiver_graph.runtime.sizes import at_least, permitted
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, OutputEntry
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 from perceiver_graph.spec.models.media import TextMedia, TextParameters
 
 STANDARD_INPUT = "-"
@@ -24,28 +24,12 @@ _PATH = re.compile(r"(~|\.{1,2})?/.*|\S*/\S*|\S+\.[A-Za-z]\w{0,3}|.*\.txt", re.D
 
 
 def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a text. Raises DiagnosticError (PG403)."""
+    """A reader for each input that is a text."""
     return [
         TextReader(name, entry, entry.media.text, manifest.dims)
         for name, entry in inputs.items()
         if isinstance(entry.media, TextMedia)
     ]
-
-
-def require_tokens(name: str, entry: OutputEntry, readers: Sequence[Reader]) -> None:
-    """Make sure that an output has something to say of each token of a text that is read.
-
-    Raises DiagnosticError (PG403).
-    """
-    lengths = [reader.size for reader in readers if isinstance(reader, TextReader)]
-    if entry.shape[1] not in lengths:
-        known = " or ".join(map(str, lengths)) or "none, as it reads no text"
-        raise DiagnosticError.of(
-            "PG403",
-            f"`{name}` is about the tokens of a text, and has {entry.shape[1]} of them (the model's "
-            f"text: {known})",
-            help="change its `media` or its query in the spec and compile again",
-        )
 
 
 class TextReader(Reader):
@@ -65,16 +49,7 @@ class TextReader(Reader):
         self._name = name
         self._entry = entry
         self._pair = form.pair
-        (self.size,) = require_count(name, entry, 1)
-        self._length = length_of(self.size, dims)
-        known = entry.vocabulary or tokens.VOCABULARY
-        if entry.dtype != "int64" or known < tokens.VOCABULARY:
-            raise DiagnosticError.of(
-                "PG403",
-                f"`{name}` takes {f'{known} ids' if entry.vocabulary else entry.dtype}, and bytes "
-                f"need ids below {tokens.VOCABULARY}",
-                help="change its `media` or its steps in the spec and compile again",
-            )
+        self._length = length_of(entry.shape[1], dims)
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """Each value is a text; of a model that takes pairs, two are. Raises PG512."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, isqrt
+from math import ceil
 from os import PathLike
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors.image import read_image
 from perceiver_graph.runtime.processors.packages import require
 from perceiver_graph.runtime.processors.tiles import Tile, tiles
+from perceiver_graph.spec.media_fit import neighbourhood
 
 # In float64 and then rounded: dividing in float32 is off by a unit in the last place for some.
 _NORMALISED = (np.arange(256) / 255.0 * 2 - 1).astype(np.float32)
@@ -107,8 +108,8 @@ def kernel_of(channels: int) -> int:
 
     Raises DiagnosticError (PG403) for a number of channels that is not 3 k^2 with an odd k.
     """
-    kernel = isqrt(max(channels, 0) // 3)
-    if kernel % 2 == 0 or 3 * kernel * kernel != channels:
+    kernel = neighbourhood(channels)
+    if kernel is None:
         raise DiagnosticError.of(
             "PG403",
             f"{channels} channels are not those of a pixel and its neighbours",

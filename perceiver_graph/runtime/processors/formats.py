@@ -16,10 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors.mel import log_mel
-
-_VIDEO_AXES = ("time", "height", "width", "channel")
-_AUDIO_AXES = ("time", "channel")
-_MEL_AXES = ("time", "frequency", "channel")
+from perceiver_graph.spec.media_fit import MEL_AXES, SOUND_AXES, VIDEO_AXES, Part, misfit
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class VideoFormat:
     width: int
     channel: int = 3
     rate: Fraction = Fraction(25)
-    axes: tuple[str, ...] = _VIDEO_AXES
+    axes: tuple[str, ...] = VIDEO_AXES
 
     @property
     def seconds(self) -> Fraction:
@@ -53,7 +50,7 @@ class AudioFormat:
     samples: int
     channels: int = 1
     rate: int = 48000
-    axes: tuple[str, ...] = _AUDIO_AXES
+    axes: tuple[str, ...] = SOUND_AXES
     shape: tuple[int, ...] = ()
 
     @property
@@ -96,62 +93,53 @@ def media_formats(
     for name, entry in entries.items():
         for kind, options in (entry.get("media") or {}).items():
             if kind == "video":
-                found[name] = _video(name, entry, options)
+                found[name] = _video(_sizes(name, kind, entry), options)
             elif kind == "audio":
-                found[name] = _audio(name, entry, options, channels)
+                found[name] = _audio(name, _sizes(name, kind, entry), options, channels)
             elif kind == "mel":
-                found[name] = _mel(name, entry, options)
+                found[name] = _mel(_sizes(name, kind, entry), options)
     return found
 
 
-def _video(name: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> VideoFormat:
-    sizes = _sizes(name, entry, _VIDEO_AXES)
-    if sizes["channel"] != 3:
-        raise _bad_entry(name, f"has {sizes['channel']} channels, and video frames have 3 (RGB)")
+def _video(sizes: dict[str, int], options: Mapping[str, Any]) -> VideoFormat:
     return VideoFormat(**sizes, rate=Fraction(str(options.get("rate", 25))), axes=tuple(sizes))
 
 
 def _audio(
-    name: str, entry: Mapping[str, Any], options: Mapping[str, Any], channels: int | None
+    name: str, sizes: dict[str, int], options: Mapping[str, Any], channels: int | None
 ) -> AudioFormat:
-    sizes = _sizes(name, entry, _AUDIO_AXES)
     channels = sizes["channel"] if channels is None else channels
     values = sizes["time"] * sizes["channel"]
     if values % channels:
-        raise _bad_entry(name, f"has {values} values, which are not samples of {channels} channels")
+        raise _bad_entry(
+            f"`{name}` has {values} values, which are not samples of {channels} channels"
+        )
     rate = int(options.get("rate", 48000))
     shape = tuple(sizes.values())
     return AudioFormat(values // channels, channels, rate, axes=tuple(sizes), shape=shape)
 
 
-def _mel(name: str, entry: Mapping[str, Any], options: Mapping[str, Any]) -> MelFormat:
-    sizes = _sizes(name, entry, _MEL_AXES)
-    if sizes["channel"] != 1:
-        raise _bad_entry(name, f"has {sizes['channel']} channels, and a mel spectrogram has 1")
+def _mel(sizes: dict[str, int], options: Mapping[str, Any]) -> MelFormat:
     rate, window, hop = (int(options[key]) for key in ("rate", "window", "hop"))
     samples = (sizes["time"] - 1) * hop + window
     axes, shape, bands = tuple(sizes), tuple(sizes.values()), sizes["frequency"]
     return MelFormat(samples, 1, rate, axes, shape, window, hop, bands)
 
 
-def _sizes(name: str, entry: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, int]:
+def _sizes(name: str, kind: str, entry: Mapping[str, Any]) -> dict[str, int]:
     """Axis sizes in the entry's order, without batch."""
     sizes = dict(zip(entry.get("axes", ()), entry.get("shape", ()), strict=False))
     sizes.pop("batch", None)
-    if set(sizes) != set(wanted) or not all(isinstance(size, int) for size in sizes.values()):
-        have = ", ".join(f"{axis} {size}" for axis, size in sizes.items()) or "none"
-        raise _bad_entry(
-            name, f"needs the axes {', '.join(wanted)} with fixed sizes to be media, and has {have}"
-        )
+    # An input is held against the rules of outputs, too: they leave open how many channels it has.
+    found = misfit(Part(name, "inputs" if kind == "mel" else "outputs", kind, None, sizes))
+    if found is not None:
+        raise _bad_entry(found.fault)
     return sizes
 
 
-def _bad_entry(name: str, fault: str) -> DiagnosticError:
-    return DiagnosticError.of(
-        "PG403",
-        f"`{name}` {fault}",
-        help="change its `media` or its shape in the spec and compile again",
-    )
+def _bad_entry(fault: str) -> DiagnosticError:
+    help = "change its `media` or its shape in the spec and compile again"
+    return DiagnosticError.of("PG403", fault, help=help)
 
 
 def to_arrays(window: WindowLike, formats: Mapping[str, ClipFormat]) -> dict[str, NDArray[Any]]:
@@ -165,14 +153,14 @@ def to_arrays(window: WindowLike, formats: Mapping[str, ClipFormat]) -> dict[str
     for name, form in formats.items():
         if isinstance(form, VideoFormat) and window.frames is not None:
             pixels = window.frames.astype(np.float32) / np.float32(255)
-            arrays[name] = np.ascontiguousarray(_ordered(pixels, _VIDEO_AXES, form.axes)[None])
+            arrays[name] = np.ascontiguousarray(_ordered(pixels, VIDEO_AXES, form.axes)[None])
         elif isinstance(form, MelFormat) and window.samples is not None:
             settings = {"rate": form.rate, "window": form.window, "hop": form.hop}
             mel = log_mel(window.samples[:, 0], **settings, bands=form.bands)[..., None]
-            arrays[name] = np.ascontiguousarray(_ordered(mel, _MEL_AXES, form.axes)[None])
+            arrays[name] = np.ascontiguousarray(_ordered(mel, MEL_AXES, form.axes)[None])
         elif isinstance(form, AudioFormat) and window.samples is not None:
             samples = window.samples.reshape(-1, form.channels)
-            arrays[name] = np.ascontiguousarray(_ordered(samples, _AUDIO_AXES, form.axes)[None])
+            arrays[name] = np.ascontiguousarray(_ordered(samples, SOUND_AXES, form.axes)[None])
     return arrays
 
 
@@ -180,13 +168,13 @@ def to_frames(output: ArrayLike, form: VideoFormat) -> NDArray[np.float32]:
     """Frames float32 [time, height, width, 3] of a model's output, whose batch (if any) is 1."""
     shape = [getattr(form, axis) for axis in form.axes]
     values = np.asarray(output, dtype=np.float32).reshape(shape)
-    return np.ascontiguousarray(_ordered(values, form.axes, _VIDEO_AXES))
+    return np.ascontiguousarray(_ordered(values, form.axes, VIDEO_AXES))
 
 
 def to_samples(output: ArrayLike, form: AudioFormat) -> NDArray[np.float32]:
     """Samples float32 [time, channels] of a model's output, whose batch (if any) is 1."""
     values = np.asarray(output, dtype=np.float32).reshape(form.shape or (form.samples, -1))
-    values = _ordered(values, form.axes, _AUDIO_AXES)
+    values = _ordered(values, form.axes, SOUND_AXES)
     return np.ascontiguousarray(values).reshape(form.samples, form.channels)
 
 

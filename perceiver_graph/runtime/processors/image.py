@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors.packages import require
+from perceiver_graph.runtime.reading import quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,11 +47,12 @@ def read_image(path: Path) -> Pixels:
     try:
         if image.mode == "F":
             raise ValueError("real numbers, of which it is not known what is black and white")
-        upright: Image.Image = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # Pillow would cut off all above 255
-            grey = (np.asarray(upright).astype(np.int64).clip(0, 0xFFFF) >> 8).astype(np.uint8)
-            return np.repeat(grey[:, :, None], 3, axis=2)
-        return np.array(upright.convert("RGB"))
+        with quiet():
+            upright: Image.Image = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # Pillow would cut off all above 255
+                grey = (np.asarray(upright).astype(np.int64).clip(0, 0xFFFF) >> 8).astype(np.uint8)
+                return np.repeat(grey[:, :, None], 3, axis=2)
+            return np.array(upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _damaged(path, str(error)) from error
     finally:
@@ -70,7 +72,8 @@ def open_image(path: Path) -> Image:
     if not path.exists():
         raise DiagnosticError.of("PG512", f"{path} does not exist", help="check the path")
     try:
-        return Image.open(path)
+        with quiet():
+            return Image.open(path)
     except UnidentifiedImageError as error:
         raise DiagnosticError.of(
             "PG507",

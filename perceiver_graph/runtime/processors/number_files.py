@@ -5,10 +5,6 @@ What a file is, its first bytes say, not its name.
 
 from __future__ import annotations
 
-import tokenize
-import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
 
 Rows = NDArray[np.float64]
 FileKind = Literal["npy", "npz", "ply", "text"]
@@ -200,20 +197,14 @@ def _reading(path: Path, name: str = "") -> Iterator[None]:
     """Translate what reading a file raises: PG507."""
     what = f": array {quote(name)}" if name else ":"
     try:
-        with warnings.catch_warnings():
-            # Of files written by Python 2, or damaged to look so: what they hold is checked anyway.
-            warnings.filterwarnings("ignore", "Reading `.npy`", UserWarning)
+        with quiet():
             yield
     except PermissionError as error:
         raise undecodable(path, ": it may not be read", help=f"chmod +r {path}") from error
     except MemoryError as error:
         raise undecodable(path, f"{what} does not fit in memory") from error
-    # numpy parses headers as Python literals, and zipfile knows of encryption: hence the variety.
-    except (
-        *(OSError, ValueError, TypeError, SyntaxError, EOFError, OverflowError, KeyError),
-        *(RuntimeError, NotImplementedError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-    ) as error:
-        if "allow_pickle" in str(error) or "Python objects" in str(error):
+    except (*DAMAGED, OSError) as error:
+        if holds_objects(error):
             help = "save plain numbers: an array whose dtype is not `object`"
             raise undecodable(path, f"{what} holds Python objects", help=help) from error
-        raise undecodable(path, f"{what} is damaged", f"numpy says: {error}") from error
+        raise undecodable(path, f"{what} is damaged", f"numpy says: {reason(error)}") from error

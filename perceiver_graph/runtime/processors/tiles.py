@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.spec.media_fit import overlap_fault
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def tiles(
     436 x 1024 pixels in tiles of 368 x 496 are 2 x 3 tiles. Raises ValueError for a picture smaller
     than a tile, DiagnosticError (PG403) for an overlap that leaves no step from tile to tile.
     """
-    if overlap >= min(tile_height, tile_width):
+    if fault := overlap_fault(tile_height, tile_width, overlap):
         raise DiagnosticError.of(
             "PG403",
-            f"tiles of {tile_height} x {tile_width} pixels cannot overlap by {overlap}",
+            fault,
             help="set a smaller `overlap` (20 is usual) in the spec and compile again",
         )
     return [

@@ -314,7 +314,7 @@ def _parameter(leaf: Parameter, sizes: Sequence[str], *, unread: bool) -> Piece:
     if leaf.trainable:
         kept = {"requires_grad": "False"} if unread else {}
         return call("nn.Parameter", call("torch.empty", *inner, **options), **kept)
-    start = leaf.init.kind if leaf.init.kind != "normal" else "zeros"
+    start = "ones" if leaf.init.kind == "ones" else "zeros"
     return call(f"torch.{start}", *inner, **options)
 
 

@@ -31,6 +31,9 @@ LATENTS = "latents"
 
 TYPES = "dict[str, Tensor]"
 
+_RANDOM = {"normal", "truncated_normal", "fan_in"}
+"""The kinds of `Initializer` that have a scale."""
+
 
 @dataclass(frozen=True)
 class RootWriter:
@@ -248,7 +251,7 @@ class RootWriter:
         leaves = [leaf for leaf in self.graph.parameters if leaf.trainable]
         kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
         counts = Counter(kinds.values())
-        usual = max(counts, key=lambda kind: (kind[0] == "normal", counts[kind]), default=None)
+        usual = max(counts, key=lambda kind: (kind[0] in _RANDOM, counts[kind]), default=None)
         yield "    @torch.no_grad()"
         yield "    def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
         yield '        """Start afresh, from `generator` or else from the global one."""'
@@ -261,30 +264,42 @@ class RootWriter:
         if usual is None:
             yield "            raise ValueError(name, parameter)"
         elif branch == "if":
-            yield f"            {_fill(usual)}"
+            yield from (f"            {line}" for line in _fill(usual))
         else:
             yield "            else:"
-            yield f"                {_fill(usual)}"
+            yield from (f"                {line}" for line in _fill(usual))
 
 
-def _branch(branch: str, suffixes: Sequence[str], statement: str) -> list[str]:
+def _branch(branch: str, suffixes: Sequence[str], statements: Sequence[str]) -> list[str]:
     """A branch for the parameters whose names have one of these ends."""
     condition = call(
         "name.endswith", _strings(suffixes) if len(suffixes) > 1 else f'"{suffixes[0]}"'
     )
-    return [*lay_out(condition, 3, f"{branch} ", ":"), f"                {statement}"]
+    body = (f"                {statement}" for statement in statements)
+    return [*lay_out(condition, 3, f"{branch} ", ":"), *body]
 
 
 def _start(leaf: Parameter) -> tuple[str, float]:
-    return leaf.init.kind, leaf.init.scale if leaf.init.kind == "normal" else 0.0
+    return leaf.init.kind, leaf.init.scale if leaf.init.kind in _RANDOM else 0.0
 
 
-def _fill(kind: tuple[str, float]) -> str:
-    match kind[0]:
-        case "normal":
-            return f"nn.init.normal_(parameter, std={kind[1]!r}, generator=generator)"
-        case name:
-            return f"nn.init.{name}_(parameter)"
+def _fill(kind: tuple[str, float]) -> list[str]:
+    """Statements that fill `parameter`."""
+    match kind:
+        case "normal", scale:
+            return [f"nn.init.normal_(parameter, std={scale!r}, generator=generator)"]
+        case "truncated_normal", scale:
+            return [_cut_off(repr(scale), repr(2 * scale))]
+        case "fan_in", scale:
+            deviation = f"std = {scale!r} / parameter[0].numel() ** 0.5"
+            return [deviation, _cut_off("std", "2 * std")]
+        case name, _:
+            return [f"nn.init.{name}_(parameter)"]
+
+
+def _cut_off(deviation: str, end: str) -> str:
+    numbers = f"0.0, {deviation}, -{end}, {end}"
+    return f"nn.init.trunc_normal_(parameter, {numbers}, generator=generator)"
 
 
 def _suffixes(kinds: Mapping[str, tuple[str, float]], kind: tuple[str, float]) -> list[str]:

@@ -1,0 +1,143 @@
+"""Refuses media that do not fit the inputs and outputs they are declared for, once shapes are known.
+
+A program runs on arrays all the same, so that nothing but `run` would notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path
+from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.spec.media_fit import (
+    Around,
+    Misfit,
+    Part,
+    crowded,
+    fitting_kinds,
+    misfit,
+    named,
+)
+from perceiver_graph.spec.models import Embedding, Input, LinearHead, MlpHead, OneHot, TiedHead
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler.lower import Lowered
+
+Mask = Literal["always", "optional", "never"]
+
+
+def check_media(ctx: Context, lowered: Lowered) -> None:
+    """Report (PG215) every input that its media cannot fill and every output they cannot show."""
+    inputs = [part for part in _inputs(lowered) if part.kind]
+    for part in inputs:
+        if found := misfit(part):
+            _report(ctx, part, found, fitting_kinds(part))
+    for first, *others in crowded(inputs):
+        for name in others:
+            _report_crowded(ctx, first, name)
+    if ctx.report.has_errors:  # outputs are held against the inputs
+        return
+    outputs = _outputs(lowered)
+    around = Around.of(inputs, outputs)
+    for part in outputs:
+        if found := misfit(part, around):
+            _report(ctx, part, found)
+
+
+def _inputs(lowered: Lowered) -> list[Part]:
+    """The inputs that are read at all."""
+    spec = lowered.document.spec
+    return [
+        Part(
+            name,
+            "inputs",
+            *named(spec.inputs[name].media),
+            _sizes(modality.axes),
+            modality.data.dtype,
+            vocabulary(spec.inputs[name]),
+        )
+        for name, modality in lowered.modalities.items()
+        if spec.inputs[name].media and mask_of(lowered, modality) != "always"
+    ]
+
+
+def _outputs(lowered: Lowered) -> list[Part]:
+    spec = lowered.document.spec
+    return [
+        Part(
+            name,
+            "outputs",
+            *named(spec.outputs[name].media),
+            _sizes(output.axes) | {"channel": output.channels},
+        )
+        for name, output in lowered.outputs.items()
+    ]
+
+
+def _sizes(axes: Iterable[Axis]) -> dict[str, int | str]:
+    sizes = ((axis.name, axis.size) for axis in axes)
+    return {name: str(size) if size.value is None else size.value for name, size in sizes}
+
+
+def _report(ctx: Context, part: Part, found: Misfit, kinds: Iterable[str] = ()) -> None:
+    path: Path = (part.side, part.name)
+    use = "read" if part.side == "inputs" else "written"
+    others = [f"`{kind}`" for kind in kinds] if found.place == part.place() else []
+    other = f"use a kind that fits: {' or '.join(others)}" if others else "leave `media` out"
+    place: Path = (*path, *_below(ctx, part, found.place))
+    ctx.error(
+        "PG215",
+        found.fault,
+        place,
+        also=[] if "media" in place else [((*path, "media"), f"{use} as `{part.kind}`")],
+        help=f"{found.remedy}, or {other}",
+        at_key=found.place == part.place(),
+    )
+
+
+def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:
+    """The number itself in a step or a head, which the rules do not know from inside."""
+    if part.side == "inputs":
+        first = next(iter(ctx.spec.inputs[part.name].steps), None)
+        within: Path = ("embedding", "vocabulary") if isinstance(first, Embedding) else ("one_hot",)
+        return ("steps", 0, *within) if place == ("steps",) else place
+    match ctx.spec.outputs[part.name].head:
+        case LinearHead() if place == ("head",):
+            return ("head", "linear")
+        case MlpHead() if place == ("head",):
+            return ("head", "mlp", "channels")
+        case TiedHead() if place == ("head",):
+            return ("head", "tied_embedding")
+    return place
+
+
+def _report_crowded(ctx: Context, first: str, name: str) -> None:
+    media: Path = ("inputs", name, "media")
+    ctx.error(
+        "PG215",
+        f"`{first}` and `{name}` are read from the same stream of a clip, and a file has one",
+        media,
+        also=[(("inputs", first, "media"), "the first")],
+        help="leave `media` out of both, and run the model on arrays: --inputs IN.npz",
+        at_key=True,
+    )
+
+
+def mask_of(lowered: Lowered, modality: Modality) -> Mask:
+    """`never` where the encoder reads the mask token but queries are made of the data."""
+    mask: Mask = lowered.derived["inputs", modality.name, "mask"]
+    if mask != "always":
+        return mask
+    used = modality.data in lowered.graph.ancestors(lowered.graph.outputs.values())
+    return "never" if used else mask
+
+
+def vocabulary(spec: Input) -> int | None:
+    """How many ids an input of ids may hold."""
+    match spec.steps:
+        case [Embedding(embedding=parameters), *_]:
+            return parameters.vocabulary
+        case [OneHot(one_hot=classes), *_]:
+            return classes
+    return None
