@@ -98,11 +98,13 @@ def test_the_runtime_needs_neither_torch_nor_the_compiler(tmp_path: Path) -> Non
         "graph kinetics --format dot",
         "graph kinetics --format mermaid",
         "graph kinetics --format json",
+        "graph kinetics --format html",
         "schema",
     ],
 )
 def test_commands_that_only_look_import_no_backend(command: str, tmp_path: Path) -> None:
-    assert not _roots(_probe(COMMAND, tmp_path, *command.split())) & BACKENDS
+    """Nor numpy, which takes a fifth of the time that looking at a spec does."""
+    assert not _roots(_probe(COMMAND, tmp_path, *command.split())) & {*BACKENDS, "numpy"}
 
 
 @pytest.mark.parametrize("command", ["check", "inspect", "graph"])

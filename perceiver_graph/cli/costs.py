@@ -17,11 +17,17 @@ _PHASES: Mapping[Phase, str] = {
 }
 
 
-def print_costs(facts: Facts, rates: Rates) -> None:
-    """Print what each phase costs, what the passes removed, and what a run takes."""
+def print_costs(facts: Facts, rates: Rates | None) -> None:
+    """Print what each phase costs, what the passes removed, and what a run takes.
+
+    Floors are for `rates`; without any there are none.
+    """
     _phases(facts, rates)
-    at = "".join(f", {name} = {value}" for name, value in facts.free_sizes.items())
-    print(f"floor: at {rates.text()}{at}")
+    at = ", ".join(f"{name} = {value}" for name, value in facts.free_sizes.items())
+    if rates:
+        print(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
+    elif at:
+        print(f"at {at}")
     if facts.memory is not None:
         print(facts.plan.text(facts.memory))
     if facts.removed:
@@ -29,14 +35,15 @@ def print_costs(facts: Facts, rates: Rates) -> None:
         _removed(facts)
 
 
-def _phases(facts: Facts, rates: Rates) -> None:
+def _phases(facts: Facts, rates: Rates | None) -> None:
     """A row a phase and one for a whole run; with passes, a column before and one after them."""
     figures: dict[str, Callable[[PhaseCost], str]] = {
         "FLOPs": lambda cost: scaled(cost.flops),
         "weights read": lambda cost: size(cost.weight_bytes),
         "peak memory": lambda cost: size(cost.peak_bytes_with_scores),
-        "floor": lambda cost: seconds(rates.seconds(cost.flops, cost.weight_bytes)),
     }
+    if rates:
+        figures["floor"] = lambda cost: seconds(rates.seconds(cost.flops, cost.weight_bytes))
     costs = [facts.before, facts.after] if facts.level else [facts.after]
     rows = [
         [title, *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
@@ -47,7 +54,7 @@ def _phases(facts: Facts, rates: Rates) -> None:
         [scaled(cost.flops) for cost in costs],
         [size(cost.read) for cost in costs],
         [*("" for _ in costs[1:]), size(facts.plan.peak)],
-        [seconds(rates.seconds(cost.flops, cost.read)) for cost in costs],
+        [seconds(rates.seconds(cost.flops, cost.read)) for cost in costs if rates],
     ]
     rows.append(["a run, every query", *(text for figure in whole for text in figure)])
     titles = (title for name in figures for title in _titles(name, facts.level))

@@ -20,7 +20,10 @@ def inspect_command(
     rate: Annotated[
         float | None,
         typer.Option(
-            "--rate", min=1e-3, metavar="GFLOPS", help="For floors: 10^9 FLOPs a second [measured]."
+            "--rate",
+            min=1e-3,
+            metavar="GFLOPS",
+            help="For floors: 10^9 FLOPs a second [with -O: measured].",
         ),
     ] = None,
     overrides: Overrides = None,
@@ -29,7 +32,7 @@ def inspect_command(
     """Show sizes, parameters, FLOPs and memory of a spec.
 
     FLOPs and memory are estimates for batch 1. -O shows what the passes of that level remove, and
-    what is left for the ONNX program. A floor is the least time in which this machine could do it.
+    what is left for the ONNX program, and how long this machine needs for each at the least: a floor.
     """
     from perceiver_graph.cli.facts import Facts
     from perceiver_graph.cli.machine import Rates, measure
@@ -45,4 +48,6 @@ def inspect_command(
         return
     from perceiver_graph.cli.sheet import print_sheet
 
-    print_sheet(facts, spec, rates or measure())
+    if level and rates is None:  # it takes as long as all the rest
+        rates = measure()
+    print_sheet(facts, spec, rates)

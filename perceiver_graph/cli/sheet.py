@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from perceiver_graph.spec.models import Input, Spec
 
 
-def print_sheet(facts: Facts, given: str, rates: Rates) -> None:
-    """Print everything about a spec; `given` is what the user called it, `rates` are for floors."""
+def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
+    """Print everything about a spec; `given` is what the user called it, `rates` are for floors, if any."""
     spec = facts.lowered.document.spec
     screen.heading(spec.name)
     screen.paragraph(spec.summary)

@@ -8,8 +8,9 @@ from typing import Any
 
 from perceiver_graph.diagnostics.model import DiagnosticError, Source
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import nearest
 from perceiver_graph.spec.spans import Path, SpanTree
-from perceiver_graph.spec.wording import dotted, found, nearest
+from perceiver_graph.spec.wording import dotted, found
 from perceiver_graph.spec.yaml12 import MAX_DEPTH, parse_yaml
 
 _INDEX = re.compile("[0-9]{1,9}")

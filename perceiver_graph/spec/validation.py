@@ -13,10 +13,11 @@ from pydantic_core import ErrorDetails
 
 from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, Label, Report, make
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import nearest
 from perceiver_graph.spec.grammar import Rule, one_of, rule_at
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import Path, SpanTree
-from perceiver_graph.spec.wording import dotted, found, listed, nearest, number, subject
+from perceiver_graph.spec.wording import dotted, found, listed, number, subject
 
 MAX_ERRORS = 100
 

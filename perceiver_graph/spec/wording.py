@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from perceiver_graph.diagnostics import words
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.spans import Path
-
-nearest = words.nearest
 
 
 def dotted(path: Path) -> str:

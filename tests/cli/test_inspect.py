@@ -114,6 +114,13 @@ def test_the_screen_in_the_documentation(command: Command) -> None:
     assert command("inspect", "kinetics", "-O", "2", "--rate", "150").out.endswith(f"\n{shown}")
 
 
+def test_floors_are_for_those_who_optimise_or_give_a_rate(command: Command) -> None:
+    """Measuring takes as long as all the rest, and a spec is looked at many times."""
+    assert "floor" not in command("inspect", "kinetics").out
+    assert "measured now" in command("inspect", "kinetics", "-O", "1").out
+    assert "floor: at 150 GFLOP/s, as given" in command("inspect", "kinetics", "--rate", "150").out
+
+
 def test_a_floor_is_the_slower_of_arithmetic_and_reading() -> None:
     rates = Rates(1e9, 1e6)
     assert rates.seconds(2 * 10**9, 1000) == 2

@@ -11,13 +11,12 @@ from perceiver_graph.compiler.builder import GraphBuilder, TooLargeError
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import ShapeError
-from perceiver_graph.diagnostics import Label, Report, Span, words
+from perceiver_graph.diagnostics import Label, Report, Span
+from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Spec
 
 Path = tuple[str | int, ...]
-
-did_you_mean = words.did_you_mean
 
 
 class StageError(Exception):

@@ -18,7 +18,6 @@ from perceiver_graph.compiler.blocks.context import (
     Context,
     Path,
     StageError,
-    did_you_mean,
 )
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
@@ -27,6 +26,7 @@ from perceiver_graph.compiler.builder import LARGEST
 from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
 from perceiver_graph.compiler.initial import Kind
 from perceiver_graph.compiler.ir import Value
+from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import (
     GridQuery,
     InputsQuery,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.words import did_you_mean
 
 MASKED_LM = "PerceiverForMaskedLM"
 TEXT_CLASSIFIER = "PerceiverForSequenceClassification"
@@ -73,10 +73,9 @@ def _known(given: str) -> str:
 
 
 def _unknown(name: str, where: str) -> DiagnosticError:
-    close = get_close_matches(name, CLASSES, 1, 0.6)
     return DiagnosticError.of(
         "PG311",
         f"{where} the class {quote(name)}, which cannot be imported",
         notes=[f"those that can: {', '.join(CLASSES)}"],
-        help=f"did you mean `{close[0]}`?" if close else None,
+        help=did_you_mean(name, CLASSES),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perceiver_graph.compiler.blocks.context import did_you_mean
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, quote
+from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models.base import LARGEST
 
 _OF_ANY_COUNT = {"audio", "classes", "labels", "scores"}
