@@ -37,7 +37,7 @@ class Finished:
     seconds: float
     """Of the whole process, its start included."""
     peak_bytes: int
-    """Most resident memory of the process, or of one that it started and waited for."""
+    """Most resident memory of the process, without others that it started."""
 
 
 def run(
@@ -56,27 +56,29 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that what it starts in turn can be ended with it
         )
-        usage = None
+        peak = None
         try:
-            usage = _await(process, began + limit)
+            peak = _await(process, began + limit)
         finally:
-            if usage is None:
+            if peak is None:
                 kill(process)
-    if usage is None:
+    if peak is None:
         raise ProcessError(f"not done within {limit:.0f} s")
     seconds = time.perf_counter() - began
     if process.returncode:
         raise ProcessError(why(process.returncode, log))
-    return Finished(seconds, usage.ru_maxrss * _RSS_UNIT)
+    return Finished(seconds, peak)
 
 
-def _await(process: subprocess.Popen[bytes], deadline: float) -> resource.struct_rusage | None:
-    """What a process used, once it has ended; None if it has not by the deadline."""
+def _await(process: subprocess.Popen[bytes], deadline: float) -> int | None:
+    """The most memory of a process, as seen until it ended; None if it has not by the deadline."""
+    peak = 0
     while time.perf_counter() < deadline:
+        peak = max(peak, _high_water(str(process.pid)) or 0)
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         if ended:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return usage
+            return peak or usage.ru_maxrss * _RSS_UNIT
         time.sleep(_POLL_SECONDS)
     return None
 
@@ -118,10 +120,15 @@ def _raised(lines: Sequence[str]) -> str:
 
 def peak_bytes() -> int:
     """The most resident memory that this process has had."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return _high_water("self") or usage.ru_maxrss * _RSS_UNIT
+
+
+def _high_water(process: str) -> int | None:
+    """VmHWM of a process in bytes; None on other operating systems, or when it has ended."""
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:  # not on this operating system
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return None
     found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024
+    return int(found[1]) * 1024 if found else None

@@ -1,4 +1,5 @@
-"""Writes the generated parts of the documentation: spec reference, diagnostics, table of systems.
+"""Writes the generated parts of the documentation: spec reference, diagnostics, passes, table
+of systems.
 
 `python docs/generate.py` rewrites them, `--check` only says whether they are current.
 """
@@ -13,6 +14,7 @@ from perceiver_graph.diagnostics.catalog import CATALOG
 from perceiver_graph.spec.schema import json_schema
 
 sys.path.insert(0, str(Path(__file__).parent))
+import passes
 import systems
 
 DOCS = Path(__file__).parent
@@ -117,6 +119,7 @@ def generated() -> dict[Path, str]:
         README: _filled(README, "systems", systems.table()),
         spec: _filled(spec, "reference", spec_reference()),
         DOCS / "diagnostics.md": diagnostics(),
+        DOCS / "passes.md": passes.page(),
     }
 
 

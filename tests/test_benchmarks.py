@@ -217,8 +217,10 @@ def test_a_contender_that_fails_half_way_has_no_figures() -> None:
 
 def test_processes(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    done = processes.run([sys.executable, "-c", "x = bytearray(50_000_000)"], log, 30)
-    assert done.peak_bytes > 50_000_000
+    here = b"1" * 400_000_000  # which a process that is started from here has no part in
+    code = "import time; x = b'1' * 150_000_000; time.sleep(0.1)"
+    done = processes.run([sys.executable, "-c", code], log, 30)
+    assert 150_000_000 < done.peak_bytes < len(here)
     code = "print('error'); raise ValueError('no such thing\\nfor more, look there')"
     with pytest.raises(processes.ProcessError, match=r"^ValueError: no such thing$"):
         processes.run([sys.executable, "-c", code], log, 30)

@@ -85,8 +85,8 @@ def test_positions_are_not_multiplied_out(
     assert "grid_attention" in kinds(result.graph)
     assert not {"attention", "layer_norm"} & set(kinds(result.graph))
     node = next(n for n in result.graph.nodes if isinstance(n.op, ops.GridAttention))
-    assert node.inputs[0].shape[-1] == before + after + 1  # the mean is one channel more
-    assert node.output.shape[-1] == before + after + 1 + sum(sizes)
+    assert node.inputs[0].shape[-1] == before + after
+    assert node.output.shape[-1] == before + after + sum(sizes)
 
 
 def test_where_passes_cost_more_than_products_it_stays() -> None:

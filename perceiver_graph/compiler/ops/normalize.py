@@ -56,9 +56,14 @@ class Moments(Op):
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
-        mean = x.mean(axis=-1, keepdims=True)
-        variance = np.square(x - mean).mean(axis=-1, keepdims=True)
-        return np.concatenate([mean, variance], axis=-1)
+        rows = x.reshape(-1, x.shape[-1])
+        found = np.empty((len(rows), 2), x.dtype)
+        for start in range(0, len(rows), 4096):  # positions may be very many
+            some = rows[start : start + 4096]
+            mean = some.mean(axis=-1, keepdims=True)
+            found[start : start + 4096, :1] = mean
+            found[start : start + 4096, 1:] = np.square(some - mean).mean(axis=-1, keepdims=True)
+        return found.reshape(*x.shape[:-1], 2)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from perceiver_graph.compiler.ir import Node, Value
 from perceiver_graph.compiler.ops import (
+    Add,
     Attention,
     Concat,
     GridAttention,
     LayerNorm,
     Linear,
+    Mean,
     MergeMoments,
     Moments,
     Scale,
@@ -31,10 +34,10 @@ class GridPositions(Rewrite):
     """Attention of one head to x = LayerNorm([r | p]), where p[j] is a sum over the axes of a grid.
 
     p[j] = p_1[j_1] + ... + p_a[j_a], as Fourier features of a grid are. With m the mean and
-    s = 1 / sqrt(variance + epsilon) of token j, x_j = s [r - m | p - m], so that
-    q x_j = s (q_r r - m sum(q) + q_p p_1[j_1] + ...): the last part is known for all tokens once
-    it is for the places on each axis, which are far fewer. Sums of weights over each place give the
-    positions that the values sum to, in the same way.
+    s = 1 / sqrt(variance + epsilon) of token j, x_j = s ([r | p] - m). Taking its mean from q
+    instead, q x_j = s (q_r r + q_p p_1[j_1] + ...): all but the first part is known for all tokens
+    once it is for the places on each axis, which are far fewer. Sums of weights over each place give
+    the positions that the values sum to, in the same way; the mean is taken from that sum.
 
     1. Keys and values are the norm itself, which is what AbsorbProjections leaves.
     2. One of the parts of the norm is such a sum, over two axes or more, the same in each sample.
@@ -84,8 +87,8 @@ class _Tokens:
 
     @property
     def width(self) -> int:
-        """Of what is left of them: all but the positions, and the mean."""
-        return sum(_width(part) for part in self.varying) + 1
+        """Of what is left of them: all but the positions."""
+        return sum(_width(part) for part in self.varying)
 
     @property
     def places(self) -> int:
@@ -107,6 +110,8 @@ def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
     x, gamma, beta = norm.inputs
     joined = rewriter.producer(x)
     if joined is None or not isinstance(joined.op, Concat) or joined.op.axis not in (-1, 2):
+        return None
+    if len(joined.inputs) < 2:
         return None
     if not is_plain(rewriter, gamma, beta):
         return None
@@ -133,6 +138,7 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
     source, sharing = rewriter.sharing(q)
     scale = Scale(1 / math.sqrt(tokens.channels))
     scaled = rewriter.add(scale, source, name=f"{q.name}.scaled", at=node)
+    scaled = _centred(rewriter, node, scaled)
 
     def shared(value: Value) -> Value:
         if sharing is None:
@@ -155,30 +161,37 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
     rewriter.rewrite(node, Linear(), found, _map(rewriter, node, tokens, rows))
 
 
+def _centred(rewriter: Rewriter, node: Node, q: Value) -> Value:
+    """Queries without the mean of their channels."""
+    channels, dtype = _width(q), np.dtype(q.dtype)
+    row = rewriter.constant(f"minus_mean.{channels}", np.full((1, channels), -1 / channels, dtype))
+    mean = rewriter.add(Linear(), q, row, name=f"{q.name}.minus_mean", at=node)
+    return rewriter.add(Add(), q, mean, name=f"{q.name}.centred", at=node)
+
+
 def _features(rewriter: Rewriter, node: Node, tokens: _Tokens) -> tuple[Value, Value]:
-    """[r | m] and s. Shapes: [batch, m, width], [batch, m, 1]."""
+    """r and s. Shapes: [batch, m, width], [batch, m, 1]."""
     name, at = tokens.norm.name, node
     sources = [rewriter.sharing(part)[0] for part in tokens.parts]
     moments = [rewriter.add(Moments(), x, name=f"{name}.moments", at=at) for x in sources]
     merge = MergeMoments(tuple(map(_width, tokens.parts)), tokens.epsilon)
     merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=at)
-    mean = rewriter.add(Slice(-1, 0, 1), merged, name=f"{name}.mean", at=at)
     inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=at)
-    return rewriter.add(Concat(-1), *tokens.varying, mean, name=f"{name}.parts", at=at), inverse
+    return _joined(rewriter, node, tokens.varying, f"{name}.parts"), inverse
+
+
+def _joined(rewriter: Rewriter, node: Node, parts: Sequence[Value], name: str) -> Value:
+    return parts[0] if len(parts) == 1 else rewriter.add(Concat(-1), *parts, name=name, at=node)
 
 
 def _queries(rewriter: Rewriter, node: Node, tokens: _Tokens, scaled: Value) -> Value:
-    """[q_r | -sum(q)]. Shape: [..., width]."""
-    name = node.inputs[0].name
+    """q_r. Shape: [..., width]."""
     parts = [
         _channels(rewriter, node, tokens, index, scaled)
         for index in range(len(tokens.parts))
         if index != tokens.at
     ]
-    minus = np.full((1, tokens.channels), -1, np.dtype(scaled.dtype))
-    row = rewriter.constant(f"minus_ones.{tokens.channels}", minus)
-    parts.append(rewriter.add(Linear(), scaled, row, name=f"{name}.sums", at=node))
-    return rewriter.add(Concat(-1), *parts, name=f"{name}.parts", at=node)
+    return _joined(rewriter, node, parts, f"{node.inputs[0].name}.parts")
 
 
 def _channels(rewriter: Rewriter, node: Node, tokens: _Tokens, index: int, x: Value) -> Value:
@@ -192,12 +205,13 @@ def _map(rewriter: Rewriter, node: Node, tokens: _Tokens, rows: list[Value]) -> 
     """What the result is mapped by to be the sum of normalised tokens. Shape: [channels, width + places]."""
     dtype = np.dtype(rows[0].dtype)
     start, width = tokens.start(tokens.at), _width(tokens.parts[tokens.at])
-    stay = np.eye(tokens.channels, dtype=dtype)
-    stay = np.delete(stay, np.s_[start : start + width], axis=1)
-    known = np.concatenate([stay, np.full((tokens.channels, 1), -1, dtype)], axis=1)
-    columns = [rewriter.constant(f"all_but_position.{tokens.channels}", known)]
+    stay = np.delete(np.eye(tokens.channels, dtype=dtype), np.s_[start : start + width], axis=1)
+    columns = [rewriter.constant(f"all_but_position.{tokens.channels}", stay)]
     columns += [at_channels(rewriter, row, start, tokens.channels, at=node) for row in rows]
-    return rewriter.add(Concat(1), *columns, name=f"{node.name}.map", at=node)
+    joined = rewriter.add(Concat(1), *columns, name=f"{node.name}.columns", at=node)
+    mean = rewriter.add(Mean(0), joined, name=f"{node.name}.mean", at=node)
+    minus = rewriter.add(Scale(-1.0), mean, name=f"{node.name}.minus_mean", at=node)
+    return rewriter.add(Add(), joined, minus, name=f"{node.name}.map", at=node)
 
 
 def _width(value: Value) -> int:

@@ -24,7 +24,7 @@ from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 from perceiver_graph.compiler.phases import Phase, phase_of
 
 _WORDED = re.compile(
-    r"(?:\.(?:absorbed|batch|centred|channels|chosen|column|composed|constant|divided|factor|features"
+    r"(?:\.(?:absorbed|batch|centred|channels|chosen|columns?|composed|constant|divided|factor|features"
     r"|inverse|joined|jointly|map|masked|mean|merged|minus_mean|moments|normalised|on_grid|once|ones"
     r"|part|parts|place|plain|projected|rescaled|rows|scale|scaled|shift|spread|sums|table|token"
     r"|transposed|unbiased|unscaled|with_bias|with_one)(?:_\d+)?)+$"
