@@ -30,6 +30,7 @@ _EXAMPLES = {
     "points": "POINTS.ply",
     "table": "TABLE.npz",
 }
+_IN_A_CLIP = {"video", "audio"}
 
 
 def compile_command(
@@ -181,8 +182,16 @@ def _next(manifest: Manifest, directory: Path) -> str:
         return f"train {directory / 'model.py'}, which needs only torch"
     from perceiver_graph.spec.models.media import kind_of
 
-    kinds = {kind_of(entry.media) for entry in manifest.inputs.values() if entry.media}
-    files = next((example for kind, example in _EXAMPLES.items() if kind in kinds), None)
+    kinds = {name: kind_of(e.media) for name, e in manifest.inputs.items() if e.media}
+    shown = [
+        (name, example)
+        for kind, example in _EXAMPLES.items()
+        for name in kinds
+        if kinds[name] == kind
+    ]
+    files = shown[0][1] if shown else None
+    if len(shown) > 1 and not set(kinds.values()) <= _IN_A_CLIP:  # a file would fit several
+        files = " ".join(f"{name}={example}" for name, example in shown)
     if files is not None and all(e.media or e.mask != "never" for e in manifest.inputs.values()):
         return f"perceiver-graph run {directory} {files} -o out"
     return f"perceiver-graph run {directory} --inputs IN.npz -o OUT.npz"

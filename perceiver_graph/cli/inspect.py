@@ -7,7 +7,14 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
+from perceiver_graph.cli.options import (
+    Debug,
+    Memory,
+    OptionalLevel,
+    Overrides,
+    SpecArgument,
+    bytes_of,
+)
 
 
 def inspect_command(
@@ -15,7 +22,7 @@ def inspect_command(
     format: Annotated[
         Literal["table", "json"], typer.Option("--format", help="For people, or for programs.")
     ] = "table",
-    level: Level = 0,
+    level: OptionalLevel = None,
     memory: Memory = None,
     rate: Annotated[
         float | None,
@@ -33,6 +40,7 @@ def inspect_command(
 
     FLOPs and memory are estimates for batch 1. -O shows what the passes of that level remove, and
     what is left for the ONNX program, and how long this machine needs for each at the least: a floor.
+    With --memory it is that of `compile` unless given: 2.
     """
     from perceiver_graph.cli.facts import Facts
     from perceiver_graph.cli.machine import Rates, measure
@@ -40,6 +48,8 @@ def inspect_command(
     from perceiver_graph.spec.loader import load_spec
 
     limit = bytes_of(memory)
+    if level is None:
+        level = 0 if limit is None else 2
     rates = Rates(1e9 * rate) if rate is not None else None
     lowered = lower(load_spec(spec, overrides or ()))
     facts = Facts.of(lowered, cast(Literal[0, 1, 2], level), limit)

@@ -35,6 +35,11 @@ Level = Annotated[
     typer.Option("-O", min=0, max=2, metavar="LEVEL", help="Optimisation level."),
 ]
 
+OptionalLevel = Annotated[
+    int | None,
+    typer.Option("-O", min=0, max=2, metavar="LEVEL", help="Optimisation level."),
+]
+
 Memory = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", help="What a run may take in all: 2GiB, 500MB."),

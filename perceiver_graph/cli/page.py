@@ -17,6 +17,7 @@ from urllib.parse import quote
 from perceiver_graph.cli.facts import Facts, plain
 from perceiver_graph.cli.outline import Box, Edge, Outline, Row, rows
 from perceiver_graph.cli.screen import count, scaled
+from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.phases import phase_of
 from perceiver_graph.diagnostics.text import clean
 
@@ -44,20 +45,26 @@ def _sizes(facts: Facts) -> dict[str, str]:
     tokens, width = lowered.input_array
     queries = "the mean over the latents"
     if lowered.query_width:
-        queries = f"{count(plain(lowered.total_queries))} x {lowered.query_width}"
+        queries = f"{_rows(lowered.total_queries)} x {lowered.query_width}"
         queries += f", in {lowered.chunks} chunks" if lowered.chunks > 1 else ""
     outputs = (
-        f"{_text(name)} {count(plain(output.queries))} x {output.channels}"
+        f"{_text(name)} {_rows(output.queries)} x {output.channels}"
         for name, output in lowered.outputs.items()
     )
     return {
-        "inputs": f"{count(plain(tokens))} x {width}",
+        "inputs": f"{_rows(tokens)} x {width}",
         "latents": " x ".join(map(str, lowered.latents)),
         "queries": queries,
         "outputs": ", ".join(outputs),
         "parameters": count(lowered.graph.parameter_count),
-        "FLOPs": scaled(facts.flops),
+        "FLOPs before the passes": scaled(facts.flops),
     }
+
+
+def _rows(size: Dim) -> str:
+    """A number of rows; a sum in brackets, since channels follow."""
+    text = count(plain(size))
+    return f"({text})" if " " in text else text
 
 
 def _axes(facts: Facts) -> dict[str, str]:

@@ -119,7 +119,7 @@ def _report_crowded(ctx: Context, first: str, name: str) -> None:
         f"`{first}` and `{name}` are read from the same stream of a clip, and a file has one",
         media,
         also=[(("inputs", first, "media"), "the first")],
-        help="leave `media` out of both, and run the model on arrays: --inputs IN.npz",
+        help="leave `media` out of one of them: it is then given as an array, or not at all",
         at_key=True,
     )
 

@@ -82,11 +82,11 @@ class Plan:
 
     def text(self, limit: int) -> str:
         """What was chosen for a limit, for people: `a run takes at most 1,024 MiB of ...`."""
-        queries = f"{self.chunk_queries:,} queries and " if self.chunk_queries else ""
-        return (
-            f"a run takes at most {mebibytes(self.peak)} of {mebibytes(limit)}: "
-            f"{queries}{mebibytes(self.score_limit)} of attention scores at a time"
-        )
+        parts = [f"{self.chunk_queries:,} queries"] if self.chunk_queries else []
+        if self.score_limit < LARGEST_SCORES:
+            parts.append(f"{mebibytes(self.score_limit)} of attention scores")
+        chosen = f": {' and '.join(parts)} at a time" if parts else ""
+        return f"a run takes at most {mebibytes(self.peak)} of {mebibytes(limit)}{chosen}"
 
 
 def decode_memory(graph: Graph) -> Memory:

@@ -168,6 +168,29 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "artifact"
 
 
+SEVERAL = """\
+perceiver: 1
+name: several
+inputs:
+  left: {shape: {height: 4, width: 4, channel: 3}, media: {image: {}}}
+  right: {shape: {time: 2, height: 4, width: 4, channel: 3}, media: {video: {}}}
+latents: {count: 2, width: 3}
+encode: {heads: 1}
+process: {layers: 0, heads: 1}
+join: {padding: {min: 1}}
+outputs:
+  label: {query: {mean: latents}}
+"""
+
+
+def test_compile_names_inputs_that_files_could_be_confused_for(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "several.yaml").write_text(SEVERAL, encoding="utf-8")
+    out = command("compile", tmp_path / "several.yaml", "-o", tmp_path / "out").out
+    assert out.endswith("out right=CLIP.mp4 left=PICTURE.jpg -o out\n"), out
+
+
 def test_compile_says_how_to_run_on_a_text(command: Command, speaker: Path, tmp_path: Path) -> None:
     done = command("compile", speaker / "spec.yaml", "-o", tmp_path / "again")
     assert done.out.splitlines()[-1] == (

@@ -218,3 +218,18 @@ def test_sizes_for_people(number: int, text: str) -> None:
 
 def test_operations_for_people() -> None:
     assert [screen.scaled(n) for n in (7, 1000, 251_959_947_280)] == ["7", "1 k", "252 G"]
+
+
+def test_a_memory_is_planned_for_what_compile_makes(command: Command) -> None:
+    """`compile` optimises by default: what it accepts, `inspect` accepts."""
+    shown = command("inspect", "kinetics", "--memory", "400MiB")
+    assert shown.code == 0, shown.err
+    assert "at -O2" in shown.out
+    assert "of 400 MiB: " in shown.out
+    assert command("inspect", "kinetics", "-O", "0", "--memory", "400MiB").code == 1
+
+
+def test_a_limit_that_nothing_reaches_is_not_told(command: Command) -> None:
+    out = command("inspect", "modelnet40", "--memory", "8GiB").out
+    assert "of 8,192 MiB" in out
+    assert "attention scores at a time" not in out

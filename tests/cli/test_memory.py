@@ -13,7 +13,7 @@ def test_what_was_chosen_is_printed_and_recorded(
 ) -> None:
     done = command("compile", tiny, "-o", tmp_path / "out", "--memory", "1GiB")
     assert (done.code, done.err) == (0, "")
-    assert "of 1,024 MiB: 3 queries and 256 MiB of attention scores at a time" in done.out
+    assert "of 1,024 MiB: 3 queries at a time" in done.out
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["memory"]["limit"] == 2**30
     assert manifest["memory"]["chunk_queries"] == 3  # of 8 in 3 chunks
