@@ -44,21 +44,6 @@ class ComposeLinear(Rewrite):
         return rule(rewriter, node, before, notes) if rule else 0
 
 
-def _apply(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
-    """Whether any of the rules fired at a node."""
-    if rewriter.known(node.output):
-        return False
-    before = rewriter.producer(node.inputs[0]) if node.inputs else None
-    if before is None or rewriter.known(before.output):
-        return False
-    if isinstance(node.op, Scale):
-        return _scale_after(rewriter, node, node.op, before)
-    if not isinstance(node.op, Linear) or not has_known_weights(rewriter, node):
-        return False
-    rule = _RULES.get(type(before.op))
-    return rule(rewriter, node, before, notes) if rule else False
-
-
 def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) -> bool:
     """Case 4."""
     x, *like = before.inputs

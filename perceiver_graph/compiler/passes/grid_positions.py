@@ -22,7 +22,14 @@ from perceiver_graph.compiler.ops import (
     Scale,
     Slice,
 )
-from perceiver_graph.compiler.passes.grids import as_rows, at_channels, axis_tables, size_of
+from perceiver_graph.compiler.passes.grids import (
+    NormOfParts,
+    as_rows,
+    at_channels,
+    axis_tables,
+    size_of,
+    width_of,
+)
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_plain
 
 PASSES_FLOPS = 200
@@ -64,39 +71,20 @@ class GridPositions(Rewrite):
 
 
 @dataclass(frozen=True)
-class _Tokens:
+class _Tokens(NormOfParts):
     """Normalised tokens with positions on a grid."""
 
-    norm: Node
-    epsilon: float
-    parts: tuple[Value, ...]
-    """What the channels are put together from."""
-    at: int
-    """Which of the parts is the positions."""
     tables: tuple[Value, ...]
     """The positions on each axis. Shapes: [1, ..., size, ..., 1, channels]."""
 
     @property
-    def varying(self) -> tuple[Value, ...]:
-        return self.parts[: self.at] + self.parts[self.at + 1 :]
-
-    @property
-    def channels(self) -> int:
-        """Of the tokens."""
-        return sum(_width(part) for part in self.parts)
-
-    @property
     def width(self) -> int:
         """Of what is left of them: all but the positions."""
-        return sum(_width(part) for part in self.varying)
+        return sum(width_of(part) for part in self.varying)
 
     @property
     def places(self) -> int:
         return sum(size_of(table) for table in self.tables)
-
-    def start(self, index: int) -> int:
-        """The first channel of a part."""
-        return sum(_width(part) for part in self.parts[:index])
 
 
 def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
@@ -125,8 +113,8 @@ def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
 def _cost(rewriter: Rewriter, node: Node, tokens: _Tokens, passes_flops: int) -> int:
     """Case 3: the FLOPs of the rewritten attention, and what its passes take instead of FLOPs."""
     q, k, _ = node.inputs
-    queries = rewriter.elements(q) // _width(q)
-    pairs = queries * rewriter.elements(k) // _width(k)
+    queries = rewriter.elements(q) // width_of(q)
+    pairs = queries * rewriter.elements(k) // width_of(k)
     source, _ = rewriter.sharing(q)
     tables = rewriter.linear_flops(source, tokens.places)
     behind = 2 * queries * tokens.channels * (tokens.width + tokens.places)
@@ -149,7 +137,7 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
 
     x, inverse = _features(rewriter, node, tokens)
     queries = shared(_queries(rewriter, node, tokens, scaled))
-    position = _channels(rewriter, node, tokens, tokens.at, scaled)
+    position = tokens.take(rewriter, tokens.at, scaled, name=node.inputs[0].name, at=node)
     rows = [as_rows(rewriter, table, at=node) for table in tokens.tables]
     tables = [
         shared(rewriter.add(Linear(), position, row, name=f"{q.name}.table", at=node))
@@ -163,7 +151,7 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
 
 def _centred(rewriter: Rewriter, node: Node, q: Value) -> Value:
     """Queries without the mean of their channels."""
-    channels, dtype = _width(q), np.dtype(q.dtype)
+    channels, dtype = width_of(q), np.dtype(q.dtype)
     row = rewriter.constant(f"minus_mean.{channels}", np.full((1, channels), -1 / channels, dtype))
     mean = rewriter.add(Linear(), q, row, name=f"{q.name}.minus_mean", at=node)
     return rewriter.add(Add(), q, mean, name=f"{q.name}.centred", at=node)
@@ -174,7 +162,7 @@ def _features(rewriter: Rewriter, node: Node, tokens: _Tokens) -> tuple[Value, V
     name, at = tokens.norm.name, node
     sources = [rewriter.sharing(part)[0] for part in tokens.parts]
     moments = [rewriter.add(Moments(), x, name=f"{name}.moments", at=at) for x in sources]
-    merge = MergeMoments(tuple(map(_width, tokens.parts)), tokens.epsilon)
+    merge = MergeMoments(tuple(map(width_of, tokens.parts)), tokens.epsilon)
     merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=at)
     inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=at)
     return _joined(rewriter, node, tokens.varying, f"{name}.parts"), inverse
@@ -187,24 +175,17 @@ def _joined(rewriter: Rewriter, node: Node, parts: Sequence[Value], name: str) -
 def _queries(rewriter: Rewriter, node: Node, tokens: _Tokens, scaled: Value) -> Value:
     """q_r. Shape: [..., width]."""
     parts = [
-        _channels(rewriter, node, tokens, index, scaled)
+        tokens.take(rewriter, index, scaled, name=node.inputs[0].name, at=node)
         for index in range(len(tokens.parts))
         if index != tokens.at
     ]
     return _joined(rewriter, node, parts, f"{node.inputs[0].name}.parts")
 
 
-def _channels(rewriter: Rewriter, node: Node, tokens: _Tokens, index: int, x: Value) -> Value:
-    """The channels that belong to a part."""
-    start = tokens.start(index)
-    stretch = Slice(-1, start, start + _width(tokens.parts[index]))
-    return rewriter.add(stretch, x, name=f"{node.inputs[0].name}.channels", at=node)
-
-
 def _map(rewriter: Rewriter, node: Node, tokens: _Tokens, rows: list[Value]) -> Value:
     """What the result is mapped by to be the sum of normalised tokens. Shape: [channels, width + places]."""
     dtype = np.dtype(rows[0].dtype)
-    start, width = tokens.start(tokens.at), _width(tokens.parts[tokens.at])
+    start, width = tokens.start(tokens.at), width_of(tokens.parts[tokens.at])
     stay = np.delete(np.eye(tokens.channels, dtype=dtype), np.s_[start : start + width], axis=1)
     columns = [rewriter.constant(f"all_but_position.{tokens.channels}", stay)]
     columns += [at_channels(rewriter, row, start, tokens.channels, at=node) for row in rows]
@@ -212,7 +193,3 @@ def _map(rewriter: Rewriter, node: Node, tokens: _Tokens, rows: list[Value]) -> 
     mean = rewriter.add(Mean(0), joined, name=f"{node.name}.mean", at=node)
     minus = rewriter.add(Scale(-1.0), mean, name=f"{node.name}.minus_mean", at=node)
     return rewriter.add(Add(), joined, minus, name=f"{node.name}.map", at=node)
-
-
-def _width(value: Value) -> int:
-    return int(value.shape[-1])

@@ -23,6 +23,7 @@ from perceiver_graph.compiler.ops import (
     Slice,
     TableAttention,
 )
+from perceiver_graph.compiler.passes.grids import NormOfParts, width_of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_plain
 
 PASSES_FLOPS = 170
@@ -64,31 +65,13 @@ class GridQueries(Rewrite):
 
 
 @dataclass(frozen=True)
-class _Queries:
+class _Queries(NormOfParts):
     """Normalised queries with positions on a grid."""
 
-    norm: Node
-    epsilon: float
-    parts: tuple[Value, ...]
-    """What their channels are put together from."""
-    at: int
-    """Which of the parts is the positions."""
     lookups: tuple[Node, ...]
     """Of the positions, in a table of each axis."""
     more: tuple[Value, ...]
     """Channels behind the norm."""
-
-    @property
-    def varying(self) -> tuple[Value, ...]:
-        return self.parts[: self.at] + self.parts[self.at + 1 :]
-
-    @property
-    def channels(self) -> int:
-        return sum(map(_width, self.parts))
-
-    def start(self, index: int) -> int:
-        """The first channel of a part."""
-        return sum(map(_width, self.parts[:index]))
 
 
 def _match(rewriter: Rewriter, node: Node) -> _Queries | None:
@@ -138,23 +121,23 @@ def _lookups(rewriter: Rewriter, value: Value) -> tuple[Node, ...]:
 def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) -> int:
     """Case 3: the FLOPs of the rewritten attention, and what its passes take instead of FLOPs."""
     q, k, v = node.inputs
-    pairs = rewriter.elements(q) // _width(q) * k.shape[1].evaluate(rewriter.sizes)
-    left = _width(q) - _width(queries.parts[queries.at]) + 1
+    pairs = rewriter.elements(q) // width_of(q) * k.shape[1].evaluate(rewriter.sizes)
+    left = width_of(q) - width_of(queries.parts[queries.at]) + 1
     places = sum(int(lookup.inputs[0].shape[0]) for lookup in queries.lookups)
-    tables = 2 * rewriter.elements(k) // _width(k) * _width(queries.parts[queries.at]) * places
-    return pairs * (2 * (left + _width(v)) + passes_flops) + tables
+    tables = 2 * rewriter.elements(k) // width_of(k) * width_of(queries.parts[queries.at]) * places
+    return pairs * (2 * (left + width_of(v)) + passes_flops) + tables
 
 
 def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
     q, k, v = node.inputs
-    scale = Scale(1 / math.sqrt(_width(q)))
+    scale = Scale(1 / math.sqrt(width_of(q)))
     scaled = rewriter.add(scale, k, name=f"{k.name}.scaled", at=node)
     features, inverse = _features(rewriter, node, queries)
     if queries.more:
         more = [_elsewhere(rewriter, node, queries, value, features) for value in queries.more]
         join, name = Concat(-1), f"{q.name}.joined"
         features = rewriter.add(join, features, *more, name=name, at=node)
-    position = _channels(rewriter, node, queries, queries.at, scaled)
+    position = queries.take(rewriter, queries.at, scaled, name=node.inputs[1].name, at=node)
     tables: list[Value] = []
     for lookup in queries.lookups:
         rows, places = lookup.inputs
@@ -180,7 +163,7 @@ def _features(rewriter: Rewriter, node: Node, queries: _Queries) -> tuple[Value,
     """s [r | m] and s. Shapes: [batch, n, width], [batch, n, 1]."""
     name, at = queries.norm.name, node
     moments = [rewriter.add(Moments(), x, name=f"{name}.moments", at=at) for x in queries.parts]
-    merge = MergeMoments(tuple(map(_width, queries.parts)), queries.epsilon)
+    merge = MergeMoments(tuple(map(width_of, queries.parts)), queries.epsilon)
     merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=at)
     mean = rewriter.add(Slice(-1, 0, 1), merged, name=f"{name}.mean", at=at)
     inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=at)
@@ -192,7 +175,7 @@ def _keys(rewriter: Rewriter, node: Node, queries: _Queries, scaled: Value) -> V
     """[k_r | -sum(k) | what the channels behind the norm read]. Shape: [batch, m, width]."""
     name = node.inputs[1].name
     parts = [
-        _channels(rewriter, node, queries, index, scaled)
+        queries.take(rewriter, index, scaled, name=node.inputs[1].name, at=node)
         for index in range(len(queries.parts))
         if index != queries.at
     ]
@@ -206,14 +189,3 @@ def _keys(rewriter: Rewriter, node: Node, queries: _Queries, scaled: Value) -> V
     if queries.more:
         parts.append(rewriter.add(last, scaled, name=f"{name}.channels", at=node))
     return rewriter.add(Concat(-1), *parts, name=f"{name}.parts", at=node)
-
-
-def _channels(rewriter: Rewriter, node: Node, queries: _Queries, index: int, x: Value) -> Value:
-    """The channels that belong to a part."""
-    start = queries.start(index)
-    stretch = Slice(-1, start, start + _width(queries.parts[index]))
-    return rewriter.add(stretch, x, name=f"{node.inputs[1].name}.channels", at=node)
-
-
-def _width(value: Value) -> int:
-    return int(value.shape[-1])

@@ -6,11 +6,50 @@ j = (j_1, ..., j_a), the last axis fastest.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from perceiver_graph.compiler.ir import Node, Value
-from perceiver_graph.compiler.ops import Add, Concat, Flatten, Permute
+from perceiver_graph.compiler.ops import Add, Concat, Flatten, Permute, Slice
 from perceiver_graph.compiler.passes.rewriter import Rewriter
+
+
+@dataclass(frozen=True)
+class NormOfParts:
+    """Normalised rows whose channels are put together from parts, one of which is such a sum."""
+
+    norm: Node
+    epsilon: float
+    parts: tuple[Value, ...]
+    """What the channels are put together from."""
+    at: int
+    """Which of the parts is the positions."""
+
+    @property
+    def varying(self) -> tuple[Value, ...]:
+        """All other parts."""
+        return self.parts[: self.at] + self.parts[self.at + 1 :]
+
+    @property
+    def channels(self) -> int:
+        """Of the rows."""
+        return sum(map(width_of, self.parts))
+
+    def start(self, index: int) -> int:
+        """The first channel of a part."""
+        return sum(map(width_of, self.parts[:index]))
+
+    def take(self, rewriter: Rewriter, index: int, x: Value, *, name: str, at: Node) -> Value:
+        """The channels of x that belong to a part. Shape: [..., width of the part]."""
+        start = self.start(index)
+        stretch = Slice(-1, start, start + width_of(self.parts[index]))
+        return rewriter.add(stretch, x, name=f"{name}.channels", at=at)
+
+
+def width_of(value: Value) -> int:
+    """How many channels a value has."""
+    return int(value.shape[-1])
 
 
 def axis_tables(rewriter: Rewriter, rows: Value) -> tuple[Value, ...]:
