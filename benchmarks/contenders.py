@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.tasks import Task
+from benchmarks.tasks import MODULES, Task
 from benchmarks.works import Arrays, inputs_of
 
 PROGRAM, INPUTS = "model.onnx", "inputs.npz"
@@ -29,8 +29,8 @@ class Loaded:
 
 def load(task: Task) -> Loaded:
     """Get a contender ready: open its model and make its inputs."""
-    if task.contender == "ours-torch":
-        return load_ours_torch(task)
+    if task.contender in MODULES:
+        return load_module(task)
     if task.ours:
         return load_ours(task)
     return {"eager": load_eager, "compiled": load_compiled, "onnx": load_onnx}[task.contender](task)
@@ -59,7 +59,7 @@ def load_ours(task: Task) -> Loaded:
     return loaded
 
 
-def load_ours_torch(task: Task) -> Loaded:
+def load_module(task: Task) -> Loaded:
     """The emitted module; of half precision, its weights and activations are in it as a whole."""
     import numpy as np
     import torch
@@ -71,6 +71,8 @@ def load_ours_torch(task: Task) -> Loaded:
     dtype, device = dtypes[task.conditions.precision], task.conditions.device
     emitted = runpy.run_path(str(task.prepared / "model.py"))
     module = emitted["load"](task.prepared).eval().to(device, dtype)
+    if task.contender == "ours-compiled":
+        module = torch.compile(module, fullgraph=True)
     inputs = {name: torch.from_numpy(array) for name, array in inputs_of(task.work).items()}
     spans = {name: torch.from_numpy(np.arange(*s)) for name, s in task.work.decode.items()}
 

@@ -25,6 +25,7 @@ from perceiver_graph.runtime.devices import cpu_share
 _LIBRARIES = ("torch", "transformers", "onnxruntime", "onnxruntime-gpu", "onnx", "numpy")
 _CPU_SIDE, _CUDA_SIDE = 2048, 8192
 _TIMES = 3
+_FEATURES = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,28 @@ def product_rate(device: str, precision: str, threads: int) -> Rate:
     return Rate(**json.loads(done.stdout))
 
 
+def cpu() -> str:
+    """The processor, and which instructions for products of few bits it has."""
+    flags = re.search(r"^flags\s*:\s*(.*)$", _cpuinfo(), re.MULTILINE)
+    had = flags[1].split() if flags else []
+    features = [name for name in _FEATURES if name in had]
+    return ", ".join([_cpu_name(), *features])
+
+
+def gpu() -> str | None:
+    """The first GPU with its memory and driver, as nvidia-smi says; None without one."""
+    command = [
+        "nvidia-smi",
+        "--query-gpu=name,memory.total,driver_version",
+        "--format=csv,noheader",
+    ]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip().splitlines()[0] if said.stdout.strip() else None
+
+
 def _cpu_rate() -> Rate:
     import numpy as np
 
@@ -124,12 +147,15 @@ def _best(call: Callable[[], object]) -> float:
 
 
 def _cpu_name() -> str:
+    found = re.search(r"^model name\s*:\s*(.*)$", _cpuinfo(), re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> str:
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:  # not on this operating system
-        return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
-    return found[1] if found else platform.machine()
+        return ""
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, processes
-from benchmarks.tasks import Task
+from benchmarks.tasks import MODULES, Task
 
 NEEDS_EXPORT = ("compiled", "onnx")
 
@@ -34,7 +34,7 @@ def environment(task: Task) -> dict[str, str]:
     """What the processes of a contender find in their environment."""
     threads = str(task.conditions.threads)
     variables = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1"}
-    if task.contender == "compiled":
+    if task.contender in ("compiled", "ours-compiled"):
         variables["TORCHINDUCTOR_CACHE_DIR"] = str(task.prepared / "inductor")
     return variables
 
@@ -64,7 +64,7 @@ def _compile(task: Task, limit: float) -> Prepared:
         "--device": task.conditions.device,
         "--precision": "int8" if int8 else task.conditions.precision,
     }
-    if task.contender == "ours-torch":
+    if task.contender in MODULES:
         options |= {"--backend": "torch", "--device": "cpu", "--precision": "fp32"}
     words = [word for option in options.items() for word in option]
     command = [sys.executable, "-m", "perceiver_graph", "compile", task.work.system.spec, *words]

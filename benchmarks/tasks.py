@@ -17,12 +17,15 @@ CONTENDERS: Mapping[str, str] = {
     "ours": "perceiver-graph, compiled at -O 2, run by its runtime",
     "ours-int8": "the same, compiled with --precision int8",
     "ours-torch": "the PyTorch module that perceiver-graph writes, in eager PyTorch",
+    "ours-compiled": "the same module under torch.compile (inductor)",
     "eager": "transformers, in eager PyTorch",
     "compiled": "transformers under torch.compile (inductor)",
     "onnx": "transformers exported by torch.onnx.export(dynamo=True) with fixed shapes, run by "
     "onnxruntime with its default options",
 }
-OURS = ("ours", "ours-int8", "ours-torch")
+OURS = ("ours", "ours-int8", "ours-torch", "ours-compiled")
+MODULES = ("ours-torch", "ours-compiled")
+"""Those of `OURS` that are the emitted module; it is one file for every device and precision."""
 BASE = "eager"
 """With whose outputs those of the others are compared."""
 
@@ -62,6 +65,8 @@ class Task:
 
         An artifact of perceiver-graph serves all works of a system; the others have fixed shapes.
         """
+        if self.contender in MODULES:
+            return Path(self.conditions.folder) / self.work.system.name / "module"
         of = self.work.system.name if self.ours else self.work.name
         kind = f"{self.contender}-{self.conditions.device}-{self.conditions.precision}"
         return Path(self.conditions.folder) / of / kind
