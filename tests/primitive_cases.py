@@ -7,6 +7,7 @@ first axes may be symbols.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -292,8 +293,25 @@ def fourier_features(draw: st.DrawFn) -> Case:
     if len(shape) == 1:
         x, sizes = f32(*shape), {}
     channels = draw(st.integers(1, shape[-1]))
-    op = ops.FourierFeatures(draw(st.integers(1, 8)), float(draw(st.integers(1, 16))), channels)
+    resolution: Any = float(draw(st.integers(1, 16)))
+    if draw(st.booleans()):
+        resolution = tuple(float(draw(st.integers(1, 16))) for _ in range(channels))
+    op = ops.FourierFeatures(
+        draw(st.integers(1, 8)),
+        resolution,
+        channels,
+        include_position=draw(st.booleans()),
+        sine_only=draw(st.booleans()),
+        periodic=periodic(draw, channels),
+    )
     return Case(op, x, sizes=sizes)
+
+
+def periodic(draw: st.DrawFn, axes: int) -> tuple[int, ...]:
+    """Some of the axes, mostly none."""
+    if draw(st.booleans()):
+        return ()
+    return tuple(i for i in range(axes) if draw(st.booleans()))
 
 
 def integers(draw: st.DrawFn, low: int, high: int) -> Array:
@@ -327,6 +345,7 @@ def fourier_table(draw: st.DrawFn) -> Case:
         endpoint=draw(st.booleans()),
         include_position=draw(st.booleans()),
         sine_only=draw(st.booleans()),
+        periodic=periodic(draw, axes),
     )
     return Case(table)
 

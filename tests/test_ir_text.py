@@ -44,7 +44,7 @@ nodes:
   encode:
     %encode/dense = linear %image, %encode.dense.weight, %encode.dense.bias : float32[batch, time/4, 2]  # spec.yaml:2:3
   %shifted = add %encode/dense, %shift : float32[batch, time/4, 2]
-  %table = fourier_table(size=2, axis=0, axes=1, bands=1, max_resolution=4.0, endpoint=True, include_position=True, sine_only=False) : float32[2, 3]
+  %table = fourier_table(size=2, axis=0, axes=1, bands=1, max_resolution=4.0, endpoint=True, include_position=True, sine_only=False, periodic=()) : float32[2, 3]
 
 outputs:
   latents = %shifted

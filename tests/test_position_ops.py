@@ -133,14 +133,27 @@ def assert_differentiable_and_exportable(net: Any, *inputs: Array, axes: Any = N
         torch.testing.assert_close(exported.module()(data), net.encode(data)["latents"])
 
 
-def test_features_of_the_points_of_a_grid_are_those_of_the_grid() -> None:
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"periodic": (1,)},
+    {"periodic": (0, 1), "sine_only": True},
+    {"include_position": False},
+]
+
+
+@pytest.mark.parametrize("resolution", [(900.0, 900.0), (40.0, 900.0)])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_features_of_the_points_of_a_grid_are_those_of_the_grid(
+    settings: dict[str, Any], resolution: tuple[float, float]
+) -> None:
     first, second = (
-        ops.FourierTable(size=n, axis=axis, axes=2, bands=12, max_resolution=900.0)
+        ops.FourierTable(n, axis, 2, 12, resolution[axis], axis == 0, **settings)
         for axis, n in enumerate((5, 7))
     )
     grid = first.evaluate()[:, None] + second.evaluate()[None]
     points = np.stack(np.meshgrid(first.coordinates(), second.coordinates(), indexing="ij"), -1)
-    features = ops.FourierFeatures(12, 900.0, 2)
+    alike = resolution[0] == resolution[1]
+    features = ops.FourierFeatures(12, resolution[0] if alike else resolution, 2, **settings)
     np.testing.assert_array_equal(features.evaluate(points), grid)
     check_onnx(Case(features, points.reshape(35, 2)), rtol=0, atol=1e-6)
     graph = Case(features, points).graph(constant=False)
@@ -148,6 +161,17 @@ def test_features_of_the_points_of_a_grid_are_those_of_the_grid() -> None:
     assert_clean(text)
     found = module(text).decode(module(text).encode({"x0": torch.from_numpy(points)}))["result"]
     np.testing.assert_allclose(found, grid, rtol=0, atol=1e-6)
+
+
+def test_features_of_periodic_coordinates_close_and_differ() -> None:
+    features = ops.FourierFeatures(6, 15.0, 1, periodic=(0,))
+    np.testing.assert_array_equal(features.frequencies(), [[1, 2, 3, 5, 6, 7]])
+    around = features.evaluate(np.array([[-1], [1], [-0.75], [1.25]], np.float32))
+    np.testing.assert_allclose(around[0], around[1], atol=1e-5)
+    np.testing.assert_allclose(around[2], around[3], atol=1e-5)
+    table = ops.FourierTable(8, 0, 1, 4, 8.0, endpoint=False, periodic=(0,)).evaluate()
+    steps = np.linalg.norm(table - np.roll(table, 1, axis=0), axis=1)
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-5)
 
 
 def test_features_are_computed_in_float32_for_half_precision_too() -> None:

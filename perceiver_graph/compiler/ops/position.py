@@ -22,6 +22,9 @@ class FourierTable(Op):
     linspace(1, max_resolution / 2, bands). Perceiver, appendix D; `generate_fourier_features` in
     transformers. Everything is rounded to float32 in the reference's order of operations: with
     frequencies in the thousands the float64 result differs in the third decimal.
+
+    Along the axes in `periodic` the first point follows the last: `frequencies` are whole, and there
+    is no column for the coordinate itself, which jumps there.
     """
 
     name = "fourier_table"
@@ -33,10 +36,12 @@ class FourierTable(Op):
     endpoint: bool = True
     include_position: bool = True
     sine_only: bool = False
+    periodic: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
-        return self.axes * (self.include_position + self.bands * (1 if self.sine_only else 2))
+        waves = self.axes * self.bands * (1 if self.sine_only else 2)
+        return waves + self.include_position * (self.axes - len(self.periodic))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(not inputs, "fourier_table takes no inputs")
@@ -52,13 +57,16 @@ class FourierTable(Op):
 
     def evaluate(self, *inputs: Array) -> Array:
         position = self.coordinates()
-        frequencies = linspace(1.0, self.max_resolution / 2, self.bands)
-        phases = (position[:, None] * frequencies[None, :]) * np.float32(np.pi)
+        wraps = self.axis in self.periodic
+        steps = frequencies(self.bands, self.max_resolution, periodic=wraps)
+        phases = (position[:, None] * steps[None, :]) * np.float32(np.pi)
         table = np.zeros((self.size, self.width), dtype=np.float32)
         start = 0
         if self.include_position:
-            table[:, self.axis] = position
-            start = self.axes
+            plain = [axis for axis in range(self.axes) if axis not in self.periodic]
+            start = len(plain)
+            if not wraps:
+                table[:, plain.index(self.axis)] = position
         waves = (np.sin,) if self.sine_only else (np.sin, np.cos)
         for block, wave in enumerate(waves):
             first = start + (block * self.axes + self.axis) * self.bands
@@ -72,13 +80,46 @@ class FourierFeatures(Op):
 
     Shapes: [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: the first `channels` are
     coordinates p_i, which become [p_1 .., sin(pi f_k p_1) .., sin(pi f_k p_2) .., cos ..], the rest
-    follows unchanged. Frequencies and rounding as in `fourier_table`.
+    follows unchanged. `max_resolution` is one number, or one for each coordinate. The frequencies,
+    the rounding, what `periodic` coordinates (by number) lack and the order of the columns are as in
+    `fourier_table`: at the points of a grid, these are the features of that grid.
     """
 
     name = "fourier_features"
     bands: int
-    max_resolution: float
+    max_resolution: float | tuple[float, ...]
     channels: int
+    include_position: bool = True
+    sine_only: bool = False
+    periodic: tuple[int, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Columns that the coordinates become."""
+        waves = self.channels * self.bands * (1 if self.sine_only else 2)
+        return waves + len(self.kept)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The coordinates that stand in front of the sines themselves."""
+        every = range(self.channels) if self.include_position else ()
+        return tuple(i for i in every if i not in self.periodic)
+
+    @property
+    def resolutions(self) -> tuple[float, ...]:
+        """One for each coordinate."""
+        if isinstance(self.max_resolution, tuple):
+            return self.max_resolution
+        return (self.max_resolution,) * self.channels
+
+    def frequencies(self) -> Array:
+        """Of each coordinate. Shape: float32 [channels, bands]."""
+        return np.stack(
+            [
+                frequencies(self.bands, resolution, periodic=i in self.periodic)
+                for i, resolution in enumerate(self.resolutions)
+            ]
+        )
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -88,15 +129,31 @@ class FourierFeatures(Op):
             f"fourier_features needs {self.channels} coordinates or more in {self.bands} bands, "
             f"got {x}",
         )
-        return x.with_shape(*x.shape[:-1], x.shape[-1] + 2 * self.bands * self.channels)
+        require(
+            len(self.resolutions) == self.channels,
+            f"fourier_features needs {self.channels} resolutions, got {len(self.resolutions)}",
+        )
+        return x.with_shape(*x.shape[:-1], x.shape[-1] - self.channels + self.width)
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
         position, rest = x[..., : self.channels], x[..., self.channels :]
-        frequencies = linspace(1.0, self.max_resolution / 2, self.bands).astype(x.dtype)
-        phases = (position[..., None] * frequencies) * x.dtype.type(np.pi)
-        waves = phases.reshape(*x.shape[:-1], self.channels * self.bands)
-        return np.concatenate([position, np.sin(waves), np.cos(waves), rest], axis=-1)
+        phases = (position[..., None] * self.frequencies().astype(x.dtype)) * x.dtype.type(np.pi)
+        angles = phases.reshape(*x.shape[:-1], self.channels * self.bands)
+        waves = [np.sin(angles)] if self.sine_only else [np.sin(angles), np.cos(angles)]
+        return np.concatenate([position[..., list(self.kept)], *waves, rest], axis=-1)
+
+
+def frequencies(bands: int, max_resolution: float, *, periodic: bool = False) -> Array:
+    """From 1 to half the resolution, evenly spaced. Shape: float32 [bands].
+
+    Where coordinates are periodic, whole numbers, so that a wave closes: the nearest ones, which
+    differ from each other where there are no more bands than whole numbers.
+    """
+    if not periodic:
+        return linspace(1.0, max_resolution / 2, bands)
+    spaced = linspace(1.0, float(max_resolution // 2), bands)
+    return np.floor(spaced + np.float32(0.5))
 
 
 def linspace(start: float, stop: float, count: int) -> Array:

@@ -10,7 +10,6 @@ from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.ops.position import linspace
 
 _END = 2**63 - 1
 
@@ -24,26 +23,35 @@ def fourier_features(op: ops.FourierFeatures, site: Site) -> ir.Value:
     """Frequency before pi, as in the reference: in float32 the order shows."""
     (x,), (type,) = site.inputs, site.types
     before, dtype = type.shape[:-1], DATA_TYPES[type.dtype].numpy()
+    last = site.ints(-1)
     position, rest = x, []
     if op.channels != type.shape[-1]:
         place = type.with_shape(*before, Dim.of(op.channels))
         others = type.with_shape(*before, type.shape[-1] - op.channels)
-        first, split, last = site.ints(0), site.ints(op.channels), site.ints(-1)
+        first, split = site.ints(0), site.ints(op.channels)
         position = site.part("position", place, "Slice", x, first, split, last)
         rest = [site.part("rest", others, "Slice", x, split, site.ints(_END), last)]
     column = type.with_shape(*before, Dim.of(op.channels), Dim.of(1))
-    points = site.part("points", column, "Unsqueeze", position, site.ints(-1))
+    points = site.part("points", column, "Unsqueeze", position, last)
     table = type.with_shape(*before, Dim.of(op.channels), Dim.of(op.bands))
-    numbers = linspace(1.0, op.max_resolution / 2, op.bands).astype(dtype)
-    name = f"{type.dtype}[1..{op.max_resolution / 2!r}:{op.bands}]"
-    frequencies = site.emitter.initializer(name, numbers)
+    numbers = op.frequencies()
+    if len(set(op.resolutions)) == 1 and len(op.periodic) in (0, op.channels):
+        numbers = numbers[0]  # the same for all
+    name = f"{type.dtype}[1..{op.max_resolution!r}/2:{op.bands}"
+    name += f":{list(op.periodic)}]" if op.periodic else "]"
+    frequencies = site.emitter.initializer(name, numbers.astype(dtype))
     cycles = site.part("cycles", table, "Mul", points, frequencies)
     angles = site.part("angles", table, "Mul", cycles, site.scalar(np.pi, type))
     flat = type.with_shape(*before, Dim.of(op.channels * op.bands))
     target = site.ints(*[0] * len(before), op.channels * op.bands)
     phases = site.part("phases", flat, "Reshape", angles, target)
-    waves = [site.part(wave.lower(), flat, wave, phases) for wave in ("Sin", "Cos")]
-    return site.result("Concat", position, *waves, *rest, axis=-1)
+    kinds = ("Sin",) if op.sine_only else ("Sin", "Cos")
+    waves = [site.part(wave.lower(), flat, wave, phases) for wave in kinds]
+    front = [position] if op.kept else []
+    if 0 < len(op.kept) < op.channels:
+        kept = type.with_shape(*before, Dim.of(len(op.kept)))
+        front = [site.part("kept", kept, "Gather", position, site.ints(*op.kept), axis=-1)]
+    return site.result("Concat", *front, *waves, *rest, axis=-1)
 
 
 def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:

@@ -50,7 +50,7 @@ class Operands:
 def sizes_of(op: Op) -> dict[str, Size]:
     """The sizes among a primitive's parameters by name: `heads`, `sizes.0`."""
     found: dict[str, Size] = {}
-    for name in _SIZES.get(type(op), ()):
+    for name in _size_names(op):
         value = getattr(op, name)
         if isinstance(value, tuple):
             parts = {f"{name}.{i}": v for i, v in enumerate(value) if v not in (None, 1)}
@@ -60,9 +60,17 @@ def sizes_of(op: Op) -> dict[str, Size]:
     return found
 
 
+def _size_names(op: Op) -> tuple[str, ...]:
+    """The parameters in which instances may differ: not where they are several numbers that a
+    lowering writes out."""
+    names = _SIZES.get(type(op), ())
+    written_out = isinstance(op, ops.FourierFeatures) and isinstance(op.max_resolution, tuple)
+    return tuple(n for n in names if n != "max_resolution") if written_out else names
+
+
 def op_key(op: Op) -> Hashable:
     """What two nodes must share to be lowered to the same text, sizes left out."""
-    sizes = _SIZES.get(type(op), ())
+    sizes = _size_names(op)
     fixed = tuple((key, value) for key, value in op.attributes.items() if key not in sizes)
     pattern = tuple(v if v in (None, 1) else "n" for v in getattr(op, "sizes", ()))
     return op.name, fixed, pattern
@@ -176,16 +184,27 @@ def _fourier_table(op: Any, o: Operands) -> Expr:
     if op.axes > 1:
         options |= {"axis": str(op.axis), "axes": str(op.axes)}
     options |= {"bands": o.size("bands"), "max_resolution": o.size("max_resolution")}
-    for name, default in (("endpoint", True), ("include_position", True), ("sine_only", False)):
-        if getattr(op, name) != default:
-            options[name] = str(not default)
+    options |= _switches(op, "endpoint")
     return Expr(call("fourier_table", o.size("size"), **options))
+
+
+def _switches(op: Any, *more: str) -> dict[str, str]:
+    """What of Fourier features is not as usual."""
+    names = [*more, "include_position"]
+    options = {name: "False" for name in names if not getattr(op, name)}
+    if op.sine_only:
+        options["sine_only"] = "True"
+    if op.periodic:
+        options["periodic"] = str(op.periodic)
+    return options
 
 
 def _fourier_features(op: Any, o: Operands) -> Expr:
     (x,) = o
-    names = ("channels", "bands", "max_resolution")
-    return Expr(call("fourier_features", x.piece, **{name: o.size(name) for name in names}))
+    options = {name: o.size(name) for name in _size_names(op)}
+    if "max_resolution" not in options:
+        options["max_resolution"] = str(op.max_resolution)
+    return Expr(call("fourier_features", x.piece, **options, **_switches(op)))
 
 
 def _interpolate(op: Any, o: Operands) -> Expr:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from perceiver_graph.compiler.backends.torch.position_helpers import POSITIONS
+
 _ATTEND = '''
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """softmax(query key^T / sqrt(d)) value, for each head on its own share of the channels.
@@ -128,69 +130,6 @@ def merge_moments(*parts: Tensor, widths: tuple[int, ...], epsilon: float) -> Te
     spreads = [part[..., 1] + (part[..., 0] - mean).square() for part in parts]
     variance = sum(spread * share for spread, share in zip(spreads, shares, strict=True))
     return torch.stack([mean, (variance + epsilon).rsqrt()], dim=-1)
-'''
-
-_FOURIER_FEATURES = '''
-def fourier_features(x: Tensor, channels: int, bands: int, max_resolution: float) -> Tensor:
-    """Fourier features of the first channels, which are coordinates; the others stay as they are.
-
-    [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: coordinates, sines of all, cosines
-    of all, the rest. In float32, frequency before pi: at high frequencies any other rounding shows.
-    """
-    position, rest = x[..., :channels], x[..., channels:]
-    frequencies = torch.linspace(1, max_resolution / 2, bands, dtype=torch.float32, device=x.device)
-    phases = (position[..., None].float() * frequencies * torch.pi).flatten(-2)
-    return torch.cat([position, phases.sin().to(x), phases.cos().to(x), rest], dim=-1)
-'''
-
-_RESIZE = '''
-def resize(table: Tensor, sizes: tuple[int, ...], to: tuple[int, ...]) -> Tensor:
-    """Bicubic resampling of a table for the points of a grid, one axis after the other.
-
-    [product of sizes, width] -> [product of to, width], points in row-major order.
-    """
-    grid = table.unflatten(0, sizes)
-    for axis, size in enumerate(to):
-        lines = grid.movedim(axis, -1)
-        flat = lines.flatten(0, -2)[None, :, None]
-        resized = F.interpolate(flat, (1, size), mode="bicubic")[0, :, 0]
-        grid = resized.unflatten(0, lines.shape[:-1]).movedim(-1, axis)
-    return grid.flatten(0, -2)
-'''
-
-_FOURIER_TABLE = '''
-def fourier_table(
-    size: int,
-    axis: int = 0,
-    axes: int = 1,
-    *,
-    bands: int,
-    max_resolution: float,
-    endpoint: bool = True,
-    include_position: bool = True,
-    sine_only: bool = False,
-) -> Tensor:
-    """Fourier features of the points along one axis of a grid: [size, width].
-
-    The columns are those of the whole grid (coordinates of all axes, sines of all axes, cosines of
-    all axes), zero where they belong to another axis: the features of a point are the sum of one
-    row per axis. In float32, in this order: at high frequencies any other rounding shows.
-    """
-    if endpoint:
-        position = torch.linspace(-1, 1, size, dtype=torch.float32)
-    else:
-        position = -1 + 2 * (torch.arange(size, dtype=torch.float32) / size)
-    frequencies = torch.linspace(1, max_resolution / 2, bands, dtype=torch.float32)
-    phases = position[:, None] * frequencies * torch.pi
-    waves = [phases.sin()] if sine_only else [phases.sin(), phases.cos()]
-    first = axes if include_position else 0
-    table = torch.zeros(size, first + axes * bands * len(waves), dtype=torch.float32)
-    if include_position:
-        table[:, axis] = position
-    for block, wave in enumerate(waves):
-        start = first + (block * axes + axis) * bands
-        table[:, start : start + bands] = wave
-    return table
 '''
 
 _BATCH_NORM = '''
@@ -326,9 +265,7 @@ HELPERS = {
     "attend_with_tables": _ATTEND_WITH_TABLES,
     "moments": _MOMENTS,
     "merge_moments": _MERGE_MOMENTS,
-    "fourier_features": _FOURIER_FEATURES,
-    "fourier_table": _FOURIER_TABLE,
-    "resize": _RESIZE,
+    **POSITIONS,
     "one_hot": _ONE_HOT,
     "BatchNorm": _BATCH_NORM,
     "refuse_unknown": _REFUSE_UNKNOWN,
