@@ -119,6 +119,7 @@ VALUES = st.one_of(
     st.sampled_from(
         ["relu", "gelu", "concat", "add", "none", "all", "always", "optional", "huggingface"]
     ),
+    st.sampled_from(["5 * length", "(a", "2*", "a-b", "-a", "5", " a", "224 / 4", "a" * 201, "2a"]),
     st.sampled_from(["", " ", "é", "a" * 64, "a" * 65, "a.b", "A_b-c"]),
     st.sampled_from([{}, [], [1], {"a": 1}, {"time": 2}, {"time": "length"}, {"min": 1}, ["p"]]),
     st.sampled_from(

@@ -58,6 +58,14 @@ def run_command(
             help="Decode only this output or these queries.",
         ),
     ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="NAME=NUMBER",
+            help="How large a symbol is that no input says [the largest].",
+        ),
+    ] = None,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,18 +87,21 @@ def run_command(
 
     In a text, [MASK] stands for one missing byte and [MASK*9] for nine.
     """
+    from perceiver_graph.runtime.bindings import parse_sizes
     from perceiver_graph.runtime.program import load
     from perceiver_graph.runtime.queries import parse_decode
 
     _check_usage(files, inputs, output, names)
     budget = _bytes(memory)
     request = parse_decode(decode or ())
+    sizes = parse_sizes(size or ())
     with screen.bar("checking files") as progress:
         program = load(artifact, device=device, progress=progress)
     if inputs is not None:
-        _run_arrays(program, inputs, output or _DEFAULT_ARCHIVE, request, budget)
+        _run_arrays(program, inputs, output or _DEFAULT_ARCHIVE, request, sizes, budget)
     else:
-        _run_files(program, files or [], output or _DEFAULT_FOLDER, request, budget, names or [])
+        place = output or _DEFAULT_FOLDER
+        _run_files(program, files or [], place, request, sizes, budget, names or [])
 
 
 def _check_usage(
@@ -120,7 +131,12 @@ def _bytes(memory: str | None) -> int | None:
 
 
 def _run_arrays(
-    program: Program, inputs: Path, output: Path, request: Request, memory: int | None
+    program: Program,
+    inputs: Path,
+    output: Path,
+    request: Request,
+    sizes: Mapping[str, int],
+    memory: int | None,
 ) -> None:
     from perceiver_graph.runtime.inputs import read_arrays, write_arrays
 
@@ -128,7 +144,9 @@ def _run_arrays(
     arrays = read_arrays(inputs)
     notes: list[str] = []
     with screen.bar("decoding") as progress:
-        results = program.run(arrays, request, memory=memory, progress=progress, note=notes.append)
+        results = program.run(
+            arrays, request, sizes=sizes, memory=memory, progress=progress, note=notes.append
+        )
     write_arrays(output, results)
     screen.notes(notes)
     print(output)
@@ -157,6 +175,7 @@ def _run_files(
     files: list[str],
     output: Path,
     request: Request,
+    sizes: Mapping[str, int],
     memory: int | None,
     names: list[str],
 ) -> None:
@@ -171,6 +190,7 @@ def _run_files(
             files,
             output,
             request,
+            sizes=sizes,
             memory=memory,
             names=called,
             progress=lambda subject, done, total: progress(done, total, Path(subject).name),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Literal, cast
 
 from perceiver_graph.compiler import ir
-from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import mask_of, vocabulary
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
@@ -93,11 +93,17 @@ def _pointwise(spec: Input) -> bool:
     )
 
 
-def dimensions(symbols: Mapping[str, Symbol]) -> dict[str, Dimension]:
-    """What values each symbolic size may take."""
+def dimensions(lowered: Lowered) -> dict[str, Dimension]:
+    """What values each symbolic size may take, and which is taken where nothing says."""
+    free = lowered.free_symbols
     return {
-        name: Dimension(min=symbol.min, max=symbol.max, multiple_of=symbol.multiple_of)
-        for name, symbol in symbols.items()
+        name: Dimension(
+            min=symbol.min,
+            max=symbol.max,
+            multiple_of=symbol.multiple_of,
+            default=symbol.highest if name in free else None,
+        )
+        for name, symbol in lowered.graph.symbols.items()
     }
 
 

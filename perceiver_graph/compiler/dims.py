@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from math import gcd, inf, lcm, prod
 from operator import index
 
+from perceiver_graph.spec.arithmetic import calculate
+
 _NAME = r"[^\W\d]\w*"
-_OPERAND = rf"(?:[0-9]+|{_NAME})"
-_SIZE = re.compile(rf"\s*-?\s*{_OPERAND}(?:\s*[-+*/]\s*{_OPERAND})*\s*")
-_STEP = re.compile(rf"([-+*/]?)\s*({_OPERAND})")
 
 
 class NotDivisible(ValueError):  # noqa: N818 - read as "except NotDivisible"
@@ -100,25 +99,19 @@ class Dim:
 
     @staticmethod
     def parse(text: str, symbols: Mapping[str, Symbol]) -> Dim:
-        """The inverse of `str`: sums of products such as `8*batch + 1` or `3*time/16`.
+        """Sums, products and quotients with brackets, as `str` writes them: `3*time/16 + 1`.
 
         `ValueError` for bad syntax or an undeclared name, `NotDivisible` for an inexact division.
         """
-        if not _SIZE.fullmatch(text):
-            raise ValueError(f"`{text}` is not a size: write for example `8*batch + 1`")
-        total = term = Dim(0)
-        for operator, word in _STEP.findall(text):
+
+        def operand(word: str) -> Dim:
             if not word.isdecimal() and word not in symbols:
                 known = ", ".join(sorted(symbols)) or "none"
                 raise ValueError(f"`{word}` in `{text}` is not a declared dim (declared: {known})")
-            operand = Dim.of(int(word) if word.isdecimal() else symbols[word])
-            if operator == "*":
-                term = term * operand
-            elif operator == "/":
-                term = term.exact_div(operand)
-            else:
-                total, term = total + term, -operand if operator == "-" else operand
-        return total + term
+            return Dim.of(int(word) if word.isdecimal() else symbols[word])
+
+        size: Dim = calculate(text, operand, Dim.exact_div)
+        return size
 
     @property
     def value(self) -> int | None:

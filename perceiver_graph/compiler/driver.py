@@ -255,7 +255,7 @@ class Compiled:
             files=artifact.file_entries(stage),
             inputs=describe.input_entries(self.lowered),
             outputs=describe.output_entries(self.lowered),
-            dims=describe.dimensions(self.graph.symbols),
+            dims=describe.dimensions(self.lowered),
             chunks=self.plan.chunks,
             memory=None if self.memory is None else describe.run_memory(self.plan, self.memory),
             decode_memory=planner.decode_memory(self.optimized),

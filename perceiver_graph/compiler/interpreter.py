@@ -14,6 +14,7 @@ import numpy as np
 from perceiver_graph.compiler.dims import Dim, Symbol, check_symbol, format_shape
 from perceiver_graph.compiler.ir import Constant, Graph, Input, Node, Parameter, Value
 from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.spec.arithmetic import solve
 
 _KINDS = {"bool": "b", "int64": "i"}
 """numpy's letter for a dtype; the floating-point types may stand for one another."""
@@ -161,23 +162,13 @@ def _axes(leaf: Input, inputs: Mapping[str, Array]) -> Iterable[tuple[Dim, int]]
 
 
 def _solve(dim: Dim, symbol: Symbol, found: Mapping[str, int], size: int) -> int | None:
-    """The size of `symbol` for which `dim` is `size`, None if no linear equation says."""
+    """The size of `symbol` for which `dim` is `size`, if there is one that it permits."""
     if dim == Dim.of(symbol):
-        solution = size
-    elif symbol.highest == symbol.lowest:
-        solution = symbol.lowest
-    else:
-        first, second = symbol.lowest, symbol.lowest + symbol.multiple_of
-        at_first, at_second = (dim.evaluate({**found, symbol.name: n}) for n in (first, second))
-        steps, rest = divmod(size - at_first, (at_second - at_first) or 1)
-        solution = first + steps * symbol.multiple_of
-        if rest or check_symbol(symbol, solution):
-            return None
-        if dim.evaluate({**found, symbol.name: solution}) != size:
-            return None
-    if problem := check_symbol(symbol, solution):
-        raise EvaluationError(problem)
-    return solution
+        if problem := check_symbol(symbol, size):
+            raise EvaluationError(problem)
+        return size
+    low, high, step = symbol.lowest, symbol.highest, symbol.multiple_of
+    return solve(lambda n: dim.evaluate({**found, symbol.name: n}), size, low, high, step)
 
 
 def _with_bindings(found: Mapping[str, int]) -> str:

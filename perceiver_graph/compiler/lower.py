@@ -24,6 +24,7 @@ from perceiver_graph.compiler.blocks.decoder import (
 )
 from perceiver_graph.compiler.blocks.encoder import read_and_process
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
+from perceiver_graph.compiler.blocks.symbols import check_symbols, free
 from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Value
@@ -74,6 +75,13 @@ class Lowered:
         return _total(o.queries for o in self.outputs.values() if not o.source)
 
     @property
+    def free_symbols(self) -> set[str]:
+        """Symbols that no input says: given with the call, or else the largest."""
+        return free(
+            (m.axes for m in self.modalities.values()), (o.axes for o in self.outputs.values())
+        )
+
+    @property
     def chunks(self) -> int:
         return self.document.spec.decode.chunks
 
@@ -87,6 +95,8 @@ def lower(document: Document) -> Lowered:
     modalities, input_array, encoded = _encode(ctx)
     found = _queries(ctx, modalities)
     outputs = _decode(ctx, found, modalities, encoded)
+    own = {q.source: q.axes for q in found.values()}
+    check_symbols(ctx, {name: m.axes for name, m in modalities.items()}, own)
     report.raise_if_errors()
     assert encoded is not None
     assert input_array is not None

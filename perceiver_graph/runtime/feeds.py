@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.runtime.bindings import bind
 from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
-from perceiver_graph.runtime.sizes import evaluate, permits, permitted, smallest
-from perceiver_graph.spec.manifest import InputEntry, Manifest
+from perceiver_graph.runtime.sizes import evaluate, smallest
+from perceiver_graph.spec.arithmetic import words
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -37,8 +39,15 @@ class Feeds:
     notes: tuple[str, ...]
 
 
-def check_inputs(manifest: Manifest, given: Mapping[str, ArrayLike]) -> Feeds:
-    """Arrays as the program takes them. Raises DiagnosticError (PG501 to PG505, PG514)."""
+def check_inputs(
+    manifest: Manifest,
+    given: Mapping[str, ArrayLike],
+    given_sizes: Mapping[str, int] | None = None,
+) -> Feeds:
+    """Arrays as the program takes them; `given_sizes` are those that no array says.
+
+    Raises DiagnosticError (PG501 to PG505, PG514, PG516).
+    """
     report = Report()
     notes = []
     arrays: Arrays = {}
@@ -52,7 +61,7 @@ def check_inputs(manifest: Manifest, given: Mapping[str, ArrayLike]) -> Feeds:
             if array is not None and _has_axes(name, entry, array, report):
                 arrays[name] = array
     _report_missing(manifest, given, report)
-    sizes = _bindings(manifest, arrays, report)
+    sizes = bind(manifest, arrays, given_sizes, report)
     for name, array in arrays.items():
         _check_values(name, manifest.inputs[name], array, report)
     masks = check_masks(manifest, given, sizes, report)
@@ -64,8 +73,8 @@ def check_inputs(manifest: Manifest, given: Mapping[str, ArrayLike]) -> Feeds:
     present = dict.fromkeys(arrays, True) | dict.fromkeys(absent, False)
     for name, entry in manifest.inputs.items():
         for size in entry.shape:
-            if isinstance(size, str) and size in manifest.dims:
-                sizes.setdefault(size, smallest(manifest.dims[size]))
+            for symbol in words(size) if isinstance(size, str) else ():
+                sizes.setdefault(symbol, smallest(manifest.dims.get(symbol, Dimension())))
         if name in absent:
             arrays[name] = np.zeros([evaluate(size, sizes) for size in entry.shape], entry.dtype)
         if entry.attention_mask is not None and name not in masks:
@@ -152,29 +161,6 @@ def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report)
         message = f"axis `{axis}` of input {quote(name)} has size {actual}, and takes {size}"
         report.error("PG503", message, notes=[f"given {shape}, {expected}"], help=help)
     return not wrong
-
-
-def _bindings(manifest: Manifest, arrays: Arrays, report: Report) -> dict[str, int]:
-    """What the symbols stand for: one value each, and one that the spec permits."""
-    seen: dict[str, dict[int, list[str]]] = {}
-    for name, array in arrays.items():
-        entry = manifest.inputs[name]
-        for axis, size, actual in zip(entry.axes, entry.shape, array.shape, strict=True):
-            if isinstance(size, str):
-                place = f"axis `{axis}` of input {quote(name)}"
-                seen.setdefault(size, {}).setdefault(actual, []).append(place)
-    for symbol, values in seen.items():
-        if len(values) > 1:
-            found = "; ".join(f"{v} is the {', the '.join(places)}" for v, places in values.items())
-            message = f"`{symbol}` cannot be several sizes in one call: {found}"
-            report.error("PG503", message, help=f"pass arrays that agree on `{symbol}`")
-        for value, places in values.items():
-            dimension = manifest.dims.get(symbol)
-            if not (permits(dimension, value) if dimension else value >= 1):
-                takes = permitted(dimension) if dimension else "at least 1"
-                message = f"the {places[0]} has size {value}, and `{symbol}` is {takes}"
-                report.error("PG503", message)
-    return {symbol: next(iter(values)) for symbol, values in seen.items()}
 
 
 def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> None:

@@ -101,15 +101,17 @@ class Program:
         inputs: Mapping[str, ArrayLike],
         decode: Mapping[str, Selection] | None = None,
         *,
+        sizes: Mapping[str, int] | None = None,
         memory: int | None = None,
         progress: Progress | None = None,
         note: Note | None = None,
     ) -> Results:
         """Encode the inputs and decode the outputs asked for: `encode`, then `decode`.
 
+        `sizes` are those of symbols that no input says, by name; left out, each is the largest.
         `note` is called with what was filled in. Raises DiagnosticError as these do.
         """
-        feeds = check_inputs(self.manifest, inputs)
+        feeds = check_inputs(self.manifest, inputs, sizes)
         # Encoding takes long: what decode would refuse is refused before it.
         self._plan(feeds.sizes, resolve(self.manifest, feeds.sizes, decode), memory)
         for text in feeds.notes if note is not None else ():
@@ -117,15 +119,17 @@ class Program:
             note(text)
         return self.decode(self._encoded(feeds, memory), decode, memory=memory, progress=progress)
 
-    def encode(self, inputs: Mapping[str, ArrayLike]) -> State:
+    def encode(
+        self, inputs: Mapping[str, ArrayLike], *, sizes: Mapping[str, int] | None = None
+    ) -> State:
         """Read the inputs into the latents.
 
         `inputs` has an array by the name of each input, with the axes of the manifest, batch first.
         One that may be masked can be left out; so can the attention mask of an input, an array
-        called `NAME.attention_mask` (bool, or 0 and 1). Raises DiagnosticError (PG501 to PG505, PG514,
-        PG603) with everything that is wrong.
+        called `NAME.attention_mask` (bool, or 0 and 1). `sizes` are as for `run`. Raises
+        DiagnosticError (PG501 to PG505, PG514, PG516, PG603) with everything that is wrong.
         """
-        return self._encoded(check_inputs(self.manifest, inputs))
+        return self._encoded(check_inputs(self.manifest, inputs, sizes))
 
     def _encoded(self, feeds: Feeds, memory: int | None = None) -> State:
         batch = feeds.sizes.get("batch", 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report
+from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.kinds import Answer, Setting, Writer, make_writers
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.processors.writer import unwritable
@@ -47,6 +48,7 @@ def run_files(
     out_dir: str | Path,
     decode: Mapping[str, Selection] | None = None,
     *,
+    sizes: Mapping[str, int] | None = None,
     memory: int | None = None,
     names: Names | None = None,
     progress: Progress | None = None,
@@ -57,14 +59,15 @@ def run_files(
     Of `clip.mp4` come `clip.json` (what the outputs say, and notes), the files that the `media` of
     its outputs stand for (`clip.mp4`, `clip.png`, `clip.flo`) and `clip.npz` (outputs without media
     and chosen queries, the pieces as first axis). The files of a subject appear when all of them are
-    complete. `decode` and `memory` are those of `Program.run`; `names` are what the classes of an
-    output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514, PG515).
+    complete. `decode`, `sizes` and `memory` are those of `Program.run`; `names` are what the classes of an
+    output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
+    refuse_unknown_sizes(program.manifest, sizes)
     setting = _setting(with_names(program.manifest, names or {}), decode)
     subjects = find_subjects(files, setting.readers)
     stems = _stems(subjects)
     out_dir = Path(out_dir)
-    job = _Job(program, setting, decode, memory, progress)
+    job = _Job(program, setting, decode, sizes, memory, progress)
     _refuse_overwriting(subjects, stems, job.writers(), out_dir)
     with _folder(out_dir):
         return [job.run(one, stem, out_dir) for one, stem in zip(subjects, stems, strict=True)]
@@ -82,6 +85,7 @@ class _Job:
     program: Program
     setting: Setting
     decode: Mapping[str, Selection] | None
+    sizes: Mapping[str, int] | None
     memory: int | None
     progress: Progress | None
 
@@ -125,6 +129,7 @@ class _Job:
                 found = self.program.run(
                     piece.arrays,
                     self.decode,
+                    sizes=self.sizes,
                     memory=self.memory,
                     progress=advance,
                     note=notes.setdefault,

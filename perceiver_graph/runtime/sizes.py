@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.spec.arithmetic import NotASize, calculate
 from perceiver_graph.spec.manifest import Dimension
-
-_SIZE = re.compile(r"-?\w+([-+*/]\w+)*")
-_STEP = re.compile(r"([-+*/]?)(\w+)")
 
 
 def evaluate(size: int | str, values: Mapping[str, int]) -> int:
@@ -21,23 +18,18 @@ def evaluate(size: int | str, values: Mapping[str, int]) -> int:
     """
     if isinstance(size, int):
         return size
-    text = size.replace(" ", "")
-    if not _SIZE.fullmatch(text):
-        raise _bad(size, "is no size")
-    total = term = Fraction(0)
-    for operator, word in _STEP.findall(text):
+
+    def operand(word: str) -> Fraction:
         if not word.isdecimal() and word not in values:
             raise _bad(size, f"has the unknown symbol {quote(word)}")
-        operand = Fraction(int(word) if word.isdecimal() else values[word])
-        if operator == "*":
-            term *= operand
-        elif operator == "/":
-            if not operand:
-                raise _bad(size, "divides by zero")
-            term /= operand
-        else:
-            total, term = total + term, -operand if operator == "-" else operand
-    total += term
+        return Fraction(int(word) if word.isdecimal() else values[word])
+
+    try:
+        total: Fraction = calculate(size, operand)
+    except NotASize as error:
+        raise _bad(size, f"cannot be read: {error.why}") from error
+    except ZeroDivisionError as error:
+        raise _bad(size, "divides by zero") from error
     if total.denominator != 1:
         raise _bad(size, f"is {total}, which is no whole number")
     return int(total)
@@ -45,12 +37,6 @@ def evaluate(size: int | str, values: Mapping[str, int]) -> int:
 
 def _bad(size: str, fault: str) -> DiagnosticError:
     return DiagnosticError.of("PG403", f"the size {quote(size)} {fault}", help="compile again")
-
-
-def bind(shape: Sequence[int | str], actual: Sequence[int]) -> dict[str, int]:
-    """The values of the axes of a shape that are plain symbols."""
-    pairs = zip(shape, actual, strict=True)
-    return {size: value for size, value in pairs if isinstance(size, str) and size.isidentifier()}
 
 
 def smallest(dimension: Dimension) -> int:

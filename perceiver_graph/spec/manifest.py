@@ -40,6 +40,8 @@ class Dimension(Model):
     min: int = 1
     max: int | None = None
     multiple_of: int = 1
+    default: int | None = None
+    """What it is where the call does not say, for a size that no input has: the largest."""
 
 
 class MaskEntry(Model):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from perceiver_graph.compiler.builder import GraphBuilder, TooLargeError
-from perceiver_graph.compiler.dims import Dim, Symbol, product
+from perceiver_graph.compiler.dims import (
+    Dim,
+    NotDivisible,
+    Symbol,
+    Undecidable,
+    check_symbol,
+    product,
+)
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import ShapeError
 from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.spec.arithmetic import NotASize, words
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Spec
 
@@ -58,6 +67,9 @@ class Field:
 CHANNEL = "channel"
 
 _INSTEAD = {"encode": "inputs", "decode": "outputs"}
+
+_MOST_OPERANDS = 16
+"""Products of sums have that many terms to the power of how many there are."""
 
 _SMALLER = "use smaller counts and widths: `patch` makes fewer tokens, `linear` narrower ones"
 
@@ -130,19 +142,69 @@ class Context:
         self.derived[path] = value
 
     def size(self, size: int | str, *path: str | int) -> Dim:
-        """The length of an axis as written: a number or a declared symbol."""
+        """The length of an axis as written: a number, a declared symbol, or arithmetic on them."""
         if isinstance(size, int):
             return Dim.of(size)
-        if size not in self.symbols:
-            raise self.error(
-                "PG207",
-                f"`{size}` is not declared under `dims`",
-                path,
-                "not a number, not a symbol",
-                help=did_you_mean(size, self.symbols)
-                or f"declare it: `dims: {{{size}: {{min: 1, max: 2048}}}}`, or write a number",
-            )
-        return Dim.of(self.symbols[size])
+        for word in words(size):
+            if word not in self.symbols:
+                raise self._undeclared(word, size, path)
+        if len(re.findall(r"\w+", size)) > _MOST_OPERANDS:
+            text = f"a size of more than {_MOST_OPERANDS} numbers and symbols is not understood"
+            raise self.error("PG216", text, path, help="declare a symbol for a part of it")
+        try:
+            found = Dim.parse(size, self.symbols)
+            smallest = found.bounds()[0]
+        except NotASize as error:
+            raise self.error("PG216", str(error), path) from error
+        except NotDivisible as error:
+            raise self._inexact(error, size, path) from error
+        except Undecidable:
+            smallest = 0
+        if smallest < 1:
+            raise self._not_positive(found, size, path)
+        return found
+
+    def _undeclared(self, word: str, size: str, path: Path) -> StageError:
+        return self.error(
+            "PG207",
+            f"`{word}` is not declared under `dims`",
+            path,
+            "not a number, not a symbol" if word == size else f"`{word}` is no symbol",
+            help=did_you_mean(word, self.symbols)
+            or f"declare it: `dims: {{{word}: {{min: 1, max: 2048}}}}`, or write a number",
+        )
+
+    def _inexact(self, error: NotDivisible, size: str, path: Path) -> StageError:
+        always = "" if error.dividend.is_constant else " at every size that it may have"
+        return self.error(
+            "PG203",
+            f"`{error.dividend}` is not divisible by {error.divisor}{always}",
+            path,
+            f"divided by {error.divisor} here",
+            also=self.declarations(error.dividend),
+            help=error.hint,
+        )
+
+    def _not_positive(self, found: Dim, size: str, path: Path) -> StageError:
+        help = None
+        if len(found.symbols) == 1:
+            (symbol,) = found.symbols
+            tried = range(symbol.lowest, symbol.lowest + 10_000 * symbol.multiple_of)
+            permitted = (n for n in tried[:: symbol.multiple_of] if not check_symbol(symbol, n))
+            least = next((n for n in permitted if found.evaluate({symbol.name: n}) > 0), None)
+            help = None if least is None else f"declare `{symbol.name}: {{min: {least}}}`"
+        return self.error(
+            "PG216",
+            f"`{size}` is not always a positive number",
+            path,
+            also=self.declarations(found),
+            help=help or "an axis has at least one position, at every size that is permitted",
+        )
+
+    def declarations(self, size: Dim) -> list[tuple[Path, str]]:
+        """Where the symbols of a size are declared, as labels of a diagnostic."""
+        names = sorted(symbol.name for symbol in size.symbols)
+        return [(("dims", s), f"what `{s}` may be") for s in names if s in self.spec.dims]
 
     def axis_sizes(self, given: Iterable[str], axes: Sequence[Axis], what: str, path: Path) -> None:
         """Refuse names that are not among the axes."""

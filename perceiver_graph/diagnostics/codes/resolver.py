@@ -35,7 +35,7 @@ ENTRIES = (
         "size does not divide",
         "An axis is cut into equal parts, and its size is not a multiple of the part. Sizes are "
         "never rounded or padded silently. For a symbolic axis, declare what it is a multiple "
-        "of: `dims: {time: {multiple_of: 16}}`.",
+        "of: `dims: {time: {multiple_of: 16}}`; the same holds for a division in a size, `length / 50`.",
         "inputs:\n"
         "  image:\n"
         "    shape: {height: 225, width: 224, channel: 3}\n"
@@ -200,5 +200,33 @@ ENTRIES = (
         "    shape: {height: 28, width: 28, channel: 3}\n"
         "    position: {fourier: {bands: 8}}\n"
         "    media: {image: {}}",
+    ),
+    Entry(
+        "PG216",
+        "not a size",
+        "A size is a number, a symbol declared under `dims`, or arithmetic on them: sums, products, "
+        "quotients and brackets. What it says is not readable, or could be zero or less at some "
+        "permitted value of its symbols. Declare a larger `min` where that is the cause.",
+        "dims: {length: {max: 3000}}\ninputs:\n  ecg:\n    shape: {time: length - 1, channel: 1}",
+        "dims: {length: {min: 2, max: 3000}}\n"
+        "inputs:\n"
+        "  ecg:\n"
+        "    shape: {time: length - 1, channel: 1}",
+    ),
+    Entry(
+        "PG217",
+        "nothing says how large a symbol is",
+        "The shapes of the inputs say at run time what a symbol stands for, if each can be told from "
+        "an axis: `5 * n` says what `n` is, `n * m` says nothing unless another axis is `n` or `m`. "
+        "A symbol of no input is given with the call (`--size n=30`); it needs a `max`, which it is "
+        "when nothing is given.",
+        "dims: {rows: {max: 64}, columns: {max: 64}}\n"
+        "inputs:\n"
+        "  board:\n"
+        "    shape: {cell: rows * columns, channel: 3}",
+        "dims: {rows: {max: 64}, columns: {max: 64}}\n"
+        "inputs:\n"
+        "  board:\n"
+        "    shape: {row: rows, column: columns, channel: 3}",
     ),
 )

@@ -136,4 +136,13 @@ ENTRIES = (
         "$ perceiver-graph run build/imagenet cat.jpg --names label=21k_names.txt",
         "$ perceiver-graph run build/imagenet cat.jpg --names label=1000_names.txt",
     ),
+    Entry(
+        "PG516",
+        "bad size",
+        "`--size NAME=NUMBER`, or `sizes={...}` in Python, says how large a symbol of the spec is "
+        "that no input says, such as the number of steps to predict. The name is not that of such a "
+        "symbol, or the number is not one that the spec permits. Left out, it is the largest.",
+        "$ perceiver-graph run build/forecast series.csv --size steps=0",
+        "$ perceiver-graph run build/forecast series.csv --size steps=12",
+    ),
 )

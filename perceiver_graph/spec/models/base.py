@@ -44,14 +44,23 @@ Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), BeforeVa
 PositiveNumber = Annotated[float, Field(gt=0, le=LARGEST_NUMBER), BeforeValidator(_finite)]
 
 
+_OPERAND = r"[( ]*(?:[0-9]{1,10}|[a-z][a-z0-9_]*)[ )]*"
+SIZE_PATTERN = rf"^(?=.*[-+*/a-z]){_OPERAND}(?:[-+*/]{_OPERAND})*$"
+"""A symbol, or arithmetic on numbers and symbols; whether brackets match is the resolver's to see."""
+_LONGEST_SIZE = 200
+
+
 def _size(value: Any) -> Any:
-    """Accept a positive integer or the name of a symbol; one message instead of one per branch."""
+    """Accept a positive integer or an expression; one message instead of one per branch."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
         return value
-    if isinstance(value, str) and re.fullmatch(NAME_PATTERN, value):
+    fits = isinstance(value, str) and len(value) <= _LONGEST_SIZE
+    if fits and re.fullmatch(SIZE_PATTERN, value):
         return value
     raise PydanticCustomError(
-        "size", "expected a positive integer or the name of a symbol declared under `dims`"
+        "size",
+        "expected a positive integer, a symbol declared under `dims`, or arithmetic on them such as "
+        "`2 * length`",
     )
 
 
@@ -62,12 +71,12 @@ Size = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": LARGEST},
-                {"type": "string", "pattern": NAME_PATTERN},
+                {"type": "string", "pattern": SIZE_PATTERN, "maxLength": _LONGEST_SIZE},
             ]
         }
     ),
 ]
-"""The length of an axis: a number, or a symbol whose value is known only at run time."""
+"""The length of an axis: a number, or a size known only at run time: `length`, `5 * length + 1`."""
 
 
 def keyed(what: str, alternatives: Sequence[str]) -> Discriminator:

@@ -1,0 +1,74 @@
+"""Which symbols the inputs say at run time, and which are given with the call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path
+from perceiver_graph.compiler.dims import Dim, Symbol
+
+
+def said(sizes: Iterable[Dim]) -> set[Symbol]:
+    """The symbols that can be told from these sizes: an equation for each that has one unknown."""
+    found: set[Symbol] = set()
+    open_ = {size.symbols for size in sizes}
+    while single := [symbols - found for symbols in open_ if len(symbols - found) == 1]:
+        found = found.union(*single)
+    return found
+
+
+def free(inputs: Iterable[Sequence[Axis]], outputs: Iterable[Sequence[Axis]]) -> set[str]:
+    """The symbols of outputs that no input has: given with the call, or else the largest."""
+    return _names(outputs) - _names(inputs)
+
+
+def check_symbols(
+    ctx: Context,
+    inputs: Mapping[str, Sequence[Axis]],
+    outputs: Mapping[str, Sequence[Axis]],
+) -> None:
+    """Report (PG217) symbols that nothing says, by the axes of inputs and of outputs."""
+    known = {s.name for s in said(axis.size for axes in inputs.values() for axis in axes)}
+    unsaid = _names(inputs.values()) - known
+    places = {name: ("inputs", name, "shape") for name in inputs}
+    for name in sorted(unsaid):
+        path, axis = _place(name, inputs, places)
+        ctx.error(
+            "PG217",
+            f"`{axis.size}` does not say how large `{name}` is",
+            path,
+            also=_declared(ctx, [name]),
+            help=f"let an input have an axis of the size `{name}`, or write a number for it",
+        )
+    grids = {name: ("outputs", name, "query", "grid") for name in outputs}
+    for name in sorted(free(inputs.values(), outputs.values())):
+        if ctx.symbols[name].highest is None:
+            path, _ = _place(name, outputs, grids)
+            ctx.error(
+                "PG217",
+                f"no input says how large `{name}` is, and it has no `max` that it could be",
+                path,
+                also=_declared(ctx, [name]),
+                help=f"declare it: `{name}: {{max: 100}}`; less can be asked for with each call",
+            )
+
+
+def _names(shapes: Iterable[Sequence[Axis]]) -> set[str]:
+    return {symbol.name for axes in shapes for axis in axes for symbol in axis.size.symbols}
+
+
+def _place(
+    name: str, shapes: Mapping[str, Sequence[Axis]], paths: Mapping[str, Path]
+) -> tuple[Path, Axis]:
+    """The first axis that has a symbol, and where it stands in the spec."""
+    found = (
+        ((*paths[part], axis.name), axis)
+        for part, axes in shapes.items()
+        for axis in axes
+        if name in {symbol.name for symbol in axis.size.symbols}
+    )
+    return next(found)
+
+
+def _declared(ctx: Context, names: Collection[str]) -> list[tuple[Path, str]]:
+    return [(("dims", name), "declared here") for name in names if name in ctx.spec.dims]

@@ -1,0 +1,208 @@
+"""What the symbols of a model stand for in a call: told by the shapes of arrays, or given with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.runtime.sizes import evaluate, permits, permitted, smallest
+from perceiver_graph.spec.arithmetic import solve, words
+from perceiver_graph.spec.manifest import Dimension, Manifest
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of an array that was given, whose size the spec gives as an expression."""
+
+    size: str
+    actual: int
+    place: str
+
+    def unknown(self, sizes: Mapping[str, int]) -> list[str]:
+        return [word for word in words(self.size) if word not in sizes]
+
+
+def parse_sizes(texts: Iterable[str]) -> dict[str, int]:
+    """`NAME=NUMBER` texts as a mapping. Raises DiagnosticError (PG516)."""
+    found: dict[str, int] = {}
+    report = Report()
+    for text in texts:
+        name, equals, number = (part.strip() for part in text.partition("="))
+        if not (name and equals and number.isascii() and number.isdecimal() and len(number) < 16):
+            help = f"for example --size {name or 'n'}=30"
+            report.error("PG516", f"{quote(text)} is not NAME=NUMBER", help=help)
+        elif name in found:
+            report.error("PG516", f"the size {quote(name)} is given twice", help="give it once")
+        else:
+            found[name] = int(number)
+    report.raise_if_errors()
+    return found
+
+
+def free_sizes(manifest: Manifest) -> dict[str, Dimension]:
+    """The symbols that no input says, with what values each may take."""
+    inputs = {word for entry in manifest.inputs.values() for word in _words(entry.shape)}
+    outputs = {word for entry in manifest.outputs.values() for word in _words(entry.shape)}
+    return {name: d for name, d in manifest.dims.items() if name in outputs - inputs}
+
+
+def bind(
+    manifest: Manifest, arrays: Arrays, given: Mapping[str, int] | None, report: Report
+) -> dict[str, int]:
+    """The values of the symbols that arrays or `given` say: one each, and one that is permitted.
+
+    Symbols that no input has are the largest where `given` leaves them out. What is wrong is
+    reported (PG503 for arrays, PG516 for `given`).
+    """
+    axes = list(_symbolic(manifest, arrays))
+    sizes: dict[str, int] = {}
+    by: dict[str, _Axis] = {}
+    faulty: set[str] = set()
+    # Bare names first: they say more plainly than `5*length` what was meant.
+    for axis in (axis for axis in axes if axis.size.isidentifier()):
+        if axis.size not in sizes:
+            sizes[axis.size], by[axis.size] = axis.actual, axis
+            if not _check_permitted(manifest, axis, report):
+                faulty.add(axis.size)
+    _take_given(manifest, sizes, given or {}, arrays, report)
+    axes = [axis for axis in axes if not faulty.intersection(words(axis.size))]
+    while found := [axis for axis in axes if len(axis.unknown(sizes)) == 1]:
+        axis = found[0]
+        (symbol,) = axis.unknown(sizes)
+        value = _solved(manifest, axis, symbol, sizes)
+        if value is None:
+            _report_no_value(manifest, axis, symbol, sizes, report)
+            axes = [other for other in axes if symbol not in words(other.size)]
+            continue
+        sizes[symbol], by[symbol] = value, axis
+    for axis in axes:
+        if axis.unknown(sizes):
+            names = " and ".join(map(quote, axis.unknown(sizes)))
+            message = f"the {axis.place} is {axis.actual}, which does not say what {names} are"
+            report.error(
+                "PG503", message, help=f"give them: sizes={{{axis.unknown(sizes)[0]!r}: 1}}"
+            )
+        elif evaluate(axis.size, sizes) != axis.actual:
+            _report_disagreement(axis, sizes, by, report)
+    return sizes
+
+
+def _words(shape: Iterable[int | str]) -> list[str]:
+    return [word for size in shape if isinstance(size, str) for word in words(size)]
+
+
+def _symbolic(manifest: Manifest, arrays: Arrays) -> Iterable[_Axis]:
+    for name, array in arrays.items():
+        entry = manifest.inputs[name]
+        for axis, size, actual in zip(entry.axes, entry.shape, array.shape, strict=True):
+            if isinstance(size, str):
+                yield _Axis(size, actual, f"axis `{axis}` of input {quote(name)}")
+
+
+def _check_permitted(manifest: Manifest, axis: _Axis, report: Report) -> bool:
+    dimension = manifest.dims.get(axis.size, Dimension())
+    if permits(dimension, axis.actual):
+        return True
+    takes = permitted(dimension)
+    message = f"the {axis.place} has size {axis.actual}, and `{axis.size}` is {takes}"
+    report.error("PG503", message)
+    return False
+
+
+def _take_given(
+    manifest: Manifest,
+    sizes: dict[str, int],
+    given: Mapping[str, int],
+    arrays: Arrays,
+    report: Report,
+) -> None:
+    """Add what was given to `sizes`, and the largest for what could have been given."""
+    free = free_sizes(manifest)
+    said = {word for name in arrays for word in _words(manifest.inputs[name].shape)}
+    for name, value in given.items():
+        dimension = manifest.dims.get(name)
+        known = list(free)
+        if name in said:
+            message = f"{quote(name)} is what the shapes of the inputs say, and cannot be given too"
+            report.error("PG516", message, help="leave it out")
+        elif dimension is None or (name not in free and not _of_an_input(manifest, name)):
+            sizes_known = f"the sizes that can be given: {', '.join(known) or 'none'}"
+            help = did_you_mean(name, known) or sizes_known
+            report.error("PG516", f"the model has no size {quote(name)} to give", help=help)
+        elif not _is_whole(value) or not permits(dimension, value):
+            message = f"the size {quote(name)} cannot be {value!r}"
+            report.error("PG516", message, help=f"it is {permitted(dimension)}")
+        else:
+            sizes[name] = int(value)
+    for name, dimension in free.items():
+        largest = dimension.default or dimension.max or smallest(dimension)
+        sizes.setdefault(name, largest // dimension.multiple_of * dimension.multiple_of)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _of_an_input(manifest: Manifest, name: str) -> bool:
+    """Whether it can be given where the input is left out that says it otherwise."""
+    return any(name in _words(entry.shape) for entry in manifest.inputs.values())
+
+
+def _solved(manifest: Manifest, axis: _Axis, symbol: str, sizes: Mapping[str, int]) -> int | None:
+    dimension = manifest.dims.get(symbol, Dimension())
+
+    def size(value: int) -> int:
+        return evaluate(axis.size, {**sizes, symbol: value})
+
+    low, step = smallest(dimension), dimension.multiple_of
+    return solve(size, axis.actual, low, dimension.max, step)
+
+
+def _report_no_value(
+    manifest: Manifest, axis: _Axis, symbol: str, sizes: Mapping[str, int], report: Report
+) -> None:
+    dimension = manifest.dims.get(symbol, Dimension())
+    low = smallest(dimension)
+    values = [v for v in (low, low + dimension.multiple_of) if permits(dimension, v)]
+    nearest = [evaluate(axis.size, {**sizes, symbol: value}) for value in values]
+    report.error(
+        "PG503",
+        f"the {axis.place} has size {axis.actual}, and is `{axis.size}`",
+        notes=[f"`{symbol}` is {permitted(dimension)}"],
+        help=f"sizes that it may have: {', '.join(map(str, nearest))}"
+        + (" and so on" if len(nearest) > 1 else ""),
+    )
+
+
+def _report_disagreement(
+    axis: _Axis, sizes: Mapping[str, int], by: Mapping[str, _Axis], report: Report
+) -> None:
+    symbols = words(axis.size)
+    others = [by[s] for s in symbols if s in by]
+    said = ", the ".join(dict.fromkeys(f"{other.actual} is the {other.place}" for other in others))
+    symbol = symbols[0]
+    if axis.size.isidentifier():
+        message = f"{said}; {axis.actual} is the {axis.place}"
+        message = f"`{symbol}` cannot be several sizes in one call: {message}"
+    else:
+        values = ", ".join(f"`{s}` is {sizes[s]}" for s in symbols)
+        message = (
+            f"the {axis.place} has size {axis.actual}, and `{axis.size}` is "
+            f"{evaluate(axis.size, sizes)}: {values}" + (f" ({said})" if said else "")
+        )
+    report.error("PG503", message, help=f"pass arrays that agree on `{symbol}`")
+
+
+def refuse_unknown_sizes(manifest: Manifest, given: Mapping[str, int] | None) -> None:
+    """Refuse, before files are read, sizes that no call could have. Raises DiagnosticError (PG516)."""
+    report = Report()
+    _take_given(manifest, {}, given or {}, {}, report)
+    report.raise_if_errors()

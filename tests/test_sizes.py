@@ -1,0 +1,184 @@
+"""Sizes that are known only at run time: arithmetic on symbols, and symbols that the call gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import perceiver_graph as pg
+from perceiver_graph.cli import main
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.program import Program
+from perceiver_graph.spec.arithmetic import NotASize, calculate, solve, words
+from perceiver_graph.spec.loader import parse_spec
+
+SPEC = """
+perceiver: 1
+name: wrist
+dims:
+  length: {min: 10, max: 60, multiple_of: 10}
+  side: {max: 4}
+  steps: {min: 2, max: 7, multiple_of: 2}
+inputs:
+  slow: {shape: {time: length, channel: 2}, position: {learned: {width: 4}}}
+  fast: {shape: {time: 5 * length + 1, channel: 1}}
+  board: {shape: {cell: side * side, channel: 1}}
+join: {padding: {min: 1}}
+latents: {count: 3, width: 8}
+process: {layers: 1, heads: 2}
+decode: {padding: {min: 0}}
+outputs:
+  second: {query: {grid: {second: length / 10}, position: {learned: {width: 4}}}, head: {linear: 2}}
+  next: {query: {grid: {step: steps}, position: {learned: {width: 4}}}, head: {linear: 1}}
+  all: {query: {inputs: slow}, head: {linear: 5}}
+"""
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sizes") / "wrist"
+    pg.compile(parse_spec(SPEC), verify=True).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def program(artifact: Path) -> Program:
+    return pg.load(artifact, device="cpu")
+
+
+def arrays(slow: int, fast: int, board: int, batch: int = 1) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    shapes = {"slow": (slow, 2), "fast": (fast, 1), "board": (board, 1)}
+    return {
+        name: rng.standard_normal((batch, *shape)).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+
+
+@pytest.mark.parametrize("length", [10, 20, 60])
+def test_outputs_are_as_long_as_the_inputs_say(program: Program, length: int) -> None:
+    results = program.run(arrays(length, 5 * length + 1, 9, batch=2))
+    assert results["second"].shape == (2, length // 10, 2)
+    assert results["all"].shape == (2, length, 5)
+    assert results["next"].shape == (2, 6, 1)  # nothing says: the largest that is permitted
+
+
+def test_an_axis_says_what_its_expression_has(program: Program) -> None:
+    """Left out, an input says nothing: `length` is then that of the other."""
+    given = arrays(20, 101, 4)
+    del given["slow"]
+    assert program.run(given)["second"].shape == (1, 2, 2)
+
+
+def test_a_symbol_of_no_input_is_given_with_the_call(program: Program) -> None:
+    given = arrays(20, 101, 4)
+    whole = program.run(given)["next"]
+    some = program.run(given, sizes={"steps": 4})["next"]
+    assert some.shape == (1, 4, 1)
+    np.testing.assert_allclose(some, whole[:, :4], atol=1e-6)
+    state = program.encode(given, sizes={"steps": np.int64(2)})  # type: ignore[dict-item]
+    assert program.decode(state)["next"].shape == (1, 2, 1)
+    with pytest.raises(DiagnosticError) as error:
+        program.decode(state, {"next": [2]})
+    assert error.value.diagnostics[0].code == "PG506"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "sizes", "code", "words"),
+    [
+        ((20, 151, 4), None, "PG503", ["`fast` has size 151", "`5*length + 1` is 101", "`slow`"]),
+        ((20, 103, 4), None, "PG503", ["`fast` has size 103", "`5*length + 1` is 101"]),
+        ((25, 126, 4), None, "PG503", ["`slow` has size 25", "a multiple of 10, 10 to 60"]),
+        ((20, 101, 5), None, "PG503", ["`board` has size 5", "`side*side`", "1, 4"]),
+        ((20, 101, 25), None, "PG503", ["`board` has size 25", "`side` is 1 to 4"]),
+        ((20, 101, 4), {"steps": 3}, "PG516", ["`steps` cannot be 3", "a multiple of 2, 2 to"]),
+        ((20, 101, 4), {"steps": 8}, "PG516", ["`steps` cannot be 8"]),
+        ((20, 101, 4), {"steps": 0}, "PG516", ["`steps` cannot be 0"]),
+        ((20, 101, 4), {"steps": 4.0}, "PG516", ["`steps` cannot be 4.0"]),
+        ((20, 101, 4), {"steps": True}, "PG516", ["`steps` cannot be True"]),
+        ((20, 101, 4), {"stesp": 4}, "PG516", ["no size `stesp`", "did you mean `steps`"]),
+        ((20, 101, 4), {"length": 20}, "PG516", ["`length` is what the shapes of the inputs say"]),
+        ((20, 101, 4), {"side": 2}, "PG516", ["`side` is what the shapes"]),
+        ((20, 101, 4), {"next_queries": 2}, "PG516", ["no size `next_queries`", "steps"]),
+    ],
+)
+def test_sizes_that_do_not_fit(
+    program: Program,
+    shapes: tuple[int, int, int],
+    sizes: dict[str, Any] | None,
+    code: str,
+    words: list[str],
+) -> None:
+    with pytest.raises(DiagnosticError) as error:
+        program.run(arrays(*shapes), sizes=sizes)
+    (found,) = error.value.diagnostics
+    assert found.code == code
+    text = " ".join([found.message, *found.notes, found.help or ""])
+    for word in words:
+        assert word in text
+
+
+def test_the_manifest_says_what_can_be_given(program: Program) -> None:
+    dims = program.manifest.dims
+    assert dims["steps"].default == 6
+    assert dims["length"].default is None
+    assert program.manifest.outputs["second"].shape == ["batch", "length/10", 2]
+    assert program.manifest.inputs["fast"].shape == ["batch", "5*length + 1", 1]
+
+
+def test_sizes_on_the_command_line(
+    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "in.npz", **arrays(20, 101, 4))
+    out = str(tmp_path / "out.npz")
+    call = ["run", str(artifact), "--inputs", str(tmp_path / "in.npz"), "-o", out, "--size"]
+    assert main([*call, "steps=4"]) == 0
+    assert np.load(out)["next"].shape == (1, 4, 1)
+    for text in ("steps", "steps=", "steps=-1", "=3", "steps=4.5", "steps=99"):
+        assert main([*call, text]) == 1
+        assert "PG516" in capsys.readouterr().err
+
+
+def value(word: str) -> int:
+    return int(word) if word.isdecimal() else {"a": 7, "b": 2}[word]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("2 * (a - b)", 10), ("a-b-1", 4), ("-a + 9", 2), ("2*-b+9", 5), ("((a))", 7), ("a*b*a", 98)],
+)
+def test_arithmetic(text: str, expected: int) -> None:
+    assert calculate(text, value) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a b", "(a", "a)", "a ** b", "a.b", "+a", "()", "a /", "a,b"])
+def test_what_is_no_arithmetic(text: str) -> None:
+    with pytest.raises(NotASize, match="is not a size"):
+        calculate(text, value)
+
+
+def test_words_of_an_expression() -> None:
+    assert words("5 * length + (width - length) / 2") == ["length", "width"]
+
+
+@given(st.integers(1, 50), st.integers(0, 30), st.integers(1, 9), st.integers(0, 40))
+def test_solving(low: int, index: int, step: int, factor: int) -> None:
+    """What a size was made from is found again, and nothing is found for what no value gives."""
+
+    def size(n: int) -> int:
+        return (factor + 1) * n * n + factor * n
+
+    wanted = size(low + index * step)
+    assert solve(size, wanted, low, None, step) == low + index * step
+    assert solve(size, wanted, low, low + 30 * step, step) == low + index * step
+    if index:
+        assert solve(size, wanted, low, low + (index - 1) * step, step) is None
+    assert solve(size, wanted + 1, low, None, step) is None
+    assert (
+        solve(lambda n: 5000 - n, 5000 - low - index * step, low, 4999, step) == low + index * step
+    )
