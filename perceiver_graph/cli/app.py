@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import perceiver_graph
-from perceiver_graph.cli import faults
+from perceiver_graph.cli import faults, screen
 from perceiver_graph.cli.options import Debug
 
 # pydantic would look through every installed package for plugins, which takes as long as a command.
@@ -50,7 +50,7 @@ def _load(name: str) -> Any:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"{PROGRAM} {perceiver_graph.__version__}")
+        screen.say(f"{PROGRAM} {perceiver_graph.__version__}")
         raise typer.Exit()
 
 

@@ -38,7 +38,7 @@ def check_command(
         except DiagnosticError as error:
             found.extend(error.diagnostics)
     if format in {"json", "github"}:
-        sys.stdout.write(render(found, format=format))
+        screen.exactly(render(found, format=format))
     else:
         screen.lines(fine)
         sys.stdout.flush()

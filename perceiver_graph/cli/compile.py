@@ -12,6 +12,7 @@ import typer
 from perceiver_graph.cli import precision as numbers
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import DiagnosticError
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def compile_command(
     manifest = _save(compiled, directory, backends, weights, seed, sample)
     _report(manifest, directory, time.monotonic() - began)
     if compiled.memory is not None:
-        print(compiled.plan.text(compiled.memory))
-    print(f"next: {_next(manifest, directory)}")
+        screen.say(compiled.plan.text(compiled.memory))
+    screen.say(f"next: {_next(manifest, directory)}")
 
 
 def _save(
@@ -154,9 +155,9 @@ def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
     rows.append(("all files", screen.size(sum(entry.bytes for _, entry in files))))
     _print_rows(rows)
     for title, entries in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
-        print(title)
+        screen.say(title)
         _print_rows((name, _described(entry)) for name, entry in entries.items())
-    print(
+    screen.say(
         f"{screen.count(manifest.parameters)} parameters, {screen.scaled(manifest.flops)} FLOPs "
         "for one encode and every query"
     )
@@ -174,14 +175,15 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        print(f"  {name.ljust(width)}  {text}")
+        screen.say(f"  {name.ljust(width)}  {text}")
 
 
 def _next(manifest: Manifest, directory: Path) -> str:
     if "onnx" not in manifest.backends:
-        return f"train {directory / 'model.py'}, which needs only torch"
+        return f"train {escape.shell_path(directory / 'model.py')}, which needs only torch"
     from perceiver_graph.spec.models.media import kind_of
 
+    artifact = escape.shell_path(directory)
     kinds = {name: kind_of(e.media) for name, e in manifest.inputs.items() if e.media}
     shown = [
         (name, example)
@@ -193,5 +195,5 @@ def _next(manifest: Manifest, directory: Path) -> str:
     if len(shown) > 1 and not set(kinds.values()) <= _IN_A_CLIP:  # a file would fit several
         files = " ".join(f"{name}={example}" for name, example in shown)
     if files is not None and all(e.media or e.mask != "never" for e in manifest.inputs.values()):
-        return f"perceiver-graph run {directory} {files} -o out"
-    return f"perceiver-graph run {directory} --inputs IN.npz -o OUT.npz"
+        return f"perceiver-graph run {artifact} {files} -o out"
+    return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"

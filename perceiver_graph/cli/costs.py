@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from perceiver_graph.cli import screen
 from perceiver_graph.cli.facts import Facts
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import Column, Table, count, scaled, size
@@ -25,13 +26,13 @@ def print_costs(facts: Facts, rates: Rates | None) -> None:
     _phases(facts, rates)
     at = ", ".join(f"{name} = {value}" for name, value in facts.free_sizes.items())
     if rates:
-        print(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
+        screen.say(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
     elif at:
-        print(f"at {at}")
+        screen.say(f"at {at}")
     if facts.memory is not None:
-        print(facts.plan.text(facts.memory))
+        screen.say(facts.plan.text(facts.memory))
     if facts.removed:
-        print()
+        screen.say()
         _removed(facts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.outline import Box, Outline, Row, rows
+from perceiver_graph.diagnostics import escape
 
 _INDENT = "  "
 _DOT_SHAPES = {
@@ -31,7 +32,7 @@ def dot(outline: Outline) -> str:
     """The outline in Graphviz's language: scopes are clusters."""
     ids = _numbered_ids(outline)
     lines = [
-        f"digraph {_quoted(outline.graph.name)} {{",
+        f"digraph {escape.dot(outline.graph.name)} {{",
         '  graph [rankdir=TB, compound=true, fontname="Helvetica"]',
         '  node [shape=box, style=rounded, fontname="Helvetica"]',
         '  edge [fontname="Helvetica", fontsize=10]',
@@ -40,7 +41,7 @@ def dot(outline: Outline) -> str:
         lines.extend(_dot_box(box, ids, 1))
     for edge in outline.edges:
         ends = f"{ids[edge.source]} -> {ids[edge.target]}"
-        lines.append(f"  {ends} [label={_quoted(edge.label)}]")
+        lines.append(f"  {ends} [label={escape.dot(edge.label)}]")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -48,13 +49,13 @@ def _dot_box(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
     indent = _INDENT * depth
     if box.inside:
         yield f"{indent}subgraph cluster_{ids[box.id]} {{"
-        yield f"{indent}  label={_quoted(_title(box))}"
+        yield f"{indent}  label={escape.dot(_title(box))}"
         for inner in box.inside.values():
             yield from _dot_box(inner, ids, depth + 1)
         yield f"{indent}}}"
     else:
         shape = _DOT_SHAPES[box.kind]
-        yield f"{indent}{ids[box.id]} [label={_quoted(_title(box))}, shape={shape}]"
+        yield f"{indent}{ids[box.id]} [label={escape.dot(_title(box))}, shape={shape}]"
 
 
 def mermaid(outline: Outline) -> str:
@@ -64,7 +65,7 @@ def mermaid(outline: Outline) -> str:
     for box in outline.boxes.values():
         lines.extend(_mermaid_box(box, ids, 1))
     lines.extend(
-        f'  {ids[edge.source]} -->|"{_entities(edge.label)}"| {ids[edge.target]}'
+        f"  {ids[edge.source]} -->|{escape.mermaid(edge.label)}| {ids[edge.target]}"
         for edge in outline.edges
     )
     return "\n".join(lines) + "\n"
@@ -72,7 +73,7 @@ def mermaid(outline: Outline) -> str:
 
 def _mermaid_box(box: Box, ids: dict[str, str], depth: int) -> Iterator[str]:
     indent = _INDENT * depth
-    text = f'"{_entities(_title(box))}"'
+    text = escape.mermaid(_title(box))
     if box.inside:
         yield f"{indent}subgraph {ids[box.id]}[{text}]"
         for inner in box.inside.values():
@@ -102,22 +103,9 @@ def _title(box: Box) -> str:
     return f"{box.label}\n{below}" if below else box.label
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
-def _entities(text: str) -> str:
-    """Text inside quotes of Mermaid, where `#` begins an entity and only `<br/>` breaks a line."""
-    escaped = (
-        text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
-    )
-    return escaped.replace("\n", "<br/>")
-
-
 def tree(outline: Outline) -> str:
     """The outline as an indented tree; equal neighbours such as layers share one line."""
-    lines = [(outline.graph.name, _total(outline))]
+    lines = [(escape.line(outline.graph.name), _total(outline))]
     lines.extend(_branches(outline.boxes.values(), ""))
     width = max(len(left) for left, _ in lines)
     return "".join(f"{left.ljust(width)}  {right}".rstrip() + "\n" for left, right in lines)
@@ -127,7 +115,7 @@ def _branches(boxes: Iterable[Box], prefix: str) -> Iterator[tuple[str, str]]:
     shown = list(rows(boxes))
     for number, row in enumerate(shown, start=1):
         is_last = number == len(shown)
-        yield f"{prefix}{'└── ' if is_last else '├── '}{row.label}", _remarks(row)
+        yield f"{prefix}{'└── ' if is_last else '├── '}{escape.line(row.label)}", _remarks(row)
         yield from _branches(row.box.inside.values(), prefix + ("    " if is_last else "│   "))
 
 
@@ -140,10 +128,12 @@ def print_tree(outline: Outline) -> None:
     def grow(branch: Tree, boxes: Iterable[Box]) -> None:
         for row in rows(boxes):
             style = _STYLES.get(row.box.kind, "")
-            text = Text.assemble((row.label, style), "  ", (_remarks(row), "dim"))
+            text = Text.assemble((escape.line(row.label), style), "  ", (_remarks(row), "dim"))
             grow(branch.add(text), row.box.inside.values())
 
-    root = Tree(Text.assemble((outline.graph.name, "bold"), "  ", (_total(outline), "dim")))
+    root = Tree(
+        Text.assemble((escape.line(outline.graph.name), "bold"), "  ", (_total(outline), "dim"))
+    )
     grow(root, outline.boxes.values())
     Console().print(root)
 
@@ -156,4 +146,4 @@ def _remarks(row: Row) -> str:
     box = row.box
     parameters = f"{screen.count(box.parameters)} parameters" if box.parameters else ""
     parts = (box.what, box.type.removeprefix("float32"), parameters, row.times)
-    return "  ".join(part for part in parts if part)
+    return escape.line("  ".join(part for part in parts if part))

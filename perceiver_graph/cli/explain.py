@@ -30,13 +30,13 @@ def explain_command(
             f"there is no code {code!r}.{hint} `perceiver-graph explain` lists all codes.",
             param_hint="CODE",
         )
-    print(explain(known), end="")
+    screen.exactly(explain(known))
 
 
 def _list() -> None:
     for number, (title, entries) in enumerate(RANGES.items()):
         if number:
-            print()
+            screen.say()
         screen.heading(title)
         for entry in entries:
-            print(f"  {entry.code}  {entry.title}")
+            screen.say(f"  {entry.code}  {entry.title}")

@@ -13,6 +13,7 @@ from typing import ParamSpec
 import typer
 
 import perceiver_graph
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, make
 from perceiver_graph.diagnostics.render import Format, render
 
@@ -46,7 +47,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **options)
             sys.stdout.flush()
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except typer.BadParameter as error:
+            error.message = escape.line(error.message)  # it may repeat what was typed
+            raise
+        except (typer.Exit, typer.Abort):
             raise
         except DiagnosticError as error:
             print_diagnostics(error.diagnostics)

@@ -59,7 +59,7 @@ def graph_command(
             outline
         )
     if output is None:
-        print(text, end="")
+        screen.exactly(text)
     else:
         files.write_text(output, text)
-        print(output)
+        screen.say(output)

@@ -11,6 +11,7 @@ import typer
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
 
@@ -105,10 +106,10 @@ def _report(imported: Imported, directory: Path) -> None:
     screen.notes(imported.notes)
     screen.heading(f"{directory}", imported.source)
     count = sum(value.size for value in imported.weights.values())
-    print(f"  spec.yaml            {len(imported.spec_text.splitlines())} lines")
-    print(f"  weights.safetensors  {screen.count(count)} parameters, {screen.size(4 * count)}")
-    spec, weights = directory / "spec.yaml", directory / "weights.safetensors"
-    print(f"next: perceiver-graph compile {spec} --weights {weights}")
+    screen.say(f"  spec.yaml            {len(imported.spec_text.splitlines())} lines")
+    screen.say(f"  weights.safetensors  {screen.count(count)} parameters, {screen.size(4 * count)}")
+    spec, weights = (escape.shell_path(directory / n) for n in ("spec.yaml", "weights.safetensors"))
+    screen.say(f"next: perceiver-graph compile {spec} --weights {weights}")
 
 
 def _heads(given: Sequence[str]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import (
     Debug,
     Memory,
@@ -54,7 +55,7 @@ def inspect_command(
     lowered = lower(load_spec(spec, overrides or ()))
     facts = Facts.of(lowered, cast(Literal[0, 1, 2], level), limit)
     if format == "json":
-        print(json.dumps(facts.as_json(rates), indent=2))
+        screen.exactly(json.dumps(facts.as_json(rates), indent=2) + "\n")
         return
     from perceiver_graph.cli.sheet import print_sheet
 

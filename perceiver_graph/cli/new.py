@@ -10,6 +10,7 @@ import typer
 
 from perceiver_graph.cli import files, screen
 from perceiver_graph.cli.options import Debug
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
 
@@ -42,8 +43,9 @@ def new_command(
     path = Path(f"{name}.yaml")
     text = renamed(str(STARTER) if source is None else source, name)
     files.create_text(path, text)
-    print(path)
-    screen.next_step(f"perceiver-graph inspect {path}", f"perceiver-graph compile {path}")
+    screen.say(path)
+    word = escape.shell_path(path)
+    screen.next_step(f"perceiver-graph inspect {word}", f"perceiver-graph compile {word}")
 
 
 def renamed(source: str, name: str) -> str:

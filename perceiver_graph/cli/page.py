@@ -6,7 +6,6 @@ level: an operation reads from operations, a block of the outermost level from s
 
 from __future__ import annotations
 
-import html
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from perceiver_graph.cli.outline import Box, Edge, Outline, Row, rows
 from perceiver_graph.cli.screen import count, scaled
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.phases import phase_of
-from perceiver_graph.diagnostics.text import clean
+from perceiver_graph.diagnostics import escape
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -30,8 +29,8 @@ def page(facts: Facts, depth: int) -> str:
     outline = Outline(facts.lowered.graph)
     boxes = "".join(_Boxes(outline, _flops(outline, facts.sizes), _axes(facts), depth).lines())
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        name=_text(spec.name),
-        summary=f"<p>{_text(spec.summary)}</p>\n" if spec.summary else "",
+        name=escape.html(spec.name),
+        summary=f"<p>{escape.html(spec.summary)}</p>\n" if spec.summary else "",
         sizes="".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>\n" for k, v in _sizes(facts).items()),
         boxes=boxes,
         footer=_footer(facts),
@@ -48,7 +47,7 @@ def _sizes(facts: Facts) -> dict[str, str]:
         queries = f"{_rows(lowered.total_queries)} x {lowered.query_width}"
         queries += f", in {lowered.chunks} chunks" if lowered.chunks > 1 else ""
     outputs = (
-        f"{_text(name)} {_rows(output.queries)} x {output.channels}"
+        f"{escape.html(name)} {_rows(output.queries)} x {output.channels}"
         for name, output in lowered.outputs.items()
     )
     return {
@@ -90,7 +89,7 @@ def _flops(outline: Outline, sizes: Mapping[str, int]) -> Counter[str]:
 
 
 def _footer(facts: Facts) -> str:
-    at = "".join(f", {_text(name)} = {value}" for name, value in facts.free_sizes.items())
+    at = "".join(f", {escape.html(name)} = {value}" for name, value in facts.free_sizes.items())
     counted = "multiplications and additions of matrix products, every query, before any pass"
     return f"FLOPs: {counted}, at batch 1{at}."
 
@@ -165,7 +164,11 @@ class _Boxes:
             is_open = " open" if box.inside and level < self.depth else ""
             yield f'<details class="{box.kind}" id="{_anchor(box.id)}"{is_open}>\n'
             yield self._summary(row)
-            yield f"<p>{_text(box.summary)}</p>\n" if box.kind == "block" and box.summary else ""
+            yield (
+                f"<p>{escape.html(box.summary)}</p>\n"
+                if box.kind == "block" and box.summary
+                else ""
+            )
             yield from self._flow(box)
             yield from self._rows(box.inside.values(), level + 1)
             yield "</details>\n"
@@ -177,9 +180,9 @@ class _Boxes:
         cost += [f"{scaled(self.flops[box.id])} FLOPs"] if self.flops.get(box.id) else []
         cost += [row.times] if row.times else []
         parts = [
-            f"<b>{_text(row.label)}</b>",
-            f"<span>{_text(what)}</span>" if what else "",
-            f"<code>{_text(_type(box.type))}</code>" if box.type else "",
+            f"<b>{escape.html(row.label)}</b>",
+            f"<span>{escape.html(what)}</span>" if what else "",
+            f"<code>{escape.html(_type(box.type))}</code>" if box.type else "",
             f'<span class="cost">{" &middot; ".join(cost)}</span>' if cost else "",
         ]
         return f"<summary>{' '.join(part for part in parts if part)}</summary>\n"
@@ -196,7 +199,7 @@ class _Boxes:
         gives = [
             f"{shape} to {', '.join(dict.fromkeys(links))}" for shape, links in targets.items()
         ]
-        terms = {"axes": [_text(axes)] if axes else [], "reads": reads, "gives": gives}
+        terms = {"axes": [escape.html(axes)] if axes else [], "reads": reads, "gives": gives}
         if any(terms.values()):
             yield '<dl class="flow">\n'
             for term, texts in terms.items():
@@ -210,13 +213,11 @@ class _Boxes:
         is_near = path[:-1] == self.paths[reader.id][:-1]
         kind = self.kinds[id]
         leaf = f" ({kind})" if kind in ("input", "parameter", "output") else ""
-        return (
-            f'<a href="#{_anchor(id)}">{_text(path[-1] if is_near else "/".join(path))}</a>{leaf}'
-        )
+        return f'<a href="#{_anchor(id)}">{escape.html(path[-1] if is_near else "/".join(path))}</a>{leaf}'
 
 
 def _shape(edge: Edge) -> str:
-    return f"<code>{_text(_type(str(edge.value.type)))}</code>"
+    return f"<code>{escape.html(_type(str(edge.value.type)))}</code>"
 
 
 def _type(text: str) -> str:
@@ -227,8 +228,3 @@ def _type(text: str) -> str:
 def _anchor(id: str) -> str:
     """A box's id as it may stand in an attribute and in an address."""
     return quote(id, safe="/:")
-
-
-def _text(text: str) -> str:
-    """A text of the spec, harmless in HTML: control characters are shown and mark-up is escaped."""
-    return html.escape(clean(text))

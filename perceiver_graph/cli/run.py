@@ -11,7 +11,7 @@ import typer
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics.model import DiagnosticError
-from perceiver_graph.diagnostics.text import clean, quote
+from perceiver_graph.diagnostics.text import quote
 
 if TYPE_CHECKING:
     from perceiver_graph.runtime.program import Program
@@ -149,10 +149,10 @@ def _run_arrays(
         )
     write_arrays(output, results)
     screen.notes(notes)
-    print(output)
+    screen.say(output)
     width = max(len(name) for name in results)
     for name, array in results.items():
-        print(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
+        screen.say(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
 
 
 def _require_place(output: Path) -> None:
@@ -198,7 +198,7 @@ def _run_files(
     for result in found:
         screen.notes(f"{result.source}: {note}" for note in result.notes)
         for path in result.files:
-            print(path)
+            screen.say(path)
         for name, answer in result.answers.items():
             if answer.line is not None:
-                print(f"  {name}: {clean(answer.line)}")
+                screen.say(f"  {name}: {answer.line}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from perceiver_graph.cli import files
+from perceiver_graph.cli import files, screen
 from perceiver_graph.cli.options import Debug
 
 
@@ -22,7 +22,7 @@ def schema_command(
     from perceiver_graph.spec.schema import schema_text
 
     if output is None:
-        print(schema_text(), end="")
+        screen.exactly(schema_text())
     else:
         files.write_text(output, schema_text())
-        print(output)
+        screen.say(output)

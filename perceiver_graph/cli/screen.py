@@ -1,6 +1,7 @@
 """What goes to the terminal: numbers for people, tables, and progress where somebody is watching.
 
-rich is loaded on a terminal only; in a pipe the same rows come as aligned plain text.
+rich is loaded on a terminal only; in a pipe the same rows come as aligned plain text. Whatever a name,
+a path or a summary holds, it is shown and steers nothing: commands print through this module alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
+
+from perceiver_graph.diagnostics import escape
+from perceiver_graph.diagnostics.text import clean
 
 WIDTH = 100
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -67,11 +71,11 @@ class Table:
         if on_terminal():
             self._print_rich()
         else:
-            print("\n".join(self.lines()))
+            lines(self.lines())
 
     def lines(self) -> Iterator[str]:
         """The table as plain text."""
-        cells = [[column.title for column in self.columns], *self.rows]
+        cells = [[column.title for column in self.columns], *map(_cleaned, self.rows)]
         folded = [
             [_fold(c, text) for c, text in zip(self.columns, row, strict=True)] for row in cells
         ]
@@ -101,9 +105,14 @@ class Table:
                 max_width=column.width or None,
             )
         for row in self.rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(cell) for cell in _cleaned(row)))
         console = Console()
         console.print(table, width=min(WIDTH, console.width))
+
+
+def _cleaned(row: Sequence[str]) -> list[str]:
+    """Cells may have several lines, which `_fold` tells apart."""
+    return [clean(cell) for cell in row]
 
 
 def _fold(column: Column, text: str) -> list[str]:
@@ -116,32 +125,42 @@ def _fold(column: Column, text: str) -> list[str]:
 def heading(text: str, rest: str = "") -> None:
     """A line that begins a section; bold on a terminal."""
     bold, plain = ("\x1b[1m", "\x1b[0m") if on_terminal() else ("", "")
-    print(f"{bold}{text}{plain}{_GAP + rest if rest else ''}")
+    print(f"{bold}{escape.line(text)}{plain}{escape.line(_GAP + rest if rest else '')}")
 
 
 def paragraph(text: str) -> None:
     """Print running text, wrapped."""
-    lines(textwrap.wrap(text, WIDTH))
+    lines(textwrap.wrap(clean(text), WIDTH))
+
+
+def say(text: object = "") -> None:
+    """Print one line of plain text, whatever is in it."""
+    print(escape.line(text))
+
+
+def exactly(text: str) -> None:
+    """Print what is for programs, or has been made harmless already, as it is."""
+    print(text, end="")
 
 
 def lines(text: Iterable[str]) -> None:
     """Print lines of plain text."""
     for line in text:
-        print(line)
+        say(line)
 
 
 def notes(texts: Iterable[str]) -> None:
     """What a user should know of a run that went well; on stderr, results being on stdout."""
     for text in texts:
-        print(f"note: {text}", file=sys.stderr)
+        print(f"note: {escape.line(text)}", file=sys.stderr)
 
 
 def next_step(*commands: str) -> None:
     """What to do next, for a person; a program that reads the output does not need it."""
     if on_terminal():
-        print()
+        say()
         for command in commands:
-            print(f"next: {command}")
+            say(f"next: {command}")
 
 
 @contextmanager
@@ -151,9 +170,10 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status("checking") as status:
-        yield status.update
+    with Console(stderr=True).status(Text("checking")) as status:
+        yield lambda text: status.update(Text(escape.line(text)))
 
 
 @contextmanager
@@ -166,13 +186,22 @@ def bar(title: str) -> Iterator[Callable[..., None]]:
         yield lambda done, total, about="": None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    # A name may hold what rich takes for mark-up: the description is plain text.
+    about = TextColumn("{task.description}", markup=False)
+    columns = about, BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None)
 
         def advance(done: float, total: float | None, about: str = "") -> None:
-            description = f"{title} {about}".rstrip()
+            description = escape.line(f"{title} {about}".rstrip())
             progress.update(task, completed=done, total=total, description=description)
 
         yield advance

@@ -12,6 +12,7 @@ from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import Column, Table, count, size
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.ops import Concat
+from perceiver_graph.diagnostics import escape
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
@@ -24,12 +25,13 @@ def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
     screen.heading(spec.name)
     screen.paragraph(spec.summary)
     for section in (_inputs, _latents, _outputs, _parameters):
-        print()
+        screen.say()
         section(facts)
-    print()
+    screen.say()
     print_costs(facts, rates)
     screen.next_step(
-        f"perceiver-graph graph {given}", f"perceiver-graph compile {given} -o build/{spec.name}"
+        f"perceiver-graph graph {escape.shell_path(given)}",
+        f"perceiver-graph compile {escape.shell_path(given)} -o {escape.shell(f'build/{spec.name}')}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import Diagnostic, Label, Source
 from perceiver_graph.diagnostics.text import Window, clean
 
@@ -34,11 +35,11 @@ def render_full(diagnostic: Diagnostic, color: bool = False) -> str:
     labels = [*([diagnostic.primary] if diagnostic.primary else []), *diagnostic.secondary]
     pad = max((len(str(label.span.start_line)) for label in labels), default=1)
     head = paint(diagnostic.severity, f"{diagnostic.severity}[{diagnostic.code}]")
-    lines = [head + paint("message", f": {clean(diagnostic.message)}")]
+    lines = [head + paint("message", f": {escape.line(diagnostic.message)}")]
     for number, source in enumerate(dict.fromkeys(label.span.source for label in labels)):
         here = [label for label in labels if label.span.source == source]
         arrow = "-->" if number == 0 else ":::"
-        lines.append(" " * pad + paint("gutter", arrow) + f" {clean(str(here[0].span))}")
+        lines.append(" " * pad + paint("gutter", arrow) + f" {escape.line(here[0].span)}")
         lines.extend(_excerpt(source, here, diagnostic, pad, paint))
     for kind, texts in (
         ("note", diagnostic.notes),
@@ -96,7 +97,7 @@ def _underline(window: Window, label: Label, diagnostic: Diagnostic, paint: Pain
     start = span.start_col - 1
     end = span.end_col - 1 if span.end_line == span.start_line else len(span.line_text)
     marks = window.underline(start, end, "^" if is_primary else "-")
-    text = f"{marks} {clean(label.text)}" if label.text else marks
+    text = f"{marks} {escape.line(label.text)}" if label.text else marks
     indent = len(text) - len(text.lstrip(" "))
     return text[:indent] + paint(diagnostic.severity if is_primary else "gutter", text[indent:])
 

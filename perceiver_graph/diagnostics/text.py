@@ -29,7 +29,7 @@ def _visible(char: str) -> str:
     if char.isascii():
         return char if " " <= char <= "~" or char == "\n" else f"\\x{ord(char):02x}"
     if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
-        return f"\\u{ord(char):04x}"
+        return f"\\u{ord(char):04x}" if ord(char) < 2**16 else f"\\U{ord(char):08x}"
     return char
 
 

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from perceiver_graph.diagnostics import escape
+
 WIDTH = 100
 INDENT = "    "
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -96,6 +98,7 @@ def keyed(key: str, value: Piece) -> Piece:
 def docstring(text: str, depth: int) -> list[str]:
     """A docstring of one line where it fits; else the first paragraph is its summary line."""
     pad = INDENT * depth
+    text = escape.docstring(text)
     line = f'{pad}"""{text}"""'
     if len(line) <= WIDTH and "\n" not in text:
         return [line]

@@ -12,7 +12,7 @@ from perceiver_graph.compiler.backends.torch.printer import Expr, flat
 from perceiver_graph.compiler.backends.torch.structure import ClassDef, Method
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Node, Value
-from perceiver_graph.diagnostics import Span
+from perceiver_graph.diagnostics import Span, escape
 
 
 def node_step(
@@ -56,7 +56,7 @@ def origin_comment(*origins: Span | None) -> str:
         if origin is not None:
             path = PurePath(origin.source.path)
             name = f"specs/{path.name}" if path.parent.name == "specs" else path.name
-            places.setdefault(name, {})[origin.start_line] = None
+            places.setdefault(escape.comment(name), {})[origin.start_line] = None
     return ", ".join(
         f"{name}:{', '.join(map(str, sorted(lines)))}" for name, lines in places.items()
     )

@@ -1,0 +1,75 @@
+"""How text of the user's goes into each kind of output: one function a kind, and no other way.
+
+A name, a path, a summary or a label may hold anything. Here it becomes text that is only shown: it
+steers no terminal, opens no tag, ends no string and starts no command.
+"""
+
+from __future__ import annotations
+
+import html as standard
+import re
+import shlex
+
+from perceiver_graph.diagnostics.text import clean
+
+_RUNS = re.compile(r'""+|"$')
+
+
+def line(text: object) -> str:
+    """One line of a terminal: control characters are shown, line breaks too."""
+    return clean(str(text)).replace("\n", "\\n")
+
+
+def html(text: object) -> str:
+    """Text and attributes of HTML."""
+    return standard.escape(clean(str(text)))
+
+
+def dot(text: object) -> str:
+    """A string of Graphviz's language, with its quotes; line breaks stay."""
+    escaped = clean(str(text)).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def mermaid(text: object) -> str:
+    """A text of Mermaid, with its quotes; `#` begins an entity there, and only `<br/>` a line."""
+    escaped = clean(str(text)).replace("#", "#35;").replace("&", "#amp;").replace('"', "#quot;")
+    escaped = escaped.replace("<", "#lt;").replace(">", "#gt;").replace("`", "#96;")
+    return f'"{escaped}"'.replace("\n", "<br/>")
+
+
+def shell(*words: object) -> str:
+    """A command line that means these words, whatever is in them, in a POSIX shell."""
+    return " ".join(_word(str(word)) for word in words)
+
+
+def shell_path(path: object) -> str:
+    """A path as a word of a command line, where it is no option even if it begins with a dash."""
+    text = str(path)
+    return shell(f"./{text}" if text.startswith("-") else text)
+
+
+def docstring(text: str) -> str:
+    """The inside of a docstring of Python: it holds no escape, and nothing ends it."""
+    return _RUNS.sub(lambda run: '\\"' * len(run[0]), clean(text).replace("\\", "\\\\"))
+
+
+def comment(text: object) -> str:
+    """The rest of a line that is a comment, in Python or YAML."""
+    return line(text)
+
+
+def _word(text: str) -> str:
+    if line(text) == text:
+        return shlex.quote(text)
+    # What a terminal must not be sent is written out, byte by byte, for the shell to put together.
+    data = text.encode("utf-8", "surrogateescape" if _from_system(text) else "surrogatepass")
+    shown = "".join(chr(b) if 32 <= b < 127 and b not in b"\\'" else f"\\x{b:02x}" for b in data)
+    return f"$'{shown}'"
+
+
+def _from_system(text: str) -> bool:
+    """Whether its surrogates, if any, stand for bytes of a file name that is no Unicode."""
+    return not any(
+        "\ud800" <= char <= "\udfff" and not "\udc80" <= char <= "\udcff" for char in text
+    )
