@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,9 @@ from perceiver_graph.runtime.processors.image import (
     Region,
     centred,
     normalised,
-    open_image,
-    read_image,
     resized,
 )
 from perceiver_graph.spec.models.media import ImageParameters
-from tests.tiny import fault
 
 
 @cache
@@ -71,37 +67,3 @@ def test_a_region_lies_in_the_middle_of_the_picture(
 def test_the_aspect_ratio_is_that_of_the_model() -> None:
     assert centred(100, 400, (10, 20), 1.0) == Region(100, 0, 200, 100)
     assert centred(400, 100, (10, 20), 0.5) == Region(25, 187, 50, 25)
-
-
-def test_pictures_of_all_modes_are_read_upright(tmp_path: Path) -> None:
-    grey = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
-    for mode in ("L", "RGBA", "P", "1", "LA"):
-        Image.fromarray(grey).convert(mode).save(tmp_path / f"{mode}.png")
-        found = read_image(tmp_path / f"{mode}.png")
-        assert found.shape == (2, 3, 3)
-        assert found.dtype == np.uint8
-    np.testing.assert_array_equal(read_image(tmp_path / "RGBA.png")[..., 1], grey)
-    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "deep.png")[..., 2], grey)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned by a quarter
-    Image.fromarray(grey).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(read_image(tmp_path / "turned.png")[..., 0], np.rot90(grey, -1))
-
-
-def test_what_is_no_picture_is_explained(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    assert fault(lambda: open_image(path)).code == "PG512"
-    assert "a folder" in fault(lambda: open_image(tmp_path)).message
-    path.write_text("not a picture")
-    assert "not a picture" in fault(lambda: read_image(path)).message
-    Image.fromarray(np.zeros((2, 3), np.float32)).save(tmp_path / "real.tiff")
-    assert "real numbers" in fault(lambda: read_image(tmp_path / "real.tiff")).notes[0]
-    path.write_bytes(b"")
-    assert fault(lambda: read_image(path)).code == "PG507"
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:2000])
-    open_image(path).close()  # the header is sound
-    found = fault(lambda: read_image(path))
-    assert (found.code, "cannot be decoded" in found.message) == ("PG507", True)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from perceiver_graph.runtime.inputs import read_arrays
-from perceiver_graph.runtime.processors.image import read_image
 from perceiver_graph.runtime.processors.number_files import array_names, read_array, read_npy
+from perceiver_graph.runtime.processors.picture_files import read_picture
 from perceiver_graph.runtime.processors.points import read_points
 from perceiver_graph.runtime.processors.tables import read_table
 from tests.media_support import code_of
@@ -108,4 +108,4 @@ def test_pictures_of_palettes_are_read_without_a_word(tmp_path: Path) -> None:
     image.save(path, transparency=bytes(range(256)))
     with pytest.warns(UserWarning, match="Transparency"), Image.open(path) as opened:
         opened.convert("RGB")
-    assert read_image(path).shape == (4, 4, 3)
+    assert read_picture(path)[0].shape == (4, 4, 3)

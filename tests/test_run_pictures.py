@@ -238,7 +238,7 @@ def test_flow_between_two_pictures(model: Model, tmp_path: Path) -> None:
         progress=lambda _, done, total: steps.append((done, total)),
     )
     assert [one.name for one in found.files] == ["one.flo", "one.png", "one.json"]
-    frames = fitted(read_frames(*paths), 16, 24)
+    frames = fitted(read_frames(*paths)[0], 16, 24)
     blend = Blend(21, 50, 2)
     count = 0
     for tile, values in flow_inputs(frames, 16, 24, overlap=4):

@@ -65,6 +65,9 @@ class Reader:
     literal: ClassVar[bool] = False
     """Whether a value may be what is read itself, and not a file."""
 
+    room: int | None = None
+    """How many bytes reading a file may take; None: as many as it takes."""
+
     def __init__(self, *inputs: str) -> None:
         self.inputs = inputs
 

@@ -84,7 +84,8 @@ class FlowReader(Reader):
         )
 
     def _frames(self, first: Path, second: Path) -> Frames:
-        return fitted(read_frames(first, second), *self.size)
+        frames, notes = read_frames(first, second, room=self.room)
+        return fitted(frames, *self.size, notes)
 
     def _pieces(self, frames: Frames) -> Iterator[Piece]:
         cut = flow_inputs(frames, *self.size, overlap=self._overlap, kernel=self._kernel)

@@ -15,10 +15,9 @@ from perceiver_graph.runtime.processors.image import (
     Region,
     centred,
     normalised,
-    open_image,
-    read_image,
     resized,
 )
+from perceiver_graph.runtime.processors.picture_files import open_picture, read_picture
 from perceiver_graph.spec.manifest import InputEntry, Manifest
 from perceiver_graph.spec.media_fit import IMAGE_AXES
 from perceiver_graph.spec.models.media import ImageMedia, ImageParameters
@@ -57,11 +56,11 @@ class ImageReader(Reader):
     def open(self, values: Sequence[str]) -> Reading:
         """Look at the header of the file. Raises DiagnosticError (PG507, PG509, PG512)."""
         path = Path(values[0])
-        open_image(path).close()
+        open_picture(path).close()
         return Reading(str(path), path.stem, (path,), lambda: self._pieces(path))
 
     def _pieces(self, path: Path) -> Iterator[Piece]:
-        pixels = read_image(path)
+        pixels, notes = read_picture(path, room=self.room, least=max(self._size))
         height, width = pixels.shape[:2]
         region = Region(0, 0, width, height)
         if not self._form.stretch:
@@ -69,4 +68,4 @@ class ImageReader(Reader):
         small = resized(pixels, region, self._size)
         values = normalised(small, self._form.mean, self._form.std)
         array = np.ascontiguousarray(values.transpose(self._order)[None])
-        yield Piece({self._name: array}, (Picture(pixels, region),))
+        yield Piece({self._name: array}, (Picture(pixels, region),), notes=notes)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.image import read_image
 from perceiver_graph.runtime.processors.packages import require
+from perceiver_graph.runtime.processors.picture_files import read_picture
 from perceiver_graph.runtime.processors.tiles import Tile, tiles
 from perceiver_graph.spec.media_fit import neighbourhood
 
@@ -50,12 +50,17 @@ class Frames:
         return int(self.pixels.shape[2])
 
 
-def read_frames(first: str | PathLike[str], second: str | PathLike[str]) -> NDArray[np.uint8]:
-    """Two consecutive frames [2, height, width, 3].
+def read_frames(
+    first: str | PathLike[str], second: str | PathLike[str], *, room: int | None = None
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Two consecutive frames [2, height, width, 3], and notes on what is not all there.
 
-    Raises DiagnosticError (PG507, PG509, PG512; PG503 if they are of different sizes).
+    `room` is how many bytes reading may take. Raises DiagnosticError (PG507, PG509, PG510, PG512;
+    PG503 if they are of different sizes).
     """
-    one, two = read_image(Path(first)), read_image(Path(second))
+    # Both are held at once, and for a moment together in a third place.
+    half = None if room is None else room // 2
+    (one, some), (two, more) = (read_picture(Path(name), room=half) for name in (first, second))
     if one.shape != two.shape:
         raise DiagnosticError.of(
             "PG503",
@@ -66,10 +71,12 @@ def read_frames(first: str | PathLike[str], second: str | PathLike[str]) -> NDAr
             ],
             help="give two frames of one video, uncropped",
         )
-    return np.stack([one, two])
+    return np.stack([one, two]), tuple(dict.fromkeys((*some, *more)))
 
 
-def fitted(frames: NDArray[np.uint8], height: int, width: int) -> Frames:
+def fitted(
+    frames: NDArray[np.uint8], height: int, width: int, notes: tuple[str, ...] = ()
+) -> Frames:
     """Frames [2, H, W, 3] that tiles of `height` x `width` pixels can be cut from.
 
     Smaller ones are enlarged by one factor for both axes (bicubic): borders of padding would be seen
@@ -78,7 +85,7 @@ def fitted(frames: NDArray[np.uint8], height: int, width: int) -> Frames:
     """
     size = (int(frames.shape[1]), int(frames.shape[2]))
     if size[0] >= height and size[1] >= width:
-        return Frames(frames, size)
+        return Frames(frames, size, notes)
     least = (ceil(height / _LARGEST_FACTOR), ceil(width / _LARGEST_FACTOR))
     if size[0] < least[0] or size[1] < least[1]:
         raise DiagnosticError.of(
@@ -100,7 +107,7 @@ def fitted(frames: NDArray[np.uint8], height: int, width: int) -> Frames:
         f"frames of {size[0]} x {size[1]} pixels are smaller than the model's {height} x {width}: "
         f"they are enlarged {factor:.3g} times, and the flow is scaled back"
     )
-    return Frames(np.stack(pixels), size, (note,))
+    return Frames(np.stack(pixels), size, (*notes, note))
 
 
 def kernel_of(channels: int) -> int:

@@ -8,20 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.packages import require
-from perceiver_graph.runtime.reading import quiet
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-Pixels = NDArray[np.uint8]
+from perceiver_graph.runtime.processors.picture_files import Pixels
 
 
 @dataclass(frozen=True)
@@ -32,65 +23,6 @@ class Region:
     top: int
     width: int
     height: int
-
-
-def read_image(path: Path) -> Pixels:
-    """A picture as uint8 [height, width, 3], upright, in RGB.
-
-    Of 16 bits the upper 8 are kept; what is transparent is shown as its colours say. Raises
-    DiagnosticError (PG507, PG509, PG512).
-    """
-    require("PIL")
-    from PIL import Image, ImageOps
-
-    image = open_image(path)
-    try:
-        if image.mode == "F":
-            raise ValueError("real numbers, of which it is not known what is black and white")
-        with quiet():
-            upright: Image.Image = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # Pillow would cut off all above 255
-                grey = (np.asarray(upright).astype(np.int64).clip(0, 0xFFFF) >> 8).astype(np.uint8)
-                return np.repeat(grey[:, :, None], 3, axis=2)
-            return np.array(upright.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _damaged(path, str(error)) from error
-    finally:
-        image.close()
-
-
-def open_image(path: Path) -> Image:
-    """Open a picture and read its header, no more; the caller closes it.
-
-    Raises DiagnosticError (PG507, PG509, PG512).
-    """
-    require("PIL")
-    from PIL import Image, UnidentifiedImageError
-
-    if path.is_dir():
-        raise DiagnosticError.of("PG512", f"{path} is a folder", help="name a picture in it")
-    if not path.exists():
-        raise DiagnosticError.of("PG512", f"{path} does not exist", help="check the path")
-    try:
-        with quiet():
-            return Image.open(path)
-    except UnidentifiedImageError as error:
-        raise DiagnosticError.of(
-            "PG507",
-            f"{path}: not a picture of a known format",
-            help="give a PNG, JPEG, WebP, GIF, BMP or TIFF file",
-        ) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _damaged(path: Path, reason: str) -> DiagnosticError:
-    return DiagnosticError.of(
-        "PG507",
-        f"{path}: the picture cannot be decoded",
-        notes=[reason],
-        help="copy the file again, completely, or save it as PNG or JPEG",
-    )
 
 
 def centred(height: int, width: int, size: tuple[int, int], share: float) -> Region:

@@ -1,0 +1,303 @@
+"""Picture files as pixels: upright, in RGB, and what had to be decided on the way, as notes.
+
+Of EXIF only the orientation is looked at, so that damage elsewhere in it does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from math import sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.chunks import format_size
+from perceiver_graph.runtime.processors.gif import gif_frames
+from perceiver_graph.runtime.processors.jpeg import without_exif
+from perceiver_graph.runtime.processors.packages import require
+from perceiver_graph.runtime.reading import quiet
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = NDArray[np.uint8]
+
+MOST_PIXELS = 178_956_970
+"""Where Pillow, too, takes a header for an attack on the memory: 512 MiB of RGB."""
+
+_NOT_OURS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
+"""Formats for which Pillow starts another program, or knows nothing but the name."""
+
+_DECODERS = {"WEBP": 8, "AVIF": 12, "JPEG2000": 16, "GIF": 4}
+"""Bytes a pixel that decoders hold beside what they give."""
+
+_ORIENTATION = 0x0112
+_STRIP = 1 << 20  # pixels that are copied at a time
+
+
+def read_picture(
+    path: Path, *, room: int | None = None, least: int | None = None
+) -> tuple[Pixels, tuple[str, ...]]:
+    """A picture as uint8 [height, width, 3], upright, in RGB; and notes on what is not all there.
+
+    Of 16 bits the upper 8 are kept; what is transparent is shown as its colours say; of several
+    pictures in a file, the first is read. `room` is how many bytes reading may take, and `least` how
+    many pixels the sides must have at the least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
+    size for the sake of that. Raises DiagnosticError (PG507, PG509, PG510, PG512).
+    """
+    image = open_picture(path)
+    try:
+        with _decoding(path):
+            _refuse_unknown_values(path, image)
+            notes = [*_several(path, image)]
+            notes += _fitted(path, image, room, least)
+            notes += _deep_colours(image)
+            if image.format == "TIFF":
+                turns = _orientation(image)
+                with _hushed():
+                    image.load()
+            else:
+                image.load()
+                turns = _orientation(image)
+            notes += _about_values(image)
+            pixels = _rgb(_turned(image, turns))
+    finally:
+        image.close()
+    return pixels, tuple(notes)
+
+
+def open_picture(path: Path) -> Image:
+    """Open a picture and read its header, no more; the caller closes it.
+
+    Raises DiagnosticError (PG507, PG509, PG512).
+    """
+    require("PIL")
+    from PIL import Image, UnidentifiedImageError
+
+    if path.is_dir():
+        raise DiagnosticError.of("PG512", f"{path} is a folder", help="name a picture in it")
+    if not path.exists():
+        raise DiagnosticError.of("PG512", f"{path} does not exist", help="check the path")
+    Image.init()
+    formats = [name for name in Image.ID if name not in _NOT_OURS]
+    try:
+        with _decoding(path):
+            image = _opened(path, formats)
+    except UnidentifiedImageError as error:
+        raise DiagnosticError.of(
+            "PG507",
+            f"{path}: not a picture of a known format",
+            help="give a PNG, JPEG, WebP, GIF, BMP or TIFF file",
+        ) from error
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        raise _too_large(path, f"{image.width} x {image.height}")
+    return image
+
+
+def _opened(path: Path, formats: list[str]) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(path, formats=formats)
+    except UnidentifiedImageError:
+        # Pillow reads a JPEG's resolution from EXIF while it opens the file, and may trip over it.
+        plain, exif = without_exif(path.read_bytes())
+        if not exif:
+            raise
+        image = Image.open(BytesIO(plain), formats=["JPEG"])
+        image.info["exif"] = exif
+        return image
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Translate what Pillow raises for damaged files, which is nearly everything: PG507."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with quiet():
+            yield
+    except (DiagnosticError, UnidentifiedImageError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, "its header says more") from error
+    except Exception as error:
+        raise _damaged(path, str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Let nothing through to stderr: libtiff writes there what it finds wrong, past Python."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _damaged(path: Path, reason: str) -> DiagnosticError:
+    return DiagnosticError.of(
+        "PG507",
+        f"{path}: the picture cannot be decoded",
+        notes=[reason],
+        help="copy the file again, completely, or save it as PNG or JPEG",
+    )
+
+
+def _too_large(path: Path, size: str) -> DiagnosticError:
+    return DiagnosticError.of(
+        "PG507",
+        f"{path}: the picture is too large ({size}); at most {MOST_PIXELS:,} pixels are read",
+        help="make it smaller, or cut out what the model is to see",
+    )
+
+
+def _refuse_unknown_values(path: Path, image: Image) -> None:
+    """Numbers of which nothing says what is black and what is white: PG507."""
+    # Of PGM and PNG, Pillow says 32 bits for what are 16, and scales them.
+    if image.mode == "F":
+        what = "real numbers"
+    elif image.mode == "I" and image.format not in ("PPM", "PNG"):
+        what = "whole numbers of 32 bits, or with a sign"
+    else:
+        return
+    raise DiagnosticError.of(
+        "PG507",
+        f"{path}: the picture holds {what}, and it is not known which are black and white",
+        help="scale them to 0..255 as for the training of the model and save them as an 8-bit PNG, "
+        "or pass an array: --inputs IN.npz",
+    )
+
+
+def _several(path: Path, image: Image) -> Iterator[str]:
+    """A note where the file holds more than one picture; PG507 for a GIF that is cut off."""
+    if image.format == "GIF":
+        with path.open("rb") as file:
+            count = gif_frames(file, path)
+    else:
+        count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if count > 1:
+        yield f"the file holds {count} pictures, of which the first is read"
+
+
+def _fitted(path: Path, image: Image, room: int | None, least: int | None) -> Iterator[str]:
+    """Keep to the room there is: a JPEG is decoded at a part of its size, others are refused (PG510)."""
+    width, height = image.size
+    takes = _takes(image, width * height)
+    if room is None or takes <= room:
+        return
+    for share in (2, 4, 8) if least is not None and image.format in ("JPEG", "MPO") else ():
+        small = (width // share, height // share)
+        if min(small) >= (least or 1) and _takes(image, small[0] * small[1]) <= room:
+            image.draft(None, small)
+            yield (
+                f"decoded at 1/{share} of its {width} x {height} pixels, which would take "
+                f"{format_size(takes)}: more than the memory budget leaves for it"
+            )
+            return
+    fits = room * width * height // takes
+    shrink = sqrt(fits / (width * height))
+    raise DiagnosticError.of(
+        "PG510",
+        f"{path}: reading its {width} x {height} pixels takes {format_size(takes)}, and the memory "
+        f"budget leaves {format_size(room)}",
+        help=f"scale it down to {int(width * shrink)} x {int(height * shrink)} pixels, or raise "
+        f"--memory by {format_size(takes - room)}",
+    )
+
+
+def _takes(image: Image, pixels: int) -> int:
+    """The bytes that are held at once to read a picture and cut it, at so many of its pixels."""
+    each = 10  # the pixels as they were read, the part that is cut out, the same in Pillow's layout
+    if image.format == "TIFF" or "exif" in image.info:
+        each += 4  # turned
+    whole = _DECODERS.get(str(image.format), 0)
+    if "progressive" in image.info:
+        whole += 6  # coefficients of three channels
+    return pixels * each + image.width * image.height * whole
+
+
+def _deep_colours(image: Image) -> Iterator[str]:
+    """A note where Pillow keeps 8 of 16 bits while it decodes."""
+    layout = [str(tile.args) for tile in image.tile]  # type: ignore[attr-defined]
+    if image.mode.startswith("RGB") and any(";16" in text for text in layout):
+        yield "16 bits a value: 65535 is the brightest, and the upper 8 bits are kept"
+
+
+def _about_values(image: Image) -> Iterator[str]:
+    """What becomes of values that are not 8 bits of red, green and blue."""
+    if image.mode.startswith("I"):
+        low, high = image.getextrema()
+        yield (
+            "16 bits a value: 0 is black and 65535 white, and the upper 8 bits are kept "
+            f"(its values: {low} to {high})"
+        )
+    if image.mode == "CMYK":
+        yield "its colours are CMYK, for print: they are converted without a colour profile"
+    if image.mode[-1] in "Aa" and image.mode != "La":
+        low, _ = image.getchannel(image.mode[-1]).getextrema()
+        transparent = bool(low < 255)  # type: ignore[operator]
+    else:
+        transparent = image.has_transparency_data
+    if transparent:
+        yield "transparency is left out: every pixel has the colour that is stored for it"
+
+
+def _orientation(image: Image) -> Any:
+    """The orientation that EXIF says, 1 to 8; None where EXIF says nothing or is damaged."""
+    try:
+        with quiet():
+            exif = image.getexif()
+            found = exif.get(_ORIENTATION)
+            # Pillow turns a TIFF itself while it loads, and reads all that is left here.
+            for key in list(exif) if image.format == "TIFF" else ():
+                del exif[key]
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, the pixels are fine
+        return None
+    return found
+
+
+def _turned(image: Image, orientation: Any) -> Image:
+    """The picture upright."""
+    from PIL.Image import Transpose
+
+    methods = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    method = methods.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
+
+
+def _rgb(image: Image) -> Pixels:
+    """The pixels, converted and copied strip by strip, so that they are not there three times."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if image.mode.startswith("I"):  # Pillow would cut off all above 255
+            grey = np.asarray(strip).astype(np.int64).clip(0, 0xFFFF) >> 8
+            pixels[top : top + rows] = grey[:, :, None]
+        else:
+            pixels[top : top + rows] = np.asarray(strip.convert("RGB"))
+    return pixels
