@@ -18,6 +18,7 @@ from perceiver_graph.compiler.ir import Graph, Node, Value
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.compiler.target import Target
+from perceiver_graph.engine import onnxruntime
 from perceiver_graph.spec.manifest import Deviation, InputEntry, Quantization
 
 Arrays = Mapping[str, Array]
@@ -239,8 +240,7 @@ def _spread(count: int) -> Array:
 
 
 def _outputs(file: Path, inputs: Arrays) -> dict[str, Array]:
-    import onnxruntime as ort
-
+    ort = onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

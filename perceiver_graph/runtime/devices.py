@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.engine import failures, onnxruntime
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -41,19 +42,20 @@ class Device:
     threads: int
 
     @property
+    def specializes(self) -> bool:
+        """Whether a program runs quicker in a session that is made for its sizes."""
+        return self.name == "cuda"
+
+    @property
     def providers(self) -> list[Any]:
         """The execution providers, as `onnxruntime.InferenceSession` takes them."""
         cpu = ["CPUExecutionProvider"]
         return [(CUDA_PROVIDER, _CUDA_OPTIONS), *cpu] if self.name == "cuda" else cpu
 
     def session_options(self, sizes: Mapping[str, int]) -> Any:
-        """`onnxruntime.SessionOptions` for one binding of the symbolic sizes.
-
-        With all shapes static, onnxruntime fuses more and reuses what it allocated.
-        """
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
+        """`onnxruntime.SessionOptions` for one binding of the symbolic sizes; for any, if there are
+        none."""
+        options = onnxruntime().SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = _ONLY_FATAL
         for name, value in sizes.items():
@@ -100,8 +102,8 @@ def no_cuda(reason: str, help: str) -> DiagnosticError:
 def _cuda_fault() -> tuple[str, str] | None:
     """Why CUDA cannot be used and what would help, or None if it can."""
     import numpy as np
-    import onnxruntime as ort
 
+    ort = onnxruntime()
     if CUDA_PROVIDER not in ort.get_available_providers():
         return f"onnxruntime {ort.__version__}, as installed, has no CUDA support", _INSTALL
     if hasattr(ort, "preload_dlls"):
@@ -116,8 +118,7 @@ def _cuda_fault() -> tuple[str, str] | None:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = failures()
     return (RuntimeError, state.EPFail, state.Fail, state.RuntimeException)
 
 

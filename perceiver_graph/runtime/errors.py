@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.engine import failures
 
 _NO_MEMORY = re.compile(r"failed to allocate|out of memory|bad.?alloc", re.IGNORECASE)
 _BAD_INDEX = re.compile(r"idx=(-?\d+) must be within the inclusive range \[-?\d+,\s*(\d+)\]")
@@ -16,8 +17,7 @@ _BAD_INDEX = re.compile(r"idx=(-?\d+) must be within the inclusive range \[-?\d+
 @contextmanager
 def loading(path: Path, device: str, precision: str) -> Iterator[None]:
     """Translate a failure to load a program: PG406, PG602 or PG603."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = failures()
     try:
         yield
     except state.NotImplemented as error:
@@ -54,8 +54,7 @@ def running(device: str, ids: str = "an input") -> Iterator[None]:
     `ids` says which inputs hold ids. With inputs and outputs bound, onnxruntime raises RuntimeError
     in place of its own exceptions.
     """
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = failures()
     try:
         yield
     except (RuntimeError, state.Fail, state.InvalidArgument, state.RuntimeException) as error:

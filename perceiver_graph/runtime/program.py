@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -63,6 +64,12 @@ class State:
         self._values = values
         self._sizes = sizes
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a State cannot be pickled or copied: it lies in the memory of the device, for the "
+            "program that encoded it. Hand over the inputs and encode them there, or `.latents`"
+        )
+
     @property
     def batch(self) -> int:
         """The number of batch elements."""
@@ -86,6 +93,14 @@ class Program:
         programs = artifact.manifest.programs
         self._encode = self._sessions(programs["encode"])
         self._decode = self._sessions(programs["decode"]) if "decode" in programs else None
+
+    def __reduce__(self) -> Any:
+        """Pickle as the path of the artifact, which is opened and checked anew where it is loaded."""
+        return _again, (
+            self.artifact.directory.absolute(),
+            self.device.name,
+            _digest(self.artifact),
+        )
 
     def _sessions(self, entry: ProgramEntry) -> Sessions:
         precision = self.manifest.precision
@@ -222,6 +237,23 @@ class Program:
             pending = {}
             if progress is not None:
                 progress(done + 1, plan.chunks)
+
+
+def _digest(artifact: Artifact) -> str:
+    """What tells an artifact from others: its manifest has the digests of all files."""
+    return hashlib.sha256(artifact.manifest.model_dump_json().encode()).hexdigest()
+
+
+def _again(path: Path, device: DeviceName, digest: str) -> Program:
+    """A program that was pickled. Raises DiagnosticError (PG402) where it is another one by now."""
+    program = load(path, device=device)
+    if _digest(program.artifact) != digest:
+        raise DiagnosticError.of(
+            "PG402",
+            f"{path} is not the artifact that was pickled: it was replaced since",
+            help="load it anew where it is used: perceiver_graph.load(PATH)",
+        )
+    return program
 
 
 def _flat(one: Asked) -> tuple[int, int, int]:

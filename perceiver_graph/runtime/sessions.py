@@ -1,23 +1,39 @@
-"""A program file as onnxruntime sessions, one for each binding of its symbolic sizes."""
+"""A program file as a session of onnxruntime: one at a time, so that the weights are held once."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import ctypes
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
+import numpy as np
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.engine import onnxruntime
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.devices import CUDA_PROVIDER, Device, no_cuda
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import ProgramEntry
 
-# Each session has a copy of the weights, laid out for its kernels.
-_KEPT = 3
+_PATIENCE = 8
+"""How often a shape comes in succession before a session is made for it."""
+
+Key = tuple[int, ...]
 
 
 class Sessions:
-    """Runs a program. Sessions are made when they are first needed; the latest few are kept."""
+    """Runs a program. A session is made when it is first needed.
+
+    It has a copy of the weights, laid out for its kernels, so there is one of them at any time: what
+    another shape needs takes its place. On a CPU it is one for all shapes, which is as quick as one
+    for each (the language model, Kinetics, optical flow and ImageNet: the same within 3 %, and making
+    another takes as long as a run). On CUDA onnxruntime fuses more where all sizes are known: the first
+    session is made for the sizes of the first call, the next for any sizes, and one for sizes that
+    come again and again.
+    """
 
     def __init__(self, file: Path, entry: ProgramEntry, device: Device, precision: str) -> None:
         self.file = file
@@ -28,7 +44,17 @@ class Sessions:
         names = [f"`{p.name}`" for p in entry.inputs if p.role == "data" and p.dtype == "int64"]
         self._ids = "input " + " or ".join(names)
         self._symbolic = sorted({d for port in ports for d in port.shape if isinstance(d, str)})
-        self._sessions: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is made yet, in this process."""
+        self._process = os.getpid()
+        self._lock = RLock()
+        self._session: Any = None
+        self._made_for: Key | None = None
+        self._latest: Key | None = None
+        self._times = 0
+        self._patience = _PATIENCE
 
     def run(
         self,
@@ -44,12 +70,9 @@ class Sessions:
         `inputs` are contiguous arrays or OrtValues by port name, `sizes` the values of all symbols.
         With `stay_on_device`, results are left in the memory of the device; with `give_back`, what
         the run needed besides is returned to the system. Raises DiagnosticError (PG406, PG514,
-        PG601, PG602, PG603).
+        PG601, PG602, PG603, PG607).
         """
-        import numpy as np
-        import onnxruntime as ort
-
-        session = self._session(sizes)
+        session = self._for(sizes)
         binding = session.io_binding()
         for name, value in inputs.items():
             if isinstance(value, np.ndarray):
@@ -58,7 +81,7 @@ class Sessions:
                 binding.bind_ortvalue_input(name, value)
         for name in outputs:
             binding.bind_output(name, self.device.name if stay_on_device else "cpu")
-        options = ort.RunOptions()
+        options = onnxruntime().RunOptions()
         if give_back:
             arena = "gpu:0" if self.device.name == "cuda" else "cpu:0"
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
@@ -66,21 +89,32 @@ class Sessions:
             session.run_with_iobinding(binding, options)
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
-    def _session(self, sizes: Mapping[str, int]) -> Any:
+    def _for(self, sizes: Mapping[str, int]) -> Any:
+        """The session for these sizes."""
+        if self._process != os.getpid():
+            self._leave_behind()
         values = {size: evaluate(size, sizes) for size in self._symbolic}
         key = tuple(values.values())
-        if key not in self._sessions:
-            while len(self._sessions) >= _KEPT:
-                self._sessions.popitem(last=False)
-            self._sessions[key] = self._load(values)
-        self._sessions.move_to_end(key)
-        return self._sessions[key]
+        with self._lock:
+            self._times = self._times + 1 if key == self._latest else 1
+            self._latest = key
+            if self._session is None:
+                self._make(values if self.device.specializes else {})
+            elif self._made_for and self._made_for != key:
+                self._patience *= 2  # sizes that change now and then are not worth many sessions
+                self._make({})
+            elif not self._made_for and self.device.specializes and self._times >= self._patience:
+                self._make(values)
+            return self._session
+
+    def _make(self, values: Mapping[str, int]) -> None:
+        self._session = None  # what it holds is free before the other one is made
+        self._session = self._load(values)
+        self._made_for = tuple(values.values()) or None
 
     def _load(self, values: Mapping[str, int]) -> Any:
-        import onnxruntime as ort
-
         with errors.loading(self.file, self.device.name, self._precision):
-            session = ort.InferenceSession(
+            session = onnxruntime().InferenceSession(
                 str(self.file),
                 sess_options=self.device.session_options(values),
                 providers=self.device.providers,
@@ -89,3 +123,19 @@ class Sessions:
             # onnxruntime falls back to the CPU without an error.
             raise no_cuda("onnxruntime cannot start it", "check the GPU's driver: nvidia-smi")
         return session
+
+    def _leave_behind(self) -> None:
+        """Begin anew in a process that was forked: the threads of a session do not come along.
+
+        Whoever ends the session would wait for them, so nobody does: a reference keeps it for good.
+        """
+        if self.device.name == "cuda":
+            raise DiagnosticError.of(
+                "PG607",
+                "this process was forked from one that uses CUDA, which does not come along",
+                help='start processes anew: multiprocessing.get_context("spawn"); a program that is '
+                "handed over to them is loaded there",
+            )
+        if self._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+        self._begin()

@@ -44,4 +44,14 @@ ENTRIES = (
         "$ perceiver-graph compile kinetics --memory 256MiB",
         "$ perceiver-graph compile kinetics --memory 1GiB",
     ),
+    Entry(
+        "PG607",
+        "process forked from one that uses CUDA",
+        "A forked process has a copy of the memory of its parent, but not what the parent started "
+        "on the GPU, and a call would wait for it without end. Start processes anew (`spawn`) and "
+        "load the program there; handed over to them, a program is loaded again by its path. On a "
+        "CPU, a program runs in forked processes too: each makes a session of its own.",
+        '>>> multiprocessing.get_context("fork").Pool(2).map(program.run, calls)',
+        '>>> multiprocessing.get_context("spawn").Pool(2).map(program.run, calls)',
+    ),
 )
