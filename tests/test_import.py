@@ -290,6 +290,24 @@ def test_settings_that_do_not_fit_the_tensors(checkpoint: Path) -> None:
     assert "heads: 5" in text
 
 
+def test_settings_that_are_not_known_are_told(checkpoint: Path) -> None:
+    assert import_checkpoint(checkpoint).notes == []
+    configure(checkpoint, rope_theta=10000, is_decoder=True, use_cache=True, layer_norm_eps=1e-3)
+    notes = import_checkpoint(checkpoint).notes
+    assert len(notes) == 2
+    assert "`rope_theta` of the configuration, `10000`, is not known here" in notes[0]
+    assert "`is_decoder`" in notes[1]
+
+
+def test_names_of_classes_that_cannot_be_taken_are_told(checkpoints: Any) -> None:
+    path = checkpoints["SequenceClassification"]
+    settings = json.loads((path / "config.json").read_text())
+    for names in ({str(i + 1): f"class {i}" for i in range(5)}, "cats"):
+        found = import_checkpoint(path, config=settings | {"id2label": names})
+        assert any("`id2label`" in note for note in found.notes), names
+        assert "names:" not in found.spec_text
+
+
 # What is no checkpoint of a Perceiver
 
 
@@ -338,12 +356,12 @@ def _garbage(folder: Path) -> Iterator[tuple[Path, str, str]]:
     """Paths, the code that is expected, and words of the message."""
     yield folder / "absent", "PG301", "there is no file or folder"
     yield folder / "nul\0", "PG301", "there is no file or folder"
-    yield folder, "PG301", "no config.json in the folder"
+    yield folder, "PG301", "is empty"
     files = {
-        "empty.safetensors": (b"", "PG301", "not a complete safetensors file"),
+        "empty.safetensors": (b"", "PG301", "is empty"),
         "text.txt": (b"hello", "PG301", "not a complete safetensors file"),
-        "model.pt": (b"PK\3\4....", "PG301", "torch.load('model.pt'"),
-        "old.pt": (b"\x80\2....", "PG301", "torch.load('old.pt'"),
+        "model.pt": (b"PK\3\4....", "PG301", "/model.pt', map_location="),
+        "old.pt": (b"\x80\2....", "PG301", "/old.pt', map_location="),
         "zipped.pkl": (b"PK\3\4....", "PG301", "is a pickle or an archive"),
         "image.pickle": (b"\xff\xd8\xff", "PG301", "is no complete pickle"),
         "empty.pystate": (b"", "PG301", "is no complete pickle"),

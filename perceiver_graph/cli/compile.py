@@ -13,7 +13,7 @@ from perceiver_graph.cli import precision as numbers
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.model import DiagnosticError, Report
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.calibration import Sample
@@ -109,7 +109,9 @@ def compile_command(
     directory = output or Path("build") / compiled.lowered.document.spec.name
     backends: Sequence[Backend] = ("onnx", "torch") if backend == "all" else (backend,)
     sample = numbers.read_sample(compiled, calibrate) if calibrate else None
-    manifest = _save(compiled, directory, backends, weights, seed, sample)
+    report = Report()
+    manifest = _save(compiled, directory, backends, weights, seed, sample, report)
+    screen.notes(found.message for found in report.diagnostics)
     _report(manifest, directory, time.monotonic() - began)
     if compiled.memory is not None:
         screen.say(compiled.plan.text(compiled.memory))
@@ -123,6 +125,7 @@ def _save(
     weights: Path | None,
     seed: int,
     sample: Sample | None,
+    report: Report,
 ) -> Manifest:
     """Write the artifact. A graph that a pass has broken is PG902, not a traceback."""
     from perceiver_graph.compiler.pipeline import PassError
@@ -137,6 +140,7 @@ def _save(
                 seed=seed,
                 sample=sample,
                 progress=progress,
+                report=report,
             )
     except (PassError, VerificationError) as error:
         message, *rest = str(error).splitlines()

@@ -20,6 +20,7 @@ from perceiver_graph.compiler.pipeline import Level, optimize
 from perceiver_graph.compiler.target import DEFAULT, Device, Precision, Target
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.compiler.weights import load as load_weights
+from perceiver_graph.diagnostics import Report
 from perceiver_graph.spec.loader import Document, load_spec
 from perceiver_graph.spec.manifest import (
     MANIFEST_VERSION,
@@ -105,12 +106,17 @@ class Compiled:
         """Multiplications plus additions of one encode and the decode of every query, batch 1."""
         return cost.flops(self.optimized, full_bindings(self.lowered))
 
-    def weights(self, source: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
+    def weights(
+        self, source: str | Path | None = None, seed: int = 0, *, report: Report | None = None
+    ) -> dict[str, Array]:
         """Every parameter by name: from a file or folder, else initialised from the seed.
 
-        Raises DiagnosticError listing every tensor that is missing, extra or misshapen.
+        `report` is told what was converted. Raises DiagnosticError listing every tensor that is
+        missing, extra or misshapen.
         """
-        return load_weights(Path(source), self.graph) if source else initialize(self.graph, seed)
+        if source is None:
+            return initialize(self.graph, seed)
+        return load_weights(Path(source), self.graph, report=report)
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The encode and decode programs, with everything evaluated that depends on weights only."""
@@ -146,17 +152,19 @@ class Compiled:
         seed: int = 0,
         sample: Sample | None = None,
         progress: Progress = lambda _: None,
+        report: Report | None = None,
     ) -> Manifest:
         """Write the artifact folder, whole or not at all; returns its manifest.
 
-        An int8 program is measured on `sample`, else on random input.
+        `report` is told what was converted of the weights. An int8 program is measured on
+        `sample`, else on random input.
         Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
         written (PG407).
         """
         directory = Path(directory)
         artifact.refuse_foreign(directory)
         progress("reading weights" if weights else "initialising weights")
-        parameters = self.weights(weights, seed)
+        parameters = self.weights(weights, seed, report=report)
         with artifact.staged(directory) as stage:
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
             entries: dict[ProgramName, ProgramEntry] = {}

@@ -98,8 +98,8 @@ def decoder(settings: Settings, query_width: int, **more: Any) -> Data:
 
 def class_media(facts: Facts) -> Data:
     """How scores are written: the names of classes where there are any."""
-    names = facts.settings.label_names()
-    named = {"names": names} if names and len(names) == facts.classes else {}
+    names = facts.settings.label_names(facts.classes)
+    named = {"names": names} if names else {}
     problem = facts.settings.text("problem_type")
     if facts.classes == 1 or problem == "regression":
         return {"scores": named}

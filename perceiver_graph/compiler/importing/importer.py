@@ -11,7 +11,7 @@ from typing import Any
 from perceiver_graph.compiler.importing import classes, deepmind
 from perceiver_graph.compiler.importing.draft import Draft, Facts
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
-from perceiver_graph.compiler.importing.settings import Settings
+from perceiver_graph.compiler.importing.settings import Settings, not_followed
 from perceiver_graph.compiler.importing.sources import is_pickle, open_transformers
 from perceiver_graph.compiler.importing.specs import BUILDERS
 from perceiver_graph.compiler.importing.yaml_text import spec_text
@@ -106,10 +106,12 @@ def _open_transformers(
     found = classes.find_class(source.tensors.names, source.root, source.config, model_class)
     shapes = (source.tensors.tensors.get(source.root + end) for end in _LABEL_HEADS)
     labels = next((t.shape[0] for t in shapes if t is not None and t.shape), 2)
-    draft = _draft(found, source.config, max(labels, 1), image_size, source.picture)
+    settings = Settings(source.config)
+    draft = _draft(found, settings, max(labels, 1), image_size, source.picture)
     layout = TransformersLayout(source.root)
     what = f"{found} of transformers"
-    return _Opened(found, what, draft, source.tensors, layout, source.notes)
+    notes = (*source.notes, *settings.notes, *not_followed(source.config))
+    return _Opened(found, what, draft, source.tensors, layout, notes)
 
 
 def _open_deepmind(
@@ -129,20 +131,21 @@ def _open_deepmind(
             help=f"leave `--{'prefix' if prefix else 'model-class'}` out",
         )
     more = read_json(config) if isinstance(config, Path) else config or {}
-    draft = _draft(given, {**found.config, **more}, 2, image_size, {})
+    settings = Settings({**found.config, **more})
+    draft = _draft(given, settings, 2, image_size, {})
     deepmind.adapt(given, draft)
     what = f"DeepMind's original of {given}"
-    return _Opened(given, what, draft, found.tensors, HaikuLayout())
+    notes = (*settings.notes, *not_followed(more))
+    return _Opened(given, what, draft, found.tensors, HaikuLayout(), notes)
 
 
 def _draft(
     model_class: str,
-    config: Mapping[str, Any],
+    settings: Settings,
     labels: int,
     image_size: tuple[int, int] | None,
     picture: Mapping[str, Any],
 ) -> Draft:
-    settings = Settings(config)
     if image_size is not None and model_class in (classes.MASKED_LM, classes.TEXT_CLASSIFIER):
         settings.wrong(f"{model_class} reads no pictures, so an image size means nothing")
     made = BUILDERS[model_class](Facts(settings, labels, image_size, picture))

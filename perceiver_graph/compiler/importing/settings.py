@@ -42,6 +42,46 @@ DEFAULTS: Mapping[str, Any] = {
     "_label_trainable_num_channels": 1024,
 }
 
+_NO_EFFECT = {
+    *("architectures", "model_type", "transformers_version", "_name_or_path", "name_or_path"),
+    *("dtype", "torch_dtype", "initializer_range", "attention_probs_dropout_prob"),
+    *("id2label", "label2id", "num_labels", "problem_type", "_commit_hash", "license"),
+    *("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"),
+    *("mask_token_id", "tokenizer_class", "task_specific_params", "finetuning_task"),
+    *("layer_norm_eps",),  # PerceiverConfig has it, and no layer of the model reads it
+}
+"""Settings that change nothing of what a model answers, or that are followed elsewhere."""
+
+_GENERIC: Mapping[str, Any] = {
+    "output_hidden_states": False,
+    "output_attentions": False,
+    "return_dict": True,
+    "use_cache": True,
+    "torchscript": False,
+    "use_bfloat16": False,
+    "pruned_heads": {},
+    "tie_word_embeddings": True,
+    "chunk_size_feed_forward": 0,
+    "is_encoder_decoder": False,
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "cross_attention_hidden_size": None,
+    "tie_encoder_decoder": False,
+    "gradient_checkpointing": False,
+}
+"""What any configuration of transformers may hold, and what it says where it means nothing."""
+
+
+def not_followed(config: Mapping[str, Any]) -> list[str]:
+    """A sentence for each setting that would be dropped silently, not being known here."""
+    known = {*DEFAULTS, *_NO_EFFECT}
+    return [
+        f"the setting {quote(key)} of the configuration, {quote(value)}, is not known here and "
+        "was not followed"
+        for key, value in config.items()
+        if key not in known and not (key in _GENERIC and _GENERIC[key] == value)
+    ]
+
 
 @dataclass
 class Settings:
@@ -49,6 +89,8 @@ class Settings:
 
     config: Mapping[str, Any]
     report: Report = field(default_factory=Report)
+    notes: list[str] = field(default_factory=list)
+    """What was not followed, for a person to know."""
 
     def count(self, key: str, least: int = 1) -> int:
         """An integer of at least `least`."""
@@ -102,18 +144,26 @@ class Settings:
         value = self.config.get("num_labels")
         return value if type(value) is int and 1 <= value <= LARGEST else None
 
-    def label_names(self) -> list[str] | None:
-        """What the classes are called, in order; None for names that are only numbers."""
+    def label_names(self, count: int) -> list[str] | None:
+        """What so many classes are called, in order; None for names that are only numbers.
+
+        Names that cannot be used are noted.
+        """
         given = self.config.get("id2label")
-        if not isinstance(given, dict) or not all(re.fullmatch(r"\d{1,9}", str(k)) for k in given):
+        if given is None:
             return None
-        names = {int(key): name for key, name in given.items()}
-        if sorted(names) != list(range(len(names))):
+        names = list(given.values()) if isinstance(given, dict) else []
+        if names and all(re.fullmatch(r"LABEL_\d+", str(name)) for name in names):
             return None
-        ordered = [names[i] for i in range(len(names))]
-        if not all(isinstance(name, str) for name in ordered):
-            return None
-        return None if all(re.fullmatch(r"LABEL_\d+", name) for name in ordered) else ordered
+        keys = {str(key): key for key in given} if isinstance(given, dict) else {}
+        ordered = [given[keys[str(i)]] for i in range(count) if str(i) in keys]
+        if len(ordered) == len(names) == count and all(isinstance(n, str) for n in ordered):
+            return ordered
+        self.notes.append(
+            f"`id2label` of the configuration does not name the {count} classes 0 to {count - 1} "
+            "one by one: its names were not taken"
+        )
+        return None
 
     def text(self, key: str) -> str | None:
         value = self.config.get(key)

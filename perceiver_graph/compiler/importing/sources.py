@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perceiver_graph.compiler.weights import files, transformers
+from perceiver_graph.compiler.weights import files, foreign, transformers
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.commands import command
 
 PICTURES = "preprocessor_config.json"
 
@@ -38,35 +39,50 @@ def is_pickle(path: Path) -> bool:
         return False
     if suffix in {".pickle", ".pkl", ".pystate"}:
         return True
-    return suffix not in files.PICKLES and start in {b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"}
+    return suffix not in foreign.PICKLES and start in {b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"}
 
 
 def open_transformers(path: Path, config: Path | Mapping[str, Any] | None, prefix: str) -> Source:
     """A folder or a .safetensors file. Raises DiagnosticError (PG301, PG306)."""
     folder = path if path.is_dir() else path.parent
-    settings = _config(path, folder, config)
-    tensors = transformers.folder_tensors(path) if path.is_dir() else files.read_tensors(path)
+    settings = _config(
+        folder, config
+    )  # the type of a model says more than that tensors are missing
+    tensors = transformers.folder_tensors(path) if path.is_dir() else transformers.read_file(path)
+    if settings is None:
+        raise _no_config(path, tensors)
     kept, notes = _below(tensors, prefix)
     picture = folder / PICTURES
     found = transformers.read_json(picture) if picture.is_file() else {}
     return Source(kept, settings, _root(kept), found, notes)
 
 
-def _config(path: Path, folder: Path, given: Path | Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _config(folder: Path, given: Path | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The configuration that is given, or that of a folder; None where it has none."""
     if isinstance(given, Mapping):
         return given
     place = given or folder / transformers.CONFIG
-    if not place.is_file():
-        what = f"there is no {transformers.CONFIG} " + (
-            "in the folder" if path.is_dir() else "beside"
-        )
-        raise DiagnosticError.of(
-            "PG301",
-            f"there is no file {quote(place)}" if given else f"{what} {quote(path)}",
-            notes=["tensors alone do not say how many heads there are, and more"],
-            help="name the configuration with `--config FILE`",
-        )
-    return transformers.read_config(place)
+    if place.is_file():
+        return transformers.read_config(place)
+    if given is None:
+        return None
+    raise DiagnosticError.of("PG301", f"there is no file {quote(place)}")
+
+
+def _no_config(path: Path, tensors: Tensors) -> DiagnosticError:
+    where = "in the folder" if path.is_dir() else "beside"
+    weights = "FILE" if path.is_dir() else path
+    compile = command("compile", "SPEC", "--weights", weights)
+    own = f"its tensors are named as those of a spec: {compile}"
+    return DiagnosticError.of(
+        "PG301",
+        f"there is no {transformers.CONFIG} {where} {quote(path)}",
+        notes=["tensors alone do not say how many heads there are, and more"],
+        help=own
+        if any(name.split(".")[-1] == "latents" for name in tensors.names)
+        and not any(name.endswith("embeddings.latents") for name in tensors.names)
+        else "name the configuration with `--config FILE`",
+    )
 
 
 def _below(tensors: Tensors, prefix: str) -> tuple[Tensors, tuple[str, ...]]:
@@ -82,7 +98,7 @@ def _below(tensors: Tensors, prefix: str) -> tuple[Tensors, tuple[str, ...]]:
             notes=[f"it holds {_some(tensors)}"],
         )
     left = len(tensors.tensors) - len(kept)
-    return Tensors(tensors.path, kept), (
+    return Tensors(tensors.path, kept, tensors.notes), (
         (f"{left} tensors outside of `{prefix}` were not read",) if left else ()
     )
 

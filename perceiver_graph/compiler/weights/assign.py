@@ -17,7 +17,13 @@ from perceiver_graph.compiler.ir import Graph, Parameter
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.weights import transformers
 from perceiver_graph.compiler.weights.configuration import differences
-from perceiver_graph.compiler.weights.files import FLOATS, Tensors, not_found, read_tensors
+from perceiver_graph.compiler.weights.files import (
+    EIGHT_BITS,
+    FLOATS,
+    Tensors,
+    not_found,
+    read_tensors,
+)
 from perceiver_graph.compiler.weights.layouts import Layout, recognise
 from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.compiler.weights.transformers import Checkpoint
@@ -31,7 +37,7 @@ def load(path: str | Path, graph: Graph, *, report: Report | None = None) -> dic
     """Every parameter of a graph as float32, from a safetensors file or a transformers folder.
 
     The names of the tensors are those of the graph or those of transformers; which ones is told by
-    looking. float16, bfloat16 and float64 are converted, which `report` is told as a note.
+    looking. Other formats of FLOATS are converted, which `report` is told as a note.
     DiagnosticError lists all that is missing (PG302), superfluous (PG303), misshapen (PG304), of
     another dtype (PG305) or not finite (PG308), or says why the file cannot be used at all.
     """
@@ -65,6 +71,8 @@ def fit(
     _report_infected(checkpoint.tensors, infected, found)
     found.raise_if_errors()
     if report is not None:
+        for note in checkpoint.tensors.notes:
+            report.add(make("PG301", note, severity="note"))
         _report_conversions(assignment, report)
     return values
 
@@ -73,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Open a safetensors file or a folder. Raises DiagnosticError (PG301, PG306)."""
     try:
         if not path.is_dir():
-            return Checkpoint(read_tensors(path))
+            return Checkpoint(transformers.read_file(path))
         if not (path / transformers.CONFIG).exists() and (path / OWN_WEIGHTS).is_file():
             return Checkpoint(read_tensors(path / OWN_WEIGHTS))
         return transformers.read_folder(path)
@@ -210,6 +218,8 @@ def _report_conversions(found: _Assignment, report: Report) -> None:
         if dtype != "float32":
             tensors = "tensor" if count == 1 else "tensors"
             message = f"{count} {tensors} converted from {dtype} to float32"
+            if dtype in EIGHT_BITS.values():
+                message += ", as they stand: the file has no scales for them"
             report.add(make("PG305", message, severity="note"))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,21 @@ from typing import Any
 import numpy as np
 
 from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.weights import foreign
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.commands import shell
 
-FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+EIGHT_BITS = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+FLOATS = {
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F64": "float64",
+    **EIGHT_BITS,
+}
 """The formats that are read, by their names in safetensors files."""
 
-PICKLES = {".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth", ".pystate"}
+_NOT_OF_NUMPY = {"bfloat16", *EIGHT_BITS.values()}
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Tensor:
 
     shape: tuple[int, ...]
     dtype: str
-    """`float32`, `float16`, `bfloat16`, `float64`, or another format by its name in the file."""
+    """One of FLOATS as numpy and ml_dtypes call it, or another format by its name in the file."""
     _read: Callable[[], Array] = field(repr=False)
 
 
@@ -35,6 +45,8 @@ class Tensors:
     path: Path
     """What was asked for: a file or a folder. Messages name it."""
     tensors: Mapping[str, Tensor]
+    notes: Sequence[str] = ()
+    """What a person should know of where they were found."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,60 +77,56 @@ def read_tensors(path: str | Path) -> Tensors:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if path.suffix.lower() in PICKLES and path.is_file():
-        raise _pickle(path)
     try:
+        if path.exists() and not path.is_file():
+            raise _no_weights(path, None)
         file: Any = safe_open(path, framework="numpy")
         slices = {name: file.get_slice(name) for name in sorted(file.keys())}
     except FileNotFoundError:
         raise not_found(path) from None
     except SafetensorError as error:
-        if _starts_like_a_pickle(path):
-            raise _pickle(path) from None
-        raise DiagnosticError.of(
-            "PG301",
-            f"{quote(path)} is not a complete safetensors file",
-            notes=[str(error)],
-            help="copy or download it again",
-        ) from None
+        raise _no_weights(path, error) from None
     except OSError as error:
         raise unreadable(path, error) from None
 
     def entry(name: str) -> Tensor:
-        dtype = slices[name].get_dtype()
-        return Tensor(
-            tuple(slices[name].get_shape()),
-            FLOATS.get(dtype, dtype),
-            lambda: np.asarray(file.get_tensor(name)),
-        )
+        dtype = FLOATS.get(slices[name].get_dtype(), slices[name].get_dtype())
+        shape = tuple(slices[name].get_shape())
+        if dtype in _NOT_OF_NUMPY:
+            return Tensor(shape, dtype, lambda: _narrow(path, name, dtype).reshape(shape))
+        return Tensor(shape, dtype, lambda: np.asarray(file.get_tensor(name)))
 
     return Tensors(path, {name: entry(name) for name in slices})
 
 
-def _starts_like_a_pickle(path: Path) -> bool:
-    """Asked only where reading failed: a safetensors file may start with any bytes."""
+def _narrow(path: Path, name: str, dtype: str) -> Array:
+    """The elements of a tensor in a format that numpy, and so the reader of safetensors, lacks.
+
+    Format: the size of the header in 8 bytes, the header, and the tensors at offsets after it.
+    """
+    import ml_dtypes  # comes with onnx
+
     with path.open("rb") as file:
-        return file.read(4).startswith((b"PK\3\4", b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"))
+        size = int.from_bytes(file.read(8), "little")
+        first, last = json.loads(file.read(size))[name]["data_offsets"]
+        file.seek(8 + size + first)
+        return np.frombuffer(file.read(last - first), getattr(ml_dtypes, dtype))
 
 
-def _pickle(path: Path) -> DiagnosticError:
-    released = path.suffix.lower() in {".pickle", ".pkl", ".pystate"}
+def _no_weights(path: Path, error: Exception | None) -> DiagnosticError:
+    """What a file is that is not read (PG301)."""
+    try:
+        found = foreign.identify(path)
+    except OSError as cannot:
+        return unreadable(path, cannot)
+    if found is not None:
+        what = foreign.described(path, found)
+        return DiagnosticError.of("PG301", what, notes=found.notes, help=found.help)
     return DiagnosticError.of(
         "PG301",
-        f"{quote(path)} is a pickle or an archive, and only safetensors files are read",
-        notes=["opening a pickle runs whatever program is in it"],
-        help=f"if DeepMind released it: `perceiver-graph import {path} -o DIR`"
-        if released
-        else f"if you trust where it comes from, convert it with PyTorch:\n{_conversion(path)}",
-    )
-
-
-def _conversion(path: Path) -> str:
-    return (
-        "import torch, safetensors.torch\n"
-        f"tensors = torch.load({path.name!r}, map_location='cpu', weights_only=True)\n"
-        "tensors = {name: tensor.clone() for name, tensor in tensors.items()}\n"
-        "safetensors.torch.save_file(tensors, 'model.safetensors')"
+        f"{quote(path)} is not a complete safetensors file",
+        notes=[str(error)],
+        help="copy or download it again",
     )
 
 
@@ -135,7 +143,8 @@ def not_found(path: Path) -> DiagnosticError:
     return DiagnosticError.of(
         "PG301",
         f"there is no file or folder {quote(path)}",
-        help=f"if a model of a hub is meant, download it first: `hf download {path} --local-dir {parts[-1]}`"
+        help="if a model of a hub is meant, download it first: "
+        + shell("hf", "download", path, "--local-dir", parts[-1])
         if looks_like_hub
         else None,
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from perceiver_graph.compiler.weights.files import Tensors
+from perceiver_graph.compiler.weights.folders import adapter
 from perceiver_graph.compiler.weights.transformers import TransformersLayout
 from perceiver_graph.diagnostics import DiagnosticError, quote
+
+_OF_ADAPTERS = re.compile(r"(^|\.)(lora_[A-Za-z]+|base_model|ia3_l|lokr_w1|hada_w1_a)(\.|$)")
 
 
 class Layout(Protocol):
@@ -51,7 +55,9 @@ class OwnLayout:
 
 
 def recognise(tensors: Tensors, ours: set[str]) -> Layout:
-    """The layout, told by the names. Raises DiagnosticError (PG306) where they tell nothing."""
+    """The layout, told by the names. Raises DiagnosticError (PG301, PG306) where they tell nothing."""
+    if any(_OF_ADAPTERS.search(name) for name in tensors.names):
+        raise adapter(tensors.path)
     layout = TransformersLayout.recognise(tensors.names) or OwnLayout.recognise(tensors.names, ours)
     if layout:
         return layout

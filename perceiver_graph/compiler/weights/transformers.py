@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from perceiver_graph.compiler.weights.files import Tensors, read_tensors, unreadable
+from perceiver_graph.compiler.weights.files import Tensor, Tensors, read_tensors, unreadable
+from perceiver_graph.compiler.weights.folders import INDEX, WEIGHTS, place_of_weights
 from perceiver_graph.diagnostics import DiagnosticError, quote
 
 CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 
 RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     # Inside a layer.
@@ -142,28 +141,31 @@ class TransformersLayout:
 def read_folder(folder: Path) -> Checkpoint:
     """Open a folder as `save_pretrained` writes it. DiagnosticError: PG301, PG306."""
     path = folder / CONFIG
-    if not path.is_file():
+    config = read_config(path) if path.is_file() else None
+    tensors = folder_tensors(folder)
+    if config is None:
         raise DiagnosticError.of(
             "PG301",
             f"the folder {quote(folder)} has no {CONFIG}",
-            help=f"name the .safetensors file itself, or a folder that has {CONFIG} and {WEIGHTS}",
+            help=f"name the file itself if its tensors are named as the spec names them, "
+            f"`{folder / (INDEX if (folder / INDEX).is_file() else WEIGHTS)}`; "
+            f"or copy {CONFIG} beside it",
         )
-    return Checkpoint(folder_tensors(folder), read_config(path))
+    return Checkpoint(tensors, config)
 
 
 def folder_tensors(folder: Path) -> Tensors:
     """The tensors of a folder, which may lie in several files. DiagnosticError: PG301."""
-    if (folder / WEIGHTS).is_file():
-        return Tensors(folder, read_tensors(folder / WEIGHTS).tensors)
-    if (folder / INDEX).is_file():
-        return _shards(folder)
-    others = sorted(f.name for f in folder.glob("*") if f.suffix in {".bin", ".pt", ".pth"})
-    raise DiagnosticError.of(
-        "PG301",
-        f"the folder {quote(folder)} has no {WEIGHTS}",
-        notes=[f"it has {', '.join(others)}: pickles, which are not read"] if others else (),
-        help="load the model with transformers and write it anew: `model.save_pretrained(folder)`",
-    )
+    place = place_of_weights(folder)
+    tensors = shards(place.file) if place.is_index else read_tensors(place.file).tensors
+    return Tensors(folder, tensors, place.notes)
+
+
+def read_file(path: Path) -> Tensors:
+    """The tensors of a .safetensors file, or of those that an index names. DiagnosticError: PG301."""
+    if path.name.endswith(".safetensors.index.json") and path.is_file():
+        return Tensors(path, shards(path))
+    return read_tensors(path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -196,25 +198,26 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _shards(folder: Path) -> Tensors:
-    """The tensors of all the files that the index names."""
-    listed = read_json(folder / INDEX).get("weight_map")
+def shards(index: Path) -> dict[str, Tensor]:
+    """The tensors of all the files that an index names. DiagnosticError: PG301."""
+    listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(f, str) for f in listed.values()):
         raise DiagnosticError.of(
-            "PG301", f"{quote(folder / INDEX)} has no `weight_map` of tensor names to file names"
+            "PG301", f"{quote(index)} has no `weight_map` of tensor names to file names"
         )
     for file in set(listed.values()):
         if PurePosixPath(file).name != file or file == ".." or "\\" in file:
             raise DiagnosticError.of(
-                "PG301", f"{quote(folder / INDEX)} names a file outside its folder: {quote(file)}"
+                "PG301", f"{quote(index)} names a file outside its folder: {quote(file)}"
             )
-    files = {file: read_tensors(folder / file) for file in sorted(set(listed.values()))}
+    files = {file: read_tensors(index.parent / file) for file in sorted(set(listed.values()))}
     absent = [name for name, file in listed.items() if name not in files[file].tensors]
     if absent:
         raise DiagnosticError.of(
             "PG301",
-            f"{quote(listed[absent[0]])} lacks the tensor {quote(absent[0])} that {INDEX} promises",
+            f"{quote(listed[absent[0]])} lacks the tensor {quote(absent[0])} that {index.name} "
+            "promises",
             notes=[f"{len(absent)} such tensors in all"],
             help="copy or download the folder again",
         )
-    return Tensors(folder, {name: files[listed[name]].tensors[name] for name in sorted(listed)})
+    return {name: files[listed[name]].tensors[name] for name in sorted(listed)}

@@ -12,7 +12,8 @@ ENTRIES = (
         "a safetensors file, or a folder that transformers saved (config.json and "
         "model.safetensors). Pickles are not opened, since a pickle can run code; those that DeepMind "
         "released are read by `perceiver-graph import`, which follows what makes arrays and "
-        "nothing else.",
+        "nothing else. What the file or the folder is instead, a Git LFS pointer, an adapter, the "
+        "checkpoint of a trainer or the cache of a hub, is told where it can be seen.",
         "$ perceiver-graph compile kinetics --weights weights.zip",
         "$ perceiver-graph compile kinetics --weights weights.safetensors",
     ),
@@ -47,9 +48,9 @@ ENTRIES = (
     Entry(
         "PG305",
         "tensor has the wrong dtype",
-        "Parameters are floating-point numbers: float32, float16, bfloat16 or float64. "
-        "Integers, booleans and 8-bit formats are not converted silently, because their scale "
-        "is not known.",
+        "Parameters are floating-point numbers: float32, float16, bfloat16, float64 or one of the "
+        "8-bit formats E4M3 and E5M2, whose conversion is noted. Integers and booleans are not "
+        "converted, because their scale is not known.",
         "$ perceiver-graph compile kinetics --weights quantised_int8.safetensors",
         "$ perceiver-graph compile kinetics --weights weights.safetensors --precision int8",
     ),

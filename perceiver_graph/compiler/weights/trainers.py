@@ -1,0 +1,73 @@
+"""What a file that PyTorch wrote is, told by the words in its pickle: nothing of it is unpickled."""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from perceiver_graph.diagnostics import quote
+
+_LARGEST = 1 << 26  # bytes of a pickle that are looked at; it holds names and numbers, no tensors
+_STEPS = 1_000_000
+
+_OF_TENSORS = ("torch", "collections", "_codecs", "numpy")
+"""Where the classes come from that a checkpoint of tensors and numbers needs."""
+
+_WRITERS = (
+    ("pytorch-lightning_version", "a checkpoint of Lightning"),
+    ("optimizer_state_dict", "a checkpoint of a trainer"),
+    ("optimizer_states", "a checkpoint of a trainer"),
+    ("optimizer", "a checkpoint of a trainer"),
+    ("param_groups", "the state of an optimizer"),
+    ("lora_alpha", "an adapter"),
+)
+_AVERAGES = ("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the words tell."""
+
+    what: str
+    notes: tuple[str, ...] = ()
+
+
+def look(archive: zipfile.ZipFile, name: str) -> Facts:
+    """Look at the pickle of a PyTorch file. What cannot be followed tells nothing."""
+    if archive.getinfo(name).file_size > _LARGEST:
+        return Facts("a file of PyTorch")
+    words, classes = _words(archive.read(name))
+    what = next((what for word, what in _WRITERS if word in words), "a file of PyTorch")
+    notes = []
+    if averages := [word for word in _AVERAGES if word in words]:
+        notes.append(f"it has averaged weights, too, under {quote(averages[0])}")
+    if foreign := [found for found in classes if found.split(".")[0] not in _OF_TENSORS]:
+        shown = ", ".join(map(quote, foreign[:3]))
+        notes.append(
+            f"it names {shown}: if torch.load refuses that, save `model.state_dict()` alone "
+            "where the model was trained"
+        )
+    return Facts(what, tuple(notes))
+
+
+def _words(data: bytes) -> tuple[set[str], list[str]]:
+    """The texts of a pickle, and the classes and functions that it names, as `module.name`."""
+    words: set[str] = set()
+    classes: dict[str, None] = {}
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if opcode.name == "GLOBAL":
+                classes[str(argument).replace(" ", ".")] = None
+            elif isinstance(argument, str):
+                words.add(argument)
+            if count == _STEPS:
+                break
+    except (ValueError, OverflowError, UnicodeError):
+        pass
+    return words, list(_public(classes))
+
+
+def _public(classes: Iterable[str]) -> Iterable[str]:
+    return (name for name in classes if name.isprintable())

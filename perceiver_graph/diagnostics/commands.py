@@ -1,0 +1,36 @@
+"""Commands and code in help texts: in one form, quoted for a shell, so that they run as printed.
+
+Every help text that holds a command or a program makes it here; tests/test_advice.py runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from perceiver_graph.diagnostics import escape
+
+PROGRAM = "perceiver-graph"
+
+
+def command(*words: str | Path) -> str:
+    """A command of this package in backquotes: `perceiver-graph import 'my model.pickle' -o DIR`.
+
+    Words in capitals stand for what the reader knows (`DIR`, `SPEC`). A path is given as `Path`, so
+    that one that begins with a hyphen is not taken for an option.
+    """
+    return shell(PROGRAM, *words)
+
+
+def shell(*words: str | Path) -> str:
+    """A command of another program in backquotes: `python -m tarfile -e weights.tar DIR`."""
+    return f"`{' '.join(map(_word, words))}`"
+
+
+def code(introduction: str, lines: Sequence[str]) -> str:
+    """A Python program of a few lines below the sentence that introduces it."""
+    return "\n".join((f"{introduction}:", *lines))
+
+
+def _word(word: str | Path) -> str:
+    return escape.shell_path(word) if isinstance(word, Path) else escape.shell(word)
