@@ -1,0 +1,28 @@
+"""`import`: what a configuration says that is not followed is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from perceiver_graph.compiler.importing import import_checkpoint
+from tests.import_checks import configure
+
+
+def test_settings_that_are_not_known_are_told(checkpoint: Path) -> None:
+    assert import_checkpoint(checkpoint).notes == []
+    configure(checkpoint, rope_theta=10000, is_decoder=True, use_cache=True, layer_norm_eps=1e-3)
+    notes = import_checkpoint(checkpoint).notes
+    assert len(notes) == 2
+    assert "`rope_theta` of the configuration, `10000`, is not known here" in notes[0]
+    assert "`is_decoder`" in notes[1]
+
+
+def test_names_of_classes_that_cannot_be_taken_are_told(checkpoints: Any) -> None:
+    path = checkpoints["SequenceClassification"]
+    settings = json.loads((path / "config.json").read_text())
+    for names in ({str(i + 1): f"class {i}" for i in range(5)}, "cats"):
+        found = import_checkpoint(path, config=settings | {"id2label": names})
+        assert any("`id2label`" in note for note in found.notes), names
+        assert "names:" not in found.spec_text
