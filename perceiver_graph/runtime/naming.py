@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.reading import other_unicode
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 from perceiver_graph.spec.models.media import kind_of, parameters_of
 
 Names = Mapping[str, Sequence[str]]
+_MOST_OF_NAMES = 1 << 26
 _ONE_EACH = "give a text file with a name on each line, in the order of the classes"
 
 
@@ -25,7 +27,7 @@ def read_names(requests: Iterable[str], manifest: Manifest) -> dict[str, list[st
         output, equals, rest = text.partition("=")
         named = equals and output in manifest.outputs
         try:
-            names = _lines(Path(rest if named else text))
+            names = _lines(rest if named else text)
         except DiagnosticError as error:
             report.extend(error.diagnostics)
             continue
@@ -87,13 +89,23 @@ def _renamed(entry: OutputEntry, names: Sequence[str]) -> OutputEntry:
     return entry.model_copy(update={"media": media})
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: str) -> list[str]:
     try:
-        names = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        source = Source.of(path, noun="text file", most=_MOST_OF_NAMES)
+        content = source.read(_MOST_OF_NAMES + 1)
+    except DiagnosticError as error:
+        message = f"the names cannot be read: {error.diagnostics[0].message}"
+        raise DiagnosticError.of("PG515", message, help=_ONE_EACH) from error
+    encoding = other_unicode(content[:4096])
+    try:
+        if encoding or len(content) > _MOST_OF_NAMES:
+            raise ValueError
+        names = content.decode("utf-8-sig").splitlines()
+    except ValueError as error:
+        reason = "it is not UTF-8 text" + (f" but {encoding}" if encoding else "")
+        reason = reason if len(content) <= _MOST_OF_NAMES else "it is too long for names of classes"
         raise DiagnosticError.of(
-            "PG515", f"the names in {path} cannot be read: {reason}", help=_ONE_EACH
+            "PG515", f"the names in {source} cannot be read: {reason}", help=_ONE_EACH
         ) from error
     while names and not names[-1].strip():
         names.pop()

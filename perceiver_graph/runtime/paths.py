@@ -11,8 +11,3 @@ def is_path(value: str) -> bool:
         return Path(value).exists()
     except (OSError, ValueError):  # too long, or with a NUL in it
         return False
-
-
-def is_file(value: str) -> bool:
-    """Whether a file exists under this path."""
-    return is_path(value) and Path(value).is_file()

@@ -9,6 +9,7 @@ from pathlib import Path
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.feeds import described
 from perceiver_graph.runtime.kinds import Piece, Reader, Reading, make_readers
+from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest
 
@@ -99,6 +100,7 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
     report = Report()
     plain: list[str] = []
     named: dict[str, list[str]] = {}
+    _refuse_twice([str(value) for value in values], readers, report)
     for value in map(str, values):
         name, _, rest = value.partition("=")
         if not _is_named(value, readers, report):
@@ -121,6 +123,21 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
         subjects += _named_subject(named, readers, report)
     report.raise_if_errors()
     return subjects
+
+
+def _refuse_twice(values: Sequence[str], readers: Sequence[Reader], report: Report) -> None:
+    """What comes through a pipe comes once: it cannot be two inputs."""
+    seen: dict[object, str] = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        given = rest if equals and any(name in reader.inputs for reader in readers) else value
+        key = stream_key(given)
+        if key is not None and key in seen:
+            what = "standard input" if key == STANDARD_INPUT else quote(given)
+            message = f"{what} is named twice, and what comes from it can be read once only"
+            report.error("PG512", message, help="save it to a file, and name that twice")
+        seen[key] = given
+    report.raise_if_errors()
 
 
 def _is_named(value: str, readers: Sequence[Reader], report: Report) -> bool:

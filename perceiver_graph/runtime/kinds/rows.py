@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.processors.number_common import MOST_BYTES
 from perceiver_graph.runtime.processors.points import points_input
 from perceiver_graph.runtime.processors.tables import Table, padded, read_table
 from perceiver_graph.runtime.sizes import at_least, permitted
@@ -48,11 +50,14 @@ class _RowsReader(Reader):
 
     def open(self, values: Sequence[str]) -> Reading:
         """Read the file. Raises DiagnosticError (PG502 to PG505, PG507, PG512, PG514)."""
-        path = Path(values[0])
-        piece = self._piece(path)
-        return Reading(str(path), path.stem, (path,), lambda: iter([piece]))
+        source = Source.of(values[0], noun="file of numbers", most=MOST_BYTES)
+        piece = self._piece(source)
+        files = (source.path,) if source.is_file else ()
+        return Reading(
+            source.label, source.stem, files, lambda: iter([piece]), sources=(source.label,)
+        )
 
-    def _piece(self, path: Path) -> Piece:
+    def _piece(self, source: Source) -> Piece:
         raise NotImplementedError
 
     def _filled(self, table: Table, notes: tuple[str, ...] = ()) -> Piece:
@@ -92,11 +97,11 @@ class PointsReader(_RowsReader):
         super().__init__(name, entry, dims)
         self._centre = centre
 
-    def _piece(self, path: Path) -> Piece:
+    def _piece(self, source: Source) -> Piece:
         points, notes = points_input(
-            path, self._channels, limit=self._count.max, centre=self._centre, name=self._name
+            source, self._channels, limit=self._count.max, centre=self._centre, name=self._name
         )
-        return self._filled(_table(path, points[0]), notes)
+        return self._filled(_table(source, points[0]), notes)
 
 
 class TableReader(_RowsReader):
@@ -104,17 +109,17 @@ class TableReader(_RowsReader):
 
     noun = "a table (.npz, .npy or .csv)"
 
-    def _piece(self, path: Path) -> Piece:
-        table = read_table(path, self._name)
+    def _piece(self, source: Source) -> Piece:
+        table = read_table(source, self._name, self._count.max)
         if table.values.shape[1] != self._channels:
             raise DiagnosticError.of(
                 "PG503",
-                f"{path} has {table.values.shape[1]} columns, and `{self._name}` takes "
+                f"{source} has {table.values.shape[1]} columns, and `{self._name}` takes "
                 f"{self._channels} channels",
                 help="give a column for each channel",
             )
         return self._filled(table)
 
 
-def _table(path: Path, values: NDArray[np.float32]) -> Table:
-    return Table(path, values, np.ones(len(values), bool))
+def _table(source: Source, values: NDArray[np.float32]) -> Table:
+    return Table(Path(source.label), values, np.ones(len(values), bool))

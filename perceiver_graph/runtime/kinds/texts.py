@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-import sys
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,14 +13,18 @@ import numpy as np
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
-from perceiver_graph.runtime.paths import is_file, is_path
+from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
+from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.processors import text as tokens
+from perceiver_graph.runtime.reading import as_utf8, other_unicode
 from perceiver_graph.runtime.sizes import at_least, permitted
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 from perceiver_graph.spec.models.media import TextMedia, TextParameters
 
-STANDARD_INPUT = "-"
 _SHOWN = 40  # characters of a text that name it
+_LONGEST_NAME = len("[MASK]")  # the most bytes that an id is written with
+_AROUND = 1 << 12  # bytes of a file that may stand around the text, and make no ids
+_MOST = 1 << 24  # ids, of a model that takes any number
 _PATH = re.compile(r"(~|\.{1,2})?/.*|\S*/\S*|\S+\.[A-Za-z]\w{0,3}|.*\.txt", re.DOTALL)
 
 
@@ -65,28 +70,52 @@ class TextReader(Reader):
 
     def open(self, values: Sequence[str]) -> Reading:
         """Read the texts. Raises DiagnosticError (PG507, PG512, PG514)."""
-        texts = [tokens.expand_masks(_text(value)) for value in values]
+        found = [self._read(value) for value in values]
+        texts = [tokens.expand_masks(text) for text, _ in found]
         encoded = tokens.encode(*texts)
-        shown = texts[0] if len(texts[0]) <= _SHOWN else texts[0][: _SHOWN - 3] + "..."
-        files = tuple(Path(value) for value in values if is_file(value))
-        label = str(files[0]) if files else quote(shown)
+        files = [source for _, source in found if source is not None]
+        paths = tuple(source.path for source in files if source.is_file)
+        label = files[0].label if files else quote(texts[0], _SHOWN)
         piece = self._piece(encoded, label)
-        sources = tuple(v if is_file(v) else t for v, t in zip(values, texts, strict=True))
-        stem = files[0].stem if files else "text"
-        return Reading(label, stem, files, lambda: iter([piece]), sources=sources)
+        sources = tuple(
+            str(source) if source is not None and source.is_file else text
+            for text, (_, source) in zip(texts, found, strict=True)
+        )
+        stem = next((one.stem for one in files if one.is_file), "text")
+        return Reading(label, stem, paths, lambda: iter([piece]), sources=sources)
+
+    def _read(self, value: str) -> tuple[str, Source | None]:
+        """A text, and the file that it comes from."""
+        if not _is_source(value):
+            text, source = _literal(value), None
+        else:
+            most = _LONGEST_NAME * (self._length.max or _MOST) + _AROUND
+            source = Source.of(value, noun="text file", most=most)
+            content = source.read(most + 1)
+            if len(content) > most:
+                raise self._too_long(source.label, f"more than {most:,} bytes")
+            text = _decoded(content, source)
+        masks = tokens.count_masks(text)
+        if masks > (self._length.max or _MOST):
+            raise self._too_long(
+                source.label if source else quote(text, _SHOWN), f"{masks:,} times [MASK] alone"
+            )
+        return text, source
+
+    def _too_long(self, label: str, fault: str) -> DiagnosticError:
+        return DiagnosticError.of(
+            "PG514",
+            f"{label} is too long: {fault}, and `{self._name}` takes {permitted(self._length)}",
+            notes=["each byte of the text is an id; [CLS] and [SEP] are ids as well"],
+            help="shorten the text, or run on its parts",
+        )
 
     def _piece(self, encoded: tokens.Encoded, label: str) -> Piece:
         """The ids, padded to a length that the model takes, int64 [1, length]."""
         count = len(encoded.ids)
         length = at_least(self._length, count)
         if length is None:
-            raise DiagnosticError.of(
-                "PG514",
-                f"{label} is too long: {count} ids, and `{self._name}` takes "
-                f"{permitted(self._length)}",
-                notes=["each byte of the text is an id; [CLS] and [SEP] are ids as well"],
-                help="shorten the text, or run on its parts",
-            )
+            raise self._too_long(label, f"{count} ids")
         ids = np.full((1, length), tokens.PAD, np.int64)
         ids[0, :count] = encoded.ids
         arrays: Arrays = {self._name: ids}
@@ -99,29 +128,53 @@ class TextReader(Reader):
         return Piece(arrays, (encoded,), notes=notes)
 
 
-def _text(value: str) -> str:
-    if value == STANDARD_INPUT:
-        return _decoded(sys.stdin.buffer.read(), "standard input")
-    if is_file(value):
-        try:
-            return _decoded(Path(value).read_bytes(), value)
-        except OSError as error:
-            raise DiagnosticError.of(
-                "PG507", f"{value} cannot be read: {error.strerror or error}"
-            ) from error
-    if _PATH.fullmatch(value):
+def _is_source(value: str) -> bool:
+    """Whether a value names a file, a pipe or standard input."""
+    return value == STANDARD_INPUT or (is_path(value) and not Path(value).is_dir())
+
+
+def _literal(value: str) -> str:
+    """A text that is given as itself. Raises DiagnosticError (PG507, PG512)."""
+    text = _unescaped(value)
+    if _PATH.fullmatch(text):
         fault = "is a folder" if is_path(value) else "looks like a file, and there is none"
         raise DiagnosticError.of(
             "PG512",
-            f"{quote(value)} {fault}",
+            f"{quote(text)} {fault}",
             help="check the path; to give it as a text: "
-            f"echo '{value}' | perceiver-graph run ARTIFACT {STANDARD_INPUT}",
+            f"printf %s {shlex.quote(text)} | perceiver-graph run ARTIFACT {STANDARD_INPUT}",
+            notes=[
+                f"bash and zsh take it in place of a file, too: <(printf %s {shlex.quote(text)})"
+            ],
         )
-    # What the shell passes on that is no UTF-8 has come as halves of surrogate pairs.
-    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
 
 
-def _decoded(content: bytes, source: str) -> str:
+def _unescaped(value: str) -> str:
+    """An argument as it was typed: what Python could not decode stands in it as halves of surrogate
+    pairs, in a locale that is not UTF-8 all but ASCII. Raises DiagnosticError (PG507)."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as broken:
+        try:
+            return os.fsencode(value).decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError) as error:
+            raise DiagnosticError.of(
+                "PG507",
+                f"the text {quote(value, _SHOWN)} is not UTF-8",
+                notes=[f"{error.reason}, in character {broken.start}"],
+                help="give the text in UTF-8, or in a text file",
+            ) from error
+    return value
+
+
+def _decoded(content: bytes, source: Source) -> str:
+    if encoding := other_unicode(content[:4096]):
+        raise DiagnosticError.of(
+            "PG507",
+            f"{source} is a text in {encoding}, and texts are read in UTF-8",
+            help=as_utf8(encoding, source.path),
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

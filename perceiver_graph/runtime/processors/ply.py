@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.runtime.processors.number_files import undecodable
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.processors.number_common import MOST_BYTES, undecodable
 
 _TYPES = {
     "char": "i1",
@@ -70,36 +70,36 @@ class _Header:
     start: int  # where the data begin
 
 
-def read_ply(path: Path) -> NDArray[np.float64]:
+def read_ply(source: Source) -> NDArray[np.float64]:
     """The vertices [n, 3 + k]: x, y, z and the k other floating-point properties, in their order.
 
     Lists and whole-number properties (colours, indices) are left out. Raises DiagnosticError
     (PG507) for a damaged file and one without such vertices.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise undecodable(path, f": {error.strerror or error}") from error
-    header = _header(path, data)
+    data = source.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        fault = f"{source} has more than {MOST_BYTES:,} bytes, the most that are read"
+        raise DiagnosticError.of("PG514", fault, help="leave points out")
+    header = _header(source, data)
     elements = [one.name for one in header.elements]
     if "vertex" not in elements:
-        raise undecodable(path, ": it has no element `vertex`", help=_AGAIN)
+        raise undecodable(f"{source}: it has no element `vertex`", help=_AGAIN)
     vertex = header.elements[elements.index("vertex")]
-    columns = _columns(path, vertex)
+    columns = _columns(source, vertex)
     if vertex.count == 0:
-        raise undecodable(path, ": it has 0 vertices", help="give a cloud with points")
+        raise undecodable(f"{source}: it has 0 vertices", help="give a cloud with points")
     before = header.elements[: elements.index("vertex")]
     if not header.order:
-        return _ascii(path, data[header.start :], before, vertex, columns)
-    return _binary(path, data, header, before, columns)
+        return _ascii(source, data[header.start :], before, vertex, columns)
+    return _binary(source, data, header, before, columns)
 
 
-def _header(path: Path, data: bytes) -> _Header:
+def _header(source: Source, data: bytes) -> _Header:
     head = data[:_LONGEST_HEADER]
     end = _END.search(head)
     if not head.startswith((b"ply\n", b"ply\r")) or end is None:
         fault = "it does not begin with `ply`" if end else "its header does not end (`end_header`)"
-        raise undecodable(path, f": {fault}", help=_AGAIN)
+        raise undecodable(f"{source}: {fault}", help=_AGAIN)
     order: str | None = None
     found: list[tuple[str, int, list[_Property]]] = []
     lines = head[: end.start()].decode("latin-1").splitlines()
@@ -111,16 +111,16 @@ def _header(path: Path, data: bytes) -> _Header:
                 order = _FORMATS[name]
             case ["element", name, count] if count.isascii() and count.isdecimal():
                 if len(count) > 15 or name in [one[0] for one in found]:
-                    raise _bad_line(path, number, line)
+                    raise _bad_line(source, number, line)
                 found.append((name, int(count), []))
             case ["property", *words] if found and (made := _property(words)) is not None:
                 if made.name in [one.name for one in found[-1][2]]:
-                    raise _bad_line(path, number, line)
+                    raise _bad_line(source, number, line)
                 found[-1][2].append(made)
             case _:
-                raise _bad_line(path, number, line)
+                raise _bad_line(source, number, line)
     if order is None:
-        raise undecodable(path, ": its header has no `format` line", help=_AGAIN)
+        raise undecodable(f"{source}: its header has no `format` line", help=_AGAIN)
     start = end.end()
     if data.startswith(b"ply\r") and not data.startswith(b"ply\r\n") and end[1] == b"\r\n":
         start -= 1  # lines end with \r alone, and the first byte of the data happens to be \n
@@ -137,24 +137,26 @@ def _property(words: list[str]) -> _Property | None:
     return None
 
 
-def _bad_line(path: Path, number: int, line: str) -> DiagnosticError:
+def _bad_line(source: Source, number: int, line: str) -> DiagnosticError:
     return undecodable(
-        path, f", line {number}: {quote(line)} has no place in a header", help=_AGAIN
+        f"{source}, line {number}: {quote(line)} has no place in a header", help=_AGAIN
     )
 
 
-def _columns(path: Path, vertex: _Element) -> list[str]:
+def _columns(source: Source, vertex: _Element) -> list[str]:
     scalars = {one.name: one.type for one in vertex.properties if not one.counted_by}
     missing = [axis for axis in "xyz" if axis not in scalars]
     if missing:
         fault = f": its vertices have no {' and no '.join(quote(axis) for axis in missing)}"
-        raise undecodable(path, fault, f"they have: {', '.join(scalars) or 'nothing'}", help=_AGAIN)
+        raise undecodable(
+            f"{source}{fault}", f"they have: {', '.join(scalars) or 'nothing'}", help=_AGAIN
+        )
     further = [name for name, kind in scalars.items() if kind[0] == "f" and name not in "xyz"]
     return ["x", "y", "z", *further]
 
 
 def _ascii(
-    path: Path,
+    source: Source,
     body: bytes,
     before: tuple[_Element, ...],
     vertex: _Element,
@@ -164,7 +166,7 @@ def _ascii(
     rows = (words for words in lines if words)
     skipped = sum(one.count for one in before)
     if sum(1 for _ in islice(rows, skipped)) < skipped:
-        raise _cut(path, 0, vertex.count)
+        raise _cut(source, 0, vertex.count)
     points: list[list[float]] = []
     for index, words in enumerate(islice(rows, vertex.count)):
         try:
@@ -174,9 +176,9 @@ def _ascii(
             line = b" ".join(words).decode("latin-1")
             fault = f": vertex {index} is {quote(line)}, which is not what the header promises"
             names = ", ".join(one.name for one in vertex.properties)
-            raise undecodable(path, fault, f"a vertex has: {names}", help=_AGAIN) from error
+            raise undecodable(f"{source}{fault}", f"a vertex has: {names}", help=_AGAIN) from error
     if len(points) < vertex.count:
-        raise _cut(path, len(points), vertex.count)
+        raise _cut(source, len(points), vertex.count)
     return np.array(points)
 
 
@@ -199,7 +201,7 @@ def _walk(words: list[bytes], element: _Element) -> dict[str, bytes]:
 
 
 def _binary(
-    path: Path,
+    source: Source,
     data: bytes,
     header: _Header,
     before: tuple[_Element, ...],
@@ -214,18 +216,18 @@ def _binary(
         else:
             place += element.count * element.dtype(header.order).itemsize
         if place > len(data):
-            raise _cut(path, 0, vertex.count)
+            raise _cut(source, 0, vertex.count)
     if vertex.has_lists:
         found: list[dict[str, int]] = []
         for places, end in _records(data, place, vertex, header.order):
             if end > len(data):
-                raise _cut(path, len(found), vertex.count)
+                raise _cut(source, len(found), vertex.count)
             found.append(places)
         return _gathered(data, found, vertex, header.order, columns)
     dtype = vertex.dtype(header.order)
     whole = (len(data) - place) // dtype.itemsize
     if whole < vertex.count:
-        raise _cut(path, whole, vertex.count)
+        raise _cut(source, whole, vertex.count)
     table = np.frombuffer(data, dtype, vertex.count, place)
     return np.stack([table[name].astype(np.float64) for name in columns], axis=1)
 
@@ -273,5 +275,5 @@ def _gathered(
     return np.array(rows)
 
 
-def _cut(path: Path, have: int, want: int) -> DiagnosticError:
-    return undecodable(path, f": it ends after {have} of {want} vertices", help="copy it again")
+def _cut(source: Source, have: int, want: int) -> DiagnosticError:
+    return undecodable(f"{source}: it ends after {have} of {want} vertices", help="copy it again")

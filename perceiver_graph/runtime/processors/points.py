@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.number_files import (
-    as_rows,
-    kind_of_file,
-    only_array,
-    read_array,
-    read_npy,
-    read_rows,
-    require_finite,
-)
+from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.runtime.processors.number_common import as_rows, kind_of_file, require_finite
+from perceiver_graph.runtime.processors.number_files import only_array, read_array, read_npy
+from perceiver_graph.runtime.processors.number_rows import read_rows
 from perceiver_graph.runtime.processors.ply import read_ply
 
 
-def read_points(path: str | PathLike[str], name: str = "points") -> NDArray[np.float64]:
+def read_points(named: Named, name: str = "points") -> NDArray[np.float64]:
     """The points [n, 3 + k] of a .ply, .npy, .npz, .xyz, .csv or .txt file: x, y, z and k features.
 
     Of an .npz, the array called `name` or the only one. In float64, since coordinates on a map are
     large beside the distances between points, which float32 would round away before they are
-    centred. Raises DiagnosticError (PG503 to PG505, PG507, PG512).
+    centred. Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
     """
-    path = Path(path)
-    kind = kind_of_file(path)
+    source = Source.of(named)
+    kind = kind_of_file(source)
     if kind == "ply":
-        points = read_ply(path)
+        points = read_ply(source)
     elif kind == "npy":
-        points = as_rows(path, read_npy(path))
+        points = as_rows(source, read_npy(source))
     elif kind == "npz":
-        name = only_array(path, name)
-        points = as_rows(path, read_array(path, name), name)
+        name = only_array(source, name)
+        points = as_rows(source, read_array(source, name), name)
     else:
-        points = read_rows(path)
+        points = read_rows(source).values
     if points.shape[1] < 3:
         raise DiagnosticError.of(
             "PG503",
-            f"{path} has rows of {points.shape[1]} numbers, and points have at least x, y and z",
+            f"{source} has rows of {points.shape[1]} numbers, and points have at least x, y and z",
             help="give a row of three or more numbers for each point",
         )
-    require_finite(path, points, "point")
+    require_finite(source, points, "point")
     return points
 
 
@@ -70,7 +62,7 @@ def centred(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def points_input(
-    path: str | PathLike[str],
+    named: Named,
     channels: int = 3,
     *,
     limit: int | None = None,
@@ -82,14 +74,14 @@ def points_input(
     At most `limit` points are taken (see `sampled`), and then centred if `centre`. Raises
     DiagnosticError as `read_points` does, and PG503 for points with too few channels.
     """
-    path = Path(path)
-    points = read_points(path, name)
+    source = Source.of(named)
+    points = read_points(source, name)
     count, width = points.shape
     notes = []
     if width < channels:
         raise DiagnosticError.of(
             "PG503",
-            f"the points of {path} have {width} channels, and the model takes {channels}",
+            f"the points of {source} have {width} channels, and the model takes {channels}",
             help="give points with the features that the model was trained with",
         )
     if width > channels:
@@ -102,5 +94,5 @@ def points_input(
         points = centred(points)
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = points.astype(np.float32)
-    require_finite(path, values, "point")
+    require_finite(source, values, "point")
     return values[None], tuple(notes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.runtime.processors.number_files import (
-    array_names,
+from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.runtime.processors.number_common import (
     as_rows,
     kind_of_file,
-    only_array,
-    read_array,
-    read_npy,
-    read_rows,
     require_finite,
     undecodable,
 )
+from perceiver_graph.runtime.processors.number_files import (
+    array_names,
+    only_array,
+    read_array,
+    read_npy,
+)
+from perceiver_graph.runtime.processors.number_rows import read_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,39 +39,41 @@ class Table:
     mask: NDArray[np.bool_]
 
 
-def read_table(path: str | PathLike[str], name: str = "") -> Table:
+def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
     """The table in a .npz, .npy, .csv or other text file of numbers.
 
     Of an .npz, the array called `name` or the only one; the mask, if it has one, is its array
-    `NAME.attention_mask`, `attention_mask` or `mask` (booleans, or 0 and 1). Raises DiagnosticError
-    (PG503 to PG505, PG507, PG512, PG514).
+    `NAME.attention_mask`, `attention_mask` or `mask` (booleans, or 0 and 1). A text with more rows
+    than `most` is not read. Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
     """
-    path = Path(path)
-    kind = kind_of_file(path)
+    source = Source.of(named)
+    kind = kind_of_file(source)
     mask = None
     if kind == "ply":
         help = "give a .npz, .npy or .csv file"
-        raise undecodable(path, ": a cloud of points, and no table of numbers", help=help)
+        raise undecodable(f"{source}: a cloud of points, and no table of numbers", help=help)
     if kind == "npz":
         masks = (f"{name}.attention_mask", "attention_mask", "mask")
         # An input may itself be called `mask`.
         besides = frozenset(masks) - {name}
-        key = only_array(path, name, besides)
-        rows = as_rows(path, read_array(path, key), key)
-        held = array_names(path)
+        key = only_array(source, name, besides)
+        rows = as_rows(source, read_array(source, key), key)
+        held = array_names(source)
         for mask_key in masks:
             if mask_key in held and mask_key != key:
-                mask = _mask(path, mask_key, read_array(path, mask_key), len(rows))
+                mask = _mask(source, mask_key, read_array(source, mask_key), len(rows))
                 break
     else:
-        rows = as_rows(path, read_npy(path)) if kind == "npy" else read_rows(path)
+        rows = (
+            as_rows(source, read_npy(source)) if kind == "npy" else read_rows(source, most).values
+        )
     if mask is None:
         mask = np.ones(len(rows), np.bool_)
     rows = np.where(mask[:, None], rows, 0.0)  # NaN is a usual filler of rows that are not there
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = rows.astype(np.float32)
-    require_finite(path, values, "row")
-    return Table(path, values, mask)
+    require_finite(source, values, "row")
+    return Table(Path(source.label), values, mask)
 
 
 def padded(
@@ -106,8 +110,8 @@ def padded(
     return values, mask
 
 
-def _mask(path: Path, name: str, array: NDArray[Any], count: int) -> NDArray[np.bool_]:
-    what = f"the mask {quote(name)} of {path}"
+def _mask(source: Source, name: str, array: NDArray[Any], count: int) -> NDArray[np.bool_]:
+    what = f"the mask {quote(name)} of {source}"
     mask = array[0] if array.ndim == 2 and len(array) == 1 else array
     if mask.shape != (count,):
         raise DiagnosticError.of(

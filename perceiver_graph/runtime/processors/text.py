@@ -15,7 +15,8 @@ FIRST_BYTE = 6
 VOCABULARY = FIRST_BYTE + 256
 
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL)) + ")")
-_REPEATED = re.compile(r"\[MASK\*(\d{1,4})\]")
+_REPEATED = re.compile(r"\[MASK\*0*(\d+)\]", re.ASCII)
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,12 @@ def decode(ids: Iterable[int], *, skip_special: bool = False) -> str:
 def expand_masks(text: str) -> str:
     """`[MASK*9]` written out as nine `[MASK]`, each of which stands for one byte."""
     return _REPEATED.sub(lambda found: "[MASK]" * int(found[1]), text)
+
+
+def count_masks(text: str) -> int:
+    """How many `[MASK]` the repeated ones of a text stand for; a billion are more than can be."""
+    counts = (found[1] for found in _REPEATED.finditer(text))
+    return sum(int(one) if len(one) <= _MOST_DIGITS else 10**_MOST_DIGITS for one in counts)
 
 
 def character_offsets(text: str) -> list[int]:
