@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops import Array, Op, TensorType
+from tests import size_cases
 from tests.primitive_case import BATCH, COUNT, TOKENS, Case, f32
 
 small = st.integers(1, 5)
@@ -383,6 +384,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
     "silu": lambda draw: unary(draw, ops.Silu()),
     "slice": slice_,
+    "split_like": size_cases.split_like,
     "table_attention": table_attention,
     "tanh": lambda draw: unary(draw, ops.Tanh()),
     "trim_like": trim_like,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.compiler.ops import BroadcastLike, Flatten, Unflatten
+from perceiver_graph.compiler.ops import BroadcastLike, Flatten, SplitLike, Unflatten
 from perceiver_graph.compiler.phases import Phase, phase_of
 from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once
 
@@ -163,7 +163,7 @@ class _Sweep:
         roots: dict[Value, Value] = {}
         for node in self.nodes:
             root = node.output
-            if isinstance(node.op, Flatten | Unflatten):
+            if isinstance(node.op, Flatten | SplitLike | Unflatten):
                 root = roots.get(node.inputs[0], node.inputs[0])
             roots[node.output] = root
         return roots

@@ -148,6 +148,11 @@ class Dim:
             quotient, rest = quotient + part, rest - part * divisor
         return quotient
 
+    def divide(self, k: int) -> tuple[Dim, int]:
+        """Quotient and remainder; `NotDivisible` where the remainder is not the same at every size."""
+        rest = self._terms.get((), 0) % k
+        return (self - rest).exact_div(k), rest
+
     def evaluate(self, bindings: Mapping[str, int]) -> int:
         """The integer for these sizes by name; `ValueError` for a missing or forbidden size."""
         if self._value is not None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
-from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
+from perceiver_graph.compiler.blocks.requirements import require_channel
+from perceiver_graph.compiler.dims import Dim, NotDivisible
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.spec import models
@@ -29,7 +30,7 @@ def conv(step: models.Conv, ctx: Context, x: Field, name: str, path: Path) -> Fi
     )
     bias = (b.parameter(f"{name}.bias", (conv.channels,), "bias"),) if conv.bias else ()
     strides = tuple(conv.stride.get(axis.name, 1) for axis in spatial)
-    return _over_batch(ctx, x, spatial, ops.Conv(strides, padding), (weight, *bias), name, path)
+    return _over_batch(ctx, x, spatial, ops.Conv(strides, padding), (weight, *bias), name)
 
 
 def max_pool(step: models.MaxPool, ctx: Context, x: Field, name: str, path: Path) -> Field:
@@ -55,9 +56,7 @@ def max_pool(step: models.MaxPool, ctx: Context, x: Field, name: str, path: Path
                 (*path, "max_pool", "padding"),
                 help=f"use at most {size - 1}",
             )
-    return _over_batch(
-        ctx, x, spatial, ops.MaxPool(window, strides, padding), (), name, (*path, "max_pool")
-    )
+    return _over_batch(ctx, x, spatial, ops.MaxPool(window, strides, padding), (), name)
 
 
 def _spatial(
@@ -72,9 +71,6 @@ def _spatial(
     ctx.axis_sizes(window, x.index, f"`{key}`", (*path, key))
     spatial = tuple(axis for axis in x.index if axis.name in window)
     ctx.axis_sizes(stride, spatial, "`stride`", (*path, "stride"))
-    for axis in spatial:
-        if stride.get(axis.name, 1) > 1:
-            fixed_size(ctx, axis, f"a stride of {stride[axis.name]}", path)
     if x.index[len(x.index) - len(spatial) :] != spatial:
         first = x.index.index(spatial[0])
         rest = ", ".join(f"{a.name}: {window.get(a.name, 1)}" for a in x.index[first:])
@@ -122,8 +118,9 @@ def _padding(
     else:
         pairs = []
         for axis in spatial:
-            size, step = fixed_size(ctx, axis, "`same` padding", path), stride.get(axis.name, 1)
-            total = max((-(-size // step) - 1) * step + window[axis.name] - size, 0)
+            step = stride.get(axis.name, 1)
+            rest = _remainder(ctx, axis, axis.size, step, "`same` padding for ", path)
+            total = max(window[axis.name] - (rest or step), 0)
             pairs.append((total // 2, total - total // 2))
     for axis, (before, after) in zip(spatial, pairs, strict=True):
         smallest = axis.size.bounds()[0] + before + after
@@ -138,7 +135,31 @@ def _padding(
                 + ("" if axis.size.is_constant else ", or declare a larger `min`"),
                 at_key=True,
             )
+        _remainder(
+            ctx,
+            axis,
+            axis.size + before + after - window[axis.name],
+            stride.get(axis.name, 1),
+            "",
+            path,
+        )
     return tuple(pairs)
+
+
+def _remainder(ctx: Context, axis: Axis, size: Dim, stride: int, what: str, path: Path) -> int:
+    """What a stride leaves over of a size: the same number whatever the symbols are."""
+    try:
+        return size.divide(stride)[1]
+    except NotDivisible as error:
+        raise ctx.error(
+            "PG203",
+            f"{what}a stride of {stride} does not divide the axis `{axis.name}` of size "
+            f"{axis.size} evenly: what is left over depends on the size",
+            path,
+            also=ctx.declarations(axis.size),
+            help=error.hint,
+            at_key=True,
+        ) from error
 
 
 def _over_batch(
@@ -148,7 +169,6 @@ def _over_batch(
     op: Op,
     weights: tuple[Value, ...],
     name: str,
-    path: Path,
 ) -> Field:
     """Apply an op on [batch, *spatial, c], folding the axes in front of them into the batch."""
     b, value = ctx.builder, x.value
@@ -158,7 +178,11 @@ def _over_batch(
     value = b(op, value, *weights, name=name)
     sizes = value.shape[1:-1]
     if front:
-        fixed = tuple(fixed_size(ctx, axis, "an axis without a window", path) for axis in front)
-        value = b(ops.Unflatten(0, (None, *fixed)), value, name=f"{name}_unbatch")
+        if all(axis.size.is_constant for axis in front):
+            fixed = tuple(int(axis.size) for axis in front)
+            value = b(ops.Unflatten(0, (None, *fixed)), value, name=f"{name}_unbatch")
+        else:
+            split = ops.SplitLike(1 + len(front))
+            value = b(split, value, x.value, name=f"{name}_unbatch")
     moved = tuple(Axis(axis.name, size) for axis, size in zip(spatial, sizes, strict=True))
     return Field(value, (*front, *moved, Axis(CHANNEL, value.shape[-1])))

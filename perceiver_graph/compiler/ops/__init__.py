@@ -35,6 +35,7 @@ from perceiver_graph.compiler.ops.shape import (
     Permute,
     Repeat,
     Slice,
+    SplitLike,
     TrimLike,
     Unflatten,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Sigmoid",
     "Silu",
     "Slice",
+    "SplitLike",
     "TableAttention",
     "Tanh",
     "TensorType",

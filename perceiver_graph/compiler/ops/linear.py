@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim, format_shape, product
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, broadcast, require
+from perceiver_graph.compiler.dims import (
+    Dim,
+    NotDivisible,
+    Undecidable,
+    format_shape,
+    product,
+)
+from perceiver_graph.compiler.ops.base import (
+    Array,
+    Op,
+    ShapeError,
+    TensorType,
+    broadcast,
+    require,
+)
 from perceiver_graph.compiler.ops.lazy import np
 
 
@@ -146,11 +159,19 @@ class Conv(Op):
 
 
 def windows(op: str, size: Dim, window: int, stride: int, padding: tuple[int, int]) -> Dim:
-    """How many windows fit: floor((size + padding - window) / stride) + 1."""
+    """How many windows fit: floor((size + padding - window) / stride) + 1.
+
+    The remainder of a symbolic size must be the same whatever the symbols are.
+    """
     total = size + sum(padding)
-    if total.value is None:
-        require(stride == 1, f"{op} needs a fixed size for a stride of {stride}, got {size}")
-        return total - (window - 1)
-    count = (total.value - window) // stride + 1
-    require(count >= 1, f"{op} needs at least {window} positions along an axis, got {total}")
-    return Dim.of(count)
+    try:
+        count = (total - window).divide(stride)[0] + 1
+    except NotDivisible as error:
+        message = f"{op} with a stride of {stride} needs a size that divides evenly, got {size}"
+        raise ShapeError(f"{message}: {error.hint}") from error
+    try:
+        fits = count >= 1
+    except Undecidable:
+        fits = False
+    require(fits, f"{op} needs at least {window} positions along an axis, got {total}")
+    return count

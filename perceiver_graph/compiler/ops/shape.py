@@ -168,6 +168,32 @@ class BroadcastLike(Op):
 
 
 @dataclass(frozen=True)
+class SplitLike(Op):
+    """Split the first axis into the first `axes` axes of another value.
+
+    Shapes: x [a * b, ...], like [a, b, ...] -> [a, b, ...] for axes=2. Only the shape of `like` is
+    read: `unflatten` for sizes of which several are known only at run time.
+    """
+
+    name = "split_like"
+    axes: int
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x, like = inputs
+        require(
+            x.rank >= 1 and 1 <= self.axes <= like.rank,
+            f"split_like needs an axis to split and {self.axes} axes, got {x} and {like}",
+        )
+        front = like.shape[: self.axes]
+        require(x.shape[0] == product(front), f"split_like of {x} into the first axes of {like}")
+        return x.with_shape(*front, *x.shape[1:])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        x, like = inputs
+        return x.reshape(*like.shape[: self.axes], *x.shape[1:])
+
+
+@dataclass(frozen=True)
 class TrimLike(Op):
     """The first rows of a table, as many as another value has along an axis.
 

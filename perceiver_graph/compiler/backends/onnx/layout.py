@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
@@ -32,6 +33,18 @@ def reshape(site: Site, start: int, stop: int, *middle: int | None) -> ir.Value:
     if stop < type.rank:
         parts.append(_sizes(site, x, stop, type.rank))
     length = TensorType((Dim.of(len(target)),), "int64")
+    return site.result("Reshape", x, site.part("shape", length, "Concat", *parts, axis=0))
+
+
+def split_like(op: ops.SplitLike, site: Site) -> ir.Value:
+    """Reshape to sizes that are put together from those of both values."""
+    x, like = site.inputs
+    parts = [_sizes(site, like, 0, op.axes)]
+    if site.types[0].rank > 1:
+        parts.append(_sizes(site, x, 1, site.types[0].rank))
+    if len(parts) == 1:
+        return site.result("Reshape", x, parts[0])
+    length = TensorType((Dim.of(site.output.rank),), "int64")
     return site.result("Reshape", x, site.part("shape", length, "Concat", *parts, axis=0))
 
 

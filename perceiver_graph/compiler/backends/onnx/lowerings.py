@@ -14,7 +14,7 @@ from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
 from perceiver_graph.compiler.backends.onnx.grid_attention import grid_attention
 from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
-from perceiver_graph.compiler.backends.onnx.layout import reshape
+from perceiver_graph.compiler.backends.onnx.layout import reshape, split_like
 from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
 from perceiver_graph.compiler.backends.onnx.positions import (
     fourier_features,
@@ -181,6 +181,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Sigmoid: _sigmoid,
     ops.Silu: _silu,
     ops.Slice: _slice,
+    ops.SplitLike: split_like,
     ops.TableAttention: table_attention,
     ops.Tanh: _tanh,
     ops.TrimLike: trim_like,

@@ -285,6 +285,11 @@ def _unflatten(op: Any, o: Operands) -> Expr:
     return Expr(f"{x.operand}.unflatten({op.axis}, {comma_tuple(sizes)})")
 
 
+def _split_like(op: Any, o: Operands) -> Expr:
+    x, like = o
+    return Expr(f"{x.operand}.unflatten(0, {like.operand}.shape[:{op.axes}])")
+
+
 def _permute(op: Any, o: Operands) -> Expr:
     (x,) = o
     return Expr(f"{x.operand}.permute({', '.join(map(str, op.order))})")
@@ -358,6 +363,7 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Sigmoid: _function("torch.sigmoid"),
     ops.Silu: _function("F.silu"),
     ops.Slice: _slice,
+    ops.SplitLike: _split_like,
     ops.Tanh: _function("torch.tanh"),
     ops.TrimLike: _trim_like,
     ops.Unflatten: _unflatten,

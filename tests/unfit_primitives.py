@@ -1,0 +1,90 @@
+"""Applications of primitives whose inputs do not fit, and what is said of them."""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.ops import Op, TensorType
+
+WRONG: list[tuple[Op, list[TensorType], str]] = [
+    (ops.Add(), [TensorType(shape_of(2)), TensorType(shape_of(3))], "equal or stretchable"),
+    (ops.Linear(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 5))], "as many channels"),
+    (ops.MatMul(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 5))], "equal inner sizes"),
+    (ops.Attention(3), [TensorType(shape_of(1, 2, 8))] * 3, "heads that divide 8"),
+    (
+        ops.Attention(1),
+        [*[TensorType(shape_of(1, 2, 8))] * 3, TensorType(shape_of(1, 3), "bool")],
+        r"mask bool\[1, 2\], got bool\[1, 3\]",
+    ),
+    (ops.Attention(1), [*[TensorType(shape_of(1, 2, 8))] * 3, TensorType(shape_of(1, 2))], "mask"),
+    (ops.TriangularFactor(), [TensorType(shape_of(1, 2, 3))], "needs a matrix"),
+    (
+        ops.Conv((2,), ((0, 0),)),
+        [TensorType(shape_of(1, Symbol("n", multiple_of=3), 1)), TensorType(shape_of(1, 1, 1))],
+        "declare `n: {multiple_of: 6}`",
+    ),
+    (ops.Mean(2), [TensorType(shape_of(2, 3))], "axis below 2"),
+    (ops.FourierFeatures(2, 4.0, 3), [TensorType(shape_of(5, 2))], "3 coordinates"),
+    (ops.Interpolate((2, 3), (4, 4)), [TensorType(shape_of(5, 2))], r"\[6, width\]"),
+    (ops.Interpolate((6,), (2, 3)), [TensorType(shape_of(6, 2))], "two grids"),
+    (ops.JointAttention(), [TensorType(shape_of(1, 2, 3))] * 4, "of each kind, got 4"),
+    (ops.JointAttention((0, 2)), [TensorType(shape_of(1, 2, 3))] * 6, "of each kind, got 6"),
+    (
+        ops.JointAttention(),
+        [TensorType(shape_of(1, 2, 3))] * 3 + [TensorType(shape_of(1, 4, 3))] * 3,
+        "the same queries",
+    ),
+    (ops.GridAttention(), [TensorType(shape_of(1, 2, 3))] * 3, "got 3 inputs"),
+    (
+        ops.GridAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 2), (2, 6))],
+        "a scale for each token",
+    ),
+    (
+        ops.GridAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 1), (3, 6))],
+        r"tables \[batch, n, size\]",
+    ),
+    (
+        ops.GridAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 1), (2, 2), (2, 2))],
+        r"grid \[2, 2\]",
+    ),
+    (ops.TableAttention(), [TensorType(shape_of(1, 2, 3))] * 4, "got 4 inputs"),
+    (
+        ops.TableAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 3), (2, 2), (4, 6), (2,))],
+        "a scale for each query",
+    ),
+    (
+        ops.TableAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 3), (2, 1), (4, 5), (2,))],
+        r"tables \[batch, size, keys\]",
+    ),
+    (
+        ops.TableAttention(),
+        [TensorType(shape_of(1, *s)) for s in ((2, 3), (6, 3), (6, 3), (2, 1), (4, 6), (2,))],
+        "a place for each query",
+    ),
+    (ops.Moments(), [TensorType(())], "channels"),
+    (ops.MergeMoments((2,)), [TensorType(shape_of(3, 2))] * 2, "each part"),
+    (ops.MergeMoments((2, 3)), [TensorType(shape_of(3, 2)), TensorType(shape_of(3))], "variance"),
+    (ops.TrimLike(0), [TensorType(shape_of(3, 2)), TensorType(shape_of(4))], "4 rows or more"),
+    (ops.SplitLike(2), [TensorType(shape_of(5, 2)), TensorType(shape_of(2, 3))], "split_like of"),
+    (
+        ops.TrimLike(0),
+        [TensorType(shape_of(3, 2)), TensorType(shape_of(Symbol("n", max=4)))],
+        r"as many rows as `n` may be, got float32\[3, 2\]",
+    ),
+    (
+        ops.TrimLike(0),
+        [TensorType(shape_of(3, 2)), TensorType(shape_of(Symbol("n")))],
+        "as many rows as `n` may be",
+    ),
+    (ops.Unflatten(0, (4, None)), [TensorType(shape_of(6))], "divide 6"),
+    (ops.Permute((0, 0)), [TensorType(shape_of(2, 2))], "every axis"),
+    (ops.Slice(0, 3, 5), [TensorType(shape_of(4))], "3:5"),
+    (ops.OneHot(4), [TensorType(shape_of(4))], "int64"),
+    (ops.Where(), [TensorType(shape_of(2))] * 3, "bool condition"),
+    (ops.Gather(), [TensorType(shape_of(2))] * 2, "int64 indices"),
+]
