@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from perceiver_graph.runtime.processors import (
     VideoFormat,
 )
 from tests.media_support import (
+    code_of,
     encode,
     grey,
     index_of,
@@ -97,6 +99,64 @@ def test_a_rotated_recording_is_turned_upright(tmp_path: Path) -> None:
     frame = window.frames[4]
     assert frame[:, :12].min() > 200  # a quarter turn counter-clockwise: the left half is
     assert frame[:, 20:].max() < 50
+
+
+MATRICES = {
+    "identity": (1, 0, 0, 1),
+    "quarter": (0, 1, -1, 0),
+    "half": (-1, 0, 0, -1),
+    "three quarters": (0, -1, 1, 0),
+    "mirrored": (-1, 0, 0, 1),
+    "upside down": (1, 0, 0, -1),
+    "transposed": (0, 1, 1, 0),
+    "transposed the other way": (0, -1, -1, 0),
+}
+
+
+def with_matrix(path: Path, matrix: tuple[float, float, float, float]) -> None:
+    """Write the matrix of an mp4's only track: x' = a x + c y, y' = b x + d y."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (round(value * 65536) for value in matrix)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_frames_are_shown_as_the_matrix_says(name: str, tmp_path: Path) -> None:
+    a, b, c, d = MATRICES[name]
+    stored = np.zeros((64, 64, 3), np.uint8)
+    shown = np.zeros((2, 2), np.uint8)
+    for row in (0, 1):
+        for column in (0, 1):
+            grey_level = 60 * (1 + row + 2 * column)
+            stored[32 * row : 32 * row + 32, 32 * column : 32 * column + 32] = grey_level
+            x, y = 2 * column - 1, 2 * row - 1  # from the centre
+            shown[(b * x + d * y + 1) // 2, (a * x + c * y + 1) // 2] = grey_level
+    path = encode(tmp_path / "clip.mp4", [stored] * 4)
+    with_matrix(path, MATRICES[name])
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    found = window.frames[0, 8::16, 8::16, 0].astype(int)
+    assert np.abs(found - shown).max() < 8
+
+
+def test_a_frame_that_is_wider_than_high_lies_on_its_side(tmp_path: Path) -> None:
+    stored = np.zeros((32, 96, 3), np.uint8)
+    stored[:, 32:64] = 255  # the centre square
+    path = encode(tmp_path / "clip.mp4", [stored] * 4)
+    with_matrix(path, MATRICES["transposed"])
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    assert window.frames[0, 2:-2].min() > 200
+
+
+def test_frames_at_an_angle_are_refused(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clip.mp4", [grey(9)] * 4)
+    with_matrix(path, (0.8, 0.6, -0.6, 0.8))
+    code, message = code_of(lambda: windows(path, audio=None))
+    assert code == "PG507"
+    assert "at an angle" in message
 
 
 def test_the_model_may_take_frames_that_are_not_square(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from perceiver_graph.runtime.processors.picture_files import open_picture, read_picture
+from perceiver_graph.runtime.processors.picture_files import read_picture
 from tests.tiny import fault
 
 GREY = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
@@ -230,15 +230,15 @@ def png(width: int, height: int, depth: int, colour: int, data: bytes) -> bytes:
 @pytest.mark.parametrize("side", [13_400, 100_000])
 def test_a_header_that_promises_too_much_is_refused(side: int, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(side, side, 8, 2, zlib.compress(bytes(100))))
-    found = fault(lambda: open_picture(tmp_path / "a.png"))
+    found = fault(lambda: read_picture(tmp_path / "a.png"))
     assert found.code == "PG507"
     assert "at most 178,956,970 pixels" in found.message
 
 
 def test_what_is_no_picture_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    assert fault(lambda: open_picture(path)).code == "PG512"
-    assert "a folder" in fault(lambda: open_picture(tmp_path)).message
+    assert fault(lambda: read_picture(path)).code == "PG512"
+    assert "a folder" in fault(lambda: read_picture(tmp_path)).message
     path.write_text("not a picture")
     assert "not a picture" in fault(lambda: read_picture(path)).message
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")  # Ghostscript would run

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.opening import Source
 from perceiver_graph.spec.manifest import Manifest
 
 Origin = TypeVar("Origin")
@@ -53,6 +54,15 @@ class Reading:
     pieces: Callable[[], Iterator[Piece]]
     expected: int | None = 1
     sources: tuple[str, ...] = ()
+
+
+def reading(
+    *sources: Source, pieces: Callable[[], Iterator[Piece]], expected: int | None = 1
+) -> Reading:
+    """What comes of files, pipes or standard input."""
+    labels = tuple(source.label for source in sources)
+    files = tuple(source.path for source in sources if source.is_file)
+    return Reading(", ".join(labels), sources[0].stem, files, pieces, expected, labels)
 
 
 class Reader:

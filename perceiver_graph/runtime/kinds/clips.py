@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, repeat
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading
+from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading, reading
+from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.clip import Window, probe_clip, read_clip
+from perceiver_graph.runtime.processors.containers import media_source
 from perceiver_graph.runtime.processors.formats import (
     AudioFormat,
     ClipFormat,
@@ -72,8 +73,8 @@ class ClipReader(Reader):
 
     def open(self, values: Sequence[str]) -> Reading:
         """A clip from its one file. Raises DiagnosticError (PG507 to PG512)."""
-        path = Path(values[0])
-        return self._reading(path if self.video else None, path if self.audio else None)
+        source = media_source(values[0])
+        return self._reading(source if self.video else None, source if self.audio else None)
 
     def open_named(self, named: Mapping[str, Sequence[str]]) -> Reading:
         """A clip from a file for each input. Raises DiagnosticError (PG507 to PG512)."""
@@ -83,43 +84,39 @@ class ClipReader(Reader):
                 message = f"input {quote(name)} is given twice"
                 report.error("PG512", message, help="give it one file")
         report.raise_if_errors()
-        paths = {_kind(self.formats[name]): Path(values[0]) for name, values in named.items()}
-        return self._reading(paths.get("video"), paths.get("audio"))
+        sources = {values[0]: media_source(values[0]) for values in named.values()}
+        by_kind = {_kind(self.formats[name]): sources[values[0]] for name, values in named.items()}
+        return self._reading(by_kind.get("video"), by_kind.get("audio"))
 
-    def _reading(self, video: Path | None, audio: Path | None) -> Reading:
+    def _reading(self, video: Source | None, audio: Source | None) -> Reading:
         report = Report()
-        paths = list(dict.fromkeys(path for path in (video, audio) if path is not None))
-        for path in paths:
+        sources = list(dict.fromkeys(one for one in (video, audio) if one is not None))
+        for source in sources:
             try:
-                probe_clip(path)
+                probe_clip(source)
             except DiagnosticError as error:
                 report.extend(error.diagnostics)
         report.raise_if_errors()
-        return Reading(
-            str(paths[0]),
-            paths[0].stem,
-            tuple(paths),
-            lambda: self._pieces(video, audio),
-            self._expected(video, audio),
-        )
+        expected = self._expected(video, audio)
+        return reading(*sources, pieces=lambda: self._pieces(video, audio), expected=expected)
 
-    def _expected(self, video: Path | None, audio: Path | None) -> int | None:
+    def _expected(self, video: Source | None, audio: Source | None) -> int | None:
         """How many windows a clip has, as far as its header says."""
         lead = self.video if video else self.audio
-        path = video or audio
-        if lead is None or path is None:
+        source = video or audio
+        if lead is None or source is None:
             return None
-        count = Fraction(probe_clip(path).duration) / lead.seconds
+        count = Fraction(probe_clip(source).duration) / lead.seconds
         return ceil(count - Fraction(1, 100)) or None
 
-    def _pieces(self, video: Path | None, audio: Path | None) -> Iterator[Piece]:
+    def _pieces(self, video: Source | None, audio: Source | None) -> Iterator[Piece]:
         for window in self._windows(video, audio):
             moment = Moment(window, self._part(window), self.video, self.audio)
             lead = self.video or self.audio
             assert lead is not None
             stop = round(window.start + float(lead.seconds * moment.part), 6)
             about = {"start": round(window.start, 6), "stop": stop}
-            yield Piece(to_arrays(window, self.formats), (moment,), about)
+            yield Piece(to_arrays(window, self.formats), (moment,), about, window.notes)
 
     def _part(self, window: Window) -> Fraction:
         """How much of a window belongs to the clip."""
@@ -128,13 +125,13 @@ class ClipReader(Reader):
         assert self.audio is not None
         return Fraction(window.sample_count, self.audio.samples)
 
-    def _windows(self, picture: Path | None, sound: Path | None) -> Iterator[Window]:
+    def _windows(self, picture: Source | None, sound: Source | None) -> Iterator[Window]:
         video = self.video if picture else None
         audio = self.audio if sound else None
-        path = picture or sound
-        assert path is not None
+        source = picture or sound
+        assert source is not None
         if picture is None or sound is None or picture == sound:
-            return read_clip(path, video=video, audio=audio, allow_missing=self.optional)
+            return read_clip(source, video=video, audio=audio, allow_missing=self.optional)
         assert video is not None
         assert audio is not None
         if video.seconds != audio.seconds:
@@ -158,4 +155,5 @@ def _side_by_side(
         count = audio.samples * picture.frame_count // video.time
         samples = sound.samples.copy()
         samples[count:] = 0.0
-        yield replace(picture, samples=samples, sample_count=count)
+        notes = (*picture.notes, *sound.notes)
+        yield replace(picture, samples=samples, sample_count=count, notes=notes)

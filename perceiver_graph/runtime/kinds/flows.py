@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,16 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.kinds.axes import rows_of, sizes_of
-from perceiver_graph.runtime.kinds.base import Answer, Piece, Reader, Reading, Setting, Writer
+from perceiver_graph.runtime.kinds.base import (
+    Answer,
+    Piece,
+    Reader,
+    Reading,
+    Setting,
+    Writer,
+    reading,
+)
+from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.flow import (
     Frames,
     fitted,
@@ -22,6 +30,7 @@ from perceiver_graph.runtime.processors.flow import (
     restored,
 )
 from perceiver_graph.runtime.processors.flow_picture import write_flo, write_flow_picture
+from perceiver_graph.runtime.processors.picture_files import picture_source
 from perceiver_graph.runtime.processors.tiles import Blend, Tile, tiles
 from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
 from perceiver_graph.spec.media_fit import IMAGE_AXES, VIDEO_AXES
@@ -72,18 +81,17 @@ class FlowReader(Reader):
 
     def open(self, values: Sequence[str]) -> Reading:
         """Read both pictures. Raises DiagnosticError (PG503, PG507, PG509, PG512)."""
-        first, second = map(Path, values)
+        first, second = map(picture_source, values)
         frames = self._frames(first, second)
         count = len(tiles(frames.height, frames.width, *self.size, self._overlap))
-        return Reading(
-            f"{first}, {second}",
-            first.stem,
-            (first, second),
-            lambda: self._pieces(self._frames(first, second)),
-            count,
+        return reading(
+            first,
+            second,
+            pieces=lambda: self._pieces(self._frames(first, second)),
+            expected=count,
         )
 
-    def _frames(self, first: Path, second: Path) -> Frames:
+    def _frames(self, first: Source, second: Source) -> Frames:
         frames, notes = read_frames(first, second, room=self.room)
         return fitted(frames, *self.size, notes)
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.runtime.kinds.axes import rows_of, sizes_of
-from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading
+from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading, reading
+from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.image import (
     Region,
     centred,
     normalised,
     resized,
 )
-from perceiver_graph.runtime.processors.picture_files import open_picture, read_picture
+from perceiver_graph.runtime.processors.picture_files import (
+    open_picture,
+    picture_source,
+    read_picture,
+)
 from perceiver_graph.spec.manifest import InputEntry, Manifest
 from perceiver_graph.spec.media_fit import IMAGE_AXES
 from perceiver_graph.spec.models.media import ImageMedia, ImageParameters
@@ -55,12 +59,12 @@ class ImageReader(Reader):
 
     def open(self, values: Sequence[str]) -> Reading:
         """Look at the header of the file. Raises DiagnosticError (PG507, PG509, PG512)."""
-        path = Path(values[0])
-        open_picture(path).close()
-        return Reading(str(path), path.stem, (path,), lambda: self._pieces(path))
+        source = picture_source(values[0])
+        with open_picture(source):
+            return reading(source, pieces=lambda: self._pieces(source))
 
-    def _pieces(self, path: Path) -> Iterator[Piece]:
-        pixels, notes = read_picture(path, room=self.room, least=max(self._size))
+    def _pieces(self, source: Source) -> Iterator[Piece]:
+        pixels, notes = read_picture(source, room=self.room, least=max(self._size))
         height, width = pixels.shape[:2]
         region = Region(0, 0, width, height)
         if not self._form.stretch:

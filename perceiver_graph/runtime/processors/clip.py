@@ -10,28 +10,30 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from math import ceil
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.decode import (
-    LAYOUTS,
-    PictureStream,
-    SampleStream,
+from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.runtime.processors.containers import (
+    media_source,
     media_stream,
     open_media,
-    stream_shape,
     undecodable,
 )
+from perceiver_graph.runtime.processors.decode import LAYOUTS, PictureStream, stream_shape
 from perceiver_graph.runtime.processors.formats import AudioFormat, VideoFormat
 from perceiver_graph.runtime.processors.packages import require
+from perceiver_graph.runtime.processors.sound import SampleStream
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of windows done and the number expected, or None if it is not known."""
+
+
+LARGEST_FACTOR = 1024
+"""Between the sample rates of a file and a model: it bounds what a packet of sound becomes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class ClipInfo:
     `duration` is in seconds; `width` and `height` are of the stored pictures, not yet rotated.
     """
 
-    path: Path
+    source: Source
     has_video: bool
     has_audio: bool
     duration: float = 0.0
@@ -78,24 +80,27 @@ class Window:
     samples: NDArray[np.float32] | None
     frame_count: int
     sample_count: int
+    notes: tuple[str, ...] = ()
+    """What is to be told of what was read so far."""
 
 
-def probe_clip(path: str | PathLike[str]) -> ClipInfo:
+def probe_clip(named: Named) -> ClipInfo:
     """What a file contains. Raises DiagnosticError (PG507, PG509, PG512) if it is no media file."""
     require("av")
-    path = Path(path)
-    with open_media(path) as container:
+    source = media_source(named)
+    with open_media(source) as media:
+        container = media.container
         video: Any = media_stream(container, "video")
         audio: Any = media_stream(container, "audio")
         if video is None and audio is None:
-            raise undecodable(path, "the file contains neither video nor audio")
+            raise undecodable(source, "the file contains neither video nor audio")
         main = audio if video is None else video
         duration = Fraction(container.duration or 0, 1_000_000)
         if main.duration is not None:
             duration = main.duration * main.time_base
         fps = (stream_shape(video)[0] or Fraction(0)) if video else Fraction(0)
         return ClipInfo(
-            path=path,
+            source=source,
             has_video=video is not None,
             has_audio=audio is not None,
             duration=float(duration),
@@ -109,7 +114,7 @@ def probe_clip(path: str | PathLike[str]) -> ClipInfo:
 
 
 def read_clip(
-    path: str | PathLike[str],
+    named: Named,
     *,
     video: VideoFormat | None,
     audio: AudioFormat | None,
@@ -128,12 +133,12 @@ def read_clip(
     if lead is None:
         raise ValueError("read_clip needs a video format, an audio format or both")
     require("PIL")
-    info = probe_clip(path)
+    info = probe_clip(named)
     _check_streams(info, video, audio, allow_missing)
-    pictures = PictureStream(info.path, video) if video and info.has_video else None
+    pictures = PictureStream(info.source, video) if video and info.has_video else None
     sound = None
     if audio and info.has_audio:
-        sound = SampleStream(info.path, audio, pictures.origin if pictures else None)
+        sound = SampleStream(info.source, audio, pictures.origin if pictures else None)
     return _Windows(info, video, audio, pictures, sound).iterate(lead.seconds, progress)
 
 
@@ -150,15 +155,30 @@ def _check_streams(
         if nothing_left or kind not in allow_missing:
             raise DiagnosticError.of(
                 "PG508",
-                f"{info.path} has no {kind}, which the model takes from it",
+                f"{info.source} has no {kind}, which the model takes from it",
                 notes=[f"the file contains: {info}"],
                 help=f"give a file with {kind}, or a second file for the missing input",
             )
+    if audio is not None and info.has_audio:
+        _check_rates(info, audio)
     if audio is not None and audio.channels not in LAYOUTS:
         raise DiagnosticError.of(
             "PG403",
             f"the model takes sound of {audio.channels} channels, and files are read with 1 or 2",
             help="pass the samples as an array: --inputs IN.npz",
+        )
+
+
+def _check_rates(info: ClipInfo, audio: AudioFormat) -> None:
+    """PG507 where a sample would become thousands, or thousands one."""
+    rates = sorted((info.sample_rate, audio.rate))
+    if rates[0] < 1 or rates[1] / rates[0] > LARGEST_FACTOR:
+        raise undecodable(
+            info.source,
+            f"its sound of {info.sample_rate} samples a second cannot be made one of {audio.rate}, "
+            f"which the model takes: rates may differ by a factor of {LARGEST_FACTOR}",
+            help="check the rate in its header; a series of other measurements is given as arrays: "
+            "--inputs IN.npz",
         )
 
 
@@ -209,4 +229,5 @@ class _Windows:
                 samples[sample_count:] = 0.0
             elif sample_count == 0:
                 return None
-        return Window(index, float(start), frames, samples, frame_count, sample_count)
+        notes = tuple(self.sound.notes) if self.sound is not None else ()
+        return Window(index, float(start), frames, samples, frame_count, sample_count, notes)

@@ -8,87 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.formats import AudioFormat, VideoFormat
+from perceiver_graph.diagnostics.escape import shell_path
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.processors.containers import media_stream, open_media, undecodable
+from perceiver_graph.runtime.processors.display import upright
+from perceiver_graph.runtime.processors.formats import VideoFormat
 
 if TYPE_CHECKING:
-    from av import AudioFrame, AudioResampler, VideoFrame
-    from av.container import InputContainer
-    from av.stream import Stream
+    from av import AudioFrame, VideoFrame
 
 LAYOUTS = {1: "mono", 2: "stereo"}
 
-# Headers of these formats state the duration. Elsewhere it is an estimate from the bit rate.
-_EXACT_DURATION = ("mp4", "matroska", "avi")
-
-# Timestamps jitter by a few ms (matroska rounds to 1 ms); a larger step is a gap in the sound.
-_SOUND_JITTER = Fraction(1, 25)
-
-_READABLE = "mp4, mov, mkv, webm, avi, or another that FFmpeg reads"
+LONGEST_PAUSE = 3600
+"""Seconds without a frame or a sample: a longer step of the clock is taken for damage."""
 
 
-def undecodable(path: Path, fault: str, *notes: str, help: str | None = None) -> DiagnosticError:
-    """The diagnostic PG507 for a media file."""
-    return DiagnosticError.of("PG507", f"{path}: {fault}", notes=notes, help=help)
-
-
-def open_media(path: Path) -> InputContainer:
-    """Open a media file for reading; the caller closes it. Raises PG507 or PG512."""
-    import av
-
-    if path.is_dir():
-        raise DiagnosticError.of("PG512", f"{path} is a folder", help="name a media file in it")
-    if not path.exists():
-        raise DiagnosticError.of("PG512", f"{path} does not exist", help="check the path")
-    if path.is_file() and path.stat().st_size == 0:
-        raise undecodable(path, "the file is empty (0 bytes)", help="copy or record the file again")
-    try:
-        # A playlist may name any address; nothing but local files is ever opened.
-        return av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
-    except PermissionError as error:
-        raise undecodable(path, "the file may not be read", help=f"chmod +r {path}") from error
-    except av.error.FFmpegError as error:
-        raise _unrecognised(path, error.strerror or str(error)) from error
-
-
-def _unrecognised(path: Path, reason: str) -> DiagnosticError:
-    with path.open("rb") as file:
-        head = file.read(16)
-    notes = [f"{path.stat().st_size} bytes, beginning with {head!r}", f"FFmpeg says: {reason}"]
-    if head[4:8] == b"ftyp":
-        fault = "an mp4 that cannot be opened, most likely because its end is missing"
-        notes.append("its index may be at its end: without it, nothing in the file can be found")
-        return undecodable(path, fault, *notes, help="copy or record the file again, completely")
-    help = f"give a complete file of a known format: {_READABLE}"
-    return undecodable(path, "not a media file", *notes, help=help)
-
-
-def media_stream(container: InputContainer, kind: Literal["video", "audio"]) -> Stream | None:
-    """The main stream of a kind. The cover picture of a song is not a video."""
-    from av.stream import Disposition
-
-    stream = container.streams.best(kind)
-    if stream is None or stream.disposition & Disposition.attached_pic:
-        return None
-    return stream
-
-
-def decoded(path: Path, kind: Literal["video", "audio"]) -> Iterator[Any]:
+def decoded(source: Source, kind: Literal["video", "audio"]) -> Iterator[Any]:
     """The decoded frames of the main stream of a kind. Raises PG507 for damage and an early end."""
     import av
 
-    with open_media(path) as container:
-        stream = media_stream(container, kind)
+    with open_media(source) as media:
+        container = media.container
+        stream: Any = media_stream(container, kind)
         if stream is None:
             return
         stream.codec_context.thread_type = "AUTO"
         end = Fraction(0)  # of everything in the file, also of streams that nobody asked for
+        last: Any = None
         count = 0
         try:
             for packet in container.demux():
@@ -104,30 +55,34 @@ def decoded(path: Path, kind: Literal["video", "audio"]) -> Iterator[Any]:
                     continue  # cut from a longer stream: it starts at its first complete frame
                 for frame in frames:
                     count += 1
+                    last = frame
                     yield frame
         except av.error.FFmpegError as error:
             raise undecodable(
-                path,
+                source,
                 f"the {kind} is damaged after {float(end):.2f} s ({count} frames)",
                 f"FFmpeg says: {error.strerror}",
-                help=f"copy the file again, or repair it: ffmpeg -i {path.name} repaired.mp4",
+                help=f"copy the file again, or repair it: ffmpeg -i {shell_path(source.path)} repaired.mp4",
             ) from error
-        _check_complete(path, container, end)
+        media.check_end(end, _end(last) if kind == "audio" and last is not None else end)
         if not count:
-            raise undecodable(path, f"no frame of the {kind} can be decoded")
+            raise undecodable(source, f"no frame of the {kind} can be decoded")
 
 
-def _check_complete(path: Path, container: InputContainer, end: Fraction) -> None:
-    if container.duration is None or not any(n in container.format.name for n in _EXACT_DURATION):
-        return
-    declared = Fraction(container.duration, 1_000_000)
-    end -= Fraction(container.start_time or 0, 1_000_000)
-    if declared - end > max(Fraction(1, 4), declared / 100):
+def _end(frame: AudioFrame) -> Fraction:
+    """When the last sample of a frame has been heard."""
+    start = frame_time(frame) or Fraction(0)
+    return start + Fraction(frame.samples, frame.sample_rate)
+
+
+def check_pause(source: Source, what: str, last: Fraction, time: Fraction) -> None:
+    """PG507 where the clock of a file jumps: what fills the pause up would never end."""
+    if time - last > LONGEST_PAUSE:
         raise undecodable(
-            path,
-            f"the file ends after {float(end):.2f} s of the {float(declared):.2f} s it declares",
-            help="copy the file again; to keep the part that is there: "
-            f"ffmpeg -i {path.name} shorter.mp4",
+            source,
+            f"after {float(last):.2f} s there is no {what} for {float(time - last):.0f} s, and at "
+            f"most {LONGEST_PAUSE} s are filled up: its timestamps are damaged",
+            help=f"write them anew: ffmpeg -i {shell_path(source.path)} -fflags +genpts repaired.mp4",
         )
 
 
@@ -139,14 +94,14 @@ class PictureStream:
     `origin` is the time of the first frame on the clock of the file.
     """
 
-    def __init__(self, path: Path, form: VideoFormat) -> None:
-        self._form = form
-        with open_media(path) as container:
-            stream = media_stream(container, "video")
+    def __init__(self, source: Source, form: VideoFormat) -> None:
+        self._source, self._form = source, form
+        with open_media(source) as media:
+            stream = media_stream(media.container, "video")
             rate, pixel_aspect = stream_shape(stream)
         self._period = 1 / (rate or form.rate)
         self._pixel_aspect = pixel_aspect
-        self._frames: Iterator[VideoFrame] = decoded(path, "video")
+        self._frames: Iterator[VideoFrame] = decoded(source, "video")
         self._first = next(self._frames)
         self.origin = frame_time(self._first) or Fraction(0)
 
@@ -155,6 +110,7 @@ class PictureStream:
         for frame in self._frames:
             time = frame_time(frame)
             time = now + self._period if time is None else max(now, time - self.origin)
+            check_pause(self._source, "frame", now, time)
             picture = None
             while tick < (now + time) / 2 * self._form.rate:
                 picture = self._picture(current) if picture is None else picture
@@ -176,12 +132,10 @@ class PictureStream:
         """Turn upright, cut out the centre in the model's aspect ratio, resize."""
         from PIL import Image
 
-        pixels = frame.to_ndarray(format="rgb24")
-        turns = round(frame.rotation / 90) % 4
-        pixels = np.rot90(pixels, turns)
+        pixels, sideways = upright(self._source, frame)
         form = self._form
         aspect = Fraction(form.width, form.height)
-        aspect /= self._pixel_aspect if turns % 2 == 0 else 1 / self._pixel_aspect
+        aspect /= 1 / self._pixel_aspect if sideways else self._pixel_aspect
         height, width = pixels.shape[:2]
         crop_w = max(1, min(width, round(height * aspect)))
         crop_h = max(1, min(height, round(width / aspect)))
@@ -211,103 +165,3 @@ def frame_time(frame: VideoFrame | AudioFrame) -> Fraction | None:
 
 def _duration(frame: VideoFrame) -> Fraction | None:
     return frame.duration * frame.time_base if frame.duration and frame.time_base else None
-
-
-class SampleStream:
-    """The sound of a file at the model's rate: float32 [time, channels], value = int16 / 2**15.
-
-    Sample 0 is at `origin` seconds on the clock of the file (None: where the sound begins). What
-    lies before it is dropped; gaps, a late beginning and an early end are silence.
-    """
-
-    def __init__(self, path: Path, form: AudioFormat, origin: Fraction | None) -> None:
-        self._form = form
-        self._origin = origin
-        self._frames: Iterator[AudioFrame] = decoded(path, "audio")
-        self._blocks = self._placed()
-        self._buffer = np.zeros((0, form.channels), np.int16)
-        self._start = 0  # position of the first buffered sample
-
-    def read(self, start: int, count: int) -> tuple[NDArray[np.float32], int]:
-        """Samples [start, start + count), filled up with silence, and how many the file had.
-
-        `start` must not decrease from call to call.
-        """
-        blocks = [self._buffer]
-        end = self._start + len(self._buffer)
-        while end < start + count and (block := next(self._blocks, None)) is not None:
-            blocks.append(block)
-            end += len(block)
-            if end <= start:  # not wanted by anyone: do not hoard it
-                blocks, self._start = [block[:0]], end
-        buffer = np.concatenate(blocks)
-        self._buffer = buffer[max(0, start - self._start) :]
-        self._start = max(start, self._start)
-        found = self._buffer[:count]
-        window = np.zeros((count, self._form.channels), np.float32)
-        window[: len(found)] = found.astype(np.float32) / np.float32(2**15)
-        return window, len(found)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._frames.close()  # type: ignore[attr-defined]
-
-    def _placed(self) -> Iterator[NDArray[np.int16]]:
-        """Consecutive blocks from position 0 on: gaps filled with silence, overlaps dropped."""
-        emitted = position = 0
-        for place, block in self._pieces():
-            position = position if place is None else place
-            for silence in self._silence(position - emitted):
-                yield silence
-                emitted += len(silence)
-            kept = block[emitted - position :]
-            position += len(block)
-            emitted += len(kept)
-            yield kept
-
-    def _pieces(self) -> Iterator[tuple[int | None, NDArray[np.int16]]]:
-        """Resampled blocks with their position, or None where one continues the block before it."""
-        resampler: AudioResampler | None = None
-        kind: tuple[Any, ...] = ()
-        fed = Fraction(0)  # seconds after the origin at which the last frame ended
-        for frame in self._frames:
-            time = frame_time(frame)
-            if self._origin is None:
-                self._origin = time or Fraction(0)
-            due = fed if time is None else time - self._origin
-            jump = resampler is None or abs(due - fed) > _SOUND_JITTER
-            if jump or kind != _kind(frame):
-                yield from self._resampled(resampler, None)
-                resampler, kind = self._resampler(), _kind(frame)
-            if jump:
-                fed = due
-                yield round(due * self._form.rate), np.zeros((0, self._form.channels), np.int16)
-            fed += Fraction(frame.samples, frame.sample_rate)
-            yield from self._resampled(resampler, frame)
-        yield from self._resampled(resampler, None)
-
-    def _resampler(self) -> AudioResampler:
-        import av
-
-        # 16-bit output, as the published pipeline has it. It also makes FFmpeg average the
-        # channels; for float output it would scale them by 0.7 and exceed 1.
-        layout = LAYOUTS[self._form.channels]
-        return av.AudioResampler(format="s16", layout=layout, rate=self._form.rate)
-
-    def _resampled(
-        self, resampler: AudioResampler | None, frame: AudioFrame | None
-    ) -> Iterator[tuple[None, NDArray[np.int16]]]:
-        for part in resampler.resample(frame) if resampler is not None else ():
-            samples: NDArray[Any] = part.to_ndarray()
-            yield None, samples.reshape(-1, self._form.channels)
-
-    def _silence(self, count: int) -> Iterator[NDArray[np.int16]]:
-        """Zeros, at most a second at a time."""
-        while count > 0:
-            block = min(count, self._form.rate)
-            yield np.zeros((block, self._form.channels), np.int16)
-            count -= block
-
-
-def _kind(frame: AudioFrame) -> tuple[Any, ...]:
-    return frame.format.name, frame.layout.name, frame.sample_rate

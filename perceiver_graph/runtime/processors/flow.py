@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.opening import Named
 from perceiver_graph.runtime.processors.packages import require
 from perceiver_graph.runtime.processors.picture_files import read_picture
 from perceiver_graph.runtime.processors.tiles import Tile, tiles
@@ -51,7 +50,7 @@ class Frames:
 
 
 def read_frames(
-    first: str | PathLike[str], second: str | PathLike[str], *, room: int | None = None
+    first: Named, second: Named, *, room: int | None = None
 ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Two consecutive frames [2, height, width, 3], and notes on what is not all there.
 
@@ -60,7 +59,7 @@ def read_frames(
     """
     # Both are held at once, and for a moment together in a third place.
     half = None if room is None else room // 2
-    (one, some), (two, more) = (read_picture(Path(name), room=half) for name in (first, second))
+    (one, some), (two, more) = (read_picture(name, room=half) for name in (first, second))
     if one.shape != two.shape:
         raise DiagnosticError.of(
             "PG503",

@@ -5,15 +5,15 @@ Decoders take a missing end for the end, so a file that was cut off would be a s
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.opening import Source
 
 _EXTENSION, _FRAME, _TRAILER = b"!", b",", b";"
 
 
-def gif_frames(file: BinaryIO, path: Path) -> int:
+def gif_frames(file: BinaryIO, source: Source) -> int:
     """The number of frames. Raises DiagnosticError (PG507) for a file without its end."""
     count = 0
     try:
@@ -35,7 +35,7 @@ def gif_frames(file: BinaryIO, path: Path) -> int:
     except EOFError:
         raise DiagnosticError.of(
             "PG507",
-            f"{path}: the file ends within or after frame {count} of a GIF, which has no end",
+            f"{source}: the file ends within or after frame {count} of a GIF, which has no end",
             help="copy the file again, completely",
         ) from None
     return count

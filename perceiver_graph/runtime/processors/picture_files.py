@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from math import sqrt
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.chunks import format_size
+from perceiver_graph.runtime.opening import Named, Source
 from perceiver_graph.runtime.processors.gif import gif_frames
 from perceiver_graph.runtime.processors.jpeg import without_exif
 from perceiver_graph.runtime.processors.packages import require
@@ -42,73 +42,73 @@ _STRIP = 1 << 20  # pixels that are copied at a time
 
 
 def read_picture(
-    path: Path, *, room: int | None = None, least: int | None = None
+    named: Named, *, room: int | None = None, least: int | None = None
 ) -> tuple[Pixels, tuple[str, ...]]:
     """A picture as uint8 [height, width, 3], upright, in RGB; and notes on what is not all there.
 
     Of 16 bits the upper 8 are kept; what is transparent is shown as its colours say; of several
     pictures in a file, the first is read. `room` is how many bytes reading may take, and `least` how
     many pixels the sides must have at the least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
-    size for the sake of that. Raises DiagnosticError (PG507, PG509, PG510, PG512).
+    size for the sake of that. Raises DiagnosticError (PG507, PG509, PG510, PG512, PG514).
     """
-    image = open_picture(path)
-    try:
-        with _decoding(path):
-            _refuse_unknown_values(path, image)
-            notes = [*_several(path, image)]
-            notes += _fitted(path, image, room, least)
-            notes += _deep_colours(image)
-            if image.format == "TIFF":
-                turns = _orientation(image)
-                with _hushed():
-                    image.load()
-            else:
+    source = picture_source(named)
+    with open_picture(source) as image, _decoding(source):
+        _refuse_unknown_values(source, image)
+        notes = [*_several(source, image)]
+        notes += _fitted(source, image, room, least)
+        notes += _deep_colours(image)
+        if image.format == "TIFF":
+            turns = _orientation(image)
+            with _hushed():
                 image.load()
-                turns = _orientation(image)
-            notes += _about_values(image)
-            pixels = _rgb(_turned(image, turns))
-    finally:
-        image.close()
-    return pixels, tuple(notes)
+        else:
+            image.load()
+            turns = _orientation(image)
+        notes += _about_values(image)
+        return _rgb(_turned(image, turns)), tuple(notes)
 
 
-def open_picture(path: Path) -> Image:
-    """Open a picture and read its header, no more; the caller closes it.
+def picture_source(named: Named) -> Source:
+    """What a name stands for. Raises DiagnosticError (PG512)."""
+    return Source.of(named, noun="picture", most=8 * MOST_PIXELS)
 
-    Raises DiagnosticError (PG507, PG509, PG512).
+
+@contextmanager
+def open_picture(named: Named) -> Iterator[Image]:
+    """A picture of which the header has been read, no more.
+
+    Raises DiagnosticError (PG507, PG509, PG512, PG514).
     """
     require("PIL")
     from PIL import Image, UnidentifiedImageError
 
-    if path.is_dir():
-        raise DiagnosticError.of("PG512", f"{path} is a folder", help="name a picture in it")
-    if not path.exists():
-        raise DiagnosticError.of("PG512", f"{path} does not exist", help="check the path")
+    source = picture_source(named)
     Image.init()
     formats = [name for name in Image.ID if name not in _NOT_OURS]
-    try:
-        with _decoding(path):
-            image = _opened(path, formats)
-    except UnidentifiedImageError as error:
-        raise DiagnosticError.of(
-            "PG507",
-            f"{path}: not a picture of a known format",
-            help="give a PNG, JPEG, WebP, GIF, BMP or TIFF file",
-        ) from error
-    if image.width * image.height > MOST_PIXELS:
-        image.close()
-        raise _too_large(path, f"{image.width} x {image.height}")
-    return image
+    with source.open() as file:
+        try:
+            with _decoding(source):
+                image = _opened(source, file, formats)
+        except UnidentifiedImageError as error:
+            raise DiagnosticError.of(
+                "PG507",
+                f"{source}: not a picture of a known format",
+                help="give a PNG, JPEG, WebP, GIF, BMP or TIFF file",
+            ) from error
+        with image:
+            if image.width * image.height > MOST_PIXELS:
+                raise _too_large(source, f"{image.width} x {image.height}")
+            yield image
 
 
-def _opened(path: Path, formats: list[str]) -> Image:
+def _opened(source: Source, file: BinaryIO, formats: list[str]) -> Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(path, formats=formats)
+        return Image.open(file, formats=formats)
     except UnidentifiedImageError:
         # Pillow reads a JPEG's resolution from EXIF while it opens the file, and may trip over it.
-        plain, exif = without_exif(path.read_bytes())
+        plain, exif = without_exif(source.read())
         if not exif:
             raise
         image = Image.open(BytesIO(plain), formats=["JPEG"])
@@ -117,7 +117,7 @@ def _opened(path: Path, formats: list[str]) -> Image:
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
+def _decoding(source: Source) -> Iterator[None]:
     """Translate what Pillow raises for damaged files, which is nearly everything: PG507."""
     from PIL import Image, UnidentifiedImageError
 
@@ -127,9 +127,9 @@ def _decoding(path: Path) -> Iterator[None]:
     except (DiagnosticError, UnidentifiedImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise _too_large(path, "its header says more") from error
+        raise _too_large(source, "its header says more") from error
     except Exception as error:
-        raise _damaged(path, str(error) or type(error).__name__) from error
+        raise _damaged(source, str(error) or type(error).__name__) from error
 
 
 @contextmanager
@@ -150,24 +150,24 @@ def _hushed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _damaged(path: Path, reason: str) -> DiagnosticError:
+def _damaged(source: Source, reason: str) -> DiagnosticError:
     return DiagnosticError.of(
         "PG507",
-        f"{path}: the picture cannot be decoded",
+        f"{source}: the picture cannot be decoded",
         notes=[reason],
         help="copy the file again, completely, or save it as PNG or JPEG",
     )
 
 
-def _too_large(path: Path, size: str) -> DiagnosticError:
+def _too_large(source: Source, size: str) -> DiagnosticError:
     return DiagnosticError.of(
         "PG507",
-        f"{path}: the picture is too large ({size}); at most {MOST_PIXELS:,} pixels are read",
+        f"{source}: the picture is too large ({size}); at most {MOST_PIXELS:,} pixels are read",
         help="make it smaller, or cut out what the model is to see",
     )
 
 
-def _refuse_unknown_values(path: Path, image: Image) -> None:
+def _refuse_unknown_values(source: Source, image: Image) -> None:
     """Numbers of which nothing says what is black and what is white: PG507."""
     # Of PGM and PNG, Pillow says 32 bits for what are 16, and scales them.
     if image.mode == "F":
@@ -178,24 +178,24 @@ def _refuse_unknown_values(path: Path, image: Image) -> None:
         return
     raise DiagnosticError.of(
         "PG507",
-        f"{path}: the picture holds {what}, and it is not known which are black and white",
+        f"{source}: the picture holds {what}, and it is not known which are black and white",
         help="scale them to 0..255 as for the training of the model and save them as an 8-bit PNG, "
         "or pass an array: --inputs IN.npz",
     )
 
 
-def _several(path: Path, image: Image) -> Iterator[str]:
+def _several(source: Source, image: Image) -> Iterator[str]:
     """A note where the file holds more than one picture; PG507 for a GIF that is cut off."""
     if image.format == "GIF":
-        with path.open("rb") as file:
-            count = gif_frames(file, path)
+        with source.open() as file:
+            count = gif_frames(file, source)
     else:
         count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if count > 1:
         yield f"the file holds {count} pictures, of which the first is read"
 
 
-def _fitted(path: Path, image: Image, room: int | None, least: int | None) -> Iterator[str]:
+def _fitted(source: Source, image: Image, room: int | None, least: int | None) -> Iterator[str]:
     """Keep to the room there is: a JPEG is decoded at a part of its size, others are refused (PG510)."""
     width, height = image.size
     takes = _takes(image, width * height)
@@ -214,7 +214,7 @@ def _fitted(path: Path, image: Image, room: int | None, least: int | None) -> It
     shrink = sqrt(fits / (width * height))
     raise DiagnosticError.of(
         "PG510",
-        f"{path}: reading its {width} x {height} pixels takes {format_size(takes)}, and the memory "
+        f"{source}: reading its {width} x {height} pixels takes {format_size(takes)}, and the memory "
         f"budget leaves {format_size(room)}",
         help=f"scale it down to {int(width * shrink)} x {int(height * shrink)} pixels, or raise "
         f"--memory by {format_size(takes - room)}",

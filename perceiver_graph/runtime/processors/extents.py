@@ -1,0 +1,237 @@
+"""How much a media file says it holds, against how much there is of it.
+
+FFmpeg plays what there is. Each format says how long it is in a place of its own: here is where, and
+that is all that is read of it. Streams, whose length was not known when they were written, say 0, or
+the largest number that there is; they are as long as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Literal
+
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.processors.gif import gif_frames
+from perceiver_graph.runtime.processors.mp3 import mp3_end
+
+_UNKNOWN = 0x7FFF_0000
+"""From here on, 32-bit sizes are what programs write into a pipe."""
+
+_MOST_CHUNKS = 1_000_000
+
+
+def shortfall(file: BinaryIO, source: Source) -> str | None:
+    """What is missing of a file, in words; None where nothing is, or nothing says so.
+
+    Raises DiagnosticError (PG507) for a GIF without its end.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(16)
+    file.seek(0)
+    if head.startswith(b"GIF8"):
+        gif_frames(file, source)
+        return None
+    for fits, declared in _KINDS:
+        if fits(head):
+            end = declared(file, size)
+            if end is None or end <= size:
+                return None
+            return f"the file ends after {size:,} bytes, and its header says that there are {end:,}"
+    return None
+
+
+Chunk = tuple[bytes, int, int]
+"""Kind, where its content begins, and how many bytes that has."""
+
+
+def _chunks(file: BinaryIO, start: int, order: Literal["little", "big"]) -> Iterator[Chunk]:
+    """Chunks of a 4-byte name and a 4-byte size; contents of odd sizes are padded."""
+    place = start
+    for _ in range(_MOST_CHUNKS):
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        size = int.from_bytes(head[4:], order)
+        yield head[:4], place + 8, size
+        place += 8 + size + size % 2
+
+
+def _riff(file: BinaryIO, size: int) -> int | None:
+    """WAV (also of more than 4 GiB), AVI and WebP."""
+    file.seek(8)
+    form = file.read(4)
+    if form != b"WAVE":
+        end = 0
+        for kind, start, length in _chunks(file, 0, "little"):
+            if kind != b"RIFF" or not 0 < length < _UNKNOWN:
+                break
+            end = start + length
+        return end or None
+    large = 0
+    for kind, start, length in _chunks(file, 12, "little"):
+        if kind == b"ds64":
+            file.seek(start + 8)
+            large = int.from_bytes(file.read(8), "little")
+        elif kind == b"data":
+            if length == 0xFFFF_FFFF and 0 < large < 1 << 62:
+                return start + large
+            return start + length if 0 < length < _UNKNOWN else None
+    return None
+
+
+def _aiff(file: BinaryIO, size: int) -> int | None:
+    for kind, start, length in _chunks(file, 12, "big"):
+        if kind == b"SSND":
+            return start + length if 0 < length < _UNKNOWN else None
+    return None
+
+
+def _au(file: BinaryIO, size: int) -> int | None:
+    file.seek(4)
+    start, length = (int.from_bytes(file.read(4), "big") for _ in range(2))
+    return start + length if 0 < length < _UNKNOWN else None
+
+
+def _w64(file: BinaryIO, size: int) -> int | None:
+    place = 40  # the name of the file, its size, the name of its form
+    for _ in range(_MOST_CHUNKS):
+        file.seek(place)
+        head = file.read(24)
+        length = int.from_bytes(head[16:], "little")
+        if len(head) < 24 or length < 24:
+            return None
+        if head.startswith(b"data"):
+            return place + length if length < 1 << 62 else None
+        place += -(-length // 8) * 8
+    return None
+
+
+def _caf(file: BinaryIO, size: int) -> int | None:
+    place = 8
+    for _ in range(_MOST_CHUNKS):
+        file.seek(place)
+        head = file.read(12)
+        length = int.from_bytes(head[4:], "big", signed=True)
+        if len(head) < 12 or length < 0:
+            return None  # to the end of the file
+        if head.startswith(b"data"):
+            return place + 12 + length
+        place += 12 + length
+    return None
+
+
+def _mp4(file: BinaryIO, size: int) -> int | None:
+    end = 0
+    for _ in range(_MOST_CHUNKS):
+        file.seek(end)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if len(head) < 8 or length < 8 or not head[4:8].isalnum():
+            break  # to the end of the file, or something else behind it
+        end += length
+    return end or None
+
+
+def _matroska(file: BinaryIO, size: int) -> int | None:
+    place = 0
+    for _ in range(2):  # the header, and the segment that holds everything
+        file.seek(place)
+        head = file.read(12)
+        if len(head) < 5:
+            return None
+        length, width = _ebml_size(head[4:])
+        if not width or length == (1 << 7 * width) - 1:
+            return None
+        place += 4 + width + length
+    return place
+
+
+def _ebml_size(data: bytes) -> tuple[int, int]:
+    """A number that says itself how many bytes it has, and how many these are (0: no number)."""
+    width = 9 - data[0].bit_length()
+    if width > 8 or len(data) < width:
+        return 0, 0
+    return int.from_bytes(data[:width], "big") & ((1 << 7 * width) - 1), width
+
+
+def _ogg(file: BinaryIO, size: int) -> int | None:
+    """Pages, each of which says how long it is."""
+    end = 0
+    while end < size:
+        file.seek(end)
+        head = file.read(27)
+        if not head.startswith(b"OggS"[: len(head)]):
+            return None  # something else behind it, or damage: the decoder's concern
+        lengths = file.read(head[26]) if len(head) == 27 else b""
+        if len(head) < 27 or len(lengths) < head[26]:
+            return size + 1
+        end += 27 + len(lengths) + sum(lengths)
+    return end
+
+
+def _asf(file: BinaryIO, size: int) -> int | None:
+    end = 0
+    for _ in range(2):  # the header, and the data
+        file.seek(end)
+        length = int.from_bytes(file.read(24)[16:], "little")
+        if not 24 <= length < 1 << 62:
+            return None
+        end += length
+    return end
+
+
+def _flv(file: BinaryIO, size: int) -> int | None:
+    """Tags, each of which says how long it is, and after it once more."""
+    end = 13
+    while end < size:
+        file.seek(end)
+        head = file.read(4)
+        end += 15 + int.from_bytes(head[1:], "big") if len(head) == 4 else 4
+    return end
+
+
+def _voc(file: BinaryIO, size: int) -> int | None:
+    """Blocks, of which one of kind 0 is the last."""
+    file.seek(20)
+    end = int.from_bytes(file.read(2), "little")
+    while end < size:
+        file.seek(end)
+        head = file.read(4)
+        if head[:1] in (b"", b"\0"):
+            return None
+        end += 4 + int.from_bytes(head[1:], "little")
+    return end
+
+
+def _png(file: BinaryIO, size: int) -> int | None:
+    end = 8
+    while end < size:
+        file.seek(end)
+        head = file.read(8)
+        end += 12 + int.from_bytes(head[:4], "big")
+        if head[4:] == b"IEND":
+            return end
+    return max(end, size + 1)
+
+
+_KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | None]], ...] = (
+    (lambda head: head[:4] in (b"RIFF", b"RF64", b"BW64"), _riff),
+    (lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"), _aiff),
+    (lambda head: head[:4] == b".snd", _au),
+    (lambda head: head.startswith(b"riff\x2e\x91\xcf\x11"), _w64),
+    (lambda head: head[:4] == b"caff", _caf),
+    (lambda head: head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"), _mp4),
+    (lambda head: head.startswith(b"\x1a\x45\xdf\xa3"), _matroska),
+    (lambda head: head[:4] == b"OggS", _ogg),
+    (lambda head: head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), _asf),
+    (lambda head: head[:4] == b"FLV\1", _flv),
+    (lambda head: head.startswith(b"Creative Voice"), _voc),
+    (lambda head: head.startswith(b"\x89PNG\r\n"), _png),
+    (lambda head: head[:3] == b"ID3" or head[:1] == b"\xff", mp3_end),
+)
+"""How a format is known by its first bytes, and what says where its end is."""
