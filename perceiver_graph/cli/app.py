@@ -21,7 +21,10 @@ from perceiver_graph.cli.options import Debug
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 PROGRAM = "perceiver-graph"
-COMMANDS = ("compile", "run", "import", "check", "inspect", "graph", "explain", "schema", "new")
+COMMANDS = (
+    *("compile", "run", "import"),
+    *("check", "inspect", "graph", "explain", "schema", "new", "list"),
+)
 _SETTINGS: Any = {"add_completion": False, "rich_markup_mode": None}
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -58,8 +61,8 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     context_settings=_HELP,
-    epilog="SPEC: a YAML file, or the name of a shipped spec such as kinetics.",
-    **_SETTINGS,
+    epilog="SPEC: a YAML file, `-` for standard input, or the name of a shipped spec such as kinetics.",
+    **_SETTINGS | {"add_completion": True},
 )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perceiver_graph.cli import faults, screen
-from perceiver_graph.cli.options import Debug, Overrides
+from perceiver_graph.cli.options import Debug, Overrides, shipped
 from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError
 from perceiver_graph.diagnostics.render import Format, render
 
@@ -17,7 +17,11 @@ from perceiver_graph.diagnostics.render import Format, render
 def check_command(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="SPEC", help="YAML files, or names of shipped specs."),
+        typer.Argument(
+            metavar="SPEC",
+            help="YAML files, `-` for standard input, or names of shipped specs.",
+            autocompletion=shipped,
+        ),
     ],
     format: Annotated[
         Format,

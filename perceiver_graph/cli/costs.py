@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.facts import Facts
 from perceiver_graph.cli.machine import Rates
-from perceiver_graph.cli.screen import Column, Table, count, scaled, size
+from perceiver_graph.cli.screen import count, scaled, size
+from perceiver_graph.cli.tables import Column, Table
 from perceiver_graph.compiler.cost import PhaseCost
 from perceiver_graph.compiler.phases import Phase
 
@@ -59,7 +60,8 @@ def _phases(facts: Facts, rates: Rates | None) -> None:
     ]
     rows.append(["a run, every query", *(text for figure in whole for text in figure)])
     titles = (title for name in figures for title in _titles(name, facts.level))
-    Table([Column("batch 1"), *(Column(title, right=True) for title in titles)], rows).print()
+    columns = (Column(title, right=True, with_last=title.startswith("at ")) for title in titles)
+    Table([Column("batch 1"), *columns], rows).print()
 
 
 def _titles(name: str, level: int) -> Iterator[str]:

@@ -30,7 +30,7 @@ def explain_command(
             f"there is no code {code!r}.{hint} `perceiver-graph explain` lists all codes.",
             param_hint="CODE",
         )
-    screen.exactly(explain(known))
+    screen.exactly(explain(known, min(88, screen.width())))
 
 
 def _list() -> None:

@@ -13,6 +13,7 @@ from typing import ParamSpec
 import typer
 
 import perceiver_graph
+from perceiver_graph.cli import screen
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, make
 from perceiver_graph.diagnostics.render import Format, render
@@ -72,7 +73,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic], format: Format = "full") -> None:
     """Print diagnostics on stderr; coloured on a terminal."""
-    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    color = screen.styled(sys.stderr)
     sys.stderr.write(render(diagnostics, format=format, color=color))
 
 

@@ -61,8 +61,15 @@ def renamed(source: str, name: str) -> str:
         name if re.fullmatch(r"[A-Za-z][A-Za-z_]*\d*", name) and not _is_word(name) else f'"{name}"'
     )
     lines[span.start_line - 1] = line[: span.start_col - 1] + written + line[span.end_col - 1 :]
-    # The schema that the first line names does not lie beside the copy.
-    return _MODELINE.sub("", "".join(lines), count=1)
+    # The schema that the first line of a shipped spec names does not lie beside the copy.
+    return _modeline() + _MODELINE.sub("", "".join(lines), count=1)
+
+
+def _modeline() -> str:
+    """What tells editors with the YAML language server where the schema is."""
+    from perceiver_graph.spec.loader import SHIPPED
+
+    return f"# yaml-language-server: $schema={(SHIPPED / 'schema.json').resolve().as_uri()}\n"
 
 
 def _is_word(name: str) -> bool:

@@ -19,8 +19,21 @@ Debug = Annotated[
 ]
 """Declared by every command; its callback does the work and the command never sees the value."""
 
+
+def shipped(incomplete: str) -> list[str]:
+    """For shell completion: the shipped specs that begin like this."""
+    from perceiver_graph.spec.loader import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(incomplete)]
+
+
 SpecArgument = Annotated[
-    str, typer.Argument(metavar="SPEC", help="A YAML file, or the name of a shipped spec.")
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="A YAML file, `-` for standard input, or the name of a shipped spec.",
+        autocompletion=shipped,
+    ),
 ]
 
 Overrides = Annotated[

@@ -1,22 +1,23 @@
-"""What goes to the terminal: numbers for people, tables, and progress where somebody is watching.
+"""What goes to the terminal: numbers for people, headings, and progress where somebody is watching.
 
-rich is loaded on a terminal only; in a pipe the same rows come as aligned plain text. Whatever a name,
-a path or a summary holds, it is shown and steers nothing: commands print through this module alone.
+Nothing but weight of type and progress differs between a terminal and a pipe. Whatever a name, a path
+or a summary holds, it is shown and steers nothing: commands print through this module alone.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import zip_longest
+from typing import TextIO
 
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.text import clean
 
-WIDTH = 100
+_WIDEST, _NARROWEST, _IN_A_PIPE = 100, 40, 80
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _GAP = "  "
@@ -25,6 +26,26 @@ _GAP = "  "
 def on_terminal() -> bool:
     """Whether a person watches the output."""
     return sys.stdout.isatty()
+
+
+def styled(stream: TextIO | None = None) -> bool:
+    """Whether escape sequences may style the text: on a terminal that knows them, unless NO_COLOR is set.
+
+    See no-color.org: any value but an empty one counts.
+    """
+    stream = sys.stdout if stream is None else stream
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def bold(text: str) -> str:
+    """The text in bold where it may be styled."""
+    return f"\x1b[1m{text}\x1b[0m" if text and styled() else text
+
+
+def width() -> int:
+    """The columns that text may fill: those of the terminal or of COLUMNS, and 80 in a pipe."""
+    columns = shutil.get_terminal_size((_IN_A_PIPE, 24)).columns
+    return max(_NARROWEST, min(_WIDEST, columns))
 
 
 def count(value: int | str) -> str:
@@ -50,87 +71,14 @@ def _scaled(number: float, units: Sequence[str]) -> str:
     return f"{number:.0f} {units[index]}" if number >= 99.5 else f"{number:.3g} {units[index]}"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table. Text wider than `width` is wrapped; numbers stand on the right."""
-
-    title: str
-    width: int = 0
-    right: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under titles; every cell is text."""
-
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
-
-    def print(self) -> None:
-        """Print it, in colour on a terminal."""
-        if on_terminal():
-            self._print_rich()
-        else:
-            lines(self.lines())
-
-    def lines(self) -> Iterator[str]:
-        """The table as plain text."""
-        cells = [[column.title for column in self.columns], *map(_cleaned, self.rows)]
-        folded = [
-            [_fold(c, text) for c, text in zip(self.columns, row, strict=True)] for row in cells
-        ]
-        widths = [
-            max(len(line) for row in folded for line in row[i]) for i in range(len(self.columns))
-        ]
-        for row in folded:
-            for parts in zip_longest(*row, fillvalue=""):
-                aligned = (
-                    part.rjust(width) if column.right else part.ljust(width)
-                    for part, width, column in zip(parts, widths, self.columns, strict=True)
-                )
-                yield _GAP.join(aligned).rstrip()
-
-    def _print_rich(self) -> None:
-        from rich.console import Console
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = RichTable(
-            box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold"
-        )
-        for column in self.columns:
-            table.add_column(
-                Text(column.title),
-                justify="right" if column.right else "left",
-                max_width=column.width or None,
-            )
-        for row in self.rows:
-            table.add_row(*(Text(cell) for cell in _cleaned(row)))
-        console = Console()
-        console.print(table, width=min(WIDTH, console.width))
-
-
-def _cleaned(row: Sequence[str]) -> list[str]:
-    """Cells may have several lines, which `_fold` tells apart."""
-    return [clean(cell) for cell in row]
-
-
-def _fold(column: Column, text: str) -> list[str]:
-    lines = text.splitlines() or [""]
-    if not column.width:
-        return lines
-    return [part for line in lines for part in textwrap.wrap(line, column.width) or [""]]
-
-
 def heading(text: str, rest: str = "") -> None:
     """A line that begins a section; bold on a terminal."""
-    bold, plain = ("\x1b[1m", "\x1b[0m") if on_terminal() else ("", "")
-    print(f"{bold}{escape.line(text)}{plain}{escape.line(_GAP + rest if rest else '')}")
+    print(f"{bold(escape.line(text))}{escape.line(_GAP + rest if rest else '')}")
 
 
 def paragraph(text: str) -> None:
     """Print running text, wrapped."""
-    lines(textwrap.wrap(clean(text), WIDTH))
+    lines(textwrap.wrap(clean(text), width()))
 
 
 def say(text: object = "") -> None:

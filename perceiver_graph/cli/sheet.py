@@ -9,10 +9,12 @@ from perceiver_graph.cli import screen
 from perceiver_graph.cli.costs import print_costs
 from perceiver_graph.cli.facts import Facts, plain
 from perceiver_graph.cli.machine import Rates
-from perceiver_graph.cli.screen import Column, Table, count, size
+from perceiver_graph.cli.screen import count, size
+from perceiver_graph.cli.tables import NO_BREAK, Column, Table
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.spec.loader import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
@@ -29,10 +31,11 @@ def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
         section(facts)
     screen.say()
     print_costs(facts, rates)
-    screen.next_step(
-        f"perceiver-graph graph {escape.shell_path(given)}",
-        f"perceiver-graph compile {escape.shell_path(given)} -o {escape.shell(f'build/{spec.name}')}",
-    )
+    if given != STANDARD_INPUT:  # which has been read
+        path, folder = escape.shell_path(given), escape.shell(f"build/{spec.name}")
+        screen.next_step(
+            f"perceiver-graph graph {path}", f"perceiver-graph compile {path} -o {folder}"
+        )
 
 
 def _inputs(facts: Facts) -> None:
@@ -129,7 +132,8 @@ def _parameters(facts: Facts) -> None:
 
 
 def _axes(axes: Iterable[Axis], last: str = "") -> str:
-    return ", ".join([*(f"{axis.name} {axis.size}" for axis in axes), *([last] if last else [])])
+    parts = [*(f"{axis.name} {axis.size}" for axis in axes), *([last] if last else [])]
+    return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
 def _steps(spec: Input) -> str:
@@ -141,14 +145,14 @@ def _step(step: dict[str, object]) -> str:
     ((kind, settings),) = step.items()
     if not isinstance(settings, dict):
         return f"{kind} {settings}"
-    return (
-        f"{kind} {', '.join(f'{key} {_value(value)}' for key, value in settings.items())}".strip()
-    )
+    parts = ", ".join(f"{key}{NO_BREAK}{_value(value)}" for key, value in settings.items())
+    return f"{kind} {parts}".strip()
 
 
 def _value(value: object) -> str:
     if isinstance(value, dict):
-        return f"({', '.join(f'{key} {_value(inner)}' for key, inner in value.items())})"
+        inside = ", ".join(f"{key}{NO_BREAK}{_value(inner)}" for key, inner in value.items())
+        return f"({inside})"
     return str(value)
 
 
@@ -158,7 +162,7 @@ def _channels(facts: Facts, modality: Modality) -> str:
     if producer is None or not isinstance(producer.op, Concat):
         return str(modality.channels)
     parts = " + ".join(str(value.shape[-1]) for value in producer.inputs)
-    return f"{parts} = {modality.channels}"
+    return f"{parts} = {modality.channels}".replace(" ", NO_BREAK)
 
 
 def _position(spec: Input) -> str:

@@ -34,10 +34,13 @@ RANGES: dict[str, tuple[Entry, ...]] = {
 CATALOG: dict[str, Entry] = {entry.code: entry for entries in RANGES.values() for entry in entries}
 
 
-def explain(code: str) -> str:
-    """The explanation of a code as plain text. Raises KeyError for a code that is not in the catalogue."""
+def explain(code: str, width: int = 88) -> str:
+    """The explanation of a code as plain text, its sentences wrapped to so many columns.
+
+    Raises KeyError for a code that is not in the catalogue.
+    """
     entry = CATALOG[code.strip().upper()]
-    parts = [f"{entry.code}: {entry.title}", textwrap.fill(entry.explanation, 88)]
+    parts = [f"{entry.code}: {entry.title}", textwrap.fill(entry.explanation, width)]
     for heading, example in (("Wrong:", entry.example_bad), ("Right:", entry.example_good)):
         body = "\n".join(f"    {line}".rstrip() for line in example.strip("\n").splitlines())
         parts.append(f"{heading}\n{body}")

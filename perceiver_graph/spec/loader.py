@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,7 @@ from perceiver_graph.spec.validation import validate
 from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
 
 PATH_LIMIT = 400  # characters of a path that a message repeats
+STANDARD_INPUT = "-"
 SHIPPED = Path(perceiver_graph.__file__).parent / "specs"
 
 
@@ -40,12 +42,14 @@ class Document:
 
 
 def load_spec(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Document:
-    """Read a spec from a YAML file, or one that ships with the package by its bare name.
+    """Read a spec from a YAML file, from standard input (`-`), or a shipped one by its bare name.
 
     `overrides` are `KEY=VALUE` strings as for `--set`. Raises DiagnosticError (PG0xx, PG1xx, PG214)
     with everything that is wrong.
     """
     given = str(path_or_name)
+    if given == STANDARD_INPUT:
+        return parse_spec(_decode(_read_standard_input(), "<stdin>"), "<stdin>", overrides)
     path = _find(given)
     return parse_spec(
         _decode(_read(path, given), _shown(path, given)), _shown(path, given), overrides
@@ -111,6 +115,15 @@ def _read(path: Path, given: str) -> bytes:
         ) from None
     if len(content) > MAX_BYTES:
         raise too_large(given)
+    return content
+
+
+def _read_standard_input() -> bytes:
+    if sys.stdin is None:
+        raise DiagnosticError.of("PG002", "there is no standard input to read a spec from")
+    content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise too_large("<stdin>")
     return content
 
 

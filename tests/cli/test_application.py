@@ -13,7 +13,10 @@ import perceiver_graph
 from perceiver_graph.cli import explain as explain_module
 from tests.cli.support import Command, process
 
-COMMANDS = ("compile", "run", "import", "check", "inspect", "graph", "explain", "schema", "new")
+COMMANDS = (
+    *("compile", "run", "import", "check", "inspect", "graph"),
+    *("explain", "schema", "new", "list"),
+)
 
 
 def test_version(command: Command) -> None:
@@ -136,7 +139,7 @@ def test_the_environment_asks_for_tracebacks_too(
 
 
 def test_ctrl_c_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(explain_module, "explain", interrupt)
@@ -146,7 +149,7 @@ def test_ctrl_c_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -
 def test_a_lack_of_memory_is_a_diagnostic(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhaust(_: object) -> None:
+    def exhaust(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(explain_module, "explain", exhaust)

@@ -107,7 +107,8 @@ def test_equal_passes_are_one_line(command: Command) -> None:
     assert "removed by" not in command("inspect", "kinetics").out
 
 
-def test_the_screen_in_the_documentation(command: Command) -> None:
+def test_the_screen_in_the_documentation(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     page = (ROOT / "docs" / "inspect.md").read_text(encoding="utf-8")
     shown = page.split("```\n")[1]
     assert "removed by" in shown
@@ -182,7 +183,10 @@ def test_symbolic_sizes_are_expressions_counted_at_the_largest(
 
 
 @pytest.mark.parametrize("level", ["0", "2"])
-def test_the_table_of_kinetics(level: str, command: Command) -> None:
+def test_the_table_of_kinetics(
+    level: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     done = command("inspect", "kinetics", "-O", level)
     assert done.code == 0
     assert done.err == ""

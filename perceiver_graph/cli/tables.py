@@ -1,0 +1,135 @@
+"""Tables for people: aligned text that fits the width of the screen, in a pipe as on a terminal."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from perceiver_graph.cli import screen
+from perceiver_graph.diagnostics.text import clean
+
+NO_BREAK = "\u00a0"
+"""Between words of a cell that belong together; printed as a space."""
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. Text wider than `width` is wrapped; numbers stand on the right."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+    with_last: bool = False
+    """Whether it stands beside the column before it, also where a table is cut."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under titles; every cell is text."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+    def print(self) -> None:
+        """Print it; titles are bold on a terminal."""
+        for line, is_title in self._lines(screen.width()):
+            screen.exactly(f"{screen.bold(line) if is_title else line}\n")
+
+    def lines(self, width: int) -> Iterator[str]:
+        """The table as plain text of at most so many columns, if its words and numbers allow it.
+
+        Where it is too wide, 1. the widest columns of text are wrapped between words; 2. what is too
+        wide even then is cut into several tables, each of which begins with the first column.
+        """
+        return (line for line, _ in self._lines(width))
+
+    def _lines(self, width: int) -> Iterator[tuple[str, bool]]:
+        for number, part in enumerate(self._parts(width)):
+            if number:
+                yield "", False
+            yield from self._part(part, width)
+
+    def _parts(self, width: int) -> list[list[int]]:
+        """Which columns stand together: as few tables as possible, and then as equal as possible."""
+        parts = self._filled(width)
+        for less in range(width - 1, 0, -1):
+            narrower = self._filled(less)
+            if len(narrower) > len(parts):
+                break
+            parts = narrower
+        return parts
+
+    def _filled(self, width: int) -> list[list[int]]:
+        """Columns as narrow as they can be, as many in each table as go beside the first."""
+        parts: list[list[int]] = [[0]]
+        for index in range(1, len(self.columns)):
+            if self.columns[index].with_last and len(parts[-1]) > 1:
+                parts[-1].append(index)
+                continue
+            group = [index]
+            while group[-1] + 1 < len(self.columns) and self.columns[group[-1] + 1].with_last:
+                group.append(group[-1] + 1)
+            if _total(map(self._least, [*parts[-1], *group])) > width and len(parts[-1]) > 1:
+                parts.append([0])
+            parts[-1].append(index)
+        return parts
+
+    def _part(self, part: Sequence[int], width: int) -> Iterator[tuple[str, bool]]:
+        widths = {index: self._most(index) for index in part}
+        while _total(widths.values()) > width:
+            loose = [index for index in part if widths[index] > self._least(index)]
+            if not loose:
+                break
+            widths[max(loose, key=lambda index: widths[index])] -= 1
+        cells = [[column.title for column in self.columns], *map(_cleaned, self.rows)]
+        for number, row in enumerate(cells):
+            folded = [_fold(row[index], widths[index]) for index in part]
+            for texts in zip_longest(*folded, fillvalue=""):
+                aligned = (
+                    text.rjust(widths[index])
+                    if self.columns[index].right
+                    else text.ljust(widths[index])
+                    for index, text in zip(part, texts, strict=True)
+                )
+                yield _GAP.join(aligned).rstrip().replace(NO_BREAK, " "), number == 0
+
+    def _texts(self, index: int) -> list[str]:
+        return [self.columns[index].title, *(clean(row[index]) for row in self.rows)]
+
+    def _most(self, index: int) -> int:
+        """The width of a column where there is room."""
+        wanted = self.columns[index].width
+        texts = self._texts(index)
+        return max(len(line) for text in texts for line in _fold(text, wanted))
+
+    def _least(self, index: int) -> int:
+        """The least width of a column: names and numbers are whole, other text breaks between words."""
+        if index == 0 or self.columns[index].right:
+            return self._most(index)
+        words = (len(word) for text in self._texts(index) for word in re.split("[ \n]", text))
+        return min(self._most(index), max(words, default=0))
+
+
+def _cleaned(row: Sequence[str]) -> list[str]:
+    """What is no text is shown, and steers nothing; `_fold` tells the lines of a cell apart."""
+    return [clean(cell) for cell in row]
+
+
+def _total(widths: Iterable[int]) -> int:
+    found = list(widths)
+    return sum(found) + len(_GAP) * (len(found) - 1)
+
+
+def _fold(text: str, width: int) -> list[str]:
+    lines = text.splitlines() or [""]
+    if not width:
+        return lines
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+    ]
