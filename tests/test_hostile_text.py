@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import perceiver_graph
 import perceiver_graph as pg
-from perceiver_graph.cli import screen
+from perceiver_graph.cli import screen, tables
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import DiagnosticError, Source
 from perceiver_graph.diagnostics.render import render
@@ -290,7 +290,7 @@ def test_what_looks_like_mark_up_reaches_a_terminal_as_it_is(
         advance(1, 2, name)
     with screen.progress() as say:
         say(name)
-    screen.Table([screen.Column("a", 90)], [[name]]).print()
+    tables.Table([tables.Column("a", 90)], [[name]]).print()
     screen.heading(name, name)
     out, err = capsys.readouterr()
     assert out.count("[red]:skull:[/][link=x]\\x1b]0;x\\x07") == 3
