@@ -118,7 +118,7 @@ class TableReader(_RowsReader):
                 f"{self._channels} channels",
                 help="give a column for each channel",
             )
-        return self._filled(table)
+        return self._filled(table, table.notes)
 
 
 def _table(source: Source, values: NDArray[np.float32]) -> Table:

@@ -1,69 +1,30 @@
-"""What files of numbers have in common: what kind they are, how much is read, and how faults are told.
-
-What a file is, its first bytes say, not its name.
-"""
+"""What readers of files of numbers have in common: how much is read, and how faults are told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.reading import (
-    DAMAGED,
-    as_utf8,
-    holds_objects,
-    other_unicode,
-    quiet,
-    reason,
-)
+from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
 
 Rows = NDArray[np.float64]
-FileKind = Literal["npy", "npz", "ply", "text"]
 
 MOST_VALUES = 1 << 26
 """The most numbers that are read from a file, whatever the model takes."""
 MOST_BYTES = 1 << 30
 """The most bytes that are read from a file of numbers."""
-READABLE = "a .npy, .npz, .csv or .txt file"
-
-_MAGIC: tuple[tuple[bytes, FileKind], ...] = (
-    (b"\x93NUMPY", "npy"),
-    (b"PK\x03\x04", "npz"),
-    (b"PK\x05\x06", "npz"),  # without members
-    (b"ply\n", "ply"),
-    (b"ply\r", "ply"),
-)
 
 
 def undecodable(what: str, *notes: str, help: str | None = None) -> DiagnosticError:
     """The diagnostic PG507 for a file of numbers."""
     help = help or "write or copy the file again, completely"
     return DiagnosticError.of("PG507", what, notes=notes, help=help)
-
-
-def kind_of_file(source: Source) -> FileKind:
-    """What a file is. Raises DiagnosticError: PG507 if it is unreadable or of no known kind."""
-    head = source.peek(4096)
-    if not head:
-        raise undecodable(f"{source}: the file is empty (0 bytes)")
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
-    if encoding := other_unicode(head):
-        help = as_utf8(encoding, source.path)
-        raise undecodable(
-            f"{source}: a text in {encoding}, and numbers are read in UTF-8", help=help
-        )
-    if b"\0" in head:
-        fault = f"{source}: neither text nor a file of arrays; it begins with {head[:8]!r}"
-        raise undecodable(fault, help=f"give {READABLE}")
-    return "text"
 
 
 def as_rows(source: Source, array: NDArray[Any], name: str = "") -> Rows:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import re
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,38 +15,25 @@ import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.processors.columns import AXES, plain
 from perceiver_graph.runtime.processors.number_common import (
     MOST_VALUES,
-    READABLE,
     Rows,
     decoding,
     undecodable,
 )
+from perceiver_graph.runtime.processors.number_text import NUMBER, parsed, text_lines
 
-_LONGEST_LINE = 1 << 24
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I | re.A)
-_WHOLE = re.compile(r"\d{1,15}", re.A)
-
-# What is written that is nearly a number, what it is called, and what to do.
-_NEARLY: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"[+-]?\d+,\d+"), "has a comma within a number", "write a decimal point: 1.5"),
-    (
-        re.compile(r"[+-]?\d{1,3}([,.' _\u2019\u00a0\u202f]\d{3})+([.,]\d*)?"),
-        "has separators within a number",
-        "write numbers without separators of thousands: 1234567.5",
-    ),
-    (re.compile(r"[+-]?0[xX][\da-fA-F.]+"), "is hexadecimal", "write decimal numbers"),
-    (re.compile(r"[+-]?[\d.]+[dD][+-]?\d+"), "has an exponent of Fortran", "write 1.5e3 for 1.5D3"),
-    (re.compile(r"[+-]?[\d.,]+ ?%"), "is a percentage", "write 0.25 for 25%"),
-)
+_PLAIN = "give a row of numbers for each element"
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Numbers [n, columns], and what a first row calls the columns (empty if there is none)."""
+    """Numbers [n, columns], what a first row calls the columns (empty if there is none), and notes."""
 
     values: Rows
     names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_rows(source: Source, most: int | None = None) -> Sheet:
@@ -55,7 +41,8 @@ def read_rows(source: Source, most: int | None = None) -> Sheet:
 
     Columns are separated by commas, semicolons, tabs or blanks, as in the first row. Empty lines and
     what follows a `#` are left out; a first row may name the columns, or say how many rows follow
-    (as in .pts files). Of more rows than `most`, none is read.
+    (as in .pts files). A comment before the first row names them if x, y and z are among the names, as
+    numpy.savetxt writes them. Of more rows than `most`, none is read.
     """
     with decoding(source), source.open() as stream:
         return _Parser(source, most).parse(stream)
@@ -72,36 +59,42 @@ class _Parser:
         self._promised: int | None = None
         self._delimiter: str | None = None
         self._begun = False
+        self._comment = ""
+        self._notes: tuple[str, ...] = ()
 
     def parse(self, stream: BinaryIO) -> Sheet:
         first = ""
-        for number, line in _lines(self._source, stream):
+        for number, line in text_lines(self._source, stream):
             first = first or line
-            line = line.partition("#")[0].strip()
-            if line:
-                self._take(number, line)
+            line, _, comment = line.partition("#")
+            if line.strip():
+                self._take(number, line.strip())
+            elif not self._begun and comment:
+                self._comment = comment.strip()
         if self._promised is not None and self._promised != self._rows:
             fault = f"{self._source}: there are {self._rows} rows, and its first line promises "
             raise undecodable(f"{fault}{self._promised}")
         if not self._rows:
             fault = f"{self._source}: there are no numbers in it"
             note = f"it begins with {quote(first.lstrip()[:40])}"
-            raise undecodable(fault, note, help=f"give {READABLE}")
+            raise undecodable(fault, note, help=_PLAIN)
         values = np.frombuffer(self._values, np.float64).reshape(self._rows, self._width)
-        return Sheet(values, self._names)
+        return Sheet(values, self._names, self._notes)
 
     def _take(self, number: int, line: str) -> None:
-        if not self._begun or self._is_count(line):
+        if not self._begun or self._may_be_count:
             self._delimiter = _delimiter(line)
         fields = self._fields(number, line)
         if not self._begun:
-            self._begun = True
-            if not any(_NUMBER.fullmatch(field) for field in fields):
+            self._begun, self._width = True, len(fields)
+            if _are_names(fields):
                 self._names = tuple(fields)
-                self._width = len(fields)
                 return
-            self._width = len(fields)
-        numbers = self._numbers(number, fields)
+            self._look_at_first(number, fields)
+        numbers = [
+            parsed(self._source, number, column, field, self._names)
+            for column, field in enumerate(fields, start=1)
+        ]
         if len(fields) != self._width and not self._retake_as_count(fields):
             first = "the first row names" if self._names else "the first row has"
             fault = f"{self._at(number)}: {len(fields)} numbers, and {first} {self._width}"
@@ -110,14 +103,25 @@ class _Parser:
         self._rows += 1
         self._check_amount()
 
-    def _is_count(self, line: str) -> bool:
-        """Whether the row before this one was the number of rows, as far as can be told by now."""
-        return self._rows == 1 and self._width == 1 and not self._names
+    def _look_at_first(self, number: int, fields: list[str]) -> None:
+        """Whether a comment names the columns, or the numbers of the first row do."""
+        called = self._fields(number, self._comment) if self._comment else []
+        called = called if len(called) == len(fields) else self._comment.split()
+        if len(called) == len(fields) and {*AXES} <= {plain(name) for name in called}:
+            self._names = tuple(called)
+        elif len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
+            shown = ", ".join(fields[:3])
+            note = f"the first row is {shown}, ...: if it names the columns, leave it out"
+            self._notes = (note,)
+
+    @property
+    def _may_be_count(self) -> bool:
+        """Whether the one row until now may say how many follow."""
+        return self._rows == self._width == 1 and not self._names and self._promised is None
 
     def _retake_as_count(self, fields: list[str]) -> bool:
-        if not (self._rows == self._width == 1 and not self._names and self._values[0] >= 0):
-            return False
-        if self._promised is not None or not self._values[0].is_integer():
+        """Take the row before for the number of those that follow it, if it can be that."""
+        if not self._may_be_count or self._values[0] < 0 or not self._values[0].is_integer():
             return False
         self._promised = int(self._values[0])
         self._values, self._rows, self._width = array("d"), 0, len(fields)
@@ -147,25 +151,15 @@ class _Parser:
         fields = [field.strip() for field in fields]
         return fields[:-1] if len(fields) > 1 and not fields[-1] else fields
 
-    def _numbers(self, number: int, fields: list[str]) -> list[float]:
-        for column, field in enumerate(fields, start=1):
-            if not _NUMBER.fullmatch(field):
-                raise self._no_number(number, column, field)
-        return [float(field) for field in fields]
-
-    def _no_number(self, number: int, column: int, field: str) -> DiagnosticError:
-        what = f"{quote(field)} is no number" if field else "there is no number"
-        help = "give numbers with a decimal point, separated by commas or blanks"
-        for pattern, called, remedy in _NEARLY:
-            if pattern.fullmatch(field):
-                what, help = f"{quote(field)} {called}", remedy
-                break
-        named = self._names[column - 1 : column]
-        notes = [f"the column is called {quote(name)}" for name in named]
-        return undecodable(f"{self._at(number)}, column {column}: {what}", *notes, help=help)
-
     def _at(self, number: int) -> str:
         return f"{self._source}, line {number}"
+
+
+def _are_names(fields: list[str]) -> bool:
+    """Whether a first row names the columns: none of it is a number, or it begins with the unnamed
+    index of pandas and the columns are numbered."""
+    numbered = [str(i) for i in range(len(fields) - 1)]
+    return not any(NUMBER.fullmatch(one) for one in fields) or fields == ["", *numbered]
 
 
 def _delimiter(line: str) -> str | None:
@@ -176,21 +170,3 @@ def _delimiter(line: str) -> str | None:
     if tabs:
         return "\t"
     return "," if "," in line else None
-
-
-def _lines(source: Source, stream: BinaryIO) -> Iterator[tuple[int, str]]:
-    """The lines of a text, numbered from 1. Raises DiagnosticError (PG507)."""
-    number = place = 0
-    while raw := stream.readline(_LONGEST_LINE):
-        if len(raw) == _LONGEST_LINE and not raw.endswith(b"\n"):
-            fault = f"{source}, line {number + 1}: it is longer than {_LONGEST_LINE:,} bytes"
-            raise undecodable(fault, help=f"give {READABLE}")
-        for line in raw.splitlines(keepends=True):
-            number += 1
-            try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                fault = f"{source}, line {number}: not a text of numbers"
-                note = f"byte {place + error.start} is no UTF-8"
-                raise undecodable(fault, note, help=f"give {READABLE}") from error
-            place += len(line)

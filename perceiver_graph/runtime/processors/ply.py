@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.processors.columns import AXES, Cloud
 from perceiver_graph.runtime.processors.number_common import MOST_BYTES, undecodable
+from perceiver_graph.runtime.processors.number_text import NUMBER
 
 _TYPES = {
     "char": "i1",
@@ -70,7 +73,7 @@ class _Header:
     start: int  # where the data begin
 
 
-def read_ply(source: Source) -> NDArray[np.float64]:
+def read_ply(source: Source) -> Cloud:
     """The vertices [n, 3 + k]: x, y, z and the k other floating-point properties, in their order.
 
     Lists and whole-number properties (colours, indices) are left out. Raises DiagnosticError
@@ -88,10 +91,13 @@ def read_ply(source: Source) -> NDArray[np.float64]:
     columns = _columns(source, vertex)
     if vertex.count == 0:
         raise undecodable(f"{source}: it has 0 vertices", help="give a cloud with points")
-    before = header.elements[: elements.index("vertex")]
-    if not header.order:
-        return _ascii(source, data[header.start :], before, vertex, columns)
-    return _binary(source, data, header, before, columns)
+    place = elements.index("vertex")
+    before, after = header.elements[:place], header.elements[place + 1 :]
+    read = _binary if header.order else _ascii
+    points = read(source, data, header, before, columns, after)
+    return Cloud(
+        points, tuple(name.casefold() if i < 3 else name for i, name in enumerate(columns))
+    )
 
 
 def _header(source: Source, data: bytes) -> _Header:
@@ -145,24 +151,27 @@ def _bad_line(source: Source, number: int, line: str) -> DiagnosticError:
 
 def _columns(source: Source, vertex: _Element) -> list[str]:
     scalars = {one.name: one.type for one in vertex.properties if not one.counted_by}
-    missing = [axis for axis in "xyz" if axis not in scalars]
+    axes = {name.casefold(): name for name in reversed(scalars) if name.casefold() in AXES}
+    missing = [axis for axis in AXES if axis not in axes]
     if missing:
         fault = f": its vertices have no {' and no '.join(quote(axis) for axis in missing)}"
         raise undecodable(
             f"{source}{fault}", f"they have: {', '.join(scalars) or 'nothing'}", help=_AGAIN
         )
-    further = [name for name, kind in scalars.items() if kind[0] == "f" and name not in "xyz"]
-    return ["x", "y", "z", *further]
+    further = [n for n, kind in scalars.items() if kind[0] == "f" and n not in axes.values()]
+    return [*(axes[axis] for axis in AXES), *further]
 
 
 def _ascii(
     source: Source,
-    body: bytes,
+    data: bytes,
+    header: _Header,
     before: tuple[_Element, ...],
-    vertex: _Element,
     columns: list[str],
+    after: tuple[_Element, ...],
 ) -> NDArray[np.float64]:
-    lines = (line.split() for line in body.splitlines())
+    vertex = header.elements[len(before)]
+    lines = (line.split() for line in data[header.start :].splitlines())
     rows = (words for words in lines if words)
     skipped = sum(one.count for one in before)
     if sum(1 for _ in islice(rows, skipped)) < skipped:
@@ -171,7 +180,7 @@ def _ascii(
     for index, words in enumerate(islice(rows, vertex.count)):
         try:
             values = _walk(words, vertex)
-            points.append([float(values[name]) for name in columns])
+            points.append([_number(values[name]) for name in columns])
         except (ValueError, IndexError) as error:
             line = b" ".join(words).decode("latin-1")
             fault = f": vertex {index} is {quote(line)}, which is not what the header promises"
@@ -179,7 +188,23 @@ def _ascii(
             raise undecodable(f"{source}{fault}", f"a vertex has: {names}", help=_AGAIN) from error
     if len(points) < vertex.count:
         raise _cut(source, len(points), vertex.count)
+    further = sum(one.count for one in after if one.properties)
+    _check_rest(source, sum(1 for _ in rows), further)
     return np.array(points)
+
+
+def _number(word: bytes) -> float:
+    text = word.decode("ascii", "replace")
+    if not NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return float(text)
+
+
+def _check_rest(source: Source, have: int, want: int) -> None:
+    """What follows the points is as much as the header says. Raises DiagnosticError (PG507)."""
+    if have != want:
+        fault = f"{source}: after the vertices come {have} lines, and the header promises {want}"
+        raise undecodable(fault, help="copy it again, or export it again")
 
 
 def _walk(words: list[bytes], element: _Element) -> dict[str, bytes]:
@@ -206,30 +231,79 @@ def _binary(
     header: _Header,
     before: tuple[_Element, ...],
     columns: list[str],
+    after: tuple[_Element, ...],
 ) -> NDArray[np.float64]:
     vertex = header.elements[len(before)]
-    place = header.start
+    start = header.start
     for element in before:
-        if element.has_lists:
-            ends = [end for _, end in _records(data, place, element, header.order)]
-            place = ends[-1] if ends else place
-        else:
-            place += element.count * element.dtype(header.order).itemsize
-        if place > len(data):
+        start = _end(data, start, element, header.order)
+        if start > len(data):
             raise _cut(source, 0, vertex.count)
+    points, place = _vertices(source, data, start, vertex, header.order, columns)
+    for element in after:
+        place = _end(data, place, element, header.order)
+        if place > len(data):
+            fault = f"{source}: it ends within its {element.count} records {quote(element.name)}"
+            raise undecodable(fault, help="copy it again")
+    if data[place:].strip():
+        more = len(data) - place
+        fault = f"{source}: it goes on for {more:,} bytes after all that its header promises"
+        raise undecodable(fault, help=_AGAIN)
+    return points
+
+
+def _end(data: bytes, place: int, element: _Element, order: str) -> int:
+    """Where the records of an element end; beyond the data if they are cut off."""
+    if not element.has_lists:
+        return place + element.count * element.dtype(order).itemsize
+    if (stride := _uniform(data, place, element, order)) is not None:
+        return place + stride * element.count
+    ends = (end for _, end in _records(data, place, element, order))
+    return max(ends, default=place)
+
+
+def _uniform(data: bytes, place: int, element: _Element, order: str) -> int | None:
+    """The size of a record if all are alike, as the faces of most meshes are: found at once."""
+    offset = 0
+    counts: list[tuple[int, np.dtype[Any], int]] = []
+    for one in element.properties:
+        if one.counted_by:
+            count = np.dtype(order + one.counted_by)
+            if not element.count or place + offset + count.itemsize > len(data):
+                return None
+            length = int(np.frombuffer(data, count, 1, place + offset)[0])
+            counts.append((offset, count, length))
+            offset += count.itemsize + max(0, length) * np.dtype(one.type).itemsize
+        else:
+            offset += np.dtype(one.type).itemsize
+    if place + offset * element.count > len(data):
+        return None
+    for at, count, length in counts:
+        all_counts = np.ndarray(element.count, count, data, place + at, (offset,))
+        if length < 0 or (all_counts != length).any():
+            return None
+    return offset
+
+
+def _vertices(
+    source: Source, data: bytes, place: int, vertex: _Element, order: str, columns: list[str]
+) -> tuple[NDArray[np.float64], int]:
+    """The points, and where they end."""
     if vertex.has_lists:
         found: list[dict[str, int]] = []
-        for places, end in _records(data, place, vertex, header.order):
+        end = place
+        for places, end in _records(data, place, vertex, order):
             if end > len(data):
                 raise _cut(source, len(found), vertex.count)
             found.append(places)
-        return _gathered(data, found, vertex, header.order, columns)
-    dtype = vertex.dtype(header.order)
+        return _gathered(data, found, vertex, order, columns), end
+    dtype = vertex.dtype(order)
     whole = (len(data) - place) // dtype.itemsize
     if whole < vertex.count:
         raise _cut(source, whole, vertex.count)
     table = np.frombuffer(data, dtype, vertex.count, place)
-    return np.stack([table[name].astype(np.float64) for name in columns], axis=1)
+    points = np.stack([table[name].astype(np.float64) for name in columns], axis=1)
+    return points, place + vertex.count * dtype.itemsize
 
 
 def _records(

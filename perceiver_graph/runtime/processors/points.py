@@ -2,43 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.opening import Named, Source
-from perceiver_graph.runtime.processors.number_common import as_rows, kind_of_file, require_finite
-from perceiver_graph.runtime.processors.number_files import only_array, read_array, read_npy
+from perceiver_graph.runtime.processors.columns import (
+    AXES,
+    Cloud,
+    arranged,
+    plain,
+    too_narrow,
+    unindexed,
+)
+from perceiver_graph.runtime.processors.number_common import as_rows, require_finite
+from perceiver_graph.runtime.processors.number_files import (
+    array_names,
+    only_array,
+    read_array,
+    read_npy,
+)
+from perceiver_graph.runtime.processors.number_kinds import FileKind, kind_of_file
 from perceiver_graph.runtime.processors.number_rows import read_rows
+from perceiver_graph.runtime.processors.number_text import NUMBER
+from perceiver_graph.runtime.processors.off import read_off
+from perceiver_graph.runtime.processors.pcd import read_pcd
 from perceiver_graph.runtime.processors.ply import read_ply
 
 
 def read_points(named: Named, name: str = "points") -> NDArray[np.float64]:
-    """The points [n, 3 + k] of a .ply, .npy, .npz, .xyz, .csv or .txt file: x, y, z and k features.
+    """The points [n, 3 + k] of a file: x, y, z and k features.
 
-    Of an .npz, the array called `name` or the only one. In float64, since coordinates on a map are
-    large beside the distances between points, which float32 would round away before they are
-    centred. Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
+    Read are .ply, .off, .pcd, .npy, .npz and text files (.xyz, .csv, .pts, .txt). Columns that are
+    named are taken by their names. Of an .npz, the array called `name`, or x, y and z, or the only
+    one. In float64, since coordinates on a map are large beside the distances between points, which
+    float32 would round away before they are centred. Raises DiagnosticError (PG503 to PG505, PG507,
+    PG512, PG514).
     """
+    return read_cloud(named, name).points
+
+
+def read_cloud(named: Named, name: str = "points") -> Cloud:
+    """The same, with the names of the columns and notes on what was left out."""
     source = Source.of(named)
-    kind = kind_of_file(source)
-    if kind == "ply":
-        points = read_ply(source)
-    elif kind == "npy":
-        points = as_rows(source, read_npy(source))
-    elif kind == "npz":
+    cloud = _READERS[kind_of_file(source)](source, name)
+    if cloud.points.shape[1] < 3:
+        raise too_narrow(source, cloud.points.shape[1])
+    require_finite(source, cloud.points, "point")
+    return cloud
+
+
+def _from_text(source: Source, name: str) -> Cloud:
+    sheet = read_rows(source)
+    if not sheet.names:
+        return Cloud(sheet.values, (), sheet.notes)
+    values, names, notes = unindexed(sheet.values, sheet.names)
+    if all(NUMBER.fullmatch(one) for one in names):
+        return Cloud(values, (), notes)
+    cloud = arranged(source, values, names)
+    return replace(cloud, notes=(*notes, *cloud.notes))
+
+
+def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
+    if array.dtype.names is None:
+        return Cloud(as_rows(source, array, name))
+    names = [one for one in array.dtype.names if array.dtype[one].kind in "iuf"]
+    flat = array.reshape(-1)
+    if not names or not flat.size:
+        raise DiagnosticError.of(
+            "PG504",
+            f"{source} holds records of dtype {array.dtype}, and points have x, y and z",
+            help="save numbers: numpy.stack([a['x'], a['y'], a['z']], axis=1)",
+        )
+    columns = np.stack([flat[one].astype(np.float64) for one in names], axis=1)
+    return arranged(source, columns, names)
+
+
+def _from_archive(source: Source, name: str) -> Cloud:
+    held = array_names(source)
+    axes = {plain(one): one for one in held if plain(one) in AXES}
+    if name in held or len(axes) < len(AXES):
         name = only_array(source, name)
-        points = as_rows(source, read_array(source, name), name)
-    else:
-        points = read_rows(source).values
-    if points.shape[1] < 3:
+        return _from_array(source, read_array(source, name), name)
+    columns = []
+    for held_as in (axes[axis] for axis in AXES):
+        values = read_array(source, held_as).reshape(-1, 1)
+        columns.append(as_rows(source, values, held_as))
+    if len({len(one) for one in columns}) > 1:
         raise DiagnosticError.of(
             "PG503",
-            f"{source} has rows of {points.shape[1]} numbers, and points have at least x, y and z",
-            help="give a row of three or more numbers for each point",
+            f"the arrays x, y and z of {source} have {', '.join(str(len(c)) for c in columns)} values",
+            help="save arrays of equal length",
         )
-    require_finite(source, points, "point")
-    return points
+    return Cloud(np.concatenate(columns, axis=1), AXES)
+
+
+_READERS: dict[FileKind, Callable[[Source, str], Cloud]] = {
+    "ply": lambda source, name: read_ply(source),
+    "off": lambda source, name: read_off(source),
+    "pcd": lambda source, name: read_pcd(source),
+    "npy": lambda source, name: _from_array(source, read_npy(source)),
+    "npz": _from_archive,
+    "text": _from_text,
+}
 
 
 def sampled(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -75,9 +145,10 @@ def points_input(
     DiagnosticError as `read_points` does, and PG503 for points with too few channels.
     """
     source = Source.of(named)
-    points = read_points(source, name)
+    cloud = read_cloud(source, name)
+    points, names = cloud.points, cloud.names
     count, width = points.shape
-    notes = []
+    notes = list(cloud.notes)
     if width < channels:
         raise DiagnosticError.of(
             "PG503",
@@ -85,7 +156,9 @@ def points_input(
             help="give points with the features that the model was trained with",
         )
     if width > channels:
-        notes.append(f"the points have {width} channels: the first {channels} are taken")
+        held = f" ({', '.join(names)})" if names else ""
+        taken = f"{', '.join(names[:channels])}" if names else f"the first {channels}"
+        notes.append(f"the points have {width} channels{held}: {taken} are taken")
         points = points[:, :channels]
     if limit is not None and count > limit:
         notes.append(f"there are {count} points: {limit} evenly spaced ones are taken")

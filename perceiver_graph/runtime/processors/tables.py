@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.runtime.processors.columns import unindexed
 from perceiver_graph.runtime.processors.number_common import (
+    Rows,
     as_rows,
-    kind_of_file,
     require_finite,
     undecodable,
 )
@@ -24,6 +25,7 @@ from perceiver_graph.runtime.processors.number_files import (
     read_array,
     read_npy,
 )
+from perceiver_graph.runtime.processors.number_kinds import TABLES, kind_of_file
 from perceiver_graph.runtime.processors.number_rows import read_rows
 
 
@@ -37,6 +39,7 @@ class Table:
     path: Path
     values: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
 
 
 def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
@@ -47,9 +50,10 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
     than `most` is not read. Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
     """
     source = Source.of(named)
-    kind = kind_of_file(source)
+    kind = kind_of_file(source, TABLES)
     mask = None
-    if kind == "ply":
+    notes: tuple[str, ...] = ()
+    if kind in ("ply", "off", "pcd"):
         help = "give a .npz, .npy or .csv file"
         raise undecodable(f"{source}: a cloud of points, and no table of numbers", help=help)
     if kind == "npz":
@@ -63,17 +67,26 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
             if mask_key in held and mask_key != key:
                 mask = _mask(source, mask_key, read_array(source, mask_key), len(rows))
                 break
+    elif kind == "npy":
+        rows = as_rows(source, read_npy(source))
     else:
-        rows = (
-            as_rows(source, read_npy(source)) if kind == "npy" else read_rows(source, most).values
-        )
+        rows, notes = _from_text(source, most)
     if mask is None:
         mask = np.ones(len(rows), np.bool_)
     rows = np.where(mask[:, None], rows, 0.0)  # NaN is a usual filler of rows that are not there
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = rows.astype(np.float32)
     require_finite(source, values, "row")
-    return Table(Path(source.label), values, mask)
+    return Table(Path(source.label), values, mask, notes)
+
+
+def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...]]:
+    """The rows of a text, with notes on how its columns are taken."""
+    sheet = read_rows(source, most)
+    rows, names, notes = unindexed(sheet.values, sheet.names)
+    if names:
+        notes = (*notes, f"the columns are taken in their order: {', '.join(names)}")
+    return rows, (*sheet.notes, *notes)
 
 
 def padded(

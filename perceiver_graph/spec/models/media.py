@@ -132,7 +132,8 @@ class PointsParameters(Model):
 
 
 class PointsMedia(Model):
-    """The points of a .ply, .xyz, .csv or .npy file, in the axes point, channel."""
+    """The points of a .ply, .off, .pcd, .npy, .npz or text file (.xyz, .csv, .pts), in the axes point,
+    channel."""
 
     points: PointsParameters
     """How they are scaled; `{}` takes the default."""
