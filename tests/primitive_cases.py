@@ -384,7 +384,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
     "silu": lambda draw: unary(draw, ops.Silu()),
     "slice": slice_,
-    "split_like": size_cases.split_like,
+    **size_cases.DRAW,
     "table_attention": table_attention,
     "tanh": lambda draw: unary(draw, ops.Tanh()),
     "trim_like": trim_like,

@@ -23,6 +23,7 @@ from tests.attention_references import (
     masked_attention,
     table_attention,
 )
+from tests.grid_references import fourier_at, regrid_to_4_5_9
 from tests.norm_references import merge_moments, moments
 from tests.unfit_primitives import WRONG
 
@@ -54,6 +55,8 @@ class Case:
                 made.append(rng.standard_normal(shape).astype(dtype))
         if isinstance(self.op, ops.BatchNorm):
             made[-1] = np.abs(made[-1])  # a variance
+        if isinstance(self.op, ops.Regrid | ops.FourierAt):
+            made[-1] += 1  # sizes
         if isinstance(self.op, ops.MergeMoments):
             made = [np.abs(x) for x in made]
         return made
@@ -214,6 +217,15 @@ CASES = [
     Case(ops.Flatten(1, 2), [(2, 3, 4, 5)], lambda x: x.flatten(1, 2)),
     Case(ops.Unflatten(1, (2, None)), [(3, 6, 2)], lambda x: x.unflatten(1, (2, 3))),
     Case(ops.Unflatten(-1, (1, 4)), [(3, 4)], lambda x: x.unflatten(-1, (1, 4))),
+    Case(ops.SizesLike(1, 2), [(2, 3, 4)], lambda x: torch.tensor(x.shape[1:])),
+    Case(ops.PositionsLike(1, 2), [(2, 3, 4)], lambda x: torch.arange(12)),
+    Case(ops.Regrid((4, 5, 9)), [(6,), (3,)], regrid_to_4_5_9, ["int64", "int64"]),
+    Case(
+        ops.FourierAt((None, 5), 3, (8.0, 6.0), (True, False)),
+        [(6,), (2,)],
+        fourier_at,
+        ["int64", "int64"],
+    ),
     Case(ops.SplitLike(2), [(6, 5), (2, 3, 7)], lambda x, like: x.unflatten(0, like.shape[:2])),
     Case(ops.Permute((2, 0, 1)), [(2, 3, 4)], lambda x: x.permute(2, 0, 1)),
     Case(ops.Concat(-2), [(2, 3, 4), (2, 1, 4)], lambda *xs: torch.cat(xs, dim=-2)),

@@ -87,4 +87,8 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
     (ops.OneHot(4), [TensorType(shape_of(4))], "int64"),
     (ops.Where(), [TensorType(shape_of(2))] * 3, "bool condition"),
     (ops.Gather(), [TensorType(shape_of(2))] * 2, "int64 indices"),
+    (ops.SizesLike(1, 2), [TensorType(shape_of(5, 2))], "2 axes from axis 1 on"),
+    (ops.PositionsLike(0, 0), [TensorType(shape_of(5, 2))], "0 axes from axis 0 on"),
+    (ops.Regrid((2, 3)), [TensorType(shape_of(5), "int64")] * 2, "the sizes of 2 axes"),
+    (ops.FourierAt((None,), 3, (8.0,), (True,)), [TensorType(shape_of(1))] * 2, "int64 positions"),
 ]

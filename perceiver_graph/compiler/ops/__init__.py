@@ -13,6 +13,7 @@ from perceiver_graph.compiler.ops.elementwise import (
     Tanh,
     Where,
 )
+from perceiver_graph.compiler.ops.grid import FourierAt, PositionsLike, Regrid, SizesLike
 from perceiver_graph.compiler.ops.grid_attention import GridAttention
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
 from perceiver_graph.compiler.ops.joint_attention import JointAttention
@@ -53,6 +54,7 @@ __all__ = [
     "Coordinate",
     "DType",
     "Flatten",
+    "FourierAt",
     "FourierFeatures",
     "FourierTable",
     "Gather",
@@ -72,12 +74,15 @@ __all__ = [
     "OneHot",
     "Op",
     "Permute",
+    "PositionsLike",
+    "Regrid",
     "Relu",
     "Repeat",
     "Scale",
     "ShapeError",
     "Sigmoid",
     "Silu",
+    "SizesLike",
     "Slice",
     "SplitLike",
     "TableAttention",

@@ -13,6 +13,12 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
 from perceiver_graph.compiler.backends.onnx.grid_attention import grid_attention
+from perceiver_graph.compiler.backends.onnx.grids import (
+    fourier_at,
+    positions_like,
+    regrid,
+    sizes_like,
+)
 from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
 from perceiver_graph.compiler.backends.onnx.layout import reshape, split_like
 from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
@@ -157,6 +163,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Conv: conv,
     ops.Coordinate: _coordinate,
     ops.Flatten: _flatten,
+    ops.FourierAt: fourier_at,
     ops.FourierFeatures: fourier_features,
     ops.FourierTable: fourier_table,
     ops.Gather: _gather,
@@ -175,11 +182,14 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Mul: _mul,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
+    ops.PositionsLike: positions_like,
+    ops.Regrid: regrid,
     ops.Relu: _relu,
     ops.Repeat: _repeat,
     ops.Scale: _scale,
     ops.Sigmoid: _sigmoid,
     ops.Silu: _silu,
+    ops.SizesLike: sizes_like,
     ops.Slice: _slice,
     ops.SplitLike: split_like,
     ops.TableAttention: table_attention,

@@ -20,8 +20,12 @@ def fourier_table(op: ops.FourierTable, site: Site) -> ir.Value:
 
 
 def fourier_features(op: ops.FourierFeatures, site: Site) -> ir.Value:
+    """Of what the node reads."""
+    return features(op, site, site.input(0), site.types[0])
+
+
+def features(op: ops.FourierFeatures, site: Site, x: ir.Value, type: TensorType) -> ir.Value:
     """Frequency before pi, as in the reference: in float32 the order shows."""
-    (x,), (type,) = site.inputs, site.types
     before, dtype = type.shape[:-1], DATA_TYPES[type.dtype].numpy()
     last = site.ints(-1)
     position, rest = x, []

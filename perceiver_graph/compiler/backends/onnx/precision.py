@@ -20,6 +20,7 @@ _WIDE: frozenset[type[Op]] = frozenset(
     {
         # The highest frequencies make hundreds of radians of a coordinate: their last bit is a
         # quarter of a radian in float16, and two radians in bfloat16.
+        ops.FourierAt,
         ops.FourierFeatures,
         # Squares of what half precision holds leave its range, and sums over many positions lose
         # the small terms.

@@ -10,6 +10,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
 from perceiver_graph.compiler.backends.torch.expressions import (
     LIKE,
+    MAKERS,
     apply_layer,
     literal,
     sizes_of,
@@ -108,7 +109,7 @@ class ClassWriter:
     @property
     def _makes_vectors(self) -> bool:
         items = (item for region in self.slot.regions for item in region.items)
-        return any(isinstance(item, Node) and isinstance(item.op, ops.OneHot) for item in items)
+        return any(isinstance(item, Node) and isinstance(item.op, MAKERS) for item in items)
 
     def _summary(self) -> str:
         blocks = [region.block for slot in self.found.slots for region in slot.regions]

@@ -12,16 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.torch.grid_expressions import GRIDS, switches
 from perceiver_graph.compiler.backends.torch.printer import Expr, Group, Piece, call, comma_tuple
 from perceiver_graph.compiler.backends.torch.tree import Layer, Size, symmetric
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 
 LIKE = "_like"
-"""An empty buffer that knows the dtype of its module; classes that make vectors of ids have it."""
+"""An empty buffer that knows the dtype of its module; classes that make numbers of ids have it."""
+
+MAKERS = (ops.FourierAt, ops.OneHot)
+"""Primitives that make numbers of whole numbers, which do not say in which dtype."""
 
 _SIZES: dict[type[Op], tuple[str, ...]] = {
     ops.Attention: ("heads",),
     ops.Coordinate: ("stride", "size"),
+    ops.FourierAt: ("bands",),
     ops.FourierFeatures: ("channels", "bands", "max_resolution"),
     ops.FourierTable: ("size", "bands", "max_resolution"),
     ops.OneHot: ("classes",),
@@ -45,6 +50,11 @@ class Operands:
 
     def __iter__(self) -> Any:
         return iter(self.values)
+
+    @property
+    def like(self) -> str:
+        """What knows the dtype to make numbers in."""
+        return "torch.empty(0)" if self.early else f"self.{LIKE}"
 
 
 def sizes_of(op: Op) -> dict[str, Size]:
@@ -175,8 +185,7 @@ def _gather(op: Any, o: Operands) -> Expr:
 
 def _one_hot(op: Any, o: Operands) -> Expr:
     (ids,) = o
-    like = "torch.empty(0)" if o.early else f"self.{LIKE}"
-    return Expr(call("one_hot", ids.piece, o.size("classes"), like))
+    return Expr(call("one_hot", ids.piece, o.size("classes"), o.like))
 
 
 def _fourier_table(op: Any, o: Operands) -> Expr:
@@ -184,19 +193,8 @@ def _fourier_table(op: Any, o: Operands) -> Expr:
     if op.axes > 1:
         options |= {"axis": str(op.axis), "axes": str(op.axes)}
     options |= {"bands": o.size("bands"), "max_resolution": o.size("max_resolution")}
-    options |= _switches(op, "endpoint")
+    options |= switches(op, "endpoint")
     return Expr(call("fourier_table", o.size("size"), **options))
-
-
-def _switches(op: Any, *more: str) -> dict[str, str]:
-    """What of Fourier features is not as usual."""
-    names = [*more, "include_position"]
-    options = {name: "False" for name in names if not getattr(op, name)}
-    if op.sine_only:
-        options["sine_only"] = "True"
-    if op.periodic:
-        options["periodic"] = str(op.periodic)
-    return options
 
 
 def _fourier_features(op: Any, o: Operands) -> Expr:
@@ -204,7 +202,7 @@ def _fourier_features(op: Any, o: Operands) -> Expr:
     options = {name: o.size(name) for name in _size_names(op)}
     if "max_resolution" not in options:
         options["max_resolution"] = str(op.max_resolution)
-    return Expr(call("fourier_features", x.piece, **options, **_switches(op)))
+    return Expr(call("fourier_features", x.piece, **options, **switches(op)))
 
 
 def _interpolate(op: Any, o: Operands) -> Expr:
@@ -368,4 +366,5 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.TrimLike: _trim_like,
     ops.Unflatten: _unflatten,
     ops.Where: _where,
+    **GRIDS,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from perceiver_graph.compiler.backends.torch.grid_helpers import GRIDS
 from perceiver_graph.compiler.backends.torch.position_helpers import POSITIONS
 
 _ATTEND = '''
@@ -266,6 +267,7 @@ HELPERS = {
     "moments": _MOMENTS,
     "merge_moments": _MERGE_MOMENTS,
     **POSITIONS,
+    **GRIDS,
     "one_hot": _ONE_HOT,
     "BatchNorm": _BATCH_NORM,
     "refuse_unknown": _REFUSE_UNKNOWN,

@@ -1,0 +1,86 @@
+"""Functions of emitted files that work on grids whose sizes are known only when the module is called."""
+
+_SIZES_LIKE = '''
+def sizes_like(x: Tensor, start: int, axes: int) -> Tensor:
+    """The sizes of some axes as a tensor: int64 [axes]."""
+    return torch.tensor([*x.shape[start : start + axes]], device=x.device)
+'''
+
+_POSITIONS_LIKE = '''
+def positions_like(x: Tensor, start: int, axes: int) -> Tensor:
+    """All positions of the grid that some axes are: int64 [product of their sizes]."""
+    count = 1
+    for size in x.shape[start : start + axes]:
+        count *= size
+    return torch.arange(count, device=x.device)
+'''
+
+_PLACES = '''
+def places(positions: Tensor, sizes: Tensor) -> list[Tensor]:
+    """Where flat positions, first axis slowest, lie along each axis of a grid of these sizes."""
+    found = []
+    for axis in reversed(range(len(sizes))):
+        found.append(positions % sizes[axis])
+        positions = positions // sizes[axis]
+    return found[::-1]
+'''
+
+_REGRID = '''
+def regrid(positions: Tensor, sizes: Tensor, to: tuple[int, ...]) -> Tensor:
+    """Flat positions in a grid as positions in a larger one that has the same first corner."""
+    total = torch.zeros_like(positions)
+    for place, size in zip(places(positions, sizes), to):
+        total = total * size + place
+    return total
+'''
+
+_FOURIER_AT = '''
+def fourier_at(
+    positions: Tensor,
+    sizes: Tensor,
+    like: Tensor,
+    *,
+    of: tuple[int | None, ...],
+    bands: int,
+    max_resolution: tuple[float, ...],
+    endpoint: tuple[bool, ...],
+    include_position: bool = True,
+    sine_only: bool = False,
+    periodic: tuple[int, ...] = (),
+) -> Tensor:
+    """Fourier features of flat positions in a grid, in the dtype of `like`: [..., width].
+
+    Coordinates run from -1 to 1 along each axis, over its size or over as many places as `of` says;
+    without `endpoint`, they are -1 + 2 i / size. Each is rounded once, as by torch.linspace.
+    """
+    columns = []
+    for axis, place in enumerate(places(positions, sizes)):
+        longest = of[axis]
+        size = sizes[axis] if longest is None else torch.full_like(sizes[axis], longest)
+        if endpoint[axis]:
+            step = (2 / (size - 1).clamp(min=1).float()).double()
+            up, down = step * place - 1, 1 - step * (size - 1 - place)
+            column = torch.where(place < (size // 2).clamp(min=1), up, down)
+        else:
+            column = -1 + 2 * (place.float() / size.float())
+        columns.append(column.float())
+    found = fourier_features(
+        torch.stack(columns, dim=-1),
+        len(columns),
+        bands,
+        max_resolution,
+        include_position=include_position,
+        sine_only=sine_only,
+        periodic=periodic,
+    )
+    return found.to(like)
+'''
+
+GRIDS = {
+    "sizes_like": _SIZES_LIKE,
+    "positions_like": _POSITIONS_LIKE,
+    "places": _PLACES,
+    "regrid": _REGRID,
+    "fourier_at": _FOURIER_AT,
+}
+"""By name, each after what it needs itself."""
