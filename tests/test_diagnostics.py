@@ -272,7 +272,10 @@ def test_report_sorts_keeps_each_problem_once_and_raises_only_for_errors() -> No
         report.raise_if_errors()
     assert [d.message for d in caught.value.diagnostics] == ["nowhere", "unknown", "unused"]
     assert str(caught.value) == (
-        "error[PG001]: nowhere\ns:1:1: error[PG101]: unknown\ns:2:1: warning[PG210]: unused"
+        "error[PG001]: nowhere\n\n"
+        "error[PG101]: unknown\n --> s:1:1\n  |\n1 | a\n  | ^\n\n"
+        "warning[PG210]: unused\n --> s:2:1\n  |\n2 | b\n  | ^\n\n"
+        "2 errors, 1 warning"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import perceiver_graph
 from perceiver_graph.compiler import artifact, cost, describe, phases
@@ -18,10 +18,12 @@ from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import Programs
 from perceiver_graph.compiler.pipeline import Level, optimize
 from perceiver_graph.compiler.target import DEFAULT, Device, Precision, Target
-from perceiver_graph.compiler.weights import initialize
+from perceiver_graph.compiler.weights import initialize, load_arrays
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.diagnostics import Report
-from perceiver_graph.spec.loader import Document, load_spec
+from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
+from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.loader import AnySpec, Document, load_spec
 from perceiver_graph.spec.manifest import (
     MANIFEST_VERSION,
     SPEC_NAME,
@@ -29,6 +31,7 @@ from perceiver_graph.spec.manifest import (
     ProgramEntry,
     ProgramName,
     Quantization,
+    ports,
 )
 from perceiver_graph.spec.render import render_yaml, resolved_data
 
@@ -38,12 +41,15 @@ if TYPE_CHECKING:
     from perceiver_graph.compiler.calibration import Sample
 
 Backend = Literal["onnx", "torch"]
+Weights = str | Path | Mapping[str, Any]
+"""A file or folder of weights, or arrays by the names of the parameters."""
+_WEIGHTS = "the path of a file or folder, or arrays by name"
 Progress = Callable[[str], None]
 """Called with what begins now, for example `writing encode.onnx`."""
 
 
 def compile(
-    spec: str | Path | Document,
+    spec: AnySpec | Document,
     *,
     overrides: Sequence[str] = (),
     level: Level = 2,
@@ -51,26 +57,36 @@ def compile(
     precision: Precision = "fp32",
     memory: int | None = None,
     verify: bool = False,
-    dump_ir: Path | None = None,
+    dump_ir: str | Path | None = None,
 ) -> Compiled:
     """Check a spec and lower it to a graph.
 
-    `spec` is a path, the name of a shipped spec, or a loaded document; `overrides` are `KEY=VALUE`
-    strings. `device` and `precision` choose operators of the ONNX programs, which run elsewhere
-    too, only slower. `memory` is what a run of the ONNX programs may take, in bytes: decode chunks
-    and attention scores are made as small as that needs. Weights are needed only by what follows:
+    `spec` is what `load_spec` takes (a path, the name of a shipped spec, YAML text, a mapping) or the
+    document that it returns; `overrides` are `KEY=VALUE` strings. `device` and `precision` choose
+    operators of the ONNX programs, which run elsewhere too, only slower. `memory` is what a run of the
+    ONNX programs may take, in bytes: decode chunks and attention scores are made as small as that
+    needs. Weights are needed only by what follows:
     `save`, `to_torch`. Raises DiagnosticError with everything that is wrong with the spec, for a
-    precision that the device does not have (PG602) and for too little memory (PG604).
+    precision that the device does not have (PG602) and for too little memory (PG604); TypeError or
+    ValueError for arguments of the wrong kind.
     """
+    one_of("level", get_args(Level), level)
+    one_of("device", get_args(Device), device)
+    one_of("precision", get_args(Precision), precision)
+    if memory is not None:
+        memory = whole("memory", "a number of bytes, for example 2 * 2**30", memory)
+    dump_ir = dump_ir if dump_ir is None else as_path("dump_ir", "a folder", dump_ir)
     target = Target(device, precision)
     target.require_supported()
+    if isinstance(spec, Document) and overrides:
+        raise ValueError("overrides come too late for a Document: give them to load_spec")
     document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
     compiled = Compiled(lower(document), level, target, verify, dump_ir, memory)
     return compiled.within_memory()
 
 
-@dataclass(frozen=True)
-class Compiled:
+@dataclass(frozen=True, repr=False)
+class Compiled(Glanced):
     """A spec as a graph, ready to be given weights and emitted."""
 
     lowered: Lowered
@@ -79,6 +95,13 @@ class Compiled:
     verify: bool = False
     dump_ir: Path | None = None
     memory: int | None = None
+
+    def _glance(self) -> Glance:
+        name, target = self.lowered.document.spec.name, self.target
+        how = f"{target.precision} for {target.device}, level {self.level}"
+        heading = f"Compiled {name}: {self.graph.parameter_count:,} parameters, {how}"
+        entries = describe.input_entries(self.lowered), describe.output_entries(self.lowered)
+        return Glance(heading, tuple(ports(*entries)))
 
     @property
     def graph(self) -> Graph:
@@ -107,16 +130,19 @@ class Compiled:
         return cost.flops(self.optimized, full_bindings(self.lowered))
 
     def weights(
-        self, source: str | Path | None = None, seed: int = 0, *, report: Report | None = None
+        self, source: Weights | None = None, seed: int = 0, *, report: Report | None = None
     ) -> dict[str, Array]:
-        """Every parameter by name: from a file or folder, else initialised from the seed.
+        """Every parameter by name: from a file or folder, from arrays by name (a state dict of torch
+        too), else initialised from the seed.
 
         `report` is told what was converted. Raises DiagnosticError listing every tensor that is
         missing, extra or misshapen.
         """
         if source is None:
-            return initialize(self.graph, seed)
-        return load_weights(Path(source), self.graph, report=report)
+            return initialize(self.graph, whole("seed", "a whole number", seed))
+        if isinstance(source, Mapping):
+            return load_arrays(source, self.graph, report=report)
+        return load_weights(as_path("weights", _WEIGHTS, source), self.graph, report=report)
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The encode and decode programs, with everything evaluated that depends on weights only."""
@@ -125,11 +151,11 @@ class Compiled:
         )
         return phases.finish_early(phases.split(optimized))
 
-    def to_torch(self, weights: Mapping[str, Array] | None = None, *, seed: int = 0) -> nn.Module:
-        """The model as a `torch.nn.Module`, ready to train."""
+    def to_torch(self, weights: Weights | None = None, *, seed: int = 0) -> nn.Module:
+        """The model as a `torch.nn.Module`, ready to train. Raises DiagnosticError as `weights`."""
         from perceiver_graph.compiler.backends import torch as backend
 
-        parameters = weights if weights is not None else self.weights(seed=seed)
+        parameters = self.weights(weights, seed)
         return backend.load_module(self.torch_source(), parameters)
 
     def torch_source(self) -> str:
@@ -148,7 +174,7 @@ class Compiled:
         directory: str | Path,
         *,
         backends: Sequence[Backend] = ("onnx",),
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
         seed: int = 0,
         sample: Sample | None = None,
         progress: Progress = lambda _: None,
@@ -161,7 +187,13 @@ class Compiled:
         Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
         written (PG407).
         """
-        directory = Path(directory)
+        directory = as_path("directory", "a path", directory)
+        if isinstance(backends, str) or not isinstance(backends, Sequence) or not backends:
+            raise wrong_kind("backends", 'a list, for example ["onnx", "torch"]', backends)
+        for backend in backends:
+            one_of("backend", get_args(Backend), backend)
+        if sample is not None and not hasattr(sample, "arrays"):
+            raise wrong_kind("sample", "a Sample of perceiver_graph.compiler.calibration", sample)
         artifact.refuse_foreign(directory)
         progress("reading weights" if weights else "initialising weights")
         parameters = self.weights(weights, seed, report=report)
@@ -181,7 +213,7 @@ class Compiled:
                 progress("writing PyTorch")
                 self._write_torch(parameters, stage)
             progress("computing digests")
-            origin = Path(weights).name if weights else f"seed {seed}"
+            origin = _origin(weights, seed)
             manifest = self._manifest(stage, backends, origin, entries, quantization)
             artifact.write_manifest(stage, manifest)
         return manifest
@@ -271,6 +303,13 @@ class Compiled:
             parameters=self.graph.parameter_count,
             flops=self.flops,
         )
+
+
+def _origin(weights: Weights | None, seed: int) -> str:
+    """Where weights come from, as the manifest says it."""
+    if weights is None:
+        return f"seed {seed}"
+    return "arrays given in Python" if isinstance(weights, Mapping) else Path(weights).name
 
 
 def full_bindings(lowered: Lowered) -> dict[str, int]:

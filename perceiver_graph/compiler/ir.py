@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from perceiver_graph.compiler.dims import Dim, Shape, Symbol, product
 from perceiver_graph.compiler.ops.base import Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
+from perceiver_graph.spec.glance import Glance, Glanced
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -123,8 +124,8 @@ class Block:
     origin: Span | None = None
 
 
-@dataclass(frozen=True)
-class Graph:
+@dataclass(frozen=True, repr=False)
+class Graph(Glanced):
     """A program: inputs, parameters and constants, nodes in topological order, named outputs."""
 
     name: str
@@ -135,6 +136,13 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: Mapping[str, Value]
     blocks: Mapping[Scope, Block] = field(default_factory=dict)
+
+    def _glance(self) -> Glance:
+        tensors = f"{self.parameter_count:,} parameters in {len(self.parameters):,} tensors"
+        inputs = [(f"input {leaf.value.name}", str(leaf.value.type)) for leaf in self.inputs]
+        outputs = [(f"output {name}", str(value.type)) for name, value in self.outputs.items()]
+        heading = f"Graph {self.name}: {len(self.nodes):,} nodes, {tensors}"
+        return Glance(heading, (*inputs, *outputs))
 
     @cached_property
     def producers(self) -> Mapping[Value, Node]:

@@ -30,6 +30,7 @@ from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.media import check_media
 from perceiver_graph.diagnostics import Report, Span
+from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import MeanQuery
 
@@ -48,8 +49,8 @@ class OutputShape:
     """The output whose queries these are, where they are another's."""
 
 
-@dataclass(frozen=True)
-class Lowered:
+@dataclass(frozen=True, repr=False)
+class Lowered(Glanced):
     """A spec's graph and the shapes people ask about."""
 
     document: Document
@@ -63,6 +64,16 @@ class Lowered:
     query_width: int
     derived: Mapping[Path, Any]
     """What keys that the spec left out stand for."""
+
+    def _glance(self) -> Glance:
+        graph = self.graph
+        shapes = {
+            "input array": self.input_array,
+            "latents": self.latents,
+            "query array": self.query_array,
+        }
+        heading = f"Lowered {graph.name}: {graph.parameter_count:,} parameters"
+        return Glance(heading, tuple((name, f"{a} x {b}") for name, (a, b) in shapes.items()))
 
     @property
     def query_array(self) -> tuple[Dim, int]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from perceiver_graph.compiler.ir import Graph, Input, Node, Value
 from perceiver_graph.compiler.ops import BroadcastLike, Op, TrimLike
+from perceiver_graph.spec.glance import Glance, Glanced
 
 Phase = Literal["compile", "encode", "decode"]
 
@@ -22,8 +23,8 @@ LATENTS = "latents"
 """The output of a lowered graph that is not an output of its spec."""
 
 
-@dataclass(frozen=True)
-class Programs:
+@dataclass(frozen=True, repr=False)
+class Programs(Glanced):
     """The two programs of a graph.
 
     `encode` takes the data; its outputs are `latents` and, under their own names, the values that
@@ -33,6 +34,11 @@ class Programs:
 
     encode: Graph
     decode: Graph
+
+    def _glance(self) -> Glance:
+        graphs = {"encode": self.encode, "decode": self.decode}
+        rows = [(name, f"{len(graph.nodes):,} nodes") for name, graph in graphs.items()]
+        return Glance(f"Programs of {self.encode.name}", tuple(rows))
 
 
 def phase_of(graph: Graph) -> dict[Value, Phase]:

@@ -147,9 +147,10 @@ class DiagnosticError(Exception):
         )
 
     def __str__(self) -> str:
+        """All of it, as `check` prints it."""
         from perceiver_graph.diagnostics.render import render
 
-        return render(self.diagnostics, format="concise").rstrip("\n")
+        return render(self.diagnostics).rstrip("\n")
 
 
 def make(

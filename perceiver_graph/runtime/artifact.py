@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.consistency import check_programs
+from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
 
 Progress = Callable[[int, int], None]
@@ -30,12 +31,16 @@ _AGAIN = "copy the whole folder again, or compile again"
 _NOT_EDITED = "artifacts are written by `perceiver-graph compile`, not by hand: compile again"
 
 
-@dataclass(frozen=True)
-class Artifact:
+@dataclass(frozen=True, repr=False)
+class Artifact(Glanced):
     """A folder whose files are those that its manifest describes."""
 
     directory: Path
     manifest: Manifest
+
+    def _glance(self) -> Glance:
+        found = self.manifest._glance()
+        return Glance(f"Artifact {self.directory}: {found.heading}", found.rows)
 
     def file(self, name: str) -> Path:
         """Where a file that the manifest lists lies. Raises KeyError for any other."""

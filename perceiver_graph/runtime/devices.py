@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.arguments import one_of
 from perceiver_graph.engine import failures, onnxruntime
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -80,8 +81,7 @@ def choose(device: DeviceName = "auto") -> Device:
 
     Raises DiagnosticError (PG601) for `cuda` where it is not usable, ValueError for other names.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {device!r} is not one of auto, cpu, cuda")
+    one_of("device", get_args(DeviceName), device)
     if device != "cpu":
         fault = _cuda_fault()
         if fault is None:

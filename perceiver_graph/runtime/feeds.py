@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.bindings import bind
 from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
@@ -48,6 +49,7 @@ def check_inputs(
 
     Raises DiagnosticError (PG501 to PG505, PG514, PG516).
     """
+    given = as_mapping("inputs", "a mapping of arrays by the names of the inputs", given)
     report = Report()
     notes = []
     arrays: Arrays = {}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.artifact import Progress as CheckProgress
@@ -19,7 +20,8 @@ from perceiver_graph.runtime.devices import Device, DeviceName, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sessions import Sessions
-from perceiver_graph.spec.manifest import Manifest, Port, ProgramEntry
+from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.manifest import Manifest, Port, ProgramEntry, ports
 
 Results = dict[str, NDArray[np.float32]]
 Progress = Callable[[int, int], None]
@@ -28,6 +30,7 @@ Note = Callable[[str], None]
 """Called with what a user should know of a call that went well."""
 
 LATENTS = "latents"
+_BYTES = "a number of bytes, for example 2 * 2**30"
 
 
 def load(
@@ -38,7 +41,8 @@ def load(
     `device` is auto, cpu or cuda; `progress` is told the bytes checked. Raises DiagnosticError
     (PG401 to PG406, PG601).
     """
-    artifact = open_artifact(path, progress=progress)
+    directory = as_path("path", "the folder of an artifact", path)
+    artifact = open_artifact(directory, progress=progress)
     if not artifact.manifest.programs:
         written = ", ".join(artifact.manifest.backends) or "none"
         raise DiagnosticError.of(
@@ -50,7 +54,7 @@ def load(
     return Program(artifact, choose(device))
 
 
-class State:
+class State(Glanced):
     """What encode leaves for decode: opaque, and in the memory of the device.
 
     `notes` say what of the inputs was left out.
@@ -63,6 +67,16 @@ class State:
         self._owner = owner
         self._values = values
         self._sizes = sizes
+
+    def _glance(self) -> Glance:
+        owner = self._owner
+        batch = f"{self.batch} batch element{'' if self.batch == 1 else 's'}"
+        heading = f"State of {owner.manifest.name} on {owner.device.name}: {batch}"
+        rows = [
+            (name, f"{value.data_type()} {list(value.shape())}")
+            for name, value in self._values.items()
+        ]
+        return Glance(heading, (*rows, *(("note", note) for note in self.notes)))
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -84,7 +98,7 @@ class State:
         return cast(NDArray[np.float32], self._values[name].numpy())
 
 
-class Program:
+class Program(Glanced):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
 
     def __init__(self, artifact: Artifact, device: Device) -> None:
@@ -93,6 +107,12 @@ class Program:
         programs = artifact.manifest.programs
         self._encode = self._sessions(programs["encode"])
         self._decode = self._sessions(programs["decode"]) if "decode" in programs else None
+
+    def _glance(self) -> Glance:
+        manifest = self.manifest
+        where = f"{manifest.precision} on {self.device.name}, from {self.artifact.directory}"
+        rows = ports(manifest.inputs, manifest.outputs)
+        return Glance(f"Program {manifest.name}: {where}", tuple(rows))
 
     def __reduce__(self) -> Any:
         """Pickle as the path of the artifact, which is opened and checked anew where it is loaded."""
@@ -127,6 +147,7 @@ class Program:
         `note` is called with what was filled in. Raises DiagnosticError as these do.
         """
         feeds = check_inputs(self.manifest, inputs, sizes)
+        memory = memory if memory is None else whole("memory", _BYTES, memory)
         # Encoding takes long: what decode would refuse is refused before it.
         self._plan(feeds.sizes, resolve(self.manifest, feeds.sizes, decode), memory)
         for text in feeds.notes if note is not None else ():
@@ -183,8 +204,11 @@ class Program:
         number of chunks that the spec says or, with `memory` in bytes, in chunks that fit it.
         Raises DiagnosticError (PG506, PG510, PG603).
         """
+        if not isinstance(state, State):
+            raise wrong_kind("state", "the State that encode returns", state)
         if state._owner is not self:
             raise ValueError("the state was encoded by another program")
+        memory = memory if memory is None else whole("memory", _BYTES, memory)
         asked = resolve(self.manifest, state._sizes, outputs)
         results = {name: np.empty(_flat(one), np.float32) for name, one in asked.items()}
         at_decode = {port.of: port for port in self._decode.entry.outputs} if self._decode else {}

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 
 Selection = slice | Sequence[int] | NDArray[np.integer] | None
 """Flat query positions: a range, positions in any order, or None for all."""
+_FORM = 'a mapping such as {"label": None, "image": slice(0, 1000)}, or None for everything'
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def resolve(
     Raises DiagnosticError (PG506) with everything that is wrong.
     """
     wanted = dict.fromkeys(manifest.outputs) if decode is None else decode
+    wanted = as_mapping("what is to be decoded", _FORM, wanted)
     asked: dict[str, Asked] = {}
     report = Report()
     for name, selection in wanted.items():
@@ -110,11 +113,15 @@ def _positions(
         start = 0 if selection.start is None else selection.start
         stop = count if selection.stop is None else selection.stop
         step = 1 if selection.step is None else selection.step
-        if 0 <= start < stop <= count and step > 0:
+        numbers = all(isinstance(bound, int | np.integer) for bound in (start, stop, step))
+        if numbers and 0 <= start < stop <= count and step > 0:
             return np.arange(start, stop, step, dtype=np.int64)
         fault = f"{start}:{stop} is not a range of the {count} queries of output {quote(name)}"
     else:
-        given = np.asarray(selection)
+        try:
+            given = np.asarray(selection)
+        except (TypeError, ValueError):  # rows of unequal length
+            given = np.empty(0)
         if given.ndim != 1 or given.dtype.kind not in "iu" or not given.size:
             fault = f"the positions for output {quote(name)} are not a list of whole numbers"
         elif given.min() < 0 or given.max() >= count:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import perceiver_graph
+from perceiver_graph.diagnostics.arguments import as_path, wrong_kind
 from perceiver_graph.diagnostics.model import DiagnosticError, Report, Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
+from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.overrides import apply_override
+from perceiver_graph.spec.plain import plain
+from perceiver_graph.spec.render import render_yaml
 from perceiver_graph.spec.spans import SpanTree
 from perceiver_graph.spec.validation import validate
 from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
@@ -24,13 +29,17 @@ STANDARD_INPUT = "-"
 SHIPPED = Path(perceiver_graph.__file__).parent / "specs"
 
 
-@dataclass(frozen=True)
-class Document:
+@dataclass(frozen=True, repr=False)
+class Document(Glanced):
     """A spec that is well-formed, and the text it came from."""
 
     spec: Spec
     spans: SpanTree
     source: Source
+
+    def _glance(self) -> Glance:
+        found = self.spec._glance()
+        return Glance(f"{found.heading} ({self.source.path})", found.rows)
 
     def span(self, *path: str | int) -> Span:
         """Where the value at a path stands, or its nearest ancestor where the file leaves it out."""
@@ -41,19 +50,46 @@ class Document:
         return self.spans.key(path)
 
 
-def load_spec(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Document:
-    """Read a spec from a YAML file, from standard input (`-`), or a shipped one by its bare name.
+AnySpec = str | Path | Mapping[str, Any] | Spec
+"""A path, the name of a shipped spec, YAML text, or what such a text says as a mapping."""
 
-    `overrides` are `KEY=VALUE` strings as for `--set`. Raises DiagnosticError (PG0xx, PG1xx, PG214)
-    with everything that is wrong.
+
+def load_spec(spec: AnySpec, overrides: Sequence[str] = ()) -> Document:
+    """Read a spec: a YAML file, one that ships with the package by its bare name, standard input (`-`),
+    YAML text, or a mapping of what such a text would say.
+
+    A `str` is text if it has a line break or begins with `{`, unless a file has that name; a `Path`
+    never is. `overrides` are `KEY=VALUE` strings as for `--set`. Raises DiagnosticError (PG0xx, PG1xx,
+    PG214) with everything that is wrong, TypeError for what can be no spec.
     """
-    given = str(path_or_name)
+    if isinstance(overrides, str | Mapping) or not isinstance(overrides, Sequence):
+        raise wrong_kind("overrides", 'a list of "KEY=VALUE" texts', overrides)
+    for override in overrides:
+        if not isinstance(override, str):
+            raise wrong_kind("each of overrides", 'a text such as "latents.count=64"', override)
+    if isinstance(spec, Spec):
+        spec = spec.model_dump(mode="json", exclude_none=True)
+    if isinstance(spec, Mapping):
+        return parse_spec(render_yaml(plain(spec)), "<mapping>", overrides)
+    if isinstance(spec, str) and ("\n" in spec or spec.startswith("{")) and not _is_file(spec):
+        return parse_spec(spec, "<text>", overrides)
+    given = str(as_path("spec", _WANTED, spec)) if not isinstance(spec, str) else spec
     if given == STANDARD_INPUT:
         return parse_spec(_decode(_read_standard_input(), "<stdin>"), "<stdin>", overrides)
     path = _find(given)
     return parse_spec(
         _decode(_read(path, given), _shown(path, given)), _shown(path, given), overrides
     )
+
+
+_WANTED = "a path, the name of a shipped spec, YAML text or a mapping"
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL in it
+        return False
 
 
 def parse_spec(text: str, path: str = "<spec>", overrides: Sequence[str] = ()) -> Document:

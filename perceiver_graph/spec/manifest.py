@@ -6,12 +6,14 @@ compiler and runtime share.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.models.base import Model
-from perceiver_graph.spec.models.media import InputMedia, OutputMedia
+from perceiver_graph.spec.models.media import InputMedia, OutputMedia, kind_of
 
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -163,7 +165,7 @@ class Quantization(Model):
     """Of each output, against the same model in float32."""
 
 
-class Manifest(Model):
+class Manifest(Glanced, Model):
     """The description of an artifact."""
 
     format: int
@@ -193,3 +195,21 @@ class Manifest(Model):
     parameters: int
     flops: int
     """Multiplications plus additions of one encode and the decode of every query, batch 1."""
+
+    def _glance(self) -> Glance:
+        heading = f"Manifest {self.name}: {self.parameters:,} parameters, {self.precision}"
+        return Glance(heading, tuple(ports(self.inputs, self.outputs)))
+
+
+def ports(inputs: Mapping[str, InputEntry], outputs: Mapping[str, OutputEntry]) -> Iterator[Row]:
+    """A row for each input and output of a model: dtype, axes with their sizes, media."""
+    groups: list[tuple[str, Mapping[str, InputEntry | OutputEntry]]] = [
+        ("input", inputs),
+        ("output", outputs),
+    ]
+    for label, entries in groups:
+        for name, entry in entries.items():
+            pairs = zip(entry.axes, entry.shape, strict=False)
+            axes = ", ".join(axis if axis == size else f"{axis} {size}" for axis, size in pairs)
+            media = f", {kind_of(entry.media)}" if entry.media else ""
+            yield f"{label} {name}", f"{entry.dtype} [{axes}]{media}"

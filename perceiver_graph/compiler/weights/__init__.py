@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.weights.assign import load
+from perceiver_graph.compiler.weights.assign import load, load_arrays
 from perceiver_graph.compiler.weights.initialize import initialize
 
-__all__ = ["initialize", "load"]
+__all__ = ["initialize", "load", "load_arrays"]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from perceiver_graph.compiler.weights.files import (
     EIGHT_BITS,
     FLOATS,
     Tensors,
+    given_tensors,
     not_found,
     read_tensors,
 )
@@ -42,6 +44,13 @@ def load(path: str | Path, graph: Graph, *, report: Report | None = None) -> dic
     another dtype (PG305) or not finite (PG308), or says why the file cannot be used at all.
     """
     return fit(read_checkpoint(Path(path)), graph, report=report)
+
+
+def load_arrays(
+    arrays: Mapping[str, Any], graph: Graph, *, report: Report | None = None
+) -> dict[str, Array]:
+    """As `load`, of arrays by name, or tensors of torch."""
+    return fit(Checkpoint(given_tensors(arrays)), graph, report=report)
 
 
 def fit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,18 @@ class Tensors:
         # A float64 beyond float32 becomes infinite, which is reported like any other infinity.
         with np.errstate(over="ignore"):
             return tensor._read().astype(np.float32, copy=False)
+
+
+def given_tensors(arrays: Mapping[str, Any]) -> Tensors:
+    """Arrays that the caller has, or tensors of torch, as if they came from a file."""
+    found = {}
+    for name, value in arrays.items():
+        if hasattr(value, "detach"):  # a tensor of torch; numpy has no bfloat16
+            value = value.detach().cpu()
+            value = value.float() if value.is_floating_point() else value
+        array = np.asarray(value)
+        found[str(name)] = Tensor(array.shape, str(array.dtype), partial(np.asarray, array))
+    return Tensors(Path("what was given"), found)
 
 
 def read_tensors(path: str | Path) -> Tensors:

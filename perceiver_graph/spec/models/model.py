@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.models.base import Count, Model, Name, NonNegative, PositiveNumber
 from perceiver_graph.spec.models.inputs import ActivationName, Input
 from perceiver_graph.spec.models.outputs import Output
@@ -115,7 +116,7 @@ class Decode(_Attention):
     """In how many parts the queries are answered; an output with fewer queries is in each part."""
 
 
-class Spec(Model):
+class Spec(Glanced, Model):
     """A Perceiver: what goes in, how it is encoded in latents, what is asked of them."""
 
     perceiver: Version
@@ -142,3 +143,18 @@ class Spec(Model):
     """How the queries read the latents."""
     outputs: Annotated[dict[Name, Output], Field(min_length=1)]
     """What is asked."""
+
+    def _glance(self) -> Glance:
+        inputs = [
+            (f"input {name}", ", ".join(f"{axis} {size}" for axis, size in entry.shape.items()))
+            for name, entry in self.inputs.items()
+        ]
+        layers = f"{self.process.blocks} x {self.process.layers} layers"
+        outputs = [(f"output {name}", _asked(entry)) for name, entry in self.outputs.items()]
+        latents = ("latents", f"{self.latents.count} x {self.latents.width}")
+        about = f": {self.summary}" if self.summary else ""
+        return Glance(f"Spec {self.name}{about}", (*inputs, latents, ("process", layers), *outputs))
+
+
+def _asked(output: Output) -> str:
+    return f"{type(output.query).__name__.removesuffix('Query').lower()} query"
