@@ -18,6 +18,9 @@ MULTIMODAL = "PerceiverForMultimodalAutoencoding"
 
 CLASSES = (MASKED_LM, TEXT_CLASSIFIER, LEARNED, FOURIER, CONV, FLOW, MULTIMODAL)
 
+OF_PICTURES = (LEARNED, FOURIER, CONV)
+"""Those that take single pictures, which a preprocessor of transformers prepares."""
+
 _SIGNS: tuple[tuple[str, str], ...] = (
     (MULTIMODAL, "input_preprocessor.modalities."),
     (MULTIMODAL, "input_preprocessor.padding."),

@@ -5,10 +5,10 @@ Source of what is written: the constructors of `modeling_perceiver.py`, transfor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from perceiver_graph.compiler.importing.preprocessing import Preprocessing
 from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.yaml_text import Path
 
@@ -21,6 +21,8 @@ class Draft:
 
     data: Data
     remarks: dict[Path, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What of the settings was not followed."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Facts:
     """How many classes the tensors have room for, where the configuration does not say."""
     image_size: tuple[int, int] | None = None
     """Height and width, where the caller wants others than the configuration has."""
-    picture: Mapping[str, Any] = field(default_factory=dict)
-    """preprocessor_config.json: how pictures are prepared."""
+    picture: Preprocessing = field(default_factory=lambda: Preprocessing({}))
+    """How pictures are prepared."""
 
     @property
     def classes(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from perceiver_graph.compiler.importing.draft import (
     Data,
     Draft,
@@ -13,43 +11,7 @@ from perceiver_graph.compiler.importing.draft import (
     make_body,
 )
 from perceiver_graph.compiler.importing.yaml_text import Path
-from perceiver_graph.spec.models.base import LARGEST_NUMBER
-from perceiver_graph.spec.models.media import IMAGENET_MEAN, IMAGENET_STD, FlowInputParameters
-
-
-def _image_media(facts: Facts) -> Data:
-    """How a picture is cut and normalised, where the checkpoint says it."""
-    given = facts.picture
-    image: Data = {}
-    size, crop = _height_width(given.get("size")), _height_width(given.get("crop_size"))
-    if given.get("do_center_crop") is False:
-        image["stretch"] = True
-    elif size and crop and size[0] < crop[0] and size[0] / crop[0] != 0.875:
-        image["crop"] = size[0] / crop[0]
-    if given.get("do_normalize") is False:
-        return {"image": image | {"mean": [0.0] * 3, "std": [1.0] * 3}}
-    mean, std = _channels(given.get("image_mean")), _channels(given.get("image_std"))
-    if mean and mean != IMAGENET_MEAN:
-        image["mean"] = mean
-    if std and std != IMAGENET_STD and min(std) > 0:
-        image["std"] = std
-    return {"image": image}
-
-
-def _channels(values: Any) -> list[float] | None:
-    """A number for each of red, green and blue, if that is what these are."""
-    if not isinstance(values, list) or len(values) != 3:
-        return None
-    fits = all(type(value) in (int, float) and abs(value) <= LARGEST_NUMBER for value in values)
-    return [float(value) for value in values] if fits else None
-
-
-def _height_width(size: Any) -> tuple[int, int] | None:
-    if isinstance(size, dict):
-        pair = size.get("height"), size.get("width")
-        if all(type(n) is int and 0 < n < 100_000 for n in pair):
-            return pair  # type: ignore[return-value]
-    return None
+from perceiver_graph.spec.models.media import FlowInputParameters
 
 
 def _image(facts: Facts, size: tuple[int, int]) -> Data:
@@ -58,12 +20,13 @@ def _image(facts: Facts, size: tuple[int, int]) -> Data:
 
 def _any_size(facts: Facts) -> tuple[int, int]:
     """For classes that take pictures of any size and do not say which they were trained at."""
-    return facts.image_size or _height_width(facts.picture.get("size")) or (224, 224)
+    return facts.image_size or facts.picture.size() or (224, 224)
 
 
 def _image_classifier(facts: Facts, image: Data, channels: int, remarks: dict[Path, str]) -> Draft:
     s = facts.settings
-    image["media"] = _image_media(facts)
+    shape = image["shape"]
+    image["media"] = facts.picture.media((shape["height"], shape["width"]))
     decode = decoder(s, s.count("d_latents"), query_residual=True)
     body = make_body(s, channels, decode)
     return Draft({"inputs": {"image": image}, **body, "outputs": classifier(facts)}, remarks)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from perceiver_graph.compiler.importing import classes, deepmind
 from perceiver_graph.compiler.importing.draft import Draft, Facts
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
+from perceiver_graph.compiler.importing.preprocessing import PICTURES, Preprocessing
 from perceiver_graph.compiler.importing.settings import Settings, not_followed
 from perceiver_graph.compiler.importing.sources import is_pickle, open_transformers
 from perceiver_graph.compiler.importing.specs import BUILDERS
@@ -148,9 +149,13 @@ def _draft(
 ) -> Draft:
     if image_size is not None and model_class in (classes.MASKED_LM, classes.TEXT_CLASSIFIER):
         settings.wrong(f"{model_class} reads no pictures, so an image size means nothing")
-    made = BUILDERS[model_class](Facts(settings, labels, image_size, picture))
+    preprocessing = Preprocessing(picture)
+    made = BUILDERS[model_class](Facts(settings, labels, image_size, preprocessing))
     settings.report.raise_if_errors()
-    return made
+    notes = [*settings.unknown(), *preprocessing.notes]
+    if picture and model_class not in classes.OF_PICTURES:
+        notes.append(f"{PICTURES} was not read: {model_class} takes no single pictures")
+    return replace(made, notes=tuple(notes))
 
 
 def _finish(opened: _Opened, name: str, heads: Mapping[str, int], seed: int) -> Imported:
@@ -170,7 +175,8 @@ def _finish(opened: _Opened, name: str, heads: Mapping[str, int], seed: int) -> 
     told = [d.message for d in report.diagnostics]
     told += [f"the head of `{n}` is new, for {c} classes (seed {seed})" for n, c in heads.items()]
     ordered = {leaf.value.name: weights[leaf.value.name] for leaf in graph.parameters}
-    return Imported(name, opened.source, text, graph, ordered, [*opened.notes, *told])
+    notes = [*opened.notes, *opened.draft.notes, *told]
+    return Imported(name, opened.source, text, graph, ordered, notes)
 
 
 def _name(path: Path, model_class: str) -> str:

@@ -83,6 +83,37 @@ def not_followed(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
+_OTHERS = frozenset(
+    # of PerceiverConfig: training, and what its model does not look at
+    {"attention_probs_dropout_prob", "initializer_range", "layer_norm_eps"}
+    # of every configuration: what it is of, the library, labels, training
+    | {
+        "model_type",
+        "architectures",
+        "transformers_version",
+        "_name_or_path",
+        "id2label",
+        "label2id",
+    }
+    | {"num_labels", "problem_type", "finetuning_task", "task_specific_params", "tokenizer_class"}
+    | {"dtype", "torch_dtype", "use_bfloat16", "torchscript", "tf_legacy_loss", "xla_device"}
+    | {"return_dict", "output_attentions", "output_hidden_states", "use_return_dict", "use_cache"}
+    | {"chunk_size_feed_forward", "gradient_checkpointing", "_attn_implementation"}
+    | {"_attn_implementation_autoset", "attn_implementation", "auto_map", "_commit_hash"}
+    # of language models that write one word after the other, which are no Perceivers
+    | {"is_decoder", "is_encoder_decoder", "add_cross_attention", "cross_attention_hidden_size"}
+    | {"tie_encoder_decoder", "tie_word_embeddings", "prefix", "bos_token_id", "eos_token_id"}
+    | {"pad_token_id", "sep_token_id", "decoder_start_token_id", "max_length", "min_length"}
+    | {"do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty"}
+    | {"temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty"}
+    | {"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "output_scores"}
+    | {"num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"}
+    | {"forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty"}
+    | {"suppress_tokens", "begin_suppress_tokens"}
+)
+"""What a configuration may say that changes no result of a model of transformers."""
+
+
 @dataclass
 class Settings:
     """Typed access to a configuration; a value that cannot be used is reported (PG310)."""
@@ -168,6 +199,15 @@ class Settings:
     def text(self, key: str) -> str | None:
         value = self.config.get(key)
         return value if isinstance(value, str) else None
+
+    def unknown(self) -> list[str]:
+        """Notes on settings that nothing here knows; empty ones are none."""
+        return [
+            f"the configuration says {quote(key)} ({quote(value)}), which is not known here, and not "
+            "followed"
+            for key, value in self.config.items()
+            if key not in DEFAULTS and key not in _OTHERS and value not in (None, {}, [], "", False)
+        ]
 
     def wrong(self, message: str, help: str | None = None) -> None:
         """Report that settings cannot be used together."""

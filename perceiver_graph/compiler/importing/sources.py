@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perceiver_graph.compiler.importing.preprocessing import PICTURES
 from perceiver_graph.compiler.weights import files, foreign, transformers
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import command
-
-PICTURES = "preprocessor_config.json"
 
 
 @dataclass(frozen=True)

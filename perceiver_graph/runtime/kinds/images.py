@@ -69,7 +69,7 @@ class ImageReader(Reader):
         region = Region(0, 0, width, height)
         if not self._form.stretch:
             region = centred(height, width, self._size, self._form.crop)
-        small = resized(pixels, region, self._size)
+        small = resized(pixels, region, self._size, self._form.resample)
         values = normalised(small, self._form.mean, self._form.std)
         array = np.ascontiguousarray(values.transpose(self._order)[None])
         yield Piece({self._name: array}, (Picture(pixels, region),), notes=notes)

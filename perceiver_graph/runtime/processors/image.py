@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.runtime.processors.picture_files import Pixels
+from perceiver_graph.spec.models.media import RESAMPLING, Resampling
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,23 @@ def centred(height: int, width: int, size: tuple[int, int], share: float) -> Reg
     The largest centred part of the model's aspect ratio, of which `share` of each side is taken;
     fractions of pixels are dropped, the odd one is left out at the lower right.
     """
-    unit = min(Fraction(height, size[0]), Fraction(width, size[1])) * Fraction(str(share))
-    high, wide = max(1, int(unit * size[0])), max(1, int(unit * size[1]))
+    unit = min(Fraction(height, size[0]), Fraction(width, size[1]))
+    # In float64, as the processor of transformers does: 0.29 of 100 pixels are 28.
+    high, wide = (max(1, int(share * float(unit * side))) for side in size)
     return Region((width - wide) // 2, (height - high) // 2, wide, high)
 
 
-def resized(pixels: Pixels, region: Region, size: tuple[int, int]) -> Pixels:
-    """A region cut out first and then resized to `size` (height, width): bicubic, 8 bits."""
+def resized(
+    pixels: Pixels, region: Region, size: tuple[int, int], resample: Resampling = "bicubic"
+) -> Pixels:
+    """A region cut out first and then resized to `size` (height, width), in 8 bits."""
     from PIL import Image
 
     rows = slice(region.top, region.top + region.height)
     part = pixels[rows, region.left : region.left + region.width]
     image = Image.fromarray(np.ascontiguousarray(part))
     height, width = size
-    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+    return np.array(image.resize((width, height), Image.Resampling(RESAMPLING[resample])))
 
 
 def normalised(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ The manifest of an artifact repeats these models as they are, so that a kind is 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, Tag
 
@@ -26,6 +26,10 @@ Names = list[str]
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
+
+Resampling = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+RESAMPLING: dict[Resampling, int] = {name: n for n, name in enumerate(get_args(Resampling))}
+"""The filters by the numbers that Pillow, and configurations, have for them."""
 
 
 class VideoParameters(Model):
@@ -75,12 +79,14 @@ class MelMedia(Model):
 
 
 class ImageParameters(Model):
-    """A picture: a centred part of it is cut out, resized (bicubic) and normalised."""
+    """A picture: a centred part of it is cut out, resized and normalised."""
 
     crop: Share = 0.875
     """Which share of the largest centred part with the model's aspect ratio is cut out."""
     stretch: bool = False
     """Whether the whole picture is stretched to the model's size instead of being cut."""
+    resample: Resampling = "bicubic"
+    """The filter for resizing."""
     mean: Channels = IMAGENET_MEAN
     """Subtracted from red, green and blue, which are in [0, 1]."""
     std: Spread = IMAGENET_STD
