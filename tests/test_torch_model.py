@@ -6,6 +6,8 @@ import ast
 import copy
 import inspect
 import io
+import os
+import pickle
 import subprocess
 import sys
 import traceback
@@ -14,9 +16,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+import perceiver_graph as pg
 from perceiver_graph.compiler.backends.torch import write
+from perceiver_graph.compiler.driver import full_bindings
 from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.spec.loader import parse_spec
 from tests.torch_support import SPEC, assert_clean, emit, lowered, module, parameters, tensors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -178,6 +184,63 @@ def test_tools_find_the_source(small: tuple[Lowered, str]) -> None:
         traceback.format_exception(caught.value)
     )
     assert type(module(text)) is type(net)
+
+
+def test_a_model_pickles_with_its_source(small: tuple[Lowered, str], tmp_path: Path) -> None:
+    model, text = small
+    net, inputs = module(text, parameters(model.graph)).eval(), tensors(model)
+    torch.save(net, tmp_path / "whole.pt")
+    torch.save(net.process, tmp_path / "part.pt")
+    torch.save([inputs, net(inputs)], tmp_path / "expected.pt")
+    code = """
+import torch
+from inspect import getsource
+part = torch.load("part.pt", weights_only=False)
+net = torch.load("whole.pt", weights_only=False)
+assert type(part) is type(net.process)
+assert not net.training
+assert getsource(type(net)).startswith("class SmallModel(nn.Module):")
+inputs, expected = torch.load("expected.pt")
+torch.testing.assert_close(net(inputs), expected)
+assert torch.nn.utils.parameters_to_vector(net.parameters()).requires_grad
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120, env=environment)
+
+
+def test_a_class_derived_from_a_model_pickles_as_its_own(small: tuple[Lowered, str]) -> None:
+    made = type(module(small[1]))
+    derived: Any = type("Derived", (made,), {"__module__": __name__})
+    globals()["Derived"] = derived
+    assert type(pickle.loads(pickle.dumps(derived()))) is derived
+
+
+@pytest.mark.parametrize("process", ["layers: 300", "layers: 1, blocks: 200, share: false"])
+def test_hundreds_of_layers(process: str) -> None:
+    deep = lowered(SPEC.replace("layers: 3, blocks: 2", process))
+    text = emit(deep)
+    assert len(text.splitlines()) < 1.1 * len(emit(lowered()).splitlines())
+    net = module(text)
+    assert len(net.state_dict()) == len(deep.graph.parameters)
+    assert net.encode(tensors(deep))["latents"].shape == (2, 6, 16)
+
+
+@pytest.mark.parametrize("name", ["small", "object_detection"])
+def test_the_flops_that_are_said_are_those_that_are_done(name: str, tmp_path: Path) -> None:
+    compiled = pg.compile(parse_spec(SPEC)) if name == "small" else pg.compile(name)
+    sizes = full_bindings(compiled.lowered)
+    net = compiled.to_torch().to("meta")
+    inputs = {
+        leaf.of: torch.zeros([dim.evaluate(sizes) for dim in leaf.value.shape], device="meta")
+        for leaf in compiled.graph.inputs
+        if leaf.role == "data"
+    }
+    with FlopCounterMode(display=False) as counter:
+        net(inputs)
+    manifest = compiled.save(tmp_path / "artifact", backends=("torch",))
+    assert manifest.flops == compiled.module_flops
+    assert compiled.module_flops == pytest.approx(counter.get_total_flops(), rel=0.002)
 
 
 def test_source_needs_no_torch() -> None:

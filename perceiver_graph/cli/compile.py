@@ -113,6 +113,9 @@ def compile_command(
     manifest = _save(compiled, directory, backends, weights, seed, sample, report)
     screen.notes(found.message for found in report.diagnostics)
     _report(manifest, directory, time.monotonic() - began)
+    if len(backends) > 1:
+        flops = screen.scaled(compiled.module_flops)
+        screen.say(f"model.py, to train: {flops} FLOPs for the same")
     if compiled.memory is not None:
         screen.say(compiled.plan.text(compiled.memory))
     screen.say(f"next: {_next(manifest, directory)}")

@@ -85,11 +85,14 @@ def estimate(
     return Cost(sizes, {phase: sweep.cost() for phase, sweep in sweeps.items()})
 
 
-def flops(graph: Graph, bindings: Mapping[str, int]) -> int:
-    """FLOPs at run time alone, of one encode and one decode, for these sizes of every symbol."""
-    phases = phase_of(graph)
-    late = (node for node in graph.nodes if phases[node.output] != "compile")
-    return sum(node.flops.evaluate(bindings) for node in late)
+def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -> int:
+    """FLOPs at run time alone, of one encode and one decode, for these sizes of every symbol.
+
+    What depends on parameters alone is computed once, or in each run if they are being `trained`.
+    """
+    given = [leaf.value for leaf in graph.inputs]
+    late = graph.descendants(given + [leaf.value for leaf in graph.parameters if trained])
+    return sum(node.flops.evaluate(bindings) for node in graph.nodes if node.output in late)
 
 
 class _Sweep:

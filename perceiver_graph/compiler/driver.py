@@ -129,6 +129,14 @@ class Compiled(Glanced):
         """Multiplications plus additions of one encode and the decode of every query, batch 1."""
         return cost.flops(self.optimized, full_bindings(self.lowered))
 
+    @cached_property
+    def module_flops(self) -> int:
+        """The same of the PyTorch module, which no pass has made smaller."""
+        from perceiver_graph.compiler.backends import torch as backend
+
+        graph = backend.simplify(self.graph)
+        return cost.flops(graph, full_bindings(self.lowered), trained=True)
+
     def weights(
         self, source: Weights | None = None, seed: int = 0, *, report: Report | None = None
     ) -> dict[str, Array]:
@@ -301,7 +309,7 @@ class Compiled(Glanced):
             decode_memory=planner.decode_memory(self.optimized),
             programs=programs,
             parameters=self.graph.parameter_count,
-            flops=self.flops,
+            flops=self.flops if programs else self.module_flops,
         )
 
 

@@ -194,7 +194,8 @@ class Manifest(Glanced, Model):
     """What the onnx backend runs; empty without it."""
     parameters: int
     flops: int
-    """Multiplications plus additions of one encode and the decode of every query, batch 1."""
+    """Multiplications plus additions of one encode and the decode of every query, batch 1: of the
+    programs, or of the PyTorch module where there are none."""
 
     def _glance(self) -> Glance:
         heading = f"Manifest {self.name}: {self.parameters:,} parameters, {self.precision}"

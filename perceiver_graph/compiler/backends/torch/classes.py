@@ -280,11 +280,9 @@ class ClassWriter:
         """Which item of which list a call is of, if the list is of one class."""
         above, _, index = path.rpartition(".")
         items = self.slot.at(above)
-        if items.kind != "list" or not path:
+        if not path or not self.structure.is_uniform(items):
             return None
-        classes = {id(self.structure.classes.get(c.path)) for c in items.children.values()}
-        same = len(classes) == 1 and all(c.kind == "class" for c in items.children.values())
-        return (self.slot.access(above), int(index), len(items.children)) if same else None
+        return self.slot.access(above), int(index), len(items.children)
 
     def _size_of(self, node: Node, *place: object) -> Callable[[str], str]:
         texts = self.found.texts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.names import (
@@ -20,12 +20,17 @@ from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Value
 _ROLES = {"present": "present", "attention_mask": "mask", "queries": "positions"}
 
 
+Traced = tuple[str, bool]
+"""A name, and whether it is that of an argument or leaf which the value is a version of."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """Names for the values of a graph; `arguments` are those that the function at hand has given."""
 
     graph: Graph
     arguments: Mapping[Value, str]
+    _found: dict[Value, Traced] = field(default_factory=dict)
 
     def of(self, value: Value) -> str:
         return self._trace(value)[0]
@@ -48,8 +53,34 @@ class Labels:
         same = [value for value in region.inputs if value.type == output.type]
         return [self.of(same[0] if same else output)]
 
-    def _trace(self, value: Value) -> tuple[str, bool]:
-        """A name, and whether it is that of an argument or leaf which the value is a version of."""
+    def _trace(self, value: Value) -> Traced:
+        """Without recursion: a value may be the sum of a sum of hundreds of layers."""
+        pending = [value]
+        while pending:
+            last = pending[-1]
+            operands = self._named_after(last)
+            missing = [operand for operand in operands if operand not in self._found]
+            if missing:
+                pending += reversed(missing)
+                continue
+            self._found[last] = self._name(last, [self._found[operand] for operand in operands])
+            pending.pop()
+        return self._found[value]
+
+    def _named_after(self, value: Value) -> Sequence[Value]:
+        """The operands of which a value may be a new version; none for one with a name of its own."""
+        node = self.graph.producers.get(value)
+        if value in self.arguments or node is None or informative(value.name):
+            return ()
+        match node.op:
+            case ops.Add():
+                return node.inputs
+            case ops.Where():
+                return node.inputs[1:2]
+        return node.inputs[:1]
+
+    def _name(self, value: Value, operands: Sequence[Traced]) -> Traced:
+        """A sum is a new version of the operand that has been around for longest."""
         if value in self.arguments:
             return self.arguments[value], True
         leaf = self.graph.leaves.get(value)
@@ -57,24 +88,11 @@ class Labels:
             return identifier(_ROLES.get(leaf.role, leaf.of)), True
         if isinstance(leaf, Parameter):
             return parameter_name(value.name), True
+        if operands:
+            return next((found for found in operands if found[1]), operands[0])
         node = self.graph.producers.get(value)
-        if node is None or informative(value.name):
-            return identifier(last_part(value.name)), False
-        return self._version(node)
-
-    def _version(self, node: Node) -> tuple[str, bool]:
-        """A sum is a new version of the operand that has been around for longest."""
-        match node.op:
-            case ops.Add():
-                operands = node.inputs
-            case ops.Where():
-                operands = node.inputs[1:2]
-            case _:
-                operands = node.inputs[:1]
-        traced = [self._trace(value) for value in operands]
-        if not traced:
-            return identifier(node.op.name), False
-        return next((found for found in traced if found[1]), traced[0])
+        generic = node is not None and not informative(value.name)
+        return identifier(node.op.name if node and generic else last_part(value.name)), False
 
 
 def parameter_name(name: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,8 +50,10 @@ def write(
 def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> nn.Module:
     """Run emitted source and make its model, in training mode, with the parameters if given.
 
-    Tracebacks, `inspect.getsource` and `torch.compile` find the source. `KeyError` names a
-    parameter that is missing, `RuntimeError` lists those of the wrong shape.
+    A model pickles with its source, as those of torch.fx do: `torch.load` and processes that are
+    spawned need nothing but this package. Tracebacks, `inspect.getsource` and `torch.compile` find
+    the source. `KeyError` names a parameter that is missing, `RuntimeError` lists those of the
+    wrong shape.
     """
     import torch
 
@@ -78,7 +80,32 @@ def execute(source: str) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    _carry_source(module, source)
     return module
+
+
+def _carry_source(module: ModuleType, source: str) -> None:
+    """Let the classes of a module pickle with its source: no other process could import them."""
+    from torch import nn
+
+    for name, found in list(vars(module).items()):
+        own = isinstance(found, type) and found.__module__ == module.__name__
+        if own and issubclass(found, nn.Module):
+
+            def reduce(
+                self: nn.Module, protocol: Any, *, made: type = found, name: str = name
+            ) -> Any:
+                parts = nn.Module.__reduce_ex__(self, protocol)
+                # A class that somebody has derived from it is found where they have defined it.
+                return (_blank, (source, name), *parts[2:]) if type(self) is made else parts
+
+            found.__reduce_ex__ = reduce
+
+
+def _blank(source: str, name: str) -> nn.Module:
+    """An object of a class in emitted source, before it is given its state. For unpickling."""
+    made: type[nn.Module] = getattr(execute(source), name)
+    return made.__new__(made)
 
 
 def _copy(array: Array) -> Array:

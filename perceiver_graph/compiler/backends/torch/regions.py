@@ -6,6 +6,7 @@ call where it stands. Everything else is written out in the region around it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,7 +103,8 @@ class _Cutter:
 
     def __init__(self, graph: Graph, known: frozenset[Value], parameters: list[str]) -> None:
         self.graph = graph
-        self.parameters = parameters
+        self.modules = {name[:i] for name in parameters for i, c in enumerate(name) if c == "."}
+        """Those that have something to learn."""
         self.nodes = [node for node in graph.nodes if node.output not in known]
         self.known = known
         self.index = {node.output: i for i, node in enumerate(self.nodes)}
@@ -138,8 +140,7 @@ class _Cutter:
         block = self.graph.blocks.get(scope)
         if block is None or scope in self.dissolved or block.module == ROOT:
             return False
-        has_parameters = any(is_below(name, block.module) for name in self.parameters)
-        return has_parameters and is_below(block.module, parent.module)
+        return block.module in self.modules and is_below(block.module, parent.module)
 
     def _order(self, region: Region) -> Scope | None:
         """Sort the items so that each comes after what it needs; the scope of an inner region that
@@ -171,11 +172,14 @@ class _Cutter:
         made = [node.output for node in region.nodes]
         inside = set(made)
         region.outputs = tuple(value for value in made if value in needed)
+        reads = {item: self._reads(item) for item in region.items}
+        readers = Counter(value for values in reads.values() for value in values)
         read: dict[Value, None] = {}
         for item in region.items:
             if isinstance(item, Region):
-                others = [other for other in region.items if other is not item]
-                self._interfaces(item, needed | {v for o in others for v in self._reads(o)})
+                own = reads[item]
+                given = (node.output for node in item.nodes)
+                self._interfaces(item, {v for v in given if v in needed or readers[v] > (v in own)})
                 read |= dict.fromkeys(item.inputs)
             else:
                 read |= dict.fromkeys(item.inputs)

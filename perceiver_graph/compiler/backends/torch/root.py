@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
@@ -305,12 +305,16 @@ def _cut_off(deviation: str, end: str) -> str:
 def _suffixes(kinds: Mapping[str, tuple[str, float]], kind: tuple[str, float]) -> list[str]:
     """Ends of names that only parameters of a kind have, as short and few as can be."""
     found: set[str] = set()
+
+    @cache  # layers have the same ends
+    def clear(end: str) -> bool:
+        return all(own == kind for name, own in kinds.items() if name.endswith(end))
+
     for name, own in kinds.items():
         if own == kind:
             parts = name.split(".")
             ends = [".".join(parts[i:]) for i in range(len(parts) - 1, -1, -1)]
-            clear = (e for e in ends if all(kinds[n] == kind for n in kinds if n.endswith(e)))
-            found.add(next(clear, name))
+            found.add(next(filter(clear, ends), name))
     return sorted(e for e in found if not any(e != o and e.endswith(o) for o in found))
 
 

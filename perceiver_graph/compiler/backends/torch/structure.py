@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 from perceiver_graph.compiler.backends.torch.expressions import op_key, sizes_of
 from perceiver_graph.compiler.backends.torch.names import MODULE_ATTRIBUTES, pascal, unique
@@ -16,7 +17,6 @@ from perceiver_graph.compiler.backends.torch.regions import (
     ROOT,
     Program,
     Region,
-    is_below,
     relative,
 )
 from perceiver_graph.compiler.backends.torch.tree import Size, Slot
@@ -79,18 +79,20 @@ class Structure:
     """By the path of each module that is of a class."""
 
     _keys: dict[Region, Hashable] = field(default_factory=dict)
+    _lists: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         slots = [slot for slot in self.tree.walk() if slot.kind == "class" and slot.path]
         height: dict[str, int] = {}
-        for slot in reversed(slots):  # children before parents
-            inner = [h for path, h in height.items() if is_below(path, slot.path)]
-            height[slot.path] = 1 + max(inner, default=0)
-        for level in sorted(set(height.values())):
+        for slot in reversed(list(self.tree.walk())):  # children before parents
+            inner = max((height[child.path] for child in slot.children.values()), default=0)
+            height[slot.path] = inner + (slot.kind == "class")
+        for _, level in groupby(
+            sorted(slots, key=lambda s: height[s.path]), lambda s: height[s.path]
+        ):
             groups: dict[Hashable, list[Slot]] = {}
-            for slot in slots:
-                if height[slot.path] == level:
-                    groups.setdefault(self._key(slot), []).append(slot)
+            for slot in level:
+                groups.setdefault(self._key(slot), []).append(slot)
             for group in groups.values():
                 self._define(group)
         self.root = self._single([self.tree], self._sizes(self.tree))
@@ -111,13 +113,22 @@ class Structure:
                 return method.name
         raise KeyError(region.module)
 
+    def is_uniform(self, items: Slot) -> bool:
+        """Whether a list is of modules of one class."""
+        if items.path not in self._lists:
+            classes = {id(self.classes.get(child.path)) for child in items.children.values()}
+            same = all(child.kind == "class" for child in items.children.values())
+            self._lists[items.path] = items.kind == "list" and len(classes) == 1 and same
+        return self._lists[items.path]
+
     def known_nodes(self, slot: Slot) -> list[Node]:
         """What a module computes when it is made, in order."""
         needed: dict[Node, None] = {}
         for region in slot.regions:
             program = self.program_of[region]
-            wanted = program.graph.ancestors(program.known_values(region))
-            needed |= dict.fromkeys(n for n in program.graph.nodes if n.output in wanted)
+            if values := program.known_values(region):
+                wanted = program.graph.ancestors(values)
+                needed |= dict.fromkeys(n for n in program.graph.nodes if n.output in wanted)
         return list({node.output: node for node in needed}.values())
 
     def known_values(self, slot: Slot) -> list[Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from perceiver_graph.compiler import ops
@@ -60,7 +61,7 @@ class Slot:
     def name(self) -> str:
         return self.path.rpartition(".")[2]
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         if self.parameter is not None:
             return "parameter"
