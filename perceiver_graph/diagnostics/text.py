@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 
 TAB = "    "
+_HIDDEN = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
 LIMIT = 120  # a source line wider than this many columns is shown in part
 NAME_LIMIT = 60  # characters of the user's text that a message repeats
 LEAD = 40  # columns kept before the place in question when it is
@@ -25,10 +26,15 @@ def quote(text: object, limit: int = NAME_LIMIT) -> str:
     return f"`{shown if len(shown) <= limit else shown[: limit - 3] + '...'}`"
 
 
+def is_hidden(char: str) -> bool:
+    """Whether a character cannot be seen, or not be told from a plain space."""
+    return not char.isascii() and unicodedata.category(char) in _HIDDEN
+
+
 def _visible(char: str) -> str:
     if char.isascii():
         return char if " " <= char <= "~" or char == "\n" else f"\\x{ord(char):02x}"
-    if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+    if is_hidden(char):
         return f"\\u{ord(char):04x}" if ord(char) < 2**16 else f"\\U{ord(char):08x}"
     return char
 

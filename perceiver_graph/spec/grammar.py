@@ -60,6 +60,11 @@ class Rule:
         return tuple(tag.strip("<>") for tag in choices)
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The same as `child` takes them: with their angle brackets."""
+        return tuple(self.node["choices"]) if self.kind == "tagged-union" else ()
+
+    @property
     def choices(self) -> tuple[Any, ...]:
         """The values of a `Literal`."""
         return tuple(self.node["expected"]) if self.kind == "literal" else ()

@@ -21,6 +21,7 @@ from perceiver_graph.spec.overrides import apply_override
 from perceiver_graph.spec.plain import plain
 from perceiver_graph.spec.render import render_yaml
 from perceiver_graph.spec.spans import SpanTree
+from perceiver_graph.spec.unseen import explained
 from perceiver_graph.spec.validation import validate
 from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
 
@@ -95,6 +96,13 @@ def _is_file(given: str) -> bool:
 def parse_spec(text: str, path: str = "<spec>", overrides: Sequence[str] = ()) -> Document:
     """Read a spec from text; `path` is what messages call it. Raises DiagnosticError."""
     source = Source(path, text.removeprefix("\ufeff"))
+    try:
+        return _parse(source, overrides)
+    except DiagnosticError as error:
+        raise explained(error) from None
+
+
+def _parse(source: Source, overrides: Sequence[str]) -> Document:
     data, spans = parse_yaml(source)
     report = Report()
     for override in overrides:

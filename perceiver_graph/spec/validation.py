@@ -11,10 +11,20 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, Label, Report, make
+from perceiver_graph.diagnostics.model import (
+    Diagnostic,
+    DiagnosticError,
+    Label,
+    Report,
+    make,
+)
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import nearest
+from perceiver_graph.diagnostics.words import nearest, question
+from perceiver_graph.spec.absent import absent
+from perceiver_graph.spec.elsewhere import meant, places_of, renamed
+from perceiver_graph.spec.forms import form, glued
 from perceiver_graph.spec.grammar import Rule, one_of, rule_at
+from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found, listed, number, subject
@@ -89,17 +99,21 @@ class _Translator:
         faults = [self._fault(details) for details in errors[:MAX_ERRORS]]
         missing: dict[Path, list[_Fault]] = {}
         guesses: set[Path] = set()  # keys that are missing only because they are misspelt
+        wishes: set[Path] = set()  # mappings that ask for what the language does not have
         for fault in faults:
             if fault.type == "missing":
                 missing.setdefault(fault.path[:-1], []).append(fault)
                 continue
             if fault.type == "extra_forbidden" and fault.parent:
-                guess = nearest(str(fault.path[-1]), fault.parent.keys)
-                guesses.update({(*fault.path[:-1], guess)} if guess else ())
+                key, parent = str(fault.path[-1]), fault.path[:-1]
+                guesses.update((*parent, guess) for guess in meant(key, fault.parent.keys))
+                wishes.update({parent} if absent(key, parent) else ())
             report.add(self._diagnostic(fault))
         for parent, group in missing.items():
-            if wanted := [fault for fault in group if fault.path not in guesses]:
+            wanted = [fault for fault in group if fault.path not in guesses]
+            if wanted and parent not in wishes:
                 report.add(self._missing(parent, wanted))
+        report = Report(once(report.diagnostics))
         if len(errors) > MAX_ERRORS:
             more = f"{len(errors) - MAX_ERRORS} more errors are not shown"
             report.add(make("PG103", more, severity="note"))
@@ -138,12 +152,17 @@ class _Translator:
         keys = [str(fault.path[-1]) for fault in faults]
         rule = faults[0].parent
         about = [f"{quote(key)}: {text}" for key in keys if rule and (text := rule.describe(key))]
+        children = [(key, child) for key in keys if rule and (child := rule.child(key))]
+        choices = [(key, child.alternatives) for key, child in children if child.alternatives]
+        about += [f"{quote(key)} is one of {forms_of(names)}" for key, names in choices]
+        known = [f"`{key}: {c.choices[0]}`" for key, c in children if len(c.choices) == 1]
         return make(
             "PG102",
             f"{subject(parent)} lacks the key{'s' if len(keys) > 1 else ''} {listed(keys)}",
             self.spans.key(parent),
             label=f"{listed(keys)} must be in here" if parent else "",
             notes=about,
+            help=f"write {', '.join(known)}" if known else None,
         )
 
     def _unknown_key(self, fault: _Fault) -> Diagnostic:
@@ -151,14 +170,17 @@ class _Translator:
         union = rule_at(self.model, fault.details["loc"][:-2])
         if union and key in union.alternatives:
             return self._second_alternative(fault, union.alternatives)
+        if entry := absent(key, parent):
+            return not_there(key, entry, self.spans.key(fault.path))
         known = fault.parent.keys if fault.parent else ()
-        guess = nearest(key, known)
+        guess = glued(key) or question(meant(key, known))
+        place = places_of(self.model, key) or (None if guess else renamed(self.model, key))
         return make(
             "PG101",
             f"unknown key {quote(key)} in {subject(parent)}",
             self.spans.key(fault.path),
             notes=[f"the keys known here are {', '.join(map(quote, known))}"] if known else (),
-            help=f"did you mean {quote(guess)}?" if guess else None,
+            help=" ".join(filter(None, (guess, place))) or None,
         )
 
     def _second_alternative(self, fault: _Fault, names: Sequence[str]) -> Diagnostic:
@@ -177,29 +199,36 @@ class _Translator:
     def _alternative(self, fault: _Fault) -> Diagnostic:
         names = fault.rule.alternatives if fault.rule else ()
         what = fault.details["msg"].split(":")[0]  # "expected a step"
-        note = f"write one of {', '.join(f'`{{{name}: ...}}`' for name in names)}"
+        note = f"write one of {forms_of(names)}"
         span = self.spans.value(fault.path)
         if not isinstance(fault.value, dict):
-            guess = nearest(fault.value, names) if isinstance(fault.value, str) else None
+            if isinstance(fault.value, str) and (entry := absent(fault.value, fault.path)):
+                return not_there(fault.value, entry, span)
             return make(
                 "PG103",
                 f"{quote(fault.name)}: {what}, found {self._found(fault)}",
                 span,
                 notes=[note],
-                help=f"write `{{{guess}: ...}}`" if guess else None,
+                help=left_out(fault.value, fault.path, fault.parent)
+                or glued(fault.value)
+                or form(fault.rule, fault.path, self.data),
             )
         if not fault.value:
             return make(
                 "PG107", f"{quote(fault.name)}: {what}, found an empty mapping", span, notes=[note]
             )
-        guesses = {key: guess for key in fault.value if (guess := nearest(key, names))}
+        for key in fault.value:
+            if entry := absent(key, fault.path):
+                return not_there(key, entry, self.spans.key((*fault.path, key)))
+        guesses = {key: guess for key in fault.value if (guess := meant(key, names))}
         key = next(iter(guesses), next(iter(fault.value)))
+        place = places_of(self.model, key)
         return make(
             "PG106",
             f"{quote(fault.name)}: {what}, found {quote(key)}",
             self.spans.key((*fault.path, key)),
             notes=[note],
-            help=f"did you mean {quote(guesses[key])}?" if guesses else None,
+            help=glued(key) or (question(guesses[key]) if guesses else place),
         )
 
     def _choice(self, fault: _Fault) -> Diagnostic:
@@ -216,6 +245,8 @@ class _Translator:
                 self.spans.value(fault.path),
                 help="install a newer release of perceiver-graph",
             )
+        if isinstance(fault.value, str) and (entry := absent(fault.value, fault.path)):
+            return not_there(fault.value, entry, self.spans.value(fault.path))
         guess = nearest(fault.value, choices) if isinstance(fault.value, str) else None
         return make(
             "PG104",
@@ -259,7 +290,7 @@ class _Translator:
             f"{quote(fault.value) if fault.value else 'an empty text'} is not a valid name",
             self.spans.key(fault.path) if fault.is_key else self.spans.value(fault.path),
             notes=[f"a name here is made of {rule}"],
-            help=f"for example {quote(better)}" if fits else None,
+            help=glued(fault.value) or (f"for example {quote(better)}" if fits else None),
         )
 
     def _wrong_type(self, fault: _Fault) -> Diagnostic:
@@ -295,6 +326,13 @@ class _Translator:
             return f'put it in quotes: "{self.spans.value(fault.path).text}"'
         if kind == "list" and isinstance(value, dict):
             return "make it a list by putting `- ` before each entry"
+        if kind == "model" and (apart := glued(value)):
+            return apart
+        if better := form(fault.rule, fault.path, self.data):
+            return better
+        if kind == "model" and fault.rule and isinstance(value, str):
+            keys = f"its keys are {', '.join(map(quote, fault.rule.keys))}"
+            return left_out(fault.value, fault.path, fault.parent) or f"write a mapping; {keys}"
         if kind == "model" and fault.rule and value is None:
             required = fault.rule.required
             return (

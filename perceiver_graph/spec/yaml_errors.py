@@ -64,6 +64,8 @@ _CONTEXTS = {
 def syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
     """PG006 for what the scanner or parser raised: where it stumbled and, if elsewhere, what it was
     reading."""
+    if plain := _glued(source, error) or _after_quote(source, error):
+        return plain
     context = (error.context or "").strip()
     problem = (error.problem or error.context or "the text is not valid YAML").strip()
     mark = error.problem_mark or error.context_mark
@@ -79,6 +81,45 @@ def syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
         if began.start_line != primary.start_line or began.start_col != primary.start_col:
             secondary.append(Label(began, _CONTEXTS.get(context, context)))
     return make("PG006", message, primary, secondary=secondary, help=help)
+
+
+_GLUED = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_][\w.-]*):(?P<value>[^\s:/\\].*)")
+_QUOTES = {"'": "''", '"': '\\"'}
+
+
+def _glued(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic | None:
+    """`count:32`, which is a word of YAML and no key with a value: the next line is stumbled over."""
+    marks = [mark for mark in (error.context_mark, error.problem_mark) if mark]
+    last = max((mark.line for mark in marks), default=0)
+    for number in range(max(0, last - 2), last + 1):
+        line = source.lines[number] if number < len(source.lines) else ""
+        if match := _GLUED.fullmatch(line):
+            at = match.end("key")
+            key, value = match["key"], match["value"].split("#")[0].strip()
+            return make(
+                "PG006",
+                "there is no space after the colon",
+                Span(source, number + 1, at + 1, number + 1, at + 2),
+                help=f"write `{key}: {value}`" if len(value) <= 60 else "write `key: value`",
+            )
+    return None
+
+
+def _after_quote(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic | None:
+    """Text that goes on behind a quoted one: the quote in it has ended it."""
+    if error.problem_mark is None or "expected <block end>" not in (error.problem or ""):
+        return None
+    index = error.problem_mark.index
+    before = source.text[:index].rstrip(" ")
+    quote = before[-1:]
+    if quote not in _QUOTES or source.text[index : index + 1] in ("", "\n"):
+        return None
+    return make(
+        "PG006",
+        "text goes on after the closing quote",
+        _place(source, index),
+        help=f"write `{_QUOTES[quote]}` for a quote inside of the text",
+    )
 
 
 def _place(source: Source, index: int) -> Span:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 
+_CHANNELS = ("channels", "chan", "ch", "c", "features", "feature", "colour", "color", "rgb", "dim")
+"""What others call the axis of the features."""
+
 
 def fixed_size(ctx: Context, axis: Axis, what: str, path: Path) -> int:
     """The size of an axis as a number; symbols are refused."""
@@ -44,9 +47,17 @@ def require_channel(ctx: Context, x: Field, what: str, path: Path) -> None:
             f"{what} needs a `channel` axis, and there is none",
             path,
             notes=[shape_note(x.axes)],
-            help="add `channel: 1` as the last axis of the shape",
+            help=_channel_help(x),
             at_key=True,
         )
+
+
+def _channel_help(x: Field) -> str:
+    """An axis that was meant to be the channels goes before a new one: the data would not fit it."""
+    for name in x.names:
+        if name in _CHANNELS:
+            return f"did you mean `{CHANNEL}` for `{name}`? It is the name of the last axis, the features"
+    return f"add `{CHANNEL}: 1` as the last axis of the shape, where each place holds one number"
 
 
 def require_ids(ctx: Context, x: Field, what: str, path: Path) -> None:

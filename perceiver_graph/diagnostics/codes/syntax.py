@@ -102,4 +102,14 @@ ENTRIES = (
         "inputs: {}",
         "inputs:\n  points: {shape: {points: 1024, channel: 3}}",
     ),
+    Entry(
+        "PG111",
+        "not in the language",
+        "The word means something that the spec language cannot say: an architecture that it does "
+        "not have so far, or what is no part of a model, such as the loss of its training. The help "
+        "line says what there is instead. A model that needs it has to be written, or changed, in "
+        "PyTorch.",
+        "encode: {heads: 1, dropout: 0.1}",
+        "encode: {heads: 1}",
+    ),
 )

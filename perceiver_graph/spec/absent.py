@@ -1,0 +1,233 @@
+"""Words that people write in specs and that the language does not have, with what there is instead.
+
+The one place for them: a word is taken out here when the language learns it, and a test notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.spec.models.inputs import STEPS, ActivationName
+from perceiver_graph.spec.spans import Path
+
+Where = Literal["anywhere", "attention", "latents", "encode", "query", "steps", "linear", "top"]
+
+_ATTENTION = ("encode", "process", "decode")
+_TRAIN = command("compile", "SPEC", "--backend", "torch")
+
+
+@dataclass(frozen=True)
+class Absent:
+    """What a word means, and what there is instead of it."""
+
+    words: str
+    what: str
+    instead: str
+    where: Where = "anywhere"
+    yet: bool = True
+    """Whether it is part of a model, and only not there so far."""
+
+
+_LAYER_NORM = "every norm is a LayerNorm with weight and bias; its constant is `norm_epsilon`"
+_TRAINING = (
+    f"a spec says what is computed; the model.py that {_TRAIN} writes is trained like any other "
+    "torch.nn.Module"
+)
+_ACTIVATIONS = f"an MLP has one activation: {', '.join(get_args(ActivationName))}"
+_OPTIONS = "it is an option, not a part of the model: "
+_LEARNED = "latents are learned vectors, the same for every input: `{count: ..., width: ...}`"
+_SELF = "the latents read the inputs in `encode` and each other in `process`"
+_PLACES = "positions are attached to the tokens: `position: {fourier: ...}` or `{learned: ...}`"
+
+TABLE = (
+    Absent(
+        "causal is_causal causal_mask autoregressive",
+        "attention only to what came before",
+        "every token is attended to, but for those that the caller hides: `attention_mask: true` "
+        "of an input",
+    ),
+    Absent(
+        "dropout dropout_rate attention_dropout attn_dropout hidden_dropout drop_rate drop_path "
+        "dropout_prob attention_probs_dropout_prob attn_drop proj_drop",
+        "dropping values at random",
+        f"nothing is dropped; add it to the model.py that {_TRAIN} writes",
+    ),
+    Absent(
+        "rotary rope rotary_embedding alibi relative relative_position",
+        "positions inside of attention",
+        _PLACES,
+    ),
+    Absent("swiglu geglu reglu glu gated gate", "a gated MLP", _ACTIVATIONS),
+    Absent(
+        "quick_gelu gelu_10 elu selu celu leaky_relu prelu relu6 relu_squared softplus mish "
+        "hardswish hard_swish squared_relu",
+        "this activation",
+        f"activations are {', '.join(get_args(ActivationName))}",
+    ),
+    Absent(
+        "rms rmsnorm rms_norm norm normalization norm_type layer_norm layernorm",
+        "a choice of the norm",
+        _LAYER_NORM,
+        "attention",
+    ),
+    Absent(
+        "pre_norm post_norm norm_first norm_at prenorm",
+        "a choice of where norms stand",
+        "norms stand before attention and before the MLP",
+        "attention",
+    ),
+    Absent("qk_norm", "norms of queries and keys", _LAYER_NORM, "attention"),
+    Absent(
+        "bias qkv_bias use_bias attention_bias",
+        "layers without biases",
+        "every linear map has a bias; only `conv` takes `bias: false`",
+        "attention",
+    ),
+    Absent(
+        "bias use_bias",
+        "a linear map without a bias",
+        "every linear map has a bias; only `conv` takes `bias: false`",
+        "linear",
+    ),
+    Absent(
+        "key_heads kv_heads num_kv_heads num_key_value_heads n_kv_heads",
+        "fewer heads for keys than for queries",
+        "queries, keys and values have the same `heads`",
+        "attention",
+    ),
+    Absent(
+        "cache kv_cache use_cache",
+        "a cache of keys and values",
+        "`encode` runs once, and any number of queries is decoded from it",
+    ),
+    Absent(
+        "window window_size sliding_window local_attention sparse",
+        "attention within a window",
+        "every token is attended to",
+        "attention",
+    ),
+    Absent(
+        "mixture_of_experts moe experts",
+        "a choice among several MLPs",
+        "every layer has one MLP",
+        "attention",
+    ),
+    Absent("last of from", "latents taken from the tokens of an input", _LEARNED, "latents"),
+    Absent("per over", "latents for each place of an axis", _LEARNED, "latents"),
+    Absent("variational bottleneck vae kl", "a variational bottleneck", _LEARNED),
+    Absent("keys kv keys_values", "a choice of what is read", _SELF, "encode"),
+    Absent("over axis", "reading along one axis", "all tokens of all inputs are read", "encode"),
+    Absent(
+        "latents latent all",
+        "the latents themselves as an output",
+        "`{learned: {count: 64}}` asks for as many vectors, and `{mean: latents}` for their mean",
+        "query",
+    ),
+    Absent(
+        "flatten reshape view",
+        "a step of its own",
+        "after the steps, all axes but `channel` are one list of tokens",
+        "steps",
+        yet=False,
+    ),
+    Absent(
+        "transpose permute rearrange channels_first",
+        "an exchange of axes",
+        "give the axes in the order of the array, `channel` last",
+        "steps",
+        yet=False,
+    ),
+    Absent(
+        "layer_norm layernorm group_norm instance_norm rms_norm norm",
+        "this norm as a step",
+        "`batch_norm` is a step, and attention normalises what it reads",
+        "steps",
+    ),
+    Absent(
+        "avg_pool average_pool mean_pool avgpool avgpool2d global_average_pool",
+        "average pooling",
+        "`max_pool`, `conv` with a stride, or `patch` and `linear` make an array smaller",
+        "steps",
+    ),
+    Absent(
+        "upsample conv_transpose deconv interpolate convtranspose2d",
+        "a step that makes an array larger",
+        f"steps are {', '.join(STEPS)}",
+        "steps",
+    ),
+    Absent(
+        "resize crop normalize normalise augment",
+        "preparation of files",
+        "`media` of the input says how files are read, cut and normalised",
+        "steps",
+        yet=False,
+    ),
+    Absent("loss losses criterion metrics", "a loss", _TRAINING, yet=False),
+    Absent(
+        "optimizer optim lr learning_rate scheduler lr_scheduler weight_decay epochs "
+        "batch_size max_steps warmup training train trainer gradient_clip",
+        "training",
+        _TRAINING,
+        yet=False,
+    ),
+    Absent(
+        "weights checkpoint pretrained init_from",
+        "weights",
+        f"{_OPTIONS}{command('compile', 'SPEC', '--weights', 'FILE')}",
+        "top",
+        yet=False,
+    ),
+    Absent(
+        "seed", "a seed", f"{_OPTIONS}{command('compile', 'SPEC', '--seed', 'N')}", "top", yet=False
+    ),
+    Absent(
+        "device precision dtype fp16 bf16 half",
+        "where it runs, and how exactly",
+        f"{_OPTIONS}{command('compile', 'SPEC', '--device', 'cuda', '--precision', 'fp16')}",
+        yet=False,
+    ),
+)
+
+
+def absent(word: object, path: Path) -> Absent | None:
+    """The entry of a word that stands in the mapping, the list or the value at `path`."""
+    here = _BY_WORD.get(_folded(word), {})
+    for where, entry in here.items():
+        if where == "anywhere" or where in _kinds(path):
+            return entry
+    return None
+
+
+def _kinds(path: Path) -> set[Where]:
+    """What the place is that a path leads to, in the words of `Where`."""
+    words = [part for part in path if isinstance(part, str)]
+    found: set[Where] = set()
+    if not words:
+        found.add("top")
+    if words and words[0] in _ATTENTION:
+        found.add("attention")
+    if words in (["latents"], ["encode"]):
+        found.add("latents" if words == ["latents"] else "encode")
+    if len(words) > 2 and words[2] in ("query", "steps"):
+        found.add("query" if words[2] == "query" else "steps")
+    if "head" in words or "steps" in words:
+        found.add("linear")
+    return found
+
+
+def _folded(word: object) -> str:
+    return str(word).casefold().replace("-", "_")
+
+
+def _index() -> Mapping[str, Mapping[Where, Absent]]:
+    found: dict[str, dict[Where, Absent]] = {}
+    for entry in TABLE:
+        for word in entry.words.split():
+            found.setdefault(word, {})[entry.where] = entry
+    return found
+
+
+_BY_WORD = _index()

@@ -1,0 +1,146 @@
+"""What a key that is not known at its place may have been meant to be: a key of another place, found
+in the models, or the word of another library for one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from pydantic import BaseModel
+
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import nearest
+from perceiver_graph.spec.grammar import Rule, rule_at
+
+_MOST = 3  # places that are named
+
+_WORDS = """
+count: num_latents n_latents latent_count number num n size num_queries
+width: dim d_latents latent_dim embed_dim embedding_dim hidden_size d_model hidden_dim latent_width channels
+heads: num_heads n_heads n_head nhead num_attention_heads num_self_attention_heads attention_heads
+layers: depth num_layers n_layers n_layer num_hidden_layers num_self_attends_per_block
+blocks: num_blocks repeat repeats
+share: weight_tie tie weight_sharing shared
+widening: mlp_ratio widening_factor expansion mlp_widening ff_mult ffn_ratio hidden mlp_dim
+widening: intermediate_size dim_feedforward ffn_dim
+media: type kind modality file
+norm_epsilon: eps epsilon layer_norm_eps norm_eps layer_norm_epsilon
+epsilon: eps
+activation: act act_fn hidden_act activation_fn activation_function nonlinearity
+qk_width: qk_channels qk_dim head_dim
+v_width: v_channels v_dim
+query_residual: use_query_residual residual
+cross_attends: num_cross_attends cross_attentions
+bands: num_bands num_freq_bands num_frequency_bands frequencies freqs
+max_resolution: max_freq max_frequency resolution
+include_position: concat_pos
+learned: trainable embedding table learnable
+fourier: sinusoidal sine sincos sin_cos fourier_features sinusoid
+width: out_channels
+channels: out_channels filters out_features units features width
+kernel: kernel_size window
+window: kernel kernel_size pool_size
+stride: strides step steps
+vocabulary: vocab_size vocab num_embeddings input_dim
+patch: patch_embed patchify patches space_to_depth patch_embedding patch_size patchembed
+linear: dense fc proj projection linear_projection classifier num_classes n_classes classes
+conv: conv1d conv2d conv3d convolution
+max_pool: maxpool maxpool1d maxpool2d maxpool3d pool pooling
+batch_norm: batchnorm batchnorm1d batchnorm2d bn
+embedding: embed token_embedding embeddings
+one_hot: onehot to_categorical
+activation: relu gelu silu sigmoid tanh
+encode: encoder cross_attention attention
+process: processor self_attention latent_transformer transformer backbone attention
+decode: decoder attention
+inputs: input modalities modality
+outputs: output targets tasks
+join: fusion concat fuse
+steps: preprocess preprocessor preprocessing transforms stem layers
+position: positions pos_encoding position_encoding positional_encoding positional_embedding
+position: pos_embed position_embedding position_embeddings
+query: queries
+head: postprocess postprocessor classifier
+shape: size input_shape input_size dimensions
+summary: description desc doc
+perceiver: version format
+dims: symbols axes variables dynamic_axes
+grid: dense spatial pixels
+inputs: input
+mean: mean_pool average
+mlp: ffn
+max: maximum
+min: minimum
+mask: mask_token
+attention_mask: padding_mask key_padding_mask
+"""
+"""Our word, and what other libraries and papers call it."""
+
+
+def synonyms(word: object, known: Iterable[str]) -> tuple[str, ...]:
+    """Those of the known keys that other libraries call `word`."""
+    ours = _ours().get(str(word).casefold().replace("-", "_"), ())
+    return tuple(key for key in known if key in ours)
+
+
+def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """What of the known keys was meant: our words for it, else one that is spelt nearly so."""
+    known = tuple(known)
+    found = (word,) if word in known else synonyms(word, known)
+    guess = None if found else nearest(word, known)
+    return (guess,) if guess else found
+
+
+def places_of(model: type[BaseModel], key: str) -> str | None:
+    """Where a key belongs, in words: "`heads` belongs in `encode`, `process` or `decode`"."""
+    found = _places(model).get(key, ())
+    if not found:
+        return None
+    shown = [quote(place) if place else "the spec itself" for place in found[:_MOST]]
+    *most, last = shown
+    joined = f"{', '.join(most)} or {last}" if most else last
+    return f"{quote(key)} belongs in {joined}"
+
+
+def renamed(model: type[BaseModel], key: str) -> str | None:
+    """For what others call one of our keys: what it is called here, and where that belongs."""
+    ours = _ours().get(key.casefold().replace("-", "_"), ())
+    places = (places_of(model, one) for one in ours)
+    return next((f"it has another name here: {place}" for place in places if place), None)
+
+
+@cache
+def _ours() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for line in _WORDS.strip().splitlines():
+        ours, _, theirs = line.partition(": ")
+        for word in theirs.split():
+            found[word] = (*found.get(word, ()), ours)
+    return found
+
+
+@cache
+def _places(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
+    """The mappings that know a key, by key; `NAME` stands for a name of the user's."""
+    found: dict[str, dict[str, None]] = {}
+    root = rule_at(model, ())
+    if root is not None:
+        _walk(root, "", found)
+    shortest = {key: sorted(places, key=lambda p: p.count(".")) for key, places in found.items()}
+    return {key: tuple(places) for key, places in shortest.items()}
+
+
+def _walk(rule: Rule, place: str, found: dict[str, dict[str, None]]) -> None:
+    for key in rule.keys:
+        found.setdefault(key, {})[place] = None
+    inner = [
+        (child, f"{place}.{key}".lstrip(".")) for key in rule.keys if (child := rule.child(key))
+    ]
+    if rule.kind == "dict" and (values := rule.child("NAME")):
+        inner.append((values, f"{place}.NAME"))
+    elif rule.kind == "list" and (items := rule.child(0)):
+        inner.append((items, place))
+    elif rule.kind == "tagged-union":
+        inner += [(one, place) for tag in rule.tags if (one := rule.child(tag))]
+    for child, where in inner:
+        _walk(child, where, found)

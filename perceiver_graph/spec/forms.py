@@ -1,0 +1,211 @@
+"""How a value of the wrong kind could be written: the right form with the numbers that are known.
+
+`patch: 4` for an input of height and width becomes `patch: {height: 4, width: 4}`, `head: 10`
+becomes `head: {linear: 10}`. What is not known is shown as `...`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from perceiver_graph.spec.elsewhere import meant
+from perceiver_graph.spec.grammar import Rule
+from perceiver_graph.spec.spans import Path
+
+_MOST_AXES = 4
+_MOST_NAMES = 4
+_RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width", "features", "dim")
+"""What others call the number of channels that come out."""
+_GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
+_GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
+_COLOURS = (1, 3, 4)  # how many channels a picture has
+
+
+def glued(word: Any) -> str | None:
+    """For `count:32` or `count=32`, which are one word in YAML: how a key and its value are written."""
+    match = _GLUED.fullmatch(word) if isinstance(word, str) else None
+    return f"write `{match[1]}: {match[2]}`, with a space after the colon" if match else None
+
+
+def form(rule: Rule | None, path: Path, data: Any) -> str | None:
+    """How to write the key and the value at `path` of `data`; None where nothing is known."""
+    written = _form(rule, path, data)
+    return f"write `{written}`" if written else None
+
+
+def _form(rule: Rule | None, path: Path, data: Any) -> str | None:
+    value = _at(data, path)
+    keys = [part for part in path if isinstance(part, str)]
+    if rule is None or not keys or value is None or isinstance(value, bool):
+        return None
+    if keys[-1] == "shape":
+        return _shape(value)
+    written = _written(rule, value, path, data)
+    if written is None or isinstance(path[-1], int):  # an item of a list has no key
+        return written
+    return f"{keys[-1]}: {written}"
+
+
+def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
+    numbers = _numbers(value)
+    if path[0] == "outputs" and len(path) <= 2 and type(value) is int:
+        output = f"{{query: {{learned: {{}}}}, head: {{linear: {value}}}}}"
+        return output if len(path) == 2 else f"{{NAME: {output}}}"
+    if rule.kind == "dict" and numbers:
+        return _by_axis(numbers, path, data)
+    if rule.kind == "dict" and isinstance(value, list):
+        return _by_name(value)
+    if rule.kind == "int" and isinstance(value, dict):
+        found = [n for key, n in value.items() if key in _RESULTS or len(value) == 1]
+        return _word(found[0]) if len(found) == 1 and type(found[0]) is int else None
+    if rule.kind == "model" and isinstance(value, list) and "names" in rule.keys:
+        return f"{{names: [{', '.join(map(str, value))}]}}" if _are_texts(value) else None
+    if rule.kind == "list" and isinstance(value, str | dict):
+        item = rule.child(0)
+        inner = _written(item, value, path, data) if item and isinstance(value, str) else None
+        return f"[{inner}]" if inner else None
+    if rule.kind == "model" and numbers:
+        return _filled(rule, list(map(_word, numbers)), path, data)
+    if rule.kind == "tagged-union" and isinstance(value, str):
+        return _alternative(rule, value, path, data)
+    if rule.kind == "tagged-union" and numbers and len(numbers) == 1:
+        return _with_number(rule, _word(numbers[0]), path, data)
+    return None
+
+
+def _with_number(rule: Rule, number: str, path: Path, data: Any) -> str | None:
+    """The first alternative that takes a number, else the first of whose keys none has to be there."""
+    inner = [(name, one) for name in rule.alternatives if (one := _inner(rule, name))]
+    for name, one in inner:
+        if one.kind == "int":
+            return f"{{{name}: {number}}}"
+    for name, one in inner:
+        if one.kind == "model" and not one.required:
+            return f"{{{name}: {_filled(one, [number], path, data)}}}"
+    return None
+
+
+def _by_name(items: list[Any]) -> str | None:
+    """A list of names, or of mappings that say their name, as a mapping."""
+    if items and _are_texts(items):
+        return f"{{{', '.join(f'{name}: {{}}' for name in items[:_MOST_NAMES])}}}"
+    names = [str(one["name"]) for one in items if isinstance(one, dict) and "name" in one]
+    if not names or len(names) != len(items):
+        return None
+    return f"{{{', '.join(f'{name}: {{...}}' for name in names[:_MOST_NAMES])}}}"
+
+
+def _are_texts(items: list[Any]) -> bool:
+    return all(isinstance(item, str) for item in items)
+
+
+def _alternative(rule: Rule, word: str, path: Path, data: Any) -> str | None:
+    """For `fourier`: `{fourier: {bands: ...}}`; for the name of an input: `{inputs: image}`."""
+    names = rule.alternatives
+    for other in names:  # `relu` for `{activation: relu}`
+        if (one := _inner(rule, other)) and word in one.choices:
+            return f"{{{other}: {word}}}"
+    found = [word] if word in names else []
+    inputs = _at(data, ("inputs",))
+    if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
+        return f"{{inputs: {word}}}"
+    name = next(iter(found), None) or next(iter(meant(word, names)), None)
+    inner = _inner(rule, name) if name else None
+    return f"{{{name}: {_skeleton(inner, path, data)}}}" if inner else None
+
+
+def _inner(rule: Rule, name: str) -> Rule | None:
+    """The rule of what stands below an alternative."""
+    one = rule.child(f"<{name}>")
+    return one.child(name) if one else None
+
+
+def _filled(rule: Rule, values: list[str], path: Path, data: Any) -> str | None:
+    """A mapping of the required keys, or of the first one, with the values in their order."""
+    keys = rule.required or (("max",) if "max" in rule.keys else rule.keys[:1])
+    if len(values) > len(keys):
+        return None
+    parts = []
+    for key in keys:
+        child = rule.child(key)
+        takes = child is not None and child.kind in ("int", "float") and values
+        parts.append(f"{key}: {values.pop(0) if takes else _skeleton(child, path, data)}")
+    return None if values else f"{{{', '.join(parts)}}}"
+
+
+def _skeleton(rule: Rule | None, path: Path, data: Any) -> str:
+    """A value of a rule with `...` for what has to be filled in."""
+    if rule is not None and rule.kind == "model":
+        return f"{{{', '.join(f'{k}: {_skeleton(rule.child(k), path, data)}' for k in rule.required)}}}"
+    if rule is not None and rule.kind == "dict":
+        axes = _axes(path, data)[: _MOST_AXES - 1]
+        return f"{{{', '.join(f'{axis}: ...' for axis in axes)}}}" if axes else "{AXIS: ...}"
+    return str(rule.choices[0]) if rule is not None and rule.choices else "..."
+
+
+def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
+    """One number for each axis of the input, or the same for all of them."""
+    axes = _GRIDS.get(len(numbers), []) if path[-1] == "grid" else _axes(path, data)
+    if len(numbers) == 1:
+        numbers = list(numbers) * len(axes)
+    elif len(numbers) == 2 and {"height", "width"} < set(axes):
+        axes = ["height", "width"]
+    if not axes or len(numbers) != len(axes):
+        return None
+    return f"{{{', '.join(f'{a}: {_word(n)}' for a, n in zip(axes, numbers, strict=True))}}}"
+
+
+def _axes(path: Path, data: Any) -> list[str]:
+    """The axes of the input or of the grid of queries around a path, without the channels."""
+    place = ("shape",) if path[:1] == ("inputs",) else ("query", "grid")
+    axes = _at(data, (*path[:2], *place))
+    return [str(axis) for axis in axes if axis != "channel"] if isinstance(axes, dict) else []
+
+
+def _shape(value: Any) -> str | None:
+    """`shape: {height: 224, width: 224, channel: 3}` for [3, 224, 224] or [224, 224, 3]."""
+    if isinstance(value, str):
+        value = [
+            int(n) if n.isdecimal() else n
+            for n in re.split(r"[x\u00d7*,; ]+", value.strip("()[] "))
+        ]
+    if type(value) is int:
+        value = [value]
+    if not isinstance(value, list) or not all(v is None or type(v) in (int, str) for v in value):
+        return None
+    sizes = list(value)
+    if sizes and (sizes[0] in (None, -1, "batch", "b", "B", "N") or len(sizes) == 5):
+        sizes = sizes[1:]
+    if not 1 <= len(sizes) <= _MOST_AXES or None in sizes:
+        return None
+    if len(sizes) >= 3 and sizes[-1] not in _COLOURS:  # PyTorch has the channels before the pixels
+        first = next((i for i in (-3, 0) if sizes[i] in _COLOURS), None)
+        if first is not None:
+            sizes.append(sizes.pop(first))
+    axes = [["channel"], ["time", "channel"], ["height", "width", "channel"]]
+    names = [*axes, ["time", "height", "width", "channel"]][len(sizes) - 1]
+    parts = ", ".join(f"{axis}: {_word(n)}" for axis, n in zip(names, sizes, strict=True))
+    return f"shape: {{{parts}}}"
+
+
+def _numbers(value: Any) -> list[Any]:
+    """A number or a list of them as a list; empty for anything else."""
+    found = value if isinstance(value, list) else [value]
+    return found if all(type(n) in (int, float) for n in found) else []
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if type(value) is float else str(value)
+
+
+def _at(data: Any, path: Sequence[str | int]) -> Any:
+    for part in path:
+        inside = isinstance(data, dict) and part in data
+        if not inside and not (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
+            return None
+        data = data[part]
+    return data
