@@ -1,70 +1,310 @@
-"""An artifact appears whole or not at all, whatever ends the writing."""
+"""An artifact appears whole or not at all, and replaces nothing that is not proven to be one."""
 
 from __future__ import annotations
 
 import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from perceiver_graph.compiler.artifact import staged
+import perceiver_graph as pg
+from perceiver_graph.compiler.artifact import ARTIFACT
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime import open_artifact
+from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import MANIFEST_NAME
+from perceiver_graph.storage import exchange, staged_folder
+from tests.cli.support import TINY
+from tests.faults import ROOT, Trial, below, tree, trials
+
+NAMES = ["constants.safetensors", "decode.onnx", "encode.onnx", MANIFEST_NAME, "spec.yaml"]
 
 
-def former(folder: Path) -> Path:
-    """An artifact that stands where another is to be written."""
-    folder.mkdir()
-    (folder / MANIFEST_NAME).write_text("{}", encoding="utf-8")
-    (folder / "old").write_text("old", encoding="utf-8")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a spec and its artifact, and files of a user in it."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    pg.compile(folder / "tiny.yaml").save(folder / "art")
+    add_own_files(folder / "art")
     return folder
 
 
-def write_half(folder: Path, error: BaseException) -> None:
-    with staged(folder) as stage:
-        (stage / "half").write_text("half", encoding="utf-8")
-        raise error
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "work", symlinks=True))
 
 
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+def add_own_files(artifact: Path) -> None:
+    (artifact / "trained.safetensors").write_bytes(b"weeks of work")
+    (artifact / ".git" / "refs").mkdir(parents=True)
+    (artifact / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (artifact / "latest").symlink_to("trained.safetensors")
 
 
-def test_what_was_written_takes_the_place_of_a_former_artifact(tmp_path: Path) -> None:
-    folder = former(tmp_path / "artifact")
-    with staged(folder) as stage:
-        (stage / "new").write_text("new", encoding="utf-8")
-        assert names(folder) == {MANIFEST_NAME, "old"}  # until the end, it is there as it was
-    assert names(folder) == {"new"}
-    assert names(tmp_path) == {"artifact"}
+def own_files(found: dict[str, str]) -> dict[str, str]:
+    return {name: x for name, x in found.items() if name not in NAMES}
 
 
-@pytest.mark.parametrize("there_before", [False, True])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a defect")], ids=repr)
-def test_an_interruption_leaves_no_trace(
-    tmp_path: Path, error: BaseException, there_before: bool
-) -> None:
-    folder = tmp_path / "artifact"
-    if there_before:
-        former(folder)
-    with pytest.raises(type(error)):
-        write_half(folder, error)
-    assert names(tmp_path) == ({"artifact"} if there_before else set())
-    assert not there_before or names(folder) == {MANIFEST_NAME, "old"}
+def save(folder: Path, seed: int = 1, **options: object) -> None:
+    pg.compile(parse_spec(TINY)).save(folder, seed=seed)
 
 
-def test_a_full_disk_is_a_diagnostic_and_leaves_no_trace(tmp_path: Path) -> None:
+def refused(folder: Path) -> str:
+    before = tree(folder)
     with pytest.raises(DiagnosticError) as caught:
-        write_half(tmp_path / "artifact", OSError(errno.ENOSPC, "No space left on device"))
+        save(folder)
     (found,) = caught.value.diagnostics
     assert found.code == "PG407"
-    assert "No space left on device" in found.message
-    assert names(tmp_path) == set()
+    assert tree(folder) == before
+    assert tree(folder.parent).keys() == {f"{folder.name}/{n}" for n in before} | {
+        name for name in tree(folder.parent) if not name.startswith(f"{folder.name}/")
+    }
+    return found.message
 
 
-def test_what_is_no_artifact_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(DiagnosticError) as caught, staged(tmp_path):
-        pytest.fail("nothing may be written")
-    assert [d.code for d in caught.value.diagnostics] == ["PG407"]
-    assert names(tmp_path) == {"notes.txt"}
+def seed_of(folder: Path) -> str:
+    return open_artifact(folder).manifest.weights
+
+
+# What is replaced and what is kept ----------------------------------------------------------------
+
+
+def test_a_former_artifact_is_replaced_and_files_of_others_are_kept(folder: Path) -> None:
+    artifact = folder / "art"
+    kept = own_files(tree(artifact))
+    inode = (artifact / "trained.safetensors").stat().st_ino
+    artifact.chmod(0o750)
+    save(artifact)
+    assert seed_of(artifact) == "seed 1"
+    assert own_files(tree(artifact)) == kept
+    assert (artifact / "trained.safetensors").stat().st_ino == inode
+    assert artifact.stat().st_mode & 0o777 == 0o750
+    assert sorted(path.name for path in folder.iterdir()) == ["art", "tiny.yaml"]
+
+
+def test_without_exchange_the_files_are_replaced_where_they_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "_system_call", lambda: None)
+    test_a_former_artifact_is_replaced_and_files_of_others_are_kept(folder)
+
+
+def test_files_that_are_no_longer_part_of_it_go(folder: Path) -> None:
+    artifact = folder / "both"
+    pg.compile(parse_spec(TINY)).save(artifact, backends=["onnx", "torch"])
+    assert (artifact / "model.py").exists()
+    save(artifact)
+    assert sorted(path.name for path in artifact.iterdir()) == NAMES
+
+
+def web_project(folder: Path) -> None:
+    folder.mkdir()
+    (folder / MANIFEST_NAME).write_text('{"name": "My PWA", "start_url": "/"}')
+    (folder / "app.js").write_text("precious")
+
+
+def thesis(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("precious")
+
+
+def no_json(folder: Path) -> None:
+    folder.mkdir()
+    (folder / MANIFEST_NAME).write_text("[" * 100_000)
+
+
+def pretender(folder: Path) -> None:
+    """A manifest that lists a file under a digest that it has not."""
+    folder.mkdir()
+    (folder / "mine").write_text("precious")
+    entry = {"sha256": "0" * 64, "bytes": 8}
+    data = {"format": 1, "tool": "perceiver-graph 0.1", "files": {"mine": entry}}
+    (folder / MANIFEST_NAME).write_text(json.dumps(data, indent=1) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (web_project, "is not that of an artifact"),
+        (thesis, "holds no artifact"),
+        (no_json, "is not that of an artifact"),
+        (pretender, "`mine` in it has changed"),
+        (lambda path: path.write_text("a file"), "is a file"),
+    ],
+)
+def test_what_is_no_artifact_is_not_replaced(
+    tmp_path: Path, make: Callable[[Path], object], told: str
+) -> None:
+    make(tmp_path / "theirs")
+    assert told in refused(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_was_changed_since_is_not_replaced(folder: Path, name: str) -> None:
+    path = folder / "art" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert f"`{name}` in it has changed" in refused(folder / "art")
+
+
+def test_a_file_of_others_in_the_way_is_not_replaced(folder: Path) -> None:
+    (folder / "art" / "model.py").write_text("mine")
+    before = tree(folder)
+    with pytest.raises(DiagnosticError, match=r"`model\.py` in it would be replaced"):
+        pg.compile(parse_spec(TINY)).save(folder / "art", backends=["onnx", "torch"])
+    assert tree(folder) == before
+
+
+def test_a_file_that_comes_while_it_is_written_is_kept(folder: Path) -> None:
+    with staged_folder(folder / "art", ARTIFACT) as stage:
+        (stage / MANIFEST_NAME).write_text("{}")
+        (folder / "art" / "late.txt").write_text("mine")
+    assert (folder / "art" / "late.txt").read_text() == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["art", "tiny.yaml"]
+
+
+def test_a_file_that_comes_into_the_way_ends_it(folder: Path) -> None:
+    before = tree(folder)
+
+    def write() -> None:
+        with staged_folder(folder / "art", ARTIFACT) as stage:
+            (stage / "late.txt").write_text("ours")
+            (folder / "art" / "late.txt").write_text("mine")
+
+    with pytest.raises(DiagnosticError, match=r"`late\.txt` in it would be replaced"):
+        write()
+    assert (folder / "art" / "late.txt").read_text() == "mine"
+    (folder / "art" / "late.txt").unlink()
+    assert tree(folder) == before
+
+
+# Places -------------------------------------------------------------------------------------------
+
+
+def test_a_link_to_an_artifact_stays_a_link(folder: Path) -> None:
+    (folder / "link").symlink_to("art")
+    save(folder / "link")
+    assert (folder / "link").is_symlink()
+    assert seed_of(folder / "art") == "seed 1"
+    assert sorted(path.name for path in folder.iterdir()) == ["art", "link", "tiny.yaml"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_current_folder_stays_where_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    place = folder / ("art" if there else "empty")
+    place.mkdir(exist_ok=True)
+    kept, inode = own_files(tree(place)), place.stat().st_ino
+    monkeypatch.chdir(place)
+    save(Path())
+    assert seed_of(Path()) == "seed 1"
+    assert Path().stat().st_ino == inode
+    assert own_files(tree(place)) == kept
+    assert sorted(path.name for path in place.iterdir() if path.name in NAMES) == NAMES
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    save(tmp_path / "empty")
+    assert tree(tmp_path).keys() == {"empty", *(f"empty/{name}" for name in NAMES)}
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_several_at_once_leave_one_of_them(
+    folder: Path, exchanged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = own_files(tree(folder / "art"))
+    program = (
+        "import sys, perceiver_graph as pg\n"
+        "from perceiver_graph.storage import exchange\n"
+        "if sys.argv[1] == 'False': exchange._system_call = lambda: None\n"
+        "compiled = pg.compile('tiny.yaml')\n"
+        "for seed in range(3, 6): compiled.save('art', seed=seed)\n"
+    )
+    command = [sys.executable, "-c", program, str(exchanged)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    running = [
+        subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for one in running:
+        _, told = one.communicate(timeout=300)
+        assert one.returncode == 0, told.decode()
+    assert seed_of(folder / "art").startswith("seed ")
+    assert own_files(tree(folder / "art")) == kept
+    assert sorted(path.name for path in folder.iterdir()) == ["art", "tiny.yaml"]
+
+
+# Ends -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [KeyboardInterrupt(), RuntimeError("a defect"), SystemExit(143), OSError(errno.ENOSPC, "full")],
+    ids=repr,
+)
+def test_whatever_ends_the_writing_leaves_no_trace(
+    folder: Path, error: BaseException, there: bool
+) -> None:
+    before = tree(folder)
+    expected = DiagnosticError if isinstance(error, OSError) else type(error)
+
+    def write() -> None:
+        with staged_folder(folder / ("art" if there else "new/deep"), ARTIFACT) as stage:
+            (stage / "half").write_text("half", encoding="utf-8")
+            raise error
+
+    with pytest.raises(expected) as caught:
+        write()
+    assert tree(folder) == before
+    if isinstance(caught.value, DiagnosticError):
+        (found,) = caught.value.diagnostics
+        assert (found.code, "cannot be written: full" in found.message) == ("PG407", True)
+
+
+COMMAND = ["compile", "tiny.yaml", "--seed", "1", "-o", "art"]
+
+
+def judge(trial: Trial, made: Path) -> None:
+    """At its path lies the old artifact or the new one, with all files of others; the next run
+    puts the rest right, and says so."""
+    own = own_files(tree(made / "art"))
+    found, after = below(trial.left, "art"), below(trial.after, "art")
+    claims = {name for name in trial.left if ".perceiver-graph" in name}
+    assert trial.holds in ("seed 0", "seed 1"), trial
+    assert {name: x for name, x in found.items() if name in own} == own, trial
+    if trial.signal != signal.SIGKILL:
+        assert not claims, trial
+        assert trial.code in (0, 128 + trial.signal), trial
+    assert trial.healed == "seed 1", trial
+    assert {name: x for name, x in after.items() if name not in NAMES} == own, trial
+    assert not any(".perceiver-graph" in name for name in trial.after), trial
+    if any(name.endswith("/owner.json") for name in claims):
+        assert "which a run that was killed has left, was " in trial.told, trial
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_a_kill_at_any_operation_leaves_the_old_or_the_new(made: Path, exchanged: bool) -> None:
+    found = trials(
+        made, COMMAND, [signal.SIGKILL], exchange=exchanged, every=5, holds="tests.faults:weights"
+    )
+    assert len(found) > 5
+    for trial in found:
+        judge(trial, made)
+    assert {trial.holds for trial in found} == {"seed 0", "seed 1"}
+    assert sum(bool(trial.told) for trial in found) > 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_at_any_operation_leaves_no_trace(made: Path, number: signal.Signals) -> None:
+    for trial in trials(made, COMMAND, [number], every=9, holds="tests.faults:weights"):
+        judge(trial, made)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.importing import writing
 from tests.cli.support import ROOT, Command
 from tests.deepmind_files import write
 from tests.import_support import answer, inputs_of, model, save
@@ -101,10 +101,47 @@ def test_nothing_is_half_written(
     assert "No space left on device" in done.err
     assert "name: before" in (target / "spec.yaml").read_text()
     assert sorted(path.name for path in target.iterdir()) == FILES
-    monkeypatch.undo()
-    monkeypatch.setattr(writing, "_replace", full)
-    assert command("import", checkpoint, "-o", tmp_path / "other").code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_what_was_changed_since_the_import_is_kept(
+    command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "new"
+    assert command("import", checkpoint, "-o", target).code == 0
+    (target / "notes.md").write_text("mine")
+    again = command("import", checkpoint, "-o", target, "--name", "again")
+    assert again.code == 0, again.err
+    assert (target / "notes.md").read_text() == "mine"
+    for name in FILES:
+        path, before = target / name, (target / name).read_bytes()
+        if name == "spec.yaml":
+            path.write_bytes(before + b"# a remark\n")
+        else:
+            tensors = load_file(path)
+            tensors[min(tensors)] += 1
+            save_file(tensors, path)
+        changed = path.read_bytes()
+        done = command("import", checkpoint, "-o", target)
+        assert done.code == 1
+        assert "PG407" in done.err
+        assert name in done.err
+        assert path.read_bytes() == changed
+        path.write_bytes(before)
+
+
+def test_a_full_disk_is_a_diagnostic(
+    command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    done = command("import", checkpoint, "-o", tmp_path / "new")
+    assert done.code == 1
+    assert "error[PG407]" in done.err
+    assert "No space left on device" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Imports point one way: cli -> (compiler, runtime) -> spec -> diagnostics, and files stay small.
 
+Compiler and runtime both write files, and share no more than `storage`, which knows of no model.
+
 The check reads the source, so that it also sees imports inside functions and for type checkers.
 """
 
@@ -18,11 +20,12 @@ MAX_LINES = 400
 ALLOWED: dict[str, set[str]] = {
     "diagnostics": set(),
     "engine": set(),
+    "storage": {"diagnostics"},
     "spec": {"diagnostics"},
-    "compiler": {"engine", "spec", "diagnostics"},
-    "runtime": {"engine", "spec", "diagnostics"},
+    "compiler": {"engine", "spec", "storage", "diagnostics"},
+    "runtime": {"engine", "spec", "storage", "diagnostics"},
     "testing": {"compiler", "spec", "diagnostics"},
-    "cli": {"compiler", "runtime", "spec", "diagnostics"},
+    "cli": {"compiler", "runtime", "spec", "storage", "diagnostics"},
     "__init__": {"compiler", "runtime", "spec", "diagnostics"},
     "__main__": {"cli"},
 }

@@ -229,7 +229,7 @@ def test_models_say_where_they_come_from(folder: Path) -> None:
     context = next(node for node in model.graph.node if node.name == "decode/attention/context")
     assert {entry.key: entry.value for entry in context.metadata_props} == {
         "perceiver_graph.block": "Attention",
-        "perceiver_graph.origin": "specs/small.yaml:2:3",
+        "perceiver_graph.origin": "small.yaml:2:3",
     }
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Sequence
 
-__all__ = ["main"]
+from perceiver_graph.cli import streams
+from perceiver_graph.cli.ending import INTERRUPTED, WORDS, orderly
 
-INTERRUPTED = 130
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (default: that of the process) and return its exit code.
 
-    0: fine. 1: the input is wrong, and a diagnostic was printed. 2: wrong usage. 130: Ctrl-C.
-    141: whoever read the output has gone.
+    0: fine. 1: the input is wrong, and a diagnostic was printed. 2: wrong usage. 130: Ctrl-C, and
+    128 + N for another signal N that ended it. 141: whoever read the output has gone.
     """
     if arguments is None:  # imports leave little garbage, and looking for it takes a tenth of them
         gc.set_threshold(50_000)
+    streams.provide()
     try:
-        from perceiver_graph.cli.app import run
+        with orderly():
+            from perceiver_graph.cli.app import run
 
-        code = run(arguments)
+            code = run(arguments)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    if code == INTERRUPTED:
-        print("interrupted", file=sys.stderr)
+    except SystemExit as end:  # a signal, where nothing else was in between
+        code = end.code if isinstance(end.code, int) else 1
+    if code in WORDS:
+        streams.say(f"{WORDS[code]}\n")
     return code

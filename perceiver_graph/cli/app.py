@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
@@ -14,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import perceiver_graph
-from perceiver_graph.cli import faults, screen
+from perceiver_graph.cli import faults, screen, streams
 from perceiver_graph.cli.options import Debug
 
 # pydantic would look through every installed package for plugins, which takes as long as a command.
@@ -82,12 +80,15 @@ def perceiver_graph_command(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     faults.reset()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no error
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        typer.main.get_command(app).main(
-            args=None if arguments is None else list(arguments), prog_name=PROGRAM
-        )
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    return 0
+    with streams.notes(), streams.watched():
+        try:
+            typer.main.get_command(app).main(
+                args=None if arguments is None else list(arguments), prog_name=PROGRAM
+            )
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        except OSError as error:  # of help and version, or of a word on wrong usage
+            return faults.unwritten_help(error)
+        else:
+            code = 0
+        return faults.after_output(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -13,13 +14,16 @@ from typing import ParamSpec
 import typer
 
 import perceiver_graph
-from perceiver_graph.cli import screen
+from perceiver_graph.cli import screen, streams
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, make
 from perceiver_graph.diagnostics.render import Format, render
+from perceiver_graph.diagnostics.text import quote
 
 WRONG_INPUT = 1
+WRONG_USAGE = 2
 BROKEN_PIPE = 141
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 DEBUG_VARIABLE = "PERCEIVER_GRAPH_DEBUG"
 
@@ -57,24 +61,70 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             print_diagnostics(error.diagnostics)
             raise typer.Exit(WRONG_INPUT) from None
         except BrokenPipeError:
-            _close_output()
+            streams.silence(sys.stdout)
             raise typer.Exit(BROKEN_PIPE) from None
         except MemoryError:
             print_diagnostics([make("PG603", "the memory of this machine ran out")])
             raise typer.Exit(WRONG_INPUT) from None
+        except OSError as error:
+            print_diagnostics([_of_the_system(error)])
+            raise typer.Exit(WRONG_INPUT) from None
         except Exception as error:  # noqa: BLE001 - whatever was not foreseen becomes PG901
-            if _State.debug:
-                traceback.print_exc()
-            print_diagnostics([_internal(error)])
+            print_diagnostics([_unforeseen(error)])
             raise typer.Exit(WRONG_INPUT) from None
 
     return run
 
 
-def print_diagnostics(diagnostics: Iterable[Diagnostic], format: Format = "full") -> None:
-    """Print diagnostics on stderr; coloured on a terminal."""
+def print_diagnostics(diagnostics: Iterable[Diagnostic], format: Format = "full") -> bool:
+    """Print diagnostics on stderr, coloured on a terminal; False if that could not be."""
     color = screen.styled(sys.stderr)
-    sys.stderr.write(render(diagnostics, format=format, color=color))
+    return streams.say(render(diagnostics, format=format, color=color))
+
+
+def after_output(code: int) -> int:
+    """The exit code of a command line, once all that it printed is written out."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.silence(sys.stdout)
+        return BROKEN_PIPE
+    except OSError as error:
+        streams.silence(sys.stdout)
+        print_diagnostics([_of_the_system(error)])
+        return code or WRONG_INPUT
+    return code
+
+
+def unwritten_help(error: OSError) -> int:
+    """The exit code where typer could not print: help on stdout, or on stderr what was wrong."""
+    streams.silence(sys.stdout)
+    said = print_diagnostics([_unwritten("standard output", error)])
+    return WRONG_INPUT if said else WRONG_USAGE
+
+
+def _of_the_system(error: OSError) -> Diagnostic:
+    """Output that cannot be written, a full disk; what else the system refuses was not foreseen."""
+    if isinstance(error, streams.OutputError):
+        streams.silence(sys.stdout)
+        return _unwritten("standard output", error)
+    if error.errno in _NO_ROOM:
+        return _unwritten(quote(error.filename, 200) if error.filename else "a file", error)
+    return _unforeseen(error)
+
+
+def _unwritten(what: str, error: OSError) -> Diagnostic:
+    return make(
+        "PG605",
+        f"{what} cannot be written: {error.strerror or error}",
+        help="free space, or let it go elsewhere",
+    )
+
+
+def _unforeseen(error: Exception) -> Diagnostic:
+    if _State.debug:
+        traceback.print_exc()
+    return _internal(error)
 
 
 def _internal(error: Exception) -> Diagnostic:
@@ -94,10 +144,3 @@ def _internal(error: Exception) -> Diagnostic:
         if _State.debug
         else "run it again with `--debug`, and report what it prints with the command and the spec",
     )
-
-
-def _close_output() -> None:
-    """Nobody reads the output any more: let what is still buffered go nowhere, quietly."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -80,10 +80,11 @@ def import_command(
     heads = _heads(replace_head or ())
     size = _size(image_size) if image_size is not None else None
     from perceiver_graph.compiler.importing import import_checkpoint, save
-    from perceiver_graph.compiler.importing.writing import refuse_foreign
+    from perceiver_graph.compiler.importing.writing import IMPORTED
+    from perceiver_graph.storage import refuse_foreign
 
     if output is not None:
-        refuse_foreign(output)
+        refuse_foreign(output, IMPORTED)
     with screen.progress() as progress:
         progress("reading the checkpoint")
         imported = import_checkpoint(

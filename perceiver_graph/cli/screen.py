@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
+from perceiver_graph.cli import streams
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.text import clean
 
@@ -100,7 +101,7 @@ def lines(text: Iterable[str]) -> None:
 def notes(texts: Iterable[str]) -> None:
     """What a user should know of a run that went well; on stderr, results being on stdout."""
     for text in texts:
-        print(f"note: {escape.line(text)}", file=sys.stderr)
+        streams.say(f"note: {escape.line(text)}\n")
 
 
 def next_step(*commands: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import perceiver_graph
+from perceiver_graph import storage
 from perceiver_graph.compiler import artifact, cost, describe, phases
 from perceiver_graph.compiler import plan as planner
 from perceiver_graph.compiler.ir import Graph
@@ -17,6 +18,7 @@ from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import Programs
 from perceiver_graph.compiler.pipeline import Level, optimize
+from perceiver_graph.compiler.places import without_paths
 from perceiver_graph.compiler.target import DEFAULT, Device, Precision, Target
 from perceiver_graph.compiler.weights import initialize, load_arrays
 from perceiver_graph.compiler.weights import load as load_weights
@@ -81,7 +83,9 @@ def compile(
     if isinstance(spec, Document) and overrides:
         raise ValueError("overrides come too late for a Document: give them to load_spec")
     document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
-    compiled = Compiled(lower(document), level, target, verify, dump_ir, memory)
+    lowered = lower(document)
+    lowered = replace(lowered, graph=without_paths(lowered.graph, document))
+    compiled = Compiled(lowered, level, target, verify, dump_ir, memory)
     return compiled.within_memory()
 
 
@@ -202,10 +206,10 @@ class Compiled(Glanced):
             one_of("backend", get_args(Backend), backend)
         if sample is not None and not hasattr(sample, "arrays"):
             raise wrong_kind("sample", "a Sample of perceiver_graph.compiler.calibration", sample)
-        artifact.refuse_foreign(directory)
+        storage.refuse_foreign(directory, artifact.ARTIFACT)
         progress("reading weights" if weights else "initialising weights")
         parameters = self.weights(weights, seed, report=report)
-        with artifact.staged(directory) as stage:
+        with storage.staged_folder(directory, artifact.ARTIFACT) as stage:
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
             entries: dict[ProgramName, ProgramEntry] = {}
             quantization = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 
 Path = tuple[str | int, ...]
 
@@ -28,8 +30,11 @@ def resolved_data(spec: Spec, derived: Mapping[Path, Any]) -> dict[str, Any]:
 
 
 def render_yaml(data: Mapping[str, Any], comment: str = "") -> str:
-    """YAML text in the order of the mapping; short collections stand on one line."""
-    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    """YAML text in the order of the mapping; short collections stand on one line.
+
+    It reads back as the same data, by the rules of YAML 1.2 and by those of 1.1.
+    """
+    lines = f"# {one_line(comment)}\n" if comment else ""
     return lines + yaml.dump(
         data,
         Dumper=_Dumper,
@@ -40,8 +45,35 @@ def render_yaml(data: Mapping[str, Any], comment: str = "") -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """A text as a YAML comment can hold it: what is not printable is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's dumper without anchors: a value that occurs twice is written twice."""
+    """PyYAML's dumper without anchors: a value that occurs twice is written twice.
+
+    It follows YAML 1.1, in which `1e3` and `0o7` are texts: whatever is not a text in both
+    versions, or not printable in both, is put in quotes.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        """A text, in double quotes where it could be taken for anything else."""
+        plain = _ORDINARY.fullmatch(data) is not None and _is_text(data)
+        return self.represent_scalar(_TEXT, data, None if plain else '"')
+
+
+_TEXT = "tag:yaml.org,2002:str"
+_ORDINARY = re.compile(r"[ -~\xa1-\u1fff\u2030-\u205e\u3001-\ud7ff]+")
+"""What every reader takes as it stands: no line ends, nothing invisible, nothing beyond U+FFFF."""
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def _is_text(word: str) -> bool:
+    try:
+        return isinstance(resolve(word), str)
+    except NumberTooLargeError:
+        return False

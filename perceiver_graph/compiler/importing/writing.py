@@ -2,81 +2,88 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from perceiver_graph import storage
 from perceiver_graph.compiler.importing.importer import Imported
+from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.weights.assign import OWN_WEIGHTS
-from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.spec.manifest import SPEC_NAME
+
+_MARK = "perceiver_graph"
+"""The only entry of the weights' metadata: of several, the order would be another in each run."""
+_NOT_IMPORTED = "it is not empty and holds no imported model"
 
 
 def save(imported: Imported, directory: str | Path) -> None:
     """Write `spec.yaml` and `weights.safetensors`.
 
-    A folder of a former import is replaced; any other that is not empty is refused (PG407), as is a
-    place that cannot be written to. Whatever goes wrong, what was there before stays.
+    What a former import wrote is replaced if nobody has changed it since; other files are kept. Any
+    other folder that is not empty is refused (PG407), as is a place that cannot be written to.
+    Whatever goes wrong, what was there before stays.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    directory = Path(directory)
-    refuse_foreign(directory)
-    stage = None
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-        (stage / SPEC_NAME).write_text(imported.spec_text, encoding="utf-8")
+    with storage.staged_folder(directory, IMPORTED) as stage:
+        spec = stage / SPEC_NAME
+        spec.write_text(imported.spec_text, encoding="utf-8")
         arrays = {name: np.ascontiguousarray(value) for name, value in imported.weights.items()}
-        save_file(arrays, stage / OWN_WEIGHTS)
-        mask = os.umask(0)
-        os.umask(mask)
-        stage.chmod(0o777 & ~mask)  # mkdtemp makes it private
-        _replace(stage, directory)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise _refused(f"{quote(directory)} could not be written: {reason}") from error
-    finally:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
+        mark = {"spec": storage.digest(spec), "tensors": _tensors_digest(arrays.items())}
+        try:
+            save_file(arrays, stage / OWN_WEIGHTS, {_MARK: json.dumps(mark)})
+        except SafetensorError as error:  # what the operating system says, in other words
+            raise OSError(str(error)) from error
 
 
-def refuse_foreign(directory: Path) -> None:
-    """Raise PG407 where writing would destroy something that was not imported."""
+def owned_files(directory: Path) -> dict[str, str]:
+    """The digests of both files of an import, as they were written.
+
+    The metadata of the weights have them: that of the spec, and that of the tensors. Raises
+    `NotOurs` for a folder that was not imported, or whose weights are others now.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    weights = directory / OWN_WEIGHTS
+    if not weights.is_file():
+        raise storage.NotOurs(_NOT_IMPORTED)
     try:
-        if not directory.exists():
-            return
-        if not directory.is_dir():
-            raise _refused(f"{quote(directory)} is a file")
-        names = {path.name for path in directory.iterdir()}
-    except (OSError, ValueError) as error:
-        raise _refused(f"{quote(directory)} cannot be written to: {error}") from error
-    if names and names != {SPEC_NAME, OWN_WEIGHTS}:
-        raise _refused(f"{quote(directory)} is not empty and holds no imported model")
+        file: Any
+        with safe_open(weights, framework="numpy") as file:
+            mark = json.loads((file.metadata() or {})[_MARK])
+            spec, tensors = str(mark["spec"]), mark["tensors"]
+            names = sorted(file.keys())
+            same = tensors == _tensors_digest((name, file.get_tensor(name)) for name in names)
+    except (SafetensorError, ValueError, KeyError, TypeError):
+        raise storage.NotOurs(
+            f"{_NOT_IMPORTED} of this release: `{OWN_WEIGHTS}` does not say that it is one"
+        ) from None
+    if not same:
+        raise storage.NotOurs(f"`{OWN_WEIGHTS}` in it has changed since it was written")
+    return {SPEC_NAME: spec, OWN_WEIGHTS: storage.digest(weights)}
 
 
-def _refused(message: str) -> DiagnosticError:
-    return DiagnosticError.of(
-        "PG407",
-        message,
-        notes=["nothing was written"],
-        help="choose another place with `-o`, or remove it first",
-    )
+def _tensors_digest(tensors: Iterable[tuple[str, Array]]) -> str:
+    """One SHA-256 of the names, types, shapes and numbers of tensors."""
+    found = hashlib.sha256()
+    for name, array in sorted(_known(tensors).items()):
+        found.update(f"{name}\0{array}\0".encode())
+    return found.hexdigest()
 
 
-def _replace(stage: Path, directory: Path) -> None:
-    """Move the finished folder into place; a former one steps aside, and back on failure."""
-    if not directory.exists():
-        stage.rename(directory)
-        return
-    former = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-    directory.rename(former)
-    try:
-        stage.rename(directory)
-    except BaseException:
-        former.rename(directory)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
+def _known(tensors: Iterable[tuple[str, Array]]) -> Mapping[str, str]:
+    """What a tensor is, in short; only one of them needs to be in memory at a time."""
+    return {
+        name: f"{array.dtype.str} {list(array.shape)} "
+        + hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+        for name, array in tensors
+    }
+
+
+IMPORTED = storage.Kind(owned_files, last=SPEC_NAME)

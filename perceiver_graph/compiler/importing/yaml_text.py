@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from perceiver_graph.spec.render import one_line
+
 WIDTH = 100
 _SECTIONS = ("inputs", "outputs")
 Path = tuple[str | int, ...]
@@ -44,7 +46,8 @@ def _entry(
         yield from _wrapped(value, depth + 1)
     else:
         for i, item in enumerate(value):
-            line = f"{indent}  - {_flow(item)[1:-1] if isinstance(item, dict) else _flow(item)}"
+            single = isinstance(item, dict) and len(item) == 1  # `- patch: {time: 16}`
+            line = f"{indent}  - {_flow(item)[1:-1] if single else _flow(item)}"
             yield _remarked(line, remarks.get((*path, i)))
 
 
@@ -66,7 +69,7 @@ def _wrapped(items: Sequence[Any], depth: int) -> Iterator[str]:
 
 
 def _remarked(line: str, remark: str | None) -> str:
-    return f"{line}  # {textwrap.shorten(remark, 80)}" if remark else line
+    return f"{line}  # {one_line(textwrap.shorten(remark, 80))}" if remark else line
 
 
 def _flow(value: Any) -> str:
@@ -80,6 +83,8 @@ def _flow(value: Any) -> str:
             return "true" if value else "false"
         case str():
             return _string(value)
+        case None:
+            return "null"
         case _:
             return str(value)
 

@@ -65,8 +65,11 @@ ENTRIES = (
     Entry(
         "PG407",
         "artifact cannot be written",
-        "The target folder cannot be created or replaced: it exists and is not an artifact, "
-        "permission is missing, or the disk is full. Nothing was left half-written.",
+        "The target folder cannot be created or replaced: permission is missing, the disk is full, "
+        "or it exists and is not proven to be ours. Proven means: the digests of a manifest (or, of an "
+        "import, those in its weights) are those of the files. A folder of something else is never "
+        "replaced, nor is a file that was changed since it was written. Files that no manifest lists "
+        "stay where they are. Nothing was left half-written.",
         "$ perceiver-graph compile kinetics -o /",
         "$ perceiver-graph compile kinetics -o build/kinetics",
     ),

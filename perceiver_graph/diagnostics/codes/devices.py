@@ -45,6 +45,15 @@ ENTRIES = (
         "$ perceiver-graph compile kinetics --memory 1GiB",
     ),
     Entry(
+        "PG605",
+        "output cannot be written",
+        "What a command prints, or a file that it needs for a while, could not be written: the disk "
+        "behind it is full, a quota is used up, or it is read-only. Files that `-o` names have codes "
+        "of their own (PG407, PG511). A stream that is closed is no error.",
+        "$ perceiver-graph inspect kinetics > /full/disk/kinetics.txt",
+        "$ perceiver-graph inspect kinetics > /another/disk/kinetics.txt",
+    ),
+    Entry(
         "PG607",
         "process forked from one that uses CUDA",
         "A forked process has a copy of the memory of its parent, but not what the parent started "

@@ -19,6 +19,7 @@ from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorSto
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Block, Constant, Graph, Node, Parameter, Scope, Value
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
+from perceiver_graph.compiler.places import origin
 from perceiver_graph.compiler.target import DEFAULT, Target
 from perceiver_graph.diagnostics import escape
 
@@ -292,7 +293,7 @@ class Site:
         """Any ONNX node, with where the IR node comes from."""
         about = {}
         if self.node.origin:
-            about[f"{NAMESPACE}.origin"] = escape.line(self.node.origin)
+            about[f"{NAMESPACE}.origin"] = escape.line(origin(self.node.origin))
         if block := _block(self.emitter.program, self.node.scope):
             about[f"{NAMESPACE}.block"] = block.kind
         self.emitter.append(name, op_type, inputs, outputs, attributes, about)

@@ -1,0 +1,46 @@
+"""Spec lines as what is compiled tells of them: by the name of the model, not by a path.
+
+The same spec then gives the same bytes whatever its file is called and wherever it lies, and no
+folder of the machine is told to whoever gets the artifact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import PurePath
+
+from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.diagnostics.model import Source, Span
+from perceiver_graph.spec.loader import Document
+
+
+def without_paths(graph: Graph, document: Document) -> Graph:
+    """The graph with `NAME.yaml:LINE:COLUMN` for places in the file of a spec called NAME."""
+    given = document.source
+    named = Source(f"{document.spec.name}.yaml", given.text)
+
+    @cache
+    def place(span: Span | None) -> Span | None:
+        if span is None:
+            return None
+        if span.source.path == given.path:
+            return replace(span, source=named)
+        return span  # an option of the command line
+
+    return replace(
+        graph,
+        parameters=tuple(replace(leaf, origin=place(leaf.origin)) for leaf in graph.parameters),
+        nodes=tuple(replace(node, origin=place(node.origin)) for node in graph.nodes),
+        blocks={
+            scope: replace(block, origin=place(block.origin))
+            for scope, block in graph.blocks.items()
+        },
+    )
+
+
+def origin(span: Span) -> str:
+    """`NAME.yaml:LINE:COLUMN`, without the folders that lead there."""
+    path = span.source.path
+    name = path if path.startswith("--set ") else PurePath(path).name
+    return f"{name}:{span.start_line}:{span.start_col}"

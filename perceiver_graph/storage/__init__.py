@@ -1,0 +1,33 @@
+"""Where files are written: whole or not at all, and nothing of anybody else's is ever destroyed.
+
+Compiler, runtime and command line write through this part and no other. It knows of folders and
+digests only; what makes a folder an artifact, those who write artifacts tell it.
+"""
+
+from perceiver_graph.storage.claims import Claim, abandon
+from perceiver_graph.storage.files import Group, staged_file, staged_group, unwritable
+from perceiver_graph.storage.folders import Kind, refuse_foreign, staged_folder
+from perceiver_graph.storage.listing import Former, NotOurs, digest, is_plain, prove
+from perceiver_graph.storage.notes import LOGGER, tell
+from perceiver_graph.storage.shield import ENDING, Shield
+
+__all__ = [
+    "ENDING",
+    "LOGGER",
+    "Claim",
+    "Former",
+    "Group",
+    "Kind",
+    "NotOurs",
+    "Shield",
+    "abandon",
+    "digest",
+    "is_plain",
+    "prove",
+    "refuse_foreign",
+    "staged_file",
+    "staged_folder",
+    "staged_group",
+    "tell",
+    "unwritable",
+]
