@@ -304,6 +304,7 @@ def fourier_features(draw: st.DrawFn) -> Case:
         include_position=draw(st.booleans()),
         sine_only=draw(st.booleans()),
         periodic=periodic(draw, channels),
+        ranges=draw(st.sampled_from([(), tuple((-2.0 - i, 3.0) for i in range(channels))])),
     )
     return Case(op, x, sizes=sizes)
 

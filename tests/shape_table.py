@@ -19,6 +19,9 @@ def shape_table(model: Lowered) -> str:
     lines: list[str] = []
     for name, modality in model.modalities.items():
         lines += _modality(model, name, modality)
+    for name, found in model.coordinates.items():
+        whose = f"points of {found.points_of}" if found.points_of else "positions of "
+        lines.append(f"{name}: {_axes(found.axes)}, {whose}{', '.join(found.beside)}")
     lines.append(f"input array: {_array(*model.input_array)}")
     lines.append(f"latents: {_array(*model.latents)}")
     lines.append(f"query array: {_array(*model.query_array)}{_chunks(model)}")

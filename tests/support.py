@@ -7,6 +7,9 @@ import numpy as np
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.ops.base import Array
 
+POINTS = 5
+"""How many points an output is asked at, where nothing else is said."""
+
 
 def random_inputs(
     model: Lowered, batch: int = 1, seed: int = 0, lengths: dict[str, int] | None = None
@@ -20,6 +23,8 @@ def random_inputs(
             count = model.outputs[leaf.of].queries.evaluate(sizes)
             inputs[leaf.value.name] = np.arange(count, dtype=np.int64)
             continue
+        if leaf.role == "points":
+            sizes.setdefault(str(leaf.count), POINTS)
         shape = tuple(dim.evaluate(sizes) for dim in leaf.value.shape)
         if leaf.value.dtype == "int64":
             inputs[leaf.value.name] = rng.integers(0, vocabulary(model, leaf.of), shape)

@@ -16,8 +16,10 @@ from perceiver_graph.compiler import describe
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.initial import NORMAL
 from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir import ASKED
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.weights import initialize
+from perceiver_graph.runtime.coordinates import is_extra
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.specs import LONGEST, render, specs
 from tests.support import random_inputs
@@ -51,13 +53,28 @@ def randomised(compiled: Compiled, seed: int) -> dict[str, Array]:
 
 
 def given_inputs(compiled: Compiled, arrays: dict[str, Array]) -> dict[str, Array]:
-    """What a caller passes: the data of modalities that are present."""
+    """What a caller passes: the data of modalities that are present, their positions, and points."""
     found = {}
+    entries = describe.input_entries(compiled.lowered)
     for leaf in compiled.graph.inputs:
-        if leaf.role == "data" and arrays.get(f"{leaf.of}.present", np.ones(1, bool)).all():
+        if leaf.role == "points":
+            source = compiled.lowered.outputs[leaf.of].source
+            if source:  # asked where the output is whose queries these are
+                arrays[leaf.value.name] = arrays[f"{source}.points"]
+            else:
+                found[leaf.value.name] = arrays[leaf.value.name]
+        if (
+            leaf.role == "data"
+            and not leaf.beside
+            and arrays.get(f"{leaf.of}.present", np.ones(1, bool)).all()
+        ):
             found[leaf.of] = arrays[leaf.of]
         if leaf.role == "attention_mask" and leaf.of in found:
             found[leaf.value.name] = arrays[leaf.value.name]
+    for leaf in compiled.graph.inputs:
+        alone = leaf.beside and entries[leaf.of].mask != "optional"
+        if alone or any(other in found for other in leaf.beside):
+            found[leaf.of] = arrays[leaf.of]
     return found
 
 
@@ -88,7 +105,9 @@ def test_backends_agree(
             arrays[name][:] = arrays[name][0]
     masks = describe.input_entries(compiled.lowered)
     if all(
-        masks[name].mask == "always" for name in given_inputs(compiled, arrays) if name in masks
+        masks[name].mask == "always"
+        for name in given_inputs(compiled, arrays)
+        if name in masks and not is_extra(masks[name])
     ):
         for name in arrays:  # a call has to give something that is read
             if name.endswith(".present"):
@@ -130,10 +149,12 @@ def agree_with_torch(
 
     module: Any = compiled.to_torch(weights).eval()
     with torch.no_grad():
-        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        given = [name for name in inputs if not name.endswith(".points")]
+        tensors = {name: torch.from_numpy(inputs[name]) for name in given}
         agree(module.encode(tensors)["latents"].numpy(), expected["latents"])
         outputs = compiled.lowered.outputs
         varies = any(o.axes and not o.queries.is_constant for o in outputs.values())
-        asked = {n: torch.from_numpy(arrays[f"{n}.queries"]) for n, o in outputs.items() if o.axes}
+        kinds = {leaf.of: leaf.value.name for leaf in compiled.graph.inputs if leaf.role in ASKED}
+        asked = {name: torch.from_numpy(arrays[array]) for name, array in kinds.items()}
         for name, result in module(tensors, asked if varies else None).items():
             agree(result.numpy(), expected[name])

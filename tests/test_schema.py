@@ -72,6 +72,12 @@ inputs:
     shape: {height: 2, width: 2, channel: 3}
     media: {image: {crop: 0.5, stretch: true, mean: [0, 0.5, 1.0], std: [1, 0.5, 0.25]}}
   h: {shape: {row: 4, channel: 2}, media: {table: {}}}
+  j:
+    shape: {row: 4, channel: 2}
+    position: {given: [x, y], fourier: {bands: 1, max_resolution: 8, periodic: [x]},
+               range: {x: [0, 1.5], y: [-1, 1]}}
+  k: {shape: {row: 4, channel: 2}, position: {inputs: h, coordinates: [x, y], range: [0, 9],
+               fourier: {bands: 1, max_resolution: {x: 2, y: 3}}}}
   i:
     shape: {time: 2, frequency: 3, channel: 1}
     media: {mel: {rate: 8000, window: 200, hop: 100}}
@@ -96,6 +102,9 @@ outputs:
     query_mask: e
     head: {linear: 3, activation: sigmoid}
     media: {labels: {names: [O, B-X, I-X]}}
+  s: {query: {points: [x, y], position: {fourier: {bands: 2, max_resolution: 4}}}}
+  r: {query: {points: {channel: 2}, position: {fourier: {bands: 2, max_resolution: 4}}}}
+  q: {query: {points: 2, position: {fourier: {bands: 2, max_resolution: 4}}}}
   v: {query: {output: y}, media: {span: {top: 1, longest: 9}}}
   w: {query: {mean: latents}, media: {scores: {names: [p]}}}
   t: {query: {learned: {}}, media: {flow: {scale: 2.5}}}

@@ -12,7 +12,7 @@ import torch
 
 from perceiver_graph.compiler.backends.torch import load_module, source
 from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir import ASKED, Graph
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.spec.loader import parse_spec
@@ -74,8 +74,8 @@ def check(graph: Graph, inputs: Mapping[str, Array], weights: Mapping[str, Array
     model = module(text, weights).eval()
     assert set(model.state_dict()) == {leaf.value.name for leaf in graph.parameters}
     leaves = {leaf: torch.from_numpy(np.asarray(inputs[leaf.value.name])) for leaf in graph.inputs}
-    data = {leaf.value.name: array for leaf, array in leaves.items() if leaf.role != "queries"}
-    queries = {leaf.of: array for leaf, array in leaves.items() if leaf.role == "queries"}
+    data = {leaf.value.name: array for leaf, array in leaves.items() if leaf.role not in ASKED}
+    queries = {leaf.of: array for leaf, array in leaves.items() if leaf.role in ASKED}
     expected = evaluate(graph, inputs, weights)
     with torch.no_grad():
         state = model.encode(data)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.compiler import cost
 from perceiver_graph.compiler import plan as planner
+from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS
 from perceiver_graph.compiler.dims import Dim, product
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir import ASKED, Graph
 from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.media import mask_of_coordinates
 from perceiver_graph.compiler.phases import Phase
 from perceiver_graph.compiler.scores import LARGEST_SCORES
 
@@ -89,9 +91,7 @@ class Facts:
     @cached_property
     def chunk_sizes(self) -> dict[str, int]:
         """The same with the queries of one decode chunk."""
-        asked = {
-            leaf.of: leaf.value.shape[0] for leaf in self.graph.inputs if leaf.role == "queries"
-        }
+        asked = {leaf.of: leaf.count for leaf in self.graph.inputs if leaf.role in ASKED}
         outputs = self.lowered.outputs
         own = {
             str(dim): -(-outputs[name].queries.evaluate(self.sizes) // self.chunks)
@@ -131,10 +131,12 @@ class Facts:
 
     @cached_property
     def free_sizes(self) -> dict[str, int]:
-        """The symbols that the spec declares and what the estimates take for them."""
-        return {
-            name: self.sizes[name] for name in self.lowered.document.spec.dims if name in self.sizes
-        }
+        """The symbols that the spec declares, and how many points outputs are asked at, with what the
+        estimates take for them."""
+        declared = self.lowered.document.spec.dims
+        points = [f.axes[0].size for f in self.lowered.coordinates.values() if f.points_of]
+        names = (*declared, *map(str, points))
+        return {name: self.sizes[name] for name in names if name in self.sizes}
 
     @cached_property
     def parameters(self) -> dict[str, int]:
@@ -189,7 +191,8 @@ class Facts:
         return dim.evaluate(self.sizes)
 
     def _inputs(self) -> dict[str, Any]:
-        return {
+        found = self._coordinates()
+        found |= {
             name: {
                 "axes": [axis.name for axis in modality.axes],
                 "shape": [plain(axis.size) for axis in modality.axes],
@@ -201,6 +204,25 @@ class Facts:
             }
             for name, modality in self.lowered.modalities.items()
         }
+        order = [n for name in self.lowered.document.spec.inputs for n in (name, name + GIVEN)]
+        return {name: found[name] for name in order if name in found}
+
+    def _coordinates(self) -> dict[str, Any]:
+        """Arrays that hold the positions of tokens, and are none themselves."""
+        return {
+            name: {
+                "axes": [axis.name for axis in found.axes],
+                "shape": [plain(axis.size) for axis in found.axes],
+                "dtype": found.data.dtype,
+                "tokens": 0,
+                "channels": int(found.axes[-1].size),
+                "mask": mask_of_coordinates(self.lowered, found),
+                "attention_mask": False,
+                "positions_of": list(found.beside),
+            }
+            for name, found in self.lowered.coordinates.items()
+            if not found.points_of
+        }
 
     def _outputs(self) -> dict[str, Any]:
         return {
@@ -211,8 +233,17 @@ class Facts:
                 "chunk_queries": self._count(output.chunk_queries),
                 "channels": output.channels,
             }
+            | self._points(name)
             for name, output in self.lowered.outputs.items()
         }
+
+    def _points(self, name: str) -> dict[str, Any]:
+        """The array of points that an output is asked at, if it is one of these."""
+        array = (self.lowered.outputs[name].source or name) + POINTS
+        found = self.lowered.coordinates.get(array)
+        if found is None:
+            return {}
+        return {"points": {"name": array, "shape": [plain(a.size) for a in found.axes]}}
 
 
 def _phase(phase: cost.PhaseCost) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
             arrays[name] = np.full(feeds.sizes.get("batch", 1), feeds.present[leaf.of])
         elif leaf.role == "attention_mask":
             arrays[name] = feeds.masks[leaf.of]
+        elif leaf.role == "points" and leaf.of in feeds.points:
+            arrays[name] = feeds.points[leaf.of]
         elif leaf.role == "data" and leaf.of in feeds.arrays:
             arrays[name] = feeds.arrays[leaf.of]
     return Sample(arrays, path.name)

@@ -11,6 +11,7 @@ from perceiver_graph.cli.facts import Facts, plain
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
+from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
@@ -54,6 +55,11 @@ def _inputs(facts: Facts) -> None:
             _mask(lowered.derived["inputs", name, "mask"], modality),
         ]
         for name, modality in lowered.modalities.items()
+    ]
+    rows += [
+        [name, _axes(found.axes), "", "", "", _whose(found), "", ""]
+        for name, found in lowered.coordinates.items()
+        if not found.points_of
     ]
     rows.append(["joined", "", "", count(plain(tokens)), str(width), "", "", ""])
     columns = [
@@ -163,6 +169,11 @@ def _channels(facts: Facts, modality: Modality) -> str:
         return str(modality.channels)
     parts = " + ".join(str(value.shape[-1]) for value in producer.inputs)
     return f"{parts} = {modality.channels}".replace(" ", NO_BREAK)
+
+
+def _whose(found: Coordinates) -> str:
+    """What an array of coordinates is for."""
+    return f"of {', '.join(found.beside)}"
 
 
 def _position(spec: Input) -> str:

@@ -113,11 +113,18 @@ class GraphBuilder:
             self.origin = outer
 
     def input(
-        self, name: str, role: Role, of: str, axes: tuple[str, ...], shape: Shape, dtype: DType
+        self,
+        name: str,
+        role: Role,
+        of: str,
+        axes: tuple[str, ...],
+        shape: Shape,
+        dtype: DType,
+        beside: tuple[str, ...] = (),
     ) -> Value:
         self._check_size(f"the input `{name}`", shape)
         value = Value(self._unique(name), TensorType(shape, dtype))
-        self._inputs.append(Input(value, role, of, axes))
+        self._inputs.append(Input(value, role, of, axes, beside))
         return value
 
     def parameter(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.ir import Graph, Node, Value
+from perceiver_graph.compiler.ir import Graph, Input, Node, Value
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.compiler.target import Target
@@ -228,6 +228,8 @@ def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, flo
     for leaf in programs.decode.inputs:
         if leaf.role == "queries":
             given[leaf.value.name] = _spread(trial.queries[leaf.of])
+        elif leaf.role == "points":
+            given[leaf.value.name] = _points(leaf, trial)
     decoded = _outputs(directory / "decode.onnx", given)
     results |= {name: decoded[name] for name in programs.decode.outputs}
     return results, _errors(encoded | decoded)
@@ -237,6 +239,16 @@ def _spread(count: int) -> Array:
     """Some of so many queries, evenly spread. Shape: int64 [at most QUERIES]."""
     asked = min(count, QUERIES)
     return np.arange(asked, dtype=np.int64) * count // asked
+
+
+def _points(leaf: Input, trial: Trial) -> Array:
+    """Those of the sample, else random ones in [-1, 1]: float32 [batch, points, coordinates]."""
+    given = trial.sample.arrays.get(leaf.value.name)
+    if given is not None and given.shape[1]:
+        return given[:, :QUERIES]
+    batch, channels = trial.sizes.get("batch", 1), int(leaf.value.shape[-1])
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 1, (batch, QUERIES, channels)).astype(np.float32)
 
 
 def _outputs(file: Path, inputs: Arrays) -> dict[str, Array]:

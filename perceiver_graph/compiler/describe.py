@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterable
 from typing import Literal, cast
 
 from perceiver_graph.compiler import ir
+from perceiver_graph.compiler.blocks.context import Coordinates
+from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.media import mask_of, vocabulary
+from perceiver_graph.compiler.media import mask_of, mask_of_coordinates, vocabulary
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.compiler.plan import Plan
 from perceiver_graph.spec.manifest import (
@@ -39,8 +41,12 @@ def size(dim: Dim) -> int | str:
 
 
 def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
-    """The inputs of the spec; those that are always masked are listed, and may be left out."""
-    entries = {}
+    """The inputs of the spec, and the arrays of coordinates that come with them.
+
+    Those that are always masked are listed, and may be left out. Points that outputs are asked at
+    stand last.
+    """
+    entries = _coordinates(lowered)
     for name, modality in lowered.modalities.items():
         entries[name] = InputEntry(
             dtype=cast(Literal["float32", "int64"], modality.data.dtype),
@@ -51,7 +57,33 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             attention_mask=_attention_mask(lowered, name),
             media=lowered.document.spec.inputs[name].media,
         )
-    return entries
+    order = [n for name in lowered.document.spec.inputs for n in (name, name + GIVEN)]
+    return {n: entries[n] for n in dict.fromkeys([*order, *entries]) if n in entries}
+
+
+def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
+    """The arrays of coordinates."""
+    inputs = lowered.document.spec.inputs
+    return {
+        name: InputEntry(
+            dtype="float32",
+            axes=["batch", *(axis.name for axis in found.axes)],
+            shape=["batch", *(size(axis.size) for axis in found.axes)],
+            mask=mask_of_coordinates(lowered, found),
+            beside=list(found.beside),
+            points_of=_asked_there(lowered, found),
+            ranges=[None if bounds is None else list(bounds) for bounds in found.ranges] or None,
+            media=inputs[name].media if name in inputs else None,
+        )
+        for name, found in lowered.coordinates.items()
+        if not found.points_of or not lowered.outputs[found.points_of].source
+    }
+
+
+def _asked_there(lowered: Lowered, found: Coordinates) -> list[str]:
+    """The output that the points are for, and those that take its queries."""
+    own = [found.points_of] if found.points_of else []
+    return own + [name for name, output in lowered.outputs.items() if output.source in own]
 
 
 def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:

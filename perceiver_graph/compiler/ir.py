@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Scope = tuple[str, ...]
 """Where a node belongs: the path of blocks, for example ("encode", "cross_attend", "attention")."""
 
-Role = Literal["data", "present", "attention_mask", "queries", "state"]
+Role = Literal["data", "present", "attention_mask", "queries", "points", "state"]
+ASKED = frozenset({"queries", "points"})
+"""Roles of what decode is asked: arrays that nothing of encode depends on."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,27 @@ class Value:
 class Input:
     """What the caller supplies at run time.
 
-    `data`: a modality's array. `present`: bool [batch], whether that modality was given (its mask
+    `data`: a modality's array, or coordinates of the tokens of others.
+    `present`: bool [batch], whether that modality was given (its mask
     token stands for it otherwise). `attention_mask`: bool [batch, *token axes], which of its tokens
-    there are. `queries`: int64 [count], which positions of an output to decode.
+    there are. `queries`: int64 [count], which positions of an output to decode. `points`: [batch,
+    count, coordinates], where to ask an output.
     `state`: what the encode program hands to the decode program.
     """
 
     value: Value
     role: Role
     of: str
-    """The output (queries), the value in the whole graph (state), or else the modality."""
+    """The output (queries, points), the value in the whole graph (state), or else the array's name,
+    which is mostly the modality's."""
     axes: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    """For coordinates, the modalities whose tokens lie there; they are left out together."""
+
+    @property
+    def count(self) -> Dim:
+        """How many queries are asked for (queries, points)."""
+        return self.value.shape[1 if self.role == "points" else 0]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from perceiver_graph.compiler.blocks.attention import AttentionConfig, configure
-from perceiver_graph.compiler.blocks.context import Axis, Context, Path, StageError
+from perceiver_graph.compiler.blocks.context import (
+    Axis,
+    Context,
+    Coordinates,
+    Path,
+    StageError,
+)
+from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
 from perceiver_graph.compiler.blocks.decoder import (
     Queries,
     decode,
@@ -56,6 +63,8 @@ class Lowered(Glanced):
     document: Document
     graph: Graph
     modalities: Mapping[str, Modality]
+    coordinates: Mapping[str, Coordinates]
+    """Arrays that hold positions of tokens or of queries, by name."""
     input_array: tuple[Dim, int]
     """M x C."""
     latents: tuple[int, int]
@@ -88,9 +97,9 @@ class Lowered(Glanced):
     @property
     def free_symbols(self) -> set[str]:
         """Symbols that no input says: given with the call, or else the largest."""
-        return free(
-            (m.axes for m in self.modalities.values()), (o.axes for o in self.outputs.values())
-        )
+        given = [m.axes for m in self.modalities.values()]
+        given += [c.axes for c in self.coordinates.values()]
+        return free(given, (o.axes for o in self.outputs.values()))
 
     @property
     def chunks(self) -> int:
@@ -107,7 +116,9 @@ def lower(document: Document) -> Lowered:
     found = _queries(ctx, modalities)
     outputs = _decode(ctx, found, modalities, encoded)
     own = {q.source: q.axes for q in found.values()}
-    check_symbols(ctx, {name: m.axes for name, m in modalities.items()}, own)
+    given = {name: m.axes for name, m in modalities.items()}
+    given |= {name: c.axes for name, c in ctx.coordinates.items()}
+    check_symbols(ctx, given, own)
     report.raise_if_errors()
     assert encoded is not None
     assert input_array is not None
@@ -119,6 +130,7 @@ def lower(document: Document) -> Lowered:
         document,
         graph,
         modalities,
+        ctx.coordinates,
         (input_array.shape[1], int(input_array.shape[2])),
         (spec.latents.count, spec.latents.width),
         {name: shape for name, (_, shape) in outputs.items()},
@@ -176,12 +188,17 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
     """Prepare and join the modalities, then let the latents read them and each other."""
     spec, b = ctx.spec, ctx.builder
     modalities: dict[str, Modality] = {}
-    for name, declared in spec.inputs.items():
+    coordinates = readers(ctx.inputs)
+    for name, of in coordinates.items():
+        with ctx.stage("inputs", name), b.inside("inputs"):
+            coordinate_input(ctx, name, of)
+    tokens = {name: one for name, one in ctx.inputs.items() if name not in coordinates}
+    for name, declared in tokens.items():
         with ctx.stage("inputs", name), b.inside("inputs"):
             _check_name(ctx, ("inputs", name))
             modalities[name] = prepare(ctx, name, declared)
     joined = mask = None
-    if len(modalities) == len(spec.inputs):
+    if len(modalities) == len(tokens):
         with ctx.stage("inputs"):
             joined, mask = join(ctx, list(modalities.values()))
     latents: Value | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from perceiver_graph.compiler.blocks.context import Axis, Context, Path
+from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.spec.media_fit import (
     Around,
@@ -48,17 +48,26 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
 def _inputs(lowered: Lowered) -> list[Part]:
     """The inputs that are read at all."""
     spec = lowered.document.spec
+    read = {
+        name: (modality.axes, modality.data.dtype)
+        for name, modality in lowered.modalities.items()
+        if spec.inputs[name].media and mask_of(lowered, modality) != "always"
+    }
+    read |= {
+        name: (found.axes, found.data.dtype)
+        for name, found in lowered.coordinates.items()
+        if name in spec.inputs and spec.inputs[name].media
+    }
     return [
         Part(
             name,
             "inputs",
             *named(spec.inputs[name].media),
-            _sizes(modality.axes),
-            modality.data.dtype,
+            _sizes(axes),
+            dtype,
             vocabulary(spec.inputs[name]),
         )
-        for name, modality in lowered.modalities.items()
-        if spec.inputs[name].media and mask_of(lowered, modality) != "always"
+        for name, (axes, dtype) in read.items()
     ]
 
 
@@ -131,6 +140,16 @@ def mask_of(lowered: Lowered, modality: Modality) -> Mask:
         return mask
     used = modality.data in lowered.graph.ancestors(lowered.graph.outputs.values())
     return "never" if used else mask
+
+
+def mask_of_coordinates(lowered: Lowered, found: Coordinates) -> Mask:
+    """What is true of the inputs that lie there. Points are never needed to encode."""
+    if found.points_of:
+        return "optional"
+    if found.data not in lowered.graph.ancestors(lowered.graph.outputs.values()):
+        return "always"
+    masks = {mask_of(lowered, lowered.modalities[name]) for name in found.beside}
+    return "never" if "never" in masks else "optional"
 
 
 def vocabulary(spec: Input) -> int | None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from math import ceil
 
 from perceiver_graph.compiler import cost
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir import ASKED, Graph
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.phases import LATENTS
 from perceiver_graph.compiler.scores import LARGEST_SCORES, SMALLEST_SCORES
@@ -95,7 +95,7 @@ def decode_memory(graph: Graph) -> Memory:
     Taken from the cost model at two query counts of each output that can be chosen from, one output
     at a time; the estimate is linear in between and beyond.
     """
-    asked = [str(leaf.value.shape[0]) for leaf in graph.inputs if leaf.role == "queries"]
+    asked = [str(leaf.count) for leaf in graph.inputs if leaf.role in ASKED]
     lines = [_decode_line(graph, asked, count) for count in asked]
     return Memory(
         fixed=max((fixed for fixed, _ in lines), default=0),
@@ -167,7 +167,7 @@ class _Planner:
         self.lowered = lowered
         self.graph = graph
         self.sizes = _largest(graph)
-        asked = [leaf.of for leaf in graph.inputs if leaf.role == "queries"]
+        asked = [leaf.of for leaf in graph.inputs if leaf.role in ASKED]
         self.totals = {name: lowered.outputs[name].queries.evaluate(self.sizes) for name in asked}
         self.usual = self._queries(lowered.chunks)
         self.enough = min(self.usual, FEWEST_QUERIES)
@@ -176,7 +176,7 @@ class _Planner:
     @cached_property
     def decode(self) -> cost.PhaseCost:
         """Decoding a query of each output."""
-        ones = {str(x.value.shape[0]): 1 for x in self.graph.inputs if x.role == "queries"}
+        ones = {str(x.count): 1 for x in self.graph.inputs if x.role in ASKED}
         return cost.estimate(self.graph, self.sizes | ones, of=["decode"]).phases["decode"]
 
     def encode(self, score_limit: int) -> cost.PhaseCost:

@@ -106,7 +106,10 @@ def _symbol_line(item: tuple[str, Symbol]) -> str:
 
 
 def _input_line(leaf: Input) -> str:
-    what = _call("input", {"role": leaf.role, "of": leaf.of, "axes": leaf.axes})
+    settings: dict[str, Any] = {"role": leaf.role, "of": leaf.of, "axes": leaf.axes}
+    if leaf.beside:
+        settings["beside"] = leaf.beside
+    what = _call("input", settings)
     return f"  %{leaf.value.name} = {what} : {leaf.value.type}"
 
 

@@ -50,7 +50,9 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, int]:
 def free_sizes(manifest: Manifest) -> dict[str, Dimension]:
     """The symbols that no input says, with what values each may take."""
     inputs = {word for entry in manifest.inputs.values() for word in _words(entry.shape)}
-    outputs = {word for entry in manifest.outputs.values() for word in _words(entry.shape)}
+    asked = {name for entry in manifest.inputs.values() for name in entry.points_of}
+    grids = (entry.shape for name, entry in manifest.outputs.items() if name not in asked)
+    outputs = {word for shape in grids for word in _words(shape)}
     return {name: d for name, d in manifest.dims.items() if name in outputs - inputs}
 
 

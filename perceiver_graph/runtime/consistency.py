@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perceiver_graph.diagnostics import Report, quote
-from perceiver_graph.spec.manifest import Manifest, ProgramEntry
+from perceiver_graph.spec.manifest import InputEntry, Manifest, Port, ProgramEntry
 
 
 def check_programs(manifest: Manifest, report: Report) -> None:
@@ -20,6 +20,7 @@ def _faults(manifest: Manifest) -> Iterator[str]:
             if len(entry.axes) != len(entry.shape) or entry.axes[:1] != ["batch"]:
                 yield f"{quote(name)} needs one size for each axis, and `batch` as the first axis"
     for name, entry in manifest.inputs.items():
+        yield from _bad_coordinates(name, entry, manifest)
         mask = entry.attention_mask
         if mask and (len(mask.axes) != len(mask.shape) or mask.axes[:1] != ["batch"]):
             yield f"the attention mask of {quote(name)} needs one size for each axis, `batch` first"
@@ -55,7 +56,7 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
     if decode is not None:
         yield from _bad_decode_inputs(decode, {port.of for port in encode.outputs}, manifest)
     made = {p.of for p in encode.outputs} | {p.of for p in (decode.outputs if decode else [])}
-    asked = {p.of for p in (decode.inputs if decode else []) if p.role == "queries"}
+    asked = {p.of for p in (decode.inputs if decode else []) if p.role in ("queries", "points")}
     for name, output in manifest.outputs.items():
         if name not in made:
             yield f"no program computes the output {quote(name)}"
@@ -65,7 +66,9 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
 
 def _bad_decode_inputs(decode: ProgramEntry, kept: set[str], manifest: Manifest) -> Iterator[str]:
     for port in decode.inputs:
-        if port.role not in ("state", "queries"):
+        if port.role == "points":
+            yield from _bad_points(port, manifest)
+        elif port.role not in ("state", "queries"):
             yield f"`decode` has an input of role `{port.role}`"
         elif port.role == "state" and port.of not in kept:
             yield f"`decode` reads {quote(port.of)}, which `encode` does not hand over"
@@ -75,3 +78,28 @@ def _bad_decode_inputs(decode: ProgramEntry, kept: set[str], manifest: Manifest)
             len(port.shape) == 1 and isinstance(port.shape[0], str)
         ):
             yield f"the number of queries of {quote(port.of)} is not a symbol"
+
+
+def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterator[str]:
+    unknown = [other for other in entry.beside if other not in manifest.inputs]
+    unknown += [other for other in entry.points_of if other not in manifest.outputs]
+    if unknown:
+        yield f"{quote(name)} is for {quote(unknown[0])}, which is not there"
+    if entry.points_of and not (len(entry.shape) == 3 and isinstance(entry.shape[1], str)):
+        yield f"the number of points in {quote(name)} is not a symbol"
+    pairs = all(bounds is None or len(bounds) == 2 for bounds in entry.ranges or ())
+    if entry.ranges is not None and not (pairs and entry.shape[-1] == len(entry.ranges)):
+        yield f"{quote(name)} needs two numbers for each of its channels as `ranges`"
+
+
+def _bad_points(port: Port, manifest: Manifest) -> Iterator[str]:
+    output = manifest.outputs.get(port.of)
+    array = next((one for one in manifest.inputs.values() if port.of in one.points_of), None)
+    if output is None:
+        yield f"`decode` has points of {quote(port.of)}, which is not among `outputs`"
+    elif array is None or array.dtype != port.dtype or array.shape[2:] != port.shape[2:]:
+        yield f"the points of {quote(port.of)} are not among `inputs`"
+    elif not (len(port.shape) == 3 and isinstance(port.shape[1], str)):
+        yield f"the number of points of {quote(port.of)} is not a symbol"
+    elif output.shape[1:-1] != port.shape[1:2]:
+        yield f"the output {quote(port.of)} has not as many places as points"

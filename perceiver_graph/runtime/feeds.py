@@ -6,7 +6,7 @@ A call with several mistakes is answered with all of them at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,14 @@ from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.bindings import bind
+from perceiver_graph.runtime.coordinates import (
+    Points,
+    check_company,
+    check_ranges,
+    is_extra,
+    points_of,
+    report_outside,
+)
 from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
 from perceiver_graph.runtime.sizes import evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
@@ -30,7 +38,7 @@ class Feeds:
 
     `arrays` has every input that is not always masked, contiguous and of its dtype; `masks` the
     attention mask of every input that takes one; `present` is false for those that stand for
-    nothing; `sizes` are the values of the symbols, batch included.
+    nothing; `sizes` are the values of the symbols, batch included. `points` are for decode.
     """
 
     arrays: Arrays
@@ -38,6 +46,7 @@ class Feeds:
     present: dict[str, bool]
     sizes: dict[str, int]
     notes: tuple[str, ...]
+    points: Points = field(default_factory=dict)
 
 
 def check_inputs(
@@ -47,7 +56,7 @@ def check_inputs(
 ) -> Feeds:
     """Arrays as the program takes them; `given_sizes` are those that no array says.
 
-    Raises DiagnosticError (PG501 to PG505, PG514, PG516).
+    Raises DiagnosticError (PG501 to PG505, PG514, PG516, PG517).
     """
     given = as_mapping("inputs", "a mapping of arrays by the names of the inputs", given)
     report = Report()
@@ -55,6 +64,8 @@ def check_inputs(
     arrays: Arrays = {}
     _report_unknown(manifest, given, report)
     for name, entry in manifest.inputs.items():
+        if entry.points_of:
+            continue
         if entry.mask == "always":
             if name in given:
                 notes.append(f"input `{name}` is always masked: what was given is not used")
@@ -63,17 +74,43 @@ def check_inputs(
             if array is not None and _has_axes(name, entry, array, report):
                 arrays[name] = array
     _report_missing(manifest, given, report)
+    check_company(manifest, given, report)
     sizes = bind(manifest, arrays, given_sizes, report)
     for name, array in arrays.items():
         _check_values(name, manifest.inputs[name], array, report)
     masks = check_masks(manifest, given, sizes, report)
+    check_ranges(manifest, arrays, masks, report)
+    asked = {
+        output: given[name]
+        for name, entry in manifest.inputs.items()
+        for output in entry.points_of
+        if name in given
+    }
+    points = check_points(manifest, asked, sizes.get("batch"), report)
     report.raise_if_errors()
     notes += empty_notes(masks)
-    absent = [n for n, entry in manifest.inputs.items() if entry.mask == "optional"]
-    absent = [name for name in absent if name not in arrays]
-    notes += [f"input `{name}` was not given: its mask token stands for it" for name in absent]
+    absent = [
+        name
+        for name, entry in manifest.inputs.items()
+        if entry.mask == "optional" and not entry.points_of and name not in arrays
+    ]
+    notes += [
+        f"input `{name}` was not given: its mask token stands for it"
+        for name in absent
+        if not is_extra(manifest.inputs[name])
+    ]
     present = dict.fromkeys(arrays, True) | dict.fromkeys(absent, False)
+    _fill_in(manifest, absent, arrays, masks, sizes)
+    return Feeds(arrays, masks, present, sizes, tuple(notes), points)
+
+
+def _fill_in(
+    manifest: Manifest, absent: list[str], arrays: Arrays, masks: Masks, sizes: dict[str, int]
+) -> None:
+    """Sizes, zeros and masks for what was left out."""
     for name, entry in manifest.inputs.items():
+        if entry.points_of:
+            continue
         for size in entry.shape:
             for symbol in words(size) if isinstance(size, str) else ():
                 sizes.setdefault(symbol, smallest(manifest.dims.get(symbol, Dimension())))
@@ -81,7 +118,37 @@ def check_inputs(
             arrays[name] = np.zeros([evaluate(size, sizes) for size in entry.shape], entry.dtype)
         if entry.attention_mask is not None and name not in masks:
             masks[name] = whole(entry, sizes)
-    return Feeds(arrays, masks, present, sizes, tuple(notes))
+
+
+def check_points(
+    manifest: Manifest, given: Mapping[str, Any], batch: int | None, report: Report
+) -> Points:
+    """Points by output, as decode takes them; what is wrong with them is reported.
+
+    `given` has for outputs with points [batch, points, coordinates], or [points, coordinates] for
+    the same ones in the whole batch. There may be none.
+    """
+    found: Points = {}
+    for output, value in given.items():
+        declared = points_of(manifest, output)
+        assert declared is not None
+        name, entry = declared
+        array = _converted(name, entry, value, report)
+        if array is None:
+            continue
+        if array.ndim == 2 and batch is not None:
+            array = np.repeat(array[None], batch, axis=0)
+        if not _has_axes(name, entry, array, report):
+            continue
+        if batch is not None and len(array) != batch:
+            message = f"{quote(name)} has {len(array)} batch elements, and the inputs have {batch}"
+            help = "leave the batch axis out where all take the same points"
+            report.error("PG503", message, help=help)
+            continue
+        _check_values(name, entry, array, report)
+        report_outside(name, entry, array, report)
+        found[output] = array
+    return found
 
 
 def described(entry: InputEntry) -> str:
@@ -106,11 +173,14 @@ def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report
     usable = {n: entry for n, entry in manifest.inputs.items() if entry.mask != "always"}
     for name, entry in usable.items():
         if entry.mask == "never" and name not in given:
+            positions = ", the positions of " + " and ".join(map(quote, entry.beside))
             report.error(
                 "PG501",
-                f"input {quote(name)} is missing: {entry.dtype} {described(entry)}",
+                f"input {quote(name)} is missing: {entry.dtype} {described(entry)}"
+                + (positions if entry.beside else ""),
                 help=f"pass an array under the name {quote(name)}",
             )
+    usable = {name: entry for name, entry in usable.items() if not is_extra(entry)}
     if usable and not any(name in given for name in usable) and not report.has_errors:
         names = ", ".join(quote(name) for name in usable)
         report.error("PG501", "no input was given", help=f"pass at least one of {names}")

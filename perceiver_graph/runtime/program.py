@@ -15,11 +15,13 @@ from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.artifact import Progress as CheckProgress
+from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sessions import Sessions
+from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import Manifest, Port, ProgramEntry, ports
 
@@ -31,6 +33,8 @@ Note = Callable[[str], None]
 
 LATENTS = "latents"
 _BYTES = "a number of bytes, for example 2 * 2**30"
+_ASKED = frozenset({"queries", "points"})
+"""Roles of what decode is asked, besides the state."""
 
 
 def load(
@@ -61,12 +65,18 @@ class State(Glanced):
     """
 
     def __init__(
-        self, owner: Program, values: dict[str, Any], sizes: dict[str, int], notes: tuple[str, ...]
+        self,
+        owner: Program,
+        values: dict[str, Any],
+        sizes: dict[str, int],
+        notes: tuple[str, ...],
+        points: Points,
     ) -> None:
         self.notes = notes
         self._owner = owner
         self._values = values
         self._sizes = sizes
+        self._points = points
 
     def _glance(self) -> Glance:
         owner = self._owner
@@ -149,7 +159,8 @@ class Program(Glanced):
         feeds = check_inputs(self.manifest, inputs, sizes)
         memory = memory if memory is None else whole("memory", _BYTES, memory)
         # Encoding takes long: what decode would refuse is refused before it.
-        self._plan(feeds.sizes, resolve(self.manifest, feeds.sizes, decode), memory)
+        asked, _ = resolve(self.manifest, feeds.sizes, decode, feeds.points)
+        self._plan(feeds.sizes, asked, memory)
         for text in feeds.notes if note is not None else ():
             assert note is not None
             note(text)
@@ -162,8 +173,9 @@ class Program(Glanced):
 
         `inputs` has an array by the name of each input, with the axes of the manifest, batch first.
         One that may be masked can be left out; so can the attention mask of an input, an array
-        called `NAME.attention_mask` (bool, or 0 and 1). `sizes` are as for `run`. Raises
-        DiagnosticError (PG501 to PG505, PG514, PG516, PG603) with everything that is wrong.
+        called `NAME.attention_mask` (bool, or 0 and 1). Points that an output is asked at, an array
+        called `OUTPUT.points`, are kept for decode. `sizes` are as for `run`. Raises DiagnosticError
+        (PG501 to PG505, PG514, PG516, PG517, PG603) with everything that is wrong.
         """
         return self._encoded(check_inputs(self.manifest, inputs, sizes))
 
@@ -186,7 +198,7 @@ class Program(Glanced):
         scarce = little and self._decode is not None
         found = self._encode.run(values, names, less.sizes, stay_on_device=True, give_back=scarce)
         state = {port.of: found[port.name] for port in ports}
-        return State(self, state, feeds.sizes, feeds.notes)
+        return State(self, state, feeds.sizes, feeds.notes, feeds.points)
 
     def decode(
         self,
@@ -200,24 +212,27 @@ class Program(Glanced):
 
         `outputs` maps names to a slice or a list of flat query positions, or to None for all; by
         default everything is decoded. Whole outputs, float32, have the axes of the manifest; chosen
-        queries come as [batch, positions, channel] in the order given. Queries are decoded in the
+        queries come as [batch, positions, channel] in the order given. An output that is asked at
+        points takes them here, `{"inside": array}`, float32 [points, coordinates] or [batch, points,
+        coordinates]; else those of the inputs are asked. Queries are decoded in the
         number of chunks that the spec says or, with `memory` in bytes, in chunks that fit it.
-        Raises DiagnosticError (PG506, PG510, PG603).
+        Raises DiagnosticError (PG501, PG503 to PG506, PG510, PG517, PG603).
         """
         if not isinstance(state, State):
             raise wrong_kind("state", "the State that encode returns", state)
         if state._owner is not self:
             raise ValueError("the state was encoded by another program")
         memory = memory if memory is None else whole("memory", _BYTES, memory)
-        asked = resolve(self.manifest, state._sizes, outputs)
+        asked, points = resolve(self.manifest, state._sizes, outputs, state._points)
         results = {name: np.empty(_flat(one), np.float32) for name, one in asked.items()}
         at_decode = {port.of: port for port in self._decode.entry.outputs} if self._decode else {}
         late = {name: one for name, one in asked.items() if name in at_decode}
         for name in asked.keys() - late.keys():  # encode has computed them
             values = state._array(name).reshape(state.batch, -1, asked[name].shape[-1])
             results[name][:] = values[:, asked[name].positions]
+        late = {name: one for name, one in late.items() if len(one.positions)}  # points: maybe none
         if late:
-            self._decode_chunks(state, late, results, memory, progress)
+            self._decode_chunks(state, late, points, results, memory, progress)
         return {name: results[name].reshape(asked[name].shape) for name in asked}
 
     def _plan(
@@ -225,8 +240,10 @@ class Program(Glanced):
     ) -> chunks.Plan:
         """How the queries that are asked for go into chunks."""
         ports = self._decode.entry.inputs if self._decode else []
-        queries = [port.of for port in ports if port.role == "queries"]
+        queries = [port.of for port in ports if port.role in _ASKED]
         counts = {name: len(asked[name].positions) for name in queries if name in asked}
+        counts = {name: count for name, count in counts.items() if count}
+        sizes = {_count(p): counts.get(p.of, 1) for p in ports if p.role == "points"} | {**sizes}
         cached = self.device.name == "cpu"
         limit = chunks.chunk_limit(self.manifest, sizes, counts, memory, cached=cached)
         return chunks.plan(counts, limit)
@@ -235,6 +252,7 @@ class Program(Glanced):
         self,
         state: State,
         asked: Mapping[str, Asked],
+        points: Points,
         results: Results,
         memory: int | None,
         progress: Progress | None,
@@ -243,15 +261,15 @@ class Program(Glanced):
         assert self._decode is not None
         entry = self._decode.entry
         outputs = {port.of: port for port in entry.outputs}
-        queries = [port for port in entry.inputs if port.role == "queries"]
+        queries = [port for port in entry.inputs if port.role in _ASKED]
         plan = self._plan(state._sizes, asked, memory)
-        sizes = state._sizes | {str(p.shape[0]): plan.sizes.get(p.of, 1) for p in queries}
+        sizes = state._sizes | {_count(p): plan.sizes.get(p.of, 1) for p in queries}
         kept = {p.name: state._values[p.of] for p in entry.inputs if p.role == "state"}
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
         pending = {name: span for name, span in pending.items() if name not in plan.counts}
         for done, parts in enumerate(plan):
-            feeds = {p.name: _chunk(p, asked, parts, sizes) for p in queries}
+            feeds = {p.name: _chunk(p, asked, points, parts, sizes) for p in queries}
             wanted = {name: outputs[name].name for name in (*parts, *pending)}
             found = self._decode.run(kept | feeds, list(wanted.values()), sizes)
             for name, (start, stop) in (parts | pending).items():
@@ -285,16 +303,25 @@ def _flat(one: Asked) -> tuple[int, int, int]:
     return one.shape[0], len(one.positions), one.shape[-1]
 
 
+def _count(port: Port) -> str:
+    """The symbol for how many queries go into a port."""
+    return str(port.shape[1 if port.role == "points" else 0])
+
+
 def _chunk(
     port: Port,
     asked: Mapping[str, Asked],
+    points: Points,
     parts: Mapping[str, tuple[int, int]],
     sizes: Mapping[str, int],
-) -> NDArray[np.int64]:
-    """The positions of a chunk, int64 [size]; the last position, or 0, is repeated to fill it."""
-    count = sizes[str(port.shape[0])]
+) -> NDArray[Any]:
+    """The positions of a chunk, int64 [size], or its points, float32 [batch, size, coordinates]; the
+    last one, or zero, is repeated to fill it."""
+    count = sizes[_count(port)]
     if port.of not in parts:
-        return np.zeros(count, np.int64)
+        shape = [evaluate(size, sizes) for size in port.shape]
+        return np.zeros(shape, port.dtype)
     start, stop = parts[port.of]
     positions = asked[port.of].positions[start:stop]
-    return np.pad(positions, (0, count - len(positions)), mode="edge")
+    positions = np.pad(positions, (0, count - len(positions)), mode="edge")
+    return positions if port.role == "queries" else points[port.of][:, positions]

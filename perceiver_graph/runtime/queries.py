@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.runtime.coordinates import Points, points_of
+from perceiver_graph.runtime.feeds import check_points, described
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 
-Selection = slice | Sequence[int] | NDArray[np.integer] | None
-"""Flat query positions: a range, positions in any order, or None for all."""
+Selection = (
+    slice
+    | Sequence[int]
+    | NDArray[np.integer]
+    | NDArray[np.floating]
+    | Mapping[str, ArrayLike]
+    | None
+)
+"""Flat query positions: a range, positions in any order, or None for all. Of an output that is asked
+at points, also the points: an array of them, or `{"points": array}`."""
 _FORM = 'a mapping such as {"label": None, "image": slice(0, 1000)}, or None for everything'
 
 
@@ -56,21 +67,35 @@ def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
 
 
 def resolve(
-    manifest: Manifest, sizes: Mapping[str, int], decode: Mapping[str, Selection] | None
-) -> dict[str, Asked]:
-    """The outputs asked for (None: all of them) with their positions and the shape of the result.
+    manifest: Manifest,
+    sizes: Mapping[str, int],
+    decode: Mapping[str, Selection] | None,
+    points: Mapping[str, NDArray[np.float32]],
+) -> tuple[dict[str, Asked], Points]:
+    """The outputs asked for (None: all of them) with their positions and the shape of the result,
+    and the points of those that are asked at points: what `decode` has, or else `points`.
 
-    Raises DiagnosticError (PG506) with everything that is wrong.
+    Raises DiagnosticError (PG501, PG503 to PG506, PG517) with everything that is wrong.
     """
-    wanted = dict.fromkeys(manifest.outputs) if decode is None else decode
-    wanted = as_mapping("what is to be decoded", _FORM, wanted)
+    wanted: dict[str, Selection] = {**dict.fromkeys(manifest.outputs)}
+    if decode is not None:
+        wanted = {**as_mapping("what is to be decoded", _FORM, decode)}
     asked: dict[str, Asked] = {}
     report = Report()
+    given = _points(manifest, wanted)
+    found = check_points(manifest, given, sizes.get("batch", 1), report)
+    points = {name: array for name, array in points.items() if name not in given} | found
     for name, selection in wanted.items():
         if name not in manifest.outputs:
             _report_unknown(manifest, name, report)
             continue
         entry = manifest.outputs[name]
+        if points_of(manifest, name) is not None:
+            if name not in points:
+                if name not in given:
+                    _report_pointless(manifest, name, report)
+                continue
+            sizes = {**sizes, str(entry.shape[1]): points[name].shape[1]}
         shape = tuple(evaluate(size, sizes) for size in entry.shape)
         count = prod(shape[1:-1])
         if selection is None:
@@ -82,7 +107,36 @@ def resolve(
     if not wanted:
         report.error("PG506", "no output is asked for", help=_outputs(manifest))
     report.raise_if_errors()
-    return asked
+    return asked, {name: array for name, array in points.items() if name in asked}
+
+
+def _points(manifest: Manifest, wanted: dict[str, Selection]) -> dict[str, Any]:
+    """Takes the points out of what is asked for; all of them are asked then."""
+    found: dict[str, Any] = {}
+    for name, selection in wanted.items():
+        if points_of(manifest, name) is None or selection is None or isinstance(selection, slice):
+            continue
+        if isinstance(selection, Mapping):
+            if set(selection) == {"points"}:
+                found[name] = selection["points"]
+        elif np.ndim(selection) > 1:
+            found[name] = selection
+    wanted.update(dict.fromkeys(found))
+    return found
+
+
+def _report_pointless(manifest: Manifest, name: str, report: Report) -> None:
+    others = [quote(n) for n in manifest.outputs if points_of(manifest, n) is None]
+    declared = points_of(manifest, name)
+    assert declared is not None
+    array, entry = declared
+    report.error(
+        "PG501",
+        f"output {quote(name)} is asked at points, and none are given: {entry.dtype} "
+        f"{described(entry)}",
+        help=f"pass an array under the name {quote(array)}"
+        + (f", or decode other outputs only: {', '.join(others)}" if others else ""),
+    )
 
 
 def _report_unknown(manifest: Manifest, name: str, report: Report) -> None:
@@ -109,7 +163,9 @@ def _positions(
         )
         return None
     fault = None
-    if isinstance(selection, slice):
+    if isinstance(selection, Mapping):
+        fault = f"{quote(', '.join(map(str, selection)) or '{}')} is nothing that output {quote(name)} takes"
+    elif isinstance(selection, slice):
         start = 0 if selection.start is None else selection.start
         stop = count if selection.stop is None else selection.stop
         step = 1 if selection.step is None else selection.step

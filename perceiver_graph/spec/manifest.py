@@ -70,6 +70,12 @@ class InputEntry(Model):
     """For ids: how many there are, counted from 0."""
     attention_mask: MaskEntry | None = None
     """Given as `NAME.attention_mask`; left out, every token is there."""
+    beside: list[str] = []
+    """Of coordinates, the inputs whose tokens lie there: given with them and left out with them."""
+    points_of: list[str] = []
+    """Of points, the outputs that are asked there: as many as one likes, which decode is given."""
+    ranges: list[list[float] | None] | None = None
+    """Of coordinates, the least and the greatest value of each channel, if that is said."""
     media: InputMedia | None = None
     """How the input is read from files."""
 
@@ -93,7 +99,7 @@ class Port(Model):
     """A tensor that goes into or comes out of a program, by its name there."""
 
     name: str
-    role: Literal["data", "present", "attention_mask", "queries", "state", "output"]
+    role: Literal["data", "present", "attention_mask", "queries", "points", "state", "output"]
     of: str
     """The input, the output or the state value it stands for."""
     dtype: Literal["float32", "int64", "bool"]

@@ -38,6 +38,7 @@ def specs(draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False) -> Da
     inputs = {name: draw(st.one_of(kinds)) for name in names}
     if all(spec.get("mask") == "always" for spec in inputs.values()):
         del inputs[names[0]]["mask"]
+    _separate_position(draw, inputs)
     heads = draw(st.sampled_from([1, 2, 4]))
     blocks = draw(st.integers(1, 2))
     latent_width = heads * draw(st.integers(1, 4))
@@ -79,7 +80,7 @@ def modalities(draw: st.DrawFn) -> Data:
     steps += draw(st.lists(channel_steps(), max_size=2))
     modality: Data = {"shape": shape, "steps": steps}
     if axes and positioned:
-        modality["position"] = draw(positions())
+        modality["position"] = draw(st.one_of(positions(), positions(), coordinates()))
     mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
     if mask:
         modality["mask"] = mask
@@ -101,7 +102,9 @@ def sequences(draw: st.DrawFn) -> Data:
             steps.append({"fourier": {"bands": draw(st.integers(1, 3)), "max_resolution": 8}})
     # Left out, it would have the smallest length, or that of another one: always given instead.
     sequence: Data = {"shape": shape, "steps": steps, "mask": "never"}
-    if draw(st.booleans()):
+    if draw(st.booleans()) and draw(st.booleans()):
+        sequence["position"] = draw(coordinates())
+    elif draw(st.booleans()):
         learned = {"learned": {}} if draw(st.booleans()) else {"learned": {"width": 2}}
         combine = "concat" if "width" in learned["learned"] else "add"
         sequence["position"] = learned | {"combine": combine}
@@ -126,6 +129,8 @@ def positions(draw: st.DrawFn) -> Data:
         position: Data = {"learned": {"width": draw(st.integers(1, 4))}}
     else:
         position = {"fourier": {"bands": draw(st.integers(1, 4))}}
+        if draw(st.booleans()) and draw(st.booleans()):
+            position["fourier"]["max_resolution"] = draw(st.sampled_from([2.5, 9]))
         if draw(st.booleans()):
             position["fourier"]["include_position"] = draw(st.booleans())
             position["fourier"]["sine_only"] = draw(st.booleans())
@@ -133,6 +138,44 @@ def positions(draw: st.DrawFn) -> Data:
     if draw(st.booleans()):
         position["project"] = draw(st.integers(1, 4))
     return position
+
+
+@st.composite
+def coordinates(draw: st.DrawFn, key: str = "given") -> Data:
+    """A position made of coordinates that the caller gives, named or counted, under that key."""
+    names = draw(st.sampled_from([["x"], ["x", "y"], ["longitude", "x", "y"]]))
+    fourier: Data = {"bands": draw(st.integers(1, 3)), "max_resolution": 8}
+    position: Data = {key: len(names), "fourier": fourier}
+    if draw(st.booleans()):
+        position[key] = names
+        fourier["max_resolution"] = {name: draw(st.integers(6, 9)) for name in names}
+        fourier["periodic"] = draw(st.sampled_from([[], names[:1], names]))
+    if draw(st.booleans()):
+        position["range"] = [-50, 70]
+    if draw(st.booleans()):
+        fourier["include_position"] = draw(st.booleans())
+        fourier["sine_only"] = draw(st.booleans())
+        position["project"] = draw(st.integers(1, 4))
+    return position
+
+
+def _separate_position(draw: st.DrawFn, inputs: Data) -> None:
+    """Lets an input of its own hold the coordinates that come with another one."""
+    given = [name for name, one in inputs.items() if "given" in one.get("position", {})]
+    if not given or draw(st.booleans()):
+        return
+    modality = inputs[given[0]]
+    position = modality["position"]
+    patches = [step["patch"] for step in modality["steps"] if "patch" in step]
+    sizes = {axis: size for axis, size in modality["shape"].items() if axis != "channel"}
+    for patch in patches:
+        sizes = {axis: size // patch[axis] for axis, size in sizes.items()}
+    names = position.pop("given")
+    if isinstance(names, list):
+        position["coordinates"] = names
+    position["inputs"] = "place"
+    channels = len(names) if isinstance(names, list) else names
+    inputs["place"] = {"shape": {**sizes, "channel": channels}}
 
 
 @st.composite
@@ -195,7 +238,7 @@ def outputs(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
 
 @st.composite
 def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
-    kind = draw(st.sampled_from(["grid", "learned", "inputs", "inputs", "mean"]))
+    kind = draw(st.sampled_from(["grid", "learned", "inputs", "inputs", "points", "mean"]))
     query: Data
     if kind == "mean":
         query = {"mean": "latents"}
@@ -203,10 +246,15 @@ def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
         axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
         query = {"grid": {axis: draw(st.integers(1, 3)) for axis in axes}}
         query["position"] = draw(positions())
+    elif kind == "points":
+        position = draw(coordinates("points"))
+        query = {"points": position.pop("points"), "position": position}
     elif kind == "learned":
         query = {"learned": {"count": draw(st.integers(1, 4)), "width": draw(st.integers(1, 4))}}
     else:
-        query = {"inputs": draw(st.sampled_from(sorted(inputs)))}
+        query = {
+            "inputs": draw(st.sampled_from(sorted(name for name in inputs if name != "place")))
+        }
     output: Data = {"query": query}
     source = inputs.get(query.get("inputs", ""), {})
     axes = [axis for axis in source.get("shape", ()) if axis != "channel"]

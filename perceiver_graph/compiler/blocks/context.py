@@ -23,7 +23,7 @@ from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.arithmetic import NotASize, words
 from perceiver_graph.spec.loader import Document
-from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.models import Input, Spec
 
 Path = tuple[str | int, ...]
 
@@ -64,6 +64,20 @@ class Field:
         return product(tuple(axis.size for axis in self.index))
 
 
+@dataclass(frozen=True)
+class Coordinates:
+    """An array of coordinates that the caller gives: [batch, *axes], the last axis for channels."""
+
+    data: Value
+    axes: tuple[Axis, ...]
+    beside: tuple[str, ...]
+    """The inputs whose tokens lie there."""
+    points_of: str = ""
+    """The output that is asked there."""
+    ranges: tuple[tuple[float, float] | None, ...] = ()
+    """What the values of each must lie between, if that is said."""
+
+
 CHANNEL = "channel"
 
 _INSTEAD = {"encode": "inputs", "decode": "outputs"}
@@ -85,10 +99,17 @@ class Context:
     derived: dict[Path, Any] = field(default_factory=dict)
     embeddings: dict[str, Value] = field(default_factory=dict)
     """The embedding table of each modality that has one."""
+    coordinates: dict[str, Coordinates] = field(default_factory=dict)
+    """The arrays of coordinates by name."""
 
     @property
     def spec(self) -> Spec:
         return self.document.spec
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """The inputs as they are declared."""
+        return self.document.spec.inputs
 
     def error(
         self,

@@ -19,6 +19,7 @@ from perceiver_graph.compiler.blocks.context import (
     Path,
     StageError,
 )
+from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
@@ -36,6 +37,7 @@ from perceiver_graph.spec.models import (
     MlpHead,
     Output,
     OutputQuery,
+    PointsQuery,
     Position,
     Query,
     TiedHead,
@@ -96,6 +98,10 @@ def make_queries(
                 indices, count = _query_input(ctx, name, prepared.index)
                 rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
                 return Queries(name, prepared.index, count, rows, source, indices)
+            case PointsQuery():
+                refuse_sum(ctx, query.position, (*path, "position"))
+                rows, axis = point_queries(ctx, name, query, path)
+                return Queries(name, (axis,), axis.size, rows, source)
     raise TypeError(f"no lowering for the query {query!r}")
 
 
@@ -174,11 +180,16 @@ def _check_grid(ctx: Context, grid: Collection[str], position: Position, path: P
                 help="leave it out",
                 at_key=True,
             )
+    refuse_sum(ctx, position, (*path, "position"))
+
+
+def refuse_sum(ctx: Context, position: Position, path: Path) -> None:
+    """Queries have no channels besides (PG205)."""
     if position.combine == "add":
         raise ctx.error(
             "PG205",
-            "the queries of a grid are made of positions alone, so there is nothing to add them to",
-            (*path, "position", "combine"),
+            "the queries are made of positions alone, so there is nothing to add them to",
+            (*path, "combine"),
             help="leave `combine` out",
         )
 
@@ -203,6 +214,14 @@ def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Pa
             path,
             f"the inputs are {', '.join(ctx.spec.inputs)}",
             help=did_you_mean(name, ctx.spec.inputs),
+        )
+    if name in ctx.coordinates:
+        raise ctx.error(
+            "PG220",
+            f"`{name}` holds coordinates, and is not read as tokens",
+            path,
+            also=[(("inputs", name), "an input that is the position of another")],
+            help=f"ask for what lies there: `{ctx.coordinates[name].beside[0]}`",
         )
     if name not in modalities:
         raise StageError()  # it has an error of its own, already reported

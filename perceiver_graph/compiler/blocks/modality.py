@@ -7,13 +7,14 @@ from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, StageError
+from perceiver_graph.compiler.blocks.coordinates import given_positions, is_given
 from perceiver_graph.compiler.blocks.position import grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
 from perceiver_graph.compiler.blocks.steps import apply_step
 from perceiver_graph.compiler.dims import Dim, shape_of
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.spec.models import Embedding, Input, OneHot, WidthPadding
+from perceiver_graph.spec.models import Embedding, FourierPosition, Input, OneHot, WidthPadding
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
         x = _steps(ctx, spec, Field(data, axes), path)
         tokens = _flatten(ctx, x)
         if spec.position is not None:
-            tokens = _attach(ctx, spec, x, tokens, (*path, "position"))
+            tokens = _attach(ctx, name, spec, x, tokens, (*path, "position"))
         mask = _attention_mask(ctx, name, x) if spec.attention_mask else None
     return Modality(name, data, axes, x.index, tokens, mask)
 
@@ -141,15 +142,21 @@ def _flatten(ctx: Context, x: Field) -> Value:
     return ctx.builder(ops.Flatten(1, rank), x.value, name="tokens")
 
 
-def _attach(ctx: Context, spec: Input, x: Field, tokens: Value, path: Path) -> Value:
+def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path: Path) -> Value:
     """Concatenate positions to the channels, or add them."""
     position = spec.position
     assert position is not None
     channels = int(tokens.shape[-1])
     with ctx.builder.at(ctx.document.key_span(*path)):
-        encoding = grid_positions(ctx, position, x.index, tokens, path)
+        if isinstance(position, FourierPosition) and is_given(position):
+            encoding = given_positions(ctx, name, position, x.index, path)
+        else:
+            encoding = grid_positions(ctx, position, x.index, tokens, path)
         if position.combine == "concat":
-            encoding = ctx.builder(ops.BroadcastLike(1), encoding, tokens, name="position.batch")
+            if encoding.type.rank == 2:
+                encoding = ctx.builder(
+                    ops.BroadcastLike(1), encoding, tokens, name="position.batch"
+                )
             return ctx.builder(ops.Concat(-1), tokens, encoding, name="with_position")
         if encoding.shape[-1] != channels:
             raise ctx.error(
@@ -168,6 +175,16 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
     Shapes: [batch, count_i, channels_i] -> [batch, sum of counts, width], bool [batch, sum].
     """
     spec, b = ctx.spec, ctx.builder
+    if not modalities:
+        if ctx.report.has_errors:
+            raise StageError()
+        raise ctx.error(
+            "PG220",
+            "every input holds the coordinates of another, so there are no tokens",
+            ("inputs",),
+            help="declare the input whose tokens lie there",
+            at_key=True,
+        )
     padding = spec.join.padding if spec.join else None
     width = max(m.channels for m in modalities) + (padding.min if padding else 0)
     if padding is None:

@@ -7,9 +7,15 @@ from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
+from perceiver_graph.compiler.blocks.coordinates import refuse_few_waves, refuse_settings
 from perceiver_graph.compiler.blocks.requirements import fixed_size
 from perceiver_graph.compiler.ir import Value
-from perceiver_graph.spec.models import FourierPosition, LearnedPosition, Position
+from perceiver_graph.spec.models import (
+    FourierParameters,
+    FourierPosition,
+    LearnedPosition,
+    Position,
+)
 
 
 def grid_positions(
@@ -20,6 +26,7 @@ def grid_positions(
     Shapes: tokens [batch, n, channels], which the positions are for -> [n, width].
     """
     _require_axes(ctx, axes, path)
+    refuse_settings(ctx, position, path, "these are the positions of a grid")
     if isinstance(position, LearnedPosition):
         encoding = _learned_table(ctx, position, axes, int(tokens.shape[-1]), path)
         if not axes[0].size.is_constant:
@@ -48,6 +55,7 @@ def query_positions(
 ) -> Value:
     """The encoding of chosen points of a grid. Shapes: queries int64 [count] -> [count, width]."""
     _require_axes(ctx, axes, path)
+    refuse_settings(ctx, position, path, "the queries of a grid have its positions")
     if isinstance(position, LearnedPosition):
         table = _learned_table(ctx, position, axes, None, path)
         encoding = ctx.builder(ops.Gather(0), table, queries, name="position")
@@ -160,11 +168,15 @@ def _fourier_tables(
     """A table per axis, each as wide as the whole; the features of a point are the sum of its rows."""
     fourier, path = position.fourier, (*path, "fourier")
     given = fourier.max_resolution or {}
+    if not isinstance(given, Mapping):
+        given = {axis.name: given for axis in axes}
     ctx.axis_sizes(given, axes, "`max_resolution`", (*path, "max_resolution"))
     resolution = {
         axis.name: given.get(axis.name, float(size)) for axis, size in zip(axes, sizes, strict=True)
     }
+    periodic = _periodic(ctx, fourier, axes, resolution, path)
     endpoint = fourier.endpoint if fourier.endpoint is not None else endpoint
+    endpoint = endpoint and len(periodic) < len(axes)
     ctx.derive(resolution, *path, "max_resolution")
     ctx.derive(endpoint, *path, "endpoint")
     return [
@@ -175,14 +187,38 @@ def _fourier_tables(
                 axes=len(axes),
                 bands=fourier.bands,
                 max_resolution=float(resolution[axis.name]),
-                endpoint=endpoint,
+                endpoint=endpoint and i not in periodic,
                 include_position=fourier.include_position,
                 sine_only=fourier.sine_only,
+                periodic=periodic,
             ),
             name=f"fourier.{axis.name}",
         )
         for i, (axis, size) in enumerate(zip(axes, sizes, strict=True))
     ]
+
+
+def _periodic(
+    ctx: Context,
+    fourier: FourierParameters,
+    axes: Sequence[Axis],
+    resolution: Mapping[str, float],
+    path: Path,
+) -> tuple[int, ...]:
+    """The axes along which the first point follows the last, by number."""
+    ctx.axis_sizes(fourier.periodic, axes, "`periodic`", (*path, "periodic"))
+    for name in fourier.periodic:
+        refuse_few_waves(ctx, fourier.bands, resolution[name], (*path, "periodic"))
+    periodic = tuple(i for i, axis in enumerate(axes) if axis.name in fourier.periodic)
+    if fourier.endpoint and len(periodic) == len(axes):
+        raise ctx.error(
+            "PG221",
+            f"with `endpoint` the last point of `{fourier.periodic[0]}` would be the first again",
+            (*path, "endpoint"),
+            also=[((*path, "periodic"), "periodic here")],
+            help="leave it out",
+        )
+    return periodic
 
 
 def _sum(ctx: Context, parts: Sequence[Value]) -> Value:

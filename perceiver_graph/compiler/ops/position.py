@@ -80,7 +80,8 @@ class FourierFeatures(Op):
 
     Shapes: [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: the first `channels` are
     coordinates p_i, which become [p_1 .., sin(pi f_k p_1) .., sin(pi f_k p_2) .., cos ..], the rest
-    follows unchanged. `max_resolution` is one number, or one for each coordinate. The frequencies,
+    follows unchanged. `max_resolution` is one number, or one for each coordinate. `ranges` are the
+    least and the greatest value of each, which become -1 and 1 (none: they lie there). The frequencies,
     the rounding, what `periodic` coordinates (by number) lack and the order of the columns are as in
     `fourier_table`: at the points of a grid, these are the features of that grid.
     """
@@ -92,6 +93,7 @@ class FourierFeatures(Op):
     include_position: bool = True
     sine_only: bool = False
     periodic: tuple[int, ...] = ()
+    ranges: tuple[tuple[float, float], ...] = ()
 
     @property
     def width(self) -> int:
@@ -121,6 +123,11 @@ class FourierFeatures(Op):
             ]
         )
 
+    def mapping(self) -> tuple[Array, Array]:
+        """The middle of each range and 2 / its length. Shapes: float32 [channels]."""
+        low, high = np.array(self.ranges, np.float64).T
+        return ((low + high) / 2).astype(np.float32), (2 / (high - low)).astype(np.float32)
+
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require(x.rank >= 1, f"fourier_features needs channels, got {x}")
@@ -133,11 +140,18 @@ class FourierFeatures(Op):
             len(self.resolutions) == self.channels,
             f"fourier_features needs {self.channels} resolutions, got {len(self.resolutions)}",
         )
+        require(
+            len(self.ranges) in (0, self.channels),
+            f"fourier_features needs {self.channels} ranges or none, got {len(self.ranges)}",
+        )
         return x.with_shape(*x.shape[:-1], x.shape[-1] - self.channels + self.width)
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
         position, rest = x[..., : self.channels], x[..., self.channels :]
+        if self.ranges:
+            middle, scale = (part.astype(x.dtype) for part in self.mapping())
+            position = (position - middle) * scale
         phases = (position[..., None] * self.frequencies().astype(x.dtype)) * x.dtype.type(np.pi)
         angles = phases.reshape(*x.shape[:-1], self.channels * self.bands)
         waves = [np.sin(angles)] if self.sine_only else [np.sin(angles), np.cos(angles)]

@@ -229,4 +229,50 @@ ENTRIES = (
         "  board:\n"
         "    shape: {row: rows, column: columns, channel: 3}",
     ),
+    Entry(
+        "PG220",
+        "coordinates do not fit",
+        "Coordinates that the caller gives are one position for each token of an input (`given: [x, "
+        "y]`, or `inputs: NAME` for another input that holds them in its channels), or the points at "
+        "which an output is asked. An input of coordinates has the axes that the tokens have after "
+        "their steps, and `channel` last; it is read as it is, without steps, positions and masks of "
+        "its own. What is said of coordinates has no meaning for the positions of a grid, and the "
+        "other way round.",
+        "inputs:\n"
+        "  events:\n"
+        "    shape: {event: 64}\n"
+        "    steps: [{embedding: {vocabulary: 5000, width: 96}}]\n"
+        "    position: {inputs: times, fourier: {bands: 16, max_resolution: 256}}\n"
+        "  times:\n"
+        "    shape: {event: 32, channel: 1}",
+        "inputs:\n"
+        "  events:\n"
+        "    shape: {event: 64}\n"
+        "    steps: [{embedding: {vocabulary: 5000, width: 96}}]\n"
+        "    position: {inputs: times, fourier: {bands: 16, max_resolution: 256}}\n"
+        "  times:\n"
+        "    shape: {event: 64, channel: 1}",
+    ),
+    Entry(
+        "PG221",
+        "features that cannot be formed",
+        "Coordinates that are given have no grid to take `max_resolution` from, so it is needed, of "
+        "each of them. A `range` has its least value first. Of a periodic axis or coordinate the "
+        "frequencies are whole numbers up to half of `max_resolution`, so there are no more bands "
+        "than that; and its last point is not its first, as `endpoint` would have it.",
+        "inputs:\n"
+        "  stations:\n"
+        "    shape: {station: 100, channel: 5}\n"
+        "    position:\n"
+        "      given: [latitude, longitude]\n"
+        "      fourier: {bands: 16, max_resolution: 24, periodic: [longitude]}\n"
+        "      range: {latitude: [-90, 90], longitude: [-180, 180]}",
+        "inputs:\n"
+        "  stations:\n"
+        "    shape: {station: 100, channel: 5}\n"
+        "    position:\n"
+        "      given: [latitude, longitude]\n"
+        "      fourier: {bands: 16, max_resolution: 64, periodic: [longitude]}\n"
+        "      range: {latitude: [-90, 90], longitude: [-180, 180]}",
+    ),
 )

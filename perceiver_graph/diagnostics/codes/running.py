@@ -145,4 +145,13 @@ ENTRIES = (
         "$ perceiver-graph run build/forecast series.csv --size steps=0",
         "$ perceiver-graph run build/forecast series.csv --size steps=12",
     ),
+    Entry(
+        "PG517",
+        "coordinates outside of their range",
+        "The spec says with `range` where the coordinates of tokens or points lie, and maps that to "
+        "[-1, 1]. Values beyond it are positions that the model has never seen, mostly because they "
+        "are in another unit. Those of masked tokens, and periodic ones, are not held against it.",
+        "$ perceiver-graph run build/stations --inputs in.npz    # stations.position in radians x 1000",
+        "$ perceiver-graph run build/stations --inputs in.npz    # stations.position in degrees",
+    ),
 )

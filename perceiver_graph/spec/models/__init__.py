@@ -41,6 +41,7 @@ from perceiver_graph.spec.models.outputs import (
     MlpHead,
     Output,
     OutputQuery,
+    PointsQuery,
     Query,
     TiedHead,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "Output",
     "OutputQuery",
     "Patch",
+    "PointsQuery",
     "Position",
     "Process",
     "Query",

@@ -14,11 +14,13 @@ from perceiver_graph.spec.models.base import (
     Axis,
     Count,
     Model,
+    Name,
     NonNegative,
     PositiveNumber,
     Size,
     keyed,
 )
+from perceiver_graph.spec.models.coordinates import Coordinates, Range, Resolution
 from perceiver_graph.spec.models.media import InputMedia
 
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
@@ -212,15 +214,21 @@ class FourierParameters(Model):
 
     bands: Count
     """Frequencies per axis; the width is axes x (2 x bands + 1)."""
-    max_resolution: dict[Axis, PositiveNumber] | None = None
-    """Twice the highest frequency of each axis (default: the size of the axis)."""
+    max_resolution: Resolution | None = None
+    """Twice the highest frequency: a number for all axes, or one for each (default: the size of the
+    axis; coordinates that are given need it)."""
+    periodic: list[Axis] = []
+    """Axes, or coordinates, along which the last point is next to the first, as degrees of longitude
+    are. Their frequencies are whole numbers of periods, and they do not stand in front of the sines
+    themselves, for they jump where the circle closes."""
     include_position: bool = True
     """Whether the coordinates themselves stand in front of the sines."""
     sine_only: bool = False
     """Leave the cosines out."""
     endpoint: bool | None = None
     """Whether the last position is +1 (as for inputs, the default) or one step before it
-    (-1 + 2 i / n, as the reference decodes chosen queries; the default for query grids)."""
+    (-1 + 2 i / n, as the reference decodes chosen queries; the default for query grids, and what
+    periodic axes have in any case)."""
 
 
 class _Positions(Model):
@@ -231,10 +239,22 @@ class _Positions(Model):
 
 
 class FourierPosition(_Positions):
-    """Fourier features of the grid."""
+    """Fourier features of the grid, or of coordinates that the caller gives."""
 
     fourier: FourierParameters
     """Bands and resolutions."""
+    given: Coordinates | None = None
+    """Coordinates that the caller gives for each token, in an array `NAME.position`: the axes of the
+    tokens, then `channel`. Their names, or how many there are."""
+    inputs: Name | None = None
+    """An input that holds the coordinates of each token in its channels. It is read as they are, not
+    as tokens, and may serve several inputs. `given` is the short way to write one of its own."""
+    coordinates: list[Name] | None = None
+    """What the channels of that input are called, where `max_resolution`, `range` or `periodic` say
+    something of one of them."""
+    range: Range | None = None
+    """Where coordinates that are given lie: the least and the greatest value, of all or of each
+    (default: -1 and 1). They are mapped to [-1, 1]; others are refused, but for periodic ones."""
 
 
 class LearnedPositionParameters(Model):

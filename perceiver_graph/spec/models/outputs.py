@@ -16,7 +16,8 @@ from perceiver_graph.spec.models.base import (
     Size,
     keyed,
 )
-from perceiver_graph.spec.models.inputs import ActivationName, Position
+from perceiver_graph.spec.models.coordinates import Coordinates
+from perceiver_graph.spec.models.inputs import ActivationName, FourierPosition, Position
 from perceiver_graph.spec.models.media import OutputMedia
 
 
@@ -54,6 +55,17 @@ class InputsQuery(Model):
     """The modality."""
 
 
+class PointsQuery(Model):
+    """A query for each point that the caller gives: any number of them, nothing of which is encoded,
+    answered each by itself."""
+
+    points: Coordinates
+    """The coordinates of a point, which come in an array `NAME.points`: their names, or how many
+    there are."""
+    position: FourierPosition
+    """What a query is made of, from the coordinates."""
+
+
 class OutputQuery(Model):
     """The queries of another output, learned vectors included: two heads on one answer."""
 
@@ -72,9 +84,10 @@ Query = Annotated[
     Annotated[GridQuery, Tag("<grid>")]
     | Annotated[LearnedQuery, Tag("<learned>")]
     | Annotated[InputsQuery, Tag("<inputs>")]
+    | Annotated[PointsQuery, Tag("<points>")]
     | Annotated[OutputQuery, Tag("<output>")]
     | Annotated[MeanQuery, Tag("<mean>")],
-    keyed("a query", ("grid", "learned", "inputs", "output", "mean")),
+    keyed("a query", ("grid", "learned", "inputs", "points", "output", "mean")),
 ]
 
 

@@ -35,6 +35,12 @@ def features(op: ops.FourierFeatures, site: Site, x: ir.Value, type: TensorType)
         first, split = site.ints(0), site.ints(op.channels)
         position = site.part("position", place, "Slice", x, first, split, last)
         rest = [site.part("rest", others, "Slice", x, split, site.ints(_END), last)]
+    if op.ranges:
+        place = type.with_shape(*before, Dim.of(op.channels))
+        for kind, numbers in zip(("Sub", "Mul"), op.mapping(), strict=True):
+            name = f"{type.dtype}[{op.ranges}:{kind}]"
+            factor = site.emitter.initializer(name, numbers.astype(dtype))
+            position = site.part(f"range_{kind.lower()}", place, kind, position, factor)
     column = type.with_shape(*before, Dim.of(op.channels), Dim.of(1))
     points = site.part("points", column, "Unsqueeze", position, last)
     table = type.with_shape(*before, Dim.of(op.channels), Dim.of(op.bands))

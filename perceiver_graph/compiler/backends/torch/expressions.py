@@ -202,7 +202,10 @@ def _fourier_features(op: Any, o: Operands) -> Expr:
     options = {name: o.size(name) for name in _size_names(op)}
     if "max_resolution" not in options:
         options["max_resolution"] = str(op.max_resolution)
-    return Expr(call("fourier_features", x.piece, **options, **switches(op)))
+    options |= switches(op)
+    if op.ranges:
+        options["ranges"] = str(op.ranges)
+    return Expr(call("fourier_features", x.piece, **options))
 
 
 def _interpolate(op: Any, o: Operands) -> Expr:

@@ -200,6 +200,30 @@ def given_or_not(
     return zeros.expand(batch, *(smallest or shape)), nowhere
 '''
 
+_GIVEN_BESIDE = '''
+def given_beside(
+    inputs: dict[str, Tensor],
+    name: str,
+    shape: tuple[int | None, ...],
+    beside: tuple[str, ...],
+    like: Tensor,
+    smallest: tuple[int, ...] | None = None,
+) -> Tensor:
+    """Positions of modalities that may be left out, and zeros where all of these are left out."""
+    if name in inputs or any(other in inputs for other in beside):
+        return given(inputs, name, shape)
+    batch = next(iter(inputs.values())).shape[0]
+    return like.new_zeros(()).expand(batch, *(smallest or shape))
+'''
+
+_REFUSE_POINTS = '''
+def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
+    """ValueError if points to ask an output at are no [batch, points, channels]."""
+    if name in queries and (queries[name].ndim != 3 or queries[name].shape[-1] != channels):
+        found = list(queries[name].shape)
+        raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
+'''
+
 _SHARED_SIZE = '''
 def shared_size(inputs: dict[str, Tensor], axes: dict[str, int], smallest: int) -> int:
     """A size that several inputs have: that of the first of them which is given."""
@@ -273,6 +297,8 @@ HELPERS = {
     "refuse_unknown": _REFUSE_UNKNOWN,
     "given": _GIVEN,
     "given_or_not": _GIVEN_OR_NOT,
+    "given_beside": _GIVEN_BESIDE,
+    "refuse_points": _REFUSE_POINTS,
     "shared_size": _SHARED_SIZE,
     "given_mask": _GIVEN_MASK,
     "read_safetensors": _READ,

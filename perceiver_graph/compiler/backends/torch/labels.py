@@ -17,7 +17,12 @@ from perceiver_graph.compiler.backends.torch.names import (
 from perceiver_graph.compiler.backends.torch.regions import Region
 from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Value
 
-_ROLES = {"present": "present", "attention_mask": "mask", "queries": "positions"}
+_ROLES = {
+    "present": "present",
+    "attention_mask": "mask",
+    "queries": "positions",
+    "points": "points",
+}
 
 
 Traced = tuple[str, bool]

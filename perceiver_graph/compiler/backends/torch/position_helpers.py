@@ -20,21 +20,28 @@ def fourier_features(
     include_position: bool = True,
     sine_only: bool = False,
     periodic: tuple[int, ...] = (),
+    ranges: tuple[tuple[float, float], ...] = (),
 ) -> Tensor:
     """Fourier features of the first channels, which are coordinates; the others stay as they are.
 
     [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: coordinates, sines of all, cosines
-    of all, the rest. Periodic ones (by number) are left out of the first part. In float32, frequency
-    before pi: at high frequencies any other rounding shows.
+    of all, the rest. Periodic ones (by number) are left out of the first part. The least and the
+    greatest of `ranges` become -1 and 1. In float32, frequency before pi: at high frequencies any
+    other rounding shows.
     """
-    position, rest = x[..., :channels], x[..., channels:]
+    position, rest = x[..., :channels].float(), x[..., channels:]
+    if ranges:
+        middle = [(low + high) / 2 for low, high in ranges]
+        scale = [2 / (high - low) for low, high in ranges]
+        position = (position - position.new_tensor(middle)) * position.new_tensor(scale)
     steps = []
     for i in range(channels):
         resolution = max_resolution[i] if isinstance(max_resolution, tuple) else max_resolution
         steps.append(fourier_frequencies(bands, resolution, i in periodic, x.device))
-    phases = (position[..., None].float() * torch.stack(steps) * torch.pi).flatten(-2)
+    phases = (position[..., None] * torch.stack(steps) * torch.pi).flatten(-2)
     waves = [phases.sin().to(x)] if sine_only else [phases.sin().to(x), phases.cos().to(x)]
     kept = [i for i in range(channels) if include_position and i not in periodic]
+    position = position.to(x)
     front = [position] if len(kept) == channels else [position[..., i : i + 1] for i in kept]
     return torch.cat([*front, *waves, rest], dim=-1)
 '''

@@ -24,7 +24,7 @@ from perceiver_graph.compiler.backends.torch.printer import (
 )
 from perceiver_graph.compiler.backends.torch.regions import Program
 from perceiver_graph.compiler.backends.torch.taking import Taking, variables
-from perceiver_graph.compiler.ir import Graph, Input, Parameter, Value
+from perceiver_graph.compiler.ir import ASKED, Graph, Input, Parameter, Value
 
 METHODS = frozenset({"decode", "decode_all", "encode", "forward", "reset_parameters"})
 LATENTS = "latents"
@@ -77,7 +77,7 @@ class RootWriter:
         yield from _signature("encode", f"inputs: {TYPES}")
         yield from docstring(self._encode_summary(), 2)
         program = self.encode.graph
-        declared = [leaf for leaf in self.graph.inputs if leaf.role != "queries"]
+        declared = [leaf for leaf in self.graph.inputs if leaf.role not in ASKED]
         names = sorted(i.of if i.role == "data" else f"{i.of}.{i.role}" for i in declared)
         if any(leaf.role == "present" for leaf in program.inputs):
             yield "        if not inputs:"
@@ -145,9 +145,12 @@ class RootWriter:
             yield "        if queries is None:"
             yield f"            device = {self._device}"
             yield from lay_out(Group("", tuple(positions), "{"), 3, "queries = ")
-        known = _strings(sorted(i.of for i in self.graph.inputs if i.role == "queries"))
+        known = _strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
         given = "queries" if queries else "queries or ()"
         yield from lay_out(call("refuse_unknown", given, known, '"output with positions"'), 2)
+        for leaf in self._points:
+            channels = str(leaf.value.shape[-1])
+            yield from lay_out(call("refuse_points", "queries", f'"{leaf.of}"', channels), 2)
         yield f"        outputs: {TYPES} = {{}}"
         steps = self._decode_steps()
         reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
@@ -159,18 +162,26 @@ class RootWriter:
         made = ", ".join(f"{name} {_shape(value)}" for name, value in program.outputs.items())
         lines = [f"The outputs: {made}."]
         if self._queries:
-            names = ", ".join(leaf.of for leaf in self._queries)
-            lines += [
-                "",
-                f"`queries` holds the flat positions (int64, first axis slowest) that are wanted of "
-                f"{names}; an output that it lacks is left out. None stands for all positions"
-                + (f", in {self.chunks} chunks." if self.chunks > 1 else "."),
-            ]
+            names = ", ".join(leaf.of for leaf in self._queries if leaf not in self._points)
+            wanted = [
+                f"the flat positions (int64, first axis slowest) that are wanted of {names}"
+            ] * bool(names)
+            wanted += [f"the points {_shape(x.value)} to ask {x.of} at" for x in self._points]
+            text = f"`queries` holds {' and '.join(wanted)}; an output that it lacks is left out."
+            if not self._points:
+                text += " None stands for all positions"
+                text += f", in {self.chunks} chunks." if self.chunks > 1 else "."
+            lines += ["", text]
         return "\n".join(lines)
 
     @property
+    def _points(self) -> list[Input]:
+        """What is asked at coordinates that the caller chooses."""
+        return [leaf for leaf in self._queries if leaf.role == "points"]
+
+    @property
     def _queries(self) -> list[Input]:
-        return [leaf for leaf in self.decode.graph.inputs if leaf.role == "queries"]
+        return [leaf for leaf in self.decode.graph.inputs if leaf.role in ASKED]
 
     @property
     def _device(self) -> str:
@@ -192,13 +203,13 @@ class RootWriter:
                 atom = self._decode_atom(table)
                 if not table.shape[axis].is_constant and atom is not None:
                     return f"{atom.text}.shape[{axis}]"
-        (symbol,) = leaf.value.shape[0].symbols
+        (symbol,) = leaf.count.symbols
         return str(symbol.highest or "")
 
     def _decode_atom(self, value: Value) -> Expr | None:
         leaf = self.decode.graph.leaves.get(value)
         if isinstance(leaf, Input):
-            if leaf.role == "queries":
+            if leaf.role in ASKED:
                 return Expr(f'queries["{leaf.of}"]')
             return Expr(f'state["{self.state[self.encode.graph.outputs[value.name]]}"]')
         return self.writer.atom(value)

@@ -52,15 +52,24 @@ class Taking:
             if other.role == "present" and other.of == leaf.of
         ]
         asked: list[Piece] = ["inputs", f'"{leaf.of}"', sizes]
-        if not present:
+        beside = self._optional_beside(leaf)
+        if not present and not beside:
             return lay_out(call("given", *asked), 2, f"{name} = ")
         options = {"like": self.like}
         if any(not dim.is_constant for dim in shape):
             options["smallest"] = comma_tuple([self._size_without(leaf, dim) for dim in shape])
+        if beside:
+            others = comma_tuple([f'"{other}"' for other in beside])
+            return lay_out(call("given_beside", *asked, others, **options), 2, f"{name} = ")
         if leaf.value.dtype != "float32":
             options["dtype"] = f"torch.{leaf.value.dtype}"
         taken = call("given_or_not", *asked, **options)
         return lay_out(taken, 2, f"{name}, {present[0]} = ")
+
+    def _optional_beside(self, leaf: Input) -> tuple[str, ...]:
+        """The modalities whose positions these are, if all of them may be left out."""
+        optional = {other.of for other in self.inputs if other.role == "present"}
+        return leaf.beside if optional.issuperset(leaf.beside) else ()
 
     def _size_without(self, leaf: Input, dim: Dim) -> Piece:
         """A size of an input that is left out: that of others which share it, or the smallest."""

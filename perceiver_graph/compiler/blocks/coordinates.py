@@ -1,0 +1,374 @@
+"""Positions that are data: coordinates that the caller gives, of tokens or of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.context import (
+    CHANNEL,
+    Axis,
+    Context,
+    Coordinates,
+    Path,
+    StageError,
+    shape_note,
+)
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir import Value
+from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.spec.models import FourierPosition, Input, PointsQuery, Position
+
+GIVEN = ".position"
+"""Ends the name of the array in which an input's own coordinates are given."""
+POINTS = ".points"
+"""Ends the name of the array in which the points of an output are given."""
+
+T = TypeVar("T")
+
+
+def is_given(position: Position | None) -> bool:
+    """Whether a position is made of coordinates that the caller gives, not of a grid."""
+    return isinstance(position, FourierPosition) and (
+        position.given is not None or position.inputs is not None
+    )
+
+
+def refuse_settings(ctx: Context, position: Position, path: Path, what: str) -> None:
+    """Refuse what is said of given coordinates where there are none (PG220)."""
+    if isinstance(position, FourierPosition):
+        for key in ("given", "inputs", "coordinates", "range"):
+            if getattr(position, key) is not None:
+                raise ctx.error(
+                    "PG220",
+                    f"`{key}` is for coordinates that the caller gives, and {what}",
+                    (*path, key),
+                    help="leave it out",
+                    at_key=True,
+                )
+
+
+def readers(inputs: Mapping[str, Input]) -> dict[str, list[str]]:
+    """The inputs that are coordinates, each with those whose positions they are."""
+    found: dict[str, list[str]] = {}
+    for name, spec in inputs.items():
+        position = spec.position
+        if isinstance(position, FourierPosition) and position.inputs in inputs:
+            found.setdefault(str(position.inputs), []).append(name)
+    return found
+
+
+def coordinate_input(ctx: Context, name: str, of: Sequence[str]) -> None:
+    """An input that holds the coordinates of the tokens of others."""
+    spec, path = ctx.inputs[name], ("inputs", name)
+    axes = tuple(Axis(a, ctx.size(s, *path, "shape", a)) for a, s in spec.shape.items())
+    user = ("inputs", of[0], "position", "inputs")
+    for key in ("steps", "position", "mask", "attention_mask"):
+        if getattr(spec, key):
+            raise ctx.error(
+                "PG220",
+                f"`{name}` holds coordinates, which are read as they are: it takes no `{key}`",
+                (*path, key),
+                also=[(user, f"the positions of `{of[0]}`")],
+                help=f"leave `{key}` out, or give `{of[0]}` coordinates of its own: `given`",
+                at_key=True,
+            )
+    if not axes or axes[-1].name != CHANNEL or axes[-1].size.value is None:
+        raise ctx.error(
+            "PG206",
+            f"the coordinates in `{name}` need a `channel` axis of a fixed size, last",
+            (*path, "shape"),
+            also=[(user, f"the positions of `{of[0]}`")],
+            notes=[shape_note(axes)],
+            help="add `channel: 1` as the last axis of the shape: a channel for each coordinate",
+            at_key=True,
+        )
+    with ctx.builder.at(ctx.document.key_span(*path, "shape")):
+        _declare(ctx, name, axes, tuple(of))
+
+
+def _declare(ctx: Context, name: str, axes: tuple[Axis, ...], beside: tuple[str, ...]) -> None:
+    sizes = shape_of(ctx.symbols["batch"], *(axis.size for axis in axes))
+    named = ("batch", *(axis.name for axis in axes))
+    data = ctx.builder.input(name, "data", name, named, sizes, "float32", beside)
+    ctx.coordinates[name] = Coordinates(data, axes, beside)
+
+
+def given_positions(
+    ctx: Context, name: str, position: FourierPosition, index: tuple[Axis, ...], path: Path
+) -> Value:
+    """Features of the coordinates of each token of an input.
+
+    Shapes: coordinates [batch, *index, coordinates] -> [batch, tokens, width].
+    """
+    array, names = _source(ctx, name, position, index, path)
+    found = ctx.coordinates[array]
+    value = _features(ctx, array, position, names, path)
+    rank = len(found.axes) - 1
+    if rank == 0:
+        value = ctx.builder(ops.Unflatten(1, (1, None)), value, name="position.tokens")
+    elif rank > 1:
+        value = ctx.builder(ops.Flatten(1, rank), value, name="position.tokens")
+    return value
+
+
+def _source(
+    ctx: Context, name: str, position: FourierPosition, index: tuple[Axis, ...], path: Path
+) -> tuple[str, tuple[str, ...]]:
+    """The array that holds the coordinates, and what these are called, if they have names."""
+    if position.inputs is None:
+        if position.coordinates is not None:
+            raise ctx.error(
+                "PG220",
+                "coordinates that are given have their names in `given`",
+                (*path, "coordinates"),
+                also=[((*path, "given"), "here")],
+                help=f"write `given: [{', '.join(position.coordinates)}]`",
+                at_key=True,
+            )
+        assert position.given is not None
+        names, count = _named(position.given)
+        _declare(ctx, name + GIVEN, (*index, Axis(CHANNEL, Dim.of(count))), (name,))
+        return name + GIVEN, names
+    if position.given is not None:
+        raise ctx.error(
+            "PG220",
+            "coordinates are `given`, or those of an input, and not both",
+            (*path, "given"),
+            also=[((*path, "inputs"), "the other ones")],
+            help="leave one of the two out",
+            at_key=True,
+        )
+    return _of_input(ctx, name, position, index, path)
+
+
+def _of_input(
+    ctx: Context, name: str, position: FourierPosition, index: tuple[Axis, ...], path: Path
+) -> tuple[str, tuple[str, ...]]:
+    source = str(position.inputs)
+    if source not in ctx.inputs or source == name:
+        others = [other for other in ctx.inputs if other != name]
+        raise ctx.error(
+            "PG201",
+            "an input cannot be its own position"
+            if source == name
+            else f"there is no input `{source}` with coordinates",
+            (*path, "inputs"),
+            f"the other inputs are {', '.join(others) or 'none'}",
+            help=did_you_mean(source, others)
+            or f"have them given as `{name}{GIVEN}`: write `given: [x]` in place of `inputs`",
+        )
+    if source not in ctx.coordinates:
+        raise StageError()  # it has an error of its own, already reported
+    axes = ctx.coordinates[source].axes
+    if axes[:-1] != index:
+        raise ctx.error(
+            "PG220",
+            f"the coordinates in `{source}` are not one position for each token of `{name}`",
+            (*path, "inputs"),
+            also=[(("inputs", source, "shape"), f"positions of {_sizes(axes[:-1])}")],
+            notes=[f"after its steps `{name}` has tokens of {_sizes(index)}"],
+            help=f"write `shape: {{{', '.join([*map(_item, index), f'channel: {axes[-1].size}'])}}}`"
+            f" for `{source}`",
+        )
+    names = tuple(position.coordinates or ())
+    if names and axes[-1].size != len(names):
+        raise ctx.error(
+            "PG220",
+            f"`{source}` has {axes[-1].size} coordinates, and not {len(names)}",
+            (*path, "coordinates"),
+            also=[(("inputs", source, "shape", CHANNEL), f"{axes[-1].size} coordinates")],
+            help="name every channel, in their order",
+        )
+    return source, names
+
+
+def _sizes(axes: tuple[Axis, ...]) -> str:
+    return ", ".join(map(str, axes)) or "no axes"
+
+
+def _item(axis: Axis) -> str:
+    return f"{axis.name}: {axis.size}"
+
+
+def _named(given: int | list[str]) -> tuple[tuple[str, ...], int]:
+    return ((), given) if isinstance(given, int) else (tuple(given), len(given))
+
+
+def point_queries(ctx: Context, name: str, query: PointsQuery, path: Path) -> tuple[Value, Axis]:
+    """Queries made of points that the caller gives, and the axis that counts them.
+
+    Shapes: points [batch, points, coordinates] -> [batch, points, width].
+    """
+    position = query.position
+    refuse = ("given", "inputs", "coordinates")
+    if any(getattr(position, key) is not None for key in refuse):
+        key = next(key for key in refuse if getattr(position, key) is not None)
+        raise ctx.error(
+            "PG220",
+            f"the points are the coordinates, so there is no `{key}` of them",
+            (*path, "position", key),
+            also=[((*path, "points"), "here")],
+            help="leave it out",
+            at_key=True,
+        )
+    names, count = _named(query.points)
+    symbol = Symbol(f"{name}_points")
+    if symbol.name in ctx.spec.dims:
+        raise ctx.error(
+            "PG207",
+            f"`{symbol.name}` is how many points `{name}` is asked at, and cannot be declared",
+            ("dims", symbol.name),
+            also=[(("outputs", name), "this output")],
+            help="choose another name for the symbol",
+            at_key=True,
+        )
+    ctx.builder.symbols[symbol.name] = symbol
+    axes = (Axis("point", Dim.of(symbol)), Axis(CHANNEL, Dim.of(count)))
+    array = name + POINTS
+    sizes = shape_of(ctx.symbols["batch"], *(axis.size for axis in axes))
+    points = ctx.builder.input(array, "points", name, ("batch", "point", CHANNEL), sizes, "float32")
+    ctx.coordinates[array] = Coordinates(points, axes, (), name)
+    return _features(ctx, array, position, names, (*path, "position")), axes[0]
+
+
+def _features(
+    ctx: Context, array: str, position: FourierPosition, names: tuple[str, ...], path: Path
+) -> Value:
+    """Shapes: coordinates [batch, ..., coordinates] -> [batch, ..., width]."""
+    found = ctx.coordinates[array]
+    count = int(found.axes[-1].size)
+    fourier = position.fourier
+    inner = (*path, "fourier")
+    if fourier.endpoint is not None:
+        raise ctx.error(
+            "PG220",
+            "`endpoint` is for the points of a grid, and these coordinates are given",
+            (*inner, "endpoint"),
+            help="leave it out: -1 is -1, and 1 is 1",
+            at_key=True,
+        )
+    periodic = _periodic(ctx, fourier.periodic, names, (*inner, "periodic"))
+    if fourier.max_resolution is None:
+        raise ctx.error(
+            "PG221",
+            "coordinates that are given have no size to take `max_resolution` from",
+            inner,
+            help="add `max_resolution: 64`, twice the highest frequency; what differs by less than "
+            "2 / 64 of the range looks much alike",
+            at_key=True,
+        )
+    resolutions = _each(ctx, fourier.max_resolution, names, count, (*inner, "max_resolution"))
+    for i in periodic:
+        refuse_few_waves(ctx, fourier.bands, resolutions[i], (*inner, "periodic"))
+    ranges = _ranges(ctx, position, names, count, path)
+    _note_ranges(ctx, array, ranges, periodic)
+    alike = len(set(resolutions)) == 1
+    features = ops.FourierFeatures(
+        fourier.bands,
+        resolutions[0] if alike else resolutions,
+        count,
+        fourier.include_position,
+        fourier.sine_only,
+        periodic,
+        ranges,
+    )
+    value = ctx.builder(features, found.data, name="position")
+    if position.project is not None:
+        value = ctx.builder.linear(value, "position.project", position.project)
+    return value
+
+
+def refuse_few_waves(ctx: Context, bands: int, resolution: float, path: Path) -> None:
+    """Whole frequencies must be as many as there are bands (PG221)."""
+    if bands > max(int(resolution // 2), 1):
+        raise ctx.error(
+            "PG221",
+            f"up to {resolution / 2:g} there are {int(resolution // 2)} whole frequencies, and "
+            f"{bands} bands",
+            path,
+            also=[((*path[:-1], "bands"), f"{bands} here")],
+            help=f"write `bands: {max(int(resolution // 2), 1)}`, or a `max_resolution` of at least "
+            f"{2 * bands}",
+        )
+
+
+def _periodic(
+    ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path
+) -> tuple[int, ...]:
+    _known(ctx, given, names, path)
+    return tuple(sorted({names.index(name) for name in given}))
+
+
+def _known(ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path) -> None:
+    """Refuse names that no coordinate has."""
+    for name in given:
+        if name in names:
+            continue
+        way = "`given: [x, y]`, `points: [x, y]`, or `coordinates: [x, y]` beside `inputs`"
+        raise ctx.error(
+            "PG202",
+            f"no coordinate is called `{name}`",
+            path,
+            f"the coordinates here are {', '.join(names) or 'without names'}",
+            help=did_you_mean(name, names) or (None if names else f"give them names: {way}"),
+        )
+
+
+def _each(
+    ctx: Context, setting: T | Mapping[str, T], names: tuple[str, ...], count: int, path: Path
+) -> tuple[T, ...]:
+    """A setting of each coordinate, given for all or by name."""
+    if not isinstance(setting, Mapping):
+        return (setting,) * count
+    _known(ctx, list(setting), names, path)
+    for name in names:
+        if name not in setting:
+            raise ctx.error(
+                "PG221",
+                f"`{path[-1]}` leaves out the coordinate `{name}`",
+                path,
+                help=f"say it of every coordinate: {', '.join(names)}",
+                at_key=True,
+            )
+    return tuple(setting[name] for name in names)
+
+
+def _ranges(
+    ctx: Context, position: FourierPosition, names: tuple[str, ...], count: int, path: Path
+) -> tuple[tuple[float, float], ...]:
+    if position.range is None:
+        return ()
+    path = (*path, "range")
+    found = []
+    for low, high in _each(ctx, position.range, names, count, path):
+        if not low < high:
+            raise ctx.error(
+                "PG221",
+                f"nothing lies between {low:g} and {high:g}",
+                path,
+                help=f"write the least value first: `[{min(low, high):g}, {max(low, high):g}]`"
+                if low != high
+                else "write the least and the greatest value",
+            )
+        found.append((float(low), float(high)))
+    return tuple(found)
+
+
+def _note_ranges(
+    ctx: Context, array: str, ranges: tuple[tuple[float, float], ...], periodic: tuple[int, ...]
+) -> None:
+    """What the runtime holds the values against: of several readers, what suits all of them."""
+    if not ranges:
+        return
+    found = ctx.coordinates[array]
+    here: list[tuple[float, float] | None] = [
+        None if i in periodic else bounds for i, bounds in enumerate(ranges)
+    ]
+    for i, before in enumerate(found.ranges):
+        now = here[i]
+        if before is not None:
+            here[i] = before if now is None else (max(before[0], now[0]), min(before[1], now[1]))
+    ctx.coordinates[array] = replace(found, ranges=tuple(here))

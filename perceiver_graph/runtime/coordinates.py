@@ -1,0 +1,100 @@
+"""Coordinates of a call: positions of tokens, which come with inputs, and points to ask outputs at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.masks import Masks
+from perceiver_graph.spec.manifest import InputEntry, Manifest
+
+Points = dict[str, NDArray[np.float32]]
+"""Points by output: [batch, points, coordinates]."""
+
+
+def points_of(manifest: Manifest, output: str) -> tuple[str, InputEntry] | None:
+    """The array of the points that an output is asked at by name, or None for any other output."""
+    found = ((name, one) for name, one in manifest.inputs.items() if output in one.points_of)
+    return next(found, None)
+
+
+def is_extra(entry: InputEntry) -> bool:
+    """Whether an array comes along with inputs or for an output, and is no input by itself."""
+    return bool(entry.beside or entry.points_of)
+
+
+def check_company(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:
+    """Report (PG501) coordinates that are missing where tokens are given, and the other way round."""
+    for name, entry in manifest.inputs.items():
+        tokens = [other for other in entry.beside if other in given]
+        if entry.mask != "optional" or not entry.beside or bool(tokens) == (name in given):
+            continue
+        if tokens:
+            axes = ", ".join(f"{a} {s}" for a, s in zip(entry.axes, entry.shape, strict=True))
+            report.error(
+                "PG501",
+                f"input {quote(tokens[0])} is given without its positions, {quote(name)}: "
+                f"{entry.dtype} [{axes}]",
+                help=f"pass an array under the name {quote(name)} as well, or neither",
+            )
+        else:
+            others = " or ".join(map(quote, entry.beside))
+            report.error(
+                "PG501",
+                f"{quote(name)} is given without {others}, whose positions it holds",
+                help=f"pass {others} as well, or neither",
+            )
+
+
+def check_ranges(
+    manifest: Manifest, arrays: Mapping[str, NDArray[Any]], masks: Masks, report: Report
+) -> None:
+    """Report (PG517) coordinates of tokens that are outside of their range; masked ones may be."""
+    for name, entry in manifest.inputs.items():
+        if entry.ranges is None or name not in arrays:
+            continue
+        there = [masks[other] for other in entry.beside if other in masks]
+        everywhere = len(there) < len(entry.beside)  # the tokens of another input are all there
+        shown = None if everywhere or not there else np.logical_or.reduce(there)
+        report_outside(name, entry, arrays[name], report, shown)
+
+
+def report_outside(
+    name: str,
+    entry: InputEntry,
+    array: NDArray[Any],
+    report: Report,
+    shown: NDArray[np.bool_] | None = None,
+) -> None:
+    """Report (PG517) the channels of an array whose values are not in their range.
+
+    `shown`, bool [batch, ...], says which of them are looked at.
+    """
+    for channel, bounds in enumerate(entry.ranges or ()):
+        if bounds is None:
+            continue
+        low, high = bounds
+        values = array[..., channel]
+        # What was written with a few digits may end a little beyond.
+        slack = 1e-6 * max(abs(low), abs(high))
+        wrong = (values < low - slack) | (values > high + slack)
+        if shown is not None:
+            wrong &= shown
+        if not wrong.any():
+            continue
+        place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+        report.error(
+            "PG517",
+            f"{np.count_nonzero(wrong)} of {values.size} coordinates of {quote(name)}, channel "
+            f"{channel}, lie outside of {low:g} to {high:g}",
+            notes=[f"the first is {values[place]:g} at {_place(entry.axes, place)}"],
+            help="give them in the unit of the spec, or declare a wider `range` and compile again",
+        )
+
+
+def _place(axes: Sequence[str], place: Sequence[int]) -> str:
+    return ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))
