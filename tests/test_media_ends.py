@@ -6,6 +6,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, read_clip
+from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, probe_clip, read_clip
+from perceiver_graph.runtime.processors.clip import require_room
 from tests.media_support import code_of
 
 SOUND = AudioFormat(samples=1600, rate=16_000)
@@ -272,6 +274,39 @@ def test_a_clock_that_jumps_is_refused(kind: str, tmp_path: Path) -> None:
     code, message = code_of(lambda: frames(path) if kind == "film" else samples(path))
     assert code == "PG507"
     assert "at most 3600 s" in message
+
+
+def test_a_video_that_takes_too_much_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+    path = film_file(tmp_path / "a.mp4", "libx264")
+    assert (
+        sum(w.frame_count for w in read_clip(path, video=PICTURES, audio=None, room=200_000)) == 20
+    )
+    code, message = code_of(lambda: list(read_clip(path, video=PICTURES, audio=None, room=45_056)))
+    assert code == "PG510"
+    assert "64 x 64 pixels takes 176 KiB" in message
+    assert "scale=32:32" in message
+
+
+def test_frames_that_are_too_large_are_refused(tmp_path: Path) -> None:
+    info = probe_clip(film_file(tmp_path / "a.mp4", "libx264"))
+    code, message = code_of(lambda: require_room(replace(info, width=10_000, height=7000), None))
+    assert code == "PG507"
+    assert "at most 67,108,864 pixels" in message
+
+
+def test_a_frame_does_not_outlive_its_turn(tmp_path: Path) -> None:
+    """What PyAV keeps beside a frame would hold it until Python looks for cycles."""
+    import gc
+
+    path = film_file(tmp_path / "a.mp4", "libx264")
+    gc.collect()
+    gc.disable()
+    try:
+        assert frames(path) == 20
+        alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 2
 
 
 # Values ------------------------------------------------------------------------------------------

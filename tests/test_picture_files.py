@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -258,8 +260,8 @@ def test_what_is_read_is_what_was_named(name: str, tmp_path: Path) -> None:
 def test_a_picture_that_takes_too_much_is_refused_with_what_would_fit(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (900, 400)).save(path)
-    assert pixels(path, room=3_600_000).shape == (400, 900, 3)
-    found = fault(lambda: read_picture(path, room=900_000, least=16))
+    assert pixels(path, room=6_480_000).shape == (400, 900, 3)
+    found = fault(lambda: read_picture(path, room=1_620_000, least=16))
     assert found.code == "PG510"
     assert "900 x 400 pixels" in found.message
     assert "450 x 200 pixels" in (found.help or "")
@@ -269,9 +271,42 @@ def test_a_jpeg_is_decoded_at_a_part_of_its_size(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     whole = smooth(400, 800)
     Image.fromarray(whole).save(path)
-    found, (note,) = read_picture(path, room=400_000, least=100)
+    found, (note,) = read_picture(path, room=800_000, least=100)
     assert found.shape == (100, 200, 3)
     assert "1/4 of its 800 x 400 pixels" in note
     means = whole.reshape(100, 4, 200, 4, 3).mean(axis=(1, 3))
     assert np.abs(found - means).max() < 6
-    assert fault(lambda: read_picture(path, room=400_000, least=101)).code == "PG510"
+    assert fault(lambda: read_picture(path, room=800_000, least=101)).code == "PG510"
+
+
+MEASURED = """
+import sys
+from perceiver_graph.runtime.processors.image import centred, resized
+from perceiver_graph.runtime.processors.picture_files import _takes, open_picture, read_picture
+
+def most():
+    lines = open("/proc/self/status").read().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+read_picture(sys.argv[1])
+before = most()
+pixels, _ = read_picture(sys.argv[2])
+height, width = pixels.shape[:2]
+resized(pixels, centred(height, width, (224, 224), 0.875), (224, 224))
+with open_picture(sys.argv[2]) as image:
+    print(most() - before, _takes(image, width * height))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_reading_takes_no_more_than_is_counted(suffix: str, tmp_path: Path) -> None:
+    for name, side in (("small", 16), ("large", 1600)):
+        image = Image.fromarray(smooth(side, side))
+        image.save(tmp_path / f"{name}{suffix}", exif=exif(6))
+    paths = [str(tmp_path / f"{name}{suffix}") for name in ("small", "large")]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *paths], capture_output=True, text=True, check=True
+    )
+    took, counted = map(int, done.stdout.split())
+    assert 0.3 * counted < took < counted

@@ -79,7 +79,11 @@ def run_command(
     ] = "auto",
     memory: Annotated[
         str | None,
-        typer.Option("--memory", metavar="SIZE", help="Budget for decoding: 2GiB, 500MB."),
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="Budget for reading a file, and for decoding: 2GiB, 500MB.",
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:

@@ -17,14 +17,14 @@ from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.phases import LATENTS
 from perceiver_graph.compiler.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.diagnostics.model import DiagnosticError
-from perceiver_graph.spec.manifest import FEWEST_QUERIES, Memory
+from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.models.media import kind_of
 
 MiB = 2**20
 PROCESS = 128 * MiB
 """Python, numpy, onnxruntime and what it allocates for a model of any size."""
-MEDIA = 96 * MiB
-"""What reads and writes files besides: a codec and the frames it keeps."""
+MEDIA = READING_MEMORY
+"""What reads and writes files besides."""
 _DECODED = frozenset({"video", "audio", "mel", "image", "flow"})
 ENCODE_ARENA = 1.6
 """What onnxruntime holds for each byte that is live while it encodes: 1.2 to 1.6 on optical flow,

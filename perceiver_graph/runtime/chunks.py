@@ -10,7 +10,7 @@ from math import prod
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.sizes import evaluate
-from perceiver_graph.spec.manifest import Manifest
+from perceiver_graph.spec.manifest import READING_MEMORY, Manifest
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", re.IGNORECASE)
 _POWER = {"k": 1, "m": 2, "g": 3, "t": 4}
@@ -36,6 +36,18 @@ def format_size(count: int) -> str:
             return f"{count} {unit}"
         count = -(-count // 1024)
     return f"{count} GiB"
+
+
+def reading_room(manifest: Manifest, memory: int | None) -> int | None:
+    """How many bytes reading a file may take; None where nobody gave a budget.
+
+    `memory` is the budget of a run. That of the artifact leaves what its model does not need, and
+    what was set aside for files.
+    """
+    limits = [] if memory is None else [memory]
+    if manifest.memory is not None:
+        limits.append(manifest.memory.limit - manifest.memory.peak + READING_MEMORY)
+    return min(limits, default=None)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def run_files(
     output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
     refuse_unknown_sizes(program.manifest, sizes)
-    setting = _setting(with_names(program.manifest, names or {}), decode)
+    setting = _setting(with_names(program.manifest, names or {}), decode, memory)
     subjects = find_subjects(files, setting.readers)
     stems = _stems(subjects)
     out_dir = Path(out_dir)
@@ -73,9 +73,11 @@ def run_files(
         return [job.run(one, stem, out_dir) for one, stem in zip(subjects, stems, strict=True)]
 
 
-def _setting(manifest: Manifest, decode: Mapping[str, Selection] | None) -> Setting:
+def _setting(
+    manifest: Manifest, decode: Mapping[str, Selection] | None, memory: int | None
+) -> Setting:
     whole = [n for n in manifest.outputs if decode is None or (n in decode and decode[n] is None)]
-    return Setting(manifest, file_readers(manifest), frozenset(whole))
+    return Setting(manifest, file_readers(manifest, memory), frozenset(whole))
 
 
 @dataclass(frozen=True)

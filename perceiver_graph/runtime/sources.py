@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.runtime.chunks import reading_room
 from perceiver_graph.runtime.feeds import described
 from perceiver_graph.runtime.kinds import Piece, Reader, Reading, make_readers
 from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
@@ -62,8 +63,11 @@ class Subject:
             )
 
 
-def file_readers(manifest: Manifest) -> tuple[Reader, ...]:
-    """What reads the inputs of a model from files. Raises DiagnosticError (PG403, PG501, PG512)."""
+def file_readers(manifest: Manifest, memory: int | None = None) -> tuple[Reader, ...]:
+    """What reads the inputs of a model from files, within a budget of a run in bytes.
+
+    Raises DiagnosticError (PG403, PG501, PG512).
+    """
     used = {name: entry for name, entry in manifest.inputs.items() if entry.mask != "always"}
     readers = make_readers(manifest)
     if not readers:
@@ -73,6 +77,8 @@ def file_readers(manifest: Manifest) -> tuple[Reader, ...]:
             f"no input of {manifest.name} is read from files (its inputs: {names})",
             help=f"{_USE_ARRAYS}; or give an input `media` in the spec and compile again",
         )
+    for reader in readers:
+        reader.room = reading_room(manifest, memory)
     report = Report()
     if sum(reader.streams for reader in readers) > 1:
         names = " and ".join(quote(n) for r in readers if r.streams for n in r.inputs)

@@ -18,6 +18,8 @@ from perceiver_graph.spec.models.media import InputMedia, OutputMedia, kind_of
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
+READING_MEMORY = 96 * 2**20
+"""Bytes that a run may always take to read and write files: a codec, and the frames that it keeps."""
 USUAL_MEMORY = 2**30
 """Bytes that decoding takes at most where nobody says otherwise: the 182,528 queries of an optical
 flow would take several times as much at once."""

@@ -13,7 +13,7 @@ import numpy as np
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading, reading
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.processors.clip import Window, probe_clip, read_clip
+from perceiver_graph.runtime.processors.clip import Window, probe_clip, read_clip, require_room
 from perceiver_graph.runtime.processors.containers import media_source
 from perceiver_graph.runtime.processors.formats import (
     AudioFormat,
@@ -93,7 +93,9 @@ class ClipReader(Reader):
         sources = list(dict.fromkeys(one for one in (video, audio) if one is not None))
         for source in sources:
             try:
-                probe_clip(source)
+                info = probe_clip(source)
+                if source is video and self.video is not None:
+                    require_room(info, self.room)
             except DiagnosticError as error:
                 report.extend(error.diagnostics)
         report.raise_if_errors()
@@ -131,7 +133,9 @@ class ClipReader(Reader):
         source = picture or sound
         assert source is not None
         if picture is None or sound is None or picture == sound:
-            return read_clip(source, video=video, audio=audio, allow_missing=self.optional)
+            return read_clip(
+                source, video=video, audio=audio, allow_missing=self.optional, room=self.room
+            )
         assert video is not None
         assert audio is not None
         if video.seconds != audio.seconds:
@@ -141,7 +145,7 @@ class ClipReader(Reader):
                 f"lasts {float(video.seconds):g} s, and one of sound {float(audio.seconds):g} s",
                 help="give one file with both",
             )
-        pictures = read_clip(picture, video=video, audio=None)
+        pictures = read_clip(picture, video=video, audio=None, room=self.room)
         return _side_by_side(pictures, read_clip(sound, video=None, audio=audio), video, audio)
 
 

@@ -9,15 +9,18 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from math import ceil
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.escape import shell_path
+from perceiver_graph.runtime.chunks import format_size
 from perceiver_graph.runtime.opening import Named, Source
 from perceiver_graph.runtime.processors.containers import (
+    MOST_PIXELS,
     media_source,
     media_stream,
     open_media,
@@ -32,6 +35,10 @@ Progress = Callable[[int, int | None], None]
 """Called with the number of windows done and the number expected, or None if it is not known."""
 
 
+KEPT_FRAMES = 20
+"""Frames that a decoder of one thread holds: those that others are predicted from, and a few."""
+CONVERSION = 14
+"""Bytes of a pixel while a frame is converted to RGB and resized."""
 LARGEST_FACTOR = 1024
 """Between the sample rates of a file and a model: it bounds what a packet of sound becomes."""
 
@@ -40,7 +47,8 @@ LARGEST_FACTOR = 1024
 class ClipInfo:
     """What a media file contains, as its header states it (0 where it does not say or has none).
 
-    `duration` is in seconds; `width` and `height` are of the stored pictures, not yet rotated.
+    `duration` is in seconds; `width` and `height` are of the stored pictures, not yet rotated, of
+    which a pixel takes `pixel_bits` while they are decoded.
     """
 
     source: Source
@@ -53,6 +61,7 @@ class ClipInfo:
     frames: int = 0
     sample_rate: int = 0
     channels: int = 0
+    pixel_bits: int = 0
 
     def __str__(self) -> str:
         parts = [f"{self.duration:.2f} s"]
@@ -110,6 +119,36 @@ def probe_clip(named: Named) -> ClipInfo:
             frames=(video.frames or round(duration * fps)) if video else 0,
             sample_rate=audio.sample_rate if audio else 0,
             channels=audio.channels if audio else 0,
+            pixel_bits=_pixel_bits(video) if video else 0,
+        )
+
+
+def _pixel_bits(video: Any) -> int:
+    form = video.codec_context.format
+    return form.padded_bits_per_pixel if form is not None else 12
+
+
+def require_room(info: ClipInfo, room: int | None) -> None:
+    """PG507 for frames that are too large to be read at all, PG510 for a budget that is too small."""
+    pixels = info.width * info.height
+    size = f"frames of {info.width} x {info.height} pixels"
+    if pixels > MOST_PIXELS:
+        raise undecodable(
+            info.source,
+            f"its {size} are too large: at most {MOST_PIXELS:,} pixels are read",
+            help="make them smaller, or cut out what the model is to see",
+        )
+    takes = pixels * (KEPT_FRAMES * info.pixel_bits // 8 + CONVERSION)
+    if room is not None and takes > room:
+        factor = sqrt(room / takes)
+        small = f"{int(info.width * factor) // 2 * 2}:{int(info.height * factor) // 2 * 2}"
+        path = shell_path(info.source.path)
+        raise DiagnosticError.of(
+            "PG510",
+            f"{info.source}: decoding its {size} takes {format_size(takes)}, and the memory budget "
+            f"leaves {format_size(room)}",
+            help=f"raise --memory by {format_size(takes - room)}, or make them smaller: "
+            f"ffmpeg -i {path} -vf scale={small} small.mp4",
         )
 
 
@@ -120,12 +159,14 @@ def read_clip(
     audio: AudioFormat | None,
     allow_missing: Collection[str] = (),
     progress: Progress | None = None,
+    room: int | None = None,
 ) -> Iterator[Window]:
     """Cut a clip into consecutive windows: `video.time` frames and the sound of the same moments.
 
     Window w begins `w * video.seconds` after the first frame; without a video format, at
     `w * audio.seconds`. What the file lacks is an error (PG508), unless `allow_missing` contains
-    "video" or "audio": then it is None in every window. Raises DiagnosticError, at once for a file
+    "video" or "audio": then it is None in every window. `room` is how many bytes decoding may
+    take. Raises DiagnosticError, at once for a file
     that cannot be used, during the iteration for damage further on (PG507). Raises ValueError if
     neither format is given.
     """
@@ -135,7 +176,10 @@ def read_clip(
     require("PIL")
     info = probe_clip(named)
     _check_streams(info, video, audio, allow_missing)
-    pictures = PictureStream(info.source, video) if video and info.has_video else None
+    pictures = None
+    if video and info.has_video:
+        require_room(info, room)
+        pictures = PictureStream(info.source, video, sparing=room is not None)
     sound = None
     if audio and info.has_audio:
         sound = SampleStream(info.source, audio, pictures.origin if pictures else None)

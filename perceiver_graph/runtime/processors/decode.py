@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.containers import media_stream, open_media, undecodable
-from perceiver_graph.runtime.processors.display import upright
+from perceiver_graph.runtime.processors.display import Display
 from perceiver_graph.runtime.processors.formats import VideoFormat
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ LONGEST_PAUSE = 3600
 """Seconds without a frame or a sample: a longer step of the clock is taken for damage."""
 
 
-def decoded(source: Source, kind: Literal["video", "audio"]) -> Iterator[Any]:
-    """The decoded frames of the main stream of a kind. Raises PG507 for damage and an early end."""
+def decoded(
+    source: Source, kind: Literal["video", "audio"], *, sparing: bool = False
+) -> Iterator[Any]:
+    """The decoded frames of the main stream of a kind, by one thread if `sparing`, which takes less
+    memory. Raises PG507 for damage and an early end."""
     import av
 
     with open_media(source) as media:
@@ -37,7 +40,10 @@ def decoded(source: Source, kind: Literal["video", "audio"]) -> Iterator[Any]:
         stream: Any = media_stream(container, kind)
         if stream is None:
             return
-        stream.codec_context.thread_type = "AUTO"
+        if sparing:
+            stream.codec_context.thread_count = 1
+        else:
+            stream.codec_context.thread_type = "AUTO"
         end = Fraction(0)  # of everything in the file, also of streams that nobody asked for
         last: Any = None
         count = 0
@@ -94,14 +100,15 @@ class PictureStream:
     `origin` is the time of the first frame on the clock of the file.
     """
 
-    def __init__(self, source: Source, form: VideoFormat) -> None:
+    def __init__(self, source: Source, form: VideoFormat, *, sparing: bool = False) -> None:
         self._source, self._form = source, form
+        self._display = Display(source)
         with open_media(source) as media:
             stream = media_stream(media.container, "video")
             rate, pixel_aspect = stream_shape(stream)
         self._period = 1 / (rate or form.rate)
         self._pixel_aspect = pixel_aspect
-        self._frames: Iterator[VideoFrame] = decoded(source, "video")
+        self._frames: Iterator[VideoFrame] = decoded(source, "video", sparing=sparing)
         self._first = next(self._frames)
         self.origin = frame_time(self._first) or Fraction(0)
 
@@ -132,7 +139,7 @@ class PictureStream:
         """Turn upright, cut out the centre in the model's aspect ratio, resize."""
         from PIL import Image
 
-        pixels, sideways = upright(self._source, frame)
+        pixels, sideways = self._display.upright(frame)
         form = self._form
         aspect = Fraction(form.width, form.height)
         aspect /= 1 / self._pixel_aspect if sideways else self._pixel_aspect

@@ -24,36 +24,50 @@ _STRAIGHT = 0.02
 """How far sides may lie from the axes, as a sine: a degree, as for FFmpeg."""
 
 
-def upright(source: Source, frame: VideoFrame) -> tuple[NDArray[np.uint8], bool]:
-    """A frame as it is to be shown, uint8 [height, width, 3], and whether rows and columns changed.
+class Display:
+    """Shows the frames of a video upright."""
 
-    Raises DiagnosticError (PG507) where it is to be shown at an angle.
-    """
-    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    matrix = _matrix(frame)
-    if matrix is None:
-        return pixels, False
-    a, b, c, d = matrix
-    if max(abs(b), abs(c)) <= _STRAIGHT:
-        sideways, mirrored, upside_down = False, a < 0, d < 0
-    elif max(abs(a), abs(d)) <= _STRAIGHT:
-        sideways, mirrored, upside_down = True, c < 0, b < 0
-    else:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._rotation: float | None = None
+        self._way = (False, False, False)
+
+    def upright(self, frame: VideoFrame) -> tuple[NDArray[np.uint8], bool]:
+        """A frame as it is to be shown, uint8 [height, width, 3], and whether it lies on its side.
+
+        Raises DiagnosticError (PG507) where it is to be shown at an angle.
+        """
+        # What is beside a frame keeps it alive until Python looks for cycles, so it is only looked
+        # at where something changes.
+        if frame.rotation != self._rotation:
+            self._rotation, self._way = frame.rotation, self._read(frame)
+        sideways, upside_down, mirrored = self._way
+        pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        if sideways:
+            pixels = pixels.transpose(1, 0, 2)
+        return pixels[:: -1 if upside_down else 1, :: -1 if mirrored else 1], sideways
+
+    def _read(self, frame: VideoFrame) -> tuple[bool, bool, bool]:
+        """Whether rows and columns change places, and which of them then run backwards."""
+        a, b, c, d = _matrix(frame)
+        if max(abs(b), abs(c)) <= _STRAIGHT:
+            return False, d < 0, a < 0
+        if max(abs(a), abs(d)) <= _STRAIGHT:
+            return True, b < 0, c < 0
         raise undecodable(
-            source,
+            self._source,
             "its frames are to be shown at an angle, which is no multiple of 90 degrees",
-            help=f"turn them for good: ffmpeg -i {shell_path(source.path)} turned.mp4",
+            help=f"turn them for good: ffmpeg -i {shell_path(self._source.path)} turned.mp4",
         )
-    if sideways:
-        pixels = pixels.transpose(1, 0, 2)
-    return pixels[:: -1 if upside_down else 1, :: -1 if mirrored else 1], sideways
 
 
-def _matrix(frame: VideoFrame) -> tuple[float, float, float, float] | None:
-    """a, b, c, d without the scale; None where the frame has no matrix, or one that shows nothing."""
+def _matrix(frame: VideoFrame) -> tuple[float, float, float, float]:
+    """a, b, c, d without the scale; those of a frame without a matrix, or with an empty one, turn it
+    nowhere."""
     found: Any = frame.side_data.get("DISPLAYMATRIX")
-    if found is None:
-        return None
-    a, b, _, c, d = struct.unpack("=5i", bytes(found)[:20])
-    wide, high = hypot(a, c), hypot(b, d)
-    return (a / wide, b / high, c / wide, d / high) if wide and high else None
+    if found is not None:
+        a, b, _, c, d = struct.unpack("=5i", bytes(found)[:20])
+        wide, high = hypot(a, c), hypot(b, d)
+        if wide and high:
+            return a / wide, b / high, c / wide, d / high
+    return 1.0, 0.0, 0.0, 1.0

@@ -38,7 +38,7 @@ _DECODERS = {"WEBP": 8, "AVIF": 12, "JPEG2000": 16, "GIF": 4}
 """Bytes a pixel that decoders hold beside what they give."""
 
 _ORIENTATION = 0x0112
-_STRIP = 1 << 20  # pixels that are copied at a time
+_STRIP = 1 << 18  # pixels that are copied at a time
 
 
 def read_picture(
@@ -229,7 +229,8 @@ def _takes(image: Image, pixels: int) -> int:
     whole = _DECODERS.get(str(image.format), 0)
     if "progressive" in image.info:
         whole += 6  # coefficients of three channels
-    return pixels * each + image.width * image.height * whole
+    strip = 8 * min(pixels, 4 * _STRIP)
+    return pixels * each + strip + image.width * image.height * whole
 
 
 def _deep_colours(image: Image) -> Iterator[str]:
