@@ -13,26 +13,31 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNS := $(VENV)/.runs
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## Create .venv and install the package with all it needs to run and be tested
 
-# torch comes first and alone, so that the index's own build of it is chosen before anything asks for one.
-$(READY): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "perceiver-graph needs Python 3.11 or newer on the PATH" >&2; exit 1; }
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(PIP) torch
+$(READY): $(RUNS)
 	$(PIP) -e ".[torch,media,dev]"
 	@touch $@
 
+# torch comes first and alone, so that the index's own build of it is chosen before anything asks for one.
+$(RUNS): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "perceiver-graph needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e ".[torch,media]"
+	@touch $@
+
 .PHONY: run
-run: $(READY) ## Compile specs/kinetics.yaml, make a short video with sound and run the program on it
+run: $(RUNS) ## Compile specs/kinetics.yaml, make a short video with sound and run the program on it
 	@mkdir -p build
 	@echo "1/4  a short video with sound"
 	$(BIN)/python examples/make_clip.py --seconds 1.28 -o build/clip.mp4
@@ -51,6 +56,10 @@ test: lint types ## Lint, check types and run the tests, less the full-size ones
 .PHONY: test-full
 test-full: $(READY) ## Run the full-size parity tests, a line of differences a model (they need gigabytes)
 	$(BIN)/python -m pytest -m full -s
+
+.PHONY: test-install
+test-install: $(READY) ## Install into clean environments: each extra, the lowest versions, every Python that is here
+	$(BIN)/python -m pytest -m install
 
 .PHONY: bench
 bench: $(READY) ## Time every system beside transformers (an hour on 2 cores; ARGS="--works kinetics-chunk" for some)
@@ -76,6 +85,10 @@ format: $(READY) ## Format the code and apply the safe fixes
 .PHONY: cases
 cases: $(READY) ## Rewrite the expected text in tests/cases (read the diff before you commit)
 	$(BIN)/python -m pytest -k cases --update-cases
+
+.PHONY: pages
+pages: $(READY) ## Run the commands of docs/tasks at full size and renew what comes out of them (minutes)
+	$(BIN)/python docs/pages.py
 
 .PHONY: schema
 schema: $(READY) ## Rewrite specs/schema.json from the models

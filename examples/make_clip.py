@@ -104,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=duration, default=2.0, help="length (default: 2)")
     parser.add_argument("--size", type=size, default=(320, 240), metavar="WIDTHxHEIGHT")
     options = parser.parse_args(arguments)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     try:
         with ClipWriter(options.output, rate=RATE, sample_rate=SAMPLE_RATE, channels=2) as clip:
             for frames, samples in pieces(options.seconds, *options.size):

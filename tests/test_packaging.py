@@ -173,3 +173,23 @@ def test_ci_runs_what_the_readme_says() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "for target in test test-full;" in script.read_text(encoding="utf-8")
+
+
+def test_a_package_index_can_show_it(wheel: Path) -> None:
+    """Links of README lead out of the page, to the project; interpreters and places are named."""
+    metadata = _metadata(wheel)
+    urls = dict(line.split(", ", 1) for line in metadata.get_all("Project-URL") or [])
+    assert {"Homepage", "Documentation", "Issues"} <= set(urls)
+    classifiers = metadata.get_all("Classifier") or []
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= set(
+        classifiers
+    )
+    text = str(metadata.get_payload())
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert f"{urls['Homepage']}/blob/main/docs/spec.md" in targets
+    assert not [target for target in targets if not target.startswith(("https://", "#"))]
+
+
+def test_typer_knows_literals() -> None:
+    """Before 0.19 every command ends in `Type not yet supported: typing.Literal`."""
+    assert "typer>=0.19" in PROJECT["dependencies"]

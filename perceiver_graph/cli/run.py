@@ -92,6 +92,7 @@ def run_command(
     In a text, [MASK] stands for one missing byte and [MASK*9] for nine.
     """
     from perceiver_graph.runtime.bindings import parse_sizes
+    from perceiver_graph.runtime.devices import hidden_gpu_build
     from perceiver_graph.runtime.program import load
     from perceiver_graph.runtime.queries import parse_decode
 
@@ -101,6 +102,8 @@ def run_command(
     sizes = parse_sizes(size or ())
     with screen.bar("checking files") as progress:
         program = load(artifact, device=device, progress=progress)
+    if device == "auto":
+        screen.notes(filter(None, [hidden_gpu_build()]))
     if inputs is not None:
         _run_arrays(program, inputs, output or _DEFAULT_ARCHIVE, request, sizes, budget)
     else:

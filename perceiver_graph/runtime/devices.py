@@ -7,6 +7,7 @@ products to 10 bits and the results then differ from the reference in the third 
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import io
 import os
 from collections.abc import Mapping
@@ -30,7 +31,10 @@ _CUDA_OPTIONS = {
     # The exhaustive search times every algorithm again for each new shape.
     "cudnn_conv_algo_search": "HEURISTIC",
 }
-_INSTALL = 'pip uninstall onnxruntime && pip install "perceiver-graph[gpu]"'
+_INSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+"""Both have their files in one place. Neither command alone is enough: uninstalling either takes files
+of the other along, and pip leaves alone what it holds for installed."""
+_LIBRARIES = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 _LARGEST_FOLDED = 2**26  # bytes of what onnxruntime may compute before the first run and keep
 _ONLY_FATAL = 4  # errors come as exceptions; onnxruntime would print them as well
 
@@ -105,16 +109,35 @@ def _cuda_fault() -> tuple[str, str] | None:
 
     ort = onnxruntime()
     if CUDA_PROVIDER not in ort.get_available_providers():
-        return f"onnxruntime {ort.__version__}, as installed, has no CUDA support", _INSTALL
+        return f"onnxruntime {ort.__version__}, as installed, has no CUDA support", f"`{_INSTALL}`"
     if hasattr(ort, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
             ort.preload_dlls()
+    ort.set_default_logger_severity(_ONLY_FATAL)
     try:
         ort.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", 0)
     except _failures() as error:
-        reason = str(error).strip().splitlines()[0]
-        return f"onnxruntime reports {quote(reason)}", "check the GPU and its driver: nvidia-smi"
+        # The first line names a place of onnxruntime's source, then what went wrong.
+        reason = str(error).strip().splitlines()[0].split("with error: ")[-1]
+        help = "check the GPU and its driver: `nvidia-smi`"
+        if ".so" in reason or "CUDA_PATH" in reason:
+            help = f"without CUDA's libraries on this machine: `{_LIBRARIES}`"
+        return f"onnxruntime reports {quote(reason)}", help
     return None
+
+
+def hidden_gpu_build() -> str | None:
+    """What to do where onnxruntime-gpu was installed and the files of onnxruntime lie over its own.
+
+    `auto` then takes the CPU, and whoever installed it should be told. None where all is well.
+    """
+    try:
+        importlib.metadata.version("onnxruntime-gpu")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    if CUDA_PROVIDER in onnxruntime().get_available_providers():
+        return None
+    return f"onnxruntime-gpu is installed, but onnxruntime lies over it; for CUDA: {_INSTALL}"
 
 
 def _failures() -> tuple[type[Exception], ...]:

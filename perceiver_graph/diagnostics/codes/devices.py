@@ -10,11 +10,13 @@ ENTRIES = (
         "CUDA is not available",
         "`--device cuda` was asked for by name, so falling back to the CPU silently would be "
         "wrong. There is no usable GPU, its driver is too old, or the installed runtime package "
-        "has no CUDA support: the extra `gpu` installs onnxruntime-gpu, which takes the place "
-        "of onnxruntime.",
-        "$ pip install perceiver-graph\n"
+        "has no CUDA support: onnxruntime-gpu has it, in place of onnxruntime. Both write their "
+        "files into one folder, so that having both installed is not enough: take both away, then "
+        "install the one.",
         "$ perceiver-graph run build/kinetics video.mp4 --device cuda",
-        "$ perceiver-graph run build/kinetics video.mp4 --device auto",
+        "$ pip uninstall -y onnxruntime onnxruntime-gpu\n"
+        "$ pip install onnxruntime-gpu\n"
+        "$ perceiver-graph run build/kinetics video.mp4 --device cuda",
     ),
     Entry(
         "PG602",

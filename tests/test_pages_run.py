@@ -1,0 +1,143 @@
+"""Every command of README and docs runs as it is printed, in the order of its page.
+
+In the quick tests, shipped specs have their small sizes: a file `language` in the folder goes before
+the shipped spec of that name. At full size, the pages show what comes out of their commands.
+"""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perceiver_graph.cli import main
+from perceiver_graph.compiler.lower import lower
+from perceiver_graph.spec.loader import load_spec
+from perceiver_graph.spec.render import render_yaml, resolved_data
+from tests import import_support
+from tests.small import SMALL
+from tests.support import random_inputs
+from tests.test_docs import PAGES, blocks
+
+ROOT = Path(__file__).parents[1]
+RUNNER = runpy.run_path(str(ROOT / "docs" / "pages.py"))
+ELSEWHERE = {
+    "make": "CI runs `make test` and `make test-full`; the others prepare or measure",
+    "pip": "tests/test_install.py",
+    "python3": "tests/test_install.py",
+    ".": "tests/test_install.py",
+    ".venv/bin/python": "tests/test_benchmarks.py",
+    "benchmarks/gpu.sh": "tests/test_gpu_benchmark.py",
+}
+"""What is not run here, by its first word, and what runs it."""
+CHECKPOINTS = {
+    "imagenet": "ImageClassificationConvProcessing",
+    "kinetics": "MultimodalAutoencoding",
+    "language": "MaskedLM",
+    "optical_flow": "OpticalFlow",
+    "text_classification": "SequenceClassification",
+    "training": "ImageClassificationFourier",
+}
+"""The checkpoint that stands for FOLDER on a page."""
+LARGER = {
+    "optical_flow": ("inputs.frames.shape.height=120", "inputs.frames.shape.width=160"),
+}
+"""What else is set so that the files of the pages do: in so few tiles that they take no time."""
+SHOWN_PAGES = {path.relative_to(ROOT).as_posix(): path for path in PAGES if blocks(path, "sh")}
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what a clone has, and small specs by the names of the shipped ones."""
+    monkeypatch.chdir(tmp_path)
+    for name in RUNNER["LINKED"]:
+        Path(name).symlink_to(ROOT / name)
+    for name, settings in SMALL.items():
+        if name in LARGER:  # the later of two settings holds
+            settings = (*settings, *LARGER[name])
+        elif any(setting.startswith("dims.length") for setting in settings):
+            settings = (*settings, "dims.length.max=128")
+        spec = load_spec(name, overrides=() if name == "starcraft" else list(settings)).spec
+        Path(name).write_text(render_yaml(resolved_data(spec, {})), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", SHOWN_PAGES)
+def test_every_command_runs_as_printed(
+    page: str, clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = SHOWN_PAGES[page]
+    texts = blocks(path, "sh")
+    if any("FOLDER" in text for text in texts):
+        import_support.save(import_support.model(CHECKPOINTS[path.stem]), clone / "FOLDER")
+    for block in blocks(path, "yaml"):
+        if "name: roadside" in block:
+            reader_has(block)
+    ran = 0
+    for words in (words for text in texts for words in RUNNER["commands"](text)):
+        if words[0] == "perceiver-graph":
+            assert main(words[1:]) == 0, f"{words}: {capsys.readouterr().err}"
+        elif words[0] == "python":
+            subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True)
+        else:
+            assert words[0] in ELSEWHERE, f"{words} is run by nothing"
+            continue
+        ran += 1
+    assert ran or path.name in ("README.md", "CONTRIBUTING.md")
+
+
+def reader_has(block: str) -> None:
+    """The spec of docs/spec.md in a file, and arrays for its inputs."""
+    Path("roadside.yaml").write_text(block, encoding="utf-8")
+    document = load_spec("roadside.yaml")
+    arrays = random_inputs(lower(document))
+    given: dict[str, Any] = {name: arrays[name] for name in document.spec.inputs}
+    np.savez("in.npz", **given)
+
+
+def test_a_page_is_renewed(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "docs" / "tasks" / "imagenet.md", tmp_path)
+    path = tmp_path / "imagenet.md"
+    ran: list[list[str]] = []
+
+    def run(words: list[str]) -> str:
+        ran.append(words)
+        return f"what {words[1]} prints\n"
+
+    text = RUNNER["page"](path, run)
+    assert [words[:2] for words in ran] == [
+        ["python", "examples/make_inputs.py"],
+        ["perceiver-graph", "compile"],
+        ["perceiver-graph", "run"],
+    ]
+    assert "```\nwhat run prints\n```\n\nThe weights are random here" in text
+    assert "label: class" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "same"),
+    [
+        ("class 107 0.2%, class 11", "class 107 0.3%, class 11", True),
+        ("class 107 0.2%, class 11", "class 107 0.4%, class 11", False),
+        ("class 107 0.2%, class 11", "class 108 0.2%, class 11", False),
+        ("a 1 b", "a 1 c", False),
+        ("1.25", "1.2", False),
+    ],
+)
+def test_only_the_last_digit_may_differ(text: str, now: str, same: bool) -> None:
+    assert RUNNER["agree"](text, now) == same
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs" / "tasks").glob("*.md")), ids=lambda p: p.stem
+)
+def test_a_page_shows_what_its_commands_print(page: Path) -> None:
+    """`make pages` renews them."""
+    assert not RUNNER["stale"]([page])
