@@ -29,7 +29,7 @@ from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.kinds.clips import ClipReader
 from perceiver_graph.runtime.processors import media_formats
-from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
+from perceiver_graph.storage import staged_file
 
 QUERY_MAP = "decoder.cross_attend.attention.query.weight"
 SHARPNESS = 3.0  # gain of query and key maps before the decoder: latents then tell inputs apart
@@ -218,16 +218,10 @@ def fit(
 
 def write(weights: dict[str, NDArray[Any]], path: Path) -> None:
     """Write a safetensors file, whole or not at all. Raises DiagnosticError (PG511)."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    temporary = temporary_beside(path)
-    try:
-        save_file(weights, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged_file(path) as temporary:
+        temporary.write_bytes(save(weights))
 
 
 def main(arguments: list[str] | None = None) -> int:

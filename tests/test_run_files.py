@@ -27,6 +27,7 @@ from perceiver_graph.runtime.processors import (
 from perceiver_graph.runtime.run import run_files
 from perceiver_graph.runtime.sources import file_readers
 from perceiver_graph.spec.loader import parse_spec
+from tests.faults import tree
 from tests.tiny import fault, faults, write_artifact
 
 CLASSES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu"]
@@ -272,8 +273,8 @@ def test_an_interruption_leaves_nothing_half_written(
 ) -> None:
     out, calls = tmp_path / "out", count()
     if existed:
-        out.mkdir()
-        (out / "clip.mp4").write_text("from before")
+        run_files(program, [make_clip(tmp_path / "clip.mp4", 4)], out)
+    before = tree(out)
 
     def interrupt(clip: str, done: float, total: int | None) -> None:
         if next(calls) == 7:  # in the second window
@@ -283,10 +284,48 @@ def test_an_interruption_leaves_nothing_half_written(
     with pytest.raises(KeyboardInterrupt):
         run_files(program, [clip], out, progress=interrupt)
     assert next(calls) == 8
-    if existed:
-        assert names(out) == ["clip.mp4"]
-        assert (out / "clip.mp4").read_text() == "from before"
+    assert tree(out) == before
     assert out.exists() == existed
+
+
+def test_results_of_a_former_run_are_replaced_and_files_of_others_are_not(
+    program: Program, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = make_clip(tmp_path / "clip.mp4", 4)
+    run_files(program, [first], out)
+    old = tree(out)
+    (out / "notes.txt").write_text("mine")
+    make_clip(first, 8)
+    run_files(program, [first], out)
+    new = tree(out)
+    assert new.keys() == {*old, "notes.txt"}
+    assert all(new[name] != old[name] for name in old)
+    listed = summary(out)["files"]
+    assert listed == {name: new[name] for name in ("clip.mp4", "clip.png")}
+    for name in ("clip.mp4", "clip.png", "clip.json"):
+        path, before = out / name, (out / name).read_bytes()
+        path.write_bytes(before.replace(b"watcher", b"cropped") + b"\n")
+        changed = tree(out)
+        found = faults(lambda: run_files(program, [first], out))
+        assert {d.code for d in found} == {"PG511"}
+        assert any(f"{name}` cannot be written: there is a file that" in d.message for d in found)
+        assert tree(out) == changed
+        path.write_bytes(before)
+    run_files(program, [first], out)
+
+
+def test_a_file_that_comes_during_a_run_is_kept(program: Program, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def interfere(clip: str, done: float, total: int | None) -> None:
+        (out / "clip.png").write_text("mine")
+
+    clip = make_clip(tmp_path / "clip.mp4")
+    found = fault(lambda: run_files(program, [clip], out, progress=interfere))
+    assert found.code == "PG511"
+    assert tree(out).keys() == {"clip.png"}
+    assert (out / "clip.png").read_text() == "mine"
 
 
 def test_damage_in_the_middle_leaves_nothing(program: Program, tmp_path: Path) -> None:

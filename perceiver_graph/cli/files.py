@@ -1,55 +1,76 @@
-"""Writes one text file, whole or not at all."""
+"""Text files that a command writes: whole or not at all, and over nothing that is not its own.
+
+A file ends with a mark that has the digest of what is before it. One without it, or one that was
+changed since, is somebody else's, and is not replaced.
+"""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import hashlib
+import re
 from pathlib import Path
+from typing import Literal
 
-from perceiver_graph.diagnostics.model import DiagnosticError
-from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.storage import staged_file, unwritable
+
+Syntax = Literal["dot", "html", "json", "mermaid", "text"]
+
+_WORDS = "perceiver-graph wrote this, sha256 "
+_COMMENTS: dict[Syntax, tuple[str, str]] = {
+    "dot": ("// ", ""),
+    "html": ("<!-- ", " -->"),
+    "mermaid": ("%% ", ""),
+    "text": ("# ", ""),
+}
+_LINE = re.compile(rf"[^\n]*{_WORDS}([0-9a-f]{{64}})[^\n]*\n\Z")
+_ENTRY = re.compile(rf',\n( +)"\$comment": "{_WORDS}([0-9a-f]{{64}})"\n\}}\n\Z')
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write or replace a file. Raises DiagnosticError (PG511); what was there is kept then."""
-    if path.is_dir():
-        raise _unwritable(path, "it is a folder")
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(_mode(path))
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise _unwritable(path, error.strerror or str(error)) from error
+def write_text(path: Path, text: str, syntax: Syntax) -> None:
+    """Write a file, or replace one that was written here. Raises DiagnosticError (PG511)."""
+    _refuse_others(path, text)
+    with staged_file(path) as temporary:
+        temporary.write_text(_marked(text, syntax), encoding="utf-8")
+        _refuse_others(path, text)  # it may have come in the meantime
 
 
 def create_text(path: Path, text: str) -> None:
     """Write a file that must not exist yet. Raises DiagnosticError (PG511)."""
+    with staged_file(path, new=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _marked(text: str, syntax: Syntax) -> str:
+    words = f"{_WORDS}{_digest(text)}"
+    if syntax == "json":
+        body = text.removesuffix("\n}\n")
+        return f'{body},\n  "$comment": "{words}"\n}}\n'
+    before, after = _COMMENTS[syntax]
+    return f"{text}{before}{words}{after}\n"
+
+
+def _is_ours(text: str) -> bool:
+    if found := _ENTRY.search(text):
+        return _digest(text[: found.start()] + "\n}\n") == found[2]
+    if found := _LINE.search(text):
+        return _digest(text[: found.start()]) == found[1]
+    return False
+
+
+def _refuse_others(path: Path, text: str) -> None:
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise _unwritable(
-            path, "it exists already", "choose another name, or remove the file first"
-        ) from None
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
+        if not path.is_file():
+            return
+        present = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        present = ""
+    if present != text and not _is_ours(present):
+        raise unwritable(
+            path,
+            "there is a file that this command did not write, or that was changed since",
+            "choose another path, or move or remove the file first",
+        )
 
 
-def _mode(path: Path) -> int:
-    """The permissions of the file that is replaced, else those that a new file would get."""
-    if path.exists():
-        return path.stat().st_mode & 0o7777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _unwritable(path: Path, reason: str, help: str | None = None) -> DiagnosticError:
-    return DiagnosticError.of(
-        "PG511", f"{quote(path)} cannot be written: {reason}", help=help or "choose another path"
-    )
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

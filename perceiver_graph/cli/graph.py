@@ -61,5 +61,5 @@ def graph_command(
     if output is None:
         screen.exactly(text)
     else:
-        files.write_text(output, text)
+        files.write_text(output, text, "text" if format == "tree" else format)
         screen.say(output)

@@ -10,8 +10,8 @@ import typer
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
-from perceiver_graph.diagnostics.model import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.storage.files import unwritable
 
 if TYPE_CHECKING:
     from perceiver_graph.runtime.program import Program
@@ -147,7 +147,7 @@ def _run_arrays(
 ) -> None:
     from perceiver_graph.runtime.inputs import read_arrays, write_arrays
 
-    _require_place(output)
+    _require_place(output, inputs)
     arrays = read_arrays(inputs)
     notes: list[str] = []
     with screen.bar("decoding") as progress:
@@ -162,19 +162,20 @@ def _run_arrays(
         screen.say(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
 
 
-def _require_place(output: Path) -> None:
+def _require_place(output: Path, inputs: Path) -> None:
     """Refuse before the work what could not be written after it."""
+    from perceiver_graph.runtime.written import refuse_others
+
     fault = None
     if output.is_dir():
         fault = "it is a folder, and arrays go to an .npz file"
     elif not output.parent.is_dir():
         fault = f"there is no folder {quote(output.parent)}"
+    elif output.exists() and inputs.exists() and output.samefile(inputs):
+        fault = "the inputs are read from it"
     if fault:
-        raise DiagnosticError.of(
-            "PG511",
-            f"{quote(output)} cannot be written: {fault}",
-            help="choose another path: -o OUT.npz",
-        )
+        raise unwritable(output, fault, help="choose another path: -o OUT.npz")
+    refuse_others(output)
 
 
 def _run_files(

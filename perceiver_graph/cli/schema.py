@@ -24,5 +24,5 @@ def schema_command(
     if output is None:
         screen.exactly(schema_text())
     else:
-        files.write_text(output, schema_text())
+        files.write_text(output, schema_text(), "json")
         screen.say(output)

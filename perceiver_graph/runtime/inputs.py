@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
 from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
+from perceiver_graph.runtime.written import ARCHIVE_COMMENT, refuse_others, seal
+from perceiver_graph.storage import staged_file
 
 _DAMAGED = (*DAMAGED, MemoryError)
 _WRITE_ONE = "numpy.savez('in.npz', NAME=ARRAY, ...) writes one"
@@ -45,19 +46,20 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays as an .npz archive, uncompressed. Raises DiagnosticError (PG511)."""
+    """Write arrays as an .npz archive, uncompressed.
+
+    It replaces only an archive that was written here. Raises DiagnosticError (PG511).
+    """
     path = Path(path)
-    temporary = temporary_beside(path)
-    try:
+    refuse_others(path)
+    with staged_file(path) as temporary:
         with temporary.open("wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+            archive.comment = ARCHIVE_COMMENT
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        seal(temporary)
+        refuse_others(path)  # it may have come in the meantime
 
 
 def _unreadable(path: Path, fault: str) -> DiagnosticError:

@@ -5,7 +5,6 @@ Everything is bounded in memory, however long a clip, but for arrays that have n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +15,10 @@ from numpy.typing import NDArray
 
 from perceiver_graph.runtime.inputs import write_arrays
 from perceiver_graph.runtime.kinds import Answer, Piece, Writer
+from perceiver_graph.runtime.written import SUMMARY, summary_bytes
+from perceiver_graph.storage import digest
 
-SUMMARY, ARRAYS = ".json", ".npz"
+ARRAYS = ".npz"
 
 
 class Results:
@@ -78,7 +79,6 @@ class Results:
         summary["outputs"] = {name: one.data for name, one in self.answers.items()}
         if self._windows:
             summary["windows"] = self._windows
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        files = {path.name: digest(path) for path in sorted(self._folder.iterdir())}
         path = self._folder / f"{self._stem}{SUMMARY}"
-        # Of a file name that is no Unicode, the escapes are those of JSON.
-        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        path.write_bytes(summary_bytes(summary, files))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +11,13 @@ from perceiver_graph.diagnostics import DiagnosticError, Report
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.kinds import Answer, Setting, Writer, make_writers
 from perceiver_graph.runtime.naming import Names, with_names
-from perceiver_graph.runtime.processors.writer import unwritable
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import Selection
-from perceiver_graph.runtime.results import ARRAYS, SUMMARY, Results
+from perceiver_graph.runtime.results import ARRAYS, Results
 from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
+from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
+from perceiver_graph.storage import staged_group, unwritable
 
 Progress = Callable[[str, float, int | None], None]
 """Called with what is being run on, the pieces done (a fraction while one is being decoded) and the
@@ -100,24 +99,25 @@ class _Job:
     def run(self, subject: Subject, stem: str, out_dir: Path) -> FileResult:
         """Run on a subject. What it writes lies in a folder of its own until all is complete."""
         try:
-            stage = Path(tempfile.mkdtemp(prefix=f".{stem[:64]}.", dir=out_dir))
+            with staged_group(out_dir, stem) as group:
+                results, notes = self._pieces(subject, stem, group.stage)
+                about = {
+                    "source": subject.sources,
+                    "model": self.program.manifest.name,
+                    "notes": notes,
+                }
+                results.write(about)
+                names = sorted(
+                    (path.name for path in group.stage.iterdir()),
+                    key=lambda name: _ORDER.index(Path(name).suffix),
+                )
+                former = former_results(out_dir, stem)
+                for name in group.publish(former, last=f"{stem}{SUMMARY}"):
+                    raise not_ours(out_dir / name)  # it came in the meantime
         except OSError as error:
-            raise unwritable(out_dir / stem, error.strerror or str(error)) from error
-        try:
-            results, notes = self._pieces(subject, stem, stage)
-            about = {
-                "source": subject.sources,
-                "model": self.program.manifest.name,
-                "notes": notes,
-            }
-            results.write(about)
-            written = sorted(stage.iterdir(), key=lambda path: _ORDER.index(path.suffix))
-            moved = tuple(path.replace(out_dir / path.name) for path in written)
-        except OSError as error:
-            raise unwritable(out_dir / stem, error.strerror or str(error)) from error
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-        return FileResult(subject.label, moved, results.pieces, results.answers, tuple(notes))
+            raise unwritable(out_dir / stem, error) from error
+        files = tuple(out_dir / name for name in names)
+        return FileResult(subject.label, files, results.pieces, results.answers, tuple(notes))
 
     def _pieces(self, subject: Subject, stem: str, stage: Path) -> tuple[Results, list[str]]:
         notes: dict[str, None] = {}  # in order, each once
@@ -169,6 +169,7 @@ def _refuse_overwriting(
     suffixes = dict.fromkeys(suffix for writer in writers for suffix in writer.suffixes)
     report = Report()
     for stem in stems:
+        former = former_results(out_dir, stem)
         for path in (out_dir / f"{stem}{suffix}" for suffix in (*suffixes, SUMMARY, ARRAYS)):
             if path.resolve() in given:
                 report.error(
@@ -176,6 +177,8 @@ def _refuse_overwriting(
                     f"{path} would overwrite an input",
                     help="choose another folder: -o DIR",
                 )
+            elif path.exists() and not former.has(out_dir, path.name):
+                report.extend(not_ours(path).diagnostics)
     report.raise_if_errors()
 
 

@@ -76,6 +76,27 @@ def test_run_on_arrays(command: Command, artifact: Path, tmp_path: Path) -> None
         assert np.isfinite(results["y"]).all()
 
 
+def test_run_replaces_only_arrays_of_a_run(
+    command: Command, artifact: Path, tmp_path: Path
+) -> None:
+    inputs, out = _arrays(tmp_path), tmp_path / "out.npz"
+    run = ("run", artifact, "--inputs", inputs, "-o")
+    assert command(*run, out).code == 0
+    ours = out.read_bytes()
+    assert command(*run, out).code == 0
+    assert out.read_bytes() == ours
+    np.savez(tmp_path / "measured.npz", y=np.ones(3))
+    changed = bytearray(ours)
+    changed[len(ours) // 2] ^= 1
+    for theirs in ((tmp_path / "measured.npz").read_bytes(), bytes(changed), b"short", b""):
+        out.write_bytes(theirs)
+        done = command(*run, out)
+        assert (done.code, "error[PG511]" in done.err) == (1, True)
+        assert out.read_bytes() == theirs
+    assert "the inputs are read from it" in command(*run, inputs).err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.npz", "measured.npz", "out.npz"]
+
+
 def test_run_decodes_only_what_is_asked_for(
     command: Command, artifact: Path, tmp_path: Path
 ) -> None:

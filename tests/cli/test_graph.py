@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -96,8 +97,32 @@ def test_dot(command: Command, tiny: Path) -> None:
 def test_a_graph_goes_to_a_file(command: Command, tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.dot"
     assert command("graph", tiny, "--format", "dot", "-o", path) == (0, f"{path}\n", "")
-    assert path.read_text() == command("graph", tiny, "--format", "dot").out
+    text, mark = path.read_text().split("// perceiver-graph wrote this, ")
+    assert text == command("graph", tiny, "--format", "dot").out
+    assert mark == f"sha256 {hashlib.sha256(text.encode()).hexdigest()}\n"
     assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("format", ["tree", "dot", "mermaid", "json", "html"])
+def test_only_its_own_file_is_replaced(
+    command: Command, tiny: Path, tmp_path: Path, format: str
+) -> None:
+    path = tmp_path / "graph"
+    write = ("graph", tiny, "--format", format, "-o", path)
+    assert command(*write).code == 0
+    first = path.read_text()
+    assert command(*write, "--set", "latents.count=6").code == 0
+    assert path.read_text() != first
+    if format == "json":
+        assert json.loads(path.read_text())["name"] == "tiny"
+    for theirs in (f"{first}more\n", f"a remark\n{first}", "mine", tiny.read_text(), "\ud800"):
+        path.write_text(theirs, errors="surrogatepass")
+        done = command(*write)
+        assert done.code == 1
+        assert "error[PG511]" in done.err
+        assert path.read_text(errors="surrogatepass") == theirs
+    path.write_text(command("graph", tiny, "--format", format).out)  # the same, from stdout
+    assert command(*write).code == 0
 
 
 def test_the_tree_on_a_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,7 +254,7 @@ def test_sizes_that_are_free_are_named_in_the_footer(command: Command, tiny: Pat
 def test_the_page_goes_to_a_file(command: Command, tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "graph.html"
     assert command("graph", tiny, "--format", "html", "-o", path) == (0, f"{path}\n", "")
-    assert path.read_text() == command("graph", tiny, "--format", "html").out
+    assert path.read_text().startswith(command("graph", tiny, "--format", "html").out)
     assert [*tmp_path.iterdir()] == [path]
 
 

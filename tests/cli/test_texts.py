@@ -27,7 +27,12 @@ def test_schema(command: Command, tmp_path: Path) -> None:
     assert json.loads(done.out)["title"] == "perceiver-graph spec"
     path = tmp_path / "schema.json"
     assert command("schema", "-o", path).code == 0
-    assert path.read_text(encoding="utf-8") == done.out
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert written.pop("$comment").startswith("perceiver-graph wrote this, sha256 ")
+    assert written == json.loads(done.out)
+    assert command("schema", "-o", path).code == 0
+    path.write_text(path.read_text().replace("perceiver-graph spec", "mine"))
+    assert "PG511" in command("schema", "-o", path).err
 
 
 @pytest.mark.parametrize("name", ["mine", "Mine-2", "1e3", "null", "0x10", "a.b"])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.runtime.processors.packages import require
-from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
+from perceiver_graph.storage import staged_file
 
 # Colours that can be told apart, also by most people who do not see red and green as different.
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
@@ -40,11 +40,5 @@ def draw_boxes(
         text = draw.textbbox((left, top), captions[index], font=font)
         draw.rectangle(text, fill=colour)
         draw.text((left, top), captions[index], fill=_INK, font=font)
-    temporary = temporary_beside(path)
-    try:
+    with staged_file(path) as temporary:
         image.save(temporary, format="PNG")
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors.packages import require
-from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
+from perceiver_graph.storage import staged_file
 
 _MAGIC = b"PIEH"  # the float32 202021.25: a machine with another byte order sees another number
 _HEADER = struct.Struct("<4sii")
@@ -45,16 +45,9 @@ def write_flo(path: str | PathLike[str], flow: ArrayLike) -> None:
     """
     values = _checked(flow)
     path = Path(path)
-    temporary = temporary_beside(path)
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(_HEADER.pack(_MAGIC, values.shape[1], values.shape[0]))
-            stream.write(np.ascontiguousarray(values, "<f4").data)
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged_file(path) as temporary, temporary.open("wb") as stream:
+        stream.write(_HEADER.pack(_MAGIC, values.shape[1], values.shape[0]))
+        stream.write(np.ascontiguousarray(values, "<f4").data)
 
 
 def read_flo(path: str | PathLike[str]) -> NDArray[np.float32]:
@@ -113,14 +106,8 @@ def write_flow_picture(
     from PIL import Image
 
     path = Path(path)
-    temporary = temporary_beside(path)
-    try:
+    with staged_file(path) as temporary:
         Image.fromarray(flow_picture(flow, longest)).save(temporary, format="PNG")
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _checked(flow: ArrayLike) -> NDArray[np.float32]:

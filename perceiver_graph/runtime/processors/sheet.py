@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.runtime.processors.formats import to_pixels
 from perceiver_graph.runtime.processors.packages import require
-from perceiver_graph.runtime.processors.writer import temporary_beside, unwritable
+from perceiver_graph.storage import staged_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,18 +60,12 @@ def contact_sheet(
         raise ValueError("a contact sheet needs frames or sound")
     require("PIL")
     path = Path(path)
-    temporary = temporary_beside(path)
     chosen = evenly_spaced(len(pairs), limit)
     columns = [(to_pixels(pairs[i][0]), to_pixels(pairs[i][1])) for i in chosen]
     labels = [f"{times[i]:.2f} s" for i in chosen] if times is not None else [""] * len(chosen)
     image = _draw(columns, labels, _Heading.of(title, lines), sounds)
-    try:
+    with staged_file(path) as temporary:
         image.save(temporary, format="PNG")
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """Write frames and samples as an mp4 that plays everywhere: H.264 and AAC.
 
-The file appears whole or not at all: it is written beside its destination and renamed at the end.
+The file appears whole or not at all.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from itertools import islice
 from os import PathLike
@@ -18,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors.decode import LAYOUTS
 from perceiver_graph.runtime.processors.formats import to_int16, to_pixels
 from perceiver_graph.runtime.processors.packages import require
+from perceiver_graph.storage import staged_file, unwritable
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -31,22 +30,8 @@ _BT601 = 6
 _SOUND_BLOCK = 4096
 
 
-def temporary_beside(path: Path) -> Path:
-    """A new name in the folder of `path`. Raises PG511 if there can be no file `path`."""
-    if path.is_dir():
-        raise unwritable(path, "it is a folder")
-    if not path.parent.is_dir():
-        raise unwritable(path, f"there is no folder {path.parent}")
-    return path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-
-
-def unwritable(path: Path, fault: str) -> DiagnosticError:
-    """The diagnostic PG511 for a result file."""
-    return DiagnosticError.of(
-        "PG511",
-        f"{path} cannot be written: {fault}",
-        help="name a file in an existing folder that you may write to",
-    )
+class _GivenUpError(Exception):
+    """What came before the end of a clip; it goes on as it is."""
 
 
 class ClipWriter:
@@ -85,7 +70,8 @@ class ClipWriter:
 
     def __enter__(self) -> Self:
         require("av")
-        self._temporary = temporary_beside(self.path)
+        self._place = staged_file(self.path)
+        self._temporary = self._place.__enter__()
         return self
 
     def __exit__(
@@ -94,11 +80,12 @@ class ClipWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                self._finish()
-        finally:
-            self._discard()
+        with suppress(_GivenUpError), ExitStack() as stack:
+            stack.push(self._place)
+            stack.callback(self._discard)
+            if error is not None:
+                raise _GivenUpError  # so that nothing takes the place of the file of before
+            self._finish()
 
     def add(self, frames: ArrayLike | None, samples: ArrayLike | None = None) -> None:
         """Append frames [time, height, width, 3] and samples [time, channels]; either may be None.
@@ -192,19 +179,15 @@ class ClipWriter:
                     self._container.mux(stream.encode(None))
             self._container.close()
             self._container = None
-            self._temporary.replace(self.path)
 
     def _discard(self) -> None:
         """Remove what is unfinished; nothing is left to do after `_finish`."""
         import av
 
-        try:
-            if self._container is not None:
-                # Closing writes the index, which fails again where writing has failed before.
-                with suppress(av.error.FFmpegError, OSError):
-                    self._container.close()
-        finally:
-            self._temporary.unlink(missing_ok=True)
+        if self._container is not None:
+            # Closing writes the index, which fails again where writing has failed before.
+            with suppress(av.error.FFmpegError, OSError):
+                self._container.close()
 
 
 def write_clip(

@@ -1,0 +1,100 @@
+"""Results that say of themselves that a run wrote them: no others are ever replaced.
+
+The summary of a subject has the digests of its files and of itself; an archive of arrays ends with
+its own. Whoever changes a file makes it theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from perceiver_graph import storage
+from perceiver_graph.diagnostics import DiagnosticError
+
+SUMMARY = ".json"
+_LARGEST_SUMMARY = 256 * 2**20
+_MARK = b"perceiver-graph run, sha256 "
+_DIGITS = 64
+ARCHIVE_COMMENT = _MARK + b"0" * _DIGITS
+"""The comment of an archive before it is sealed."""
+_BLOCK = 2**20
+_ELSEWHERE = "choose another place with `-o`, or move the file"
+
+
+def summary_bytes(summary: Mapping[str, Any], files: Mapping[str, str]) -> bytes:
+    """The text of a summary, with the digests of the files that belong to it, and its own."""
+    data = {**summary, "files": dict(files)}
+    return _encoded({**data, "sha256": hashlib.sha256(_encoded(data)).hexdigest()})
+
+
+def former_results(folder: Path, stem: str) -> storage.Former:
+    """What a former run on a subject of this name wrote to a folder and nobody changed since."""
+    path = folder / f"{stem}{SUMMARY}"
+    try:
+        if path.stat().st_size > _LARGEST_SUMMARY:
+            return storage.Former()
+        content = path.read_bytes()
+        data = json.loads(content)
+        digest, files = data.pop("sha256"), dict(data["files"])
+        sound = hashlib.sha256(_encoded(data)).hexdigest() == digest
+        sound = sound and _encoded({**data, "sha256": digest}) == content
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return storage.Former()
+    names = {f"{stem}{Path(name).suffix}" for name in files}
+    if not sound or names != set(files):
+        return storage.Former()
+    files[path.name] = storage.digest(path)
+    return storage.Former(files)
+
+
+def seal(archive: Path) -> None:
+    """Write the digest of an archive that was closed with `ARCHIVE_COMMENT` into it."""
+    digest = _digest_before_seal(archive)
+    with archive.open("r+b") as stream:
+        stream.seek(-_DIGITS, 2)
+        stream.write(digest.encode())
+
+
+def refuse_others(path: Path) -> None:
+    """Raise DiagnosticError (PG511) if an archive would replace what is none of a run."""
+    try:
+        if path.is_file() and not _is_sealed(path):
+            raise not_ours(path)
+    except OSError as error:
+        raise storage.unwritable(path, error) from error
+
+
+def not_ours(path: Path) -> DiagnosticError:
+    """What is said of a file that no run wrote, or that was changed since."""
+    return storage.unwritable(
+        path, "there is a file that no run wrote, or that was changed since", help=_ELSEWHERE
+    )
+
+
+def _is_sealed(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if path.stat().st_size < len(ARCHIVE_COMMENT):
+            return False
+        stream.seek(-len(ARCHIVE_COMMENT), 2)
+        comment = stream.read()
+    mark, digest = comment[: len(_MARK)], comment[len(_MARK) :]
+    return mark == _MARK and digest == _digest_before_seal(path).encode()
+
+
+def _digest_before_seal(path: Path) -> str:
+    found, left = hashlib.sha256(), path.stat().st_size - _DIGITS
+    with path.open("rb") as stream:
+        while left > 0 and (block := stream.read(min(left, _BLOCK))):
+            found.update(block)
+            left -= len(block)
+    return found.hexdigest()
+
+
+def _encoded(data: Mapping[str, Any]) -> bytes:
+    # Of a file name that is no Unicode, the escapes are those of JSON.
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")
