@@ -176,7 +176,7 @@ def test_the_package_imports_without_the_media_extra() -> None:
     )
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.stdout == 'PG509 pip install "perceiver-graph[media]"\n', done.stderr
+    assert done.stdout == "PG509 `pip install 'perceiver-graph[media]'`\n", done.stderr
 
 
 def load_example() -> ModuleType:

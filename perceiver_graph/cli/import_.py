@@ -12,6 +12,7 @@ import typer
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
 
@@ -122,7 +123,7 @@ def _heads(given: Sequence[str]) -> dict[str, int]:
             raise DiagnosticError.of(
                 "PG313",
                 f"{quote(text)} does not say which output gets a head of how many classes",
-                help="write `--replace-head OUTPUT=CLASSES`, for example `label=10`",
+                help=f"write {option('--replace-head', 'OUTPUT=CLASSES')}, for example `label=10`",
             )
         heads[match[1].strip()] = int(match[2])
     return heads
@@ -135,6 +136,6 @@ def _size(text: str) -> tuple[int, int]:
         raise DiagnosticError.of(
             "PG310",
             f"{quote(text)} is no size of pictures",
-            help="write height and width: `--image-size 224x224`",
+            help=f"write height and width: {option('--image-size', '224x224')}",
         )
     return int(match[1]), int(match[2] or match[1])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ def require_sense(precision: str, backend: str, calibrate: Path | None) -> None:
             "PG602",
             f"precision {precision} is not supported by the torch backend",
             notes=["model.py is to train, in float32 or as autocast says"],
-            help="compile with `--backend onnx` or `--backend all`",
+            help=f"compile with {option('--backend', 'onnx')} or {option('--backend', 'all')}",
         )
     if calibrate is not None and precision != "int8":
         raise DiagnosticError.of(
             "PG602",
             f"there is nothing to calibrate in precision {precision}",
-            help="compile with `--precision int8`, or leave out `--calibrate`",
+            help=f"compile with {option('--precision', 'int8')}, or leave out `--calibrate`",
         )
 
 

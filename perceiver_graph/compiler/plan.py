@@ -16,6 +16,7 @@ from perceiver_graph.compiler.ir import ASKED, Graph
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.phases import LATENTS
 from perceiver_graph.compiler.scores import LARGEST_SCORES, SMALLEST_SCORES
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.models.media import kind_of
@@ -257,7 +258,7 @@ def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
         f"{mebibytes(memory)} are too little for `{lowered.document.spec.name}`: a run takes "
         f"{mebibytes(least.peak)} at the least",
         notes=[f"{mebibytes(size)}: {what}" for what, size in parts if size],
-        help=f"--memory {-(-least.peak // MiB)}MiB, or a smaller model",
+        help=f"{option('--memory', f'{-(-least.peak // MiB)}MiB')}, or a smaller model",
     )
 
 

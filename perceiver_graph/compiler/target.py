@@ -7,6 +7,7 @@ from typing import Literal
 
 from perceiver_graph.compiler.scores import LARGEST_SCORES
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import option
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -36,7 +37,8 @@ class Target:
                 "PG602",
                 f"precision {self.precision} is not supported on {self.device}",
                 notes=[f"on {name}: {', '.join(names)}" for name, names in SUPPORTED.items()],
-                help=f"compile with `--precision {supported[-1]}`, or with `--device {other}`",
+                help=f"compile with {option('--precision', supported[-1])}, "
+                f"or with {option('--device', other)}",
             )
 
 

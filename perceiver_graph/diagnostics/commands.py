@@ -27,6 +27,17 @@ def shell(*words: str | Path) -> str:
     return f"`{' '.join(map(_word, words))}`"
 
 
+def option(*words: str | Path) -> str:
+    """An option and its value, to be added to the command that was given: `--memory 300MB`."""
+    return shell(*words)
+
+
+def pipe(text: str, *words: str | Path) -> str:
+    """A command of this package that gets a text on its standard input."""
+    sent = f"printf %s {escape.shell(text)}"
+    return f"`{sent} | {' '.join(map(_word, (PROGRAM, *words)))}`"
+
+
 def code(introduction: str, lines: Sequence[str]) -> str:
     """A Python program of a few lines below the sentence that introduces it."""
     return "\n".join((f"{introduction}:", *lines))

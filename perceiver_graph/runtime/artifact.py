@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime.consistency import check_programs
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
@@ -110,7 +111,8 @@ def _what_makes_one(given: Path) -> str:
     else:
         spec = given.name if given.name and given.name == str(given) else "SPEC"
     name = Path(spec).stem if spec != "SPEC" else "NAME"
-    return f"an artifact is made with: perceiver-graph compile {spec} -o build/{name}"
+    written = spec if spec == "SPEC" else Path(spec)
+    return f"an artifact is made with {command('compile', written, '-o', f'build/{name}')}"
 
 
 class _DuplicateKeyError(ValueError):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from math import prod
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import READING_MEMORY, Manifest
 
@@ -126,6 +127,6 @@ def chunk_limit(
             notes=[
                 f"batch {batch}: {format_size(fixed)} and {format_size(per_query)} a query, each"
             ],
-            help=f"--memory {least}" if batch == 1 else f"--memory {least}, or a smaller batch",
+            help=option("--memory", str(least)) + ("" if batch == 1 else ", or a smaller batch"),
         )
     return (memory // batch - fixed) // per_query - unasked

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import one_of
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.engine import failures, onnxruntime
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -98,7 +99,9 @@ def choose(device: DeviceName = "auto") -> Device:
 def no_cuda(reason: str, help: str) -> DiagnosticError:
     """The diagnostic PG601."""
     return DiagnosticError.of(
-        "PG601", f"CUDA is not available: {reason}", help=f"{help}; or run with --device cpu"
+        "PG601",
+        f"CUDA is not available: {reason}",
+        help=f"{help}; or run with {option('--device', 'cpu')}",
     )
 
 

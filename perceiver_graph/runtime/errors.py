@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.engine import failures
 
 _NO_MEMORY = re.compile(r"failed to allocate|out of memory|bad.?alloc", re.IGNORECASE)
@@ -25,7 +26,7 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
             "PG602",
             f"{device} has no kernel for a part of {path.name}, compiled for {precision}",
             notes=[_first_line(error)],
-            help="compile with --precision fp32, or run on another device",
+            help=f"compile with {option('--precision', 'fp32')}, or run on another device",
         ) from error
     except (
         RuntimeError,
@@ -74,7 +75,7 @@ def _out_of_memory(device: str, error: Exception) -> DiagnosticError:
         "PG603",
         f"the memory of {device} does not suffice",
         notes=[_first_line(error)],
-        help="use a smaller batch, or --memory SIZE to decode in smaller chunks",
+        help=f"use a smaller batch, or {option('--memory', 'SIZE')} to decode in smaller chunks",
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.artifact import Progress as CheckProgress
@@ -52,7 +53,8 @@ def load(
         raise DiagnosticError.of(
             "PG406",
             f"{artifact.directory} has no ONNX programs to run (backends: {written})",
-            help="compile again with --backend onnx or --backend all; what the torch backend "
+            help=f"compile again with {option('--backend', 'onnx')} or {option('--backend', 'all')}; "
+            "what the torch backend "
             "writes is imported in Python",
         )
     return Program(artifact, choose(device))

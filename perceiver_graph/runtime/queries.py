@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.coordinates import Points, points_of
 from perceiver_graph.runtime.feeds import check_points, described
@@ -55,7 +56,7 @@ def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
             report.error(
                 "PG506",
                 f"{quote(text)} is not OUTPUT or OUTPUT=START:STOP",
-                help=f"for example --decode {name or 'image'}=0:1000",
+                help=f"for example {option('--decode', (name or 'image') + '=0:1000')}",
             )
         elif name in found:
             report.error("PG506", f"output {quote(name)} is asked for twice", help="ask once")

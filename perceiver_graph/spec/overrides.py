@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError, Source
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
@@ -34,7 +35,7 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
         raise DiagnosticError.of(
             "PG214",
             f"{quote(source.path)} is not of the form KEY=VALUE",
-            help="write for example `--set latents.count=392`",
+            help=f"write for example {option('--set', 'latents.count=392')}",
         )
     key_span = source.span(0, len(key))
     try:

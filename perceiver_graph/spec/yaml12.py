@@ -18,6 +18,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.model import DiagnosticError, Label, Report, Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.marks import Marks
@@ -134,7 +135,7 @@ class _Builder:
         return DiagnosticError.of(
             "PG004",
             f"{quote(self.source.path, 400)} is empty",
-            help="`perceiver-graph new NAME` writes a spec to start from",
+            help=f"{command('new', 'NAME')} writes a spec to start from",
         )
 
     def _next(self) -> yaml.Event:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import did_you_mean
 
 MASKED_LM = "PerceiverForMaskedLM"
@@ -63,7 +64,7 @@ def told_by_tensors(names: Collection[str], prefix: str) -> str:
         notes=["a bare PerceiverModel has no preprocessor and no decoder, so nothing to import"]
         if not any(name.startswith(f"{prefix}decoder.") for name in names)
         else (),
-        help=f"say it with `--model-class`: {', '.join(CLASSES)}",
+        help=f"say it with {option('--model-class', 'CLASS')}: {', '.join(CLASSES)}",
     )
 
 

@@ -11,7 +11,7 @@ from perceiver_graph.compiler.importing.preprocessing import PICTURES
 from perceiver_graph.compiler.weights import files, foreign, transformers
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.diagnostics.commands import command, option
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _no_config(path: Path, tensors: Tensors) -> DiagnosticError:
         help=own
         if any(name.split(".")[-1] == "latents" for name in tensors.names)
         and not any(name.endswith("embeddings.latents") for name in tensors.names)
-        else "name the configuration with `--config FILE`",
+        else f"name the configuration with {option('--config', 'FILE')}",
     )
 
 
@@ -113,7 +113,8 @@ def _root(tensors: Tensors) -> str:
             "PG306",
             f"{quote(tensors.path)} holds {len(roots)} models",
             notes=[f"latents: {', '.join(quote(root + end) for root in roots[:8])}"],
-            help=f"choose one, for example with `--prefix {roots[0].removesuffix('perceiver.')}`",
+            help="choose one, for example with "
+            + option("--prefix", roots[0].removesuffix("perceiver.")),
         )
     raise DiagnosticError.of(
         "PG306",

@@ -30,6 +30,7 @@ from perceiver_graph.compiler.weights.layouts import Layout, recognise
 from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.compiler.weights.transformers import Checkpoint
 from perceiver_graph.diagnostics import Report, Span, make, quote
+from perceiver_graph.diagnostics.commands import command
 
 OWN_WEIGHTS = "weights.safetensors"
 """The file of weights in folders that this package writes."""
@@ -188,7 +189,7 @@ def _report_misfits(found: _Assignment, report: Report) -> None:
             f"{_count(found.extra, 'has', 'have')} no place in the model: {_first(found.extra)} "
             f"of {where}",
             notes=[f"not used: {pattern}" for pattern in collapse(found.extra)],
-            help="compare what `perceiver-graph inspect` shows of the spec with what was trained",
+            help=f"compare what {command('inspect', 'SPEC')} shows of the spec with what was trained",
         )
     _report_dtypes(found, report)
 

@@ -11,6 +11,7 @@ from math import ceil
 import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.kinds.base import Piece, Reader, Reading, reading
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.clip import Window, probe_clip, read_clip, require_room
@@ -44,7 +45,9 @@ def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader
         names = [quote(name) for name, form in formats.items() if isinstance(form, kind)]
         if len(names) > 1:
             message = f"{' and '.join(names)} are of the same kind, and a file has one"
-            report.error("PG512", message, help="pass arrays instead: --inputs IN.npz")
+            report.error(
+                "PG512", message, help=f"pass arrays instead: {option('--inputs', 'IN.npz')}"
+            )
     report.raise_if_errors()
     optional = {_kind(form) for n, form in formats.items() if inputs[n].mask == "optional"}
     return [ClipReader(formats, optional)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics import DiagnosticError, escape, quote
+from perceiver_graph.diagnostics.commands import pipe
 from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
@@ -142,9 +142,9 @@ def _literal(value: str) -> str:
             "PG512",
             f"{quote(text)} {fault}",
             help="check the path; to give it as a text: "
-            f"printf %s {shlex.quote(text)} | perceiver-graph run ARTIFACT {STANDARD_INPUT}",
+            + pipe(text, "run", "ARTIFACT", STANDARD_INPUT),
             notes=[
-                f"bash and zsh take it in place of a file, too: <(printf %s {shlex.quote(text)})"
+                f"bash and zsh take it in place of a file, too: <(printf %s {escape.shell(text)})"
             ],
         )
     return text

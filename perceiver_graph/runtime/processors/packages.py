@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import shell
 
 
 def require(module: str) -> None:
@@ -17,5 +18,5 @@ def require(module: str) -> None:
             "PG509",
             f"video, audio and pictures need {package}, which is not installed",
             notes=[str(error)],
-            help='pip install "perceiver-graph[media]"',
+            help=shell("pip", "install", "perceiver-graph[media]"),
         ) from error

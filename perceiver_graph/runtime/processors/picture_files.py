@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.chunks import format_size
 from perceiver_graph.runtime.opening import Named, Source
 from perceiver_graph.runtime.processors.gif import gif_frames
@@ -180,7 +181,7 @@ def _refuse_unknown_values(source: Source, image: Image) -> None:
         "PG507",
         f"{source}: the picture holds {what}, and it is not known which are black and white",
         help="scale them to 0..255 as for the training of the model and save them as an 8-bit PNG, "
-        "or pass an array: --inputs IN.npz",
+        f"or pass an array: {option('--inputs', 'IN.npz')}",
     )
 
 
@@ -217,7 +218,7 @@ def _fitted(source: Source, image: Image, room: int | None, least: int | None) -
         f"{source}: reading its {width} x {height} pixels takes {format_size(takes)}, and the memory "
         f"budget leaves {format_size(room)}",
         help=f"scale it down to {int(width * shrink)} x {int(height * shrink)} pixels, or raise "
-        f"--memory by {format_size(takes - room)}",
+        f"`--memory` by {format_size(takes - room)}",
     )
 
 

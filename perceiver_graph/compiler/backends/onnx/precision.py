@@ -12,6 +12,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
 from perceiver_graph.compiler.target import Precision, Target
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError
 
 _ELEMENTS: dict[Precision, DType] = {"fp16": "float16", "bf16": "bfloat16"}
@@ -73,6 +74,7 @@ def converted(name: str, array: Array, dtype: DType) -> Array:
         raise DiagnosticError.of(
             "PG602",
             f"`{name}` holds {largest:.3g}, and {dtype} ends at {float(DATA_TYPES[dtype].max):.3g}",
-            help="bfloat16 has the range of float32: compile with `--precision bf16`, or fp32",
+            help="bfloat16 has the range of float32: compile with "
+            f"{option('--precision', 'bf16')}, or fp32",
         )
     return result
