@@ -148,7 +148,7 @@ def require_room(info: ClipInfo, room: int | None) -> None:
             "PG510",
             f"{info.source}: decoding its {size} takes {format_size(takes)}, and the memory budget "
             f"leaves {format_size(room)}",
-            help=f"raise --memory by {format_size(takes - room)}, or make them smaller: "
+            help=f"raise `--memory` by {format_size(takes - room)}, or make them smaller: "
             f"ffmpeg -i {path} -vf scale={small} small.mp4",
         )
 
