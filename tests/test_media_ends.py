@@ -3,97 +3,30 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, probe_clip, read_clip
 from perceiver_graph.runtime.processors.clip import require_room
+from tests.media_files import FILMS, SOUNDS, film_file, sound_file, wav
 from tests.media_support import code_of
 
 SOUND = AudioFormat(samples=1600, rate=16_000)
 PICTURES = VideoFormat(time=4, height=16, width=16)
-NOISE = np.random.default_rng(0)
-
-SOUNDS: dict[str, dict[str, Any]] = {
-    "a.wav": {"codec": "pcm_s16le"},
-    "float.wav": {"codec": "pcm_f32le"},
-    "adpcm.wav": {"codec": "adpcm_ms"},
-    "rf64.wav": {"codec": "pcm_s16le", "options": {"rf64": "always"}},
-    "a.w64": {"codec": "pcm_s16le"},
-    "a.aiff": {"codec": "pcm_s16be"},
-    "a.au": {"codec": "pcm_s16be"},
-    "a.caf": {"codec": "pcm_s16be"},
-    "a.voc": {"codec": "pcm_s16le"},
-    "a.flac": {"codec": "flac"},
-    "a.mp3": {"codec": "libmp3lame"},
-    "a.opus": {"codec": "libopus"},
-    "a.oga": {"codec": "flac", "format": "ogg"},
-    "a.m4a": {"codec": "aac"},
-    "a.mka": {"codec": "flac"},
-    "a.wv": {"codec": "wavpack"},
-    "a.tta": {"codec": "tta"},
-}
-FILMS: dict[str, dict[str, Any]] = {
-    "a.mp4": {"codec": "libx264"},
-    "fragments.mp4": {"codec": "libx264", "options": {"movflags": "frag_keyframe+empty_moov"}},
-    "a.mkv": {"codec": "libx264"},
-    "a.webm": {"codec": "libvpx"},
-    "a.avi": {"codec": "mpeg4"},
-    "a.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
-    "a.wmv": {"codec": "wmv2"},
-    "a.flv": {"codec": "flv"},
-    "a.gif": {"codec": "gif", "pix_fmt": "rgb8"},
-    "a.apng": {"codec": "apng", "pix_fmt": "rgb24"},
-}
-
-
-def sound_file(
-    path: Path,
-    codec: str,
-    *,
-    rate: int = 16_000,
-    format: str | None = None,
-    options: dict[str, str] | None = None,
-) -> Path:
-    """Two seconds of noise."""
-    rate = 48_000 if codec == "libopus" else rate
-    noise = (NOISE.standard_normal(2 * rate) * 3000).astype(np.int16)
-    with av.open(str(path), "w", format=format, options=options or {}) as container:
-        stream: Any = container.add_stream(codec, rate=rate, layout="mono")
-        for start in range(0, len(noise), 1024):
-            block = np.ascontiguousarray(noise[None, start : start + 1024])
-            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def film_file(
-    path: Path, codec: str, *, pix_fmt: str = "yuv420p", options: dict[str, str] | None = None
-) -> Path:
-    """20 frames of noise, in 0.8 seconds."""
-    with av.open(str(path), "w", options=options or {}) as container:
-        stream: Any = container.add_stream(codec, rate=25)
-        stream.width = stream.height = 64
-        stream.pix_fmt = pix_fmt
-        for index in range(20):
-            pixels = NOISE.integers(0, 256, (64, 64, 3), np.uint8)
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 def samples(named: Path | str, form: AudioFormat = SOUND) -> int:
@@ -129,17 +62,6 @@ def test_sound_that_lacks_a_little_is_refused(name: str, tmp_path: Path) -> None
 
 
 # Streams -----------------------------------------------------------------------------------------
-
-
-def wav(data: NDArray[Any], rate: int = 16_000, size: int | None = None) -> bytes:
-    """A WAV file of samples [time, channels], int16 or float32, whose header says `size` bytes."""
-    count, each = data.shape[1], data.itemsize
-    tag = 3 if data.dtype.kind == "f" else 1
-    form = struct.pack("<HHIIHH", tag, count, rate, rate * count * each, count * each, 8 * each)
-    size = data.nbytes if size is None else size
-    riff = min(36 + size, 0xFFFF_FFFF)
-    head = b"RIFF" + struct.pack("<I", riff) + b"WAVEfmt " + struct.pack("<I", 16) + form
-    return head + b"data" + struct.pack("<I", size) + data.tobytes()
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0x8000_0000, 0xFFFF_FFFF])
@@ -179,6 +101,64 @@ def test_an_mp3_that_does_not_count_its_frames(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     assert 0 < samples(path) < whole
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("a.w64", 56, b"\xff" * 8),  # a chunk that ends where no file does
+        ("a.caf", 12, b"\x7f" + b"\xff" * 7),
+        ("a.mov", 0, b"\0\0\0\1"),
+    ],
+)
+def test_sizes_that_no_file_has(
+    name: str, place: int, value: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    if name in FILMS:
+        film_file(path, **FILMS[name])
+    else:
+        sound_file(path, **SOUNDS[name])
+    data = bytearray(path.read_bytes())
+    data[place : place + len(value)] = value
+    path.write_bytes(data)
+    capfd.readouterr()
+    assert code_of(lambda: (frames if name in FILMS else samples)(path))[0] == "PG507"
+    assert capfd.readouterr().err == ""  # PyAV prints what is raised while FFmpeg reads
+
+
+def test_an_encoding_that_is_not_known(tmp_path: Path) -> None:
+    path = film_file(tmp_path / "a.avi", "mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"Zz?9"))
+    code, message = code_of(lambda: frames(path))
+    assert code == "PG507"
+    assert "does not know how its video is encoded" in message
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["a.wav", "a.flac", "a.caf", "a.w64", "a.opus", "a.mp4", "a.avi", "a.gif"]),
+    st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6),
+)
+def test_damage_of_any_kind_is_a_diagnostic(name: str, damage: list[tuple[float, bytes]]) -> None:
+    data = bytearray(intact(name))
+    for place, value in damage:
+        start = int(place**3 * len(data))  # more often in the header
+        data[start : start + len(value)] = value
+    with TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(data)
+        with suppress(DiagnosticError):
+            (frames if name in FILMS else samples)(path)
+
+
+@cache
+def intact(name: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        if name in FILMS:
+            return film_file(path, **FILMS[name]).read_bytes()
+        return sound_file(path, **SOUNDS[name]).read_bytes()
 
 
 # Names -------------------------------------------------------------------------------------------

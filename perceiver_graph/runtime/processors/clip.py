@@ -100,8 +100,8 @@ def probe_clip(named: Named) -> ClipInfo:
     source = media_source(named)
     with open_media(source) as media:
         container = media.container
-        video: Any = media_stream(container, "video")
-        audio: Any = media_stream(container, "audio")
+        video: Any = media_stream(media, "video")
+        audio: Any = media_stream(media, "audio")
         if video is None and audio is None:
             raise undecodable(source, "the file contains neither video nor audio")
         main = audio if video is None else video

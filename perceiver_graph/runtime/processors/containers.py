@@ -109,10 +109,36 @@ def media_source(named: Named) -> Source:
 
 
 class _Nameless:
-    """An open file without its name, of which FFmpeg would make a pattern."""
+    """An open file without its name, of which FFmpeg would make a pattern.
+
+    It raises nothing: what is raised while FFmpeg calls is printed, and lost. `fault` is what a pipe
+    had to say.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self.fault: DiagnosticError | None = None
+        self.tell = file.tell
+
+    def read(self, count: int) -> bytes:
+        """Bytes, none at the end or where the file cannot be read on."""
+        try:
+            return self._file.read(count)
+        except DiagnosticError as error:
+            self.fault = error
+        except OSError as error:
+            self.fault = DiagnosticError.of("PG507", f"the file cannot be read: {error.strerror}")
+        return b""
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """Where the file is afterwards; -1 where there is no such place."""
+        try:
+            return self._file.seek(place, whence)
+        except DiagnosticError as error:
+            self.fault = error
+        except (OSError, ValueError, OverflowError):
+            pass
+        return -1
 
 
 @contextmanager
@@ -125,9 +151,10 @@ def open_media(named: Named) -> Iterator[Media]:
         head = _head(source, file)
         counted = not head.startswith((b"ID3", b"\xff")) or counts_frames(file)
         file.seek(0)
+        stream = _Nameless(file)
         try:
             container: Any = av.open(
-                _Nameless(file),
+                stream,
                 options={"format_whitelist": ",".join(_FORMATS), "max_pixels": str(MOST_PIXELS)},
                 buffer_size=1 << 18,
                 io_open=_refuse,
@@ -135,11 +162,13 @@ def open_media(named: Named) -> Iterator[Media]:
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise _unrecognised(source, head, reason) from error
+            raise stream.fault or _unrecognised(source, head, reason) from error
         with container:
             if container.format.name.endswith(_STILL):
                 read_picture(source)  # FFmpeg shows what there is of one that is cut off
             yield Media(source, container, counted)
+            if stream.fault is not None:
+                raise stream.fault
 
 
 def _head(source: Source, file: BinaryIO) -> bytes:
@@ -176,11 +205,20 @@ def _unrecognised(source: Source, head: bytes, reason: str) -> DiagnosticError:
     return undecodable(source, "not a media file", *notes, help=help)
 
 
-def media_stream(container: InputContainer, kind: Literal["video", "audio"]) -> Stream | None:
-    """The main stream of a kind. The cover picture of a song is not a video."""
+def media_stream(media: Media, kind: Literal["video", "audio"]) -> Stream | None:
+    """The main stream of a kind. The cover picture of a song is not a video.
+
+    Raises DiagnosticError (PG507) for one that FFmpeg does not know.
+    """
     from av.stream import Disposition
 
-    stream: Any = container.streams.best(kind)
+    stream: Any = media.container.streams.best(kind)
     if stream is None or stream.disposition & Disposition.attached_pic:
         return None
+    if stream.codec_context is None:
+        raise undecodable(
+            media.source,
+            f"FFmpeg does not know how its {kind} is encoded",
+            help=f"give a complete file of a known format: {_READABLE}",
+        )
     return stream  # type: ignore[no-any-return]

@@ -37,7 +37,7 @@ def decoded(
 
     with open_media(source) as media:
         container = media.container
-        stream: Any = media_stream(container, kind)
+        stream: Any = media_stream(media, kind)
         if stream is None:
             return
         if sparing:
@@ -104,7 +104,7 @@ class PictureStream:
         self._source, self._form = source, form
         self._display = Display(source)
         with open_media(source) as media:
-            stream = media_stream(media.container, "video")
+            stream = media_stream(media, "video")
             rate, pixel_aspect = stream_shape(stream)
         self._period = 1 / (rate or form.rate)
         self._pixel_aspect = pixel_aspect

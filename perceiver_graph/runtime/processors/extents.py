@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.gif import gif_frames
-from perceiver_graph.runtime.processors.mp3 import mp3_end
+from perceiver_graph.runtime.processors.mp3 import mp3_end, read_at
 
 _UNKNOWN = 0x7FFF_0000
 """From here on, 32-bit sizes are what programs write into a pipe."""
@@ -27,8 +27,7 @@ def shortfall(file: BinaryIO, source: Source) -> str | None:
     Raises DiagnosticError (PG507) for a GIF without its end.
     """
     size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(16)
+    head = read_at(file, 0, 16)
     file.seek(0)
     if head.startswith(b"GIF8"):
         gif_frames(file, source)
@@ -50,8 +49,7 @@ def _chunks(file: BinaryIO, start: int, order: Literal["little", "big"]) -> Iter
     """Chunks of a 4-byte name and a 4-byte size; contents of odd sizes are padded."""
     place = start
     for _ in range(_MOST_CHUNKS):
-        file.seek(place)
-        head = file.read(8)
+        head = read_at(file, place, 8)
         if len(head) < 8:
             return
         size = int.from_bytes(head[4:], order)
@@ -61,8 +59,7 @@ def _chunks(file: BinaryIO, start: int, order: Literal["little", "big"]) -> Iter
 
 def _riff(file: BinaryIO, size: int) -> int | None:
     """WAV (also of more than 4 GiB), AVI and WebP."""
-    file.seek(8)
-    form = file.read(4)
+    form = read_at(file, 8, 4)
     if form != b"WAVE":
         end = 0
         for kind, start, length in _chunks(file, 0, "little"):
@@ -73,8 +70,7 @@ def _riff(file: BinaryIO, size: int) -> int | None:
     large = 0
     for kind, start, length in _chunks(file, 12, "little"):
         if kind == b"ds64":
-            file.seek(start + 8)
-            large = int.from_bytes(file.read(8), "little")
+            large = int.from_bytes(read_at(file, start + 8, 8), "little")
         elif kind == b"data":
             if length == 0xFFFF_FFFF and 0 < large < 1 << 62:
                 return start + large
@@ -98,8 +94,7 @@ def _au(file: BinaryIO, size: int) -> int | None:
 def _w64(file: BinaryIO, size: int) -> int | None:
     place = 40  # the name of the file, its size, the name of its form
     for _ in range(_MOST_CHUNKS):
-        file.seek(place)
-        head = file.read(24)
+        head = read_at(file, place, 24)
         length = int.from_bytes(head[16:], "little")
         if len(head) < 24 or length < 24:
             return None
@@ -112,8 +107,7 @@ def _w64(file: BinaryIO, size: int) -> int | None:
 def _caf(file: BinaryIO, size: int) -> int | None:
     place = 8
     for _ in range(_MOST_CHUNKS):
-        file.seek(place)
-        head = file.read(12)
+        head = read_at(file, place, 12)
         length = int.from_bytes(head[4:], "big", signed=True)
         if len(head) < 12 or length < 0:
             return None  # to the end of the file
@@ -126,8 +120,7 @@ def _caf(file: BinaryIO, size: int) -> int | None:
 def _mp4(file: BinaryIO, size: int) -> int | None:
     end = 0
     for _ in range(_MOST_CHUNKS):
-        file.seek(end)
-        head = file.read(16)
+        head = read_at(file, end, 16)
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:], "big")
@@ -140,8 +133,7 @@ def _mp4(file: BinaryIO, size: int) -> int | None:
 def _matroska(file: BinaryIO, size: int) -> int | None:
     place = 0
     for _ in range(2):  # the header, and the segment that holds everything
-        file.seek(place)
-        head = file.read(12)
+        head = read_at(file, place, 12)
         if len(head) < 5:
             return None
         length, width = _ebml_size(head[4:])
@@ -163,11 +155,10 @@ def _ogg(file: BinaryIO, size: int) -> int | None:
     """Pages, each of which says how long it is."""
     end = 0
     while end < size:
-        file.seek(end)
-        head = file.read(27)
+        head = read_at(file, end, 27)
         if not head.startswith(b"OggS"[: len(head)]):
             return None  # something else behind it, or damage: the decoder's concern
-        lengths = file.read(head[26]) if len(head) == 27 else b""
+        lengths = read_at(file, end + 27, head[26]) if len(head) == 27 else b""
         if len(head) < 27 or len(lengths) < head[26]:
             return size + 1
         end += 27 + len(lengths) + sum(lengths)
@@ -177,8 +168,7 @@ def _ogg(file: BinaryIO, size: int) -> int | None:
 def _asf(file: BinaryIO, size: int) -> int | None:
     end = 0
     for _ in range(2):  # the header, and the data
-        file.seek(end)
-        length = int.from_bytes(file.read(24)[16:], "little")
+        length = int.from_bytes(read_at(file, end, 24)[16:], "little")
         if not 24 <= length < 1 << 62:
             return None
         end += length
@@ -189,19 +179,16 @@ def _flv(file: BinaryIO, size: int) -> int | None:
     """Tags, each of which says how long it is, and after it once more."""
     end = 13
     while end < size:
-        file.seek(end)
-        head = file.read(4)
+        head = read_at(file, end, 4)
         end += 15 + int.from_bytes(head[1:], "big") if len(head) == 4 else 4
     return end
 
 
 def _voc(file: BinaryIO, size: int) -> int | None:
     """Blocks, of which one of kind 0 is the last."""
-    file.seek(20)
-    end = int.from_bytes(file.read(2), "little")
+    end = int.from_bytes(read_at(file, 20, 2), "little")
     while end < size:
-        file.seek(end)
-        head = file.read(4)
+        head = read_at(file, end, 4)
         if head[:1] in (b"", b"\0"):
             return None
         end += 4 + int.from_bytes(head[1:], "little")
@@ -211,8 +198,7 @@ def _voc(file: BinaryIO, size: int) -> int | None:
 def _png(file: BinaryIO, size: int) -> int | None:
     end = 8
     while end < size:
-        file.seek(end)
-        head = file.read(8)
+        head = read_at(file, end, 8)
         end += 12 + int.from_bytes(head[:4], "big")
         if head[4:] == b"IEND":
             return end

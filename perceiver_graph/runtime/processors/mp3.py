@@ -7,6 +7,15 @@ from typing import BinaryIO
 _HAS_FRAMES, _HAS_BYTES = 1, 2
 
 
+def read_at(file: BinaryIO, place: int, count: int) -> bytes:
+    """Bytes of a file, none beyond its end, be that as far as it may."""
+    try:
+        file.seek(place)
+        return file.read(count)
+    except (OSError, ValueError, OverflowError):  # a place that no file has
+        return b""
+
+
 def mp3_end(file: BinaryIO, size: int) -> int | None:
     """Where the file says that its sound ends, in bytes; None where it does not say."""
     found = _first_frame(file)
@@ -36,12 +45,9 @@ def counts_frames(file: BinaryIO) -> bool:
 def _first_frame(file: BinaryIO) -> tuple[int, bytes] | None:
     """Where the first frame of layer III begins, after tags, and its first bytes."""
     start = 0
-    file.seek(0)
-    while (head := file.read(10))[:3] == b"ID3" and len(head) == 10:
+    while (head := read_at(file, start, 10))[:3] == b"ID3" and len(head) == 10:
         start += 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
-        file.seek(start)
-    file.seek(start)
-    frame = file.read(200)
+    frame = read_at(file, start, 200)
     if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE6 != 0xE2:
         return None
     return (start, frame) if 0 < frame[2] >> 4 < 15 else None

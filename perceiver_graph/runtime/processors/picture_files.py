@@ -5,6 +5,7 @@ Of EXIF only the orientation is looked at, so that damage elsewhere in it does n
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,10 @@ def _decoding(source: Source) -> Iterator[None]:
     """Translate what Pillow raises for damaged files, which is nearly everything: PG507."""
     from PIL import Image, UnidentifiedImageError
 
+    # Errors that Pillow logs would be printed, where nobody has set up logging.
+    log = logging.getLogger("PIL")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
     try:
         with quiet():
             yield

@@ -37,7 +37,7 @@ class SampleStream:
         self.notes: dict[str, None] = {}
         """What is to be told of the sound that was read so far, each once."""
         with open_media(source) as media:
-            stream: Any = media_stream(media.container, "audio")
+            stream: Any = media_stream(media, "audio")
             # Of compressed sound, values a little beyond 1 are usual.
             self._plain = stream is not None and stream.codec_context.name.startswith("pcm_f")
         self._origin = origin

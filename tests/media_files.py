@@ -1,0 +1,96 @@
+"""Media files of many kinds, made with PyAV and by hand."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+NOISE = np.random.default_rng(0)
+
+SOUNDS: dict[str, dict[str, Any]] = {
+    "a.wav": {"codec": "pcm_s16le"},
+    "float.wav": {"codec": "pcm_f32le"},
+    "adpcm.wav": {"codec": "adpcm_ms"},
+    "rf64.wav": {"codec": "pcm_s16le", "options": {"rf64": "always"}},
+    "a.w64": {"codec": "pcm_s16le"},
+    "a.aiff": {"codec": "pcm_s16be"},
+    "a.au": {"codec": "pcm_s16be"},
+    "a.caf": {"codec": "pcm_s16be"},
+    "a.voc": {"codec": "pcm_s16le"},
+    "a.flac": {"codec": "flac"},
+    "a.mp3": {"codec": "libmp3lame"},
+    "a.opus": {"codec": "libopus"},
+    "a.oga": {"codec": "flac", "format": "ogg"},
+    "a.m4a": {"codec": "aac"},
+    "a.mka": {"codec": "flac"},
+    "a.wv": {"codec": "wavpack"},
+    "a.tta": {"codec": "tta"},
+}
+FILMS: dict[str, dict[str, Any]] = {
+    "a.mp4": {"codec": "libx264"},
+    "fragments.mp4": {"codec": "libx264", "options": {"movflags": "frag_keyframe+empty_moov"}},
+    "a.mkv": {"codec": "libx264"},
+    "a.webm": {"codec": "libvpx"},
+    "a.avi": {"codec": "mpeg4"},
+    "a.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "a.wmv": {"codec": "wmv2"},
+    "a.flv": {"codec": "flv"},
+    "a.gif": {"codec": "gif", "pix_fmt": "rgb8"},
+    "a.apng": {"codec": "apng", "pix_fmt": "rgb24"},
+}
+
+
+def sound_file(
+    path: Path,
+    codec: str,
+    *,
+    rate: int = 16_000,
+    format: str | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Two seconds of noise."""
+    rate = 48_000 if codec == "libopus" else rate
+    noise = (NOISE.standard_normal(2 * rate) * 3000).astype(np.int16)
+    with av.open(str(path), "w", format=format, options=options or {}) as container:
+        stream: Any = container.add_stream(codec, rate=rate, layout="mono")
+        for start in range(0, len(noise), 1024):
+            block = np.ascontiguousarray(noise[None, start : start + 1024])
+            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def film_file(
+    path: Path, codec: str, *, pix_fmt: str = "yuv420p", options: dict[str, str] | None = None
+) -> Path:
+    """20 frames of noise, in 0.8 seconds."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream: Any = container.add_stream(codec, rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = pix_fmt
+        for index in range(20):
+            pixels = NOISE.integers(0, 256, (64, 64, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def wav(data: NDArray[Any], rate: int = 16_000, size: int | None = None) -> bytes:
+    """A WAV file of samples [time, channels], int16 or float32, whose header says `size` bytes."""
+    count, each = data.shape[1], data.itemsize
+    tag = 3 if data.dtype.kind == "f" else 1
+    form = struct.pack("<HHIIHH", tag, count, rate, rate * count * each, count * each, 8 * each)
+    size = data.nbytes if size is None else size
+    riff = min(36 + size, 0xFFFF_FFFF)
+    head = b"RIFF" + struct.pack("<I", riff) + b"WAVEfmt " + struct.pack("<I", 16) + form
+    return head + b"data" + struct.pack("<I", size) + data.tobytes()
