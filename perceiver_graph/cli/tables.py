@@ -85,7 +85,10 @@ class Table:
             if not loose:
                 break
             widths[max(loose, key=lambda index: widths[index])] -= 1
-        cells = [[column.title for column in self.columns], *map(_cleaned, self.rows)]
+        cells = [
+            [column.title for column in self.columns],
+            *([_clean(cell) for cell in row] for row in self.rows),
+        ]
         for number, row in enumerate(cells):
             folded = [_fold(row[index], widths[index]) for index in part]
             for texts in zip_longest(*folded, fillvalue=""):
@@ -98,7 +101,7 @@ class Table:
                 yield _GAP.join(aligned).rstrip().replace(NO_BREAK, " "), number == 0
 
     def _texts(self, index: int) -> list[str]:
-        return [self.columns[index].title, *(clean(row[index]) for row in self.rows)]
+        return [self.columns[index].title, *(_clean(row[index]) for row in self.rows)]
 
     def _most(self, index: int) -> int:
         """The width of a column where there is room."""
@@ -114,9 +117,9 @@ class Table:
         return min(self._most(index), max(words, default=0))
 
 
-def _cleaned(row: Sequence[str]) -> list[str]:
-    """What is no text is shown, and steers nothing; `_fold` tells the lines of a cell apart."""
-    return [clean(cell) for cell in row]
+def _clean(cell: str) -> str:
+    """What is no text is shown, and steers nothing."""
+    return NO_BREAK.join(map(clean, cell.split(NO_BREAK)))
 
 
 def _total(widths: Iterable[int]) -> int:
