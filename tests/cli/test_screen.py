@@ -167,7 +167,7 @@ def test_a_spec_from_standard_input(command: Command, monkeypatch: pytest.Monkey
     assert done.code == 1
     assert "--> <stdin>:6:1" in done.err
     monkeypatch.setattr(sys, "stdin", None)
-    assert "PG002" in command("check", "-").err
+    assert "`<stdin>` is empty" in command("check", "-").err
 
 
 def test_a_new_spec_names_its_schema(
