@@ -140,13 +140,19 @@ def test_failures_of_onnxruntime_are_translated(error: Exception, code: str) -> 
     assert found.code == code
     assert str(error) in found.notes[0]
     if code == "PG603":
-        with pytest.raises(DiagnosticError, match="memory of cuda"), errors.running("cuda"):
+        running = errors.running("cuda", "", Path("encode.onnx"))
+        with pytest.raises(DiagnosticError, match="memory of cuda"), running:
             raise error
 
 
-def test_other_failures_are_not_hidden() -> None:
-    with pytest.raises(RuntimeError, match="a bug"), errors.running("cpu"):
-        raise RuntimeError("a bug")
+def test_other_failures_of_a_run_blame_the_program() -> None:
+    def failing(ids: str) -> None:
+        with errors.running("cpu", ids, Path("encode.onnx")):
+            raise RuntimeError("idx=7 must be within the inclusive range [-6,5]")
+
+    assert fault(lambda: failing("input `ids`")).code == "PG514"
+    found = fault(lambda: failing(""))
+    assert (found.code, "idx=7" in found.notes[0]) == ("PG413", True)
 
 
 def test_archives_are_written_and_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.consistent_sizes import bad_sizes
 from perceiver_graph.spec.manifest import InputEntry, Manifest, Port, ProgramEntry
 
 
@@ -36,7 +37,8 @@ def _faults(manifest: Manifest) -> Iterator[str]:
     if "encode" not in manifest.programs:
         yield "`programs` lacks `encode`"
         return
-    yield from _bad_ports(manifest)
+    found = list(_bad_ports(manifest))
+    yield from found or bad_sizes(manifest)
 
 
 def _bad_ports(manifest: Manifest) -> Iterator[str]:
@@ -55,6 +57,8 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
             yield f"`encode` reads {quote(port.of)} as {port.dtype}"
     if decode is not None:
         yield from _bad_decode_inputs(decode, {port.of for port in encode.outputs}, manifest)
+    if "latents" not in {port.of for port in encode.outputs}:
+        yield "`encode` does not give the `latents`"
     made = {p.of for p in encode.outputs} | {p.of for p in (decode.outputs if decode else [])}
     asked = {p.of for p in (decode.inputs if decode else []) if p.role in ("queries", "points")}
     for name, output in manifest.outputs.items():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.engine import failures
+from perceiver_graph.runtime.signature import not_its_own
 
 _NO_MEMORY = re.compile(r"failed to allocate|out of memory|bad.?alloc", re.IGNORECASE)
 _BAD_INDEX = re.compile(r"idx=(-?\d+) must be within the inclusive range \[-?\d+,\s*(\d+)\]")
@@ -18,7 +20,7 @@ _BAD_INDEX = re.compile(r"idx=(-?\d+) must be within the inclusive range \[-?\d+
 @contextmanager
 def loading(path: Path, device: str, precision: str) -> Iterator[None]:
     """Translate a failure to load a program: PG406, PG602 or PG603."""
-    state = failures()
+    state, anything = failures(), _anything()
     try:
         yield
     except state.NotImplemented as error:
@@ -28,16 +30,7 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
             notes=[_first_line(error)],
             help=f"compile with {option('--precision', 'fp32')}, or run on another device",
         ) from error
-    except (
-        RuntimeError,
-        state.EPFail,
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NoSuchFile,
-        state.RuntimeException,
-    ) as error:
+    except anything as error:
         if _NO_MEMORY.search(str(error)):
             raise _out_of_memory(device, error) from error
         raise DiagnosticError.of(
@@ -49,25 +42,32 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
 
 
 @contextmanager
-def running(device: str, ids: str = "an input") -> Iterator[None]:
-    """Translate a failure of a run that the user can do something about: PG514 or PG603.
+def running(device: str, ids: str, path: Path) -> Iterator[None]:
+    """Translate a failure of a run: PG514, PG603, or PG413 where the program is to blame.
 
-    `ids` says which inputs hold ids. With inputs and outputs bound, onnxruntime raises RuntimeError
-    in place of its own exceptions.
+    `ids` says which inputs hold ids, if any do. With inputs and outputs bound, onnxruntime raises
+    RuntimeError in place of its own exceptions.
     """
-    state = failures()
     try:
         yield
-    except (RuntimeError, state.Fail, state.InvalidArgument, state.RuntimeException) as error:
+    except _anything() as error:
         if _NO_MEMORY.search(str(error)):
             raise _out_of_memory(device, error) from error
-        if found := _BAD_INDEX.search(str(error)):
+        if ids and (found := _BAD_INDEX.search(str(error))):
             raise DiagnosticError.of(
                 "PG514",
                 f"{ids} holds the id {found[1]}, and ids are 0 to {found[2]}",
                 help="check that the ids were made with the model's own vocabulary",
             ) from error
-        raise
+        raise not_its_own(path, [f"it fails: {_first_line(error)}"]) from error
+
+
+@cache
+def _anything() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises for a program that it cannot load or run, whatever its bytes are."""
+    own = [one for one in vars(failures()).values() if isinstance(one, type)]
+    errors = (one for one in own if issubclass(one, Exception))
+    return (*errors, *(RuntimeError, ValueError, TypeError, OverflowError, IndexError, KeyError))
 
 
 def _out_of_memory(device: str, error: Exception) -> DiagnosticError:
@@ -80,4 +80,5 @@ def _out_of_memory(device: str, error: Exception) -> DiagnosticError:
 
 
 def _first_line(error: Exception) -> str:
-    return f"onnxruntime says: {str(error).strip().splitlines()[0]}"
+    lines = str(error).strip().splitlines()
+    return f"onnxruntime says: {lines[0] if lines else type(error).__name__}"

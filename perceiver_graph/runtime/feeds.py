@@ -25,6 +25,7 @@ from perceiver_graph.runtime.coordinates import (
     report_outside,
 )
 from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
+from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
@@ -115,7 +116,9 @@ def _fill_in(
             for symbol in words(size) if isinstance(size, str) else ():
                 sizes.setdefault(symbol, smallest(manifest.dims.get(symbol, Dimension())))
         if name in absent:
-            arrays[name] = np.zeros([evaluate(size, sizes) for size in entry.shape], entry.dtype)
+            shape = [evaluate(size, sizes) for size in entry.shape]
+            require_room(shape, entry.dtype, f"input {quote(name)}, left out,", "a smaller batch")
+            arrays[name] = np.zeros(shape, entry.dtype)
         if entry.attention_mask is not None and name not in masks:
             masks[name] = whole(entry, sizes)
 

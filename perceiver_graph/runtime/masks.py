@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
 
@@ -44,7 +45,9 @@ def check_masks(
 def whole(entry: InputEntry, sizes: Mapping[str, int]) -> NDArray[np.bool_]:
     """The mask of an input all of whose tokens are there."""
     assert entry.attention_mask is not None
-    return np.ones([evaluate(size, sizes) for size in entry.attention_mask.shape], bool)
+    shape = [evaluate(size, sizes) for size in entry.attention_mask.shape]
+    require_room(shape, "bool", "an attention mask", "a smaller batch")
+    return np.ones(shape, bool)
 
 
 def empty_notes(masks: Masks) -> list[str]:

@@ -16,6 +16,7 @@ from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.coordinates import Points, points_of
 from perceiver_graph.runtime.feeds import check_points, described
+from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 
@@ -29,6 +30,7 @@ Selection = (
 )
 """Flat query positions: a range, positions in any order, or None for all. Of an output that is asked
 at points, also the points: an array of them, or `{"points": array}`."""
+_PART = "a smaller batch, or some of its queries at a time: --decode OUTPUT=START:STOP"
 _FORM = 'a mapping such as {"label": None, "image": slice(0, 1000)}, or None for everything'
 
 
@@ -100,6 +102,7 @@ def resolve(
         shape = tuple(evaluate(size, sizes) for size in entry.shape)
         count = prod(shape[1:-1])
         if selection is None:
+            require_room(shape, "float32", f"output {quote(name)}", _PART)
             asked[name] = Asked(np.arange(count, dtype=np.int64), shape)
             continue
         positions = _positions(name, entry, selection, count, report)

@@ -15,6 +15,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.engine import onnxruntime
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.devices import CUDA_PROVIDER, Device, no_cuda
+from perceiver_graph.runtime.signature import check_results, check_session
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import ProgramEntry
 
@@ -42,7 +43,7 @@ class Sessions:
         self._precision = precision
         ports = (*entry.inputs, *entry.outputs)
         names = [f"`{p.name}`" for p in entry.inputs if p.role == "data" and p.dtype == "int64"]
-        self._ids = "input " + " or ".join(names)
+        self._ids = f"input {' or '.join(names)}" if names else ""
         self._symbolic = sorted({d for port in ports for d in port.shape if isinstance(d, str)})
         self._begin()
 
@@ -69,25 +70,27 @@ class Sessions:
 
         `inputs` are contiguous arrays or OrtValues by port name, `sizes` the values of all symbols.
         With `stay_on_device`, results are left in the memory of the device; with `give_back`, what
-        the run needed besides is returned to the system. Raises DiagnosticError (PG406, PG514,
-        PG601, PG602, PG603, PG607).
+        the run needed besides is returned to the system. Raises DiagnosticError (PG406, PG413,
+        PG514, PG601, PG602, PG603, PG607).
         """
         session = self._for(sizes)
-        binding = session.io_binding()
-        for name, value in inputs.items():
-            if isinstance(value, np.ndarray):
-                binding.bind_cpu_input(name, value)
-            else:
-                binding.bind_ortvalue_input(name, value)
-        for name in outputs:
-            binding.bind_output(name, self.device.name if stay_on_device else "cpu")
         options = onnxruntime().RunOptions()
         if give_back:
             arena = "gpu:0" if self.device.name == "cuda" else "cpu:0"
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
-        with errors.running(self.device.name, self._ids):
+        with errors.running(self.device.name, self._ids, self.file):
+            binding = session.io_binding()
+            for name, value in inputs.items():
+                if isinstance(value, np.ndarray):
+                    binding.bind_cpu_input(name, value)
+                else:
+                    binding.bind_ortvalue_input(name, value)
+            for name in outputs:
+                binding.bind_output(name, self.device.name if stay_on_device else "cpu")
             session.run_with_iobinding(binding, options)
-        return dict(zip(outputs, binding.get_outputs(), strict=True))
+        results = dict(zip(outputs, binding.get_outputs(), strict=True))
+        check_results(results, self.entry, sizes, self.file)
+        return results
 
     def _for(self, sizes: Mapping[str, int]) -> Any:
         """The session for these sizes."""
@@ -122,6 +125,7 @@ class Sessions:
         if self.device.name == "cuda" and CUDA_PROVIDER not in session.get_providers():
             # onnxruntime falls back to the CPU without an error.
             raise no_cuda("onnxruntime cannot start it", "check the GPU's driver: nvidia-smi")
+        check_session(session, self.entry, self.file)
         return session
 
     def _leave_behind(self) -> None:

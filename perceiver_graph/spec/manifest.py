@@ -6,13 +6,23 @@ compiler and runtime share.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from perceiver_graph.spec.glance import Glance, Glanced, Row
-from perceiver_graph.spec.models.base import Model
+from perceiver_graph.spec.models.base import (
+    LARGEST,
+    Axis,
+    Count,
+    Model,
+    ModelName,
+    Name,
+    NonNegative,
+)
 from perceiver_graph.spec.models.media import InputMedia, OutputMedia, kind_of
 
 MANIFEST_VERSION = 1
@@ -31,29 +41,53 @@ FEWEST_QUERIES = 1024
 """Queries that are decoded together all the same."""
 
 
+Dotted = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,159}$")]
+"""A name of the spec, or one made of it: `image.position`, `image_queries`."""
+WholeNumber = Annotated[int, Field(ge=0, le=2**62)]
+Words = Annotated[str, Field(max_length=10_000)]
+"""A text for people, or the name of a tensor."""
+_MANY_DIGITS = re.compile(r"[0-9]{16}")
+
+
+def _size(value: Any) -> Any:
+    """A number, or an expression of symbols that is quick to compute."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
+        return value
+    if isinstance(value, str) and len(value) <= 1000 and not _MANY_DIGITS.search(value):
+        return value
+    raise PydanticCustomError(
+        "size", f"expected a size, 1 to {LARGEST}, or an expression of symbols"
+    )
+
+
+Size = Annotated[int | str, BeforeValidator(_size)]
+Shape = Annotated[list[Size], Field(max_length=16)]
+Axes = Annotated[list[Axis], Field(max_length=16)]
+
+
 class FileEntry(Model):
     """A file of the artifact."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: int
+    bytes: WholeNumber
 
 
 class Dimension(Model):
     """What values a symbolic size may take."""
 
-    min: int = 1
-    max: int | None = None
-    multiple_of: int = 1
-    default: int | None = None
+    min: NonNegative = 1
+    max: Count | None = None
+    multiple_of: Count = 1
+    default: Count | None = None
     """What it is where the call does not say, for a size that no input has: the largest."""
 
 
 class MaskEntry(Model):
     """The attention mask that an input may come with: bool, false where there is no token."""
 
-    axes: list[str]
+    axes: Axes
     """`batch` and the axes that count tokens after the steps."""
-    shape: list[int | str]
+    shape: Shape
     pointwise: bool = False
     """Whether a token is made of what stands at its own position, whatever the length: masked ones
     at the end may then be left out."""
@@ -63,12 +97,12 @@ class InputEntry(Model):
     """An input array. `mask`: `always` ignores it, `optional` lets it be left out."""
 
     dtype: Literal["float32", "int64"]
-    axes: list[str]
+    axes: Axes
     """Named axes in order, `batch` first."""
-    shape: list[int | str]
+    shape: Shape
     """A number or a symbol for each axis."""
     mask: Literal["always", "optional", "never"]
-    vocabulary: int | None = None
+    vocabulary: Count | None = None
     """For ids: how many there are, counted from 0."""
     attention_mask: MaskEntry | None = None
     """Given as `NAME.attention_mask`; left out, every token is there."""
@@ -86,11 +120,11 @@ class OutputEntry(Model):
     """An output array. When only some queries are decoded, the index axes become one."""
 
     dtype: Literal["float32"]
-    axes: list[str]
-    shape: list[int | str]
-    queries: int | None = None
+    axes: Axes
+    shape: Shape
+    queries: NonNegative | None = None
     """Queries in all; None where that is known only at run time."""
-    chunk_queries: int | None = None
+    chunk_queries: NonNegative | None = None
     selectable: bool
     """Whether chosen queries can be decoded (a single learned query is always decoded)."""
     media: OutputMedia | None = None
@@ -100,18 +134,18 @@ class OutputEntry(Model):
 class Port(Model):
     """A tensor that goes into or comes out of a program, by its name there."""
 
-    name: str
+    name: Words
     role: Literal["data", "present", "attention_mask", "queries", "points", "state", "output"]
-    of: str
+    of: Words
     """The input, the output or the state value it stands for."""
     dtype: Literal["float32", "int64", "bool"]
-    shape: list[int | str]
+    shape: Shape
 
 
 class ProgramEntry(Model):
     """A file that a backend runs."""
 
-    file: str
+    file: Words
     inputs: list[Port]
     outputs: list[Port]
 
@@ -122,8 +156,8 @@ ProgramName = Literal["encode", "decode"]
 class Memory(Model):
     """Estimated peak bytes of decoding: fixed + per_query * queries, one batch element."""
 
-    fixed: int
-    per_query: int
+    fixed: WholeNumber
+    per_query: WholeNumber
 
     def usual_queries(self, batch: int = 1, *, cached: bool = True) -> int:
         """How many queries are decoded together where nobody says otherwise.
@@ -139,13 +173,13 @@ class Memory(Model):
 class RunMemory(Model):
     """What was chosen so that a run of one batch element stays below a limit, sizes in bytes."""
 
-    limit: int
+    limit: WholeNumber
     """What was asked for with `--memory`."""
-    peak: int
+    peak: WholeNumber
     """What a run takes at most, as predicted: the process, weights, activations and scores."""
-    chunk_queries: int
+    chunk_queries: WholeNumber
     """Queries that are decoded together."""
-    score_limit: int
+    score_limit: WholeNumber
     """Attention scores that exist at once."""
 
 
@@ -161,9 +195,9 @@ class Deviation(Model):
 class Quantization(Model):
     """What an int8 artifact computes in 8 bits, and what that costs in accuracy."""
 
-    products: int
+    products: WholeNumber
     """Products with a known matrix, as Linear layers are."""
-    int8: int
+    int8: WholeNumber
     """How many of them are computed in 8 bits."""
     kept: dict[str, str]
     """The others by their names in the programs, and why they are computed in float32."""
@@ -176,32 +210,32 @@ class Quantization(Model):
 class Manifest(Glanced, Model):
     """The description of an artifact."""
 
-    format: int
-    name: str
-    summary: str = ""
-    tool: str
+    format: WholeNumber
+    name: ModelName
+    summary: Words = ""
+    tool: Words
     """Tool and version that wrote it."""
     backends: list[Literal["onnx", "torch"]]
     spec_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    weights: str
+    weights: Words
     """Where the weights come from: `seed 0`, or the name of a file."""
-    level: int
+    level: WholeNumber
     """Optimisation level (-O)."""
     precision: Literal["fp32", "fp16", "bf16", "int8"]
     quantization: Quantization | None = None
-    files: dict[str, FileEntry]
-    inputs: dict[str, InputEntry]
-    outputs: dict[str, OutputEntry]
-    dims: dict[str, Dimension]
-    chunks: int
+    files: dict[Words, FileEntry]
+    inputs: dict[Dotted, InputEntry]
+    outputs: dict[Name, OutputEntry]
+    dims: dict[Dotted, Dimension]
+    chunks: Annotated[int, Field(le=LARGEST)]
     """In how many parts the queries are decoded."""
     decode_memory: Memory
     memory: RunMemory | None = None
     """Where a limit was given; the number of chunks is chosen for it too."""
     programs: dict[ProgramName, ProgramEntry]
     """What the onnx backend runs; empty without it."""
-    parameters: int
-    flops: int
+    parameters: Annotated[int, Field(ge=0, le=10**30)]
+    flops: Annotated[int, Field(ge=0, le=10**30)]
     """Multiplications plus additions of one encode and the decode of every query, batch 1: of the
     programs, or of the PyTorch module where there are none."""
 

@@ -73,4 +73,13 @@ ENTRIES = (
         "$ perceiver-graph compile kinetics -o /",
         "$ perceiver-graph compile kinetics -o build/kinetics",
     ),
+    Entry(
+        "PG413",
+        "program is not the one described",
+        "A program of the artifact takes or gives other tensors than the manifest says, or fails "
+        "when it runs, although its digest is right: the artifact was put together by hand, or by a "
+        "program with a fault. It is not run any further.",
+        "$ cp build/flow/encode.onnx build/kinetics/ && python update_digests.py build/kinetics",
+        "$ perceiver-graph compile build/kinetics/spec.yaml -o build/again",
+    ),
 )

@@ -8,7 +8,14 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.models.base import Count, Model, Name, NonNegative, PositiveNumber
+from perceiver_graph.spec.models.base import (
+    Count,
+    Model,
+    ModelName,
+    Name,
+    NonNegative,
+    PositiveNumber,
+)
 from perceiver_graph.spec.models.inputs import ActivationName, Input
 from perceiver_graph.spec.models.outputs import Output
 
@@ -121,7 +128,7 @@ class Spec(Glanced, Model):
 
     perceiver: Version
     """Version of the spec language."""
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: ModelName
     """What the model is called; names its artifact."""
     summary: str = ""
     """One line on what it does and where it comes from."""

@@ -1,0 +1,129 @@
+"""Checks the sizes in a manifest: each can be computed, and arrays that are one have one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import chain
+from math import prod
+
+from perceiver_graph.diagnostics import quote
+from perceiver_graph.runtime.sizes import smallest
+from perceiver_graph.spec.arithmetic import NotASize, calculate, words
+from perceiver_graph.spec.manifest import Dimension, Manifest, OutputEntry, Port, ProgramEntry
+from perceiver_graph.spec.models.base import LARGEST
+
+Shape = Sequence[int | str]
+BATCH = "batch"
+
+
+def bad_sizes(manifest: Manifest) -> Iterator[str]:
+    """What is wrong with the symbols, the sizes and the shapes."""
+    for name, dimension in manifest.dims.items():
+        yield from _bad_dimension(name, dimension)
+    known = _symbols(manifest)
+    for what, shape in _shapes(manifest):
+        if shape[:1] != [BATCH]:
+            yield f"the first size of {what} is not `batch`"
+        for size in shape:
+            if isinstance(size, str) and (fault := _fault(size, known)):
+                yield f"the size {quote(size)} of {what} {fault}"
+    for name, output in manifest.outputs.items():
+        yield from _bad_output(name, output)
+    for phase, program in manifest.programs.items():
+        yield from _bad_ports(phase, program, manifest)
+
+
+def _bad_dimension(name: str, dimension: Dimension) -> Iterator[str]:
+    low = max(smallest(dimension), 1)
+    if dimension.max is not None and low > dimension.max:
+        yield f"the symbol {quote(name)} can have no value"
+    default = dimension.default
+    if default is not None and not low <= default <= (dimension.max or LARGEST):
+        yield f"the symbol {quote(name)} is {default} by default, which it cannot be"
+
+
+def _symbols(manifest: Manifest) -> dict[str, int]:
+    """Every symbol with the smallest value that it may have."""
+    known = {name: max(smallest(one), 1) for name, one in manifest.dims.items()}
+    ports = chain.from_iterable(program.inputs for program in manifest.programs.values())
+    asked = [port.shape for port in ports if port.role in ("queries", "points")]
+    counts = {size: 1 for shape in asked for size in shape if isinstance(size, str)}
+    return {BATCH: 1} | counts | known
+
+
+def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape]]:
+    for name, entry in manifest.inputs.items():
+        yield f"input {quote(name)}", entry.shape
+        if entry.attention_mask is not None:
+            yield f"the attention mask of {quote(name)}", entry.attention_mask.shape
+    for name, output in manifest.outputs.items():
+        yield f"output {quote(name)}", output.shape
+    for phase, program in manifest.programs.items():
+        for port in (*program.inputs, *program.outputs):
+            if port.role != "queries":
+                yield f"{quote(port.name)} of `{phase}`", port.shape
+
+
+def _fault(size: str, known: Mapping[str, int]) -> str | None:
+    """Why a size cannot be computed, if so. That it is no whole number is seen with each call."""
+    if unknown := [word for word in words(size) if word not in known]:
+        return f"has the unknown symbol {quote(unknown[0])}"
+    try:
+        value = calculate(
+            size, lambda word: Fraction(int(word) if word.isdecimal() else known[word])
+        )
+    except NotASize as error:
+        return f"cannot be read: {error.why}"
+    except ZeroDivisionError:
+        return "divides by zero"
+    return None if 0 < value <= LARGEST else f"is {value} or more, and sizes are 1 to {LARGEST}"
+
+
+def _bad_output(name: str, output: OutputEntry) -> Iterator[str]:
+    if len(output.shape) < 2 or not isinstance(output.shape[-1], int):
+        yield f"output {quote(name)} has no fixed number of channels, last"
+        return
+    counts = [size for size in output.shape[1:-1] if isinstance(size, int)]
+    fixed = output.selectable and len(counts) == len(output.shape) - 2
+    if fixed and output.queries not in (None, prod(counts)):
+        yield f"output {quote(name)} has {prod(counts)} queries, and `queries` is {output.queries}"
+    if output.selectable and len(output.shape) < 3:
+        yield f"output {quote(name)} has no axis to choose from"
+    if prod(counts) > LARGEST:
+        yield f"output {quote(name)} has {prod(counts)} queries, more than there can be"
+
+
+def _bad_ports(phase: str, program: ProgramEntry, manifest: Manifest) -> Iterator[str]:
+    for side in (program.inputs, program.outputs):
+        names = [port.name for port in side]
+        if phase == "decode" or side is program.inputs:
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                yield f"`{phase}` has {quote(twice)} twice"
+    kept = {port.of: port for port in manifest.programs["encode"].outputs}
+    for port in program.inputs:
+        wanted = _wanted(port, manifest, kept)
+        if wanted is not None and port.shape != wanted:
+            yield f"`{phase}` reads {quote(port.name)} as {port.shape}, and it has {wanted}"
+    for port in program.outputs:
+        output = manifest.outputs.get(port.of)
+        if port.role == "output" and output and port.shape[-1:] != output.shape[-1:]:
+            yield f"`{phase}` gives {quote(port.name)} as {port.shape}, and it has {output.shape}"
+
+
+def _wanted(port: Port, manifest: Manifest, kept: Mapping[str, Port]) -> Shape | None:
+    """The shape that what goes into a program has elsewhere in the manifest, if it stands there."""
+    entry = manifest.inputs.get(port.of)
+    if port.role == "state" and port.of in kept:
+        return kept[port.of].shape
+    if entry is None:
+        return None
+    match port.role:
+        case "data":
+            return entry.shape
+        case "present":
+            return [BATCH]
+        case "attention_mask":
+            return entry.attention_mask.shape if entry.attention_mask else None
+    return None
