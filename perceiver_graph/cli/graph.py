@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from perceiver_graph.cli import files, screen
 from perceiver_graph.cli.options import Debug, Overrides, SpecArgument
+from perceiver_graph.diagnostics import escape
 
 DEFAULT_DEPTH = 2
 
@@ -48,7 +48,7 @@ def graph_command(
         drawings.print_tree(outline)
         return
     if format == "json":
-        text = json.dumps(outline.as_json(), indent=2) + "\n"
+        text = escape.json(outline.as_json())
     elif format == "html":
         from perceiver_graph.cli.facts import Facts
         from perceiver_graph.cli.page import page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal, cast
 
 import typer
@@ -16,6 +15,7 @@ from perceiver_graph.cli.options import (
     SpecArgument,
     bytes_of,
 )
+from perceiver_graph.diagnostics import escape
 
 
 def inspect_command(
@@ -55,7 +55,7 @@ def inspect_command(
     lowered = lower(load_spec(spec, overrides or ()))
     facts = Facts.of(lowered, cast(Literal[0, 1, 2], level), limit)
     if format == "json":
-        screen.exactly(json.dumps(facts.as_json(rates), indent=2) + "\n")
+        screen.exactly(escape.json(facts.as_json(rates)))
         return
     from perceiver_graph.cli.sheet import print_sheet
 

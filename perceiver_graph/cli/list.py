@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.cli.tables import Column, Table
+from perceiver_graph.diagnostics import escape
 
 
 def list_command(
@@ -23,7 +23,7 @@ def list_command(
 
     summaries = {name: load_spec(name).spec.summary for name in shipped_names()}
     if format == "json":
-        screen.exactly(json.dumps(summaries, indent=2) + "\n")
+        screen.exactly(escape.json(summaries))
         return
     Table([Column("spec"), Column("what it does")], list(summaries.items())).print()
     screen.next_step("perceiver-graph inspect kinetics", "perceiver-graph new NAME --from kinetics")

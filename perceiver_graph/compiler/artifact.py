@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perceiver_graph import storage
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.manifest import MANIFEST_NAME, FileEntry, Manifest
 
 _LARGEST_MANIFEST = 64 * 2**20
@@ -56,7 +57,7 @@ def owned_files(directory: Path) -> dict[str, str]:
 
 
 def _text(data: Any) -> str:
-    return json.dumps(data, indent=1) + "\n"
+    return escape.json(data, indent=1)
 
 
 def _interim(directory: Path, prefix: str) -> str:

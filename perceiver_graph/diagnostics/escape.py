@@ -7,8 +7,11 @@ steers no terminal, opens no tag, ends no string and starts no command.
 from __future__ import annotations
 
 import html as standard
+import json as standard_json
+import math
 import re
 import shlex
+from typing import Any
 
 from perceiver_graph.diagnostics.text import clean
 
@@ -54,6 +57,22 @@ def docstring(text: str) -> str:
     return _RUNS.sub(lambda run: '\\"' * len(run[0]), clean(text).replace("\\", "\\\\"))
 
 
+def json(value: Any, *, indent: int | None = 2, as_it_is: bool = False, end: str = "\n") -> str:
+    """A document of JSON as RFC 8259 has it: a number that is not finite becomes null.
+
+    In ASCII alone, unless text stays as it is. `indent=None` makes one line, 0 one without blanks.
+    """
+    separators = (",", ":") if indent == 0 else None
+    text = standard_json.dumps(
+        _finite(value),
+        indent=indent or None,
+        separators=separators,
+        ensure_ascii=not as_it_is,
+        allow_nan=False,
+    )
+    return text + end
+
+
 def comment(text: object) -> str:
     """The rest of a line that is a comment, in Python or YAML."""
     return line(text)
@@ -73,3 +92,14 @@ def _from_system(text: str) -> bool:
     return not any(
         "\ud800" <= char <= "\udfff" and not "\udc80" <= char <= "\udcff" for char in text
     )
+
+
+def _finite(value: Any) -> Any:
+    """The same value of JSON with null for what it has no number for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value

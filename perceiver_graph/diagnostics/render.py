@@ -3,10 +3,10 @@ code review."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.full import render_full
 from perceiver_graph.diagnostics.model import Diagnostic, Span
 from perceiver_graph.diagnostics.text import clean
@@ -26,7 +26,7 @@ def render(diagnostics: Iterable[Diagnostic], format: Format = "full", color: bo
     """
     found = tuple(diagnostics)
     if format == "json":
-        return json.dumps([_as_json(d) for d in found], indent=2) + "\n"
+        return escape.json([_as_json(d) for d in found])
     if format == "github":
         return "".join(_as_github(d) + "\n" for d in found)
     if format == "concise":

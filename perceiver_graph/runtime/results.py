@@ -13,12 +13,23 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph.diagnostics import quote
 from perceiver_graph.runtime.inputs import write_arrays
 from perceiver_graph.runtime.kinds import Answer, Piece, Writer
 from perceiver_graph.runtime.written import SUMMARY, summary_bytes
 from perceiver_graph.storage import digest
 
 ARRAYS = ".npz"
+
+
+def overflow_notes(results: Mapping[str, NDArray[Any]]) -> list[str]:
+    """What is said of outputs that hold NaN or infinite values."""
+    return [
+        f"output {quote(name)} is not finite in all its values: the numbers overflowed in the model; "
+        "JSON has null for them"
+        for name, array in results.items()
+        if array.dtype.kind == "f" and not np.isfinite(array).all()
+    ]
 
 
 class Results:
@@ -54,8 +65,9 @@ class Results:
         """Take the results of a piece, by output."""
         self.pieces += 1
         said: dict[str, Any] = {}
-        for writer in self._writers:
-            said |= writer.add(piece, results)
+        with np.errstate(all="ignore"):  # of what is not finite: `overflow_notes` tell of it
+            for writer in self._writers:
+                said |= writer.add(piece, results)
         if piece.about:
             self._windows.append({**piece.about, **said})
         self._order = list(results)
@@ -67,7 +79,8 @@ class Results:
         """Write what is not written as it comes, with the summary."""
         lines: list[str] = []
         for writer in self._writers:
-            found = writer.finish(lines)
+            with np.errstate(all="ignore"):
+                found = writer.finish(lines)
             self.answers |= found
             lines += [f"{name}: {one.line}" for name, one in found.items() if one.line is not None]
         self.answers = {name: self.answers[name] for name in self._order if name in self.answers}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from perceiver_graph import storage
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, escape
 
 SUMMARY = ".json"
 _LARGEST_SUMMARY = 256 * 2**20
@@ -96,5 +96,5 @@ def _digest_before_seal(path: Path) -> str:
 
 def _encoded(data: Mapping[str, Any]) -> bytes:
     # Of a file name that is no Unicode, the escapes are those of JSON.
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    text = escape.json(data, as_it_is=True)
     return text.encode("utf-8", "backslashreplace")

@@ -6,12 +6,12 @@ business, as they are not pydantic's.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.descriptions import all_models, descriptions
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.models.base import Model
@@ -47,4 +47,4 @@ def json_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """The schema as the text of `specs/schema.json`."""
-    return json.dumps(json_schema(), indent=2) + "\n"
+    return escape.json(json_schema())

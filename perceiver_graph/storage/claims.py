@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.storage.locks import lock
 
 SUFFIX = ".perceiver-graph"
@@ -66,7 +67,9 @@ class Claim:
             cls.living.add(claim)
             try:
                 if lock(handle) is not False and (folder / _OWNER).exists():
-                    os.write(claim._handle, json.dumps(_this_process()).encode())
+                    os.write(
+                        claim._handle, escape.json(_this_process(), indent=None, end="").encode()
+                    )
                     claim.stage.mkdir()
                     return claim
             except BaseException:
@@ -116,7 +119,7 @@ class Claim:
     def write_journal(self, data: dict[str, Any]) -> None:
         """Say what is about to be done, so that another process can finish it. Raises OSError."""
         half = self.folder / f"{_JOURNAL}.half"
-        half.write_text(json.dumps(data), encoding="utf-8")
+        half.write_text(escape.json(data, indent=None, end=""), encoding="utf-8")
         half.replace(self.folder / _JOURNAL)
 
     def remove(self) -> None:

@@ -14,6 +14,7 @@ from perceiver_graph import storage
 from perceiver_graph.compiler.importing.importer import Imported
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.weights.assign import OWN_WEIGHTS
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.manifest import SPEC_NAME
 
 _MARK = "perceiver_graph"
@@ -37,7 +38,7 @@ def save(imported: Imported, directory: str | Path) -> None:
         arrays = {name: np.ascontiguousarray(value) for name, value in imported.weights.items()}
         mark = {"spec": storage.digest(spec), "tensors": _tensors_digest(arrays.items())}
         try:
-            save_file(arrays, stage / OWN_WEIGHTS, {_MARK: json.dumps(mark)})
+            save_file(arrays, stage / OWN_WEIGHTS, {_MARK: escape.json(mark, indent=None, end="")})
         except SafetensorError as error:  # what the operating system says, in other words
             raise OSError(str(error)) from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.render import one_line
 
 WIDTH = 100
@@ -98,5 +98,5 @@ def _string(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
         return text
     text = text.encode("utf-8", "replace").decode("utf-8")
-    quoted = json.dumps(text, ensure_ascii=False)
+    quoted = escape.json(text, as_it_is=True, end="")
     return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in quoted)

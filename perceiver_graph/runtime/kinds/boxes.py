@@ -49,7 +49,8 @@ class BoxesWriter(Writer):
         values = row_probabilities(results[self._form.classes][0])[:, :-1]
         best, sure = values.argmax(axis=-1), values.max(axis=-1)
         order = np.argsort(-sure, kind="stable")
-        for index in order[sure[order] >= self._form.threshold].tolist():
+        finite = np.isfinite(results[self._name][0]).all(axis=-1)
+        for index in order[(sure >= self._form.threshold)[order] & finite[order]].tolist():
             box = _corners(results[self._name][0, index], self._picture)
             label = named(int(best[index]), self._form.names)
             self._found.append({"label": label, "probability": float(sure[index]), "box": box})

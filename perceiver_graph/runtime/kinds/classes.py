@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,13 @@ class ClassesWriter(Writer):
         of = independent_probabilities if self._form.multi_label else probabilities
         values = of(results[self._name])
         self._sum, self._count = self._sum + values, self._count + 1
-        return {self._name: self._best(values)}
+        return {self._name: self._best(values) or None}
 
     def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
         """The best classes of the whole."""
         best = self._best(self._sum / self._count)
         line = ", ".join(f"{one['name']} {one['probability']:.1%}" for one in best)
-        return {self._name: Answer(best, line)}
+        return {self._name: Answer(best or None, line or "no class: the scores are not finite")}
 
     def _best(self, values: NDArray[np.float64]) -> list[dict[str, Any]]:
         return best_classes(values, self._form.top, self._form.names)
@@ -101,5 +102,5 @@ class ScoresWriter(Writer):
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.4g}" if isfinite(value) else "not finite"
     return f"{len(value)} numbers" if len(value) > 8 else str(value)

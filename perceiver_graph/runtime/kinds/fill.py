@@ -41,11 +41,14 @@ class FillWriter(Writer):
         values = row_probabilities(results[self._name][0])
         encoded = piece.origin(tokens.Encoded)
         if encoded is None:
-            text = tokens.decode(values.argmax(axis=-1).tolist(), skip_special=True)
+            known = values[~np.isnan(values).any(axis=-1)]
+            text = tokens.decode(known.argmax(axis=-1).tolist(), skip_special=True)
             self._answer = Answer({"text": text}, text)
             return {}
         ids = list(encoded.ids)
         for position in encoded.masked or encoded.inside():
+            if np.isnan(values[position]).any():
+                continue  # nothing is known of it: it stays as it was given
             best = int(values[position, tokens.FIRST_BYTE :].argmax())
             ids[position] = tokens.FIRST_BYTE + best
         spans = zip(encoded.starts, encoded.stops, strict=True)
@@ -59,6 +62,8 @@ class FillWriter(Writer):
         return {}
 
     def _candidates(self, values: NDArray[np.float64]) -> list[dict[str, Any]]:
+        if np.isnan(values).any():
+            return []
         best = np.argsort(-values, kind="stable")[: self._top]
         return [
             {"id": one, "text": _shown(one), "probability": float(values[one])}

@@ -152,4 +152,6 @@ class FlowWriter(Writer):
             "files": [self.path(suffix).name for suffix in self.suffixes],
         }
         line = f"{width} x {height}, moved {length.mean():.3g} pixels, at most {length.max():.3g}"
+        if not np.isfinite(length).all():
+            line = f"{width} x {height}, and not finite everywhere"
         return {self._name: Answer(data, line)}

@@ -80,6 +80,8 @@ class LabelsWriter(Writer):
         values = row_probabilities(results[self._name][0])
         for place in _places(piece):
             own = values[place.start : place.stop]
+            unknown = np.isnan(own).any(axis=-1, keepdims=True)
+            own = np.where(unknown, np.arange(own.shape[-1]) == self._nothing, own)
             for label, first, last in self._runs(own.argmax(axis=-1).tolist()):
                 sure = float(own[first : last + 1].max(axis=-1).mean())
                 stretch = place.stretch(first, last)
@@ -122,7 +124,7 @@ class SpanWriter(Writer):
         if not len(own):
             return {}
         starts, ends = probabilities(own[:, 0]), probabilities(own[:, 1])
-        joint = np.triu(np.outer(starts, ends))
+        joint = np.triu(np.nan_to_num(np.outer(starts, ends)))
         joint -= np.triu(joint, self._form.longest)
         seen: dict[tuple[int, int], dict[str, Any]] = {}
         for flat in np.argsort(-joint, axis=None, kind="stable").tolist():

@@ -18,10 +18,11 @@ def probabilities(logits: ArrayLike) -> NDArray[np.float64]:
 
 
 def row_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
-    """The softmax along the last axis, float64 of the same shape."""
+    """The softmax along the last axis, float64 of the same shape; NaN where scores overflowed."""
     scores = np.asarray(logits, dtype=np.float64)
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def independent_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
@@ -37,11 +38,12 @@ def named(index: int, names: Sequence[str] | None) -> str:
 def best_classes(
     values: NDArray[np.float64], top: int = 5, names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """The `top` highest of `values` [n], best first, as plain JSON values.
+    """The `top` highest of `values` [n], best first, as plain JSON values; NaN is left out.
 
     Each is `{"index", "name", "probability"}`. Ties keep their order.
     """
-    best = np.argsort(-values, kind="stable")[:top]
+    order = np.argsort(-values, kind="stable")
+    best = order[~np.isnan(values[order])][:top]
     return [
         {"index": int(index), "name": named(index, names), "probability": float(values[index])}
         for index in best

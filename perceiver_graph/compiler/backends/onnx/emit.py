@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
@@ -14,6 +13,7 @@ from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array, Op
 from perceiver_graph.compiler.target import DEFAULT, Target
+from perceiver_graph.diagnostics import escape
 
 IR_VERSION = 10
 """The first with metadata on nodes."""
@@ -60,4 +60,4 @@ def _constraints(program: Graph) -> str:
         name: {"min": symbol.min, "max": symbol.max, "multiple_of": symbol.multiple_of}
         for name, symbol in sorted(symbols.items())
     }
-    return json.dumps(constraints)
+    return escape.json(constraints, indent=None, end="")

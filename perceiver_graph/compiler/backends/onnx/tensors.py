@@ -6,7 +6,6 @@ programs share its pages; safetensors finds it by name. The bytes depend on the 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from perceiver_graph.compiler.ops import Array, DType
+from perceiver_graph.diagnostics import escape
 
 CONSTANTS = "constants.safetensors"
 EMBED_BELOW = 1024
@@ -78,7 +78,7 @@ class TensorStore:
                 "data_offsets": [offset, offset + array.nbytes],
             }
             offset += array.nbytes
-        text = json.dumps(header, separators=(",", ":")).encode()
+        text = escape.json(header, indent=0, end="").encode()
         text += b" " * (-(len(text) + 8) % _ALIGNMENT)  # the format permits spaces after the header
         with path.open("wb") as file:
             file.write(len(text).to_bytes(8, "little"))
