@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from perceiver_graph.runtime.program import Program
 
 Request = Mapping[str, slice | None] | None
@@ -38,8 +40,14 @@ def run_command(
         typer.Option(
             "--inputs",
             metavar="IN.npz",
-            help="Arrays by input name, batch first, instead of files.",
+            help="Arrays by input name, batch first, instead of files or beside them.",
         ),
+    ] = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="Random inputs: to try a model without data.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of --random [0].", metavar="NUMBER")
     ] = None,
     output: Annotated[
         Path | None,
@@ -87,7 +95,7 @@ def run_command(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Run a compiled model on files, on texts, or on arrays.
+    """Run a compiled model on files, on texts, on arrays, or on both; --random needs neither.
 
     In a text, [MASK] stands for one missing byte and [MASK*9] for nine.
     """
@@ -96,7 +104,7 @@ def run_command(
     from perceiver_graph.runtime.program import load
     from perceiver_graph.runtime.queries import parse_decode
 
-    _check_usage(files, inputs, output, names)
+    _check_usage(files, inputs, output, names, random, seed)
     budget = _bytes(memory)
     request = parse_decode(decode or ())
     sizes = parse_sizes(size or ())
@@ -104,24 +112,40 @@ def run_command(
         program = load(artifact, device=device, progress=progress)
     if device == "auto":
         screen.notes(filter(None, [hidden_gpu_build()]))
-    if inputs is not None:
-        _run_arrays(program, inputs, output or _DEFAULT_ARCHIVE, request, sizes, budget)
-    else:
+    if random:
+        _run_random(program, seed or 0, output or _DEFAULT_ARCHIVE, request, sizes, budget)
+        return
+    from perceiver_graph.runtime.inputs import read_arrays
+
+    arrays = read_arrays(inputs) if inputs is not None else {}
+    if files:
         place = output or _DEFAULT_FOLDER
-        _run_files(program, files or [], place, request, sizes, budget, names or [])
+        _run_files(program, files, arrays, place, request, sizes, budget, names or [])
+    else:
+        _run_arrays(program, arrays, inputs, output or _DEFAULT_ARCHIVE, request, sizes, budget)
 
 
 def _check_usage(
-    files: list[str] | None, inputs: Path | None, output: Path | None, names: list[str] | None
+    files: list[str] | None,
+    inputs: Path | None,
+    output: Path | None,
+    names: list[str] | None,
+    random: bool,
+    seed: int | None,
 ) -> None:
-    if bool(files) == (inputs is not None):
+    if not files and inputs is None and not random:
         raise typer.BadParameter(
-            "give files or texts, or arrays with --inputs IN.npz" + (", not both" if files else ""),
+            "give files or texts, arrays with --inputs IN.npz, or --random to try it without data",
             param_hint="FILES",
         )
+    if random and (files or inputs is not None):
+        message = "all inputs are random: give no files and no arrays with it"
+        raise typer.BadParameter(message, param_hint="--random")
+    if seed is not None and not random:
+        raise typer.BadParameter("it is the seed of --random", param_hint="--seed")
     if files and output is not None and output.suffix == ".npz" and not output.is_dir():
         raise typer.BadParameter("the results of files go to a folder: -o DIR", param_hint="-o")
-    if names and inputs is not None:
+    if names and not files:
         message = "arrays come as they are, without names: give files, or leave this out"
         raise typer.BadParameter(message, param_hint="--names")
 
@@ -139,17 +163,17 @@ def _bytes(memory: str | None) -> int | None:
 
 def _run_arrays(
     program: Program,
-    inputs: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    inputs: Path | None,
     output: Path,
     request: Request,
     sizes: Mapping[str, int],
     memory: int | None,
 ) -> None:
-    from perceiver_graph.runtime.inputs import read_arrays, write_arrays
+    from perceiver_graph.runtime.inputs import write_arrays
     from perceiver_graph.runtime.results import overflow_notes
 
     _require_place(output, inputs)
-    arrays = read_arrays(inputs)
     notes: list[str] = []
     with screen.bar("decoding") as progress:
         results = program.run(
@@ -163,7 +187,26 @@ def _run_arrays(
         screen.say(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
 
 
-def _require_place(output: Path, inputs: Path) -> None:
+def _run_random(
+    program: Program,
+    seed: int,
+    output: Path,
+    request: Request,
+    sizes: Mapping[str, int],
+    memory: int | None,
+) -> None:
+    from perceiver_graph.runtime.random_inputs import random_inputs
+
+    made = random_inputs(program.manifest, sizes, seed)
+    _run_arrays(program, made.arrays, None, output, request, made.free, memory)
+    values = "".join(f", {name} = {value}" for name, value in made.sizes.items())
+    screen.say(f"of random inputs (seed {seed}{values})")
+    width = max(len(name) for name in made.arrays)
+    for name, array in made.arrays.items():
+        screen.say(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
+
+
+def _require_place(output: Path, inputs: Path | None) -> None:
     """Refuse before the work what could not be written after it."""
     from perceiver_graph.runtime.written import refuse_others
 
@@ -172,7 +215,7 @@ def _require_place(output: Path, inputs: Path) -> None:
         fault = "it is a folder, and arrays go to an .npz file"
     elif not output.parent.is_dir():
         fault = f"there is no folder {quote(output.parent)}"
-    elif output.exists() and inputs.exists() and output.samefile(inputs):
+    elif inputs is not None and output.exists() and output.samefile(inputs):
         fault = "the inputs are read from it"
     if fault:
         raise unwritable(output, fault, help="choose another path: -o OUT.npz")
@@ -182,6 +225,7 @@ def _require_place(output: Path, inputs: Path) -> None:
 def _run_files(
     program: Program,
     files: list[str],
+    arrays: Mapping[str, NDArray[Any]],
     output: Path,
     request: Request,
     sizes: Mapping[str, int],
@@ -199,6 +243,7 @@ def _run_files(
             files,
             output,
             request,
+            arrays=arrays,
             sizes=sizes,
             memory=memory,
             names=called,

@@ -94,7 +94,7 @@ def _lines(path: str) -> list[str]:
         source = Source.of(path, noun="text file", most=_MOST_OF_NAMES)
         content = source.read(_MOST_OF_NAMES + 1)
     except DiagnosticError as error:
-        message = f"the names cannot be read: {error.diagnostics[0].message}"
+        message = f"the names in {path} cannot be read: {error.diagnostics[0].message}"
         raise DiagnosticError.of("PG515", message, help=_ONE_EACH) from error
     encoding = other_unicode(content[:4096])
     try:

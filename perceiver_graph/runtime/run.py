@@ -7,16 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from perceiver_graph.diagnostics import DiagnosticError, Report
+from numpy.typing import ArrayLike
+
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.kinds import Answer, Setting, Writer, make_writers
+from perceiver_graph.runtime.kinds.axes import surroundings
 from perceiver_graph.runtime.naming import Names, with_names
+from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import Selection
 from perceiver_graph.runtime.results import ARRAYS, Results, overflow_notes
 from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
 from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
+from perceiver_graph.spec.media_fit import Part, misfit
 from perceiver_graph.storage import staged_group, unwritable
 
 Progress = Callable[[str, float, int | None], None]
@@ -47,6 +52,7 @@ def run_files(
     out_dir: str | Path,
     decode: Mapping[str, Selection] | None = None,
     *,
+    arrays: Mapping[str, ArrayLike] | None = None,
     sizes: Mapping[str, int] | None = None,
     memory: int | None = None,
     names: Names | None = None,
@@ -58,25 +64,50 @@ def run_files(
     Of `clip.mp4` come `clip.json` (what the outputs say, and notes), the files that the `media` of
     its outputs stand for (`clip.mp4`, `clip.png`, `clip.flo`) and `clip.npz` (outputs without media
     and chosen queries, the pieces as first axis). The files of a subject appear when all of them are
-    complete. `decode`, `sizes` and `memory` are those of `Program.run`; `names` are what the classes of an
+    complete. `arrays` are inputs that do not come from files: they go with every piece, their batch is 1.
+    `decode`, `sizes` and `memory` are those of `Program.run`; `names` are what the classes of an
     output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
     refuse_unknown_sizes(program.manifest, sizes)
-    setting = _setting(with_names(program.manifest, names or {}), decode, memory)
+    arrays = arrays or {}
+    _refuse_both(files, arrays)
+    setting = _setting(with_names(program.manifest, names or {}), decode, arrays, memory)
     subjects = find_subjects(files, setting.readers)
     stems = _stems(subjects)
     out_dir = Path(out_dir)
-    job = _Job(program, setting, decode, sizes, memory, progress)
+    job = _Job(program, setting, arrays, decode, sizes, memory, progress)
     _refuse_overwriting(subjects, stems, job.writers(), out_dir)
     with _folder(out_dir):
         return [job.run(one, stem, out_dir) for one, stem in zip(subjects, stems, strict=True)]
 
 
 def _setting(
-    manifest: Manifest, decode: Mapping[str, Selection] | None, memory: int | None
+    manifest: Manifest,
+    decode: Mapping[str, Selection] | None,
+    arrays: Mapping[str, ArrayLike],
+    memory: int | None,
 ) -> Setting:
-    whole = [n for n in manifest.outputs if decode is None or (n in decode and decode[n] is None)]
-    return Setting(manifest, file_readers(manifest, memory), frozenset(whole))
+    readers = file_readers(manifest, memory, arrays)
+    # What an output says of a file (where in a text, in a picture) takes that it was read from one.
+    inputs = {name: entry for name, entry in manifest.inputs.items() if name not in arrays}
+    around = surroundings(manifest.model_copy(update={"inputs": inputs}))
+    whole = [
+        name
+        for name, entry in manifest.outputs.items()
+        if (decode is None or (name in decode and decode[name] is None))
+        and (not arrays or misfit(Part.of_output(name, entry), around) is None)
+    ]
+    return Setting(manifest, readers, frozenset(whole))
+
+
+def _refuse_both(files: Sequence[str | Path], arrays: Mapping[str, ArrayLike]) -> None:
+    report = Report()
+    for value in map(str, files):
+        name, equals, _ = value.partition("=")
+        if equals and name in arrays and not is_path(value):
+            message = f"input {quote(name)} is given as a file and as an array"
+            report.error("PG512", message, help="give it once")
+    report.raise_if_errors()
 
 
 @dataclass(frozen=True)
@@ -85,6 +116,7 @@ class _Job:
 
     program: Program
     setting: Setting
+    arrays: Mapping[str, ArrayLike]
     decode: Mapping[str, Selection] | None
     sizes: Mapping[str, int] | None
     memory: int | None
@@ -129,7 +161,7 @@ class _Job:
                 advance = self._advance(subject, index, total)
                 notes |= dict.fromkeys(piece.notes)
                 found = self.program.run(
-                    piece.arrays,
+                    {**piece.arrays, **self.arrays},
                     self.decode,
                     sizes=self.sizes,
                     memory=self.memory,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,18 +63,21 @@ class Subject:
             )
 
 
-def file_readers(manifest: Manifest, memory: int | None = None) -> tuple[Reader, ...]:
-    """What reads the inputs of a model from files, within a budget of a run in bytes.
+def file_readers(
+    manifest: Manifest, memory: int | None = None, given: Collection[str] = ()
+) -> tuple[Reader, ...]:
+    """What reads the inputs of a model from files, but for those `given` as arrays.
 
-    Raises DiagnosticError (PG403, PG501, PG512).
+    A budget of a run in bytes bounds what reading may take. Raises DiagnosticError (PG403, PG501, PG512).
     """
-    used = {name: entry for name, entry in manifest.inputs.items() if entry.mask != "always"}
-    readers = make_readers(manifest)
+    inputs = {name: entry for name, entry in manifest.inputs.items() if name not in given}
+    used = {name: entry for name, entry in inputs.items() if entry.mask != "always"}
+    readers = make_readers(manifest.model_copy(update={"inputs": inputs}))
     if not readers:
         names = ", ".join(quote(name) for name in used)
         raise DiagnosticError.of(
             "PG512",
-            f"no input of {manifest.name} is read from files (its inputs: {names})",
+            f"no input of {manifest.name} is read from files (its inputs: {names or 'all are arrays'})",
             help=f"{_USE_ARRAYS}; or give an input `media` in the spec and compile again",
         )
     for reader in readers:
@@ -90,7 +93,7 @@ def file_readers(manifest: Manifest, memory: int | None = None) -> tuple[Reader,
             report.error(
                 "PG501",
                 f"input {quote(name)} is not read from files: {entry.dtype} {described(entry)}",
-                help=_USE_ARRAYS,
+                help=f"add it as an array, beside the files: --inputs IN.npz with {quote(name)} in it",
             )
     report.raise_if_errors()
     return readers

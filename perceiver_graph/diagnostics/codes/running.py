@@ -60,7 +60,9 @@ ENTRIES = (
     Entry(
         "PG507",
         "media file cannot be decoded",
-        "The file is not of a known format, is damaged, or ends too early; a text is not UTF-8. "
+        "The file is not of a known format, is damaged, ends too early, or holds more than its header "
+        "promises; a text is not UTF-8; a number in it can be read in two ways (1,5), or columns have "
+        "names that do not say which are x, y and z. "
         "Results from half a file would be silently wrong, so it is refused.",
         "$ head -c 10000 video.mp4 > cut.mp4\n$ perceiver-graph run build/kinetics cut.mp4",
         "$ perceiver-graph run build/kinetics video.mp4",
@@ -105,7 +107,8 @@ ENTRIES = (
         "The file is absent, or it cannot be told which input it is for: no input of the model "
         "takes this kind of file, or several do. Say it outright with INPUT=FILE. A model that "
         "reads texts takes them literally, but not what looks like the path of a file (`notes.txt`, "
-        "`docs/notes`) and is none: such a text can be given on standard input, as `-`.",
+        "`docs/notes`) and is none: such a text can be given on standard input, as `-`, or from a pipe. What "
+        "comes through a pipe can be read once, for one input. Folders, sockets and devices are no files.",
         "$ perceiver-graph run build/stereo a.png b.png c.png",
         "$ perceiver-graph run build/stereo left=a.png right=b.png",
     ),

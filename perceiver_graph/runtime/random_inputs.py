@@ -1,0 +1,65 @@
+"""Random inputs for a model without data: to see that it runs, how long it takes, what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.runtime.bindings import refuse_unknown_sizes
+from perceiver_graph.runtime.sizes import at_least, evaluate, smallest
+from perceiver_graph.spec.arithmetic import words
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
+
+_USUAL = 16  # what a symbol is, if it may be
+
+
+@dataclass(frozen=True, eq=False)
+class RandomInputs:
+    """Arrays by input; what their symbols are (`sizes`), and what no input says of those given
+    (`free`)."""
+
+    arrays: dict[str, NDArray[Any]]
+    sizes: dict[str, int]
+    free: dict[str, int]
+
+
+def random_inputs(manifest: Manifest, given: Mapping[str, int], seed: int = 0) -> RandomInputs:
+    """Normal numbers and ids of the vocabulary for every input that is not always masked.
+
+    A symbol is what is given for it, else 16 or the nearest that is permitted; the batch is 1. The
+    same seed gives the same values. Raises DiagnosticError (PG516) for a symbol that is none.
+    """
+    refuse_unknown_sizes(manifest, given)
+    used = {name: entry for name, entry in manifest.inputs.items() if entry.mask != "always"}
+    symbols = dict.fromkeys(
+        word
+        for entry in used.values()
+        for size in entry.shape
+        if isinstance(size, str)
+        for word in words(size)
+    )
+    sizes = {name: given.get(name) or _size(manifest, name) for name in symbols}
+    rng = np.random.default_rng(seed)
+    arrays = {name: _values(entry, sizes, rng) for name, entry in used.items()}
+    free = {name: value for name, value in given.items() if name not in sizes}
+    return RandomInputs(arrays, sizes, free)
+
+
+def _size(manifest: Manifest, name: str) -> int:
+    dimension = manifest.dims.get(name, Dimension())
+    if name == "batch":
+        return smallest(dimension)
+    largest = dimension.max or _USUAL
+    step = dimension.multiple_of
+    return at_least(dimension, _USUAL) or max(smallest(dimension), largest // step * step)
+
+
+def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[Any]:
+    shape = [evaluate(size, sizes) for size in entry.shape]
+    if entry.dtype == "int64":
+        return rng.integers(0, entry.vocabulary or 1, shape, np.int64)
+    return rng.standard_normal(shape, np.float32)

@@ -1,0 +1,137 @@
+"""`run` with files and arrays in one call, and with random inputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.support import Command
+
+ROBOT = """
+perceiver: 1
+name: robot
+dims: {steps: {max: 40, multiple_of: 4}}
+inputs:
+  front:
+    shape: {height: 8, width: 8, channel: 3}
+    steps: [{patch: {height: 4, width: 4}}]
+    position: {fourier: {bands: 2}}
+    media: {image: {}}
+  wrist:
+    shape: {height: 8, width: 8, channel: 3}
+    steps: [{patch: {height: 4, width: 4}}]
+    position: {fourier: {bands: 2}}
+    media: {image: {}}
+  joints:
+    shape: {time: steps, channel: 7}
+    steps: [{linear: 16}]
+    mask: never
+  word: {shape: {time: 3}, steps: [{embedding: {vocabulary: 9, width: 8}}], mask: optional}
+join: {padding: {min: 1}}
+latents: {count: 4, width: 16}
+process: {layers: 1, heads: 2}
+outputs:
+  label: {query: {learned: {}}, head: {linear: 4}, media: {classes: {}}}
+  joints: {query: {inputs: joints}, head: {linear: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("robot")
+
+
+@pytest.fixture
+def robot(folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
+    if not (folder / "robot").exists():
+        (folder / "robot.yaml").write_text(ROBOT, encoding="utf-8")
+        assert command("compile", "robot.yaml", "-o", "robot").code == 0
+        rng = np.random.default_rng(0)
+        for name in ("a", "b"):
+            pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{name}.png")
+        np.savez("rest.npz", joints=rng.standard_normal((1, 8, 7), np.float32))
+    return folder / "robot"
+
+
+def test_files_and_arrays_in_one_call(robot: Path, command: Command) -> None:
+    done = command("run", robot, "front=a.png", "wrist=b.png", "--inputs", "rest.npz", "-o", "out")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[:2] == [str(Path("out") / f"a.{kind}") for kind in ("json", "npz")]
+    with np.load("out/a.npz") as found:
+        mixed = found["joints"]
+    assert mixed.shape == (1, 8, 2)
+    said = json.loads(Path("out/a.json").read_text())
+    assert said["source"] == ["a.png", "b.png"]
+    # The same with all of it as arrays.
+    rest = dict(np.load("rest.npz"))
+    from perceiver_graph.runtime import load
+    from perceiver_graph.runtime.sources import file_readers, find_subjects
+
+    program = load(robot, device="cpu")
+    readers = file_readers(program.manifest, given=["joints"])
+    (subject,) = find_subjects(["front=a.png", "wrist=b.png"], readers)
+    (piece,) = subject.pieces()
+    wanted = program.run({**piece.arrays, **rest})
+    np.testing.assert_allclose(mixed, wanted["joints"], rtol=1e-5, atol=1e-6)
+    best = max(said["outputs"]["label"], key=lambda one: one["probability"])
+    assert best["index"] == wanted["label"].argmax()
+
+
+def test_one_input_is_given_once(robot: Path, command: Command) -> None:
+    np.savez("front.npz", front=np.zeros((1, 8, 8, 3)), joints=np.zeros((1, 8, 7)))
+    done = command("run", robot, "front=a.png", "wrist=b.png", "--inputs", "front.npz")
+    assert (done.code, "input `front` is given as a file and as an array" in done.err) == (1, True)
+    done = command("run", robot, "b.png", "--inputs", "front.npz", "-o", "one")
+    assert done.code == 0, done.err  # what is left is for `wrist`
+    done = command("run", robot, "front=a.png", "wrist=b.png")
+    assert (done.code, "error[PG501]" in done.err) == (1, True)
+    assert "--inputs IN.npz with `joints` in it" in done.err
+
+
+def test_random_inputs(robot: Path, command: Command) -> None:
+    done = command("run", robot, "--random", "-o", "random.npz")
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "random.npz",
+        "  label   float32 [1, 4]",
+        "  joints  float32 [1, 16, 2]",
+        "of random inputs (seed 0, batch = 1, steps = 16)",
+        "  front   float32 [1, 8, 8, 3]",
+        "  wrist   float32 [1, 8, 8, 3]",
+        "  joints  float32 [1, 16, 7]",
+        "  word    int64 [1, 3]",
+    ]
+    sized = command("run", robot, "--random", "--size", "steps=8", "--seed", "3", "-o", "3.npz")
+    assert "seed 3, batch = 1, steps = 8" in sized.out
+    assert command("run", robot, "--random", "--seed", "0", "-o", "again.npz").code == 0
+    with np.load("random.npz") as one, np.load("again.npz") as two, np.load("3.npz") as other:
+        for name in one.files:
+            assert np.array_equal(one[name], two[name])
+        assert other["joints"].shape == (1, 8, 2)
+        assert not np.array_equal(one["label"], other["label"])
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ([], 2, "--random to try it without data"),
+        (["--random", "a.png"], 2, "all inputs are random"),
+        (["--random", "--inputs", "rest.npz"], 2, "all inputs are random"),
+        (["--seed", "1", "--inputs", "rest.npz"], 2, "it is the seed of --random"),
+        (["--random", "--size", "steps=7"], 1, "error[PG516]"),
+        (["--random", "--size", "stepz=8"], 1, "error[PG516]"),
+        (["--random", "--names", "a.txt"], 2, "without names"),
+    ],
+)
+def test_what_does_not_go_together(
+    options: list[str], code: int, words: str, robot: Path, command: Command
+) -> None:
+    done = command("run", robot, *options)
+    assert done.code == code
+    assert words in " ".join(done.err.replace("│", " ").split())
