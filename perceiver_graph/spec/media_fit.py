@@ -309,6 +309,25 @@ def _boxes(part: Part, around: Around) -> Misfit | None:
     )
 
 
+_ENDS = {"channel": "s", "class": "es"}
+
+
+def _names(part: Part, around: Around) -> Misfit | None:
+    """A name for each class: with one too few, or one too many, every name may be another's."""
+    names = part.settings.names
+    classes: int | str | None = part.channels
+    if part.kind == "boxes":  # the last class of their scores means that there is nothing
+        scores = around.outputs.get(part.settings.classes)
+        count = scores.channels if scores is not None else None
+        classes = count - 1 if isinstance(count, int) else None
+    if names is None or not isinstance(classes, int) or len(names) == classes:
+        return None
+    what = "channel" if part.kind == "scores" else "class"
+    fault = f"`{part.name}` has {classes} {what}{_ENDS[what]}, and {len(names)} names are given"
+    remedy = f"give each {what} its name, in their order"
+    return Misfit(fault, remedy, ("media", part.kind, "names"))
+
+
 _PER_TOKEN = "ask one query for each token"
 
 INPUTS: Mapping[str, tuple[Rule, ...]] = {
@@ -326,14 +345,14 @@ INPUTS: Mapping[str, tuple[Rule, ...]] = {
 OUTPUTS: Mapping[str, tuple[Rule, ...]] = {
     "video": (_axes(*VIDEO_AXES), _channels(3, "video frames have 3 (RGB)")),
     "audio": (_axes(*SOUND_AXES), _whole_samples),
-    "classes": (_rank(1, "ask a single query: `query: {learned: {}}`"),),
+    "classes": (_rank(1, "ask a single query: `query: {learned: {}}`"), _names),
     "text": (
         _rank(2, _PER_TOKEN),
         _channels(BYTE_IDS, f"bytes need {BYTE_IDS} scores"),
         _about_tokens_if_read,
     ),
     "flow": (_axes(*IMAGE_AXES), _channels(2, "flow has 2: right and down"), _flow_of_frames),
-    "labels": (_rank(2, _PER_TOKEN), _about_tokens),
+    "labels": (_rank(2, _PER_TOKEN), _about_tokens, _names),
     "span": (
         _rank(2, _PER_TOKEN),
         _channels(2, "an answer needs 2: start and end"),
@@ -343,8 +362,9 @@ OUTPUTS: Mapping[str, tuple[Rule, ...]] = {
         _rank(2, "ask one query for each box: `query: {learned: {count: ...}}`"),
         _channels(4, "a box needs 4: centre x, centre y, width and height"),
         _boxes,
+        _names,
     ),
-    "scores": (),
+    "scores": (_names,),
 }
 """What is asked of an output of each kind."""
 
