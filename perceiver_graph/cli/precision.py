@@ -47,7 +47,9 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
 
     lowered = compiled.lowered
     described = Manifest.model_construct(
-        inputs=describe.input_entries(lowered), dims=describe.dimensions(lowered)
+        inputs=describe.input_entries(lowered),
+        outputs=describe.output_entries(lowered),
+        dims=describe.dimensions(lowered),
     )
     feeds = check_inputs(described, read_arrays(path))
     arrays = {}

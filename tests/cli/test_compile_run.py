@@ -249,7 +249,7 @@ def test_what_a_model_says_does_not_steer_the_terminal(
         (["x" * 50], "PG514", "52 ids"),
         (["fine", "--names", "two.txt"], "PG515", "`label` has 3"),
         (["fine", "--names", "label=two.txt"], "PG515", "2 names are given for the 3 classes"),
-        (["fine", "--names", "none.txt"], "PG515", "none.txt cannot be read"),
+        (["fine", "--names", "none.txt"], "PG515", "none.txt does not exist"),
         (["fine", "--names", "text=two.txt"], "PG515", "these are: `label`"),
     ],
 )
