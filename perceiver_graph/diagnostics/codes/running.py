@@ -60,10 +60,11 @@ ENTRIES = (
     Entry(
         "PG507",
         "media file cannot be decoded",
-        "The file is not of a known format, is damaged, ends too early, or holds more than its header "
-        "promises; a text is not UTF-8; a number in it can be read in two ways (1,5), or columns have "
-        "names that do not say which are x, y and z. "
-        "Results from half a file would be silently wrong, so it is refused.",
+        "The file is not of a known format, is damaged, ends before its header says, or holds more than "
+        "that; a text is not UTF-8; a number in it can be read in two ways (1,5), or columns have "
+        "names that do not say which are x, y and z. Results from half a file would be silently wrong, "
+        "so it is refused, and so are values of which nothing says what they mean, and lists of other "
+        "files.",
         "$ head -c 10000 video.mp4 > cut.mp4\n$ perceiver-graph run build/kinetics cut.mp4",
         "$ perceiver-graph run build/kinetics video.mp4",
     ),
@@ -89,7 +90,8 @@ ENTRIES = (
         "memory budget too small",
         "Decoding goes in chunks that fit the memory budget, but not even the encoder, or a "
         "chunk of a single query, fits this one. The message says how many bytes are needed at "
-        "the least.",
+        "the least. Reading counts as well: a picture or a video that takes more than the budget "
+        "leaves is refused, with the size that would fit.",
         "$ perceiver-graph run build/kinetics video.mp4 --memory 1MB",
         "$ perceiver-graph run build/kinetics video.mp4 --memory 2GB",
     ),
