@@ -38,7 +38,7 @@ def parameter_list(model: Lowered, pattern: str) -> str:
 
 
 def _modality(model: Lowered, name: str, modality: Modality) -> Iterator[str]:
-    spec = model.document.spec.inputs[name]
+    spec = model.inputs[name]
     given = _axes(modality.axes) or "a single id"
     yield f"{name}: {given}{' of int64' if modality.data.dtype == 'int64' else ''}"
     before = 0
@@ -60,7 +60,7 @@ def _after(model: Lowered, name: str, steps: int) -> Modality:
     """The modality as if its spec ended after so many steps."""
     symbols = dict(model.graph.symbols)
     ctx = Context(model.document, GraphBuilder("", symbols), Report(), symbols)
-    spec = model.document.spec.inputs[name]
+    spec = model.inputs[name]
     cut = spec.model_copy(update={"steps": spec.steps[:steps], "position": None})
     return prepare(ctx, name, cut)
 

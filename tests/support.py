@@ -37,5 +37,5 @@ def random_inputs(
 
 def vocabulary(model: Lowered, modality: str) -> int:
     """How many ids an input of ids may hold."""
-    step = model.document.spec.inputs[modality].steps[0].model_dump()
+    step = model.inputs[modality].steps[0].model_dump()
     return int(step["one_hot"] if "one_hot" in step else step["embedding"]["vocabulary"])

@@ -106,7 +106,7 @@ def test_values_of_numpy_tuples_and_enumerations_are_plain_values() -> None:
     data["inputs"]["image"]["steps"] = ({"linear": 6},)
     spec = pg.load_spec(data).spec
     assert (spec.latents.count, spec.dialect, spec.summary) == (3, "deepmind", "on: 1e-3\nline")
-    assert len(spec.inputs["image"].steps) == 1
+    assert len(spec.modalities["image"].steps) == 1
 
 
 def test_a_mapping_is_blamed_in_the_text_that_it_stands_for() -> None:

@@ -172,7 +172,7 @@ def test_labels_that_the_configuration_leaves_out(checkpoint: Path) -> None:
 
 def test_how_pictures_are_prepared(checkpoint: Path) -> None:
     def image() -> dict[str, Any]:
-        media = spec_of(import_checkpoint(checkpoint)).inputs["image"].media
+        media = spec_of(import_checkpoint(checkpoint)).modalities["image"].media
         assert media is not None
         return dict(media.model_dump(exclude_defaults=True)["image"])
 
@@ -188,7 +188,7 @@ def test_how_pictures_are_prepared(checkpoint: Path) -> None:
     assert image() == {}
     file.write_text(json.dumps(usual))
     assert image() == {"crop": 0.25}
-    assert spec_of(import_checkpoint(checkpoint)).inputs["image"].shape["width"] == 48
+    assert spec_of(import_checkpoint(checkpoint)).modalities["image"].shape["width"] == 48
     file.write_text(json.dumps(usual | {"do_center_crop": False, "image_mean": [0.5] * 3}))
     assert image() == {"stretch": True, "mean": [0.5] * 3}
     file.write_text(json.dumps({"do_normalize": False}))
@@ -216,7 +216,7 @@ def test_an_image_size_for_texts(checkpoints: Any) -> None:
 
 @pytest.mark.parametrize("short_class", ["OpticalFlow", "MultimodalAutoencoding", FOURIER, CONV])
 def test_an_image_size(short_class: str, checkpoints: Any) -> None:
-    inputs = spec_of(import_checkpoint(checkpoints[short_class], image_size=(36, 40))).inputs
+    inputs = spec_of(import_checkpoint(checkpoints[short_class], image_size=(36, 40))).modalities
     shapes = [entry.shape for entry in inputs.values() if "height" in entry.shape]
     assert [(shape["height"], shape["width"]) for shape in shapes] == [(36, 40)]
 

@@ -112,8 +112,8 @@ def test_released_models_are_those_that_are_shipped(
         update={"query_residual": document.spec.decode.query_residual}
     )
     assert document.spec.decode == decode
-    for name, array in shipped.spec.inputs.items():
-        ours = document.spec.inputs[name]
+    for name, array in shipped.spec.modalities.items():
+        ours = document.spec.modalities[name]
         assert (ours.shape, ours.steps) == (array.shape, array.steps)
         assert ours.mask == array.mask
     for name, output in shipped.spec.outputs.items():

@@ -168,7 +168,7 @@ def test_overrides_replace_add_and_point_at_themselves() -> None:
     spec = document.spec
     assert (spec.latents.count, spec.encode.heads, spec.decode.chunks) == (16, 4, 8)
     assert (spec.summary, spec.dims["n"].min, spec.dims["n"].max) == ("a = b", 2, 512)
-    assert spec.inputs["image"].steps[0].model_dump() == {"patch": {"height": 2, "width": 4}}
+    assert spec.modalities["image"].steps[0].model_dump() == {"patch": {"height": 2, "width": 4}}
     assert str(document.span("latents", "count")) == "--set latents.count=0x10:1:15"
     assert document.span("decode", "chunks").text == "8"
     assert document.key_span("decode", "heads").text == "heads"
@@ -301,10 +301,10 @@ def test_errors_come_from_top_to_bottom_and_not_without_end() -> None:
 
 
 def test_the_rules_of_the_models_are_found_where_errors_are() -> None:
-    position = rule_at(Spec, ("inputs", "image", "position"))
+    position = rule_at(Spec, ("inputs", "image", "<shape>", "position"))
     assert position
     assert position.alternatives == ("fourier", "learned")
-    fourier = rule_at(Spec, ("inputs", "image", "position", "<fourier>", "fourier"))
+    fourier = rule_at(Spec, ("inputs", "image", "<shape>", "position", "<fourier>", "fourier"))
     assert fourier
     assert "bands" in fourier.keys
     assert fourier.required == ("bands",)

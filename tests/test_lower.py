@@ -21,7 +21,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.render import render_yaml, resolved_data
 from perceiver_graph.testing.specs import render, specs
-from tests.support import random_inputs
+from tests.support import POINTS, random_inputs
 
 SETTINGS = settings(
     max_examples=40,
@@ -52,7 +52,8 @@ def test_shapes_are_those_that_numpy_produces(data: dict[str, Any], batch: int, 
     results = evaluate(model.graph, inputs, initialize(model.graph, seed))
     assert results["latents"].shape == (batch, *model.latents)
     for name, output in model.outputs.items():
-        queries = (output.queries.value,) if output.axes else ()
+        points = {symbol.name: POINTS for symbol in output.queries.symbols}
+        queries = (output.queries.evaluate(points),) if output.axes else ()
         assert results[name].shape == (batch, *queries, output.channels)
         assert np.isfinite(results[name]).all()
 
@@ -64,6 +65,10 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
     model = lowered(data)
     counts, widths = [], []
     for name, modality in data["inputs"].items():
+        modality = data["inputs"].get(modality.get("like"), {}) | modality
+        if name == "place":  # coordinates: no tokens
+            assert name not in model.modalities
+            continue
         shape = dict(modality["shape"])
         channels = shape.pop("channel", 0)
         for step in modality["steps"]:
@@ -77,7 +82,11 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
                 for axis, size in step["patch"].items():
                     shape[axis] //= size
                     channels *= size
-        channels += position_width(modality.get("position"), len(shape))
+        position = modality.get("position")
+        places = data["inputs"].get("place", {"shape": {"channel": 0}})["shape"]["channel"]
+        given = (position or {}).get("given")
+        places = given if isinstance(given, int) else places
+        channels += position_width(position, len(shape), places)
         counts.append(int(np.prod([1, *shape.values()])))
         widths.append(channels)
         assert int(model.modalities[name].count) == counts[-1]
@@ -87,7 +96,7 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
     assert width == max(widths) + data["join"]["padding"]["min"]
 
 
-def position_width(position: dict[str, Any] | None, axes: int) -> int:
+def position_width(position: dict[str, Any] | None, axes: int, coordinates: int) -> int:
     if position is None:
         return 0
     if "project" in position:
@@ -96,7 +105,11 @@ def position_width(position: dict[str, Any] | None, axes: int) -> int:
         return int(position["learned"]["width"])
     fourier = position["fourier"]
     waves = 1 if fourier.get("sine_only") else 2
-    return int(axes * (fourier.get("include_position", True) + waves * fourier["bands"]))
+    given = position.get("given", position.get("coordinates"))
+    if "inputs" in position or given is not None:
+        axes = coordinates if given is None or isinstance(given, int) else len(given)
+    kept = axes - len(fourier.get("periodic", ())) if fourier.get("include_position", True) else 0
+    return int(kept + axes * waves * fourier["bands"])
 
 
 @SETTINGS

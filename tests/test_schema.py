@@ -81,6 +81,9 @@ inputs:
   i:
     shape: {time: 2, frequency: 3, channel: 1}
     media: {mel: {rate: 8000, window: 200, hop: 100}}
+  l: {like: a, shape: {time: length, channel: 4}, mask: never, attention_mask: true,
+      media: {audio: {}}}
+  m: {like: l, media: null}
 join: {padding: {min: 2, learned: false}}
 latents: {count: 4, width: 8, init_scale: 0.1}
 encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_epsilon: 1.0e-6,

@@ -204,7 +204,7 @@ class Facts:
             }
             for name, modality in self.lowered.modalities.items()
         }
-        order = [n for name in self.lowered.document.spec.inputs for n in (name, name + GIVEN)]
+        order = [n for name in self.lowered.inputs for n in (name, name + GIVEN)]
         return {name: found[name] for name in order if name in found}
 
     def _coordinates(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.loader import STANDARD_INPUT
+from perceiver_graph.spec.models import LikeInput
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
@@ -41,16 +42,15 @@ def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
 
 def _inputs(facts: Facts) -> None:
     lowered = facts.lowered
-    spec = lowered.document.spec
     tokens, width = lowered.input_array
     rows = [
         [
             name,
             _axes(modality.axes),
-            _steps(spec.inputs[name]),
+            _steps(facts, name),
             count(plain(modality.count)),
             _channels(facts, modality),
-            _position(spec.inputs[name]),
+            _position(lowered.inputs[name]),
             f"+ {width - modality.channels}" if width > modality.channels else "",
             _mask(lowered.derived["inputs", name, "mask"], modality),
         ]
@@ -142,7 +142,11 @@ def _axes(axes: Iterable[Axis], last: str = "") -> str:
     return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
-def _steps(spec: Input) -> str:
+def _steps(facts: Facts, name: str) -> str:
+    declared = facts.lowered.document.spec.inputs[name]
+    if isinstance(declared, LikeInput):
+        return f"like {declared.like}"
+    spec = facts.lowered.inputs[name]
     return "\n".join(_step(step.model_dump(exclude_defaults=True)) for step in spec.steps)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from math import prod
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Shape, Symbol, format_shape, shape_of
 from perceiver_graph.compiler.initial import Dialect, Kind, initializer
 from perceiver_graph.compiler.ir import (
     Block,
@@ -37,6 +37,16 @@ class TooLargeError(ShapeError):
             f"more than {LARGEST:,} (2 to the power of 40)"
         )
         self.origin = origin
+
+
+class SharedShapeError(ShapeError):
+    """A parameter that is shared by two places that need other shapes of it."""
+
+    def __init__(self, name: str, known: Shape, wanted: Shape) -> None:
+        self.name, self.known, self.wanted = name, known, wanted
+        super().__init__(
+            f"the parameter `{name}` is {format_shape(known)} and {format_shape(wanted)}"
+        )
 
 
 class GraphBuilder:
@@ -148,7 +158,10 @@ class GraphBuilder:
             self._names.add(full)
             init = initializer(self.dialect, kind, scale)
             self._parameters[full] = Parameter(value, init, trainable, self.origin)
-        return self._parameters[full].value
+        known = self._parameters[full].value
+        if known.shape != shape_of(*shape):
+            raise SharedShapeError(full, known.shape, shape_of(*shape))
+        return known
 
     def constant(self, name: str, array: Array) -> Value:
         """A fixed array in the current scope."""

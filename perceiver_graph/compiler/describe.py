@@ -53,17 +53,17 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             axes=["batch", *(axis.name for axis in modality.axes)],
             shape=["batch", *(size(axis.size) for axis in modality.axes)],
             mask=mask_of(lowered, modality),
-            vocabulary=vocabulary(lowered.document.spec.inputs[name]),
+            vocabulary=vocabulary(lowered.inputs[name]),
             attention_mask=_attention_mask(lowered, name),
-            media=lowered.document.spec.inputs[name].media,
+            media=lowered.inputs[name].media,
         )
-    order = [n for name in lowered.document.spec.inputs for n in (name, name + GIVEN)]
+    order = [n for name in lowered.inputs for n in (name, name + GIVEN)]
     return {n: entries[n] for n in dict.fromkeys([*order, *entries]) if n in entries}
 
 
 def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
     """The arrays of coordinates."""
-    inputs = lowered.document.spec.inputs
+    inputs = lowered.inputs
     return {
         name: InputEntry(
             dtype="float32",
@@ -109,7 +109,7 @@ def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
             return MaskEntry(
                 axes=list(leaf.axes),
                 shape=[size(dim) for dim in leaf.value.shape],
-                pointwise=_pointwise(lowered.document.spec.inputs[name]),
+                pointwise=_pointwise(lowered.inputs[name]),
             )
     return None
 

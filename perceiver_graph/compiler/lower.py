@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from perceiver_graph.compiler.blocks.attention import AttentionConfig, configure
@@ -30,7 +31,7 @@ from perceiver_graph.compiler.blocks.decoder import (
     query_mask,
 )
 from perceiver_graph.compiler.blocks.encoder import read_and_process
-from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
+from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
 from perceiver_graph.compiler.blocks.symbols import check_symbols, free
 from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
@@ -39,7 +40,7 @@ from perceiver_graph.compiler.media import check_media
 from perceiver_graph.diagnostics import Report, Span
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import Document
-from perceiver_graph.spec.models import MeanQuery
+from perceiver_graph.spec.models import Input, MeanQuery
 
 RESERVED = "latents"
 
@@ -83,6 +84,11 @@ class Lowered(Glanced):
         }
         heading = f"Lowered {graph.name}: {graph.parameter_count:,} parameters"
         return Glance(heading, tuple((name, f"{a} x {b}") for name, (a, b) in shapes.items()))
+
+    @cached_property
+    def inputs(self) -> dict[str, Input]:
+        """The inputs of the spec, those that are like others written out."""
+        return self.document.spec.modalities
 
     @property
     def query_array(self) -> tuple[Dim, int]:
@@ -192,13 +198,20 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
     for name, of in coordinates.items():
         with ctx.stage("inputs", name), b.inside("inputs"):
             coordinate_input(ctx, name, of)
+    for name in spec.inputs.keys() - ctx.inputs.keys():
+        with ctx.stage("inputs", name):
+            raise unlike(ctx, name)
     tokens = {name: one for name, one in ctx.inputs.items() if name not in coordinates}
-    for name, declared in tokens.items():
+    # Those that are like others come after them, whatever the order of the spec.
+    for name in sorted(tokens, key=lambda name: ctx.origin(name) != name):
+        if ctx.origin(name) not in {name, *modalities}:
+            continue  # it has an error of its own, already reported
         with ctx.stage("inputs", name), b.inside("inputs"):
             _check_name(ctx, ("inputs", name))
-            modalities[name] = prepare(ctx, name, declared)
+            modalities[name] = prepare(ctx, name, tokens[name])
+    modalities = {name: modalities[name] for name in tokens if name in modalities}
     joined = mask = None
-    if len(modalities) == len(tokens):
+    if len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
         with ctx.stage("inputs"):
             joined, mask = join(ctx, list(modalities.values()))
     latents: Value | None = None

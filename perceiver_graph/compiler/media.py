@@ -47,25 +47,25 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
 
 def _inputs(lowered: Lowered) -> list[Part]:
     """The inputs that are read at all."""
-    spec = lowered.document.spec
+    inputs = lowered.inputs
     read = {
         name: (modality.axes, modality.data.dtype)
         for name, modality in lowered.modalities.items()
-        if spec.inputs[name].media and mask_of(lowered, modality) != "always"
+        if inputs[name].media and mask_of(lowered, modality) != "always"
     }
     read |= {
         name: (found.axes, found.data.dtype)
         for name, found in lowered.coordinates.items()
-        if name in spec.inputs and spec.inputs[name].media
+        if name in inputs and inputs[name].media
     }
     return [
         Part(
             name,
             "inputs",
-            *named(spec.inputs[name].media),
+            *named(inputs[name].media),
             _sizes(axes),
             dtype,
-            vocabulary(spec.inputs[name]),
+            vocabulary(inputs[name]),
         )
         for name, (axes, dtype) in read.items()
     ]
@@ -108,7 +108,7 @@ def _report(ctx: Context, part: Part, found: Misfit, kinds: Iterable[str] = ()) 
 def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:
     """The number itself in a step or a head, which the rules do not know from inside."""
     if part.side == "inputs":
-        first = next(iter(ctx.spec.inputs[part.name].steps), None)
+        first = next(iter(ctx.inputs[part.name].steps), None)
         within: Path = ("embedding", "vocabulary") if isinstance(first, Embedding) else ("one_hot",)
         return ("steps", 0, *within) if place == ("steps",) else place
     match ctx.spec.outputs[part.name].head:

@@ -235,7 +235,7 @@ class _Planner:
     def _process(self, encode: cost.PhaseCost) -> int:
         results = [value for name, value in self.graph.outputs.items() if name != LATENTS]
         arrays = encode.given_bytes + sum(cost.nbytes(value, self.sizes) for value in results)
-        given = [entry.media for entry in self.lowered.document.spec.inputs.values()]
+        given = [entry.media for entry in self.lowered.inputs.values()]
         decoded = any(kind_of(media) in _DECODED for media in given if media)
         return PROCESS + (MEDIA if decoded else 0) + arrays
 

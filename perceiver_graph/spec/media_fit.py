@@ -12,7 +12,7 @@ from math import isqrt, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.spec.models.media import kind_of, parameters_of
+from perceiver_graph.spec.models.media import CLIP, kind_of, parameters_of
 
 if TYPE_CHECKING:
     from perceiver_graph.spec.manifest import InputEntry, OutputEntry
@@ -117,7 +117,7 @@ def crowded(inputs: Iterable[Part]) -> list[list[str]]:
     """Names of the inputs that are all the pictures, or all the sound, of the one clip that is read."""
     streams: dict[bool, list[str]] = {}
     for part in inputs:
-        if part.kind in {"video", "audio", "mel"}:
+        if part.kind in CLIP:
             streams.setdefault(part.kind == "video", []).append(part.name)
     return [names for names in streams.values() if len(names) > 1]
 

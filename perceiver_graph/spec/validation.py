@@ -175,6 +175,10 @@ class _Translator:
         known = fault.parent.keys if fault.parent else ()
         guess = glued(key) or question(meant(key, known))
         place = places_of(self.model, key) or (None if guess else renamed(self.model, key))
+        if "like" in known and key in ("steps", "position"):
+            place = (
+                f"{quote(key)} is that of the input that this one is like: leave one of the two out"
+            )
         return make(
             "PG101",
             f"unknown key {quote(key)} in {subject(parent)}",

@@ -39,6 +39,12 @@ def specs(draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False) -> Da
     if all(spec.get("mask") == "always" for spec in inputs.values()):
         del inputs[names[0]]["mask"]
     _separate_position(draw, inputs)
+    if draw(st.booleans()) and draw(st.booleans()):
+        inputs["twin"] = {"like": draw(st.sampled_from([n for n in inputs if n != "place"]))}
+        first = inputs[inputs["twin"]["like"]]
+        fixed = "attention_mask" in first or "length" in first["shape"].values()
+        if not fixed and draw(st.booleans()):
+            inputs["twin"]["mask"] = draw(st.sampled_from(["never", "optional"]))
     heads = draw(st.sampled_from([1, 2, 4]))
     blocks = draw(st.integers(1, 2))
     latent_width = heads * draw(st.integers(1, 4))
@@ -54,7 +60,7 @@ def specs(draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False) -> Da
         "decode": draw(decoders(heads)),
         "outputs": draw(outputs(inputs)),
     }
-    if any("length" in modality["shape"].values() for modality in inputs.values()):
+    if any("length" in modality.get("shape", {}).values() for modality in inputs.values()):
         spec["dims"] = {"length": {"min": 2, "max": LONGEST}}
     if draw(st.booleans()):
         spec["decode"]["project"] = draw(st.integers(1, 6))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from perceiver_graph.compiler.builder import GraphBuilder, TooLargeError
@@ -23,7 +24,7 @@ from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.arithmetic import NotASize, words
 from perceiver_graph.spec.loader import Document
-from perceiver_graph.spec.models import Input, Spec
+from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
 
 Path = tuple[str | int, ...]
 
@@ -106,10 +107,27 @@ class Context:
     def spec(self) -> Spec:
         return self.document.spec
 
-    @property
+    @cached_property
     def inputs(self) -> dict[str, Input]:
-        """The inputs as they are declared."""
-        return self.document.spec.inputs
+        """The inputs, those that are like others written out."""
+        return self.spec.modalities
+
+    def origin(self, name: str) -> str:
+        """The input whose steps and weights an input has: mostly its own."""
+        return like_chain(self.spec.inputs, name)[-1]
+
+    def place(self, path: Path) -> Path:
+        """Where something of an input stands in the spec: of one that is like another, perhaps there."""
+        if len(path) < 3 or path[0] != "inputs":
+            return path
+        for name in like_chain(self.spec.inputs, str(path[1])):
+            declared = self.spec.inputs.get(name)
+            if (
+                not isinstance(declared, LikeInput)
+                or getattr(declared, str(path[2]), None) is not None
+            ):
+                return ("inputs", name, *path[2:])
+        return path
 
     def error(
         self,
@@ -124,8 +142,11 @@ class Context:
         at_key: bool = False,
     ) -> StageError:
         """Report an error at a place of the spec; `raise` what this returns to leave the stage."""
-        span = self.key_span(*path) if at_key else self.document.span(*path)
+        span = self.key_span(*path) if at_key else self.document.span(*self.place(path))
         secondary = [Label(self._label_span(other), text) for other, text in also]
+        if (there := self.place(path)) != path:  # wrong here, where it is said of another input
+            name, like = str(path[1]), self.document.span("inputs", path[1], "like")
+            secondary.append(Label(like, f"`{name}` is like `{there[1]}`"))
         self.report.error(
             code, message, span, label=label, secondary=secondary, notes=notes, help=help
         )
@@ -133,12 +154,14 @@ class Context:
 
     def key_span(self, *path: str | int) -> Span:
         """Where a key stands. `encode` and `decode`, if left out, are blamed on what they read for."""
+        path = self.place(path)
         if path[0] in _INSTEAD and path[0] not in self.document.spans.root.children:
             path = (_INSTEAD[str(path[0])],)
         return self.document.key_span(*path)
 
     def _label_span(self, path: Path) -> Span:
         """The value at a path, or its key where the value is a mapping or a list."""
+        path = self.place(path)
         node = self.document.spans.root
         for part in path:
             node = node.children.get(part, node)
@@ -159,8 +182,9 @@ class Context:
                 self.error("PG205", str(error), path, at_key=True)
 
     def derive(self, value: Any, *path: str | int) -> None:
-        """Note what a left-out key stands for."""
-        self.derived[path] = value
+        """Note what a left-out key stands for; of what another input has, that has it already."""
+        if self.place(path)[:2] == path[:2] or path[2:] == ("mask",):
+            self.derived[path] = value
 
     def size(self, size: int | str, *path: str | int) -> Dim:
         """The length of an axis as written: a number, a declared symbol, or arithmetic on them."""

@@ -11,10 +11,19 @@ from perceiver_graph.compiler.blocks.coordinates import given_positions, is_give
 from perceiver_graph.compiler.blocks.position import grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
 from perceiver_graph.compiler.blocks.steps import apply_step
-from perceiver_graph.compiler.dims import Dim, shape_of
+from perceiver_graph.compiler.builder import SharedShapeError
+from perceiver_graph.compiler.dims import Dim, format_shape, shape_of
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.spec.models import Embedding, FourierPosition, Input, OneHot, WidthPadding
+from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.spec.models import (
+    Embedding,
+    FourierPosition,
+    Input,
+    OneHot,
+    WidthPadding,
+    like_chain,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
     )
     _check_axes(ctx, axes, path)
     ids = bool(spec.steps) and isinstance(spec.steps[0], Embedding | OneHot)
-    with ctx.builder.at(ctx.document.key_span(*path, "shape")):
+    with ctx.builder.at(ctx.key_span(*path, "shape")):
         data = ctx.builder.input(
             name,
             "data",
@@ -56,18 +65,73 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
             shape_of(ctx.symbols["batch"], *(axis.size for axis in axes)),
             "int64" if ids else "float32",
         )
-    with ctx.builder.block(name, "Modality", f"the tokens of {name}"):
-        x = _steps(ctx, spec, Field(data, axes), path)
-        tokens = _flatten(ctx, x)
-        if spec.position is not None:
-            tokens = _attach(ctx, name, spec, x, tokens, (*path, "position"))
-        mask = _attention_mask(ctx, name, x) if spec.attention_mask else None
+    origin = ctx.origin(name)
+    try:
+        with ctx.builder.block(
+            name, "Modality", f"the tokens of {name}", module=f"inputs.{origin}"
+        ):
+            x = _steps(ctx, spec, Field(data, axes), path)
+            tokens = _flatten(ctx, x)
+            if spec.position is not None:
+                spec = _with_resolution(ctx, name, spec)
+                tokens = _attach(ctx, name, spec, x, tokens, (*path, "position"))
+            mask = _attention_mask(ctx, name, x) if spec.attention_mask else None
+    except SharedShapeError as error:
+        raise _cannot_share(ctx, name, error) from error
     return Modality(name, data, axes, x.index, tokens, mask)
+
+
+def _with_resolution(ctx: Context, name: str, spec: Input) -> Input:
+    """The same frequencies as the input that this one is like, whatever its own size."""
+    found = ctx.derived.get(("inputs", ctx.origin(name), "position", "fourier", "max_resolution"))
+    position = spec.position
+    if found is None or not isinstance(position, FourierPosition) or ctx.origin(name) == name:
+        return spec
+    fourier = position.fourier.model_copy(update={"max_resolution": found})
+    return spec.model_copy(update={"position": position.model_copy(update={"fourier": fourier})})
+
+
+def _cannot_share(ctx: Context, name: str, error: SharedShapeError) -> StageError:
+    """Weights of one input that do not fit another (PG222)."""
+    origin = ctx.origin(name)
+    table = error.name.endswith("position.table")
+    return ctx.error(
+        "PG222",
+        f"`{name}` cannot have the weights of `{origin}`: `{error.name}` is "
+        f"{format_shape(error.known)} there, and would be {format_shape(error.wanted)} here",
+        ("inputs", name, "shape"),
+        also=[(("inputs", origin, "shape"), f"the shape of `{origin}`")],
+        help=f"leave `shape` out, or resize the table: `trained_on` under `{origin}`"
+        if table
+        else f"use the channels of `{origin}`, or write the steps of `{name}` out, without `like`",
+        at_key=True,
+    )
+
+
+def unlike(ctx: Context, name: str) -> StageError:
+    """An input that is like one that is not there, or in the end like itself (PG201)."""
+    chain = like_chain(ctx.spec.inputs, name)
+    path: Path = ("inputs", chain[-2], "like")
+    others = [other for other in ctx.spec.inputs if other not in chain[:-1]]
+    if chain[-1] in ctx.spec.inputs:
+        return ctx.error(
+            "PG201",
+            f"`{name}` is like itself: {' is like '.join(f'`{one}`' for one in chain)}",
+            ("inputs", name, "like"),
+            help="write the shape and the steps of one of them out, without `like`",
+        )
+    return ctx.error(
+        "PG201",
+        f"there is no input `{chain[-1]}`",
+        path,
+        f"the other inputs are {', '.join(others) or 'none'}",
+        help=did_you_mean(chain[-1], others),
+    )
 
 
 def _attention_mask(ctx: Context, name: str, x: Field) -> Value:
     """Which tokens are there, as the caller says. Shape: bool [batch, tokens]."""
-    if ctx.spec.inputs[name].mask == "always":
+    if ctx.inputs[name].mask == "always":
         raise ctx.error(
             "PG205",
             f"`{name}` is always masked, so none of its tokens comes from the caller",
@@ -126,7 +190,7 @@ def _steps(ctx: Context, spec: Input, x: Field, path: Path) -> Field:
         used[kind] = used.get(kind, 0) + 1
         name = kind if used[kind] == 1 else f"{kind}_{used[kind]}"
         place = (*path, "steps", i)
-        with ctx.builder.at(ctx.document.key_span(*place)):
+        with ctx.builder.at(ctx.key_span(*place)):
             x = apply_step(step, ctx, x, name, place)
     require_channel(ctx, x, "a modality", (*path, "shape") if not spec.steps else (*path, "steps"))
     return x
@@ -147,7 +211,7 @@ def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path:
     position = spec.position
     assert position is not None
     channels = int(tokens.shape[-1])
-    with ctx.builder.at(ctx.document.key_span(*path)):
+    with ctx.builder.at(ctx.key_span(*path)):
         if isinstance(position, FourierPosition) and is_given(position):
             encoding = given_positions(ctx, name, position, x.index, path)
         else:
@@ -189,7 +253,7 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
     width = max(m.channels for m in modalities) + (padding.min if padding else 0)
     if padding is None:
         _require_one_width(ctx, modalities)
-    given = next((m for m in modalities if spec.inputs[m.name].mask != "always"), None)
+    given = next((m for m in modalities if ctx.inputs[m.name].mask != "always"), None)
     if given is None:
         raise ctx.error(
             "PG205",
@@ -252,7 +316,7 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Val
     The mask token replaces whole tokens, positions and padding included, as the reference does.
     """
     b = ctx.builder
-    spec = ctx.spec.inputs[m.name]
+    spec = ctx.inputs[m.name]
     mask = spec.mask or ("optional" if ctx.spec.join else "never")
     ctx.derive(mask, "inputs", m.name, "mask")
     padding = None

@@ -75,7 +75,7 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
         return axis.size.exact_div(size)
     except NotDivisible as error:
         fixed = axis.size.value
-        given = ctx.spec.inputs[str(path[1])].shape[axis.name]
+        given = ctx.inputs[str(path[1])].shape[axis.name]
         later = "" if str(given) == str(axis.size) else " after the steps before"
         closest = sorted(_divisors(fixed), key=lambda d: (abs(d - size), d))[:3] if fixed else []
         raise ctx.error(

@@ -275,4 +275,24 @@ ENTRIES = (
         "      fourier: {bands: 16, max_resolution: 64, periodic: [longitude]}\n"
         "      range: {latitude: [-90, 90], longitude: [-180, 180]}",
     ),
+    Entry(
+        "PG222",
+        "weights cannot be shared",
+        "An input that is `like` another has the steps and the position of that one, with the same "
+        "weights, so these must fit both: as many channels, and as many places where a table of "
+        "positions has a row for each. Another number of pixels is fine for patches, convolutions, "
+        "linear maps and Fourier features, and for a table with `trained_on`.",
+        "inputs:\n"
+        "  front:\n"
+        "    shape: {height: 64, width: 64, channel: 3}\n"
+        "    steps: [{patch: {height: 8, width: 8}}, {linear: 128}]\n"
+        "    position: {fourier: {bands: 16}}\n"
+        "  depth: {like: front, shape: {height: 64, width: 64, channel: 1}}",
+        "inputs:\n"
+        "  front:\n"
+        "    shape: {height: 64, width: 64, channel: 3}\n"
+        "    steps: [{patch: {height: 8, width: 8}}, {linear: 128}]\n"
+        "    position: {fourier: {bands: 16}}\n"
+        "  rear: {like: front, shape: {height: 32, width: 64, channel: 3}}",
+    ),
 )

@@ -11,6 +11,7 @@ from perceiver_graph.spec.models.inputs import (
     FourierPosition,
     Input,
     LearnedPosition,
+    LikeInput,
     Linear,
     MaxPool,
     OneHot,
@@ -18,6 +19,7 @@ from perceiver_graph.spec.models.inputs import (
     Position,
     Squeeze,
     Step,
+    like_chain,
 )
 from perceiver_graph.spec.models.media import AudioMedia, ClassesMedia, VideoMedia
 from perceiver_graph.spec.models.model import (
@@ -68,6 +70,7 @@ __all__ = [
     "Latents",
     "LearnedPosition",
     "LearnedQuery",
+    "LikeInput",
     "Linear",
     "LinearHead",
     "MaxPool",
@@ -88,4 +91,5 @@ __all__ = [
     "TiedHead",
     "VideoMedia",
     "WidthPadding",
+    "like_chain",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -21,7 +22,7 @@ from perceiver_graph.spec.models.base import (
     keyed,
 )
 from perceiver_graph.spec.models.coordinates import Coordinates, Range, Resolution
-from perceiver_graph.spec.models.media import InputMedia
+from perceiver_graph.spec.models.media import CLIP, InputMedia, kind_of
 
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
 
@@ -299,3 +300,64 @@ class Input(Model):
     an array called `NAME.attention_mask`. Without it, all are."""
     media: InputMedia | None = None
     """Which part of a media file `perceiver-graph run` fills this input from."""
+
+
+class LikeInput(Model):
+    """A modality that is made into tokens as another one is, with the same weights."""
+
+    like: Name
+    """The other input. Its steps and its position are those of this one, parameters included; what
+    they leave open, such as `max_resolution`, is what it is there. A vector or a mask token that
+    tells modalities apart is not shared."""
+    shape: dict[Axis, Size] | None = None
+    """Axes and sizes, where they are not the same: weights that depend on them are refused."""
+    mask: Literal["always", "optional", "never"] | None = None
+    """As of any input; left out, that of the other."""
+    attention_mask: bool | None = None
+    """As of any input; left out, that of the other."""
+    media: InputMedia | None = None
+    """As of any input; left out, that of the other, unless that is a clip, which has one picture
+    and one sound."""
+
+
+def _kind(value: Any) -> str:
+    return "<like>" if isinstance(value, LikeInput | dict) and "like" in dict(value) else "<shape>"
+
+
+AnyInput = Annotated[
+    Annotated[Input, Tag("<shape>")] | Annotated[LikeInput, Tag("<like>")], Discriminator(_kind)
+]
+
+
+def written_out(inputs: Mapping[str, Input | LikeInput]) -> dict[str, Input]:
+    """The inputs as if those that are like others were written out. Those that are like nothing that
+    exists, or like themselves, are left out."""
+    found: dict[str, Input] = {}
+    for name in inputs:
+        chain = like_chain(inputs, name)
+        base = inputs.get(chain[-1])
+        if not isinstance(base, Input):
+            continue
+        for other in reversed(chain[:-1]):
+            own = inputs[other]
+            assert isinstance(own, LikeInput)
+            given = {key: value for key in _OWN if (value := getattr(own, key)) is not None}
+            if base.media is not None and kind_of(base.media) in CLIP:
+                given = {"media": None} | given
+            base = base.model_copy(update=given)
+        found[name] = base
+    return found
+
+
+_OWN = ("shape", "mask", "attention_mask", "media")
+
+
+def like_chain(inputs: Mapping[str, Input | LikeInput], name: str) -> list[str]:
+    """An input, the one that it is like, the one that this is like ... up to one that is written out,
+    one that is not there, or one that stands in the list already."""
+    chain = [name]
+    while isinstance(one := inputs.get(chain[-1]), LikeInput):
+        chain.append(one.like)
+        if one.like in chain[:-1]:
+            break
+    return chain

@@ -295,6 +295,10 @@ OutputMedia = Annotated[
 ]
 
 
+CLIP = frozenset({"video", "audio", "mel"})
+"""The kinds of inputs that are read from a clip, which has one picture and one sound."""
+
+
 def kind_of(media: Model) -> str:
     """The key that names a kind of media: `video` of `{video: {...}}`."""
     return next(iter(type(media).model_fields))

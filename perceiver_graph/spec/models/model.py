@@ -16,7 +16,7 @@ from perceiver_graph.spec.models.base import (
     NonNegative,
     PositiveNumber,
 )
-from perceiver_graph.spec.models.inputs import ActivationName, Input
+from perceiver_graph.spec.models.inputs import ActivationName, AnyInput, Input, written_out
 from perceiver_graph.spec.models.outputs import Output
 
 FORMAT_VERSION = 1
@@ -136,7 +136,7 @@ class Spec(Glanced, Model):
     """Which reference implementation the numerics follow where the two differ."""
     dims: dict[Name, SymbolDeclaration] = {}
     """Symbols that sizes may use, with their ranges. `batch` is always there."""
-    inputs: Annotated[dict[Name, Input], Field(min_length=1)]
+    inputs: Annotated[dict[Name, AnyInput], Field(min_length=1)]
     """The modalities, in the order in which their tokens are joined."""
     join: Join | None = None
     """How their tokens become one array."""
@@ -151,10 +151,15 @@ class Spec(Glanced, Model):
     outputs: Annotated[dict[Name, Output], Field(min_length=1)]
     """What is asked."""
 
+    @property
+    def modalities(self) -> dict[str, Input]:
+        """The inputs, those that are like others written out; without those that are like nothing."""
+        return written_out(self.inputs)
+
     def _glance(self) -> Glance:
         inputs = [
             (f"input {name}", ", ".join(f"{axis} {size}" for axis, size in entry.shape.items()))
-            for name, entry in self.inputs.items()
+            for name, entry in self.modalities.items()
         ]
         layers = f"{self.process.blocks} x {self.process.layers} layers"
         outputs = [(f"output {name}", _asked(entry)) for name, entry in self.outputs.items()]
