@@ -17,7 +17,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.storage import exchange
 from perceiver_graph.storage.claims import Claim
 from tests.faults import ROOT, below, tree, trials
-from tests.storage_support import KIND, LAST, PAIR, said, write
+from tests.storage_support import KIND, LAST, PAIR, publish, said, write
 
 WRITE = ["tests.storage_support:write", "art", "new", "d"]
 OWN = {"notes.txt": "mine", "sub/mine.txt": "mine", "deep/er/x": "mine"}
@@ -137,6 +137,19 @@ def test_a_place_that_cannot_be_is_a_diagnostic(tmp_path: Path, name: str) -> No
     with pytest.raises(DiagnosticError, match="cannot be written"):
         write(str(tmp_path / name), "new")
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_files_that_belong_together_are_finished_by_the_next_run(tmp_path: Path) -> None:
+    place = tmp_path / "art"
+    place.mkdir()
+    (place / "mine").write_text("mine")
+    publish(str(place), "old")
+    command = ["tests.storage_support:publish", "art", "new"]
+    found = trials(tmp_path, command, [signal.SIGKILL], holds="tests.storage_support:said")
+    assert {trial.healed for trial in found} == {"new"}
+    for trial in found:
+        assert below(trial.after, "art").keys() == {"mine", "a", "b", LAST}, trial
+        assert trial.left["art/mine"] == trial.after["art/mine"]
 
 
 # What is left behind ------------------------------------------------------------------------------

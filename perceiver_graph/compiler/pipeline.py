@@ -30,6 +30,7 @@ from perceiver_graph.compiler.passes import (
 )
 from perceiver_graph.compiler.text import print_graph
 from perceiver_graph.compiler.verify import verify as check
+from perceiver_graph.storage import staged_file, unwritable
 
 Level = Literal[0, 1, 2]
 Observer = Callable[[str, PassResult], None]
@@ -162,6 +163,10 @@ class PassManager:
 
     def _dump(self, index: int, name: str, graph: Graph) -> None:
         if self.dump:
-            self.dump.mkdir(parents=True, exist_ok=True)
             path = self.dump / f"{index:02d}-{name}.ir.txt"
-            path.write_text(print_graph(graph), encoding="utf-8")
+            try:
+                self.dump.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unwritable(self.dump, error) from error
+            with staged_file(path) as temporary:
+                temporary.write_text(print_graph(graph), encoding="utf-8")

@@ -22,7 +22,7 @@ from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
 from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
 from perceiver_graph.spec.media_fit import Part, misfit
-from perceiver_graph.storage import staged_group, unwritable
+from perceiver_graph.storage import staged_group, sweep, unwritable
 
 Progress = Callable[[str, float, int | None], None]
 """Called with what is being run on, the pieces done (a fraction while one is being decoded) and the
@@ -76,6 +76,7 @@ def run_files(
     stems = _stems(subjects)
     out_dir = Path(out_dir)
     job = _Job(program, setting, arrays, decode, sizes, memory, progress)
+    sweep(out_dir)  # what a killed run has half put in place is finished, and known again
     _refuse_overwriting(subjects, stems, job.writers(), out_dir)
     with _folder(out_dir):
         return [job.run(one, stem, out_dir) for one, stem in zip(subjects, stems, strict=True)]

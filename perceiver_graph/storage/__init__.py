@@ -7,6 +7,7 @@ digests only; what makes a folder an artifact, those who write artifacts tell it
 from perceiver_graph.storage.claims import Claim, abandon
 from perceiver_graph.storage.files import Group, staged_file, staged_group, unwritable
 from perceiver_graph.storage.folders import Kind, refuse_foreign, staged_folder
+from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listing import Former, NotOurs, digest, is_plain, prove
 from perceiver_graph.storage.notes import LOGGER, tell
 from perceiver_graph.storage.shield import ENDING, Shield
@@ -28,6 +29,7 @@ __all__ = [
     "staged_file",
     "staged_folder",
     "staged_group",
+    "sweep",
     "tell",
     "unwritable",
 ]

@@ -40,10 +40,15 @@ class Kind:
 
 
 def refuse_foreign(directory: str | Path, kind: Kind) -> Former:
-    """What of a folder is ours to replace. Raises DiagnosticError (PG407) if anything is not."""
+    """What of a folder is ours to replace. Raises DiagnosticError (PG407) if anything is not.
+
+    What a dead process has left there is cleared first.
+    """
     shown = quote(directory, 200)
     try:
         real = _real(directory)
+        for folder in (real.parent, real):
+            sweep(folder)
         if not os.path.lexists(real):
             return Former()
         if not real.is_dir():
@@ -101,8 +106,6 @@ class _Place:
     @classmethod
     def of(cls, path: Path, kind: Kind, former: Former, made: list[Path]) -> _Place:
         """With a claim beside it, or in it where it cannot be swapped. Raises OSError."""
-        for folder in (path.parent, path):
-            sweep(folder)
         _make_parents(path, made)
         if not _stays(path):
             try:

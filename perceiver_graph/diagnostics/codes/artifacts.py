@@ -36,9 +36,9 @@ ENTRIES = (
     Entry(
         "PG404",
         "path leaves the artifact",
-        "The manifest lists a file by an absolute path, by a path with `..`, or by a link that "
-        "leads out of the folder. Such a file is never opened: an artifact from elsewhere could "
-        "otherwise read any file.",
+        "The manifest lists a file by an absolute path or by a path with `..`. Such a file is never "
+        "opened: an artifact from elsewhere could otherwise read any file. A file of the folder may be "
+        "a link, as in the cache of a hub: its contents must have the digest of the manifest.",
         '$ grep path manifest.json\n  "path": "../../etc/passwd"',
         '$ grep path manifest.json\n  "path": "encode.onnx"',
     ),
