@@ -19,6 +19,7 @@ import pytest
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime import opening
 from perceiver_graph.runtime.opening import Source, stream_key
+from perceiver_graph.runtime.processors import number_rows
 from perceiver_graph.runtime.processors.points import read_points
 from perceiver_graph.runtime.processors.tables import read_table
 from tests.media_support import code_of
@@ -159,12 +160,17 @@ def test_an_empty_pipe_is_empty(tmp_path: Path) -> None:
     writer.join()
 
 
-def test_a_pipe_without_an_end_is_read_as_far_as_it_is_needed() -> None:
+def test_a_pipe_without_an_end_is_read_as_far_as_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with subprocess.Popen(["yes", "1,2,3"], stdout=subprocess.PIPE) as endless:
         assert endless.stdout is not None
         name = f"/dev/fd/{endless.stdout.fileno()}"
         code, text = code_of(lambda: read_table(name, most=20_000))
         assert (code, "more than 20000 rows" in text) == ("PG514", True)
+        monkeypatch.setattr(number_rows, "MOST_VALUES", 30_000)
+        code, text = code_of(lambda: read_points(name))
+        assert (code, "more than 30,000 numbers" in text) == ("PG514", True)
         code, text = code_of(lambda: Source.of(name, most=5_000_000).read())
         assert (code, "more than 5,000,000 bytes" in text) == ("PG514", True)
         endless.kill()

@@ -16,14 +16,11 @@ import numpy as np
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.columns import AXES, plain
-from perceiver_graph.runtime.processors.number_common import (
-    MOST_VALUES,
-    Rows,
-    decoding,
-    undecodable,
-)
+from perceiver_graph.runtime.processors.number_common import Rows, decoding, undecodable
 from perceiver_graph.runtime.processors.number_text import NUMBER, parsed, text_lines
 
+MOST_VALUES = 1 << 24
+"""The most numbers that are read from a text, which takes seconds: arrays are for more."""
 _PLAIN = "give a row of numbers for each element"
 
 
@@ -137,8 +134,8 @@ class _Parser:
         if len(self._values) > MOST_VALUES:
             raise DiagnosticError.of(
                 "PG514",
-                f"{self._source} has more than {MOST_VALUES:,} numbers, the most that are read",
-                help="split the file, or leave rows out",
+                f"{self._source} has more than {MOST_VALUES:,} numbers, the most that are read of a text",
+                help="leave rows out, or save an array: numpy.save('points.npy', ARRAY)",
             )
 
     def _fields(self, number: int, line: str) -> list[str]:
