@@ -51,7 +51,7 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
         outputs=describe.output_entries(lowered),
         dims=describe.dimensions(lowered),
     )
-    feeds = check_inputs(described, read_arrays(path))
+    feeds = check_inputs(described, read_arrays(path, described))
     arrays = {}
     for leaf in compiled.graph.inputs:
         name = leaf.value.name

@@ -117,7 +117,7 @@ def run_command(
         return
     from perceiver_graph.runtime.inputs import read_arrays
 
-    arrays = read_arrays(inputs) if inputs is not None else {}
+    arrays = read_arrays(inputs, program.manifest) if inputs is not None else {}
     if files:
         place = output or _DEFAULT_FOLDER
         _run_files(program, files, arrays, place, request, sizes, budget, names or [])

@@ -97,6 +97,13 @@ def bind(
     return sizes
 
 
+def check_permitted(manifest: Manifest, arrays: Arrays, report: Report) -> None:
+    """Report (PG503) axes whose size is a symbol that may not be so large, or so small."""
+    for axis in _symbolic(manifest, arrays):
+        if axis.size.isidentifier():
+            _check_permitted(manifest, axis, report)
+
+
 def _words(shape: Iterable[int | str]) -> list[str]:
     return [word for size in shape if isinstance(size, str) for word in words(size)]
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.runtime.bindings import bind
+from perceiver_graph.runtime.bindings import bind, check_permitted
 from perceiver_graph.runtime.coordinates import (
     Points,
     check_company,
@@ -24,7 +24,14 @@ from perceiver_graph.runtime.coordinates import (
     points_of,
     report_outside,
 )
-from perceiver_graph.runtime.masks import Masks, check_masks, empty_notes, mask_names, whole
+from perceiver_graph.runtime.masks import (
+    Masks,
+    check_mask_sizes,
+    check_masks,
+    empty_notes,
+    mask_names,
+    whole,
+)
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
@@ -103,6 +110,26 @@ def check_inputs(
     present = dict.fromkeys(arrays, True) | dict.fromkeys(absent, False)
     _fill_in(manifest, absent, arrays, masks, sizes)
     return Feeds(arrays, masks, present, sizes, tuple(notes), points)
+
+
+def check_shapes(manifest: Manifest, given: Mapping[str, NDArray[Any]]) -> None:
+    """What can be said of some arrays of a call without their values: names, dtypes, axes, sizes.
+
+    Raises DiagnosticError (PG502 to PG504). The number of points is up to the caller.
+    """
+    report = Report()
+    arrays: Arrays = {}
+    _report_unknown(manifest, given, report)
+    for name, entry in manifest.inputs.items():
+        if entry.mask == "always" or name not in given:
+            continue
+        array = given[name]
+        fits = _accepts(name, entry, array.dtype, report)
+        if fits and not entry.points_of and _has_axes(name, entry, array, report):
+            arrays[name] = array
+    check_permitted(manifest, arrays, report)
+    check_mask_sizes(manifest, given, report)
+    report.raise_if_errors()
 
 
 def _fill_in(
@@ -199,19 +226,25 @@ def _converted(
         report.error("PG504", f"input {quote(name)} is no array: {error}")
         return None
     wanted = np.dtype(entry.dtype)
-    accepted = "iuf" if wanted.kind == "f" else "iu"
-    if array.dtype.kind not in accepted:
-        help = "pass numbers: .astype('float32')"
-        if wanted.kind == "i":
-            help = "this input takes ids: if the values are whole numbers, .astype('int64')"
-        message = f"input {quote(name)} is of dtype {array.dtype}, and takes {entry.dtype}"
-        report.error("PG504", message, help=help)
+    if not _accepts(name, entry, array.dtype, report):
         return None
     if array.dtype == np.uint64 and wanted.kind == "i" and (array > np.iinfo(wanted).max).any():
         report.error("PG514", f"input {quote(name)} has ids beyond the range of int64")
         return None
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         return np.asarray(array, dtype=wanted, order="C")
+
+
+def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report) -> bool:
+    """Whether numbers of a dtype become the input's without loss."""
+    if dtype.kind in ("iuf" if entry.dtype == "float32" else "iu"):
+        return True
+    help = "pass numbers: .astype('float32')"
+    if entry.dtype == "int64":
+        help = "this input takes ids: if the values are whole numbers, .astype('int64')"
+    message = f"input {quote(name)} is of dtype {dtype}, and takes {entry.dtype}"
+    report.error("PG504", message, help=help)
+    return False
 
 
 def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> bool:

@@ -11,38 +11,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.runtime.feeds import check_shapes
+from perceiver_graph.runtime.headers import SUFFIX, Header, read_header
 from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
+from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.written import ARCHIVE_COMMENT, refuse_others, seal
+from perceiver_graph.spec.manifest import Manifest
 from perceiver_graph.storage import staged_file
 
 _DAMAGED = (*DAMAGED, MemoryError)
+_SMALLER = "a smaller batch"
 _WRITE_ONE = "numpy.savez('in.npz', NAME=ARRAY, ...) writes one"
 
 
-def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: str | Path, manifest: Manifest | None = None) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz archive by name.
 
-    Python objects are never unpickled. Raises DiagnosticError (PG513) naming every array that
-    cannot be read.
+    The headers are read first. Of what `manifest` does not permit, nothing more is read, and an input
+    that is always masked comes without its values.
+    Python objects are never unpickled. Raises DiagnosticError (PG513) naming every array that cannot
+    be read, as `check_shapes` where there is a manifest, and PG603 for more than the memory of this
+    machine.
     """
     path = Path(path)
-    found: dict[str, NDArray[Any]] = {}
     report = Report()
     try:
         if path.is_file() and not zipfile.is_zipfile(path):
             raise _unreadable(path, _what_it_is(path))
-        with quiet(), np.load(path, allow_pickle=False) as archive:
-            for name in archive.files:
-                try:
-                    found[name] = archive[name]
-                except _DAMAGED as error:
-                    report.error("PG513", _fault(path, name, error), help=_help(error))
+        with zipfile.ZipFile(path) as archive:
+            headers = _headers(archive, path, report)
+            report.raise_if_errors()
+            ignored = _ignored(manifest, headers)
+            for header in headers.values():
+                require_room(header.shape, header.dtype, f"array {quote(header.name)}", _SMALLER)
+            return {
+                name: header.stand_in() if name in ignored else _read(archive, header, path, report)
+                for name, header in headers.items()
+            }
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     except _DAMAGED as error:
         raise _unreadable(path, f"it is damaged ({reason(error)})") from error
-    report.raise_if_errors()
+    finally:
+        report.raise_if_errors()
+
+
+def _headers(archive: zipfile.ZipFile, path: Path, report: Report) -> dict[str, Header]:
+    """What each member says that it is; what is none, or there twice, is reported."""
+    found: dict[str, Header] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(SUFFIX)
+        try:
+            if name in found:
+                raise ValueError("it is there twice")
+            found[name] = read_header(archive, member)
+        except _DAMAGED as error:
+            report.error("PG513", _fault(path, name, error), help=_help(error))
     return found
+
+
+def _ignored(manifest: Manifest | None, headers: Mapping[str, Header]) -> set[str]:
+    """The arrays whose values are not needed, once the others are known to be permitted."""
+    if manifest is None:
+        return set()
+    check_shapes(manifest, {name: header.stand_in() for name, header in headers.items()})
+    return {name for name, entry in manifest.inputs.items() if entry.mask == "always"}
+
+
+def _read(archive: zipfile.ZipFile, header: Header, path: Path, report: Report) -> NDArray[Any]:
+    try:
+        with quiet(), archive.open(header.member) as stream:
+            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+            stream.read(1)  # the checksum is looked at with the end
+        return array
+    except _DAMAGED as error:
+        report.error("PG513", _fault(path, header.name, error), help=_help(error))
+        return header.stand_in()
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -42,6 +42,15 @@ def check_masks(
     return masks
 
 
+def check_mask_sizes(manifest: Manifest, given: Mapping[str, NDArray[Any]], report: Report) -> None:
+    """Report (PG503) masks of more tokens than their input has numbers: they are not worth reading."""
+    for name in mask_names(manifest):
+        array, mask = given.get(name.removesuffix(SUFFIX)), given.get(name)
+        if array is not None and mask is not None and mask.size > max(array.size, 1):
+            message = f"{quote(name)} is of shape {list(mask.shape)}, for an input of {array.shape}"
+            report.error("PG503", message, help="one value for each token")
+
+
 def whole(entry: InputEntry, sizes: Mapping[str, int]) -> NDArray[np.bool_]:
     """The mask of an input all of whose tokens are there."""
     assert entry.attention_mask is not None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from perceiver_graph.runtime.chunks import format_size
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def require_room(shape: Sequence[int], dtype: str, what: str, help: str) -> None:
+def require_room(shape: Sequence[int], dtype: str | np.dtype[Any], what: str, help: str) -> None:
     """Raise DiagnosticError (PG603) for an array that is larger than the memory of the machine."""
     needed, there = prod(shape) * np.dtype(dtype).itemsize, memory()
     if needed > there:
