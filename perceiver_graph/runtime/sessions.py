@@ -30,7 +30,7 @@ class Sessions:
 
     It has a copy of the weights, laid out for its kernels, so there is one of them at any time: what
     another shape needs takes its place. On a CPU it is one for all shapes, which is as quick as one
-    for each (the language model, Kinetics, optical flow and ImageNet: the same within 3 %, and making
+    for each (the language model, Kinetics, ImageNet: alike within the 5 % that runs differ by, and making
     another takes as long as a run). On CUDA onnxruntime fuses more where all sizes are known: the first
     session is made for the sizes of the first call, the next for any sizes, and one for sizes that
     come again and again.
