@@ -243,6 +243,25 @@ def test_several_at_once_leave_one_of_them(
     assert sorted(path.name for path in folder.iterdir()) == ["art", "tiny.yaml"]
 
 
+def test_the_same_spec_gives_the_same_bytes_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = ("here.yaml", "specs/private/tiny.yaml", "other name.yml")
+    found = []
+    for index, name in enumerate(places):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(TINY, encoding="utf-8")
+        monkeypatch.chdir(path.parent if index else tmp_path)
+        given = path if index == 1 else Path(path.name)
+        pg.compile(given).save(tmp_path / f"art{index}", backends=["onnx", "torch"])
+        found.append(tree(tmp_path / f"art{index}"))
+        for file in (tmp_path / f"art{index}").iterdir():
+            assert str(tmp_path).encode() not in file.read_bytes()
+            assert path.stem.encode() not in file.read_bytes() or path.stem == "tiny"
+    assert found[0] == found[1] == found[2]
+
+
 # Ends -----------------------------------------------------------------------------------------------
 
 
