@@ -70,6 +70,8 @@ class GraphBuilder:
         self._nodes: list[Node] = []
         self._blocks: dict[Scope, Block] = {}
         self._names: set[str] = set()
+        self._inferred: dict[tuple[Op, tuple[TensorType, ...]], TensorType] = {}
+        self._fitting: set[Shape] = set()
 
     def __call__(self, op: Op, *inputs: Value, name: str = "") -> Value:
         """Append a node; its output is named after its scope and `name` (default: the primitive).
@@ -77,7 +79,10 @@ class GraphBuilder:
         Raises ShapeError where the inputs do not fit the primitive or the result is too large.
         """
         full = "/".join((*self.scope, name or op.name))
-        result = op.infer(*(value.type for value in inputs))
+        types = tuple(value.type for value in inputs)
+        result = self._inferred.get((op, types))
+        if result is None:  # thousands of layers are alike
+            result = self._inferred[op, types] = op.infer(*types)
         self._check_size(f"the array `{full}`", result.shape)
         output = Value(self._unique(full), result)
         self._nodes.append(Node(op, inputs, output, self.scope, self.origin))
@@ -186,8 +191,11 @@ class GraphBuilder:
         return self(ops.LayerNorm(epsilon), x, weight, bias, name=name)
 
     def _check_size(self, what: str, shape: Shape) -> None:
+        if shape in self._fitting:
+            return
         if prod(dim.value or dim.bounds()[0] for dim in shape) > LARGEST:
             raise TooLargeError(what, shape, self.origin)
+        self._fitting.add(shape)
 
     def find_parameter(self, full_name: str) -> Value | None:
         found = self._parameters.get(full_name)

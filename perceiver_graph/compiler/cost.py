@@ -9,7 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.compiler.ops import BroadcastLike, Flatten, SplitLike, Unflatten
+from perceiver_graph.compiler.ops import (
+    BroadcastLike,
+    Flatten,
+    Op,
+    SplitLike,
+    TensorType,
+    Unflatten,
+)
 from perceiver_graph.compiler.phases import Phase, phase_of
 from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once
 
@@ -81,7 +88,8 @@ def estimate(
     """
     sizes = {name: symbol.lowest for name, symbol in graph.symbols.items()} | dict(bindings or {})
     phases = phase_of(graph)
-    sweeps = {phase: _Sweep(graph, phases, phase, sizes, score_limit) for phase in of}
+    figures = _Figures(sizes)
+    sweeps = {phase: _Sweep(graph, phases, phase, figures, score_limit) for phase in of}
     return Cost(sizes, {phase: sweep.cost() for phase, sweep in sweeps.items()})
 
 
@@ -92,7 +100,28 @@ def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -
     """
     given = [leaf.value for leaf in graph.inputs]
     late = graph.descendants(given + [leaf.value for leaf in graph.parameters if trained])
-    return sum(node.flops.evaluate(bindings) for node in graph.nodes if node.output in late)
+    figures = _Figures(bindings)
+    return sum(figures.flops(node) for node in graph.nodes if node.output in late)
+
+
+class _Figures:
+    """FLOPs and bytes for the same sizes: worked out once for each kind, as layers are alike."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.sizes = sizes
+        self._flops: dict[tuple[Op, tuple[TensorType, ...]], int] = {}
+        self._bytes: dict[TensorType, int] = {}
+
+    def flops(self, node: Node) -> int:
+        kind = node.op, tuple(value.type for value in node.inputs)
+        if kind not in self._flops:
+            self._flops[kind] = node.flops.evaluate(self.sizes)
+        return self._flops[kind]
+
+    def nbytes(self, value: Value) -> int:
+        if value.type not in self._bytes:
+            self._bytes[value.type] = nbytes(value, self.sizes)
+        return self._bytes[value.type]
 
 
 class _Sweep:
@@ -103,11 +132,11 @@ class _Sweep:
         graph: Graph,
         phases: Mapping[Value, Phase],
         phase: Phase,
-        sizes: Mapping[str, int],
+        figures: _Figures,
         score_limit: int,
     ) -> None:
         self.graph = graph
-        self.sizes = sizes
+        self.figures = figures
         self.score_limit = score_limit
         self.nodes = [node for node in graph.nodes if phases[node.output] == phase]
         read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
@@ -140,7 +169,7 @@ class _Sweep:
             live -= self._bytes(self.last_use.get(index, ()))
         return PhaseCost(
             nodes=len(self.nodes),
-            flops=sum(node.flops.evaluate(self.sizes) for node in self.nodes),
+            flops=sum(map(self.figures.flops, self.nodes)),
             parameter_bytes=self._bytes(self.parameters),
             constant_bytes=self._bytes(self.constants),
             peak_bytes=peak,
@@ -187,11 +216,11 @@ class _Sweep:
     def _scores(self, node: Node) -> int:
         """Bytes of the attention scores that exist at once at a node."""
         types = [value.type for value in node.inputs]
-        elements = elements_at_once(node.op, types, self.sizes, self.score_limit)
+        elements = elements_at_once(node.op, types, self.figures.sizes, self.score_limit)
         return elements * ITEM_BYTES[node.output.dtype]
 
     def _bytes(self, values: Iterable[Value]) -> int:
-        return sum(nbytes(value, self.sizes) for value in values)
+        return sum(map(self.figures.nbytes, values))
 
 
 def nbytes(value: Value, sizes: Mapping[str, int] | None = None) -> int:
