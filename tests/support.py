@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from perceiver_graph.compiler import describe
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.ops.base import Array
 
@@ -25,6 +26,8 @@ def random_inputs(
             continue
         if leaf.role == "points":
             sizes.setdefault(str(leaf.count), POINTS)
+        if leaf.role == "grid":
+            continue
         shape = tuple(dim.evaluate(sizes) for dim in leaf.value.shape)
         if leaf.value.dtype == "int64":
             inputs[leaf.value.name] = rng.integers(0, vocabulary(model, leaf.of), shape)
@@ -32,7 +35,7 @@ def random_inputs(
             inputs[leaf.value.name] = rng.integers(0, 2, shape).astype(bool)
         else:
             inputs[leaf.value.name] = rng.standard_normal(shape).astype(np.float32)
-    return inputs
+    return inputs | describe.grids(model.graph, model, sizes)
 
 
 def vocabulary(model: Lowered, modality: str) -> int:

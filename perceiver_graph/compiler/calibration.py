@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class Trial:
     """The values of all symbols for the sample."""
     queries: Mapping[str, int]
     """How many queries each output has for the sample."""
+    grids: Arrays = field(default_factory=dict)
+    """How large the grids are that decode reads, by the names of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,8 @@ def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, flo
             given[leaf.value.name] = _spread(trial.queries[leaf.of])
         elif leaf.role == "points":
             given[leaf.value.name] = _points(leaf, trial)
+        elif leaf.role == "grid":
+            given[leaf.value.name] = trial.grids[leaf.value.name]
     decoded = _outputs(directory / "decode.onnx", given)
     results |= {name: decoded[name] for name in programs.decode.outputs}
     return results, _errors(encoded | decoded)

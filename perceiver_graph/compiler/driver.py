@@ -260,7 +260,8 @@ class Compiled(Glanced):
             sample = calibration.random_sample(programs.encode, entries, sizes)
         sizes = full_bindings(self.lowered) | bindings(programs.encode, sample.arrays)
         queries = {name: o.queries.evaluate(sizes) for name, o in self.lowered.outputs.items()}
-        trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries)
+        grids = describe.grids(programs.decode, self.lowered, sizes)
+        trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries, grids)
         return calibration.write(trial, stage, metadata, progress)
 
     def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:

@@ -65,7 +65,10 @@ def bindings(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, int]:
     `EvaluationError` for a missing input, a wrong number of axes, a forbidden size, or two inputs
     that disagree.
     """
-    axes = [(leaf.value, *axis) for leaf in graph.inputs for axis in _axes(leaf, inputs)]
+    told = [
+        leaf for leaf in graph.inputs if leaf.role != "grid"
+    ]  # its values say it, not its shape
+    axes = [(leaf.value, *axis) for leaf in told for axis in _axes(leaf, inputs)]
     found: dict[str, int] = {}
     # Bare names first: they say more plainly than `time/16` what was meant.
     for _, dim, size in sorted(axes, key=lambda axis: str(axis[1]) not in graph.symbols):

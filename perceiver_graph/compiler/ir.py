@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 Scope = tuple[str, ...]
 """Where a node belongs: the path of blocks, for example ("encode", "cross_attend", "attention")."""
 
-Role = Literal["data", "present", "attention_mask", "queries", "points", "state"]
+Role = Literal["data", "present", "attention_mask", "queries", "points", "grid", "state"]
 ASKED = frozenset({"queries", "points"})
 """Roles of what decode is asked: arrays that nothing of encode depends on."""
+LATE = ASKED | {"grid"}
+"""Roles of what decode reads beside what encode hands to it."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,15 @@ class Input:
     `present`: bool [batch], whether that modality was given (its mask
     token stands for it otherwise). `attention_mask`: bool [batch, *token axes], which of its tokens
     there are. `queries`: int64 [count], which positions of an output to decode. `points`: [batch,
-    count, coordinates], where to ask an output.
+    count, coordinates], where to ask an output. `grid`: int64 [axes], how large the grid of an output
+    is, where decode has to know.
     `state`: what the encode program hands to the decode program.
     """
 
     value: Value
     role: Role
     of: str
-    """The output (queries, points), the value in the whole graph (state), or else the array's name,
+    """The output (queries, points, grid), the value in the whole graph (state), or else the array's name,
     which is mostly the modality's."""
     axes: tuple[str, ...]
     beside: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from perceiver_graph.compiler.ir import ASKED, Graph, Input, Node, Value
+from perceiver_graph.compiler.ir import LATE, Graph, Input, Node, Value
 from perceiver_graph.compiler.ops import BroadcastLike, Op, TrimLike
 from perceiver_graph.spec.glance import Glance, Glanced
 
@@ -48,7 +48,7 @@ def phase_of(graph: Graph) -> dict[Value, Phase]:
     graph that has none, comes after the latents. encode: the rest.
     """
     at_run_time = graph.descendants(leaf.value for leaf in graph.inputs)
-    late = graph.descendants(leaf.value for leaf in graph.inputs if leaf.role in ASKED)
+    late = graph.descendants(leaf.value for leaf in graph.inputs if leaf.role in LATE)
     if not late and LATENTS in graph.outputs:
         latents = graph.outputs[LATENTS]
         late = graph.descendants([latents]) - {latents}
@@ -77,7 +77,7 @@ def split(graph: Graph) -> Programs:
     handed = {v: replace(v, name=f"{v.name}.state") if v in graph.leaves else v for v in boundary}
     outputs = latents | {state.name: value for value, state in handed.items()}
     encode = _program(graph, "encode", graph.inputs, outputs)
-    queries = [leaf for leaf in graph.inputs if leaf.role in ASKED]
+    queries = [leaf for leaf in graph.inputs if leaf.role in LATE]
     state = [Input(value, "state", value.name, _axes(value)) for value in handed.values()]
     renamed = graph.substitute({value: new for value, new in handed.items() if value != new})
     results = {name: renamed.outputs[name] for name in results}

@@ -172,6 +172,8 @@ def _input_roles(graph: Graph) -> Iterator[str]:
             yield f"{value} should be bool[batch, ...]: it says which tokens of `{leaf.of}` there are"
         if leaf.role == "queries" and (value.dtype != "int64" or rank != 1):
             yield f"{value} should be int64[count]: it holds positions of `{leaf.of}`"
+        if leaf.role == "grid" and (value.dtype != "int64" or rank != 1):
+            yield f"{value} should be int64[axes]: it says how large the grid of `{leaf.of}` is"
         if leaf.role == "points" and (value.dtype != "float32" or rank != 3):
             yield f"{value} should be float32[batch, count, channel]: points to ask `{leaf.of}` at"
 

@@ -44,17 +44,7 @@ def _faults(manifest: Manifest) -> Iterator[str]:
 def _bad_ports(manifest: Manifest) -> Iterator[str]:
     encode, decode = manifest.programs["encode"], manifest.programs.get("decode")
     for port in encode.inputs:
-        entry = manifest.inputs.get(port.of)
-        if port.role not in ("data", "present", "attention_mask"):
-            yield f"`encode` has an input of role `{port.role}`"
-        elif entry is None:
-            yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
-        elif port.role == "attention_mask" and entry.attention_mask is None:
-            yield f"`encode` reads an attention mask of {quote(port.of)}, which has none"
-        elif port.role != "attention_mask" and entry.mask == "always":
-            yield f"`encode` reads {quote(port.of)}, which is always masked"
-        elif port.role == "data" and port.dtype != entry.dtype:
-            yield f"`encode` reads {quote(port.of)} as {port.dtype}"
+        yield from _bad_encode_input(port, manifest)
     if decode is not None:
         yield from _bad_decode_inputs(decode, {port.of for port in encode.outputs}, manifest)
     if "latents" not in {port.of for port in encode.outputs}:
@@ -68,10 +58,28 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
             yield f"`decode` has no queries of {quote(name)}"
 
 
+def _bad_encode_input(port: Port, manifest: Manifest) -> Iterator[str]:
+    entry = manifest.inputs.get(port.of)
+    if port.role not in ("data", "present", "attention_mask"):
+        yield f"`encode` has an input of role `{port.role}`"
+    elif entry is None:
+        yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
+    elif port.role == "attention_mask" and entry.attention_mask is None:
+        yield f"`encode` reads an attention mask of {quote(port.of)}, which has none"
+    elif port.role != "attention_mask" and entry.mask == "always":
+        yield f"`encode` reads {quote(port.of)}, which is always masked"
+    elif port.role == "data" and port.dtype != entry.dtype:
+        yield f"`encode` reads {quote(port.of)} as {port.dtype}"
+
+
 def _bad_decode_inputs(decode: ProgramEntry, kept: set[str], manifest: Manifest) -> Iterator[str]:
     for port in decode.inputs:
         if port.role == "points":
             yield from _bad_points(port, manifest)
+        elif port.role == "grid":
+            output = manifest.outputs.get(port.of)
+            if output is None or port.shape != [len(output.shape) - 2] or port.dtype != "int64":
+                yield f"`decode` reads the grid of {quote(port.of)}, which has none such"
         elif port.role not in ("state", "queries"):
             yield f"`decode` has an input of role `{port.role}`"
         elif port.role == "state" and port.of not in kept:

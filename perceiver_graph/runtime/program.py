@@ -267,6 +267,9 @@ class Program(Glanced):
         plan = self._plan(state._sizes, asked, memory)
         sizes = state._sizes | {_count(p): plan.sizes.get(p.of, 1) for p in queries}
         kept = {p.name: state._values[p.of] for p in entry.inputs if p.role == "state"}
+        for port in (p for p in entry.inputs if p.role == "grid"):
+            shape = self.manifest.outputs[port.of].shape[1:-1]
+            kept[port.name] = np.array([evaluate(n, state._sizes) for n in shape], np.int64)
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
         pending = {name: span for name, span in pending.items() if name not in plan.counts}

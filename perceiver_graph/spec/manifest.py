@@ -135,7 +135,9 @@ class Port(Model):
     """A tensor that goes into or comes out of a program, by its name there."""
 
     name: Words
-    role: Literal["data", "present", "attention_mask", "queries", "points", "state", "output"]
+    role: Literal[
+        "data", "present", "attention_mask", "queries", "points", "grid", "state", "output"
+    ]
     of: Words
     """The input, the output or the state value it stands for."""
     dtype: Literal["float32", "int64", "bool"]

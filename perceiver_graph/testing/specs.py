@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from perceiver_graph.spec.arithmetic import words
 from perceiver_graph.spec.render import render_yaml
 
 Data = dict[str, Any]
@@ -22,19 +23,48 @@ LONGEST = 5
 """The largest value of the symbol `length`, which the axis of a sequence may have for a size."""
 
 
+SYMBOLS: Data = {
+    "length": {"min": 2, "max": LONGEST},
+    "even": {"min": 2, "max": 6, "multiple_of": 2},
+    "steps": {"max": 3},
+}
+"""The symbols that specs may declare, with what they permit."""
+
+
+def symbol_sizes(data: Mapping[str, Any]) -> st.SearchStrategy[dict[str, int]]:
+    """A size for each symbol that a drawn spec declares."""
+    permitted = {}
+    for name, declared in data.get("dims", {}).items():
+        low, step = declared.get("min", 1), declared.get("multiple_of", 1)
+        permitted[name] = st.sampled_from(range(-(-low // step) * step, declared["max"] + 1, step))
+    return st.fixed_dictionaries(permitted)
+
+
+def _words(data: Any) -> list[str]:
+    """The symbols in the sizes of a spec."""
+    sizes = [m.get("shape", {}) for m in data["inputs"].values()]
+    sizes += [o["query"].get("grid", {}) for o in data["outputs"].values()]
+    texts = [text for part in sizes for text in part.values() if isinstance(text, str)]
+    return list(dict.fromkeys(word for text in texts for word in words(text)))
+
+
 def render(data: Mapping[str, Any]) -> str:
     """The YAML text of drawn data."""
     return render_yaml(data)
 
 
 @st.composite
-def specs(draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False) -> Data:
+def specs(
+    draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False, sized: bool = False
+) -> Data:
     """A valid spec: one to three inputs of any kind, any widths and heads, one to three outputs.
 
-    With `symbolic`, some inputs have an axis whose size is the symbol `length`, 2 to LONGEST.
+    With `symbolic`, some inputs have an axis whose size is the symbol `length`, 2 to LONGEST. With
+    `sized`, axes of inputs and grids are made of any of SYMBOLS, of sums and products of them too.
     """
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=max_inputs, unique=True))
     kinds = [modalities(), modalities(), sequences()] if symbolic else [modalities()]
+    kinds = [modalities(), sized_modalities(), sized_modalities()] if sized else kinds
     inputs = {name: draw(st.one_of(kinds)) for name in names}
     if all(spec.get("mask") == "always" for spec in inputs.values()):
         del inputs[names[0]]["mask"]
@@ -60,8 +90,12 @@ def specs(draw: st.DrawFn, *, max_inputs: int = 3, symbolic: bool = False) -> Da
         "decode": draw(decoders(heads)),
         "outputs": draw(outputs(inputs)),
     }
-    if any("length" in modality.get("shape", {}).values() for modality in inputs.values()):
-        spec["dims"] = {"length": {"min": 2, "max": LONGEST}}
+    if sized:
+        for output in spec["outputs"].values():
+            if "grid" in output["query"]:
+                output["query"] = draw(sized_grids())
+    if used := {word: SYMBOLS[word] for word in _words(spec) if word in SYMBOLS}:
+        spec["dims"] = used
     if draw(st.booleans()):
         spec["decode"]["project"] = draw(st.integers(1, 6))
     return spec
@@ -117,6 +151,82 @@ def sequences(draw: st.DrawFn) -> Data:
     if draw(st.booleans()):
         sequence["attention_mask"] = True
     return sequence
+
+
+SIZES = ("length", "2 * length", "length + 1", "even", "3 * even / 2", "(even + 2) / 2", 1, 3)
+"""Sizes of axes, of SYMBOLS that inputs have."""
+
+
+@st.composite
+def sized_modalities(draw: st.DrawFn) -> Data:
+    """An input of one to three axes of any sizes, with windows and positions over them."""
+    axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
+    shape: Data = {axis: draw(st.sampled_from(SIZES)) for axis in axes}
+    first = next(iter(shape))
+    shape[first] = draw(st.sampled_from(["length", "even"]))  # which says what the symbol is
+    shape |= {
+        axis: 2 if "even" in str(size) and shape[first] != "even" else size
+        for axis, size in shape.items()
+        if axis != first
+    }
+    shape |= {
+        axis: 2 if "length" in str(size) and shape[first] != "length" else size
+        for axis, size in shape.items()
+        if axis != first
+    }
+    shape["channel"] = draw(st.integers(1, 3))
+    steps = draw(st.lists(windows(shape), max_size=1))
+    if shape[first] == "even" and not steps and draw(st.booleans()):
+        steps = [{"patch": {first: 2}}]
+    steps += draw(st.lists(channel_steps(), max_size=1))
+    modality: Data = {"shape": shape, "steps": steps, "mask": "never"}
+    if draw(st.integers(0, 3)):
+        modality["position"] = draw(sized_positions([a for a in shape if a != "channel"]))
+    if draw(st.booleans()):
+        modality["attention_mask"] = True
+    return modality
+
+
+@st.composite
+def windows(draw: st.DrawFn, shape: Data) -> Data:
+    """A convolution or a maximum over the last axes, which keeps an axis of any size in one piece."""
+    axes = [axis for axis in shape if axis != "channel"]
+    window = {axis: draw(st.integers(1, 2)) for axis in axes[-draw(st.integers(1, len(axes))) :]}
+    if draw(st.booleans()):
+        stride = {axis: draw(st.integers(1, 2)) for axis in window if shape[axis] == "even"}
+        settings: Data = {"kernel": window, "stride": stride, "channels": draw(st.integers(1, 4))}
+        kind = "conv"
+    else:
+        steps = {axis: 1 for axis in window if shape[axis] != "even"}
+        settings, kind = {"window": window, "stride": steps}, "max_pool"
+    return {kind: settings | {"padding": "same"}}
+
+
+@st.composite
+def sized_positions(draw: st.DrawFn, axes: list[str]) -> Data:
+    """Positions over axes of any sizes: stretched, or counted to more than there can be."""
+    longest = {axis: draw(st.integers(12, 14)) for axis in axes if draw(st.booleans())}
+    kind = draw(st.sampled_from(["learned", "fourier", "fourier"]))
+    settings: Data = {"width": draw(st.integers(1, 4))} if kind == "learned" else {"bands": 2}
+    if longest:
+        settings["of"] = longest
+    if kind == "fourier" and draw(st.booleans()):
+        settings["endpoint"] = draw(st.booleans())
+    if kind == "fourier" and draw(st.booleans()):
+        settings |= {"periodic": [axes[0]], "max_resolution": draw(st.integers(4, 8))}
+        settings.pop("endpoint", None)
+    return {kind: settings}
+
+
+@st.composite
+def sized_grids(draw: st.DrawFn) -> Data:
+    """A query of one to three axes, whose sizes no input need have."""
+    axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
+    grid = {
+        axis: draw(st.sampled_from(["steps", "steps + 1", 2, "length", "even / 2"]))
+        for axis in axes
+    }
+    return {"grid": grid, "position": draw(sized_positions(axes))}
 
 
 def channel_steps() -> st.SearchStrategy[Data]:

@@ -103,6 +103,7 @@ def given_positions(
 
     Shapes: coordinates [batch, *index, coordinates] -> [batch, tokens, width].
     """
+    _refuse_longest(ctx, position, path)
     array, names = _source(ctx, name, position, index, path)
     found = ctx.coordinates[array]
     value = _features(ctx, array, position, names, path)
@@ -112,6 +113,17 @@ def given_positions(
     elif rank > 1:
         value = ctx.builder(ops.Flatten(1, rank), value, name="position.tokens")
     return value
+
+
+def _refuse_longest(ctx: Context, position: FourierPosition, path: Path) -> None:
+    if position.fourier.of is not None:
+        raise ctx.error(
+            "PG220",
+            "`of` counts the places of a grid, and these coordinates are given",
+            (*path, "fourier", "of"),
+            help="leave it out",
+            at_key=True,
+        )
 
 
 def _source(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import AttentionConfig, cross_attend
@@ -78,7 +79,9 @@ def make_queries(
                 axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
                 _check_count(ctx, axes, (*path, "grid"))
                 indices, count = _query_input(ctx, name, axes)
-                rows = query_positions(ctx, position, axes, indices, (*path, "position"))
+                sizes = partial(_grid_input, ctx, name, axes)
+                place = (*path, "position")
+                rows = query_positions(ctx, position, axes, indices, sizes, place)
                 return Queries(name, axes, count, rows, source, indices)
             case LearnedQuery(learned=learned):
                 width = learned.width or latent_width
@@ -246,6 +249,11 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value
         f"{name}.queries", "queries", name, ("query",), shape_of(symbol), "int64"
     )
     return indices, total
+
+
+def _grid_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> Value:
+    """How large the grid of an output is at run time: int64 [axes]."""
+    return ctx.builder.input(f"{name}.grid", "grid", name, ("axis",), shape_of(len(axes)), "int64")
 
 
 def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:

@@ -215,7 +215,7 @@ def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path:
         if isinstance(position, FourierPosition) and is_given(position):
             encoding = given_positions(ctx, name, position, x.index, path)
         else:
-            encoding = grid_positions(ctx, position, x.index, tokens, path)
+            encoding = grid_positions(ctx, position, x.index, tokens, x.value, path)
         if position.combine == "concat":
             if encoding.type.rank == 2:
                 encoding = ctx.builder(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.blocks.coordinates import refuse_few_waves, refuse_settings
+from perceiver_graph.compiler.blocks.longest import fills, places, resolution
 from perceiver_graph.compiler.blocks.requirements import fixed_size
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.spec.models import (
@@ -19,62 +21,122 @@ from perceiver_graph.spec.models import (
 
 
 def grid_positions(
-    ctx: Context, position: Position, axes: Sequence[Axis], tokens: Value, path: Path
+    ctx: Context,
+    position: Position,
+    axes: Sequence[Axis],
+    tokens: Value,
+    like: Value,
+    path: Path,
 ) -> Value:
     """The encoding of every point of a grid, first axis slowest.
 
-    Shapes: tokens [batch, n, channels], which the positions are for -> [n, width].
+    Shapes: tokens [batch, n, channels], which the positions are for, and the same with the axes of
+    the grid apart, like [batch, *axes, channels] -> [n, width].
     """
     _require_axes(ctx, axes, path)
     refuse_settings(ctx, position, path, "these are the positions of a grid")
-    if isinstance(position, LearnedPosition):
-        encoding = _learned_table(ctx, position, axes, int(tokens.shape[-1]), path)
-        if not axes[0].size.is_constant:
-            encoding = ctx.builder(ops.TrimLike(1), encoding, tokens, name="position")
+    counted, channels = places(ctx, position, axes, path), int(tokens.shape[-1])
+    rank, b = len(axes), ctx.builder
+    if None in counted or not fills(axes, counted):
+        where = b(ops.PositionsLike(1, rank), like, name="places")
+        sizes = b(ops.SizesLike(1, rank), like, name="sizes")
+        grid = _Grid(axes, counted, where, lambda: sizes)
+        encoding = _chosen(ctx, position, grid, channels, path, endpoint=True)
     else:
-        sizes = _sizes(ctx, axes, path)
-        rank = len(sizes)
-        parts = _fourier_tables(ctx, position, axes, sizes, path, endpoint=True)
-        if rank > 1:  # stretch each table along its own axis of the grid
-            parts = [
-                ctx.builder(
-                    ops.Unflatten(0, (*(1,) * i, sizes[i], *(1,) * (rank - 1 - i))),
-                    table,
-                    name=f"position.{axes[i].name}",
-                )
-                for i, table in enumerate(parts)
-            ]
-        encoding = _sum(ctx, parts)
-        if rank > 1:
-            encoding = ctx.builder(ops.Flatten(0, rank - 1), encoding, name="position")
+        known = [size for size in counted if size is not None]
+        if isinstance(position, LearnedPosition):
+            encoding = _learned_table(ctx, position, axes, known, channels, path)
+        else:
+            parts = _fourier_tables(ctx, position, axes, known, path, endpoint=True)
+            encoding = _on_grid(ctx, axes, known, parts)
+        if axes[0].size != known[0]:
+            encoding = b(ops.TrimLike(1), encoding, tokens, name="position")
     return _project(ctx, position, encoding)
+
+
+def _on_grid(
+    ctx: Context, axes: Sequence[Axis], sizes: Sequence[int], parts: Sequence[Value]
+) -> Value:
+    """The sum of a row of each table at every point. Shapes: [size, width] -> [product, width]."""
+    rank = len(sizes)
+    if rank == 1:
+        return parts[0]
+    parts = [  # stretch each table along its own axis of the grid
+        ctx.builder(
+            ops.Unflatten(0, (*(1,) * i, sizes[i], *(1,) * (rank - 1 - i))),
+            table,
+            name=f"position.{axes[i].name}",
+        )
+        for i, table in enumerate(parts)
+    ]
+    return ctx.builder(ops.Flatten(0, rank - 1), _sum(ctx, parts), name="position")
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Chosen places of a grid, flat. `sizes` makes the value that says how large it is: int64 [axes]."""
+
+    axes: Sequence[Axis]
+    counted: Sequence[int | None]
+    where: Value
+    sizes: Callable[[], Value]
 
 
 def query_positions(
-    ctx: Context, position: Position, axes: Sequence[Axis], queries: Value, path: Path
+    ctx: Context,
+    position: Position,
+    axes: Sequence[Axis],
+    queries: Value,
+    sizes: Callable[[], Value],
+    path: Path,
 ) -> Value:
-    """The encoding of chosen points of a grid. Shapes: queries int64 [count] -> [count, width]."""
+    """The encoding of chosen points of a grid. `sizes` is called where its sizes are needed at run
+    time, int64 [axes]. Shapes: queries int64 [count] -> [count, width]."""
     _require_axes(ctx, axes, path)
     refuse_settings(ctx, position, path, "the queries of a grid have its positions")
+    grid = _Grid(axes, places(ctx, position, axes, path), queries, sizes)
+    return _project(ctx, position, _chosen(ctx, position, grid, None, path, endpoint=False))
+
+
+def _chosen(
+    ctx: Context,
+    position: Position,
+    grid: _Grid,
+    channels: int | None,
+    path: Path,
+    *,
+    endpoint: bool,
+) -> Value:
+    """The encoding of chosen places. Shape: [count, width]."""
+    b, axes, where = ctx.builder, grid.axes, grid.where
+    if isinstance(position, FourierPosition) and None in grid.counted:
+        waves = _waves(ctx, position, axes, grid.counted, path, endpoint=endpoint)
+        features = ops.FourierAt(
+            of=tuple(grid.counted),
+            bands=position.fourier.bands,
+            max_resolution=waves.resolution,
+            endpoint=waves.endpoint,
+            include_position=position.fourier.include_position,
+            sine_only=position.fourier.sine_only,
+            periodic=waves.periodic,
+        )
+        return b(features, where, grid.sizes(), name="position")
+    sizes = [size for size in grid.counted if size is not None]
+    if not fills(axes, sizes):
+        where = b(ops.Regrid(tuple(sizes)), where, grid.sizes(), name="counted")
     if isinstance(position, LearnedPosition):
-        table = _learned_table(ctx, position, axes, None, path)
-        encoding = ctx.builder(ops.Gather(0), table, queries, name="position")
-    else:
-        sizes = _sizes(ctx, axes, path)
-        parts = []
-        stride = 1
-        strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]
-        for i, table in enumerate(
-            _fourier_tables(ctx, position, axes, sizes, path, endpoint=False)
-        ):
-            where = queries
-            if len(sizes) > 1:
-                where = ctx.builder(
-                    ops.Coordinate(strides[i], sizes[i]), queries, name=axes[i].name
-                )
-            parts.append(ctx.builder(ops.Gather(0), table, where, name=f"position.{axes[i].name}"))
-        encoding = _sum(ctx, parts)
-    return _project(ctx, position, encoding)
+        table = _learned_table(ctx, position, axes, sizes, channels, path)
+        return b(ops.Gather(0), table, where, name="position")
+    parts = []
+    stride = 1
+    strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]
+    tables = _fourier_tables(ctx, position, axes, sizes, path, endpoint=endpoint)
+    for i, table in enumerate(tables):
+        along = where
+        if len(sizes) > 1:
+            along = b(ops.Coordinate(strides[i], sizes[i]), where, name=axes[i].name)
+        parts.append(b(ops.Gather(0), table, along, name=f"position.{axes[i].name}"))
+    return _sum(ctx, parts)
 
 
 def _require_axes(ctx: Context, axes: Sequence[Axis], path: Path) -> None:
@@ -88,33 +150,15 @@ def _require_axes(ctx: Context, axes: Sequence[Axis], path: Path) -> None:
         )
 
 
-def _sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
-    return [fixed_size(ctx, axis, "a position encoding", path) for axis in axes]
-
-
-def _largest_sizes(ctx: Context, axes: Sequence[Axis], path: Path) -> list[int]:
-    """The sizes of a learned table. One axis may be symbolic: the table has its largest size."""
-    if len(axes) == 1 and not axes[0].size.is_constant:
-        largest = axes[0].size.bounds()[1]
-        if largest is None:
-            (symbol, *_) = sorted(s.name for s in axes[0].size.symbols)
-            raise ctx.error(
-                "PG208",
-                f"a learned position table needs a largest size, and `{axes[0].name}` has none",
-                path,
-                also=[(("dims", symbol), f"`{symbol}` has no `max`")],
-                help=f"declare it: `dims: {{{symbol}: {{max: 2048}}}}`",
-                at_key=True,
-            )
-        return [largest]
-    return _sizes(ctx, axes, path)
-
-
 def _learned_table(
-    ctx: Context, position: LearnedPosition, axes: Sequence[Axis], channels: int | None, path: Path
+    ctx: Context,
+    position: LearnedPosition,
+    axes: Sequence[Axis],
+    sizes: list[int],
+    channels: int | None,
+    path: Path,
 ) -> Value:
-    """A learned vector for each point of a grid. Shape: [points, width]."""
-    sizes = _largest_sizes(ctx, axes, path)
+    """A learned vector for each point of a grid of these sizes. Shape: [points, width]."""
     learned = position.learned
     width = learned.width or (channels if position.combine == "add" else None)
     if width is None:
@@ -166,19 +210,8 @@ def _fourier_tables(
     endpoint: bool,
 ) -> list[Value]:
     """A table per axis, each as wide as the whole; the features of a point are the sum of its rows."""
-    fourier, path = position.fourier, (*path, "fourier")
-    given = fourier.max_resolution or {}
-    if not isinstance(given, Mapping):
-        given = {axis.name: given for axis in axes}
-    ctx.axis_sizes(given, axes, "`max_resolution`", (*path, "max_resolution"))
-    resolution = {
-        axis.name: given.get(axis.name, float(size)) for axis, size in zip(axes, sizes, strict=True)
-    }
-    periodic = _periodic(ctx, fourier, axes, resolution, path)
-    endpoint = fourier.endpoint if fourier.endpoint is not None else endpoint
-    endpoint = endpoint and len(periodic) < len(axes)
-    ctx.derive(resolution, *path, "max_resolution")
-    ctx.derive(endpoint, *path, "endpoint")
+    fourier = position.fourier
+    waves = _waves(ctx, position, axes, sizes, path, endpoint=endpoint)
     return [
         ctx.builder(
             ops.FourierTable(
@@ -186,16 +219,53 @@ def _fourier_tables(
                 axis=i,
                 axes=len(axes),
                 bands=fourier.bands,
-                max_resolution=float(resolution[axis.name]),
-                endpoint=endpoint and i not in periodic,
+                max_resolution=waves.resolution[i],
+                endpoint=waves.endpoint[i],
                 include_position=fourier.include_position,
                 sine_only=fourier.sine_only,
-                periodic=periodic,
+                periodic=waves.periodic,
             ),
             name=f"fourier.{axis.name}",
         )
         for i, (axis, size) in enumerate(zip(axes, sizes, strict=True))
     ]
+
+
+@dataclass(frozen=True)
+class _Waves:
+    """What Fourier features are made with, along each axis."""
+
+    resolution: tuple[float, ...]
+    endpoint: tuple[bool, ...]
+    periodic: tuple[int, ...]
+    """The axes along which the first point follows the last, by number."""
+
+
+def _waves(
+    ctx: Context,
+    position: FourierPosition,
+    axes: Sequence[Axis],
+    counted: Sequence[int | None],
+    path: Path,
+    *,
+    endpoint: bool,
+) -> _Waves:
+    fourier, path = position.fourier, (*path, "fourier")
+    given = fourier.max_resolution or {}
+    if not isinstance(given, Mapping):
+        given = {axis.name: given for axis in axes}
+    ctx.axis_sizes(given, axes, "`max_resolution`", (*path, "max_resolution"))
+    found = {
+        axis.name: given[axis.name] if axis.name in given else resolution(ctx, axis, size, path)
+        for axis, size in zip(axes, counted, strict=True)
+    }
+    periodic = _periodic(ctx, fourier, axes, found, path)
+    endpoint = fourier.endpoint if fourier.endpoint is not None else endpoint
+    endpoint = endpoint and len(periodic) < len(axes)
+    ctx.derive(found, *path, "max_resolution")
+    ctx.derive(endpoint, *path, "endpoint")
+    ends = tuple(endpoint and i not in periodic for i in range(len(axes)))
+    return _Waves(tuple(map(float, found.values())), ends, periodic)
 
 
 def _periodic(

@@ -102,19 +102,19 @@ ENTRIES = (
     Entry(
         "PG208",
         "fixed size needed",
-        "Something here depends on the number itself: channels, Fourier features over a grid, a "
-        "learned table over several axes. A symbol, whose value is known only at run time, cannot "
-        "stand here. Write a number. A learned table over one axis may have a symbol for its "
-        "size if the symbol has a `max`.",
+        "Something here depends on the number itself: channels, a table that is resized, an input that "
+        "is always masked. A symbol, whose value is known only at run time, cannot stand here: write a "
+        "number. A learned table of positions, and the highest frequency of Fourier features, need a "
+        "largest size: a `max` of the symbol will do.",
         "dims: {n: {max: 4096}}\n"
         "inputs:\n"
         "  points:\n"
         "    shape: {points: n, channel: 3}\n"
-        "    position: {fourier: {bands: 64}}",
+        "    position: {learned: {width: 64, trained_on: {points: 1024}}}",
         "inputs:\n"
         "  points:\n"
         "    shape: {points: 4096, channel: 3}\n"
-        "    position: {fourier: {bands: 64}}",
+        "    position: {learned: {width: 64, trained_on: {points: 1024}}}",
     ),
     Entry(
         "PG209",
@@ -228,6 +228,23 @@ ENTRIES = (
         "inputs:\n"
         "  board:\n"
         "    shape: {row: rows, column: columns, channel: 3}",
+    ),
+    Entry(
+        "PG218",
+        "fewer positions than places",
+        "`of` says how many places positions are counted to, the rows of a table or the coordinates of "
+        "an index, and the axis can be longer. It is needed only where that is more than the largest "
+        "size, say to load weights that were trained on longer ones.",
+        "dims: {length: {max: 3000}}\n"
+        "inputs:\n"
+        "  ecg:\n"
+        "    shape: {time: length, channel: 1}\n"
+        "    position: {fourier: {bands: 16, of: 1000}}",
+        "dims: {length: {max: 3000}}\n"
+        "inputs:\n"
+        "  ecg:\n"
+        "    shape: {time: length, channel: 1}\n"
+        "    position: {fourier: {bands: 16, of: 3000}}",
     ),
     Entry(
         "PG220",

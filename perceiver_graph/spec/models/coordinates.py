@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from perceiver_graph.spec.models.base import NAME_PATTERN, Axis, Number, PositiveNumber
+from perceiver_graph.spec.models.base import NAME_PATTERN, Axis, Count, Number, PositiveNumber
 
 MOST = 64
 """Coordinates of a position."""
@@ -83,6 +83,12 @@ Resolution = Annotated[
     _all_or_each((int, float), "a positive number, or one for each axis"),
 ]
 """A number for all axes or coordinates, or one for each by name."""
+
+Longest = Annotated[
+    Annotated[Count, Tag("<all>")] | Annotated[dict[Axis, Count], Tag("<each>")],
+    _all_or_each((int,), "a positive number, or one for each axis"),
+]
+"""How many places there are along the axis, or along each by name."""
 
 Bounds = Annotated[list[Number], Field(min_length=2, max_length=2)]
 

@@ -21,7 +21,7 @@ from perceiver_graph.spec.models.base import (
     Size,
     keyed,
 )
-from perceiver_graph.spec.models.coordinates import Coordinates, Range, Resolution
+from perceiver_graph.spec.models.coordinates import Coordinates, Longest, Range, Resolution
 from perceiver_graph.spec.models.media import CLIP, InputMedia, kind_of
 
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
@@ -217,7 +217,11 @@ class FourierParameters(Model):
     """Frequencies per axis; the width is axes x (2 x bands + 1)."""
     max_resolution: Resolution | None = None
     """Twice the highest frequency: a number for all axes, or one for each (default: the size of the
-    axis; coordinates that are given need it)."""
+    axis, or the largest that it may have; coordinates that are given need it)."""
+    of: Longest | None = None
+    """How many places there are at most, along the axis or each by name: coordinates are then counted,
+    the i-th of so many, and are the same whatever the size. Without it they are stretched, from -1 to
+    1 over the size at hand. The two differ only where the size of an axis is a symbol."""
     periodic: list[Axis] = []
     """Axes, or coordinates, along which the last point is next to the first, as degrees of longitude
     are. Their frequencies are whole numbers of periods, and they do not stand in front of the sines
@@ -263,6 +267,9 @@ class LearnedPositionParameters(Model):
 
     width: Count | None = None
     """Channels of a vector (default, when added: those of the data)."""
+    of: Longest | None = None
+    """How many places there are at most, along the axis or each by name: the table has a row for each
+    (default: the size of the axis, or the largest that it may have)."""
     trained_on: dict[Axis, Count] | None = None
     """The grid the table belongs to, where that is another one: it is resized (bicubic) to the grid
     at hand, so that weights trained at one size serve at others."""
