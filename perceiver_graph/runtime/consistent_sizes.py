@@ -22,8 +22,8 @@ def bad_sizes(manifest: Manifest) -> Iterator[str]:
     for name, dimension in manifest.dims.items():
         yield from _bad_dimension(name, dimension)
     known = _symbols(manifest)
-    for what, shape in _shapes(manifest):
-        if shape[:1] != [BATCH]:
+    for what, shape, batched in _shapes(manifest):
+        if batched and shape[:1] != [BATCH]:
             yield f"the first size of {what} is not `batch`"
         for size in shape:
             if isinstance(size, str) and (fault := _fault(size, known)):
@@ -52,17 +52,19 @@ def _symbols(manifest: Manifest) -> dict[str, int]:
     return {BATCH: 1} | counts | known
 
 
-def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape]]:
+def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape, bool]]:
+    """What has a shape, and whether it has a batch: what encode hands over may be a table of
+    positions, the same for all."""
     for name, entry in manifest.inputs.items():
-        yield f"input {quote(name)}", entry.shape
+        yield f"input {quote(name)}", entry.shape, True
         if entry.attention_mask is not None:
-            yield f"the attention mask of {quote(name)}", entry.attention_mask.shape
+            yield f"the attention mask of {quote(name)}", entry.attention_mask.shape, True
     for name, output in manifest.outputs.items():
-        yield f"output {quote(name)}", output.shape
+        yield f"output {quote(name)}", output.shape, True
     for phase, program in manifest.programs.items():
         for port in (*program.inputs, *program.outputs):
-            if port.role != "queries":
-                yield f"{quote(port.name)} of `{phase}`", port.shape
+            if port.role not in ("queries", "grid"):
+                yield f"{quote(port.name)} of `{phase}`", port.shape, port.role != "state"
 
 
 def _fault(size: str, known: Mapping[str, int]) -> str | None:
