@@ -202,7 +202,8 @@ def test_a_mask_that_is_left_out_is_true() -> None:
     ones = torch.ones(4, 10, dtype=torch.int64)
     torch.testing.assert_close(net.encode({"text": text, "text.attention_mask": ones}), wanted)
     with pytest.raises(
-        ValueError, match=r"`text.attention_mask` has shape \[4, 9\], expected \[4, 10\]"
+        ValueError,
+        match=r"`text.attention_mask` has shape \[4, 9\], expected \[batch 4, length 10\]",
     ):
         net.encode({"text": text, "text.attention_mask": ones[:, :9]})
     with pytest.raises(ValueError, match=r"only text, text.attention_mask"):

@@ -19,6 +19,7 @@ from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import ASKED
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.weights import initialize
+from perceiver_graph.runtime import sizes as sizes_of
 from perceiver_graph.runtime.coordinates import is_extra
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.specs import LONGEST, render, specs
@@ -123,9 +124,18 @@ def test_backends_agree(
         program = onnx_program(compiled, weights, Path(folder))
         state = program.encode(inputs)
         agree(state.latents, expected["latents"])
-        for name, result in program.decode(state).items():
-            agree(result, expected[name])
-    agree_with_torch(compiled, weights, arrays, inputs, expected)
+        sizes = {"batch": batch, "length": length}
+        at_points = {leaf.of for leaf in compiled.graph.inputs if leaf.role == "points"}
+        shapes = {
+            name: tuple(sizes_of.evaluate(size, sizes) for size in entry.shape)
+            for name, entry in program.manifest.outputs.items()
+            if name not in at_points
+        }
+        results = program.decode(state)
+    assert {name: results[name].shape for name in shapes} == shapes
+    for name, result in results.items():
+        agree(result, expected[name])
+    agree_with_torch(compiled, weights, arrays, inputs, expected, shapes)
 
 
 def onnx_program(compiled: Compiled, weights: dict[str, Array], folder: Path) -> Any:
@@ -142,9 +152,9 @@ def agree_with_torch(
     arrays: dict[str, Array],
     inputs: dict[str, Array],
     expected: dict[str, Array],
+    shapes: dict[str, tuple[int, ...]],
 ) -> None:
-    """All positions are asked for by themselves, or by name where their number is a symbol: without
-    queries the module decodes the most there can be."""
+    """Without queries the module decodes all positions, and puts them on the axes of the output."""
     import torch
 
     module: Any = compiled.to_torch(weights).eval()
@@ -152,9 +162,11 @@ def agree_with_torch(
         given = [name for name in inputs if not name.endswith(".points")]
         tensors = {name: torch.from_numpy(inputs[name]) for name in given}
         agree(module.encode(tensors)["latents"].numpy(), expected["latents"])
-        outputs = compiled.lowered.outputs
-        varies = any(o.axes and not o.queries.is_constant for o in outputs.values())
         kinds = {leaf.of: leaf.value.name for leaf in compiled.graph.inputs if leaf.role in ASKED}
         asked = {name: torch.from_numpy(arrays[array]) for name, array in kinds.items()}
-        for name, result in module(tensors, asked if varies else None).items():
+        points = any(leaf.role == "points" for leaf in compiled.graph.inputs)
+        results = module(tensors, asked if points else None)
+        if not points:
+            assert {name: tuple(result.shape) for name, result in results.items()} == shapes
+        for name, result in results.items():
             agree(result.numpy(), expected[name])

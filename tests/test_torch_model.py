@@ -19,7 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.backends.torch import write
+from perceiver_graph.compiler.backends.torch import interface_of, write
 from perceiver_graph.compiler.driver import full_bindings
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.spec.loader import parse_spec
@@ -100,7 +100,8 @@ def test_chunks_and_chosen_positions_agree(small: tuple[Lowered, str]) -> None:
     state = net.encode(inputs)
     some = net.decode(state, {"image": chosen})
     assert set(some) == {"image", "label"}
-    torch.testing.assert_close(some["image"], everything["image"][:, chosen])
+    torch.testing.assert_close(some["image"], everything["image"].flatten(1, 2)[:, chosen])
+    assert everything["image"].shape == (2, 8, 8, 3)
     assert everything["audio"].shape == (2, 2, 16)  # fewer positions than chunks
     assert net.decode(state, {"image": chosen[:0]})["image"].shape == (2, 0, 3)
 
@@ -117,7 +118,7 @@ def test_missing_modalities_are_masked(small: tuple[Lowered, str]) -> None:
         ({"imgae": inputs["image"]}, "no input `imgae`, only audio"),
         (
             {"image": inputs["audio"]},
-            r"`image` has shape \[2, 32, 1\], expected \[batch, 8, 8, 3\]",
+            r"`image` has shape \[2, 32, 1\], expected \[batch 2, height 8, width 8, channel 3\]",
         ),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -258,10 +259,11 @@ assert "torch" not in sys.modules
 def test_the_file_needs_only_torch(small: tuple[Lowered, str], tmp_path: Path) -> None:
     model, _ = small
     weights, inputs = parameters(model.graph), tensors(model)
-    names = {"name": "small-model", "header": "A small model", "chunks": 4}
+    names: dict[str, Any] = {"name": "small-model", "header": "A small model", "chunks": 4}
+    names |= {"interface": interface_of(model)}
     for folder in (tmp_path / "once", tmp_path / "again"):
         folder.mkdir()
-        files = write(model.graph, weights, folder, **names)  # type: ignore[arg-type]
+        files = write(model.graph, weights, folder, **names)
         assert files == ["model.py", "weights.safetensors"]
         assert sorted(path.name for path in folder.iterdir()) == files
     for file in files:
@@ -286,7 +288,8 @@ with torch.no_grad():
 """
     subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, timeout=120)
     outputs = torch.load(tmp_path / "outputs.pt")
-    torch.testing.assert_close(outputs, module(emit(model), weights)(inputs))
+    expected = module(emit(model), weights)(inputs)
+    torch.testing.assert_close(outputs, expected)
 
 
 def test_nothing_is_written_without_all_parameters(

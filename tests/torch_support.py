@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from perceiver_graph.compiler.backends.torch import load_module, source
+from perceiver_graph.compiler.backends.torch import interface_of, load_module, source
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import ASKED, Graph
 from perceiver_graph.compiler.lower import Lowered, lower
@@ -51,7 +51,8 @@ def lowered(text: str = SPEC, *overrides: str) -> Lowered:
 
 
 def emit(model: Lowered) -> str:
-    return source(model.graph, name=model.document.spec.name, chunks=model.chunks)
+    name, interface = model.document.spec.name, interface_of(model)
+    return source(model.graph, name=name, chunks=model.chunks, interface=interface)
 
 
 def parameters(graph: Graph) -> dict[str, Array]:

@@ -179,6 +179,7 @@ class Compiled(Glanced):
             name=self.lowered.document.spec.name,
             chunks=self.lowered.chunks,
             header=self._header(),
+            interface=backend.interface_of(self.lowered),
         )
 
     def save(
@@ -274,6 +275,7 @@ class Compiled(Glanced):
             name=self.lowered.document.spec.name,
             chunks=self.lowered.chunks,
             header=self._header(),
+            interface=backend.interface_of(self.lowered),
         )
 
     def _header(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from perceiver_graph.compiler.backends.torch.grid_helpers import GRIDS
+from perceiver_graph.compiler.backends.torch.input_helpers import INPUTS
 from perceiver_graph.compiler.backends.torch.position_helpers import POSITIONS
 
 _ATTEND = '''
@@ -161,98 +162,6 @@ def one_hot(ids: Tensor, classes: int, like: Tensor) -> Tensor:
     return (ids[..., None] == torch.arange(classes, device=ids.device)).to(like.dtype)
 '''
 
-_GIVEN = '''
-def given(inputs: dict[str, Tensor], name: str, shape: tuple[int | None, ...]) -> Tensor:
-    """The array of a modality, [batch, *shape], where None is a size that may vary.
-
-    ValueError if it is missing or of another shape.
-    """
-    text = ", ".join(["batch", *("any" if size is None else str(size) for size in shape)])
-    if name not in inputs:
-        raise ValueError(f"input `{name}` is missing: give an array [{text}]")
-    sizes = inputs[name].shape[1:]
-    fits = [want in (None, size) for want, size in zip(shape, sizes)]
-    if len(sizes) != len(shape) or not all(fits):
-        raise ValueError(f"input `{name}` has shape {list(inputs[name].shape)}, expected [{text}]")
-    return inputs[name]
-'''
-
-_GIVEN_OR_NOT = '''
-def given_or_not(
-    inputs: dict[str, Tensor],
-    name: str,
-    shape: tuple[int | None, ...],
-    like: Tensor,
-    smallest: tuple[int, ...] | None = None,
-    dtype: torch.dtype | None = None,
-) -> tuple[Tensor, Tensor]:
-    """A modality that may be left out, and which samples have it (bool [batch]).
-
-    Where it is left out, zeros of its smallest shape stand in, which its mask token replaces.
-    """
-    if name in inputs or f"{name}.present" in inputs:
-        x = given(inputs, name, shape)
-        everywhere = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
-        return x, inputs.get(f"{name}.present", everywhere)
-    batch = next(iter(inputs.values())).shape[0]
-    nowhere = torch.zeros(batch, dtype=torch.bool, device=like.device)
-    zeros = like.new_zeros((), dtype=dtype or like.dtype)
-    return zeros.expand(batch, *(smallest or shape)), nowhere
-'''
-
-_GIVEN_BESIDE = '''
-def given_beside(
-    inputs: dict[str, Tensor],
-    name: str,
-    shape: tuple[int | None, ...],
-    beside: tuple[str, ...],
-    like: Tensor,
-    smallest: tuple[int, ...] | None = None,
-) -> Tensor:
-    """Positions of modalities that may be left out, and zeros where all of these are left out."""
-    if name in inputs or any(other in inputs for other in beside):
-        return given(inputs, name, shape)
-    batch = next(iter(inputs.values())).shape[0]
-    return like.new_zeros(()).expand(batch, *(smallest or shape))
-'''
-
-_REFUSE_POINTS = '''
-def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
-    """ValueError if points to ask an output at are no [batch, points, channels]."""
-    if name in queries and (queries[name].ndim != 3 or queries[name].shape[-1] != channels):
-        found = list(queries[name].shape)
-        raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
-'''
-
-_SHARED_SIZE = '''
-def shared_size(inputs: dict[str, Tensor], axes: dict[str, int], smallest: int) -> int:
-    """A size that several inputs have: that of the first of them which is given."""
-    return next((inputs[name].shape[axis] for name, axis in axes.items() if name in inputs), smallest)
-'''
-
-_GIVEN_MASK = '''
-def given_mask(inputs: dict[str, Tensor], name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Which tokens of an input there are: bool of this shape, true where nothing is said.
-
-    ValueError if it is of another shape.
-    """
-    name = f"{name}.attention_mask"
-    if name not in inputs:
-        return torch.ones(shape, dtype=torch.bool, device=x.device)
-    sizes = tuple(inputs[name].shape)
-    if sizes != tuple(shape):
-        raise ValueError(f"input `{name}` has shape {list(sizes)}, expected {list(shape)}")
-    return inputs[name].bool()
-'''
-
-_REFUSE_UNKNOWN = '''
-def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
-    """ValueError if a name is not among the known ones."""
-    for name in names:
-        if name not in known:
-            raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
-'''
-
 _READ = '''
 DTYPES = {
     "BF16": torch.bfloat16,
@@ -294,13 +203,7 @@ HELPERS = {
     **GRIDS,
     "one_hot": _ONE_HOT,
     "BatchNorm": _BATCH_NORM,
-    "refuse_unknown": _REFUSE_UNKNOWN,
-    "given": _GIVEN,
-    "given_or_not": _GIVEN_OR_NOT,
-    "given_beside": _GIVEN_BESIDE,
-    "refuse_points": _REFUSE_POINTS,
-    "shared_size": _SHARED_SIZE,
-    "given_mask": _GIVEN_MASK,
+    **INPUTS,
     "read_safetensors": _READ,
 }
 """By name, each after what it needs itself."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.source import WEIGHTS, source
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array
@@ -31,6 +32,7 @@ def write(
     chunks: int = 1,
     header: str = "",
     weights: str = WEIGHTS,
+    interface: Interface = Interface(),  # noqa: B008 - it is frozen
 ) -> list[str]:
     """Write model.py and its weights into a folder that exists; returns the names of the files.
 
@@ -39,7 +41,9 @@ def write(
     """
     from safetensors.numpy import save
 
-    text = source(graph, name=name, chunks=chunks, header=header, weights=weights)
+    text = source(
+        graph, name=name, chunks=chunks, header=header, weights=weights, interface=interface
+    )
     names = [parameter.value.name for parameter in graph.parameters]
     stored = save({key: np.ascontiguousarray(parameters[key]) for key in names})
     (directory / MODEL).write_text(text, encoding="utf-8")

@@ -130,3 +130,9 @@ def comma_tuple(items: Sequence[object]) -> str:
     """`(1, 2)`, and `(1,)` for a single item."""
     inner = ", ".join(map(str, items))
     return f"({inner},)" if len(items) == 1 else f"({inner})"
+
+
+def strings(names: Sequence[str]) -> Piece:
+    """A tuple of strings."""
+    quoted = tuple(f'"{name}"' for name in names)
+    return Group("", quoted) if len(quoted) > 1 else comma_tuple(quoted) if quoted else "()"

@@ -1,38 +1,44 @@
-"""Writes the root class: the whole model, its two phases, and how its parameters start."""
+"""Writes the root class: the whole model and its two phases."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
+from perceiver_graph.compiler.backends.torch.checking import SKIP, Checking
 from perceiver_graph.compiler.backends.torch.classes import ClassWriter
+from perceiver_graph.compiler.backends.torch.interface import (
+    Interface,
+    free_symbols,
+    permitted,
+)
 from perceiver_graph.compiler.backends.torch.labels import Labels
-from perceiver_graph.compiler.backends.torch.names import unique
+from perceiver_graph.compiler.backends.torch.names import identifier, unique
 from perceiver_graph.compiler.backends.torch.printer import (
     Expr,
     Group,
     Piece,
+    block,
     call,
     comma_tuple,
     docstring,
     keyed,
     lay_out,
+    strings,
 )
 from perceiver_graph.compiler.backends.torch.regions import Program
+from perceiver_graph.compiler.backends.torch.sizing import Sizes
+from perceiver_graph.compiler.backends.torch.starting import starting
 from perceiver_graph.compiler.backends.torch.taking import Taking, variables
-from perceiver_graph.compiler.ir import ASKED, Graph, Input, Parameter, Value
+from perceiver_graph.compiler.ir import ASKED, Graph, Input, Value
 
-METHODS = frozenset({"decode", "decode_all", "encode", "forward", "reset_parameters"})
+METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})
 LATENTS = "latents"
 
 TYPES = "dict[str, Tensor]"
-
-_RANDOM = {"normal", "truncated_normal", "fan_in"}
-"""The kinds of `Initializer` that have a scale."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class RootWriter:
     decode: Program
     writer: ClassWriter
     chunks: int
+    interface: Interface
 
     def lines(self) -> Iterator[str]:
         yield f"class {self.name}(nn.Module):"
@@ -52,10 +59,12 @@ class RootWriter:
         yield ""
         yield from self.writer.annotations()
         yield from self.writer.constructor("self.reset_parameters()")
-        for method in (self._forward, self._encode, self._decode, self._decode_all, self._reset):
+        for method in (self._forward, self._encode, self._decode, self._decode_all, self._check):
             if lines := list(method()):
                 yield ""
                 yield from lines
+        yield ""
+        yield from starting(self.graph)
 
     @cached_property
     def state(self) -> Mapping[Value, str]:
@@ -69,33 +78,55 @@ class RootWriter:
         return found
 
     def _forward(self) -> Iterator[str]:
-        yield from _signature("forward", f"inputs: {TYPES}", f"queries: {TYPES} | None = None")
+        yield from _signature("forward", f"inputs: {TYPES}", *self._asked)
         yield from docstring("What `decode` makes of what `encode` makes of the inputs.", 2)
-        yield "        return self.decode(self.encode(inputs), queries)"
+        sizes = ", sizes" if self.sizes.free else ""
+        yield f"        return self.decode(self.encode(inputs), queries{sizes})"
+
+    @property
+    def _asked(self) -> list[str]:
+        """The arguments that say what is decoded."""
+        queries = [f"queries: {TYPES} | None = None"]
+        return [*queries, "sizes: dict[str, int] | None = None"] if self.sizes.free else queries
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """The sizes of the outputs in terms of the state and the call."""
+        state = {name: value for value, name in self.state.items()}
+        data = {i.of: i.value for i in self.encode.graph.inputs if i.role == "data"}
+        chosen = [leaf.of for leaf in self._queries if leaf not in self._points]
+        outputs = {name: self.interface.outputs.get(name, ()) for name in chosen}
+        free = free_symbols(self.graph, outputs)
+        return Sizes(state, data, outputs, free, self.writer.reserved)
+
+    def _check(self) -> Iterator[str]:
+        declared = [leaf for leaf in self.graph.inputs if leaf.role not in ASKED]
+        read = [leaf for leaf in self.encode.graph.inputs if leaf.role not in ASKED]
+        reserved = self.writer.reserved | {"inputs"}
+        yield from Checking(declared, read, self.interface.vocabularies, reserved).lines()
 
     def _encode(self) -> Iterator[str]:
         yield from _signature("encode", f"inputs: {TYPES}")
         yield from docstring(self._encode_summary(), 2)
         program = self.encode.graph
-        declared = [leaf for leaf in self.graph.inputs if leaf.role not in ASKED]
-        names = sorted(i.of if i.role == "data" else f"{i.of}.{i.role}" for i in declared)
-        if any(leaf.role == "present" for leaf in program.inputs):
-            yield "        if not inputs:"
-            yield '            raise ValueError("no input is given, so the batch has no size")'
-        check = call("refuse_unknown", "inputs", _strings(names), '"input"')
-        yield from lay_out(check, 2)
+        yield SKIP
+        yield "            self.check(inputs)"
         arguments = variables(program.inputs, self.writer.reserved | {"inputs"})
         yield from Taking(program.inputs, arguments, self._like()).lines()
+        for leaf, name in ((i, arguments[i.value]) for i in program.inputs if i.role == "data"):
+            if key := self.sizes.empty.get(leaf.of):
+                yield f"        {identifier(key)} = {name}.new_empty((*{name}.shape, 0))"
         steps = self._steps(self.encode, 0, arguments)
         steps.append(self._handed_over())
-        reserved = self.writer.reserved | {"inputs"}
+        reserved = self.writer.reserved | {"inputs", *map(identifier, self.sizes.empty.values())}
         yield from Body(steps, self.writer.atom, arguments, reserved).lines(2)
 
     def _encode_summary(self) -> str:
         inputs = [leaf for leaf in self.encode.graph.inputs if leaf.role == "data"]
         given = ", ".join(f"{leaf.of} {_shape(leaf.value)}" for leaf in inputs)
-        made = ", ".join(f"{name} {_shape(value)}" for value, name in self.state.items())
-        lines = [f"{given} -> {made}."]
+        made = [f"{name} {_shape(value)}" for value, name in self.state.items()]
+        made += self.sizes.handed_over
+        lines = [f"{given} -> {', '.join(made)}."]
         optional = [leaf.of for leaf in self.encode.graph.inputs if leaf.role == "present"]
         if optional:
             names = ", ".join(optional)
@@ -126,34 +157,37 @@ class RootWriter:
 
         def render(get: Lookup) -> Expr:
             entries = [keyed(f'"{self.state[value]}": ', get(value).piece) for value in values]
+            entries += [f'"{key}": {identifier(key)}' for key in self.sizes.empty.values()]
             return Expr(Group("", tuple(entries), "{"))
 
         return Step(values, (), render, prefix="return ")
 
     def _decode(self) -> Iterator[str]:
-        yield from _signature("decode", f"state: {TYPES}", f"queries: {TYPES} | None = None")
+        yield from _signature("decode", f"state: {TYPES}", *self._asked)
         yield from docstring(self._decode_summary(), 2)
         queries = self._queries
         if not all(map(self._count, queries)):
             yield "        if queries is None:"
             yield '            raise ValueError("give queries: how many there are varies")'
-        elif queries and self.chunks > 1:
-            yield "        if queries is None:"
-            yield "            return self.decode_all(state)"
         elif queries:
-            positions = [keyed(f'"{leaf.of}": ', self._positions(leaf)) for leaf in queries]
             yield "        if queries is None:"
-            yield f"            device = {self._device}"
-            yield from lay_out(Group("", tuple(positions), "{"), 3, "queries = ")
-        known = _strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
+            yield f"            return self.decode_all(state{', sizes' if self.sizes.free else ''})"
+        known = strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
         given = "queries" if queries else "queries or ()"
         yield from lay_out(call("refuse_unknown", given, known, '"output with positions"'), 2)
+        if counts := [(leaf.of, self._count(leaf)) for leaf in queries if self._count(leaf)]:
+            yield SKIP
+            yield from block(self.sizes.lines(), 1)
+            for name, count in counts:
+                what = '"positions of output"'
+                yield from lay_out(call("check_whole", "queries", f'"{name}"', count, what), 3)
         for leaf in self._points:
             channels = str(leaf.value.shape[-1])
             yield from lay_out(call("refuse_points", "queries", f'"{leaf.of}"', channels), 2)
         yield f"        outputs: {TYPES} = {{}}"
         steps = self._decode_steps()
         reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
+        reserved |= set(self.sizes.variables.values())
         yield from Body(steps, self._decode_atom, {}, reserved).lines(2)
         yield "        return outputs"
 
@@ -170,8 +204,15 @@ class RootWriter:
             text = f"`queries` holds {' and '.join(wanted)}; an output that it lacks is left out."
             if not self._points:
                 text += " None stands for all positions"
-                text += f", in {self.chunks} chunks." if self.chunks > 1 else "."
+                text += f", in {self.chunks} chunks" if self.chunks > 1 else ""
+                text += ", on the axes of the output." if self.sizes.grids else "."
             lines += ["", text]
+        if self.sizes.free:
+            limits = ", ".join(f"{n} ({permitted(s)})" for n, s in self.sizes.free.items())
+            lines += [
+                "",
+                f"`sizes` are those that no input says: {limits}; the largest if left out.",
+            ]
         return "\n".join(lines)
 
     @property
@@ -193,11 +234,11 @@ class RootWriter:
         return f"torch.arange({self._count(leaf)}, device=device){tail}"
 
     def _count(self, leaf: Input) -> str:
-        """How many positions an output has: rows to choose from, else the most there can be.
-
-        Empty where neither is known.
-        """
-        for node in self.decode.graph.nodes:
+        """How many positions an output has; empty where that is not known."""
+        count = self.sizes.count(leaf.of)
+        if count is not None:
+            return count
+        for node in self.decode.graph.nodes:  # rows to choose from, else the most there can be
             if isinstance(node.op, ops.Gather) and node.inputs[1] == leaf.value:
                 table, axis = node.inputs[0], node.op.axis
                 atom = self._decode_atom(table)
@@ -234,99 +275,54 @@ class RootWriter:
         ]
 
     def _decode_all(self) -> Iterator[str]:
-        if not self._queries or self.chunks == 1 or not all(map(self._count, self._queries)):
+        if not self._queries or not all(map(self._count, self._queries)):
             return
-        yield from _signature("decode_all", f"state: {TYPES}")
-        yield from docstring(
-            f"Decode every position in {self.chunks} chunks: memory for one is enough.", 2
+        yield from _signature("decode_all", f"state: {TYPES}", *self._asked[1:])
+        in_chunks = (
+            f", in {self.chunks} chunks: memory for one is enough" if self.chunks > 1 else ""
         )
+        yield from docstring(f"Decode every position{in_chunks}. {self._shapes()}", 2)
         yield f"        device = {self._device}"
-        tail = f".tensor_split({self.chunks})"
+        yield from self.sizes.lines()
+        tail = f".tensor_split({self.chunks})" if self.chunks > 1 else ""
         entries = [keyed(f'"{leaf.of}": ', self._positions(leaf, tail)) for leaf in self._queries]
-        yield from lay_out(Group("", tuple(entries), "{"), 2, "chunks = ")
-        yield "        parts = []"
-        yield f"        for i in range({self.chunks}):"
-        yield "            queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
-        yield "            parts.append(self.decode(state, queries))"
-        yield "        outputs = dict(parts[0])"
-        yield "        for name in chunks:"
-        yield "            found = [part[name] for part in parts if name in part]"
-        yield "            outputs[name] = torch.cat(found, dim=1)"
+        positions = Group("", tuple(entries), "{")
+        if self.chunks > 1:
+            yield from lay_out(positions, 2, "chunks = ")
+            yield "        parts = []"
+            yield f"        for i in range({self.chunks}):"
+            yield "            queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
+            given = ", sizes" if self.sizes.free else ""
+            yield f"            parts.append(self.decode(state, queries{given}))"
+            yield "        outputs = dict(parts[0])"
+            yield "        for name in chunks:"
+            yield "            found = [part[name] for part in parts if name in part]"
+            yield "            outputs[name] = torch.cat(found, dim=1)"
+        elif self.sizes.grids:
+            yield from lay_out(call("self.decode", "state", positions), 2, "outputs = ")
+        else:
+            yield from lay_out(call("self.decode", "state", positions), 2, "return ")
+            return
+        for name, sizes in self.sizes.grids.items():
+            target = f'outputs["{name}"]'
+            yield from lay_out(
+                call(f"{target}.unflatten", "1", comma_tuple(sizes)), 2, f"{target} = "
+            )
         yield "        return outputs"
+
+    def _shapes(self) -> str:
+        """`image [batch, time 16, height 224, width 224, 3]` of each output with positions."""
+        values = self.decode.graph.outputs
+        shapes = []
+        for leaf in self._queries:
+            axes = self.interface.outputs.get(leaf.of) or [("positions", leaf.value.shape[0])]
+            names = (axis if axis == str(dim) else f"{axis} {dim}" for axis, dim in axes)
+            shapes.append(f"{leaf.of} [batch, {', '.join(names)}, {values[leaf.of].shape[-1]}]")
+        return f"Shapes: {', '.join(shapes)}."
 
     def _steps(self, program: Program, number: int, arguments: dict[Value, str]) -> list[Step]:
         steps = self.writer.steps(program.root, number, arguments)
         return [replace(step, alone=bool(step.call)) for step in steps]
-
-    def _reset(self) -> Iterator[str]:
-        leaves = [leaf for leaf in self.graph.parameters if leaf.trainable]
-        kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
-        counts = Counter(kinds.values())
-        usual = max(counts, key=lambda kind: (kind[0] in _RANDOM, counts[kind]), default=None)
-        yield "    @torch.no_grad()"
-        yield "    def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
-        yield '        """Start afresh, from `generator` or else from the global one."""'
-        yield "        for name, parameter in self.named_parameters():"
-        branch = "if"
-        for kind in counts:
-            if kind != usual:
-                yield from _branch(branch, _suffixes(kinds, kind), _fill(kind))
-                branch = "elif"
-        if usual is None:
-            yield "            raise ValueError(name, parameter)"
-        elif branch == "if":
-            yield from (f"            {line}" for line in _fill(usual))
-        else:
-            yield "            else:"
-            yield from (f"                {line}" for line in _fill(usual))
-
-
-def _branch(branch: str, suffixes: Sequence[str], statements: Sequence[str]) -> list[str]:
-    """A branch for the parameters whose names have one of these ends."""
-    condition = call(
-        "name.endswith", _strings(suffixes) if len(suffixes) > 1 else f'"{suffixes[0]}"'
-    )
-    body = (f"                {statement}" for statement in statements)
-    return [*lay_out(condition, 3, f"{branch} ", ":"), *body]
-
-
-def _start(leaf: Parameter) -> tuple[str, float]:
-    return leaf.init.kind, leaf.init.scale if leaf.init.kind in _RANDOM else 0.0
-
-
-def _fill(kind: tuple[str, float]) -> list[str]:
-    """Statements that fill `parameter`."""
-    match kind:
-        case "normal", scale:
-            return [f"nn.init.normal_(parameter, std={scale!r}, generator=generator)"]
-        case "truncated_normal", scale:
-            return [_cut_off(repr(scale), repr(2 * scale))]
-        case "fan_in", scale:
-            deviation = f"std = {scale!r} / parameter[0].numel() ** 0.5"
-            return [deviation, _cut_off("std", "2 * std")]
-        case name, _:
-            return [f"nn.init.{name}_(parameter)"]
-
-
-def _cut_off(deviation: str, end: str) -> str:
-    numbers = f"0.0, {deviation}, -{end}, {end}"
-    return f"nn.init.trunc_normal_(parameter, {numbers}, generator=generator)"
-
-
-def _suffixes(kinds: Mapping[str, tuple[str, float]], kind: tuple[str, float]) -> list[str]:
-    """Ends of names that only parameters of a kind have, as short and few as can be."""
-    found: set[str] = set()
-
-    @cache  # layers have the same ends
-    def clear(end: str) -> bool:
-        return all(own == kind for name, own in kinds.items() if name.endswith(end))
-
-    for name, own in kinds.items():
-        if own == kind:
-            parts = name.split(".")
-            ends = [".".join(parts[i:]) for i in range(len(parts) - 1, -1, -1)]
-            found.add(next(filter(clear, ends), name))
-    return sorted(e for e in found if not any(e != o and e.endswith(o) for o in found))
 
 
 def _condition(needs: frozenset[str]) -> str:
@@ -335,12 +331,6 @@ def _condition(needs: frozenset[str]) -> str:
 
 def _signature(name: str, *arguments: str) -> list[str]:
     return lay_out(Group(f"def {name}", ("self", *arguments)), 1, suffix=f" -> {TYPES}:")
-
-
-def _strings(names: Sequence[str]) -> Piece:
-    """A tuple of strings."""
-    strings = tuple(f'"{name}"' for name in names)
-    return Group("", strings) if len(strings) > 1 else comma_tuple(strings) if strings else "()"
 
 
 def _shape(value: Value) -> str:

@@ -8,6 +8,7 @@ from perceiver_graph.compiler.backends.torch.helpers import (
     helpers_for,
     imports_for,
 )
+from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
 from perceiver_graph.compiler.backends.torch.printer import Group, docstring, lay_out
 from perceiver_graph.compiler.backends.torch.regions import cut
@@ -31,13 +32,19 @@ WEIGHTS = "weights.safetensors"
 
 
 def source(
-    graph: Graph, *, name: str, chunks: int = 1, header: str = "", weights: str = WEIGHTS
+    graph: Graph,
+    *,
+    name: str,
+    chunks: int = 1,
+    header: str = "",
+    weights: str = WEIGHTS,
+    interface: Interface = Interface(),  # noqa: B008 - it is frozen
 ) -> str:
     """The text of model.py for a lowered graph.
 
     `name` becomes the name of the root class, `header` the first line of the file, and `weights` is
-    the file that lies beside it. All positions are decoded in `chunks` parts. The same graph gives
-    the same text.
+    the file that lies beside it. All positions are decoded in `chunks` parts, and put on the axes
+    that the `interface` has for the output. The same graph gives the same text.
     """
     graph = simplify(graph)
     programs = split(graph)
@@ -50,7 +57,7 @@ def source(
     reserved = RESERVED | NAMES | {root_name} | {found.name for found in classes}
     parts = ["\n".join(ClassWriter(structure, graph, found, reserved).lines()) for found in classes]
     members = ClassWriter(structure, graph, structure.root, reserved)
-    root = RootWriter(root_name, graph, encode, decode, members, chunks)
+    root = RootWriter(root_name, graph, encode, decode, members, chunks, interface)
     parts.append("\n".join(root.lines()))
     parts.append("\n".join(_load(root_name, weights)))
     code = "\n\n\n".join(parts)

@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from perceiver_graph.compiler.backends.torch.interface import (
+    places,
+    symbols_of,
+    telling,
+    written,
+)
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
-from perceiver_graph.compiler.backends.torch.printer import Piece, call, comma_tuple, lay_out
+from perceiver_graph.compiler.backends.torch.printer import (
+    Piece,
+    call,
+    comma_tuple,
+    lay_out,
+)
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Input, Value
 
@@ -43,46 +54,45 @@ class Taking:
                 yield from self._take_mask(leaf)
 
     def _take(self, leaf: Input) -> list[str]:
-        shape = leaf.value.shape[1:]
-        sizes = comma_tuple([dim if dim.is_constant else None for dim in shape])
         name = self.arguments[leaf.value]
         present = [
             self.arguments[other.value]
             for other in self.inputs
             if other.role == "present" and other.of == leaf.of
         ]
-        asked: list[Piece] = ["inputs", f'"{leaf.of}"', sizes]
         beside = self._optional_beside(leaf)
         if not present and not beside:
-            return lay_out(call("given", *asked), 2, f"{name} = ")
+            return [f'        {name} = inputs["{leaf.of}"]']
+        sizes, before = self._sizes_without(leaf)
+        asked: list[Piece] = ["inputs", f'"{leaf.of}"', comma_tuple(sizes)]
         options = {"like": self.like}
-        if any(not dim.is_constant for dim in shape):
-            options["smallest"] = comma_tuple([self._size_without(leaf, dim) for dim in shape])
         if beside:
-            others = comma_tuple([f'"{other}"' for other in beside])
-            return lay_out(call("given_beside", *asked, others, **options), 2, f"{name} = ")
+            return [*before, *lay_out(call("given_beside", *asked, **options), 2, f"{name} = ")]
         if leaf.value.dtype != "float32":
             options["dtype"] = f"torch.{leaf.value.dtype}"
         taken = call("given_or_not", *asked, **options)
-        return lay_out(taken, 2, f"{name}, {present[0]} = ")
+        return [*before, *lay_out(taken, 2, f"{name}, {present[0]} = ")]
 
     def _optional_beside(self, leaf: Input) -> tuple[str, ...]:
         """The modalities whose positions these are, if all of them may be left out."""
         optional = {other.of for other in self.inputs if other.role == "present"}
         return leaf.beside if optional.issuperset(leaf.beside) else ()
 
-    def _size_without(self, leaf: Input, dim: Dim) -> Piece:
-        """A size of an input that is left out: that of others which share it, or the smallest."""
-        smallest = dim.evaluate({symbol.name: symbol.lowest for symbol in dim.symbols})
-        sharing = {
-            other.of: other.value.shape.index(dim)
-            for other in self.inputs
-            if other.role == "data" and other is not leaf and dim in other.value.shape
-        }
-        if dim.is_constant or not sharing:
-            return str(smallest)
-        axes = ", ".join(f'"{name}": {axis}' for name, axis in sharing.items())
-        return f"shared_size(inputs, {{{axes}}}, {smallest})"
+    def _sizes_without(self, leaf: Input) -> tuple[list[str], list[str]]:
+        """The sizes of an input that is left out, and the statements before that tell them: what
+        others say that share a symbol, or else the smallest."""
+        data = {i.of: i.value for i in self.inputs if i.role == "data" and i is not leaf}
+        lines: list[str] = []
+        values: dict[str, str] = {}
+        for symbol in symbols_of([leaf.value.shape[1:]]):
+            values[symbol.name] = str(symbol.lowest)
+            if found := places(symbol, data):
+                taken = {*self.arguments.values(), "inputs", "self"}
+                name = values[symbol.name] = unique(identifier(symbol.name), taken)
+                axes, scaled = telling(found)
+                shared = call("shared_size", "inputs", axes, str(symbol.lowest), **scaled)
+                lines += lay_out(shared, 2, f"{name} = ")
+        return [written(dim, values) or str(dim) for dim in leaf.value.shape[1:]], lines
 
     def _take_mask(self, leaf: Input) -> list[str]:
         """A mask that is left out takes its sizes from the data, if they say them."""
@@ -92,9 +102,7 @@ class Taking:
         if shape is not None:
             x = self.arguments[data[0]]
             return lay_out(call("given_mask", "inputs", f'"{leaf.of}"', x, shape), 2, start)
-        sizes = comma_tuple([d if d.is_constant else None for d in leaf.value.shape[1:]])
-        asked = call("given", "inputs", f'"{leaf.of}.attention_mask"', sizes)
-        return lay_out(replace(asked, tail=".bool()"), 2, start)
+        return [f'        {start}inputs["{leaf.of}.attention_mask"].bool()']
 
 
 def _shape_like(value: Value, x: Value, name: str) -> str | None:

@@ -1,0 +1,184 @@
+"""The functions of emitted files that take inputs from a call, and tell what is wrong with them."""
+
+from __future__ import annotations
+
+_GIVEN_OR_NOT = '''
+def given_or_not(
+    inputs: dict[str, Tensor],
+    name: str,
+    shape: tuple[int, ...],
+    like: Tensor,
+    dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A modality that may be left out, and which samples have it (bool [batch]).
+
+    Where it is left out, zeros of a shape stand in, which its mask token replaces.
+    """
+    if name in inputs:
+        x = inputs[name]
+        everywhere = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
+        return x, inputs.get(f"{name}.present", everywhere).bool()
+    batch = next(iter(inputs.values())).shape[0]
+    nowhere = torch.zeros(batch, dtype=torch.bool, device=like.device)
+    zeros = like.new_zeros((), dtype=dtype or like.dtype)
+    return zeros.expand(batch, *shape), nowhere
+'''
+
+_GIVEN_BESIDE = '''
+def given_beside(
+    inputs: dict[str, Tensor], name: str, shape: tuple[int, ...], like: Tensor
+) -> Tensor:
+    """Positions of modalities that may be left out: zeros where these are, and they too."""
+    if name in inputs:
+        return inputs[name]
+    batch = next(iter(inputs.values())).shape[0]
+    return like.new_zeros(()).expand(batch, *shape)
+'''
+
+_REFUSE_POINTS = '''
+def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
+    """ValueError if points to ask an output at are no [batch, points, channels]."""
+    if name in queries and (queries[name].ndim != 3 or queries[name].shape[-1] != channels):
+        found = list(queries[name].shape)
+        raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
+'''
+
+_SHARED_SIZE = '''
+def shared_size(
+    inputs: dict[str, Tensor],
+    axes: dict[str, int],
+    smallest: int,
+    scaled: dict[str, tuple[int, int, int]] | None = None,
+) -> int:
+    """What a symbol stands for: the size of an axis of the first of these inputs that is given.
+
+    Where it is `scaled` the axis is times / over of the symbol, plus a number. The smallest if none
+    is given.
+    """
+    for name, axis in axes.items():
+        if name in inputs and inputs[name].dim() > axis:
+            times, over, plus = (scaled or {}).get(name, (1, 1, 0))
+            return (inputs[name].shape[axis] - plus) * over // times
+    return smallest
+'''
+
+_GIVEN_MASK = '''
+def given_mask(inputs: dict[str, Tensor], name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Which tokens of an input there are: bool of this shape, true where nothing is said."""
+    name = f"{name}.attention_mask"
+    if name not in inputs:
+        return torch.ones(shape, dtype=torch.bool, device=x.device)
+    return inputs[name].bool()
+'''
+
+_REFUSE_UNKNOWN = '''
+def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
+    """ValueError if a name is not among the known ones."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
+'''
+
+_REFUSE_MISSING = '''
+def refuse_missing(inputs: dict[str, Tensor], needed: tuple[str, ...]) -> None:
+    """ValueError if an input is not there that is needed, or that another one tells something of."""
+    told = [name.partition(".")[0] for name in inputs]
+    for name in (*needed, *told):
+        if name not in inputs:
+            raise ValueError(f"input `{name}` is missing, only {', '.join(inputs) or 'none'} given")
+'''
+
+_REFUSE_ALONE = '''
+def refuse_alone(inputs: dict[str, Tensor], name: str, beside: tuple[str, ...]) -> None:
+    """ValueError if positions are given without any of the inputs they are of, or these without."""
+    tokens = [other for other in beside if other in inputs]
+    if bool(tokens) != (name in inputs):
+        missing, there = (name, tokens[0]) if tokens else (" or ".join(beside), name)
+        raise ValueError(f"input `{missing}` is missing, and `{there}` is given")
+'''
+
+_IN_WORDS = '''
+def in_words(permitted: range) -> str:
+    """The sizes that a symbol may be: `a multiple of 8, 8 to 64`."""
+    steps = f"a multiple of {permitted.step}, " if permitted.step > 1 else ""
+    if permitted.stop >= 2**63:
+        return f"{steps}at least {permitted.start}"
+    return f"{steps}{permitted.start} to {permitted[-1]}"
+'''
+
+_AGREED_SIZE = '''
+def agreed_size(
+    inputs: dict[str, Tensor],
+    symbol: str,
+    axes: dict[str, int],
+    permitted: range,
+    scaled: dict[str, tuple[int, int, int]] | None = None,
+) -> int:
+    """`shared_size`, which all inputs agree on that have it as it is. ValueError if they do not, or
+    if it is not permitted.
+    """
+    plain = {n: inputs[n] for n in axes if n in inputs and n not in (scaled or {})}
+    sizes = {n: x.shape[axes[n]] for n, x in plain.items() if x.dim() > axes[n]}
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"{size} in input `{name}`" for name, size in sizes.items())
+        raise ValueError(f"`{symbol}` is one size in a call, and here it is {found}")
+    size = shared_size(inputs, axes, permitted[0], scaled)
+    if size not in permitted:
+        name = next(name for name, axis in axes.items() if name in inputs)
+        found = f"`{symbol}` is {size} in input `{name}`, {list(inputs[name].shape)}"
+        raise ValueError(f"{found}, and may be {in_words(permitted)}")
+    return size
+'''
+
+_CHECK_SHAPE = '''
+def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None]) -> None:
+    """ValueError if an input is given that has other axes or sizes; None is any size."""
+    if name not in inputs:
+        return
+    sizes, wanted = list(inputs[name].shape), list(axes.values())
+    fits = [want is None or want == size for want, size in zip(wanted, sizes)]
+    if len(sizes) != len(wanted) or not all(fits):
+        text = ", ".join(f"{axis} {'any' if size is None else size}" for axis, size in axes.items())
+        raise ValueError(f"input `{name}` has shape {sizes}, expected [{text}]")
+'''
+
+_CHECK_WHOLE = '''
+def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "input") -> None:
+    """ValueError if what is given are not whole numbers from 0 up to, but without, `count`."""
+    if name not in inputs:
+        return
+    x = inputs[name]
+    if x.is_floating_point() or x.is_complex():
+        raise ValueError(f"{what} `{name}` is {x.dtype}, and takes whole numbers below {count}")
+    if x.device.type == "cpu" and x.dtype != torch.bool and x.numel():
+        low, high = (int(end) for end in x.aminmax())
+        if low < 0 or high >= count:
+            wrong = low if low < 0 else high
+            raise ValueError(f"{what} `{name}` holds {wrong}, and takes 0 to {count - 1}")
+'''
+
+_GIVEN_SIZE = '''
+def given_size(sizes: dict[str, int] | None, name: str, permitted: range) -> int:
+    """A size that no input says: as given, else the largest. ValueError if it is not permitted."""
+    size = (sizes or {}).get(name, permitted[-1])
+    if size not in permitted:
+        raise ValueError(f"the size `{name}` is {size}, and may be {in_words(permitted)}")
+    return size
+'''
+
+INPUTS = {
+    "refuse_unknown": _REFUSE_UNKNOWN,
+    "refuse_missing": _REFUSE_MISSING,
+    "refuse_alone": _REFUSE_ALONE,
+    "in_words": _IN_WORDS,
+    "shared_size": _SHARED_SIZE,
+    "agreed_size": _AGREED_SIZE,
+    "check_shape": _CHECK_SHAPE,
+    "check_whole": _CHECK_WHOLE,
+    "given_or_not": _GIVEN_OR_NOT,
+    "given_beside": _GIVEN_BESIDE,
+    "refuse_points": _REFUSE_POINTS,
+    "given_mask": _GIVEN_MASK,
+    "given_size": _GIVEN_SIZE,
+}
+"""By name, each after what it needs itself."""

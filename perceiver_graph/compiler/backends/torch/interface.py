@@ -1,0 +1,133 @@
+"""What a spec says of its model beyond the graph: axes and vocabularies, and how sizes are found.
+
+A size of the spec is written as Python where it is needed: a number, a variable that holds the value
+of a symbol, or arithmetic on them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat
+from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.ir import ASKED, Graph, Value
+from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.media import vocabulary
+
+Axes = Sequence[tuple[str, Dim]]
+UNLIMITED = "2**63"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """`outputs`: the index axes of each output, by name and size; none for a single query.
+    `vocabularies`: how many ids there are of each input of ids."""
+
+    outputs: Mapping[str, Axes] = field(default_factory=dict)
+    vocabularies: Mapping[str, int] = field(default_factory=dict)
+
+
+def interface_of(lowered: Lowered) -> Interface:
+    """What a lowered spec says of its inputs and outputs."""
+    outputs = {
+        name: [(axis.name, axis.size) for axis in output.axes]
+        for name, output in lowered.outputs.items()
+    }
+    counts = {name: vocabulary(spec) for name, spec in lowered.inputs.items()}
+    return Interface(outputs, {name: count for name, count in counts.items() if count is not None})
+
+
+@dataclass(frozen=True)
+class Place:
+    """An axis of an array that says a symbol: its size is `times / over * symbol + plus`."""
+
+    of: str
+    axis: int
+    times: int = 1
+    over: int = 1
+    plus: int = 0
+
+    @property
+    def is_plain(self) -> bool:
+        return (self.times, self.over, self.plus) == (1, 1, 0)
+
+    def value(self, array: str) -> str:
+        """The value of the symbol, read off an array."""
+        text = f"{array}.shape[{self.axis}]"
+        if self.plus:
+            text = f"({text} {'-' if self.plus > 0 else '+'} {abs(self.plus)})"
+        text += f" * {self.over}" if self.over > 1 else ""
+        return text + (f" // {self.times}" if self.times > 1 else "")
+
+
+def places(symbol: Symbol, arrays: Mapping[str, Value]) -> list[Place]:
+    """The axes that say a symbol, one an array; those that are the symbol itself come first."""
+    found: dict[str, Place] = {}
+    for name, value in arrays.items():
+        for axis, dim in enumerate(value.shape):
+            place = _place(symbol, name, axis, dim)
+            if place and (name not in found or place.is_plain > found[name].is_plain):
+                found[name] = place
+    return sorted(found.values(), key=lambda place: not place.is_plain)
+
+
+def telling(found: Sequence[Place]) -> tuple[Piece, dict[str, str]]:
+    """The axes by array, and the keyword that says how those differ that are not the symbol itself."""
+    axes = Group("", tuple(f'"{place.of}": {place.axis}' for place in found), "{")
+    scaled = [place for place in found if not place.is_plain]
+    parts = tuple(f'"{p.of}": ({p.times}, {p.over}, {p.plus})' for p in scaled)
+    return axes, {"scaled": flat(Group("", parts, "{"))} if scaled else {}
+
+
+def _place(symbol: Symbol, name: str, axis: int, dim: Dim) -> Place | None:
+    if dim.symbols != {symbol}:
+        return None
+    low, step = symbol.lowest, symbol.multiple_of
+    ends = [low + step * i for i in range(3)]
+    if symbol.highest is not None and symbol.highest < ends[-1]:
+        if symbol.highest == low:
+            return None
+        ends = [low, symbol.highest, symbol.highest]
+    at = [dim.evaluate({symbol.name: end}) for end in ends]
+    slope = Fraction(at[1] - at[0], ends[1] - ends[0])
+    offset = at[0] - slope * low
+    if slope <= 0 or offset.denominator != 1 or at[2] != slope * ends[2] + offset:
+        return None
+    return Place(name, axis, slope.numerator, slope.denominator, int(offset))
+
+
+def symbols_of(shapes: Iterable[Iterable[Dim]]) -> list[Symbol]:
+    """The symbols of some shapes, each once, in order."""
+    found = {s: None for shape in shapes for dim in shape for s in sorted(dim.symbols, key=_name)}
+    return list(found)
+
+
+def _name(symbol: Symbol) -> str:
+    return symbol.name
+
+
+def written(dim: Dim, variables: Mapping[str, str]) -> str | None:
+    """A size as Python; None where a symbol has no variable."""
+    if any(symbol.name not in variables for symbol in dim.symbols):
+        return None
+    text = str(dim).replace("*", " * ").replace("/", " // ")
+    return re.sub(r"[^\W\d]\w*", lambda word: variables[word[0]], text)
+
+
+def permitted(symbol: Symbol) -> str:
+    """The values of a symbol as a range of Python."""
+    end = UNLIMITED if symbol.highest is None else str(symbol.highest + 1)
+    step = f", {symbol.multiple_of}" if symbol.multiple_of > 1 else ""
+    return f"range({symbol.lowest}, {end}{step})"
+
+
+def free_symbols(graph: Graph, outputs: Mapping[str, Axes]) -> list[Symbol]:
+    """The symbols of outputs that no input has: given with the call, or else the largest."""
+    said = {
+        s for i in graph.inputs if i.role not in ASKED for d in i.value.shape for s in d.symbols
+    }
+    axes = ([dim for _, dim in axes] for axes in outputs.values())
+    return [symbol for symbol in symbols_of(axes) if symbol not in said]

@@ -1,0 +1,85 @@
+"""Writes `reset_parameters`: how the parameters of a model start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+
+from perceiver_graph.compiler.backends.torch.printer import call, lay_out, strings
+from perceiver_graph.compiler.ir import Graph, Parameter
+
+_RANDOM = {"normal", "truncated_normal", "fan_in"}
+"""The kinds of `Initializer` that have a scale."""
+
+
+def starting(graph: Graph) -> Iterator[str]:
+    """The method `reset_parameters`."""
+    leaves = [leaf for leaf in graph.parameters if leaf.trainable]
+    kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
+    counts = Counter(kinds.values())
+    usual = max(counts, key=lambda kind: (kind[0] in _RANDOM, counts[kind]), default=None)
+    yield "    @torch.no_grad()"
+    yield "    def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
+    yield '        """Start afresh, from `generator` or else from the global one."""'
+    yield "        for name, parameter in self.named_parameters():"
+    branch = "if"
+    for kind in counts:
+        if kind != usual:
+            yield from _branch(branch, _suffixes(kinds, kind), _fill(kind))
+            branch = "elif"
+    if usual is None:
+        yield "            raise ValueError(name, parameter)"
+    elif branch == "if":
+        yield from (f"            {line}" for line in _fill(usual))
+    else:
+        yield "            else:"
+        yield from (f"                {line}" for line in _fill(usual))
+
+
+def _branch(branch: str, suffixes: Sequence[str], statements: Sequence[str]) -> list[str]:
+    """A branch for the parameters whose names have one of these ends."""
+    condition = call(
+        "name.endswith", strings(suffixes) if len(suffixes) > 1 else f'"{suffixes[0]}"'
+    )
+    body = (f"                {statement}" for statement in statements)
+    return [*lay_out(condition, 3, f"{branch} ", ":"), *body]
+
+
+def _start(leaf: Parameter) -> tuple[str, float]:
+    return leaf.init.kind, leaf.init.scale if leaf.init.kind in _RANDOM else 0.0
+
+
+def _fill(kind: tuple[str, float]) -> list[str]:
+    """Statements that fill `parameter`."""
+    match kind:
+        case "normal", scale:
+            return [f"nn.init.normal_(parameter, std={scale!r}, generator=generator)"]
+        case "truncated_normal", scale:
+            return [_cut_off(repr(scale), repr(2 * scale))]
+        case "fan_in", scale:
+            deviation = f"std = {scale!r} / parameter[0].numel() ** 0.5"
+            return [deviation, _cut_off("std", "2 * std")]
+        case name, _:
+            return [f"nn.init.{name}_(parameter)"]
+
+
+def _cut_off(deviation: str, end: str) -> str:
+    numbers = f"0.0, {deviation}, -{end}, {end}"
+    return f"nn.init.trunc_normal_(parameter, {numbers}, generator=generator)"
+
+
+def _suffixes(kinds: Mapping[str, tuple[str, float]], kind: tuple[str, float]) -> list[str]:
+    """Ends of names that only parameters of a kind have, as short and few as can be."""
+    found: set[str] = set()
+
+    @cache  # layers have the same ends
+    def clear(end: str) -> bool:
+        return all(own == kind for name, own in kinds.items() if name.endswith(end))
+
+    for name, own in kinds.items():
+        if own == kind:
+            parts = name.split(".")
+            ends = [".".join(parts[i:]) for i in range(len(parts) - 1, -1, -1)]
+            found.add(next(filter(clear, ends), name))
+    return sorted(e for e in found if not any(e != o and e.endswith(o) for o in found))

@@ -1,0 +1,176 @@
+"""Calls of emitted models: what is wrong with inputs is told, and outputs have the shapes of the manifest."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+
+import perceiver_graph as pg
+from perceiver_graph.spec.loader import parse_spec
+
+TWO = """
+perceiver: 1
+name: two
+dims: {length: {min: 4, max: 40, multiple_of: 4}, n: {max: 6}}
+inputs:
+  text: {shape: {byte: length}, steps: [{embedding: {vocabulary: 11, width: 6}}], attention_mask: true}
+  sound: {shape: {time: 5 * length, channel: 1}, steps: [{patch: {time: 5}}]}
+  score: {shape: {row: 3, time: length / 4, channel: 2}, mask: never}
+  image: {shape: {height: 4, width: 2, channel: 3}, mask: optional}
+join: {padding: {min: 1}}
+latents: {count: 3, width: 8}
+process: {layers: 1, heads: 2}
+decode: {padding: {min: 1}}
+outputs:
+  text: {query: {grid: {byte: length}, position: {learned: {width: 4}}}, head: {linear: 11}}
+  map: {query: {grid: {quarter: length / 4}, position: {learned: {width: 4}}}, head: {linear: 2}}
+  steps: {query: {grid: {step: n}, position: {learned: {width: 4}}}, head: {linear: 2}}
+  score: {query: {inputs: score}, head: {linear: 2}}
+  label: {query: {learned: {}}, head: {linear: 5}}
+"""
+
+
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def inputs(length: int = 12, batch: int = 2) -> dict[str, torch.Tensor]:
+    return {
+        "text": torch.arange(batch * length).view(batch, length) % 11,
+        "sound": torch.randn(batch, 5 * length, 1),
+        "score": torch.randn(batch, 3, length // 4, 2),
+        "image": torch.randn(batch, 4, 2, 3),
+    }
+
+
+@pytest.fixture(scope="module")
+def net() -> Any:
+    return pg.compile(parse_spec(TWO)).to_torch().eval()
+
+
+def shapes(outputs: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in outputs.items()}
+
+
+@pytest.mark.parametrize("length", [4, 12, 40])
+def test_outputs_have_the_sizes_of_the_inputs(net: Any, length: int) -> None:
+    expected = {
+        "text": (2, length, 11),
+        "map": (2, length // 4, 2),
+        "score": (2, 3, length // 4, 2),
+        "steps": (2, 6, 2),
+        "label": (2, 5),
+    }
+    assert shapes(net(inputs(length))) == expected
+    assert shapes(net(inputs(length), sizes={"n": 2})) == expected | {"steps": (2, 2, 2)}
+    some = net(inputs(length), {"map": torch.tensor([0, 0])})
+    assert shapes(some) == {"map": (2, 2, 2), "label": (2, 5)}
+
+
+def test_a_state_is_cut_and_stored_like_any_arrays(net: Any) -> None:
+    state = net.encode(inputs(8))
+    whole = net.decode(state)
+    stored = io.BytesIO()
+    torch.save({name: tensor[1:].clone() for name, tensor in state.items()}, stored)
+    stored.seek(0)
+    second = net.decode(torch.load(stored))
+    torch.testing.assert_close(second, {name: tensor[1:] for name, tensor in whole.items()})
+
+
+def changed(name: str, tensor: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    found = inputs()
+    if tensor is None:
+        del found[name]
+    else:
+        found[name] = tensor
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("score", None, "`score` is missing"),
+        ("image", torch.zeros(2, 4, 3, 3), r"`image` .* \[2, 4, 3, 3\], expected .*width 2"),
+        (
+            "image",
+            torch.zeros(3, 4, 2, 3),
+            "`batch` is one size .*2 in input `text`.*3 in .*`image`",
+        ),
+        ("image", torch.zeros(4, 2, 3), "`image` has shape|`batch` is one size"),
+        ("sound", torch.zeros(2, 55, 1), r"`sound` .* \[2, 55, 1\], expected .*time 60"),
+        (
+            "text",
+            torch.zeros(2, 13, dtype=torch.int64),
+            "`length` is 13 .*a multiple of 4, 4 to 40",
+        ),
+        ("text", torch.zeros(2, 44, dtype=torch.int64), "`length` is 44 in input `text`"),
+        ("text", torch.full((2, 12), 11), "`text` holds 11, and takes 0 to 10"),
+        ("text", torch.full((2, 12), -1), "`text` holds -1, and takes 0 to 10"),
+        ("text", torch.zeros(2, 12), "`text` is torch.float32, and takes whole numbers"),
+        ("text.attention_mask", torch.ones(2, 11).bool(), r"mask` has shape \[2, 11\]"),
+        ("text.attention_mask", torch.full((2, 12), 5), "holds 5, and takes 0 to 1"),
+        ("text.attention_mask", torch.zeros(2, 12), "is torch.float32, and takes whole numbers"),
+        ("image.present", torch.ones(3).bool(), r"`image.present` has shape \[3\]"),
+        ("txet", torch.zeros(2), "there is no input `txet`"),
+    ],
+)
+def test_wrong_inputs_are_told(net: Any, name: str, tensor: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        net(changed(name, tensor))
+
+
+def test_what_is_asked_for_is_checked(net: Any) -> None:
+    for queries, message in [
+        ({"map": torch.tensor([3])}, "positions of output `map` holds 3, and takes 0 to 2"),
+        ({"text": torch.tensor([-1])}, "holds -1"),
+        ({"label": torch.tensor([0])}, "there is no output with positions `label`"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            net(inputs(), queries)
+    for sizes, message in [({"n": 7}, "`n` is 7, and may be 1 to 6"), ({"m": 1}, "no size `m`")]:
+        with pytest.raises(ValueError, match=message):
+            net(inputs(), sizes=sizes)
+    with pytest.raises(ValueError, match="`image` is missing"):
+        net(changed("image", None) | {"image.present": torch.ones(2).bool()})
+
+
+def test_values_on_an_accelerator_are_not_waited_for(net: Any) -> None:
+    elsewhere = {name: tensor.to("meta") for name, tensor in inputs().items()}
+    net.check(elsewhere)
+    with pytest.raises(ValueError, match="`sound` has shape"):
+        net.check(elsewhere | {"sound": torch.zeros(2, 5, 1, device="meta")})
+
+
+def test_compiled_and_exported_models_have_no_checks(net: Any) -> None:
+    compiled: Any = torch.compile(net, dynamic=True, fullgraph=True, backend="eager")
+    for given in (inputs(8), inputs(12)):
+        torch.testing.assert_close(compiled(given), net(given), **CLOSE)
+    for strict in (True, False):
+        exported = torch.export.export(net, (given,), strict=strict)
+        torch.testing.assert_close(exported.module()(given), net(given), **CLOSE)
+        assert not any("aminmax" in str(node.target) for node in exported.graph.nodes)
+
+
+@pytest.mark.parametrize("left_out", ["text", "sound"])
+def test_other_inputs_say_the_size_of_one_that_is_left_out(net: Any, left_out: str) -> None:
+    assert net(changed(left_out, None))["text"].shape == (2, 12, 11)
+    assert net(changed(left_out, None))["score"].shape == (2, 3, 3, 2)
+
+
+def test_a_left_out_input_says_the_smallest_size() -> None:
+    text = """
+perceiver: 1
+name: left-out
+dims: {n: {min: 2, max: 9}}
+inputs:
+  a: {shape: {time: n, channel: 2}, mask: optional}
+  b: {shape: {channel: 2}}
+latents: {count: 2, width: 4}
+process: {layers: 1, heads: 1}
+outputs: {a: {query: {grid: {time: n}, position: {learned: {width: 4}}}, head: {linear: 3}}}
+"""
+    net: Any = pg.compile(parse_spec(text)).to_torch()
+    assert net({"b": torch.zeros(3, 2)})["a"].shape == (3, 2, 3)
+    assert net({"b": torch.zeros(3, 2), "a": torch.zeros(3, 7, 2)})["a"].shape == (3, 7, 3)
