@@ -246,7 +246,7 @@ def test_several_at_once_leave_one_of_them(
 def test_the_same_spec_gives_the_same_bytes_wherever_it_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = ("here.yaml", "specs/private/tiny.yaml", "other name.yml")
+    places = ("qzx7.yaml", "specs/private/tiny.yaml", "qzx 8.yml")
     found = []
     for index, name in enumerate(places):
         path = tmp_path / name
