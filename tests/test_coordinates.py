@@ -246,6 +246,41 @@ def test_points_agree_in_every_backend_and_number_of_chunks(scene: Program) -> N
             module({"cloud": torch.from_numpy(cloud)}, {"inside": queries["inside"][..., :2]})
 
 
+def test_modules_with_coordinates_are_compiled_and_exported() -> None:
+    text = SCENE.replace(
+        "max_resolution: 16}", "max_resolution: {x: 8, y: 9, z: 16}, periodic: [z]}"
+    )
+    text = text.replace(
+        "{points: [x, y, z], position: {", "{points: [x, y, z], position: {range: [-4, 5], "
+    )
+    net: Any = compiled(text)[0].to_torch(compiled(text)[1]).eval()
+    state = net.encode({"cloud": torch.from_numpy(numbers(2, 6, 3))})
+    points = {"inside": torch.from_numpy(numbers(2, 9, 3, seed=1))}
+
+    class Decode(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(
+            self, state: dict[str, torch.Tensor], points: dict[str, torch.Tensor]
+        ) -> torch.Tensor:
+            answer: torch.Tensor = self.net.decode(state, points)["inside"]
+            return answer
+
+    wanted = net.decode(state, points)["inside"]
+    whole: Any = torch.compile(Decode(), fullgraph=True, backend="eager")
+    torch.testing.assert_close(whole(state, points), wanted)
+    exported = torch.export.export(Decode(), (state, points), strict=True)
+    torch.testing.assert_close(exported.module()(state, points), wanted)
+    half = net.bfloat16()
+    state, points = (
+        {name: tensor.bfloat16() for name, tensor in part.items()} for part in (state, points)
+    )
+    found = half.decode(state, points)["inside"]
+    assert found.dtype == torch.bfloat16
+
+
 def test_points_that_do_not_fit_are_refused(scene: Program) -> None:
     cloud = {"cloud": numbers(2, 6, 3)}
     missing = refusal(scene.run, cloud)

@@ -6,7 +6,7 @@ would hold it; `render` turns it into text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -123,6 +123,7 @@ def modalities(draw: st.DrawFn) -> Data:
     modality: Data = {"shape": shape, "steps": steps}
     if axes and positioned:
         modality["position"] = draw(st.one_of(positions(), positions(), coordinates()))
+        _close(draw, modality["position"], axes)
     mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
     if mask:
         modality["mask"] = mask
@@ -277,6 +278,14 @@ def coordinates(draw: st.DrawFn, key: str = "given") -> Data:
     return position
 
 
+def _close(draw: st.DrawFn, position: Data, axes: Sequence[str]) -> None:
+    """Makes some axes of a grid periodic, which have enough whole frequencies for any bands here."""
+    if "fourier" in position and "given" not in position and draw(st.booleans()):
+        position["fourier"]["max_resolution"] = draw(st.sampled_from([8, 9.5]))
+        position["fourier"]["periodic"] = list(axes[draw(st.integers(0, 1)) :])
+        position["fourier"].pop("endpoint", None)
+
+
 def _separate_position(draw: st.DrawFn, inputs: Data) -> None:
     """Lets an input of its own hold the coordinates that come with another one."""
     given = [name for name, one in inputs.items() if "given" in one.get("position", {})]
@@ -364,6 +373,7 @@ def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
         axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
         query = {"grid": {axis: draw(st.integers(1, 3)) for axis in axes}}
         query["position"] = draw(positions())
+        _close(draw, query["position"], axes)
     elif kind == "points":
         position = draw(coordinates("points"))
         query = {"points": position.pop("points"), "position": position}
