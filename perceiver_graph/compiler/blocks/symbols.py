@@ -40,6 +40,16 @@ def check_symbols(
             also=_declared(ctx, [name]),
             help=f"let an input have an axis of the size `{name}`, or write a number for it",
         )
+    for name in sorted((_names(outputs.values()) & _names(inputs.values())) - unsaid):
+        if not any(_tells(axis, name) for axes in inputs.values() for axis in axes):
+            path, axis = _place(name, inputs, places)
+            ctx.error(
+                "PG217",
+                f"`{axis.size}` does not say plainly how large `{name}` is, which an output has to know",
+                path,
+                also=_declared(ctx, [name]),
+                help=f"let an input have an axis of the size `{name}`",
+            )
     grids = {name: ("outputs", name, "query", "grid") for name in outputs}
     for name in sorted(free(inputs.values(), outputs.values())):
         if ctx.symbols[name].highest is None:
@@ -51,6 +61,18 @@ def check_symbols(
                 also=_declared(ctx, [name]),
                 help=f"declare it: `{name}: {{max: 100}}`; less can be asked for with each call",
             )
+
+
+def _tells(axis: Axis, name: str) -> bool:
+    """Whether the size of an axis is a multiple of a symbol, plus a number."""
+    size = axis.size
+    if {symbol.name for symbol in size.symbols} != {name}:
+        return False
+    (symbol,) = size.symbols
+    low, step = symbol.lowest, symbol.multiple_of
+    free = Symbol(name, low, None, step)
+    at = [Dim.parse(str(size), {name: free}).evaluate({name: low + i * step}) for i in range(3)]
+    return at[1] - at[0] == at[2] - at[1] > 0
 
 
 def _names(shapes: Iterable[Sequence[Axis]]) -> set[str]:

@@ -33,7 +33,7 @@ from perceiver_graph.compiler.backends.torch.regions import Program
 from perceiver_graph.compiler.backends.torch.sizing import Sizes
 from perceiver_graph.compiler.backends.torch.starting import starting
 from perceiver_graph.compiler.backends.torch.taking import Taking, variables
-from perceiver_graph.compiler.ir import ASKED, Graph, Input, Value
+from perceiver_graph.compiler.ir import ASKED, LATE, Graph, Input, Value
 
 METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})
 LATENTS = "latents"
@@ -100,8 +100,8 @@ class RootWriter:
         return Sizes(state, data, outputs, free, self.writer.reserved)
 
     def _check(self) -> Iterator[str]:
-        declared = [leaf for leaf in self.graph.inputs if leaf.role not in ASKED]
-        read = [leaf for leaf in self.encode.graph.inputs if leaf.role not in ASKED]
+        declared = [leaf for leaf in self.graph.inputs if leaf.role not in LATE]
+        read = [leaf for leaf in self.encode.graph.inputs if leaf.role not in LATE]
         reserved = self.writer.reserved | {"inputs"}
         yield from Checking(declared, read, self.interface.vocabularies, reserved).lines()
 
@@ -175,9 +175,14 @@ class RootWriter:
         known = strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
         given = "queries" if queries else "queries or ()"
         yield from lay_out(call("refuse_unknown", given, known, '"output with positions"'), 2)
+        lines = self.sizes.lines()
+        if self._grids:
+            yield from lines
+            yield from self._grid_lines()
+            lines = []
         if counts := [(leaf.of, self._count(leaf)) for leaf in queries if self._count(leaf)]:
             yield SKIP
-            yield from block(self.sizes.lines(), 1)
+            yield from block(lines, 1)
             for name, count in counts:
                 what = '"positions of output"'
                 yield from lay_out(call("check_whole", "queries", f'"{name}"', count, what), 3)
@@ -187,7 +192,7 @@ class RootWriter:
         yield f"        outputs: {TYPES} = {{}}"
         steps = self._decode_steps()
         reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
-        reserved |= set(self.sizes.variables.values())
+        reserved |= {*self.sizes.variables.values(), *self._grids.values()}
         yield from Body(steps, self._decode_atom, {}, reserved).lines(2)
         yield "        return outputs"
 
@@ -219,6 +224,30 @@ class RootWriter:
     def _points(self) -> list[Input]:
         """What is asked at coordinates that the caller chooses."""
         return [leaf for leaf in self._queries if leaf.role == "points"]
+
+    @cached_property
+    def _grids(self) -> dict[Value, str]:
+        """The variables that say how large the grids of outputs are."""
+        names: dict[Value, str] = {}
+        taken = {
+            *self.writer.reserved,
+            *self.sizes.variables.values(),
+            "device",
+            "outputs",
+            "state",
+        }
+        for leaf in self.decode.graph.inputs:
+            if leaf.role == "grid":
+                names[leaf.value] = unique(identifier(f"{leaf.of}_grid"), {*taken, *names.values()})
+        return names
+
+    def _grid_lines(self) -> Iterator[str]:
+        yield f"        device = {self._device}"
+        for leaf in self.decode.graph.inputs:
+            if leaf.role == "grid":
+                sizes = Group("", tuple(self.sizes.of(leaf.of) or ()), "[")
+                made = call("torch.tensor", sizes, device="device")
+                yield from lay_out(made, 2, f"{self._grids[leaf.value]} = ")
 
     @property
     def _queries(self) -> list[Input]:
@@ -252,6 +281,8 @@ class RootWriter:
         if isinstance(leaf, Input):
             if leaf.role in ASKED:
                 return Expr(f'queries["{leaf.of}"]')
+            if leaf.role == "grid":
+                return Expr(self._grids[value])
             return Expr(f'state["{self.state[self.encode.graph.outputs[value.name]]}"]')
         return self.writer.atom(value)
 
