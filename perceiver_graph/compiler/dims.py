@@ -98,7 +98,7 @@ class Dim:
         return value if isinstance(value, Dim) else Dim(index(value))
 
     @staticmethod
-    def parse(text: str, symbols: Mapping[str, Symbol]) -> Dim:
+    def parse(text: str, symbols: Mapping[str, Symbol] | Mapping[str, Symbol | int]) -> Dim:
         """Sums, products and quotients with brackets, as `str` writes them: `3*time/16 + 1`.
 
         `ValueError` for bad syntax or an undeclared name, `NotDivisible` for an inexact division.

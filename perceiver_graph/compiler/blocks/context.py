@@ -197,7 +197,7 @@ class Context:
             text = f"a size of more than {_MOST_OPERANDS} numbers and symbols is not understood"
             raise self.error("PG216", text, path, help="declare a symbol for a part of it")
         try:
-            found = Dim.parse(size, self.symbols)
+            found = Dim.parse(size, self._values)
             smallest = found.bounds()[0]
         except NotASize as error:
             raise self.error("PG216", str(error), path) from error
@@ -208,6 +208,14 @@ class Context:
         if smallest < 1:
             raise self._not_positive(found, size, path)
         return found
+
+    @property
+    def _values(self) -> dict[str, Symbol | int]:
+        """What symbols stand for: those that can have one value only, for that number."""
+        return {
+            name: symbol.lowest if symbol.lowest == symbol.highest else symbol
+            for name, symbol in self.symbols.items()
+        }
 
     def _undeclared(self, word: str, size: str, path: Path) -> StageError:
         return self.error(
