@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 WORKERS ?= 2
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,6 +61,10 @@ test-full: $(READY) ## Run the full-size parity tests, a line of differences a m
 .PHONY: test-install
 test-install: $(READY) ## Install into clean environments: each extra, the lowest versions, every Python that is here
 	$(BIN)/python -m pytest -m install
+
+.PHONY: fuzz
+fuzz: $(READY) ## Fuzz specs, artifacts, checkpoints, media, command lines and faults (MINUTES=10)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 .PHONY: bench
 bench: $(READY) ## Time every system beside transformers (an hour on 2 cores; ARGS="--works kinetics-chunk" for some)
