@@ -101,9 +101,9 @@ def mutate(data: Data, random: random.Random) -> Data:
             case 3 if isinstance(parent, list):
                 parent.append(deepcopy(parent[key]))
             case 4 | 5 if not isinstance(parent[key], dict | list):  # the same everywhere
-                data = replaced(data, parent[key], random.choice(HOSTILE))
+                data = replaced(data, parent[key], deepcopy(random.choice(HOSTILE)))
             case _:
-                parent[key] = random.choice(HOSTILE)
+                parent[key] = deepcopy(random.choice(HOSTILE))
     return data
 
 

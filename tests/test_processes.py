@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from perceiver_graph.runtime import Program, load
-from perceiver_graph.runtime.devices import Device
+from perceiver_graph.runtime.devices import Device, physical_cores
 from perceiver_graph.runtime.sessions import Sessions
 from tests.tiny import expected, fault, write_artifact
 
@@ -58,6 +58,24 @@ def test_a_pickled_program_is_checked_when_it_is_loaded(program: Program) -> Non
     assert (found.code, "was replaced since" in found.message) == ("PG402", True)
 
 
+def test_how_many_threads_a_run_takes_may_be_said(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = program.artifact.directory
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    assert load(folder, device="cpu").device.threads == 3
+    two = load(folder, device="cpu", threads=2)
+    assert two.device.session_options({}).intra_op_num_threads == 2
+    assert pickle.loads(pickle.dumps(two)).device.threads == 2
+    for said in ("", "0", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert load(folder, device="cpu").device.threads == physical_cores()
+    with pytest.raises(ValueError, match="at least 1"):
+        load(folder, threads=0)
+    with pytest.raises(TypeError, match="threads must be a whole number, not a str"):
+        load(folder, threads="2")  # type: ignore[arg-type]
+
+
 def test_a_state_stays_where_it_is(program: Program) -> None:
     state = program.encode(some())
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -71,8 +89,7 @@ FORKED = """
     import numpy as np
     import perceiver_graph as pg
 
-    program = pg.load(sys.argv[1], device="cpu")
-    object.__setattr__(program.device, "threads", 2)
+    program = pg.load(sys.argv[1], device="cpu", threads=2)
     def total(length):
         given = {"points": np.full((2, length, 2), 0.5, np.float32), "ids": np.arange(2)}
         return program.run(given)["total"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.arguments import one_of
+from perceiver_graph.diagnostics.arguments import one_of, whole
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.engine import failures, onnxruntime
 
@@ -81,19 +81,24 @@ class Device:
         return options
 
 
-def choose(device: DeviceName = "auto") -> Device:
+def choose(device: DeviceName = "auto", threads: int | None = None) -> Device:
     """The device of a name; `auto` is CUDA where it is usable, else the CPU.
 
-    Raises DiagnosticError (PG601) for `cuda` where it is not usable, ValueError for other names.
+    `threads` are those of the CPU: by default as many as OMP_NUM_THREADS says, else one a core.
+    Raises DiagnosticError (PG601) for `cuda` where it is not usable, ValueError for other names and
+    for less than one thread.
     """
     one_of("device", get_args(DeviceName), device)
+    threads = wanted_threads() if threads is None else whole("threads", "a whole number", threads)
+    if threads < 1:
+        raise ValueError(f"threads is {threads}, and must be at least 1")
     if device != "cpu":
         fault = _cuda_fault()
         if fault is None:
-            return Device("cuda", physical_cores())
+            return Device("cuda", threads)
         if device == "cuda":
             raise no_cuda(*fault)
-    return Device("cpu", physical_cores())
+    return Device("cpu", threads)
 
 
 def no_cuda(reason: str, help: str) -> DiagnosticError:
@@ -146,6 +151,12 @@ def hidden_gpu_build() -> str | None:
 def _failures() -> tuple[type[Exception], ...]:
     state = failures()
     return (RuntimeError, state.EPFail, state.Fail, state.RuntimeException)
+
+
+def wanted_threads() -> int:
+    """What OMP_NUM_THREADS says, as other libraries read it too, or else the cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(said) if said.isdecimal() and 0 < len(said) < 5 and int(said) else physical_cores()
 
 
 @cache

@@ -39,12 +39,17 @@ _ASKED = frozenset({"queries", "points"})
 
 
 def load(
-    path: str | Path, *, device: DeviceName = "auto", progress: CheckProgress | None = None
+    path: str | Path,
+    *,
+    device: DeviceName = "auto",
+    threads: int | None = None,
+    progress: CheckProgress | None = None,
 ) -> Program:
     """Open a compiled folder, check its files and get ready to run it.
 
-    `device` is auto, cpu or cuda; `progress` is told the bytes checked. Raises DiagnosticError
-    (PG401 to PG406, PG601).
+    `device` is auto, cpu or cuda; `threads` are those of the CPU, by default as many as OMP_NUM_THREADS
+    says, else one a core; `progress` is told the bytes checked. Raises DiagnosticError (PG401 to
+    PG406, PG601).
     """
     directory = as_path("path", "the folder of an artifact", path)
     artifact = open_artifact(directory, progress=progress)
@@ -57,7 +62,7 @@ def load(
             "what the torch backend "
             "writes is imported in Python",
         )
-    return Program(artifact, choose(device))
+    return Program(artifact, choose(device, threads))
 
 
 class State(Glanced):
@@ -131,6 +136,7 @@ class Program(Glanced):
         return _again, (
             self.artifact.directory.absolute(),
             self.device.name,
+            self.device.threads,
             _digest(self.artifact),
         )
 
@@ -291,9 +297,9 @@ def _digest(artifact: Artifact) -> str:
     return hashlib.sha256(artifact.manifest.model_dump_json().encode()).hexdigest()
 
 
-def _again(path: Path, device: DeviceName, digest: str) -> Program:
+def _again(path: Path, device: DeviceName, threads: int, digest: str) -> Program:
     """A program that was pickled. Raises DiagnosticError (PG402) where it is another one by now."""
-    program = load(path, device=device)
+    program = load(path, device=device, threads=threads)
     if _digest(program.artifact) != digest:
         raise DiagnosticError.of(
             "PG402",
