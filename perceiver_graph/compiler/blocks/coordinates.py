@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import (
@@ -16,6 +15,13 @@ from perceiver_graph.compiler.blocks.context import (
     StageError,
     shape_note,
 )
+from perceiver_graph.compiler.blocks.ranges import (
+    each,
+    known_names,
+    ranges_of,
+    refuse_coarse,
+    refuse_few_waves,
+)
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.diagnostics.words import did_you_mean
@@ -25,8 +31,6 @@ GIVEN = ".position"
 """Ends the name of the array in which an input's own coordinates are given."""
 POINTS = ".points"
 """Ends the name of the array in which the points of an output are given."""
-
-T = TypeVar("T")
 
 
 def is_given(position: Position | None) -> bool:
@@ -272,10 +276,12 @@ def _features(
             "2 / 64 of the range looks much alike",
             at_key=True,
         )
-    resolutions = _each(ctx, fourier.max_resolution, names, count, (*inner, "max_resolution"))
+    resolutions = each(ctx, fourier.max_resolution, names, count, (*inner, "max_resolution"))
     for i in periodic:
         refuse_few_waves(ctx, fourier.bands, resolutions[i], (*inner, "periodic"))
-    ranges = _ranges(ctx, position, names, count, path)
+    ranges = ranges_of(ctx, position, names, count, path)
+    for bounds, resolution in zip(ranges, resolutions, strict=False):
+        refuse_coarse(ctx, bounds, resolution, (*path, "range"))
     _note_ranges(ctx, array, ranges, periodic)
     alike = len(set(resolutions)) == 1
     features = ops.FourierFeatures(
@@ -293,80 +299,11 @@ def _features(
     return value
 
 
-def refuse_few_waves(ctx: Context, bands: int, resolution: float, path: Path) -> None:
-    """Whole frequencies must be as many as there are bands (PG221)."""
-    if bands > max(int(resolution // 2), 1):
-        raise ctx.error(
-            "PG221",
-            f"up to {resolution / 2:g} there are {int(resolution // 2)} whole frequencies, and "
-            f"{bands} bands",
-            path,
-            also=[((*path[:-1], "bands"), f"{bands} here")],
-            help=f"write `bands: {max(int(resolution // 2), 1)}`, or a `max_resolution` of at least "
-            f"{2 * bands}",
-        )
-
-
 def _periodic(
     ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path
 ) -> tuple[int, ...]:
-    _known(ctx, given, names, path)
+    known_names(ctx, given, names, path)
     return tuple(sorted({names.index(name) for name in given}))
-
-
-def _known(ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path) -> None:
-    """Refuse names that no coordinate has."""
-    for name in given:
-        if name in names:
-            continue
-        way = "`given: [x, y]`, `points: [x, y]`, or `coordinates: [x, y]` beside `inputs`"
-        raise ctx.error(
-            "PG202",
-            f"no coordinate is called `{name}`",
-            path,
-            f"the coordinates here are {', '.join(names) or 'without names'}",
-            help=did_you_mean(name, names) or (None if names else f"give them names: {way}"),
-        )
-
-
-def _each(
-    ctx: Context, setting: T | Mapping[str, T], names: tuple[str, ...], count: int, path: Path
-) -> tuple[T, ...]:
-    """A setting of each coordinate, given for all or by name."""
-    if not isinstance(setting, Mapping):
-        return (setting,) * count
-    _known(ctx, list(setting), names, path)
-    for name in names:
-        if name not in setting:
-            raise ctx.error(
-                "PG221",
-                f"`{path[-1]}` leaves out the coordinate `{name}`",
-                path,
-                help=f"say it of every coordinate: {', '.join(names)}",
-                at_key=True,
-            )
-    return tuple(setting[name] for name in names)
-
-
-def _ranges(
-    ctx: Context, position: FourierPosition, names: tuple[str, ...], count: int, path: Path
-) -> tuple[tuple[float, float], ...]:
-    if position.range is None:
-        return ()
-    path = (*path, "range")
-    found = []
-    for low, high in _each(ctx, position.range, names, count, path):
-        if not low < high:
-            raise ctx.error(
-                "PG221",
-                f"nothing lies between {low:g} and {high:g}",
-                path,
-                help=f"write the least value first: `[{min(low, high):g}, {max(low, high):g}]`"
-                if low != high
-                else "write the least and the greatest value",
-            )
-        found.append((float(low), float(high)))
-    return tuple(found)
 
 
 def _note_ranges(

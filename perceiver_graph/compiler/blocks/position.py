@@ -8,8 +8,9 @@ from math import prod
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
-from perceiver_graph.compiler.blocks.coordinates import refuse_few_waves, refuse_settings
+from perceiver_graph.compiler.blocks.coordinates import refuse_settings
 from perceiver_graph.compiler.blocks.longest import fills, places, resolution
+from perceiver_graph.compiler.blocks.ranges import refuse_few_waves
 from perceiver_graph.compiler.blocks.requirements import fixed_size
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.spec.models import (

@@ -1,0 +1,97 @@
+"""What a spec says of each coordinate that the caller gives: resolutions, ranges, whole frequencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import frexp
+from typing import TypeVar
+
+from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.spec.models import FourierPosition
+
+T = TypeVar("T")
+
+
+def refuse_few_waves(ctx: Context, bands: int, resolution: float, path: Path) -> None:
+    """Whole frequencies must be as many as there are bands (PG221)."""
+    if bands > max(int(resolution // 2), 1):
+        raise ctx.error(
+            "PG221",
+            f"up to {resolution / 2:g} there are {int(resolution // 2)} whole frequencies, and "
+            f"{bands} bands",
+            path,
+            also=[((*path[:-1], "bands"), f"{bands} here")],
+            help=f"write `bands: {max(int(resolution // 2), 1)}`, or a `max_resolution` of at least "
+            f"{2 * bands}",
+        )
+
+
+def known_names(ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path) -> None:
+    """Refuse names that no coordinate has."""
+    for name in given:
+        if name in names:
+            continue
+        way = "`given: [x, y]`, `points: [x, y]`, or `coordinates: [x, y]` beside `inputs`"
+        raise ctx.error(
+            "PG202",
+            f"no coordinate is called `{name}`",
+            path,
+            f"the coordinates here are {', '.join(names) or 'without names'}",
+            help=did_you_mean(name, names) or (None if names else f"give them names: {way}"),
+        )
+
+
+def each(
+    ctx: Context, setting: T | Mapping[str, T], names: tuple[str, ...], count: int, path: Path
+) -> tuple[T, ...]:
+    """A setting of each coordinate, given for all or by name."""
+    if not isinstance(setting, Mapping):
+        return (setting,) * count
+    known_names(ctx, list(setting), names, path)
+    for name in names:
+        if name not in setting:
+            raise ctx.error(
+                "PG221",
+                f"`{path[-1]}` leaves out the coordinate `{name}`",
+                path,
+                help=f"say it of every coordinate: {', '.join(names)}",
+                at_key=True,
+            )
+    return tuple(setting[name] for name in names)
+
+
+def ranges_of(
+    ctx: Context, position: FourierPosition, names: tuple[str, ...], count: int, path: Path
+) -> tuple[tuple[float, float], ...]:
+    """The least and the greatest value of each coordinate; none where they lie in [-1, 1]."""
+    if position.range is None:
+        return ()
+    path = (*path, "range")
+    found = []
+    for low, high in each(ctx, position.range, names, count, path):
+        if not low < high:
+            raise ctx.error(
+                "PG221",
+                f"nothing lies between {low:g} and {high:g}",
+                path,
+                help=f"write the least value first: `[{min(low, high):g}, {max(low, high):g}]`"
+                if low != high
+                else "write the least and the greatest value",
+            )
+        found.append((float(low), float(high)))
+    return tuple(found)
+
+
+def refuse_coarse(ctx: Context, bounds: tuple[float, float], resolution: float, path: Path) -> None:
+    """Numbers that are large beside their range have too few digits in float32 (PG221)."""
+    low, high = bounds
+    spacing = 2.0 ** (frexp(max(abs(low), abs(high)))[1] - 24)
+    if spacing * resolution > high - low:
+        raise ctx.error(
+            "PG221",
+            f"in float32, numbers about {high:g} differ by {spacing:.3g} or more, and the features "
+            f"would tell {(high - low) / resolution:.3g} apart",
+            path,
+            help=f"give them from where they start: `range: [0, {high - low:g}]`",
+        )
