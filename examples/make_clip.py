@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors import ClipWriter
+from perceiver_graph.storage import unwritable
 
 RATE = 25  # frames per second
 SAMPLE_RATE = 48_000  # samples per second
@@ -97,6 +98,14 @@ def duration(text: str) -> float:
     return seconds
 
 
+def make_folder_for(path: Path) -> None:
+    """Make the folder that a file goes to. Raises DiagnosticError (PG511)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Make a short mp4 with moving shapes and a tone.")
@@ -104,8 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=duration, default=2.0, help="length (default: 2)")
     parser.add_argument("--size", type=size, default=(320, 240), metavar="WIDTHxHEIGHT")
     options = parser.parse_args(arguments)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     try:
+        make_folder_for(options.output)
         with ClipWriter(options.output, rate=RATE, sample_rate=SAMPLE_RATE, channels=2) as clip:
             for frames, samples in pieces(options.seconds, *options.size):
                 clip.add(frames, samples)

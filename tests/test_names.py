@@ -20,6 +20,8 @@ def manifest(tmp_path: Path) -> Manifest:
         data["outputs"]["total"]["media"] = {"classes": {"top": 1}}
         data["outputs"]["dense"]["media"] = {"boxes": {"classes": "sparse"}}
         data["outputs"]["sparse"]["shape"] = ["batch", 4, 6]
+        ports = data["programs"]["decode"]["outputs"]
+        next(port for port in ports if port["of"] == "sparse")["shape"][-1] = 6
 
     return open_artifact(write_artifact(tmp_path / "tiny", change)).manifest
 

@@ -339,11 +339,16 @@ def test_damage_in_the_middle_leaves_nothing(program: Program, tmp_path: Path) -
 
 
 def _with_media(*inputs: str) -> Callable[[dict[str, Any]], None]:
+    sound = {"dtype": "float32", "shape": ["batch", 8, 2]}
+
     def change(manifest: dict[str, Any]) -> None:
         for name in inputs:
             manifest["inputs"][name]["media"] = {"audio": {"rate": 8000}}
             manifest["inputs"][name]["axes"] = ["batch", "time", "channel"]
-            manifest["inputs"][name]["shape"] = ["batch", 8, 2]
+            manifest["inputs"][name].update(sound)
+        for port in manifest["programs"]["encode"]["inputs"]:
+            if port["of"] in inputs and port["role"] == "data":
+                port.update(sound)
 
     return change
 

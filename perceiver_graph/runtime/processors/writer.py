@@ -130,7 +130,9 @@ class ClipWriter:
         self._container = av.open(str(self._temporary.absolute()), "w", format="mp4")
         if self._rate is not None:
             name = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-            options = {"crf": "18"} if name == "libx264" else {"qscale": "3"}
+            # x264 with its macroblock tree gives other bytes with each call on processors with
+            # AVX-512, and other ones on processors without; what it saves is small at this quality.
+            options = {"crf": "18", "mbtree": "0"} if name == "libx264" else {"qscale": "3"}
             video: Any = self._container.add_stream(name, rate=self._rate, options=options)
             self._video = video
             height, width, _ = self._frame_shape
