@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 import perceiver_graph as pg
 from perceiver_graph.cli import main
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.spec.arithmetic import NotASize, calculate, solve, words
 from perceiver_graph.spec.loader import parse_spec
+from tests.support import random_inputs
 
 SPEC = """
 perceiver: 1
@@ -182,3 +185,70 @@ def test_solving(low: int, index: int, step: int, factor: int) -> None:
     assert (
         solve(lambda n: 5000 - n, 5000 - low - index * step, low, 4999, step) == low + index * step
     )
+
+
+GRIDS = """
+perceiver: 1
+name: grids
+dims: {n: {max: 6}, m: {max: 5}, k: {}, free: {max: 4}}
+inputs:
+  a: {shape: {time: n, row: m, channel: 3}, position: {learned: {width: 4}}}
+  b: {shape: {time: n, row: 4, channel: 3}, position: {fourier: {bands: 2, of: {time: 9}}}}
+  c: {shape: {time: 2 * n, row: m, channel: 3}, position: {fourier: {bands: 2, of: {time: 12}}}}
+  d: {shape: {time: k, channel: 3}, position: {fourier: {bands: 2, max_resolution: 8, periodic: [time]}}}
+join: {padding: {min: 1}}
+latents: {count: 3, width: 8}
+process: {layers: 1, heads: 2}
+decode: {padding: {min: 0}, chunks: CHUNKS}
+outputs:
+  a: {query: {grid: {time: n, row: m}, position: {learned: {width: 4}}}, head: {linear: 2}}
+  b: {query: {grid: {time: free, row: m + free}, position: {fourier: {bands: 2}}}, head: {linear: 2}}
+  c:
+    query:
+      grid: {time: k + 1, row: free}
+      position: {fourier: {bands: 2, max_resolution: 4, of: {row: 7}, endpoint: true}}
+  d: {query: {output: c}, head: {linear: 2}}
+"""
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+@pytest.mark.parametrize("level", [0, 2])
+def test_grids_of_any_size_have_the_numbers_of_the_reference(
+    chunks: int, level: Any, tmp_path: Path
+) -> None:
+    """Positions of every kind over symbols, those that only the call says among them."""
+    import torch
+
+    text = GRIDS.replace("CHUNKS", str(chunks))
+    compiled = pg.compile(parse_spec(text), level=level, verify=True)
+    compiled.save(tmp_path / "grids")
+    program = pg.load(tmp_path / "grids", device="cpu")
+    weights = compiled.weights()
+    module: Any = compiled.to_torch(weights).eval()
+    for n, m, k, free in ((1, 1, 1, 1), (3, 2, 4, 2), (6, 5, 9, 4)):
+        given = random_inputs(compiled.lowered, 2, 0, {"n": n, "m": m, "k": k, "free": free})
+        given |= {name: np.ones(2, bool) for name in given if name.endswith(".present")}
+        expected = evaluate(compiled.graph, given, weights)
+        inputs = {name: given[name] for name in "abcd"}
+        found = program.run(inputs, sizes={"free": free})
+        with torch.no_grad():
+            tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+            made = module(tensors, None, {"free": free})
+        assert found["b"].shape == (2, free, m + free, 2)
+        assert found["c"].shape[:3] == found["d"].shape[:3] == (2, k + 1, free)
+        for name, array in found.items():
+            numbers = expected[name].reshape(array.shape)
+            np.testing.assert_allclose(array, numbers, atol=1e-6)
+            np.testing.assert_allclose(made[name].numpy(), numbers, atol=1e-6)
+
+
+def test_counted_positions_are_the_same_at_every_size() -> None:
+    """And stretched ones end at 1 whatever the size: at the other's end only where that is the size."""
+    counted = ops.FourierAt((9,), 2, (8.0,), (True,))
+    stretched = ops.FourierAt((None,), 2, (8.0,), (True,))
+    table = ops.FourierTable(9, 0, 1, 2, 8.0).evaluate()
+    for size in range(1, 10):
+        places, sizes = np.arange(size), np.array([size])
+        np.testing.assert_array_equal(counted.evaluate(places, sizes), table[:size])
+        own = ops.FourierTable(size, 0, 1, 2, 8.0).evaluate()
+        np.testing.assert_array_equal(stretched.evaluate(places, sizes), own)

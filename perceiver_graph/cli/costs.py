@@ -30,6 +30,9 @@ def print_costs(facts: Facts, rates: Rates | None) -> None:
         screen.say(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
     elif at:
         screen.say(f"at {at}")
+    for name in sorted(facts.lowered.free_symbols):
+        most = facts.sizes[name]
+        screen.say(f"{name} is given with each call, `--size {name}={most}`, or else {most}")
     if facts.memory is not None:
         screen.say(facts.plan.text(facts.memory))
     if facts.removed:

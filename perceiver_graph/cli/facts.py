@@ -162,6 +162,7 @@ class Facts:
             "level": self.level,
             "dims": {
                 name: {"min": s.lowest, "max": s.highest, "multiple_of": s.multiple_of}
+                | ({"default": s.highest} if name in lowered.free_symbols else {})
                 for name, s in lowered.graph.symbols.items()
                 if name in spec.dims
             },

@@ -13,7 +13,7 @@ from perceiver_graph.cli.costs import seconds
 from perceiver_graph.cli.machine import Rates, measure
 from perceiver_graph.cli.removed import WHAT
 from perceiver_graph.compiler.pipeline import passes
-from tests.cli.support import ROOT, Command
+from tests.cli.support import ROOT, TINY, Command
 
 
 @pytest.mark.parametrize("name", ["kinetics", "specs/kinetics.yaml"])
@@ -237,3 +237,16 @@ def test_a_limit_that_nothing_reaches_is_not_told(command: Command) -> None:
     out = command("inspect", "modelnet40", "--memory", "8GiB").out
     assert "of 8,192 MiB" in out
     assert "attention scores at a time" not in out
+
+
+def test_symbols_that_are_given_with_a_call_are_shown(command: Command, tmp_path: Path) -> None:
+    grid = "query: {grid: {time: steps}, position: {learned: {width: 5}}}"
+    path = tmp_path / "steps.yaml"
+    text = TINY.replace("multiple_of: 2}}", "multiple_of: 2}, steps: {max: 6}}")
+    path.write_text(text.replace("query: {learned: {count: 1, width: 5}}", grid))
+    assert (
+        "steps is given with each call, `--size steps=6`, or else 6" in command("inspect", path).out
+    )
+    dims = json.loads(command("inspect", path, "--format", "json").out)["dims"]
+    assert dims["steps"] == {"min": 1, "max": 6, "multiple_of": 1, "default": 6}
+    assert "default" not in dims["length"]

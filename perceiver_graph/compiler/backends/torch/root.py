@@ -317,22 +317,23 @@ class RootWriter:
         yield from self.sizes.lines()
         tail = f".tensor_split({self.chunks})" if self.chunks > 1 else ""
         entries = [keyed(f'"{leaf.of}": ', self._positions(leaf, tail)) for leaf in self._queries]
+        given = ["sizes"] if self.sizes.free else []
         positions = Group("", tuple(entries), "{")
         if self.chunks > 1:
             yield from lay_out(positions, 2, "chunks = ")
             yield "        parts = []"
             yield f"        for i in range({self.chunks}):"
             yield "            queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
-            given = ", sizes" if self.sizes.free else ""
-            yield f"            parts.append(self.decode(state, queries{given}))"
+            decoded = call("self.decode", "state", "queries", *given)
+            yield from lay_out(call("parts.append", decoded), 3)
             yield "        outputs = dict(parts[0])"
             yield "        for name in chunks:"
             yield "            found = [part[name] for part in parts if name in part]"
             yield "            outputs[name] = torch.cat(found, dim=1)"
         elif self.sizes.grids:
-            yield from lay_out(call("self.decode", "state", positions), 2, "outputs = ")
+            yield from lay_out(call("self.decode", "state", positions, *given), 2, "outputs = ")
         else:
-            yield from lay_out(call("self.decode", "state", positions), 2, "return ")
+            yield from lay_out(call("self.decode", "state", positions, *given), 2, "return ")
             return
         for name, sizes in self.sizes.grids.items():
             target = f'outputs["{name}"]'
