@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,14 +41,17 @@ def pythons() -> list[str]:
     folders += [str(path / "bin") for path in kept.iterdir()] if kept.is_dir() else []
     found = {"{}.{}".format(*sys.version_info): sys.executable}
     for minor in range(11, 15):
-        where = shutil.which(f"python3.{minor}", path=os.pathsep.join(folders))
-        if where and _works(where):
+        here = (Path(folder) / f"python3.{minor}" for folder in folders)
+        # A shim of pyenv is there for versions that it does not let run.
+        where = next((str(path) for path in here if path.is_file() and _works(path)), None)
+        if where:
             found.setdefault(f"3.{minor}", where)
     return list(found.values())
 
 
-def _works(python: str) -> bool:
-    return not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode
+def _works(python: Path) -> bool:
+    done = subprocess.run([str(python), "-c", "import venv"], capture_output=True, check=False)
+    return not done.returncode
 
 
 @pytest.fixture(scope="module")

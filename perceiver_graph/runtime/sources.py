@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.chunks import reading_room
 from perceiver_graph.runtime.feeds import described
 from perceiver_graph.runtime.kinds import Piece, Reader, Reading, make_readers
@@ -93,7 +94,8 @@ def file_readers(
             report.error(
                 "PG501",
                 f"input {quote(name)} is not read from files: {entry.dtype} {described(entry)}",
-                help=f"add it as an array, beside the files: --inputs IN.npz with {quote(name)} in it",
+                help=f"add it as an array, beside the files: {option('--inputs', 'IN.npz')} with "
+                f"{quote(name)} in it",
             )
     report.raise_if_errors()
     return readers

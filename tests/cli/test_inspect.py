@@ -163,7 +163,7 @@ def test_a_memory_that_is_too_small(command: Command) -> None:
     assert (done.code, done.out) == (1, "")
     assert "PG604" in done.err
     assert "encode/" in done.err
-    (least,) = re.findall(r"help: --memory (\w+)", done.err)
+    (least,) = re.findall(r"help: `--memory (\w+)`", done.err)
     assert command("inspect", "kinetics", "-O", "2", "--memory", least).code == 0
     assert command("inspect", "kinetics", "--memory", "much").code == 2
 
