@@ -135,16 +135,19 @@ def test_crashes_and_hangs_are_findings_and_seeds_go_on(
         "print(json.dumps({'begins': seed}), flush=True)\n"
         "if seed == 0: os.kill(os.getpid(), 11)\n"
         "if seed == 1: time.sleep(60)\n"
+        "while seed == 2: pass\n"
         "print(json.dumps({'ends': seed, 'verdicts': {'accepted': 1}, 'finding': None, 'kept': ''}))\n"
     )
     monkeypatch.setattr(command_line, "ROOT", tmp_path)
     monkeypatch.setattr(command_line, "_HANG", 1.0)
+    monkeypatch.setattr(command_line, "_STALLED", 2.0)
     out = tmp_path / "out"
-    options = ["--minutes", "0.08", "--targets", "specs", "--jobs", "1", "--out", str(out)]
+    options = ["--minutes", "0.2", "--targets", "specs", "--jobs", "1", "--out", str(out)]
     assert command_line.main(options) == 1
     said = capsys.readouterr().out
     assert "specs: the process ended with -11" in said
     assert "specs: no answer within 1 s" in said
-    assert json.loads((out / "seeds.json").read_text())["specs"] > 2
+    assert json.loads((out / "seeds.json").read_text())["specs"] > 3
     assert (out / "findings" / "specs-0" / "case.json").exists()
     assert (out / "findings" / "specs-1" / "case.json").exists()
+    assert (out / "findings" / "specs-2" / "case.json").exists()

@@ -28,8 +28,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGETS = (*NAMES, FAULTS)
 _TURN = 45.0
 """Seconds that a process spends on one target before it is another one's turn."""
-_HANGS = {FAULTS: 600.0}
 _HANG = 60.0
+"""Seconds of processor time that a case may take: of a busy machine, a process may get little."""
+_STALLED = 900.0
+"""Seconds of any kind that a case may take."""
 
 
 @dataclass
@@ -128,13 +130,17 @@ def _follow(
     totals: Totals,
 ) -> tuple[int, str]:
     """The seed after the last one that was begun, and what ended the process if it was not the time."""
-    begun = False
+    begun, since, spent = False, time.monotonic(), _processor_seconds(process.pid)
     while True:
         try:
-            line = lines.get(timeout=_HANGS.get(name, _HANG))
+            line = lines.get(timeout=1.0)
         except queue.Empty:
-            process.kill()
-            return seed + stride, f"no answer within {_HANGS.get(name, _HANG):.0f} s"
+            used = _processor_seconds(process.pid) - spent
+            if used > _HANG or time.monotonic() - since > _STALLED:
+                process.kill()
+                return seed + stride, f"no answer within {_HANG:.0f} s"
+            continue
+        since, spent = time.monotonic(), _processor_seconds(process.pid)
         if line is None:
             code = process.wait()
             if code == 0:
@@ -149,6 +155,15 @@ def _follow(
         totals.verdicts[name].update(answer["verdicts"])
         if answer["finding"]:
             totals.findings.append(f"{answer['finding']} ({answer['kept']})")
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process has used, itself and what it has waited for; 0 where that cannot be told."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _line(totals: Totals, left: float) -> str:
