@@ -37,6 +37,7 @@ FILMS: dict[str, dict[str, Any]] = {
     "fragments.mp4": {"codec": "libx264", "options": {"movflags": "frag_keyframe+empty_moov"}},
     "a.mkv": {"codec": "libx264"},
     "a.webm": {"codec": "libvpx"},
+    "a.ivf": {"codec": "libvpx"},
     "a.avi": {"codec": "mpeg4"},
     "a.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
     "a.wmv": {"codec": "wmv2"},

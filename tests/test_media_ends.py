@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, probe_clip, read_clip
 from perceiver_graph.runtime.processors.clip import require_room
+from perceiver_graph.runtime.processors.picture_files import read_picture
 from tests.media_files import FILMS, SOUNDS, film_file, sound_file, wav
 from tests.media_support import code_of
 
@@ -324,3 +326,31 @@ def test_many_channels_are_told_or_refused(tmp_path: Path) -> None:
     code, message = code_of(lambda: samples(tmp_path / "a.wav"))
     assert code == "PG507"
     assert "200 channels" in message
+
+
+class _Endless:
+    """What is behind a pipe that never ends, and how much was taken of it."""
+
+    taken = 0
+
+    def read(self, count: int) -> bytes:
+        self.taken += count
+        assert self.taken < 64 << 20
+        return (b"abc\n" * (count // 4 + 1))[:count]
+
+
+def test_a_stream_that_is_no_media_is_refused_before_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=_Endless()))
+    code, text = code_of(lambda: samples("-"))
+    assert (code, "not a media file" in text) == ("PG507", True)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=_Endless()))
+    code, text = code_of(lambda: read_picture("-"))
+    assert (code, "not a picture" in text) == ("PG507", True)
+
+
+def test_a_pointer_of_git_lfs_is_no_clip(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    code, text = code_of(lambda: frames(tmp_path / "a.mp4"))
+    assert (code, "a.mp4 is a pointer of Git LFS" in text) == ("PG507", True)

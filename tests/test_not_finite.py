@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,8 @@ def test_results_that_overflowed_are_told(
     assert list(data["outputs"]) == outputs
     for output in program.manifest.outputs:
         assert any(f"`{output}` is not finite" in note for note in data["notes"])
+    lines = " ".join(str(one.line) for one in found[0].answers.values())
+    assert not re.search(r"\b(nan|inf)\b", lines)
     assert "nan%" not in " ".join(str(one.line) for one in found[0].answers.values())
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from perceiver_graph.runtime.processors.picture_files import read_picture
+from tests.media_support import code_of
 from tests.tiny import fault
 
 GREY = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
@@ -128,6 +129,46 @@ def test_16_bits_are_told(tmp_path: Path) -> None:
     found, (note,) = read_picture(tmp_path / "rgb.png")
     assert (found == 0x80).all()
     assert "16 bits" in note
+
+
+@pytest.mark.parametrize(
+    ("bits", "values"), [(8, GREY), (16, GREY.astype(np.uint16) * 257)], ids=["8 bits", "16 bits"]
+)
+def test_a_tiff_whose_0_is_white_is_a_negative(
+    bits: int, values: NDArray[Any], tmp_path: Path
+) -> None:
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    data = (tmp_path / "a.tiff").read_bytes()
+    tag = struct.pack("<HHIHH", 262, 3, 1, 1, 0)  # Pillow writes that 0 is black
+    assert data.count(tag) == 1
+    (tmp_path / "a.tiff").write_bytes(data.replace(tag, struct.pack("<HHIHH", 262, 3, 1, 0, 0)))
+    found, notes = read_picture(tmp_path / "a.tiff")
+    np.testing.assert_array_equal(found[..., 1], 255 - GREY)
+    assert ("65535 is black and 0 white" in str(notes)) == (bits == 16)
+
+
+def test_whole_numbers_with_a_sign_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.tiff", tiffinfo={339: 2})
+    code, text = code_of(lambda: read_picture(tmp_path / "a.tiff"))
+    assert (code, "whole numbers with a sign" in text) == ("PG507", True)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIF picture"),
+        (b'<?xml version="1.0"?>\n<svg/>', "an SVG drawing"),
+        (b"<!DOCTYPE html><html>", "an XML or HTML document"),
+        (b"%PDF-1.7", "a PDF document"),
+        (bytes(128) + b"DICM", "a DICOM file"),
+    ],
+)
+def test_what_is_no_picture_is_called_by_its_name(data: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    code, text = code_of(lambda: read_picture(tmp_path / "a.png"))
+    assert code == "PG507"
+    assert f"a.png is {name}" in text
 
 
 def test_transparency_is_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from perceiver_graph.runtime.processors import number_rows, number_text, ply
 from perceiver_graph.runtime.processors.points import points_input, read_points
 from perceiver_graph.runtime.processors.tables import read_table
 from tests.media_support import code_of
@@ -18,7 +19,7 @@ VERTICES = "0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
 SCAN = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
 
 
-def written(folder: Path, data: bytes | str, name: str = "cloud.off") -> Path:
+def written(folder: Path, data: bytes | str, name: str = "cloud.dat") -> Path:
     path = folder / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
@@ -53,7 +54,7 @@ def test_faces_are_counted_and_not_used(tmp_path: Path) -> None:
 def test_what_else_vertices_have(tmp_path: Path) -> None:
     coloured = VERTICES.replace("\n", " 255 0 0 255\n")
     assert points_of(tmp_path, "COFF\n4 0 0\n" + coloured) == CORNERS
-    notes = points_input(tmp_path / "cloud.off")[1]
+    notes = points_input(tmp_path / "cloud.dat")[1]
     assert notes == ("colours are left out",)
     normals = VERTICES.replace("\n", " 0 0 1\n")
     assert points_of(tmp_path, "NOFF\n4 0 0\n" + normals) == [[*row, 0, 0, 1] for row in CORNERS]
@@ -84,6 +85,25 @@ def test_off_files_that_are_refused(tmp_path: Path, data: str, words: str) -> No
     code, text = code_of(lambda: read_points(written(tmp_path, data)))
     assert code == "PG507"
     assert words in text
+
+
+def test_an_off_file_without_its_first_line_is_no_list_of_points(tmp_path: Path) -> None:
+    path = written(tmp_path, "# of a scan\n4 0 0\n" + VERTICES, "cloud.off")
+    code, text = code_of(lambda: read_points(path))
+    assert (code, "line 2: it does not begin with `OFF`" in text) == ("PG507", True)
+    assert read_points(written(tmp_path, "4 0 0\n" + VERTICES, "cloud.xyz")).shape == (5, 3)
+
+
+@pytest.mark.parametrize("head", ["", "OFF\n", "ply\n"])
+def test_comments_without_an_end_are_refused(
+    tmp_path: Path, head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_rows, "_MOST_BLANK", 500)
+    monkeypatch.setattr(number_text, "MOST_LINES", 500)
+    monkeypatch.setattr(ply, "_LONGEST_HEADER", 5000)
+    path = written(tmp_path, head + "#\n" * 4000)
+    wanted = "PG507" if head == "ply\n" else "PG514"
+    assert code_of(lambda: read_points(path))[0] == wanted
 
 
 # PCD ---------------------------------------------------------------------------------------------
@@ -126,7 +146,7 @@ def pcd(form: str) -> bytes:
 @pytest.mark.parametrize("form", ["ascii", "binary"])
 def test_the_points_of_pcd_files(tmp_path: Path, form: str) -> None:
     assert points_of(tmp_path, pcd(form)) == PCD_POINTS
-    values, notes = points_input(tmp_path / "cloud.off", 4, centre=False)
+    values, notes = points_input(tmp_path / "cloud.dat", 4, centre=False)
     assert values[0].tolist() == PCD_POINTS
     assert notes == ("the columns are taken in the order x, y, z, intensity",)
 
@@ -203,13 +223,15 @@ def test_a_first_line_may_say_how_many_points_follow(tmp_path: Path) -> None:
         "//Z X Y\n3 1 2\n6 4 5\n9 7 8\n",
         "# z x y\n3 1 2\n6 4 5\n9 7 8\n",
         "# a scan\n#z,x,y\n3,1,2\n6,4,5\n9,7,8\n",
+        "# z x y\n# a scan of the hall\n\n3 1 2\n6 4 5\n9 7 8\n",
         ",0,1,2\n0,1,2,3\n1,4,5,6\n2,7,8,9\n",
         "Unnamed: 0,z,y,x\n0,3,2,1\n1,6,5,4\n2,9,8,7\n",
     ],
 )
 def test_names_decide_which_column_is_what(tmp_path: Path, text: str) -> None:
-    assert read_points(written(tmp_path, text))[:, :3].tolist() == SCAN
-    values, _ = points_input(tmp_path / "cloud.off", centre=False)
+    path = written(tmp_path, text)
+    assert read_points(path)[:, :3].tolist() == SCAN
+    values, _ = points_input(path, centre=False)
     assert values[0].tolist() == SCAN
 
 

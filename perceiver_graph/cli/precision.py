@@ -42,7 +42,7 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
     from perceiver_graph.compiler import describe
     from perceiver_graph.compiler.calibration import Sample
     from perceiver_graph.runtime.feeds import check_inputs
-    from perceiver_graph.runtime.inputs import read_arrays
+    from perceiver_graph.runtime.inputs import archive_of_arrays, read_arrays
     from perceiver_graph.spec.manifest import Manifest
 
     lowered = compiled.lowered
@@ -51,7 +51,8 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
         outputs=describe.output_entries(lowered),
         dims=describe.dimensions(lowered),
     )
-    feeds = check_inputs(described, read_arrays(path, described))
+    source = archive_of_arrays(path)
+    feeds = check_inputs(described, read_arrays(source, described))
     arrays = {}
     for leaf in compiled.graph.inputs:
         name = leaf.value.name
@@ -63,7 +64,7 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
             arrays[name] = feeds.points[leaf.of]
         elif leaf.role == "data" and leaf.of in feeds.arrays:
             arrays[name] = feeds.arrays[leaf.of]
-    return Sample(arrays, path.name)
+    return Sample(arrays, path.name if source.is_file else source.label)
 
 
 def report(manifest: Manifest) -> Iterator[str]:

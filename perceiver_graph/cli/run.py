@@ -40,7 +40,8 @@ def run_command(
         typer.Option(
             "--inputs",
             metavar="IN.npz",
-            help="Arrays by input name, batch first, instead of files or beside them.",
+            help="Arrays by input name, batch first, instead of files or beside them "
+            "(`-` is standard input).",
         ),
     ] = None,
     random: Annotated[
@@ -145,9 +146,21 @@ def _check_usage(
         raise typer.BadParameter("it is the seed of --random", param_hint="--seed")
     if files and output is not None and output.suffix == ".npz" and not output.is_dir():
         raise typer.BadParameter("the results of files go to a folder: -o DIR", param_hint="-o")
+    if files and inputs is not None and _is_among(inputs, files):
+        message = "it is among the files, too, and what comes from it can be read once only"
+        raise typer.BadParameter(message, param_hint="--inputs")
     if names and not files:
         message = "arrays come as they are, without names: give files, or leave this out"
         raise typer.BadParameter(message, param_hint="--names")
+
+
+def _is_among(inputs: Path, files: list[str]) -> bool:
+    """Whether the arrays come through a pipe that is a file, too."""
+    from perceiver_graph.runtime.opening import stream_key
+
+    key = stream_key(str(inputs))
+    named = (*files, *(one.partition("=")[2] for one in files))
+    return key is not None and key in [stream_key(one) for one in named]
 
 
 def _bytes(memory: str | None) -> int | None:
@@ -215,7 +228,7 @@ def _require_place(output: Path, inputs: Path | None) -> None:
         fault = "it is a folder, and arrays go to an .npz file"
     elif not output.parent.is_dir():
         fault = f"there is no folder {quote(output.parent)}"
-    elif inputs is not None and output.exists() and output.samefile(inputs):
+    elif inputs is not None and output.exists() and inputs.exists() and output.samefile(inputs):
         fault = "the inputs are read from it"
     if fault:
         raise unwritable(output, fault, help="choose another path: -o OUT.npz")

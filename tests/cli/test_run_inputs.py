@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -135,3 +137,42 @@ def test_what_does_not_go_together(
     done = command("run", robot, *options)
     assert done.code == code
     assert words in " ".join(done.err.replace("│", " ").split())
+
+
+def test_arrays_through_a_pipe(
+    robot: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = np.zeros((1, 8, 8, 3), np.float32)
+    np.savez("all.npz", **np.load("rest.npz"), front=front, wrist=front)
+    assert command("run", robot, "--inputs", "all.npz", "-o", "file.npz").code == 0
+    with Path("all.npz").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        done = command("run", robot, "--inputs", "-", "-o", "stdin.npz")
+    assert done.code == 0, done.err
+    reading, writing = os.pipe()
+    Thread(target=_pour, args=(Path("all.npz").read_bytes(), writing)).start()
+    done = command("run", robot, "--inputs", f"/dev/fd/{reading}", "-o", "pipe.npz")
+    os.close(reading)
+    assert done.code == 0, done.err
+    with np.load("file.npz") as wanted:
+        for name in ("stdin.npz", "pipe.npz"):
+            with np.load(name) as found:
+                np.testing.assert_array_equal(found["joints"], wanted["joints"], strict=True)
+    done = command("run", robot, "front=-", "wrist=b.png", "--inputs", "-")
+    assert done.code == 2
+    assert "can be read once only" in " ".join(done.err.replace("│", " ").split())
+
+
+def _pour(data: bytes, descriptor: int) -> None:
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+
+
+def test_a_pipe_without_an_archive_is_refused_at_once(robot: Path, command: Command) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"y\n" * 1000)  # and its end stays open, as of one that goes on for ever
+    done = command("run", robot, "--inputs", f"/dev/fd/{reading}")
+    os.close(reading)
+    os.close(writing)
+    assert "PG513" in done.err
+    assert "not an .npz archive" in done.err

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph.diagnostics.escape import json
 from perceiver_graph.runtime.kinds.base import Answer, Piece, Setting, Writer
 from perceiver_graph.runtime.processors.classes import (
     best_classes,
@@ -103,4 +104,4 @@ class ScoresWriter(Writer):
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if isfinite(value) else "not finite"
-    return f"{len(value)} numbers" if len(value) > 8 else str(value)
+    return f"{len(value)} numbers" if len(value) > 8 else json(value, indent=None, end="")

@@ -16,6 +16,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.runtime.opening import Named, Source
 from perceiver_graph.runtime.processors.extents import shortfall
+from perceiver_graph.runtime.processors.foreign import foreign
 from perceiver_graph.runtime.processors.mp3 import counts_frames
 from perceiver_graph.runtime.processors.picture_files import read_picture
 
@@ -196,12 +197,15 @@ def _unrecognised(source: Source, head: bytes, reason: str) -> DiagnosticError:
             "a list of other files or addresses, which are not opened",
             help="name the media file itself",
         )
-    notes = [f"{source.size()} bytes, beginning with {head!r}", f"FFmpeg says: {reason}"]
+    size = f"{source.size()} bytes, beginning" if source.is_file else "it begins"
+    notes = [f"{size} with {head!r}", f"FFmpeg says: {reason}"]
     if head[4:8] == b"ftyp":
         fault = "an mp4 that cannot be opened, most likely because its end is missing"
         notes.append("its index may be at its end: without it, nothing in the file can be found")
         return undecodable(source, fault, *notes, help="copy or record the file again, completely")
     help = f"give a complete file of a known format: {_READABLE}"
+    if name := foreign(source.peek(4096)):
+        return DiagnosticError.of("PG507", f"{source} is {name}", notes=notes, help=help)
     return undecodable(source, "not a media file", *notes, help=help)
 
 

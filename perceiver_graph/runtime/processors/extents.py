@@ -26,7 +26,6 @@ def shortfall(file: BinaryIO, source: Source) -> str | None:
 
     Raises DiagnosticError (PG507) for a GIF without its end.
     """
-    size = file.seek(0, os.SEEK_END)
     head = read_at(file, 0, 16)
     file.seek(0)
     if head.startswith(b"GIF8"):
@@ -34,6 +33,7 @@ def shortfall(file: BinaryIO, source: Source) -> str | None:
         return None
     for fits, declared in _KINDS:
         if fits(head):
+            size = file.seek(0, os.SEEK_END)
             end = declared(file, size)
             if end is None or end <= size:
                 return None
@@ -184,6 +184,14 @@ def _flv(file: BinaryIO, size: int) -> int | None:
     return end
 
 
+def _ivf(file: BinaryIO, size: int) -> int | None:
+    """Frames of VP8, VP9 and AV1, each of which says how long it is."""
+    end = int.from_bytes(read_at(file, 6, 2), "little")
+    while 0 < end < size:
+        end += 12 + int.from_bytes(read_at(file, end, 4), "little")
+    return end
+
+
 def _voc(file: BinaryIO, size: int) -> int | None:
     """Blocks, of which one of kind 0 is the last."""
     end = int.from_bytes(read_at(file, 20, 2), "little")
@@ -216,6 +224,7 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | Non
     (lambda head: head[:4] == b"OggS", _ogg),
     (lambda head: head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), _asf),
     (lambda head: head[:4] == b"FLV\1", _flv),
+    (lambda head: head[:4] == b"DKIF", _ivf),
     (lambda head: head.startswith(b"Creative Voice"), _voc),
     (lambda head: head.startswith(b"\x89PNG\r\n"), _png),
     (lambda head: head[:3] == b"ID3" or head[:1] == b"\xff", mp3_end),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from array import array
+from collections import deque
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -17,10 +18,12 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.columns import AXES, plain
 from perceiver_graph.runtime.processors.number_common import Rows, decoding, undecodable
-from perceiver_graph.runtime.processors.number_text import NUMBER, parsed, text_lines
+from perceiver_graph.runtime.processors.number_text import NUMBER, all_parsed, parsed, text_lines
 
 MOST_VALUES = 1 << 24
 """The most numbers that are read from a text, which takes seconds: arrays are for more."""
+_COMMENTS, _LONGEST_COMMENT = 64, 10_000  # before the first row: one may name the columns
+_MOST_BLANK = 1 << 20
 _PLAIN = "give a row of numbers for each element"
 
 
@@ -38,8 +41,8 @@ def read_rows(source: Source, most: int | None = None) -> Sheet:
 
     Columns are separated by commas, semicolons, tabs or blanks, as in the first row. Empty lines and
     what follows a `#` are left out; a first row may name the columns, or say how many rows follow
-    (as in .pts files). A comment before the first row names them if x, y and z are among the names, as
-    numpy.savetxt writes them. Of more rows than `most`, none is read.
+    (as in .pts files). The last comment before the first row that has x, y and z among its words
+    names them, as numpy.savetxt writes it. Of more rows than `most`, none is read.
     """
     with decoding(source), source.open() as stream:
         return _Parser(source, most).parse(stream)
@@ -56,18 +59,23 @@ class _Parser:
         self._promised: int | None = None
         self._delimiter: str | None = None
         self._begun = False
-        self._comment = ""
+        self._comments: deque[str] = deque(maxlen=_COMMENTS)
         self._notes: tuple[str, ...] = ()
 
     def parse(self, stream: BinaryIO) -> Sheet:
-        first = ""
+        first, blank = "", 0
         for number, line in text_lines(self._source, stream):
             first = first or line
             line, _, comment = line.partition("#")
             if line.strip():
                 self._take(number, line.strip())
-            elif not self._begun and comment:
-                self._comment = comment.strip()
+                continue
+            blank += 1
+            if blank > _MOST_BLANK:
+                fault = f"{self._source} has more than {_MOST_BLANK:,} lines without numbers"
+                raise DiagnosticError.of("PG514", fault, help="leave empty lines and comments out")
+            if not self._begun and len(comment) < _LONGEST_COMMENT:
+                self._comments.appendleft(comment.strip())
         if self._promised is not None and self._promised != self._rows:
             fault = f"{self._source}: there are {self._rows} rows, and its first line promises "
             raise undecodable(f"{fault}{self._promised}")
@@ -88,7 +96,7 @@ class _Parser:
                 self._names = tuple(fields)
                 return
             self._look_at_first(number, fields)
-        numbers = [
+        numbers = all_parsed(fields) or [
             parsed(self._source, number, column, field, self._names)
             for column, field in enumerate(fields, start=1)
         ]
@@ -102,11 +110,13 @@ class _Parser:
 
     def _look_at_first(self, number: int, fields: list[str]) -> None:
         """Whether a comment names the columns, or the numbers of the first row do."""
-        called = self._fields(number, self._comment) if self._comment else []
-        called = called if len(called) == len(fields) else self._comment.split()
-        if len(called) == len(fields) and {*AXES} <= {plain(name) for name in called}:
-            self._names = tuple(called)
-        elif len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
+        for comment in self._comments:
+            called = self._fields(number, comment)
+            called = called if len(called) == len(fields) else comment.split()
+            if len(called) == len(fields) and {*AXES} <= {plain(name) for name in called}:
+                self._names = tuple(called)
+                return
+        if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
             shown = ", ".join(fields[:3])
             note = f"the first row is {shown}, ...: if it names the columns, leave it out"
             self._notes = (note,)
@@ -141,12 +151,17 @@ class _Parser:
     def _fields(self, number: int, line: str) -> list[str]:
         if self._delimiter is None:
             return [field.strip('"') for field in line.split()]
+        fields = line.split(self._delimiter) if '"' not in line else self._quoted(number, line)
+        fields = [field.strip() for field in fields]
+        return fields[:-1] if len(fields) > 1 and not fields[-1] else fields
+
+    def _quoted(self, number: int, line: str) -> list[str]:
+        assert self._delimiter is not None
         try:
             (fields,) = csv.reader([line], delimiter=self._delimiter, skipinitialspace=True)
         except (csv.Error, ValueError) as error:
             raise undecodable(f"{self._at(number)}: {error}") from error
-        fields = [field.strip() for field in fields]
-        return fields[:-1] if len(fields) > 1 and not fields[-1] else fields
+        return fields
 
     def _at(self, number: int) -> str:
         return f"{self._source}, line {number}"

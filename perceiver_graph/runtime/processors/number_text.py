@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from perceiver_graph.diagnostics import quote
+from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.number_common import undecodable
 
 LONGEST_LINE = 1 << 24
+MOST_LINES = 1 << 24
+"""The most lines that are read: a stream of comments may have no end."""
 _PLAIN = "give plain text, with a line for each row"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I | re.A)
 
@@ -45,13 +47,29 @@ def parsed(source: Source, line: int, column: int, field: str, names: Sequence[s
     raise undecodable(f"{source}, line {line}, column {column}: {what}", *notes, help=help)
 
 
+def all_parsed(fields: Sequence[str]) -> list[float] | None:
+    """All numbers of a row, quickly; None where one of the fields may be none."""
+    try:
+        numbers = [float(field) for field in fields]
+    except ValueError:
+        return None
+    # Python takes underscores for separators, and digits of every script.
+    return numbers if all(field.isascii() and "_" not in field for field in fields) else None
+
+
 def text_lines(source: Source, stream: IO[bytes], number: int = 0) -> Iterator[tuple[int, str]]:
-    """The lines of a text, numbered from the one after `number`. Raises DiagnosticError (PG507)."""
+    """The lines of a text, numbered from the one after `number`.
+
+    Raises DiagnosticError (PG507, PG514).
+    """
     place = stream.tell()
     while raw := stream.readline(LONGEST_LINE):
         if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
             fault = f"{source}, line {number + 1}: it is longer than {LONGEST_LINE:,} bytes"
             raise undecodable(fault, help=_PLAIN)
+        if number > MOST_LINES:
+            fault = f"{source} has more than {MOST_LINES:,} lines, the most that are read"
+            raise DiagnosticError.of("PG514", fault, help="leave lines out, or split the file")
         for line in raw.splitlines(keepends=True):
             number += 1
             try:

@@ -20,6 +20,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.chunks import format_size
 from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.runtime.processors.foreign import foreign
 from perceiver_graph.runtime.processors.gif import gif_frames
 from perceiver_graph.runtime.processors.jpeg import without_exif
 from perceiver_graph.runtime.processors.packages import require
@@ -33,13 +34,14 @@ Pixels = NDArray[np.uint8]
 MOST_PIXELS = 178_956_970
 """Where Pillow, too, takes a header for an attack on the memory: 512 MiB of RGB."""
 
-_NOT_OURS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
-"""Formats for which Pillow starts another program, or knows nothing but the name."""
+_NOT_OURS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS"})
+"""Formats for which Pillow starts another program, or knows nothing but the name, or takes numbers
+with a sign for others."""
 
 _DECODERS = {"WEBP": 8, "AVIF": 12, "JPEG2000": 16, "GIF": 4}
 """Bytes a pixel that decoders hold beside what they give."""
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0112, 262, 339
 _STRIP = 1 << 18  # pixels that are copied at a time
 
 
@@ -59,6 +61,7 @@ def read_picture(
         notes = [*_several(source, image)]
         notes += _fitted(source, image, room, least)
         notes += _deep_colours(image)
+        negative = _is_negative(image)
         if image.format == "TIFF":
             turns = _orientation(image)
             with _hushed():
@@ -66,8 +69,8 @@ def read_picture(
         else:
             image.load()
             turns = _orientation(image)
-        notes += _about_values(image)
-        return _rgb(_turned(image, turns)), tuple(notes)
+        notes += _about_values(image, negative)
+        return _rgb(_turned(image, turns), negative), tuple(notes)
 
 
 def picture_source(named: Named) -> Source:
@@ -92,9 +95,10 @@ def open_picture(named: Named) -> Iterator[Image]:
             with _decoding(source):
                 image = _opened(source, file, formats)
         except UnidentifiedImageError as error:
+            name = foreign(source.peek(4096))
             raise DiagnosticError.of(
                 "PG507",
-                f"{source}: not a picture of a known format",
+                f"{source} is {name}" if name else f"{source}: not a picture of a known format",
                 help="give a PNG, JPEG, WebP, GIF, BMP or TIFF file",
             ) from error
         with image:
@@ -109,6 +113,8 @@ def _opened(source: Source, file: BinaryIO, formats: list[str]) -> Image:
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError:
+        if source.peek(2) != b"\xff\xd8":
+            raise
         # Pillow reads a JPEG's resolution from EXIF while it opens the file, and may trip over it.
         plain, exif = without_exif(source.read())
         if not exif:
@@ -180,6 +186,8 @@ def _refuse_unknown_values(source: Source, image: Image) -> None:
         what = "real numbers"
     elif image.mode == "I" and image.format not in ("PPM", "PNG"):
         what = "whole numbers of 32 bits, or with a sign"
+    elif image.format == "TIFF" and 2 in _tag(image, _SAMPLE_FORMAT):
+        what = "whole numbers with a sign"
     else:
         return
     raise DiagnosticError.of(
@@ -188,6 +196,17 @@ def _refuse_unknown_values(source: Source, image: Image) -> None:
         help="scale them to 0..255 as for the training of the model and save them as an 8-bit PNG, "
         f"or pass an array: {option('--inputs', 'IN.npz')}",
     )
+
+
+def _tag(image: Image, number: int) -> tuple[Any, ...]:
+    """The values of a tag of a TIFF, none where it is not there."""
+    found = image.tag_v2.get(number, ())  # type: ignore[attr-defined]
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _is_negative(image: Image) -> bool:
+    """Whether 0 is white, where Pillow takes it for black all the same: a TIFF of 16 bits."""
+    return image.format == "TIFF" and image.mode.startswith("I") and 0 in _tag(image, _PHOTOMETRIC)
 
 
 def _several(source: Source, image: Image) -> Iterator[str]:
@@ -246,12 +265,13 @@ def _deep_colours(image: Image) -> Iterator[str]:
         yield "16 bits a value: 65535 is the brightest, and the upper 8 bits are kept"
 
 
-def _about_values(image: Image) -> Iterator[str]:
+def _about_values(image: Image, negative: bool) -> Iterator[str]:
     """What becomes of values that are not 8 bits of red, green and blue."""
     if image.mode.startswith("I"):
         low, high = image.getextrema()
+        black, white = (65535, 0) if negative else (0, 65535)
         yield (
-            "16 bits a value: 0 is black and 65535 white, and the upper 8 bits are kept "
+            f"16 bits a value: {black} is black and {white} white, and the upper 8 bits are kept "
             f"(its values: {low} to {high})"
         )
     if image.mode == "CMYK":
@@ -296,7 +316,7 @@ def _turned(image: Image, orientation: Any) -> Image:
     return image if method is None else image.transpose(method)
 
 
-def _rgb(image: Image) -> Pixels:
+def _rgb(image: Image, negative: bool) -> Pixels:
     """The pixels, converted and copied strip by strip, so that they are not there three times."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     rows = max(1, _STRIP // image.width)
@@ -304,7 +324,7 @@ def _rgb(image: Image) -> Pixels:
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         if image.mode.startswith("I"):  # Pillow would cut off all above 255
             grey = np.asarray(strip).astype(np.int64).clip(0, 0xFFFF) >> 8
-            pixels[top : top + rows] = grey[:, :, None]
+            pixels[top : top + rows] = (255 - grey if negative else grey)[:, :, None]
         else:
             pixels[top : top + rows] = np.asarray(strip.convert("RGB"))
     return pixels

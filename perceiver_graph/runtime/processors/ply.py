@@ -79,11 +79,11 @@ def read_ply(source: Source) -> Cloud:
     Lists and whole-number properties (colours, indices) are left out. Raises DiagnosticError
     (PG507) for a damaged file and one without such vertices.
     """
+    header = _header(source, source.peek(_LONGEST_HEADER))
     data = source.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         fault = f"{source} has more than {MOST_BYTES:,} bytes, the most that are read"
         raise DiagnosticError.of("PG514", fault, help="leave points out")
-    header = _header(source, data)
     elements = [one.name for one in header.elements]
     if "vertex" not in elements:
         raise undecodable(f"{source}: it has no element `vertex`", help=_AGAIN)
@@ -100,8 +100,7 @@ def read_ply(source: Source) -> Cloud:
     )
 
 
-def _header(source: Source, data: bytes) -> _Header:
-    head = data[:_LONGEST_HEADER]
+def _header(source: Source, head: bytes) -> _Header:
     end = _END.search(head)
     if not head.startswith((b"ply\n", b"ply\r")) or end is None:
         fault = "it does not begin with `ply`" if end else "its header does not end (`end_header`)"
@@ -128,7 +127,7 @@ def _header(source: Source, data: bytes) -> _Header:
     if order is None:
         raise undecodable(f"{source}: its header has no `format` line", help=_AGAIN)
     start = end.end()
-    if data.startswith(b"ply\r") and not data.startswith(b"ply\r\n") and end[1] == b"\r\n":
+    if head.startswith(b"ply\r") and not head.startswith(b"ply\r\n") and end[1] == b"\r\n":
         start -= 1  # lines end with \r alone, and the first byte of the data happens to be \n
     elements = tuple(_Element(name, count, tuple(made)) for name, count, made in found)
     return _Header(order, elements, start)
