@@ -51,12 +51,11 @@ SETTINGS = {
 }
 
 
-def test_contenders_take_turns_and_agree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    spec = tmp_path / "tiny.yaml"
+def tiny_work(folder: Path) -> Work:
+    """Part of a text by a model of the sizes above."""
+    spec = folder / "tiny.yaml"
     spec.write_text(SPEC, encoding="utf-8")
-    work = Work(
+    return Work(
         "tiny-work",
         "A text of 7 bytes, 3 of them asked for.",
         System("tiny", str(spec), "MaskedLM", SETTINGS),
@@ -66,6 +65,12 @@ def test_contenders_take_turns_and_agree(
         queries={"text": 12},
         pad_to=12,
     )
+
+
+def test_contenders_take_turns_and_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tiny_work(tmp_path)
     monkeypatch.setattr(command_line, "WORKS", {work.name: work})
     contenders = ["ours", "eager"]
     options = {

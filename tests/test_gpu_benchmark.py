@@ -16,23 +16,7 @@ import pytest
 from benchmarks.gpu import __main__ as command_line
 from benchmarks.gpu import programs, tables, timing
 from benchmarks.gpu.plan import FINDINGS, REPORT, Plan, findings
-from benchmarks.works import System, Work
-from tests.test_benchmarks import SETTINGS, SPEC
-
-
-def tiny(folder: Path) -> Work:
-    spec = folder / "tiny.yaml"
-    spec.write_text(SPEC, encoding="utf-8")
-    return Work(
-        "tiny-work",
-        "A text of 7 bytes, 3 of them asked for.",
-        System("tiny", str(spec), "MaskedLM", SETTINGS),
-        {"text": [1, 7]},
-        sizes={"length": 7, "text_queries": 3},
-        decode={"text": [2, 5]},
-        queries={"text": 12},
-        pad_to=12,
-    )
+from tests.test_benchmarks import tiny_work
 
 
 def plan(folder: Path, **changes: Any) -> Plan:
@@ -49,7 +33,7 @@ def plan(folder: Path, **changes: Any) -> Plan:
 
 
 def test_every_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = tiny(tmp_path)
+    work = tiny_work(tmp_path)
     monkeypatch.setattr(command_line, "WORKS", {work.name: work})
     options = {
         "--device": "cpu",
@@ -104,12 +88,12 @@ def test_a_failure_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_nothing_begins_after_the_time(tmp_path: Path) -> None:
-    programs.measure(plan(tmp_path, until=time.time() + 5), tiny(tmp_path), "fp32")
+    programs.measure(plan(tmp_path, until=time.time() + 5), tiny_work(tmp_path), "fp32")
     assert findings(tmp_path)[0]["note"] == "not reached"
 
 
 def test_differences_of_what_is_no_number_are_none(tmp_path: Path) -> None:
-    here, work = plan(tmp_path), tiny(tmp_path)
+    here, work = plan(tmp_path), tiny_work(tmp_path)
     assert timing.difference(here, work, {"text": np.ones((1, 3, 2))}, ours=True) is None
     base = np.ones((1, 12, 2))
     timing.keep(here, work, {"text": base})

@@ -93,7 +93,7 @@ def test_one_input_is_given_once(robot: Path, command: Command) -> None:
     assert done.code == 0, done.err  # what is left is for `wrist`
     done = command("run", robot, "front=a.png", "wrist=b.png")
     assert (done.code, "error[PG501]" in done.err) == (1, True)
-    assert "--inputs IN.npz with `joints` in it" in done.err
+    assert "`--inputs IN.npz` with `joints` in it" in done.err
 
 
 def test_random_inputs(robot: Path, command: Command) -> None:
