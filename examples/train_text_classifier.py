@@ -3,7 +3,7 @@
     python examples/train_text_classifier.py --steps 60 -o build/mood
 
 A small `text_classification` learns to tell glad sentences from sad ones, made on the spot; the
-last lines run the ONNX program on two of them. Needs `pip install accelerate`.
+last lines run the ONNX program on two of them. Needs `pip install transformers accelerate`.
 """
 
 from __future__ import annotations

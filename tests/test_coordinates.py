@@ -173,7 +173,9 @@ def test_positions_are_left_out_with_their_input(record: Program) -> None:
         encoded = module.encode({"picture": torch.from_numpy(arrays["picture"])})
         agree(module.decode(encoded, {})["risk"].numpy(), alone)
     without = refusal(record.run, {**picture, "record": arrays["record"]})
-    assert "PG501: input `record` is given without its positions, `times`" in without
+    assert (
+        "PG501: input `record` is given without its positions, `times`: float32 [batch, " in without
+    )
     without = refusal(record.run, {**picture, "times": arrays["times"]})
     assert "PG501: `times` is given without `record`, whose positions it holds" in without
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -276,6 +277,15 @@ def test_positions_of_the_wrong_kind_are_diagnostics(chosen: Any, made: Made) ->
 
 
 # Weights that the caller has
+
+
+def test_a_module_without_torch_is_refused(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(pg.DiagnosticError) as raised:
+        made.compiled.to_torch()
+    (found,) = raised.value.diagnostics
+    assert found.code == "PG509"
+    assert found.help == "`pip install 'perceiver-graph[torch]'`"
 
 
 def test_weights_may_be_arrays_or_tensors_by_name(made: Made, tmp_path: Path) -> None:

@@ -286,6 +286,14 @@ def test_help_for_values_that_are_nearly_right() -> None:
     assert {override: errors(TEXT, override)[0].help for override in cases} == cases
 
 
+def test_a_name_without_its_ending_is_that_of_the_file_beside(tmp_path: Path) -> None:
+    for name in ("ecg", "heart"):
+        (tmp_path / f"{name}.yaml").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(DiagnosticError) as raised:
+        load_spec(tmp_path / "ecg")
+    assert raised.value.diagnostics[0].help == f"did you mean `{tmp_path / 'ecg.yaml'}`?"
+
+
 def test_a_misspelt_key_is_not_also_reported_as_missing() -> None:
     assert places(TEXT, "latents={cuont: 1, width: 8}") == [("PG101", "cuont")]
     assert [code for code, _ in places(TEXT, "latents={zzz: 1, width: 8}")] == ["PG102", "PG101"]

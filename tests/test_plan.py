@@ -166,6 +166,14 @@ def test_a_diagnostic_says_what_needs_the_memory() -> None:
     assert int(weights.split()[0]) * MiB > 3 * 213_082_618  # numbers of four bytes, most of them
 
 
+def test_a_diagnostic_counts_only_queries_that_can_be_divided() -> None:
+    with pytest.raises(DiagnosticError) as raised:
+        driver.compile("audio_classification", overrides=["process.layers=0"], memory=MiB)
+    (fault,) = raised.value.diagnostics
+    (decoding,) = (note for note in fault.notes if "decoding" in note)
+    assert decoding.endswith(": decoding")
+
+
 def test_decoding_takes_a_fixed_part_and_one_for_each_query() -> None:
     memory = decode_memory(compiled("kinetics").optimized)
     # 1024 channels of the decoder's MLP, and of its input, for each of the pixels.

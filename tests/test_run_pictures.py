@@ -358,4 +358,14 @@ def test_a_model_may_read_files_of_several_kinds(model: Model, tmp_path: Path) -
     alone, _ = ran(program, tmp_path / "out", f"image={path}")
     assert alone.notes == ("input `caption` was not given: its mask token stands for it",)
     unsaid = fault(lambda: run_files(program, [path], tmp_path / "out"))
-    assert (unsaid.code, unsaid.help) == ("PG512", f"say it: image={path}")
+    assert (unsaid.code, unsaid.help) == ("PG512", f"say it: `image={path}`")
+    text = fault(lambda: run_files(program, ["a cat"], tmp_path / "out"))
+    assert (text.code, text.help) == ("PG512", "say it: `'caption=a cat'`")
+    for value, help in (
+        ("capton=a cat", "did you mean `caption`?"),
+        (f"photo={path}", "these are: `image`, `caption`"),
+    ):
+        wrong = fault(lambda value=value: run_files(program, [value], tmp_path / "out"))  # type: ignore[misc]
+        name = value.partition("=")[0]
+        assert wrong.message == f"`{name}` is no input that is read from a file"
+        assert wrong.help == help

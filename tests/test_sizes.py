@@ -147,6 +147,19 @@ def test_sizes_on_the_command_line(
         assert "PG516" in capsys.readouterr().err
 
 
+def test_of_random_inputs_every_size_can_be_given(
+    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["run", str(artifact), "--random", "-o", str(tmp_path / "out.npz"), "--size"]
+    assert main([*call, "length=20"]) == 0
+    assert "fast   float32 [1, 101, 1]" in capsys.readouterr().out
+    assert main([*call, "next_queries=2"]) == 1
+    said = capsys.readouterr().err
+    assert "the sizes that can be given: " in said
+    listed = said.partition("the sizes that can be given: ")[2].splitlines()[0]
+    assert set(listed.split(", ")) >= {"length", "steps", "side"}
+
+
 def value(word: str) -> int:
     return int(word) if word.isdecimal() else {"a": 7, "b": 2}[word]
 

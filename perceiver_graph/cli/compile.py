@@ -201,6 +201,7 @@ def _next(manifest: Manifest, directory: Path) -> str:
     files = shown[0][1] if shown else None
     if len(shown) > 1 and not set(kinds.values()) <= _IN_A_CLIP:  # a file would fit several
         files = " ".join(f"{name}={example}" for name, example in shown)
-    if files is not None and all(e.media or e.mask != "never" for e in manifest.inputs.values()):
-        return f"perceiver-graph run {artifact} {files} -o out"
-    return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"
+    if files is None:
+        return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"
+    arrays = any(e.media is None and e.mask != "always" for e in manifest.inputs.values())
+    return f"perceiver-graph run {artifact} {files}{' --inputs REST.npz' * arrays} -o out"

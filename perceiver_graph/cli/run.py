@@ -10,6 +10,7 @@ import typer
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
+from perceiver_graph.diagnostics.commands import shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
 
@@ -224,14 +225,16 @@ def _require_place(output: Path, inputs: Path | None) -> None:
     from perceiver_graph.runtime.written import refuse_others
 
     fault = None
+    help = "choose another path: -o OUT.npz"
     if output.is_dir():
         fault = "it is a folder, and arrays go to an .npz file"
     elif not output.parent.is_dir():
         fault = f"there is no folder {quote(output.parent)}"
+        help = f"make it: {shell('mkdir', '-p', output.parent)}; or {help}"
     elif inputs is not None and output.exists() and inputs.exists() and output.samefile(inputs):
         fault = "the inputs are read from it"
     if fault:
-        raise unwritable(output, fault, help="choose another path: -o OUT.npz")
+        raise unwritable(output, fault, help=help)
     refuse_others(output)
 
 

@@ -243,11 +243,12 @@ class _Planner:
 def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
     """The diagnostic PG604."""
     needs = least.needs
+    at_a_time = f" {least.chunk_queries} queries at a time" if least.chunk_queries else ""
     parts = [
         ("the process with inputs and results", needs.process),
         ("weights and constants", needs.weights),
         (f"encoding, most of it at `{needs.encode_at}`", needs.encode),
-        (f"decoding {least.chunk_queries} queries at a time", needs.decode),
+        (f"decoding{at_a_time}", needs.decode),
     ]
     if needs.loading > needs.encode + needs.decode:
         parts[2:] = [("weights a second time while they are prepared", needs.loading)]

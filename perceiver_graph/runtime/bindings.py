@@ -138,7 +138,11 @@ def _take_given(
     said = {word for name in arrays for word in _words(manifest.inputs[name].shape)}
     for name, value in given.items():
         dimension = manifest.dims.get(name)
-        known = list(free)
+        known = [
+            one
+            for one in manifest.dims
+            if one in free or (one not in said and _of_an_input(manifest, one))
+        ]
         if name in said:
             message = f"{quote(name)} is what the shapes of the inputs say, and cannot be given too"
             report.error("PG516", message, help="leave it out")

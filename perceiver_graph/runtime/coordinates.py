@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.masks import Masks
+from perceiver_graph.runtime.sizes import described
 from perceiver_graph.spec.manifest import InputEntry, Manifest
 
 Points = dict[str, NDArray[np.float32]]
@@ -34,11 +35,10 @@ def check_company(manifest: Manifest, given: Mapping[str, Any], report: Report) 
         if entry.mask != "optional" or not entry.beside or bool(tokens) == (name in given):
             continue
         if tokens:
-            axes = ", ".join(f"{a} {s}" for a, s in zip(entry.axes, entry.shape, strict=True))
             report.error(
                 "PG501",
                 f"input {quote(tokens[0])} is given without its positions, {quote(name)}: "
-                f"{entry.dtype} [{axes}]",
+                f"{entry.dtype} {described(entry)}",
                 help=f"pass an array under the name {quote(name)} as well, or neither",
             )
         else:

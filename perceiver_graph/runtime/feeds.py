@@ -33,7 +33,7 @@ from perceiver_graph.runtime.masks import (
     whole,
 )
 from perceiver_graph.runtime.room import require_room
-from perceiver_graph.runtime.sizes import evaluate, smallest
+from perceiver_graph.runtime.sizes import described, evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 
@@ -179,12 +179,6 @@ def check_points(
         report_outside(name, entry, array, report)
         found[output] = array
     return found
-
-
-def described(entry: InputEntry) -> str:
-    """The axes of an input: `[batch, time 16, channel 3]`."""
-    pairs = zip(entry.axes, entry.shape, strict=True)
-    return f"[{', '.join(a if str(s) == a else f'{a} {s}' for a, s in pairs)}]"
 
 
 def _report_unknown(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:

@@ -15,9 +15,9 @@ from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.coordinates import Points, points_of
-from perceiver_graph.runtime.feeds import check_points, described
+from perceiver_graph.runtime.feeds import check_points
 from perceiver_graph.runtime.room import require_room
-from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.runtime.sizes import described, evaluate
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 
 Selection = (

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.words import did_you_mean, nearest
 from perceiver_graph.runtime.chunks import reading_room
-from perceiver_graph.runtime.feeds import described
 from perceiver_graph.runtime.kinds import Piece, Reader, Reading, make_readers
 from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path
+from perceiver_graph.runtime.sizes import described
 from perceiver_graph.spec.manifest import Manifest
 
 _USE_ARRAYS = "pass arrays instead: --inputs IN.npz"
@@ -122,12 +123,7 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
         nouns = " or ".join(reader.noun for reader in readers)
         report.error("PG501", "no file was given", help=f"name {nouns}")
     if plain and len(readers) > 1:
-        names = ", ".join(quote(name) for reader in readers for name in reader.inputs)
-        report.error(
-            "PG512",
-            f"it cannot be told which input {quote(plain[0])} is for: the model takes {names}",
-            help=f"say it: {readers[0].inputs[0]}={plain[0]}",
-        )
+        _ask(plain[0], readers, report)
         report.raise_if_errors()
     subjects = _plain_subjects(plain, readers[0], report)
     if named := {name: values for name, values in named.items() if _known(name, readers, report)}:
@@ -161,12 +157,34 @@ def _is_named(value: str, readers: Sequence[Reader], report: Report) -> bool:
 
 
 def _known(name: str, readers: Sequence[Reader], report: Report) -> bool:
-    inputs = [one for reader in readers for one in reader.inputs]
+    inputs = _inputs(readers)
     if name in inputs:
         return True
     message = f"{quote(name)} is no input that is read from a file"
-    report.error("PG512", message, help=f"these are: {', '.join(map(quote, inputs))}")
+    these = f"these are: {', '.join(map(quote, inputs))}"
+    report.error("PG512", message, help=did_you_mean(name, inputs) or these)
     return False
+
+
+def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:
+    """Report (PG512) what could be for several inputs, or names one that is not there."""
+    inputs = _inputs(readers)
+    name, equals, rest = value.partition("=")
+    if equals and not is_path(value) and (nearest(name, inputs) or is_path(rest)):
+        _known(name, readers, report)
+        return
+    # What is no file is a text, if texts are taken.
+    likely = [one for one in readers if one.literal != is_path(value)] or readers
+    report.error(
+        "PG512",
+        f"it cannot be told which input {quote(value)} is for: "
+        f"the model takes {', '.join(map(quote, inputs))}",
+        help=f"say it: {option(f'{likely[0].inputs[0]}={value}')}",
+    )
+
+
+def _inputs(readers: Sequence[Reader]) -> list[str]:
+    return [name for reader in readers for name in reader.inputs]
 
 
 def _plain_subjects(values: Sequence[str], reader: Reader, report: Report) -> list[Subject]:

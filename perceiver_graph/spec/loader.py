@@ -181,6 +181,7 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
         pass
     candidates = {name: name for name in names} | {f"{name}.yaml": name for name in names}
     candidates |= {Path(file).name: file for file in nearby}
+    candidates = {Path(file).stem: file for file in nearby} | candidates
     close = closest(Path(given).name, candidates, 3)
     return DiagnosticError.of(
         "PG001",

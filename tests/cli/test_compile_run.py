@@ -212,6 +212,28 @@ def test_compile_names_inputs_that_files_could_be_confused_for(
     assert out.endswith("out right=CLIP.mp4 left=PICTURE.jpg -o out\n"), out
 
 
+def test_compile_names_the_arrays_that_come_beside_files(command: Command, tmp_path: Path) -> None:
+    """Those that are needed, and those that may be left out; not what is always masked."""
+    for mask, beside in (
+        ("never", " --inputs REST.npz"),
+        ("optional", " --inputs REST.npz"),
+        ("always", ""),
+    ):
+        more = f"  state: {{shape: {{channel: 3}}, mask: {mask}}}\nlatents:"
+        spec = SEVERAL.replace("latents:", more, 1)
+        (tmp_path / "robot.yaml").write_text(spec, encoding="utf-8")
+        out = command("compile", tmp_path / "robot.yaml", "-o", tmp_path / mask).out
+        assert out.endswith(f" left=PICTURE.jpg{beside} -o out\n"), out
+
+
+def test_a_missing_folder_is_named_with_what_makes_it(
+    command: Command, artifact: Path, tmp_path: Path
+) -> None:
+    done = command("run", artifact, "--random", "-o", tmp_path / "no folder" / "out.npz")
+    assert done.code == 1
+    assert f"make it: `mkdir -p '{tmp_path / 'no folder'}'`; or choose" in done.err
+
+
 def test_compile_says_how_to_run_on_a_text(command: Command, speaker: Path, tmp_path: Path) -> None:
     done = command("compile", speaker / "spec.yaml", "-o", tmp_path / "again")
     assert done.out.splitlines()[-1] == (

@@ -16,6 +16,8 @@ from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.source import WEIGHTS, source
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import shell
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,9 +59,17 @@ def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> n
     A model pickles with its source, as those of torch.fx do: `torch.load` and processes that are
     spawned need nothing but this package. Tracebacks, `inspect.getsource` and `torch.compile` find
     the source. `KeyError` names a parameter that is missing, `RuntimeError` lists those of the
-    wrong shape.
+    wrong shape. Raises DiagnosticError (PG509) where torch is not installed.
     """
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise DiagnosticError.of(
+            "PG509",
+            "a PyTorch module needs torch, which is not installed",
+            notes=[str(error)],
+            help=shell("pip", "install", "perceiver-graph[torch]"),
+        ) from error
 
     module = execute(source)
     model: nn.Module = getattr(module, module.__all__[0])()
