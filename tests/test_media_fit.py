@@ -25,6 +25,7 @@ from perceiver_graph.spec.media_fit import (
     neighbourhood,
 )
 from perceiver_graph.spec.models import media
+from perceiver_graph.spec.pace import off_pace
 from tests.small import SMALL
 
 FLOW = media.FlowInputParameters(overlap=4)
@@ -129,6 +130,33 @@ def test_outputs_that_need_an_input_say_so() -> None:
     assert flow is not None
     assert "no input is read as `flow`" in flow.fault
     assert misfit(output("text", {"length": 7, "channel": 262})) is None, "out of something else"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "rate", "remedy"),
+    [
+        ("video", {"time": 16}, 25, None),
+        ("video", {"time": 8}, 12.5, None),
+        ("video", {"time": 16}, 30, "write `rate: 25`"),
+        ("video", {"time": 8}, 25, "write `rate: 12.5`"),
+        ("video", {"time": 7}, 25, "write `rate: 10.9375`"),
+        ("audio", {"time": 640, "channel": 32}, 16000, None),  # stereo
+        ("audio", {"time": 640, "channel": 16}, 16000, "write `rate: 8000`"),
+    ],
+)
+def test_a_window_lasts_as_long_as_the_one_that_is_read(
+    kind: str, sizes: dict[str, int | str], rate: float, remedy: str | None
+) -> None:
+    def settings(kind: str, rate: float) -> Any:
+        return getattr(media, f"{kind.title()}Parameters")(rate=rate)
+
+    side: dict[str, int | str] = {"height": 8, "width": 8, "channel": 3}
+    video = Part("v", "inputs", "video", settings("video", 25), {"time": 16, **side})
+    audio = Part("a", "inputs", "audio", settings("audio", 48000), {"time": 30_720, "channel": 2})
+    made = output(kind, sizes | side if kind == "video" else sizes, settings(kind, rate))
+    found = off_pace(made, Around.of([audio, video], []))
+    assert (found.remedy if found else None) == remedy
+    assert off_pace(made, Around.of([TEXT], [])) is None, "nothing to keep up with"
 
 
 def test_inputs_that_do_not_fit_are_not_held_against() -> None:

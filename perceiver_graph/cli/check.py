@@ -38,7 +38,9 @@ def check_command(
     fine: list[str] = []
     for spec in dict.fromkeys(specs):
         try:
-            fine.append(f"{spec}: ok, {_summary(spec, overrides or ())}")
+            summary, warnings = _summary(spec, overrides or ())
+            fine.append(f"{spec}: ok, {summary}")
+            found.extend(warnings)
         except DiagnosticError as error:
             found.extend(error.diagnostics)
     if format in {"json", "github"}:
@@ -47,18 +49,19 @@ def check_command(
         screen.lines(fine)
         sys.stdout.flush()
         faults.print_diagnostics(found, format)
-    if found:
+    if any(one.severity == "error" for one in found):
         raise typer.Exit(faults.WRONG_INPUT)
 
 
-def _summary(spec: str, overrides: Sequence[str]) -> str:
-    """Lower the spec, which raises DiagnosticError for all that is wrong with it."""
+def _summary(spec: str, overrides: Sequence[str]) -> tuple[str, tuple[Diagnostic, ...]]:
+    """Lower the spec, which raises DiagnosticError for all that is wrong with it; and warnings."""
     from perceiver_graph.compiler.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
     lowered = lower(load_spec(spec, overrides))
     tokens, width = lowered.input_array
-    return (
+    summary = (
         f"{screen.count(lowered.graph.parameter_count)} parameters, "
         f"inputs {tokens} x {width}, latents {lowered.latents[0]} x {lowered.latents[1]}"
     )
+    return summary, lowered.warnings

@@ -111,7 +111,8 @@ def compile_command(
     sample = numbers.read_sample(compiled, calibrate) if calibrate else None
     report = Report()
     manifest = _save(compiled, directory, backends, weights, seed, sample, report)
-    screen.notes(found.message for found in report.diagnostics)
+    told = (*compiled.lowered.warnings, *report.diagnostics)
+    screen.notes(found.message for found in told)
     _report(manifest, directory, time.monotonic() - began)
     if len(backends) > 1:
         flops = screen.scaled(compiled.module_flops)

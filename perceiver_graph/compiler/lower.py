@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,7 +37,7 @@ from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.media import check_media
-from perceiver_graph.diagnostics import Report, Span
+from perceiver_graph.diagnostics import Diagnostic, Report, Span
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input, MeanQuery
@@ -74,6 +74,8 @@ class Lowered(Glanced):
     query_width: int
     derived: Mapping[Path, Any]
     """What keys that the spec left out stand for."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is to be told of a spec that is right."""
 
     def _glance(self) -> Glance:
         graph = self.graph
@@ -145,7 +147,7 @@ def lower(document: Document) -> Lowered:
     )
     check_media(ctx, lowered)
     report.raise_if_errors()
-    return lowered
+    return replace(lowered, warnings=report.diagnostics)
 
 
 def _check_parameters(graph: Graph, report: Report) -> None:

@@ -20,6 +20,7 @@ from perceiver_graph.spec.media_fit import (
     named,
 )
 from perceiver_graph.spec.models import Embedding, Input, LinearHead, MlpHead, OneHot, TiedHead
+from perceiver_graph.spec.pace import off_pace
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.lower import Lowered
@@ -43,6 +44,10 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
     for part in outputs:
         if found := misfit(part, around):
             _report(ctx, part, found)
+        elif found := off_pace(part, around):
+            place: Path = (part.side, part.name, *found.place)
+            span = lowered.document.spans.value(place)
+            ctx.report.warning("PG215", found.fault, span, help=found.remedy)
 
 
 def _inputs(lowered: Lowered) -> list[Part]:

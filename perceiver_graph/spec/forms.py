@@ -16,6 +16,7 @@ from perceiver_graph.spec.spans import Path
 
 _MOST_AXES = 4
 _MOST_NAMES = 4
+_LONGEST = 120  # characters of a list that is shown
 _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width", "features", "dim")
 """What others call the number of channels that come out."""
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
@@ -62,9 +63,11 @@ def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
         return _word(found[0]) if len(found) == 1 and type(found[0]) is int else None
     if rule.kind == "model" and isinstance(value, list) and "names" in rule.keys:
         return f"{{names: [{', '.join(map(str, value))}]}}" if _are_texts(value) else None
-    if rule.kind == "list" and isinstance(value, str | dict):
+    if rule.kind == "list" and isinstance(value, dict):
+        return _listed(rule, value, path, data)
+    if rule.kind == "list" and isinstance(value, str):
         item = rule.child(0)
-        inner = _written(item, value, path, data) if item and isinstance(value, str) else None
+        inner = _written(item, value, path, data) if item else None
         return f"[{inner}]" if inner else None
     if rule.kind == "model" and numbers:
         return _filled(rule, list(map(_word, numbers)), path, data)
@@ -73,6 +76,28 @@ def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
     if rule.kind == "tagged-union" and numbers and len(numbers) == 1:
         return _with_number(rule, _word(numbers[0]), path, data)
     return None
+
+
+def _listed(rule: Rule, value: dict[Any, Any], path: Path, data: Any) -> str | None:
+    """The entries of a mapping as items of a list: `[{patch: {height: 4, width: 4}}, {linear: 16}]`."""
+    item = rule.child(0)
+    entries = []
+    for name, inside in value.items():
+        inner = _inner(item, name) if item and isinstance(name, str) else None
+        if inner is None:
+            return None
+        entries.append(f"{{{name}: {_written(inner, inside, path, data) or _flow(inside)}}}")
+    written = f"[{', '.join(entries)}]"
+    return written if entries and len(written) <= _LONGEST else None
+
+
+def _flow(value: Any) -> str:
+    """A value as it is written on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return str(value).lower() if isinstance(value, bool) else _word(value)
 
 
 def _with_number(rule: Rule, number: str, path: Path, data: Any) -> str | None:

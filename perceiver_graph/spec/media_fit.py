@@ -328,10 +328,11 @@ def _names(part: Part, around: Around) -> Misfit | None:
     return Misfit(fault, remedy, ("media", part.kind, "names"))
 
 
+_FRAMES = _channels(3, "video frames have 3 (RGB)")
 _PER_TOKEN = "ask one query for each token"
 
 INPUTS: Mapping[str, tuple[Rule, ...]] = {
-    "video": (_axes(*VIDEO_AXES), _channels(3, "video frames have 3 (RGB)")),
+    "video": (_axes(*VIDEO_AXES), _FRAMES),
     "audio": (_axes(*SOUND_AXES), _sound_channels),
     "mel": (_axes(*MEL_AXES), _channels(1, "a mel spectrogram has 1")),
     "image": (_axes(*IMAGE_AXES), _channels(3, "pictures have 3 (RGB)")),
@@ -343,7 +344,7 @@ INPUTS: Mapping[str, tuple[Rule, ...]] = {
 """What is asked of an input of each kind, one after the other."""
 
 OUTPUTS: Mapping[str, tuple[Rule, ...]] = {
-    "video": (_axes(*VIDEO_AXES), _channels(3, "video frames have 3 (RGB)")),
+    "video": (_axes(*VIDEO_AXES), _FRAMES),
     "audio": (_axes(*SOUND_AXES), _whole_samples),
     "classes": (_rank(1, "ask a single query: `query: {learned: {}}`"), _names),
     "text": (

@@ -329,7 +329,8 @@ class _Translator:
         if kind == "str" and isinstance(value, int | float):
             return f'put it in quotes: "{self.spans.value(fault.path).text}"'
         if kind == "list" and isinstance(value, dict):
-            return "make it a list by putting `- ` before each entry"
+            better = form(fault.rule, fault.path, self.data)
+            return better or "make it a list by putting `- ` before each entry"
         if kind == "model" and (apart := glued(value)):
             return apart
         if better := form(fault.rule, fault.path, self.data):

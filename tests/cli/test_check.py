@@ -64,3 +64,32 @@ def test_check_formats_for_programs(command: Command, tiny: Path, tmp_path: Path
 
 def test_check_takes_overrides(command: Command) -> None:
     assert "latents 392 x 512" in command("check", "kinetics", "--set", "latents.count=392").out
+
+
+FILM = """
+perceiver: 1
+name: film
+inputs:
+  film:
+    shape: {time: 4, height: 8, width: 8, channel: 3}
+    steps: [{patch: {time: 1, height: 8, width: 8}}]
+    media: {video: {rate: 25}}
+latents: {count: 4, width: 16}
+process: {layers: 1, heads: 4}
+outputs:
+  out:
+    query: {grid: {time: 2, height: 8, width: 8}, position: {learned: {width: 8}}}
+    head: {linear: 3}
+    media: {video: {rate: 25}}
+"""
+
+
+def test_a_film_that_would_be_a_fast_one_is_a_warning(tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "film.yaml"
+    path.write_text(FILM, encoding="utf-8")
+    done = command("check", path)
+    assert done.code == 0
+    assert "warning[PG215]: a window of `out` lasts 0.08 s, and one of the clip" in done.err
+    assert "write `rate: 12.5`" in done.err
+    done = command("check", path, "--set", "outputs.out.media.video.rate=12.5")
+    assert (done.code, done.err) == (0, "")
