@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -141,11 +142,11 @@ class Facts:
     @cached_property
     def parameters(self) -> dict[str, int]:
         """Trainable parameters by the first part of their names: inputs, latents, encode ..."""
+        trained = [p.value for p in self.lowered.graph.parameters if p.trainable]
+        tensors = Counter((value.name.split(".")[0], value.type) for value in trained)
         parts: dict[str, int] = {}
-        for parameter in self.lowered.graph.parameters:
-            if parameter.trainable:
-                part = parameter.value.name.split(".")[0]
-                parts[part] = parts.get(part, 0) + int(product(parameter.value.shape))
+        for (part, kind), count in tensors.items():
+            parts[part] = parts.get(part, 0) + int(product(kind.shape)) * count
         return parts
 
     def as_json(self, rates: Rates | None = None) -> dict[str, Any]:

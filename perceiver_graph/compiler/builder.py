@@ -71,6 +71,7 @@ class GraphBuilder:
         self._blocks: dict[Scope, Block] = {}
         self._names: set[str] = set()
         self._inferred: dict[tuple[Op, tuple[TensorType, ...]], TensorType] = {}
+        self._types: dict[tuple[int | Dim, ...], TensorType] = {}
         self._fitting: set[Shape] = set()
 
     def __call__(self, op: Op, *inputs: Value, name: str = "") -> Value:
@@ -82,8 +83,9 @@ class GraphBuilder:
         types = tuple(value.type for value in inputs)
         result = self._inferred.get((op, types))
         if result is None:  # thousands of layers are alike
-            result = self._inferred[op, types] = op.infer(*types)
-        self._check_size(f"the array `{full}`", result.shape)
+            result = op.infer(*types)
+            self._check_size(f"the array `{full}`", result.shape)
+            self._inferred[op, types] = result
         output = Value(self._unique(full), result)
         self._nodes.append(Node(op, inputs, output, self.scope, self.origin))
         return output
@@ -156,17 +158,20 @@ class GraphBuilder:
         It starts as its kind does in the dialect, with `scale` instead of the usual one if given.
         """
         full = ".".join(filter(None, (self.module, name)))
-        if full not in self._parameters:
-            sizes = shape_of(*shape)
+        known = self._parameters.get(full)
+        if known is not None and known.value.shape == shape:
+            return known.value
+        found = self._types.get(shape)
+        sizes = found.shape if found else shape_of(*shape)
+        if known is None:
             self._check_size(f"the parameter `{full}`", sizes)
-            value = Value(full, TensorType(sizes, "float32"))
+            value = Value(full, found or TensorType(sizes, "float32"))
+            self._types[sizes] = value.type
             self._names.add(full)
             init = initializer(self.dialect, kind, scale)
             self._parameters[full] = Parameter(value, init, trainable, self.origin)
-        known = self._parameters[full].value
-        if known.shape != shape_of(*shape):
-            raise SharedShapeError(full, known.shape, shape_of(*shape))
-        return known
+            return value
+        raise SharedShapeError(full, known.value.shape, sizes)
 
     def constant(self, name: str, array: Array) -> Value:
         """A fixed array in the current scope."""

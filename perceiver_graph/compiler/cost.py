@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value, once
 from perceiver_graph.compiler.ops import (
     BroadcastLike,
     Flatten,
@@ -18,7 +18,7 @@ from perceiver_graph.compiler.ops import (
     Unflatten,
 )
 from perceiver_graph.compiler.phases import Phase, phase_of
-from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once
+from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once, has_scores
 
 ITEM_BYTES: Mapping[str, int] = {
     "float64": 8,
@@ -28,6 +28,9 @@ ITEM_BYTES: Mapping[str, int] = {
     "bfloat16": 2,
     "bool": 1,
 }
+
+_Kind = tuple[Op, tuple[TensorType, ...]]
+"""An operator and the types of what it reads: all such nodes cost the same."""
 
 PHASES: tuple[Phase, ...] = ("compile", "encode", "decode")
 
@@ -87,10 +90,8 @@ def estimate(
     programs are emitted to hold at once. `ValueError` for a size that a symbol forbids.
     """
     sizes = {name: symbol.lowest for name, symbol in graph.symbols.items()} | dict(bindings or {})
-    phases = phase_of(graph)
-    figures = _Figures(sizes)
-    sweeps = {phase: _Sweep(graph, phases, phase, figures, score_limit) for phase in of}
-    return Cost(sizes, {phase: sweep.cost() for phase, sweep in sweeps.items()})
+    figures = _Figures(sizes, score_limit)
+    return Cost(sizes, {phase: _sweep(graph, phase).cost(figures) for phase in of})
 
 
 def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -> int:
@@ -107,37 +108,56 @@ def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -
 class _Figures:
     """FLOPs and bytes for the same sizes: worked out once for each kind, as layers are alike."""
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[str, int], score_limit: int = LARGEST_SCORES) -> None:
         self.sizes = sizes
-        self._flops: dict[tuple[Op, tuple[TensorType, ...]], int] = {}
+        self.score_limit = score_limit
+        self._flops: dict[_Kind, int] = {}
+        self._scores: dict[_Kind, int] = {}
         self._bytes: dict[TensorType, int] = {}
 
     def flops(self, node: Node) -> int:
-        kind = node.op, tuple(value.type for value in node.inputs)
+        if type(node.op).flops is Op.flops:  # most nodes have none
+            return 0
+        kind = _kind(node)
         if kind not in self._flops:
             self._flops[kind] = node.flops.evaluate(self.sizes)
         return self._flops[kind]
 
     def nbytes(self, value: Value) -> int:
-        if value.type not in self._bytes:
-            self._bytes[value.type] = nbytes(value, self.sizes)
-        return self._bytes[value.type]
+        found = self._bytes.get(value.type)
+        if found is None:
+            found = self._bytes[value.type] = nbytes(value, self.sizes)
+        return found
+
+    def scores(self, node: Node) -> int:
+        """Bytes of the attention scores that exist at once at a node."""
+        if not has_scores(node.op):
+            return 0
+        kind = _kind(node)
+        if kind not in self._scores:
+            elements = elements_at_once(node.op, kind[1], self.sizes, self.score_limit)
+            self._scores[kind] = elements * ITEM_BYTES[node.output.dtype]
+        return self._scores[kind]
+
+    def total(self, values: Iterable[Value]) -> int:
+        """Bytes of all these values."""
+        return sum(map(self.nbytes, values))
+
+
+def _kind(node: Node) -> _Kind:
+    return node.op, tuple([value.type for value in node.inputs])
+
+
+@once
+def _sweep(graph: Graph, phase: Phase) -> _Sweep:
+    return _Sweep(graph, phase)
 
 
 class _Sweep:
-    """Runs over the nodes of a phase in order, counting the bytes that are live at each."""
+    """The nodes of a phase in order and what is live at each, which is the same for all sizes."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        phases: Mapping[Value, Phase],
-        phase: Phase,
-        figures: _Figures,
-        score_limit: int,
-    ) -> None:
-        self.graph = graph
-        self.figures = figures
-        self.score_limit = score_limit
+    def __init__(self, graph: Graph, phase: Phase) -> None:
+        phases = phase_of(graph)
         self.nodes = [node for node in graph.nodes if phases[node.output] == phase]
         read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
         early = [value for value in read if phases[value] == "compile"]
@@ -149,34 +169,38 @@ class _Sweep:
         computed = {node.output for node in self.nodes}
         # The caller holds what the phase is given, and what it hands over, until it has returned.
         self.given = [value for value in read if value not in computed and value not in resident]
-        self.roots = self._views()
+        roots = self._views()
+        self.makes = [roots[node.output] is node.output for node in self.nodes]
+        """Whether a node's output takes memory of its own."""
         kept = {v for v in graph.outputs.values() if v in computed}
         later = (node for node in graph.nodes if phases[node.output] != phase)
         kept |= {value for node in later for value in node.inputs if value in computed}
-        self.last_use = self._last_uses({self.roots[value] for value in kept})
+        self.last_use = self._last_uses(roots, {roots[value] for value in kept})
+        self.twice = self._twice()
 
-    def cost(self) -> PhaseCost:
-        given = live = self._bytes(self.given)
+    def cost(self, figures: _Figures) -> PhaseCost:
+        given = live = figures.total(self.given)
         peak = peak_with_scores = live
         peak_at = ""
-        for index, node in enumerate(self.nodes):
-            if self.roots[node.output] == node.output:
-                live += self._bytes([node.output])
-            with_scores = live + self._scores(node)
+        for index, (node, makes) in enumerate(zip(self.nodes, self.makes, strict=True)):
+            if makes:
+                live += figures.nbytes(node.output)
+            with_scores = live + figures.scores(node)
             peak = max(peak, live)
             if with_scores > peak_with_scores or not peak_at:
                 peak_with_scores, peak_at = with_scores, node.name
-            live -= self._bytes(self.last_use.get(index, ()))
+            for value in self.last_use.get(index, ()):
+                live -= figures.nbytes(value)
         return PhaseCost(
             nodes=len(self.nodes),
-            flops=sum(map(self.figures.flops, self.nodes)),
-            parameter_bytes=self._bytes(self.parameters),
-            constant_bytes=self._bytes(self.constants),
+            flops=sum(map(figures.flops, self.nodes)),
+            parameter_bytes=figures.total(self.parameters),
+            constant_bytes=figures.total(self.constants),
             peak_bytes=peak,
             peak_bytes_with_scores=peak_with_scores,
             peak_at=peak_at,
             given_bytes=given,
-            twice_bytes=self._bytes(self._twice()),
+            twice_bytes=figures.total(self.twice),
         )
 
     def _twice(self) -> Sequence[Value]:
@@ -200,27 +224,19 @@ class _Sweep:
             roots[node.output] = root
         return roots
 
-    def _last_uses(self, kept: set[Value]) -> dict[int, list[Value]]:
+    def _last_uses(self, roots: Mapping[Value, Value], kept: set[Value]) -> dict[int, list[Value]]:
         """Which values are freed after which node."""
+        freeable = roots.keys() - kept  # a view of what is given has no bytes
         last: dict[Value, int] = {}
         for index, node in enumerate(self.nodes):
             for value in (node.output, *node.inputs):
-                root = self.roots.get(value)
-                if root in self.roots and root not in kept:  # a view of what is given has no bytes
+                root = roots.get(value)
+                if root in freeable:
                     last[root] = index
         freed: dict[int, list[Value]] = {}
         for value, index in last.items():
             freed.setdefault(index, []).append(value)
         return freed
-
-    def _scores(self, node: Node) -> int:
-        """Bytes of the attention scores that exist at once at a node."""
-        types = [value.type for value in node.inputs]
-        elements = elements_at_once(node.op, types, self.figures.sizes, self.score_limit)
-        return elements * ITEM_BYTES[node.output.dtype]
-
-    def _bytes(self, values: Iterable[Value]) -> int:
-        return sum(map(self.figures.nbytes, values))
 
 
 def nbytes(value: Value, sizes: Mapping[str, int] | None = None) -> int:

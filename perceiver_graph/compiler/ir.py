@@ -6,10 +6,11 @@ cycles and isomorphism.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from perceiver_graph.compiler.dims import Dim, Shape, Symbol, product
 from perceiver_graph.compiler.ops.base import Array, DType, Op, TensorType
@@ -139,6 +140,27 @@ class Block:
     origin: Span | None = None
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(work: Callable[Concatenate[Graph, P], T]) -> Callable[Concatenate[Graph, P], T]:
+    """Let a function find out once for a graph, which never changes, what it is asked again and again.
+
+    The result is shared, so nobody may change it, and gone with the graph.
+    """
+
+    @wraps(work)
+    def remembered(graph: Graph, /, *args: P.args, **keywords: P.kwargs) -> T:
+        results: dict[Any, T] = graph.__dict__.setdefault("_found", {})
+        key = work.__qualname__, args, *sorted(keywords.items())
+        if key not in results:
+            results[key] = work(graph, *args, **keywords)
+        return results[key]
+
+    return remembered
+
+
 @dataclass(frozen=True, repr=False)
 class Graph(Glanced):
     """A program: inputs, parameters and constants, nodes in topological order, named outputs."""
@@ -184,7 +206,8 @@ class Graph(Glanced):
     @cached_property
     def parameter_count(self) -> int:
         """Trainable numbers, buffers left out."""
-        return sum(int(product(p.value.shape)) for p in self.parameters if p.trainable)
+        tensors = Counter(p.value.type for p in self.parameters if p.trainable)
+        return sum(int(product(kind.shape)) * count for kind, count in tensors.items())
 
     @property
     def flops(self) -> Dim:
@@ -224,7 +247,7 @@ class Graph(Glanced):
         """The values and everything computed from them."""
         found = set(values)
         for node in self.nodes:  # topological order: one sweep is enough
-            if any(value in found for value in node.inputs):
+            if not found.isdisjoint(node.inputs):
                 found.add(node.output)
         return found
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from perceiver_graph.compiler.ir import LATE, Graph, Input, Node, Value
+from perceiver_graph.compiler.ir import LATE, Graph, Input, Node, Value, once
 from perceiver_graph.compiler.ops import BroadcastLike, Op, TrimLike
 from perceiver_graph.spec.glance import Glance, Glanced
 
@@ -41,7 +41,8 @@ class Programs(Glanced):
         return Glance(f"Programs of {self.encode.name}", tuple(rows))
 
 
-def phase_of(graph: Graph) -> dict[Value, Phase]:
+@once
+def phase_of(graph: Graph) -> Mapping[Value, Phase]:
     """The phase of every value, leaves included.
 
     compile: depends on constants and parameters only. decode: depends on what is asked or, in a

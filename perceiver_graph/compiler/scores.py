@@ -57,11 +57,16 @@ def parts(op: Op, inputs: Sequence[TensorType], limit: int = LARGEST_SCORES) -> 
     return pieces(inputs[0].shape[1], inputs[1].shape[1], limit)
 
 
+def has_scores(op: Op) -> bool:
+    """Whether scores exist while an operator runs."""
+    return type(op) in _COPIES
+
+
 def elements_at_once(
     op: Op, inputs: Sequence[TensorType], sizes: Mapping[str, int], limit: int = LARGEST_SCORES
 ) -> int:
     """Numbers of scores that exist at once while an operator runs: 0 for all but attention."""
-    if type(op) not in _COPIES:
+    if not has_scores(op):
         return 0
     q, k = inputs[:2]
     heads = op.heads if isinstance(op, Attention) else 1

@@ -7,7 +7,7 @@ plain values without symbols, so a graph can be evaluated for any binding of its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from perceiver_graph.compiler.dims import Dim, Shape, format_shape
@@ -32,6 +32,17 @@ class TensorType:
 
     shape: Shape
     dtype: DType = "float32"
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.shape, self.dtype)))
+
+    def __hash__(self) -> int:
+        """Worked out once: thousands of layers look up what is known about a few types."""
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[TensorType], tuple[Shape, DType]]:
+        return TensorType, (self.shape, self.dtype)  # another process hashes text in another way
 
     @property
     def rank(self) -> int:

@@ -73,6 +73,8 @@ class Rewriter:
         self._nodes = dict(graph.producers)
         self._outputs = dict(graph.outputs)
         self._constants = {constant.value: constant for constant in graph.constants}
+        self._inferred: dict[tuple[Op, tuple[TensorType, ...]], TensorType] = {}
+        self._flops: dict[tuple[Op, tuple[TensorType, ...]], int] = {}
         self._before: dict[Value, list[Value]] = {}
         self._readers: dict[Value, dict[Value, None]] = {}
         for node in graph.nodes:
@@ -93,9 +95,10 @@ class Rewriter:
 
     def visit(self) -> Iterator[Node]:
         """The nodes computed at run time, as they are by then, without those dropped by then."""
-        for node in self.original.nodes:
-            if node.output in self._nodes and not self.known(node.output):
-                yield self._nodes[node.output]
+        for before in self.original.nodes:
+            node = self._nodes.get(before.output)
+            if node is not None and before.output not in self._known:
+                yield node
 
     def producer(self, value: Value) -> Node | None:
         return self._nodes.get(value)
@@ -132,12 +135,15 @@ class Rewriter:
 
     def flops(self, op: Op, *inputs: Value) -> int:
         """What a node costs at run time, for the largest sizes; what is known costs nothing."""
-        if all(map(self.known, inputs)):
+        if self._known.issuperset(inputs):
             return 0
         return self.type_flops(op, *(value.type for value in inputs))
 
     def type_flops(self, op: Op, *inputs: TensorType) -> int:
-        return op.flops(inputs, op.infer(*inputs)).evaluate(self.sizes)
+        kind = op, inputs
+        if kind not in self._flops:
+            self._flops[kind] = op.flops(inputs, self._infer(op, inputs)).evaluate(self.sizes)
+        return self._flops[kind]
 
     def cost(self, node: Node) -> int:
         return self.flops(node.op, *node.inputs)
@@ -153,7 +159,7 @@ class Rewriter:
 
     def add(self, op: Op, *inputs: Value, name: str, at: Node) -> Value:
         """A new node right before another one, of the same scope and spec line."""
-        output = Value(self._fresh(name), op.infer(*(value.type for value in inputs)))
+        output = Value(self._fresh(name), self._infer(op, tuple(value.type for value in inputs)))
         node = Node(op, inputs, output, at.scope, at.origin)
         self._nodes[output] = node
         self._before.setdefault(at.output, []).append(output)
@@ -183,7 +189,7 @@ class Rewriter:
     def rewrite(self, node: Node, op: Op, *inputs: Value) -> Node:
         """Compute a node's value, the same numbers, in another way."""
         new = replace(node, op=op, inputs=inputs)
-        if op.infer(*(value.type for value in inputs)) != node.output.type:
+        if self._infer(op, tuple(value.type for value in inputs)) != node.output.type:
             raise ValueError(f"{op} gives something else than {node.output}")
         self._nodes[node.output] = new
         self._count(new)
@@ -212,6 +218,12 @@ class Rewriter:
 
     # Inside
 
+    def _infer(self, op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
+        kind = op, inputs
+        if kind not in self._inferred:  # thousands of layers are alike
+            self._inferred[kind] = op.infer(*inputs)
+        return self._inferred[kind]
+
     def _emit(self, value: Value, order: list[Node]) -> None:
         for earlier in self._before.get(value, ()):
             self._emit(earlier, order)
@@ -219,11 +231,16 @@ class Rewriter:
             order.append(self._nodes[value])
 
     def _count(self, node: Node) -> None:
+        reader = node.output
         for value in node.inputs:
-            self._readers.setdefault(value, {})[node.output] = None
+            readers = self._readers.get(value)
+            if readers is None:
+                self._readers[value] = {reader: None}
+            else:
+                readers[reader] = None
 
     def _learn(self, node: Node) -> None:
-        if all(map(self.known, node.inputs)):
+        if self._known.issuperset(node.inputs):
             self._known.add(node.output)
 
     def _drop(self, value: Value) -> None:

@@ -1,0 +1,81 @@
+"""The work for a model grows with its layers and no faster, and ten thousand are seconds to inspect."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import perceiver_graph as pg
+from perceiver_graph.cli.facts import Facts
+from perceiver_graph.compiler.driver import Backend
+from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.pipeline import Level
+from perceiver_graph.spec.loader import parse_spec
+
+SPEC = """
+perceiver: 1
+name: deep
+inputs: {x: {shape: {step: 4, channel: 8}}}
+latents: {count: 4, width: 8}
+encode: {heads: 1}
+process: {PROCESS, heads: 1}
+decode: {heads: 1}
+outputs: {y: {query: {learned: {}}, head: {linear: 3}}}
+"""
+
+
+def inspected(text: str, level: Level) -> None:
+    assert Facts.of(lower(parse_spec(text)), level).as_json()["flops"] > 0
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions are called: the same on every machine, however busy."""
+    count = 0
+
+    def called(_frame: object, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def assert_linear(work: Callable[[str], object], process: str) -> None:
+    """Forty layers more cost twice what twenty more do."""
+    texts = [SPEC.replace("PROCESS", process.format(n)) for n in (20, 40, 80)]
+    work(texts[0])  # what is loaded and worked out once for all models
+    few, some, many = [calls(partial(work, text)) for text in texts]
+    assert many - some < 1.05 * 2 * (some - few)
+
+
+@pytest.mark.parametrize("process", ["layers: {}", "layers: 1, blocks: {}, share: false"])
+@pytest.mark.parametrize("level", [0, 2])
+def test_inspect_grows_with_the_layers(level: Level, process: str) -> None:
+    assert_linear(lambda text: inspected(text, level), process)
+
+
+def test_a_layer_is_quick_to_inspect() -> None:
+    def work(layers: int) -> None:
+        inspected(SPEC.replace("PROCESS", f"layers: {layers}"), 0)
+
+    work(20)
+    few, many = calls(partial(work, 20)), calls(partial(work, 120))
+    assert (many - few) / 100 < 5_000  # 10,000 layers: fifty million calls, some five seconds
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_compile_grows_with_the_layers(backend: Backend, tmp_path: Path) -> None:
+    def work(text: str) -> None:
+        pg.compile(parse_spec(text)).save(tmp_path / "artifact", backends=(backend,))
+
+    assert_linear(work, "layers: {}")
