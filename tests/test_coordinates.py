@@ -238,9 +238,11 @@ def test_points_agree_in_every_backend_and_number_of_chunks(scene: Program) -> N
         for name, result in found.items():
             agree(result, expected[name])
     module: Any = model.to_torch(weights).eval()
-    queries = {name: torch.from_numpy(points) for name in ("inside", "colour")}
+    queries = {"inside": torch.from_numpy(points)}
     with torch.no_grad():
-        for name, result in module({"cloud": torch.from_numpy(cloud)}, queries).items():
+        answers = module({"cloud": torch.from_numpy(cloud)}, queries)
+        assert set(answers) == set(expected) - {"latents"}
+        for name, result in answers.items():
             agree(result.numpy(), expected[name])
         with pytest.raises(ValueError, match="give queries"):
             module({"cloud": torch.from_numpy(cloud)})

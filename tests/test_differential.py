@@ -16,7 +16,6 @@ from perceiver_graph.compiler import describe
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.initial import NORMAL
 from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import ASKED
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.runtime import sizes as sizes_of
@@ -154,7 +153,7 @@ def agree_with_torch(
     expected: dict[str, Array],
     shapes: dict[str, tuple[int, ...]],
 ) -> None:
-    """Without queries the module decodes all positions, and puts them on the axes of the output."""
+    """Without positions the module decodes all of them, and puts them on the axes of the output."""
     import torch
 
     module: Any = compiled.to_torch(weights).eval()
@@ -162,11 +161,11 @@ def agree_with_torch(
         given = [name for name in inputs if not name.endswith(".points")]
         tensors = {name: torch.from_numpy(inputs[name]) for name in given}
         agree(module.encode(tensors)["latents"].numpy(), expected["latents"])
-        kinds = {leaf.of: leaf.value.name for leaf in compiled.graph.inputs if leaf.role in ASKED}
-        asked = {name: torch.from_numpy(arrays[array]) for name, array in kinds.items()}
-        points = any(leaf.role == "points" for leaf in compiled.graph.inputs)
-        results = module(tensors, asked if points else None)
-        if not points:
-            assert {name: tuple(result.shape) for name, result in results.items()} == shapes
+        kinds = {i.of: i.value.name for i in compiled.graph.inputs if i.role == "points"}
+        points = {name: torch.from_numpy(arrays[array]) for name, array in kinds.items()}
+        results = module(tensors, points or None)
+        found = {name: tuple(result.shape) for name, result in results.items()}
+        assert {name: shape for name, shape in found.items() if name not in points} == shapes
+        assert set(found) == set(shapes) | set(points)
         for name, result in results.items():
             agree(result.numpy(), expected[name])

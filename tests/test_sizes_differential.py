@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import perceiver_graph as pg
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import ASKED
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.runtime.sizes import evaluate as evaluate_size
 from perceiver_graph.spec.loader import parse_spec
@@ -56,11 +55,8 @@ def test_what_is_accepted_runs_at_any_size(
             }
             for name, array in results.items():
                 agree(array, expected[name])
-                assert array.shape == shapes[name] or asked_at_points(compiled)
-
-
-def asked_at_points(compiled: Compiled) -> bool:
-    return any(leaf.role == "points" for leaf in compiled.graph.inputs)
+                assert array.shape == shapes[name]
+            assert set(results) == set(shapes)
 
 
 def called(
@@ -70,10 +66,10 @@ def called(
     inputs: dict[str, Array],
     free: dict[str, int],
 ) -> dict[str, Array]:
-    """All outputs of the emitted module; where some are asked at points, everything is asked for."""
+    """All outputs of the emitted module."""
     tensors = {n: torch.from_numpy(x) for n, x in inputs.items() if not n.endswith(".points")}
-    asked = {i.of: i.value.name for i in compiled.graph.inputs if i.role in ASKED}
-    queries = {name: torch.from_numpy(arrays[array]) for name, array in asked.items()}
-    given = [queries if asked_at_points(compiled) else None, *([free] if free else [])]
+    points = {i.of: i.value.name for i in compiled.graph.inputs if i.role == "points"}
+    queries = {name: torch.from_numpy(arrays[array]) for name, array in points.items()}
+    given = [queries or None, *([free] if free else [])]
     with torch.no_grad():
         return {name: result.numpy() for name, result in module(tensors, *given).items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 import perceiver_graph as pg
 from perceiver_graph.spec.loader import parse_spec
+from tests.torch_support import emit, lowered
 
 TWO = """
 perceiver: 1
@@ -174,3 +177,96 @@ outputs: {a: {query: {grid: {time: n}, position: {learned: {width: 4}}}, head: {
     net: Any = pg.compile(parse_spec(text)).to_torch()
     assert net({"b": torch.zeros(3, 2)})["a"].shape == (3, 2, 3)
     assert net({"b": torch.zeros(3, 2), "a": torch.zeros(3, 7, 2)})["a"].shape == (3, 7, 3)
+
+
+LEFT_OUT = """
+perceiver: 1
+name: left-out
+dims: {n: {min: 2, max: 9}, k: {max: 4}}
+inputs:
+  a: {shape: {time: n, channel: 2}, mask: optional}
+  c: {shape: {time: 2 * n, channel: 2}, mask: optional}
+  b: {shape: {channel: 2}}
+latents: {count: 2, width: 4}
+process: {layers: 1, heads: 1}
+decode: {padding: {min: 0}, chunks: CHUNKS}
+outputs:
+  a: {query: {inputs: a}, head: {linear: 3}}
+  grid: {query: {grid: {time: n, step: k}, position: {learned: {width: 4}}}, head: {linear: 2}}
+  inside: {query: {points: 2, position: {fourier: {bands: 2, max_resolution: 8}}}, head: {linear: 1}}
+  colour: {query: {output: inside}, head: {linear: 3}}
+  label: {query: {learned: {}}, head: {linear: 5}}
+"""
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_outputs_come_whole_beside_points_and_in_sizes_that_are_given(
+    chunks: int, tmp_path: Path
+) -> None:
+    """As those of the programs."""
+    compiled = pg.compile(parse_spec(LEFT_OUT.replace("CHUNKS", str(chunks))))
+    compiled.save(tmp_path / "artifact")
+    program = pg.load(tmp_path / "artifact", device="cpu")
+    net: Any = compiled.to_torch().eval()
+    b, points = torch.randn(3, 2), torch.randn(3, 7, 2)
+    wanted = {"inside": points}
+    some_sizes: list[dict[str, int]] = [{}, {"n": 5}, {"n": 3, "k": 2}]
+    for given in some_sizes:
+        found = net({"b": b}, wanted, given)
+        n, k = given.get("n", 2), given.get("k", 4)
+        assert shapes(found) == {
+            "a": (3, n, 3),
+            "grid": (3, n, k, 2),
+            "inside": (3, 7, 1),
+            "colour": (3, 7, 3),
+            "label": (3, 5),
+        }
+        expected = program.run({"b": b.numpy(), "inside.points": points.numpy()}, sizes=given)
+        for name, array in expected.items():
+            torch.testing.assert_close(found[name].detach(), torch.from_numpy(array), **CLOSE)
+        compiled_net: Any = torch.compile(net, fullgraph=True, dynamic=True, backend="eager")
+        torch.testing.assert_close(compiled_net({"b": b}, wanted, given), found, **CLOSE)
+        for strict in (True, False):
+            exported = torch.export.export(net, ({"b": b}, wanted, given), strict=strict)
+            again = exported.module()({"b": b}, wanted, given)
+            torch.testing.assert_close(again, found, **CLOSE)
+    some = net({"b": b}, {"grid": torch.tensor([1]), "inside": points}, {"n": 4})
+    assert set(some) == {"grid", "inside", "label"}
+    a = {"a": torch.zeros(3, 4, 2), "b": b}
+    assert net(a, wanted, {"n": 4})["grid"].shape == (3, 4, 4, 2)
+    wrong: list[tuple[dict[str, torch.Tensor], Any, str]] = [
+        ({"b": b}, {"n": 1}, "the size `n` is 1, and may be 2 to 9"),
+        ({"b": b}, {"n": 2.5}, "the size `n` is 2.5"),
+        ({"b": b}, {"m": 2}, "there is no size `m`, only n, k"),
+        (a, {"n": 5}, "`n` is given as 5, and is 4 in the inputs"),
+    ]
+    for inputs, sizes, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            net(inputs, wanted, sizes)
+        with pytest.raises(ValueError, match=message):
+            net.encode(inputs, sizes)
+    with pytest.raises(ValueError, match="give queries"):
+        net({"b": b})
+
+
+def test_what_is_compiled_makes_no_checks() -> None:
+    """Not of what is asked for either: each statement that refuses stands under the same condition."""
+    text = emit(lowered(LEFT_OUT.replace("CHUNKS", "1")))
+    (root,) = (
+        n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == "LeftOut"
+    )
+    methods = {n.name: n for n in root.body if isinstance(n, ast.FunctionDef) and n.name != "check"}
+    guarded = [
+        call
+        for method in methods.values()
+        for node in ast.walk(method)
+        if isinstance(node, ast.If) and "is_compiling" in ast.unparse(node.test)
+        for call in _checks(node)
+    ]
+    assert guarded
+    assert guarded == [call for method in methods.values() for call in _checks(method)]
+
+
+def _checks(node: ast.AST) -> list[str]:
+    calls = (ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.Call))
+    return [call for call in calls if call.startswith(("refuse_", "check_", "self.check"))]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from perceiver_graph.compiler.backends.torch.interface import (
     Place,
+    given,
     permitted,
     places,
     symbols_of,
@@ -36,16 +37,19 @@ at on a CPU only: a GPU would have to be waited for."""
 
 @dataclass(frozen=True)
 class Checking:
-    """`declared` are the inputs of the model, `read` those of the encode program."""
+    """`declared` are the inputs of the model, `read` those of the encode program, `filled` the symbols
+    that the call may give."""
 
     declared: Sequence[Input]
     read: Sequence[Input]
     vocabularies: Mapping[str, int]
+    filled: Mapping[str, Symbol]
     reserved: AbstractSet[str]
 
-    def lines(self) -> Iterator[str]:
-        """The method."""
-        yield "    def check(self, inputs: dict[str, Tensor]) -> None:"
+    def lines(self, sizes: str = "", before: Sequence[str] = ()) -> Iterator[str]:
+        """The method, with an argument `sizes` and the statements `before` that check it, if any."""
+        arguments = ["self", "inputs: dict[str, Tensor]", *([sizes] if sizes else [])]
+        yield from lay_out(Group("def check", tuple(arguments)), 1, suffix=" -> None:")
         yield from docstring(_SUMMARY, 2)
         optional = [leaf.of for leaf in self.read if leaf.role == "present"]
         data = {leaf.of: leaf.value for leaf in self.read if leaf.role == "data"}
@@ -64,6 +68,7 @@ class Checking:
             yield from lay_out(call("refuse_missing", "inputs", strings(needed)), 2)
         for name, beside in company.items():
             yield from lay_out(call("refuse_alone", "inputs", f'"{name}"', strings(beside)), 2)
+        yield from before if sizes else ()
         variables: dict[str, str] = {}
         for symbol in symbols_of(value.shape for value in data.values()):
             if found := places(symbol, data):
@@ -81,6 +86,8 @@ class Checking:
     def _size(self, symbol: Symbol, found: Sequence[Place]) -> Piece:
         axes, scaled = telling(found)
         text = f'"{symbol.name}"'
+        if symbol.name in self.filled:
+            scaled["given"] = given(symbol, None)
         return call("agreed_size", "inputs", text, axes, permitted(symbol), **scaled)
 
     def _shape(self, leaf: Input, variables: Mapping[str, str]) -> list[str]:

@@ -43,6 +43,19 @@ def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
         raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
 '''
 
+_POINTS_ALONE = '''
+def points_alone(queries: dict[str, Tensor], names: tuple[str, ...]) -> bool:
+    """Whether outputs are asked at points only, so that no positions of the others are chosen."""
+    return all(name in names for name in queries)
+'''
+
+_ASKED_TOO = '''
+def asked_too(queries: dict[str, Tensor], sources: dict[str, str]) -> dict[str, Tensor]:
+    """With the outputs that are asked at the points of another one, unless at points of their own."""
+    found = {name: queries[of] for name, of in sources.items() if of in queries}
+    return {**found, **queries}
+'''
+
 _SHARED_SIZE = '''
 def shared_size(
     inputs: dict[str, Tensor],
@@ -113,16 +126,19 @@ def agreed_size(
     axes: dict[str, int],
     permitted: range,
     scaled: dict[str, tuple[int, int, int]] | None = None,
+    given: int | None = None,
 ) -> int:
-    """`shared_size`, which all inputs agree on that have it as it is. ValueError if they do not, or
-    if it is not permitted.
+    """`shared_size`, which all inputs agree on that have it as it is. ValueError if they do not, if
+    it is not permitted, or if another one is given.
     """
     plain = {n: inputs[n] for n in axes if n in inputs and n not in (scaled or {})}
     sizes = {n: x.shape[axes[n]] for n, x in plain.items() if x.dim() > axes[n]}
     if len(set(sizes.values())) > 1:
         found = ", ".join(f"{size} in input `{name}`" for name, size in sizes.items())
         raise ValueError(f"`{symbol}` is one size in a call, and here it is {found}")
-    size = shared_size(inputs, axes, permitted[0], scaled)
+    size = shared_size(inputs, axes, permitted[0] if given is None else given, scaled)
+    if given not in (None, size):
+        raise ValueError(f"the size `{symbol}` is given as {given}, and is {size} in the inputs")
     if size not in permitted:
         name = next(name for name, axis in axes.items() if name in inputs)
         found = f"`{symbol}` is {size} in input `{name}`, {list(inputs[name].shape)}"
@@ -157,13 +173,14 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
             raise ValueError(f"{what} `{name}` holds {wrong}, and takes 0 to {count - 1}")
 '''
 
-_GIVEN_SIZE = '''
-def given_size(sizes: dict[str, int] | None, name: str, permitted: range) -> int:
-    """A size that no input says: as given, else the largest. ValueError if it is not permitted."""
-    size = (sizes or {}).get(name, permitted[-1])
-    if size not in permitted:
-        raise ValueError(f"the size `{name}` is {size}, and may be {in_words(permitted)}")
-    return size
+_CHECK_SIZES = '''
+def check_sizes(sizes: dict[str, int] | None, permitted: dict[str, range]) -> None:
+    """ValueError for sizes that are unknown, or not permitted."""
+    refuse_unknown(sizes or (), tuple(permitted), "size")
+    for name, size in (sizes or {}).items():
+        if not isinstance(size, int) or size not in permitted[name]:
+            may = in_words(permitted[name])
+            raise ValueError(f"the size `{name}` is {size!r}, and may be {may}")
 '''
 
 INPUTS = {
@@ -178,7 +195,9 @@ INPUTS = {
     "given_or_not": _GIVEN_OR_NOT,
     "given_beside": _GIVEN_BESIDE,
     "refuse_points": _REFUSE_POINTS,
+    "points_alone": _POINTS_ALONE,
+    "asked_too": _ASKED_TOO,
     "given_mask": _GIVEN_MASK,
-    "given_size": _GIVEN_SIZE,
+    "check_sizes": _CHECK_SIZES,
 }
 """By name, each after what it needs itself."""

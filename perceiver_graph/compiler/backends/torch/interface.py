@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat
 from perceiver_graph.compiler.dims import Dim, Symbol
-from perceiver_graph.compiler.ir import ASKED, Graph, Value
+from perceiver_graph.compiler.ir import ASKED, Graph, Input, Value
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import vocabulary
 
@@ -24,10 +24,12 @@ UNLIMITED = "2**63"
 @dataclass(frozen=True)
 class Interface:
     """`outputs`: the index axes of each output, by name and size; none for a single query.
-    `vocabularies`: how many ids there are of each input of ids."""
+    `vocabularies`: how many ids there are of each input of ids. `sources`: for outputs that are asked
+    where another one is, that one."""
 
     outputs: Mapping[str, Axes] = field(default_factory=dict)
     vocabularies: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def interface_of(lowered: Lowered) -> Interface:
@@ -37,7 +39,9 @@ def interface_of(lowered: Lowered) -> Interface:
         for name, output in lowered.outputs.items()
     }
     counts = {name: vocabulary(spec) for name, spec in lowered.inputs.items()}
-    return Interface(outputs, {name: count for name, count in counts.items() if count is not None})
+    vocabularies = {name: count for name, count in counts.items() if count is not None}
+    sources = {name: output.source for name, output in lowered.outputs.items() if output.source}
+    return Interface(outputs, vocabularies, sources)
 
 
 @dataclass(frozen=True)
@@ -131,3 +135,24 @@ def free_symbols(graph: Graph, outputs: Mapping[str, Axes]) -> list[Symbol]:
     }
     axes = ([dim for _, dim in axes] for axes in outputs.values())
     return [symbol for symbol in symbols_of(axes) if symbol not in said]
+
+
+def filled_symbols(inputs: Sequence[Input]) -> list[Symbol]:
+    """The symbols that no input says that has to be there: given with the call where those are left
+    out that do, or else the smallest."""
+    optional = {leaf.of for leaf in inputs if leaf.role == "present"}
+    optional |= {x.of for x in inputs if x.beside and optional.issuperset(x.beside)}
+    data = {leaf.of: leaf.value for leaf in inputs if leaf.role == "data"}
+    needed = {name: value for name, value in data.items() if name not in optional}
+    found = symbols_of(data[name].shape[1:] for name in data if name in optional)
+    return [symbol for symbol in found if not places(symbol, needed)]
+
+
+def limits(symbols: Mapping[str, Symbol]) -> Group:
+    """The values of symbols as a dict of ranges."""
+    return Group("", tuple(f'"{name}": {permitted(s)}' for name, s in symbols.items()), "{")
+
+
+def given(symbol: Symbol, default: int | str | None) -> str:
+    """The value of a symbol that the call may give."""
+    return f'(sizes or {{}}).get("{symbol.name}"{"" if default is None else f", {default}"})'

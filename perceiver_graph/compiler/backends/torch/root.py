@@ -12,8 +12,9 @@ from perceiver_graph.compiler.backends.torch.checking import SKIP, Checking
 from perceiver_graph.compiler.backends.torch.classes import ClassWriter
 from perceiver_graph.compiler.backends.torch.interface import (
     Interface,
+    filled_symbols,
     free_symbols,
-    permitted,
+    limits,
 )
 from perceiver_graph.compiler.backends.torch.labels import Labels
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
@@ -32,6 +33,7 @@ from perceiver_graph.compiler.backends.torch.printer import (
 from perceiver_graph.compiler.backends.torch.regions import Program
 from perceiver_graph.compiler.backends.torch.sizing import Sizes
 from perceiver_graph.compiler.backends.torch.starting import starting
+from perceiver_graph.compiler.backends.torch.summaries import Summary
 from perceiver_graph.compiler.backends.torch.taking import Taking, variables
 from perceiver_graph.compiler.ir import ASKED, LATE, Graph, Input, Value
 
@@ -39,6 +41,7 @@ METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "rese
 LATENTS = "latents"
 
 TYPES = "dict[str, Tensor]"
+SIZES = "sizes: dict[str, int] | None = None"
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,15 @@ class RootWriter:
     def _forward(self) -> Iterator[str]:
         yield from _signature("forward", f"inputs: {TYPES}", *self._asked)
         yield from docstring("What `decode` makes of what `encode` makes of the inputs.", 2)
-        sizes = ", sizes" if self.sizes.free else ""
-        yield f"        return self.decode(self.encode(inputs), queries{sizes})"
+        sizes = ", sizes" if self.sizes.named else ""
+        read = ", sizes" if self.sizes.filled else ""
+        yield f"        return self.decode(self.encode(inputs{read}), queries{sizes})"
 
     @property
     def _asked(self) -> list[str]:
         """The arguments that say what is decoded."""
         queries = [f"queries: {TYPES} | None = None"]
-        return [*queries, "sizes: dict[str, int] | None = None"] if self.sizes.free else queries
+        return [*queries, SIZES] if self.sizes.named else queries
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -97,22 +101,35 @@ class RootWriter:
         chosen = [leaf.of for leaf in self._queries if leaf not in self._points]
         outputs = {name: self.interface.outputs.get(name, ()) for name in chosen}
         free = free_symbols(self.graph, outputs)
-        return Sizes(state, data, outputs, free, self.writer.reserved)
+        filled = filled_symbols(self.encode.graph.inputs)
+        return Sizes(state, data, outputs, free, filled, self.writer.reserved)
+
+    @property
+    def _summary(self) -> Summary:
+        return Summary(self.state, self._queries, self.sizes)
 
     def _check(self) -> Iterator[str]:
         declared = [leaf for leaf in self.graph.inputs if leaf.role not in LATE]
         read = [leaf for leaf in self.encode.graph.inputs if leaf.role not in LATE]
-        reserved = self.writer.reserved | {"inputs"}
-        yield from Checking(declared, read, self.interface.vocabularies, reserved).lines()
+        reserved = self.writer.reserved | {"inputs", "sizes"}
+        filled = self.sizes.filled
+        checking = Checking(declared, read, self.interface.vocabularies, filled, reserved)
+        yield from checking.lines(SIZES if filled else "", self._size_checks())
+
+    def _size_checks(self) -> list[str]:
+        """Statements that refuse sizes that no input may have, or that are unknown."""
+        named = self.sizes.named
+        return lay_out(call("check_sizes", "sizes", limits(named)), 2) if named else []
 
     def _encode(self) -> Iterator[str]:
-        yield from _signature("encode", f"inputs: {TYPES}")
-        yield from docstring(self._encode_summary(), 2)
+        filled = self.sizes.filled
+        yield from _signature("encode", f"inputs: {TYPES}", *([SIZES] if filled else []))
+        yield from docstring(self._summary.encode(self.graph, self.encode.graph), 2)
         program = self.encode.graph
         yield SKIP
-        yield "            self.check(inputs)"
-        arguments = variables(program.inputs, self.writer.reserved | {"inputs"})
-        yield from Taking(program.inputs, arguments, self._like()).lines()
+        yield f"            self.check(inputs{', sizes' if filled else ''})"
+        arguments = variables(program.inputs, self.writer.reserved | {"inputs", "sizes"})
+        yield from Taking(program.inputs, arguments, self._like(), frozenset(filled)).lines()
         for leaf, name in ((i, arguments[i.value]) for i in program.inputs if i.role == "data"):
             if key := self.sizes.empty.get(leaf.of):
                 yield f"        {identifier(key)} = {name}.new_empty((*{name}.shape, 0))"
@@ -120,30 +137,6 @@ class RootWriter:
         steps.append(self._handed_over())
         reserved = self.writer.reserved | {"inputs", *map(identifier, self.sizes.empty.values())}
         yield from Body(steps, self.writer.atom, arguments, reserved).lines(2)
-
-    def _encode_summary(self) -> str:
-        inputs = [leaf for leaf in self.encode.graph.inputs if leaf.role == "data"]
-        given = ", ".join(f"{leaf.of} {_shape(leaf.value)}" for leaf in inputs)
-        made = [f"{name} {_shape(value)}" for value, name in self.state.items()]
-        made += self.sizes.handed_over
-        lines = [f"{given} -> {', '.join(made)}."]
-        optional = [leaf.of for leaf in self.encode.graph.inputs if leaf.role == "present"]
-        if optional:
-            names = ", ".join(optional)
-            text = (
-                f"What may be left out ({names}) is replaced by its mask token: everywhere if it "
-            )
-            text += "is not given, or where `<name>.present`, bool [batch], is false."
-            lines += ["", text]
-        masked = [leaf for leaf in self.encode.graph.inputs if leaf.role == "attention_mask"]
-        for leaf in masked:
-            text = f"`{leaf.of}.attention_mask`, bool {_shape(leaf.value)}, says which tokens there are"
-            lines += ["", f"{text}; without it, all."]
-        ignored = {leaf.of for leaf in self.graph.inputs if leaf.role == "data"}
-        ignored -= {leaf.of for leaf in inputs}
-        if ignored:
-            lines += ["", f"Always masked, so looked at by nothing: {', '.join(sorted(ignored))}."]
-        return "\n".join(lines)
 
     def _like(self) -> str:
         """A parameter, for dtype and device."""
@@ -164,31 +157,21 @@ class RootWriter:
 
     def _decode(self) -> Iterator[str]:
         yield from _signature("decode", f"state: {TYPES}", *self._asked)
-        yield from docstring(self._decode_summary(), 2)
-        queries = self._queries
-        if not all(map(self._count, queries)):
-            yield "        if queries is None:"
-            yield '            raise ValueError("give queries: how many there are varies")'
-        elif queries:
-            yield "        if queries is None:"
-            yield f"            return self.decode_all(state{', sizes' if self.sizes.free else ''})"
-        known = strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
-        given = "queries" if queries else "queries or ()"
-        yield from lay_out(call("refuse_unknown", given, known, '"output with positions"'), 2)
+        yield from docstring(self._summary.decode(self.decode.graph, self.chunks), 2)
+        yield SKIP
+        yield from block(self._decode_checks(), 1)
+        yield from self._decode_whole()
         lines = self.sizes.lines()
         if self._grids:
             yield from lines
             yield from self._grid_lines()
             lines = []
-        if counts := [(leaf.of, self._count(leaf)) for leaf in queries if self._count(leaf)]:
+        if counts := [(x.of, self._count(x)) for x in self._positioned if self._count(x)]:
             yield SKIP
             yield from block(lines, 1)
             for name, count in counts:
                 what = '"positions of output"'
                 yield from lay_out(call("check_whole", "queries", f'"{name}"', count, what), 3)
-        for leaf in self._points:
-            channels = str(leaf.value.shape[-1])
-            yield from lay_out(call("refuse_points", "queries", f'"{leaf.of}"', channels), 2)
         yield f"        outputs: {TYPES} = {{}}"
         steps = self._decode_steps()
         reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
@@ -196,34 +179,54 @@ class RootWriter:
         yield from Body(steps, self._decode_atom, {}, reserved).lines(2)
         yield "        return outputs"
 
-    def _decode_summary(self) -> str:
-        program = self.decode.graph
-        made = ", ".join(f"{name} {_shape(value)}" for name, value in program.outputs.items())
-        lines = [f"The outputs: {made}."]
-        if self._queries:
-            names = ", ".join(leaf.of for leaf in self._queries if leaf not in self._points)
-            wanted = [
-                f"the flat positions (int64, first axis slowest) that are wanted of {names}"
-            ] * bool(names)
-            wanted += [f"the points {_shape(x.value)} to ask {x.of} at" for x in self._points]
-            text = f"`queries` holds {' and '.join(wanted)}; an output that it lacks is left out."
-            if not self._points:
-                text += " None stands for all positions"
-                text += f", in {self.chunks} chunks" if self.chunks > 1 else ""
-                text += ", on the axes of the output." if self.sizes.grids else "."
-            lines += ["", text]
-        if self.sizes.free:
-            limits = ", ".join(f"{n} ({permitted(s)})" for n, s in self.sizes.free.items())
-            lines += [
-                "",
-                f"`sizes` are those that no input says: {limits}; the largest if left out.",
-            ]
-        return "\n".join(lines)
+    def _decode_checks(self) -> Iterator[str]:
+        """Statements that tell what is wrong with what is asked for."""
+        known = strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
+        named = call("refuse_unknown", "queries or ()", known, '"output with positions"')
+        yield from lay_out(named, 2)
+        for leaf in self._points:
+            channels = str(leaf.value.shape[-1])
+            asked = call("refuse_points", "queries or {}", f'"{leaf.of}"', channels)
+            yield from lay_out(asked, 2)
+        yield from self._size_checks()
+
+    def _decode_whole(self) -> Iterator[str]:
+        """Statements that decode all positions, where none are chosen."""
+        sizes = ", sizes" if self.sizes.named else ""
+        points = [leaf.of for leaf in self._points]
+        sources = {n: of for n, of in self.interface.sources.items() if n in points}
+        if sources or (points and self._all_counted):
+            alone = call("points_alone", "queries", strings(points))
+            yield from lay_out(alone, 2, "if queries and ", ":")
+        if sources:
+            entries = tuple(f'"{name}": "{of}"' for name, of in sources.items())
+            asked = call("asked_too", "queries", Group("", entries, "{"))
+            yield from lay_out(asked, 3, "queries = ")
+        if points and self._all_counted:
+            yield f"            return self.decode_all(state, queries{sizes})"
+        if self._points or (self._queries and not self._all_counted):
+            yield "        if queries is None:"
+            yield '            raise ValueError("give queries: how many there are varies")'
+        elif self._queries:
+            yield "        if queries is None:"
+            yield f"            return self.decode_all(state{sizes})"
+        else:
+            yield "        queries = queries or {}"
 
     @property
     def _points(self) -> list[Input]:
         """What is asked at coordinates that the caller chooses."""
         return [leaf for leaf in self._queries if leaf.role == "points"]
+
+    @property
+    def _positioned(self) -> list[Input]:
+        """What is asked at positions that the output has."""
+        return [leaf for leaf in self._queries if leaf.role != "points"]
+
+    @property
+    def _all_counted(self) -> bool:
+        """Whether there are such outputs, and it is known how many positions each has."""
+        return bool(self._positioned) and all(map(self._count, self._positioned))
 
     @cached_property
     def _grids(self) -> dict[Value, str]:
@@ -234,6 +237,7 @@ class RootWriter:
             *self.sizes.variables.values(),
             "device",
             "outputs",
+            "sizes",
             "state",
         }
         for leaf in self.decode.graph.inputs:
@@ -306,21 +310,24 @@ class RootWriter:
         ]
 
     def _decode_all(self) -> Iterator[str]:
-        if not self._queries or not all(map(self._count, self._queries)):
+        if not self._all_counted:
             return
-        yield from _signature("decode_all", f"state: {TYPES}", *self._asked[1:])
-        in_chunks = (
-            f", in {self.chunks} chunks: memory for one is enough" if self.chunks > 1 else ""
-        )
-        yield from docstring(f"Decode every position{in_chunks}. {self._shapes()}", 2)
+        points = [f"points: {TYPES}"] if self._points else []
+        yield from _signature("decode_all", f"state: {TYPES}", *points, *self._asked[1:])
+        text = self._summary.decode_all(self.decode.graph, self.interface, self.chunks)
+        yield from docstring(text, 2)
         yield f"        device = {self._device}"
         yield from self.sizes.lines()
         tail = f".tensor_split({self.chunks})" if self.chunks > 1 else ""
-        entries = [keyed(f'"{leaf.of}": ', self._positions(leaf, tail)) for leaf in self._queries]
-        given = ["sizes"] if self.sizes.free else []
-        positions = Group("", tuple(entries), "{")
+        entries = [
+            keyed(f'"{leaf.of}": ', self._positions(leaf, tail)) for leaf in self._positioned
+        ]
+        given = ["sizes"] if self.sizes.named else []
         if self.chunks > 1:
-            yield from lay_out(positions, 2, "chunks = ")
+            yield from lay_out(Group("", tuple(entries), "{"), 2, "chunks = ")
+            if points:
+                split = f"x.tensor_split({self.chunks}, dim=1)"
+                yield f"        chunks |= {{name: {split} for name, x in points.items()}}"
             yield "        parts = []"
             yield f"        for i in range({self.chunks}):"
             yield "            queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
@@ -330,27 +337,18 @@ class RootWriter:
             yield "        for name in chunks:"
             yield "            found = [part[name] for part in parts if name in part]"
             yield "            outputs[name] = torch.cat(found, dim=1)"
-        elif self.sizes.grids:
-            yield from lay_out(call("self.decode", "state", positions, *given), 2, "outputs = ")
         else:
-            yield from lay_out(call("self.decode", "state", positions, *given), 2, "return ")
-            return
+            positions = Group("", (*(["**points"] if points else []), *entries), "{")
+            start = "outputs = " if self.sizes.grids else "return "
+            yield from lay_out(call("self.decode", "state", positions, *given), 2, start)
+            if not self.sizes.grids:
+                return
         for name, sizes in self.sizes.grids.items():
             target = f'outputs["{name}"]'
             yield from lay_out(
                 call(f"{target}.unflatten", "1", comma_tuple(sizes)), 2, f"{target} = "
             )
         yield "        return outputs"
-
-    def _shapes(self) -> str:
-        """`image [batch, time 16, height 224, width 224, 3]` of each output with positions."""
-        values = self.decode.graph.outputs
-        shapes = []
-        for leaf in self._queries:
-            axes = self.interface.outputs.get(leaf.of) or [("positions", leaf.value.shape[0])]
-            names = (axis if axis == str(dim) else f"{axis} {dim}" for axis, dim in axes)
-            shapes.append(f"{leaf.of} [batch, {', '.join(names)}, {values[leaf.of].shape[-1]}]")
-        return f"Shapes: {', '.join(shapes)}."
 
     def _steps(self, program: Program, number: int, arguments: dict[Value, str]) -> list[Step]:
         steps = self.writer.steps(program.root, number, arguments)
@@ -363,7 +361,3 @@ def _condition(needs: frozenset[str]) -> str:
 
 def _signature(name: str, *arguments: str) -> list[str]:
     return lay_out(Group(f"def {name}", ("self", *arguments)), 1, suffix=f" -> {TYPES}:")
-
-
-def _shape(value: Value) -> str:
-    return f"[{', '.join(map(str, value.shape))}]"

@@ -10,13 +10,12 @@ from functools import cached_property
 from perceiver_graph.compiler.backends.torch.interface import (
     Axes,
     Place,
-    permitted,
+    given,
     places,
     symbols_of,
     written,
 )
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
-from perceiver_graph.compiler.backends.torch.printer import call, lay_out, strings
 from perceiver_graph.compiler.dims import Symbol, product
 from perceiver_graph.compiler.ir import Value
 
@@ -28,18 +27,29 @@ _TAKEN |= {"self", "sizes", "state"}
 @dataclass(frozen=True)
 class Sizes:
     """`state` is what encode hands over, by key, `data` the inputs, `outputs` the axes of those with
-    positions, `given` the symbols that no input says."""
+    positions, `given` the symbols that no input says, `left_out` those that no needed input says."""
 
     state: Mapping[str, Value]
     data: Mapping[str, Value]
     outputs: Mapping[str, Axes]
     given: Sequence[Symbol]
+    left_out: Sequence[Symbol]
     reserved: AbstractSet[str]
 
     @cached_property
     def free(self) -> dict[str, Symbol]:
         """The symbols that no input says, by name."""
         return {symbol.name: symbol for symbol in self.given}
+
+    @cached_property
+    def filled(self) -> dict[str, Symbol]:
+        """The symbols that the call may give where inputs are left out, by name."""
+        return {symbol.name: symbol for symbol in self.left_out}
+
+    @property
+    def named(self) -> dict[str, Symbol]:
+        """All that the call may give."""
+        return {**self.filled, **self.free}
 
     def of(self, output: str) -> list[str] | None:
         """The sizes of an output's axes as Python; None where they are not known."""
@@ -87,12 +97,9 @@ class Sizes:
     def lines(self) -> list[str]:
         """Statements that give the variables of symbols their values."""
         lines: list[str] = []
-        if self.free:
-            known = strings(list(self.free))
-            lines += lay_out(call("refuse_unknown", "sizes or ()", known, '"size"'), 2)
         for name, variable in self.variables.items():
             if name in self.free:
-                value = f'given_size(sizes, "{name}", {permitted(self.free[name])})'
+                value = given(symbol := self.free[name], symbol.highest)
             else:
                 place = self._told.get(name) or self._told_by_inputs[name]
                 key = place.of if name in self._told else self.empty[place.of]

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.backends.torch.interface import (
+    given,
     places,
     symbols_of,
     telling,
@@ -38,11 +39,13 @@ def variables(inputs: Iterable[Input], reserved: AbstractSet[str]) -> dict[Value
 
 @dataclass(frozen=True)
 class Taking:
-    """The statements that give the variables their values; `like` tells dtype and device."""
+    """The statements that give the variables their values; `like` tells dtype and device, `filled`
+    are the symbols that the call may give."""
 
     inputs: Sequence[Input]
     arguments: Mapping[Value, str]
     like: str
+    filled: AbstractSet[str] = frozenset()
 
     def lines(self) -> Iterator[str]:
         """Masks last: one that is left out takes its sizes from the data."""
@@ -85,12 +88,15 @@ class Taking:
         lines: list[str] = []
         values: dict[str, str] = {}
         for symbol in symbols_of([leaf.value.shape[1:]]):
-            values[symbol.name] = str(symbol.lowest)
+            smallest = str(symbol.lowest)
+            if symbol.name in self.filled:
+                smallest = given(symbol, smallest)
+            values[symbol.name] = smallest
             if found := places(symbol, data):
-                taken = {*self.arguments.values(), "inputs", "self"}
+                taken = {*self.arguments.values(), "inputs", "self", "sizes"}
                 name = values[symbol.name] = unique(identifier(symbol.name), taken)
                 axes, scaled = telling(found)
-                shared = call("shared_size", "inputs", axes, str(symbol.lowest), **scaled)
+                shared = call("shared_size", "inputs", axes, smallest, **scaled)
                 lines += lay_out(shared, 2, f"{name} = ")
         return [written(dim, values) or str(dim) for dim in leaf.value.shape[1:]], lines
 
