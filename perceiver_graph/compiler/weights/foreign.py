@@ -85,7 +85,7 @@ def conversion(path: Path, target: Path | None = None) -> str:
         (
             "import torch, safetensors.torch, os, re",
             f"found = torch.load({str(path)!r}, map_location='cpu', weights_only=True)",
-            "for key in ('state_dict', 'model_state_dict', 'model', 'module'):",
+            "for key in ('state_dict', 'model_state_dict', 'model', 'module', 'net', 'ema', 'shadow'):",
             "    found = found[key] if isinstance(found.get(key), dict) else found",
             "found = {name: t.contiguous().clone() for name, t in found.items() if torch.is_tensor(t)}",
             r"prefix = re.match(r'((module|model|_orig_mod)\.)*', os.path.commonprefix(list(found)))[0]",
