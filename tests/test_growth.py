@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -12,10 +15,14 @@ import pytest
 
 import perceiver_graph as pg
 from perceiver_graph.cli.facts import Facts
+from perceiver_graph.compiler.dims import shape_of
 from perceiver_graph.compiler.driver import Backend
 from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.pipeline import Level
 from perceiver_graph.spec.loader import parse_spec
+
+ROOT = Path(__file__).resolve().parent.parent
 
 SPEC = """
 perceiver: 1
@@ -79,3 +86,25 @@ def test_compile_grows_with_the_layers(backend: Backend, tmp_path: Path) -> None
         pg.compile(parse_spec(text)).save(tmp_path / "artifact", backends=(backend,))
 
     assert_linear(work, "layers: {}")
+
+
+def test_a_type_from_another_process_is_found() -> None:
+    """Types remember their hash, and each process hashes text in its own way."""
+    code = """
+import pickle, sys
+from perceiver_graph.compiler.dims import shape_of
+from perceiver_graph.compiler.ops import TensorType
+sys.stdout.buffer.write(pickle.dumps(TensorType(shape_of(2, 3), "bool")))
+"""
+    pickled = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=120,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    known = {TensorType(shape_of(2, 3), "bool")}
+    assert all(pickle.loads(one) in known for one in pickled)
