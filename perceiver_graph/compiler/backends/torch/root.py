@@ -330,7 +330,9 @@ class RootWriter:
                 yield f"        chunks |= {{name: {split} for name, x in points.items()}}"
             yield "        parts = []"
             yield f"        for i in range({self.chunks}):"
-            yield "            queries = {name: part[i] for name, part in chunks.items() if len(part[i])}"
+            # Beside points an output is asked at no positions: points alone would stand for all.
+            some = "" if points else " if len(part[i])"
+            yield f"            queries = {{name: part[i] for name, part in chunks.items(){some}}}"
             decoded = call("self.decode", "state", "queries", *given)
             yield from lay_out(call("parts.append", decoded), 3)
             yield "        outputs = dict(parts[0])"
