@@ -23,7 +23,8 @@ INTRO = """
     primitives and know no model: what they do to a new spec is what its own shapes allow, by the cost
     model's count of FLOPs for the largest sizes.
     `perceiver-graph inspect SPEC -O 2` shows it, `compile --dump-ir DIR` writes the graph after each
-    pass, and `tests/cases/passes` has a small graph before and after for every rule.
+    pass, `compile --verify` checks it there, and `tests/cases/passes` has a small graph before and after
+    for every rule.
 
     ## What they take away
 

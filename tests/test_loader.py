@@ -294,6 +294,11 @@ def test_a_name_without_its_ending_is_that_of_the_file_beside(tmp_path: Path) ->
     with pytest.raises(DiagnosticError) as raised:
         load_spec(tmp_path / "ecg")
     assert raised.value.diagnostics[0].help == f"did you mean `{tmp_path / 'ecg.yaml'}`?"
+    for wanted, help in (("haert.yaml", "heart.yaml"), ("nothere.yaml", None), ("egc", "ecg.yaml")):
+        with pytest.raises(DiagnosticError) as raised:
+            load_spec(tmp_path / wanted)
+        known = help and f"did you mean `{tmp_path / help}`?"
+        assert raised.value.diagnostics[0].help == known
 
 
 def test_a_misspelt_key_is_not_also_reported_as_missing() -> None:

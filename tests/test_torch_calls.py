@@ -139,6 +139,16 @@ def test_what_is_asked_for_is_checked(net: Any) -> None:
         net(changed("image", None) | {"image.present": torch.ones(2).bool()})
 
 
+def test_what_is_no_dict_is_refused(net: Any) -> None:
+    with pytest.raises(
+        TypeError, match="each input is given by its name, in a dict, not in a Tensor"
+    ):
+        net(torch.zeros(2, 3))
+    for queries in (["map"], "map", torch.tensor([1])):
+        with pytest.raises(TypeError, match="each output with positions is given by its name"):
+            net(inputs(), queries)
+
+
 def test_values_on_an_accelerator_are_not_waited_for(net: Any) -> None:
     elsewhere = {name: tensor.to("meta") for name, tensor in inputs().items()}
     net.check(elsewhere)

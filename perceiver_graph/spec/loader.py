@@ -27,6 +27,7 @@ from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
 
 PATH_LIMIT = 400  # characters of a path that a message repeats
 STANDARD_INPUT = "-"
+_ENDINGS = {".yaml", ".yml"}
 SHIPPED = Path(perceiver_graph.__file__).parent / "specs"
 
 
@@ -176,13 +177,14 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
     nearby: list[str] = []
     try:
         siblings = islice(path.parent.iterdir(), 1000)
-        nearby = [str(file) for file in siblings if file.suffix in {".yaml", ".yml"}]
+        nearby = [str(file) for file in siblings if file.suffix in _ENDINGS]
     except OSError:
         pass
-    candidates = {name: name for name in names} | {f"{name}.yaml": name for name in names}
-    candidates |= {Path(file).name: file for file in nearby}
-    candidates = {Path(file).stem: file for file in nearby} | candidates
-    close = closest(Path(given).name, candidates, 3)
+    # The ending is no part of the likeness: all files of a folder have the same.
+    files, shipped = {Path(file).stem: file for file in nearby}, {name: name for name in names}
+    is_file = Path(given).suffix in _ENDINGS
+    candidates = shipped | files if is_file else files | shipped
+    close = closest(Path(given).stem if is_file else Path(given).name, candidates, 3)
     return DiagnosticError.of(
         "PG001",
         f"there is no file and no shipped spec called {quote(given, PATH_LIMIT)}",

@@ -53,11 +53,11 @@ class Checking:
         yield from docstring(_SUMMARY, 2)
         optional = [leaf.of for leaf in self.read if leaf.role == "present"]
         data = {leaf.of: leaf.value for leaf in self.read if leaf.role == "data"}
+        names = sorted(_key(leaf) for leaf in self.declared)
+        yield from lay_out(call("refuse_unknown", "inputs", strings(names), '"input"'), 2)
         if optional:
             yield "        if not inputs:"
             yield '            raise ValueError("no input is given, so the batch has no size")'
-        names = sorted(_key(leaf) for leaf in self.declared)
-        yield from lay_out(call("refuse_unknown", "inputs", strings(names), '"input"'), 2)
         company = {
             leaf.of: leaf.beside
             for leaf in self.read

@@ -86,7 +86,10 @@ def given_mask(inputs: dict[str, Tensor], name: str, x: Tensor, shape: tuple[int
 
 _REFUSE_UNKNOWN = '''
 def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
-    """ValueError if a name is not among the known ones."""
+    """ValueError if a name is not among the known ones, TypeError for what is no dict of them."""
+    if isinstance(names, Tensor | list | str):
+        kind = type(names).__name__
+        raise TypeError(f"each {what} is given by its name, in a dict, not in a {kind}")
     for name in names:
         if name not in known:
             raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
