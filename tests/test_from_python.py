@@ -237,6 +237,7 @@ KINDS: dict[str, Call] = {
     "inputs must be .*, not a ndarray": lambda m: m.program.encode(X["image"]),  # type: ignore[arg-type]
     'decoded must be .*"label": None': lambda m: m.program.run(X, ["label"]),  # type: ignore[arg-type]
     "memory must be .* not a float": lambda m: m.program.run(X, memory=1e9),  # type: ignore[arg-type]
+    "sizes must be a mapping .* not a list": lambda m: m.program.run(X, sizes=["n"]),  # type: ignore[arg-type]
     "memory must be .* not a str": lambda m: m.program.decode(m.state, memory="1"),  # type: ignore[arg-type]
     "state must be the State that encode returns": lambda m: m.program.decode(X),  # type: ignore[arg-type]
     "seed must be a whole number": lambda m: m.compiled.weights(seed=1.5),

@@ -67,6 +67,8 @@ def check_inputs(
     Raises DiagnosticError (PG501 to PG505, PG514, PG516, PG517).
     """
     given = as_mapping("inputs", "a mapping of arrays by the names of the inputs", given)
+    if given_sizes is not None:
+        given_sizes = as_mapping("sizes", 'a mapping such as {"n": 30}', given_sizes)
     report = Report()
     notes = []
     arrays: Arrays = {}
