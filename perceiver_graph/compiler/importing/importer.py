@@ -152,7 +152,7 @@ def _draft(
     preprocessing = Preprocessing(picture)
     made = BUILDERS[model_class](Facts(settings, labels, image_size, preprocessing))
     settings.report.raise_if_errors()
-    notes = [*settings.unknown(), *preprocessing.notes]
+    notes = [*preprocessing.notes]
     if picture and model_class not in classes.OF_PICTURES:
         notes.append(f"{PICTURES} was not read: {model_class} takes no single pictures")
     return replace(made, notes=tuple(notes))

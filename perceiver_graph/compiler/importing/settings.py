@@ -49,6 +49,16 @@ _NO_EFFECT = {
     *("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"),
     *("mask_token_id", "tokenizer_class", "task_specific_params", "finetuning_task"),
     *("layer_norm_eps",),  # PerceiverConfig has it, and no layer of the model reads it
+    *("_attn_implementation", "_attn_implementation_autoset", "attn_implementation", "auto_map"),
+    *("use_return_dict", "tf_legacy_loss", "xla_device"),
+    # How language models write one word after the other, which no Perceiver here does.
+    *("prefix", "decoder_start_token_id", "max_length", "min_length", "do_sample"),
+    *("early_stopping", "num_beams", "num_beam_groups", "diversity_penalty", "temperature"),
+    *("top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "bad_words_ids"),
+    *("no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "output_scores"),
+    *("num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
+    *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty"),
+    *("suppress_tokens", "begin_suppress_tokens"),
 }
 """Settings that change nothing of what a model answers, or that are followed elsewhere."""
 
@@ -73,45 +83,19 @@ _GENERIC: Mapping[str, Any] = {
 
 
 def not_followed(config: Mapping[str, Any]) -> list[str]:
-    """A sentence for each setting that would be dropped silently, not being known here."""
+    """A sentence for each setting that would be dropped silently, not being known here.
+
+    What says nothing (null, an empty list) is left out.
+    """
     known = {*DEFAULTS, *_NO_EFFECT}
     return [
         f"the setting {quote(key)} of the configuration, {quote(value)}, is not known here and "
         "was not followed"
         for key, value in config.items()
-        if key not in known and not (key in _GENERIC and _GENERIC[key] == value)
+        if key not in known
+        and value not in (None, {}, [], "")
+        and not (key in _GENERIC and _GENERIC[key] == value)
     ]
-
-
-_OTHERS = frozenset(
-    # of PerceiverConfig: training, and what its model does not look at
-    {"attention_probs_dropout_prob", "initializer_range", "layer_norm_eps"}
-    # of every configuration: what it is of, the library, labels, training
-    | {
-        "model_type",
-        "architectures",
-        "transformers_version",
-        "_name_or_path",
-        "id2label",
-        "label2id",
-    }
-    | {"num_labels", "problem_type", "finetuning_task", "task_specific_params", "tokenizer_class"}
-    | {"dtype", "torch_dtype", "use_bfloat16", "torchscript", "tf_legacy_loss", "xla_device"}
-    | {"return_dict", "output_attentions", "output_hidden_states", "use_return_dict", "use_cache"}
-    | {"chunk_size_feed_forward", "gradient_checkpointing", "_attn_implementation"}
-    | {"_attn_implementation_autoset", "attn_implementation", "auto_map", "_commit_hash"}
-    # of language models that write one word after the other, which are no Perceivers
-    | {"is_decoder", "is_encoder_decoder", "add_cross_attention", "cross_attention_hidden_size"}
-    | {"tie_encoder_decoder", "tie_word_embeddings", "prefix", "bos_token_id", "eos_token_id"}
-    | {"pad_token_id", "sep_token_id", "decoder_start_token_id", "max_length", "min_length"}
-    | {"do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty"}
-    | {"temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty"}
-    | {"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "output_scores"}
-    | {"num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"}
-    | {"forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty"}
-    | {"suppress_tokens", "begin_suppress_tokens"}
-)
-"""What a configuration may say that changes no result of a model of transformers."""
 
 
 @dataclass
@@ -199,15 +183,6 @@ class Settings:
     def text(self, key: str) -> str | None:
         value = self.config.get(key)
         return value if isinstance(value, str) else None
-
-    def unknown(self) -> list[str]:
-        """Notes on settings that nothing here knows; empty ones are none."""
-        return [
-            f"the configuration says {quote(key)} ({quote(value)}), which is not known here, and not "
-            "followed"
-            for key, value in self.config.items()
-            if key not in DEFAULTS and key not in _OTHERS and value not in (None, {}, [], "", False)
-        ]
 
     def wrong(self, message: str, help: str | None = None) -> None:
         """Report that settings cannot be used together."""
