@@ -10,6 +10,7 @@ import typer
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
@@ -147,12 +148,22 @@ def _check_usage(
         raise typer.BadParameter("it is the seed of --random", param_hint="--seed")
     if files and output is not None and output.suffix == ".npz" and not output.is_dir():
         raise typer.BadParameter("the results of files go to a folder: -o DIR", param_hint="-o")
+    if not files and output is not None and output.suffix != ".npz" and _is_name(output):
+        raise typer.BadParameter(
+            f"the results of arrays go to one archive: -o {escape.shell_path(f'{output}.npz')}",
+            param_hint="-o",
+        )
     if files and inputs is not None and _is_among(inputs, files):
         message = "it is among the files, too, and what comes from it can be read once only"
         raise typer.BadParameter(message, param_hint="--inputs")
     if names and not files:
         message = "arrays come as they are, without names: give files, or leave this out"
         raise typer.BadParameter(message, param_hint="--names")
+
+
+def _is_name(output: Path) -> bool:
+    """Whether a file would be called that: no folder, which is refused, and no device or pipe."""
+    return not output.exists() or output.is_file()
 
 
 def _is_among(inputs: Path, files: list[str]) -> bool:

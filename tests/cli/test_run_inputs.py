@@ -176,3 +176,15 @@ def test_a_pipe_without_an_archive_is_refused_at_once(robot: Path, command: Comm
     os.close(writing)
     assert "PG513" in done.err
     assert "not an .npz archive" in done.err
+
+
+@pytest.mark.parametrize("how", [("--random",), ("--inputs", "whole.npz")])
+def test_results_of_arrays_go_to_an_archive(
+    how: tuple[str, ...], robot: Path, command: Command
+) -> None:
+    """`-o out`, as for files, would be an archive by a name that does not say so."""
+    done = command("run", robot, *how, "-o", "of arrays")
+    assert done.code == 2
+    assert "-o 'of arrays.npz'" in " ".join(done.err.split())
+    assert not Path("of arrays").exists()
+    assert command("run", robot, "--random", "-o", "/dev/null").code == 0
