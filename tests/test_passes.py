@@ -5,6 +5,7 @@ And of all of them together: any order keeps the oracle's results.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -353,3 +354,15 @@ def test_a_second_run_finds_nothing(graph: Graph, name: str) -> None:
     _, parameters = arrays(graph)
     once = PASSES[name](parameters).run(graph).graph
     assert not PASSES[name](parameters).run(once).changed
+
+
+def test_numbers_that_overflow_while_folding_are_no_defect() -> None:
+    """A run tells of results that are not finite; folding must neither fail nor warn."""
+    b = GraphBuilder("test", {})
+    x = b.constant("large", np.full((2, 2), 3e38, np.float32))
+    graph = b.graph({"y": b(ops.MatMul(), x, x)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folded = FoldConstants().run(graph).graph
+    assert [node.op for node in folded.nodes] == []
+    assert np.isinf(evaluate(folded, {}, {})["y"]).all()

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime.consistency import check_programs
+from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
 
@@ -72,7 +73,7 @@ def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Arti
 
 def _manifest_text(directory: Path) -> str:
     path = directory / MANIFEST_NAME
-    if not directory.exists():
+    if not is_path(str(directory)):
         raise DiagnosticError.of(
             "PG401", f"there is no folder {directory}", help=_what_makes_one(directory)
         )
@@ -99,13 +100,13 @@ def _what_makes_one(given: Path) -> str:
     artifact."""
     if given.name == MANIFEST_NAME:
         return f"give the folder: {given.parent}"
-    if given.is_dir():
+    if not is_path(str(given)):
+        spec = given.name if given.name and given.name == str(given) else "SPEC"
+    elif given.is_dir():
         specs = sorted(p for p in given.iterdir() if p.suffix in {".yaml", ".yml"})
         spec = str(specs[0]) if specs else "SPEC"
-    elif given.exists():
-        spec = str(given)
     else:
-        spec = given.name if given.name and given.name == str(given) else "SPEC"
+        spec = str(given)
     name = Path(spec).stem if spec != "SPEC" else "NAME"
     written = spec if spec == "SPEC" else Path(spec)
     return f"an artifact is made with {command('compile', written, '-o', f'build/{name}')}"

@@ -178,3 +178,28 @@ def test_output_that_cannot_be_encoded_is_escaped() -> None:
     out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     assert out.startswith("kinetics")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["check", "LONG"], "PG002"),
+        (["run", "LONG", "a"], "PG401"),
+        (["import", "LONG", "-o", "b"], "PG301"),
+        (["compile", "starcraft", "--weights", "LONG", "-o", "a"], "PG301"),
+        (["compile", "starcraft", "-o", "LONG"], "PG407"),
+        (["graph", "starcraft", "-o", "LONG"], "PG511"),
+    ],
+)
+def test_a_name_that_no_file_can_have(
+    arguments: list[str],
+    code: str,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*("x" * 300 if word == "LONG" else word for word in arguments))
+    assert done.code == 1
+    assert f"error[{code}]" in done.err
+    assert not list(tmp_path.iterdir())

@@ -74,7 +74,7 @@ def import_checkpoint(
     path = Path(path)
     try:
         there = path.exists()
-    except ValueError:  # a NUL character in the path
+    except (OSError, ValueError):  # a name that is too long, a NUL character
         there = False
     if not there:
         raise not_found(path)

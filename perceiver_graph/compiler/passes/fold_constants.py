@@ -68,7 +68,8 @@ class FoldConstants(Pass):
             nodes=tuple(nodes.values()),
             outputs={value.name: value for value in wanted},
         )
-        arrays = evaluate(part, {}, self.parameters)
+        with np.errstate(over="ignore", invalid="ignore"):  # a run tells of results that overflow
+            arrays = evaluate(part, {}, self.parameters)
         # Results may be parameters still in training, views of them or of one another.
         others = {id(array) for array in self.parameters.values()}
         constants = []
