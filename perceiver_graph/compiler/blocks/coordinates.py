@@ -22,6 +22,7 @@ from perceiver_graph.compiler.blocks.ranges import (
     refuse_coarse,
     refuse_few_waves,
 )
+from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.diagnostics.words import did_you_mean
@@ -232,16 +233,7 @@ def point_queries(ctx: Context, name: str, query: PointsQuery, path: Path) -> tu
         )
     names, count = _named(query.points)
     symbol = Symbol(f"{name}_points")
-    if symbol.name in ctx.spec.dims:
-        raise ctx.error(
-            "PG207",
-            f"`{symbol.name}` is how many points `{name}` is asked at, and cannot be declared",
-            ("dims", symbol.name),
-            also=[(("outputs", name), "this output")],
-            help="choose another name for the symbol",
-            at_key=True,
-        )
-    ctx.builder.symbols[symbol.name] = symbol
+    add_count(ctx, symbol, name, f"points `{name}` is asked at")
     axes = (Axis("point", Dim.of(symbol)), Axis(CHANNEL, Dim.of(count)))
     array = name + POINTS
     sizes = shape_of(ctx.symbols["batch"], *(axis.size for axis in axes))

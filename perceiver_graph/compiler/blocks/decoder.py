@@ -24,6 +24,7 @@ from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
+from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.builder import LARGEST
 from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
 from perceiver_graph.compiler.initial import Kind
@@ -235,16 +236,7 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value
     """Which flat positions are asked for: int64 [count], count known only at run time."""
     total = product(tuple(axis.size for axis in axes))
     symbol = Symbol(f"{name}_queries", max=total.bounds()[1])
-    if symbol.name in ctx.spec.dims:
-        raise ctx.error(
-            "PG207",
-            f"`{symbol.name}` is how many queries of `{name}` are asked for, and cannot be declared",
-            ("dims", symbol.name),
-            also=[(("outputs", name), "this output")],
-            help="choose another name for the symbol",
-            at_key=True,
-        )
-    ctx.builder.symbols[symbol.name] = symbol
+    add_count(ctx, symbol, name, f"queries of `{name}` are asked for")
     indices = ctx.builder.input(
         f"{name}.queries", "queries", name, ("query",), shape_of(symbol), "int64"
     )

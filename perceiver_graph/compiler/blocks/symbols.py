@@ -63,6 +63,23 @@ def check_symbols(
             )
 
 
+def add_count(ctx: Context, symbol: Symbol, output: str, what: str) -> None:
+    """Add the symbol of a count that each call says by an array of an output.
+
+    `what` says of what. Raises (PG207) where the spec declares a symbol of that name.
+    """
+    if symbol.name in ctx.spec.dims:
+        raise ctx.error(
+            "PG207",
+            f"`{symbol.name}` is how many {what}, and cannot be declared",
+            ("dims", symbol.name),
+            also=[(("outputs", output), "this output")],
+            help="choose another name for the symbol",
+            at_key=True,
+        )
+    ctx.builder.symbols[symbol.name] = symbol
+
+
 def _tells(axis: Axis, name: str) -> bool:
     """Whether the size of an axis is a multiple of a symbol, plus a number."""
     size = axis.size

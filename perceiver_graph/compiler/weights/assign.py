@@ -90,11 +90,11 @@ def fit(
 def read_checkpoint(path: Path) -> Checkpoint:
     """Open a safetensors file or a folder. Raises DiagnosticError (PG301, PG306)."""
     try:
-        path.exists()
-    except (OSError, ValueError):  # a name that is too long, a NUL character
+        is_folder = path.is_dir()
+    except OSError:  # a name that is too long
         raise not_found(path) from None
     try:
-        if not path.is_dir():
+        if not is_folder:
             return Checkpoint(transformers.read_file(path))
         if not (path / transformers.CONFIG).exists() and (path / OWN_WEIGHTS).is_file():
             return Checkpoint(read_tensors(path / OWN_WEIGHTS))
