@@ -66,6 +66,8 @@ class Op:
     name: ClassVar[str] = ""
     known_only: ClassVar[bool] = False
     """Whether it is for what is known at compile time alone: no backend can compute it."""
+    rewritten_only: ClassVar[bool] = False
+    """Whether passes alone make it: a backend of graphs as they are lowered has no use for it."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

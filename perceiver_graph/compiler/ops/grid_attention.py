@@ -25,6 +25,7 @@ class GridAttention(Op):
     """
 
     name = "grid_attention"
+    rewritten_only = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(

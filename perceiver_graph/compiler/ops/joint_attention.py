@@ -31,6 +31,7 @@ class JointAttention(Op):
     """
 
     name = "joint_attention"
+    rewritten_only = True
     axes: tuple[int, ...] = ()
     """The axes of each kind's grid, 0 for a kind on none; of no kind if empty."""
 

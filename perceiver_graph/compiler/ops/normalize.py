@@ -48,6 +48,7 @@ class Moments(Op):
     """The mean of the channels and their variance. Shapes: [..., c] -> [..., 2]."""
 
     name = "moments"
+    rewritten_only = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -76,6 +77,7 @@ class MergeMoments(Op):
     """
 
     name = "merge_moments"
+    rewritten_only = True
     widths: tuple[int, ...]
     epsilon: float = 1e-5
 
@@ -111,6 +113,7 @@ class InverseNorm(Op):
     """1 / sqrt(the sum of the squared channels + epsilon). Shapes: [..., c] -> [..., 1]."""
 
     name = "inverse_norm"
+    rewritten_only = True
     epsilon: float = 1e-5
 
     def infer(self, *inputs: TensorType) -> TensorType:

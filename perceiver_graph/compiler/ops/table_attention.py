@@ -23,6 +23,7 @@ class TableAttention(Op):
     """
 
     name = "table_attention"
+    rewritten_only = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(

@@ -157,21 +157,6 @@ def _attention(op: Any, o: Operands) -> Expr:
     return Expr(call(head, *(x.piece for x in o), **options))
 
 
-def _joint_attention(op: Any, o: Operands) -> Expr:
-    options = {"axes": comma_tuple(op.axes)} if any(op.axes) else {}
-    return Expr(call("attend_jointly", *(x.piece for x in o), **options))
-
-
-def _inverse_norm(op: Any, o: Operands) -> Expr:
-    (x,) = o
-    return Expr(f"({x.operand}.square().sum(-1, keepdim=True) + {op.epsilon!r}).rsqrt()")
-
-
-def _merge_moments(op: Any, o: Operands) -> Expr:
-    settings = {"widths": comma_tuple(op.widths), "epsilon": repr(op.epsilon)}
-    return Expr(call("merge_moments", *(x.piece for x in o), **settings))
-
-
 def _coordinate(op: Any, o: Operands) -> Expr:
     (positions,) = o
     quotient = positions.operand if op.stride == 1 else f"{positions.operand} // {o.size('stride')}"
@@ -344,17 +329,11 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Gather: _gather,
     ops.Gelu: _gelu,
     ops.Interpolate: _interpolate,
-    ops.GridAttention: _function("attend_on_grid"),
-    ops.JointAttention: _joint_attention,
-    ops.TableAttention: _function("attend_with_tables"),
     ops.LayerNorm: _layer_norm,
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.MaxPool: _max_pool,
     ops.Mean: _mean,
-    ops.InverseNorm: _inverse_norm,
-    ops.MergeMoments: _merge_moments,
-    ops.Moments: _function("moments"),
     ops.Mul: _mul,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,

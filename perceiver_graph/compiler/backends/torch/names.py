@@ -6,12 +6,12 @@ import builtins
 import keyword
 import re
 
+from perceiver_graph.compiler.backends.torch.copying import library
 from perceiver_graph.compiler.ops import PRIMITIVES
 
-FILE_NAMES = frozenset({"F", "Path", "Tensor", "annotations", "json", "mmap", "nn", "torch"})
-"""What an emitted file imports."""
-
-RESERVED = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *FILE_NAMES, "self"})
+LANGUAGE = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "annotations", "self"})
+RESERVED = LANGUAGE | library().imports.keys()
+"""What no variable may be called."""
 
 MODULE_ATTRIBUTES = frozenset(
     {

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.backends.torch.classes import ClassWriter
-from perceiver_graph.compiler.backends.torch.helpers import (
-    NAMES,
-    helpers_for,
-    imports_for,
-)
+from perceiver_graph.compiler.backends.torch.copying import import_statements, library, needed
 from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
 from perceiver_graph.compiler.backends.torch.printer import Group, docstring, lay_out
@@ -51,20 +47,21 @@ def source(
     names = [parameter.value.name for parameter in graph.parameters]
     encode, decode = cut(programs.encode, names), cut(programs.decode, names)
     tree = build(graph.parameters, (encode, decode), METHODS)
-    root_name = unique(pascal(name), RESERVED | NAMES, "")
-    structure = Structure(tree, (encode, decode), NAMES | {root_name})
+    names_of_file = library().names | {"load"}
+    root_name = unique(pascal(name), RESERVED | names_of_file, "")
+    structure = Structure(tree, (encode, decode), names_of_file | {root_name})
     classes = _in_order(structure, tree)
-    reserved = RESERVED | NAMES | {root_name} | {found.name for found in classes}
+    reserved = RESERVED | names_of_file | {root_name} | {found.name for found in classes}
     parts = ["\n".join(ClassWriter(structure, graph, found, reserved).lines()) for found in classes]
     members = ClassWriter(structure, graph, structure.root, reserved)
     root = RootWriter(root_name, graph, encode, decode, members, chunks, interface)
     parts.append("\n".join(root.lines()))
     parts.append("\n".join(_load(root_name, weights)))
     code = "\n\n\n".join(parts)
-    code = "\n\n\n".join([*helpers_for(code), code])
+    code = "\n\n\n".join([*needed(code), code])
     head = "\n".join(docstring(_file_summary(root_name, header, graph), 0))
     exports = f'__all__ = ["{root_name}", "load"]'
-    return f"{head}\n\n{imports_for(code)}\n\n{exports}\n\n\n{code}\n"
+    return f"{head}\n\n{import_statements(code)}\n\n{exports}\n\n\n{code}\n"
 
 
 def _load(name: str, weights: str) -> list[str]:

@@ -1,21 +1,26 @@
-"""Functions of emitted files that work on grids whose sizes are known only when the module is called."""
+"""Grids whose sizes are known only when the module is called."""
 
-_SIZES_LIKE = '''
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from perceiver_graph.compiler.backends.torch.library.positions import fourier_features
+
+
 def sizes_like(x: Tensor, start: int, axes: int) -> Tensor:
     """The sizes of some axes as a tensor: int64 [axes]."""
     return torch.tensor([*x.shape[start : start + axes]], device=x.device)
-'''
 
-_POSITIONS_LIKE = '''
+
 def positions_like(x: Tensor, start: int, axes: int) -> Tensor:
     """All positions of the grid that some axes are: int64 [product of their sizes]."""
     count = 1
     for size in x.shape[start : start + axes]:
         count *= size
     return torch.arange(count, device=x.device)
-'''
 
-_PLACES = '''
+
 def places(positions: Tensor, sizes: Tensor) -> list[Tensor]:
     """Where flat positions, first axis slowest, lie along each axis of a grid of these sizes."""
     found = []
@@ -23,18 +28,16 @@ def places(positions: Tensor, sizes: Tensor) -> list[Tensor]:
         found.append(positions % sizes[axis])
         positions = positions // sizes[axis]
     return found[::-1]
-'''
 
-_REGRID = '''
+
 def regrid(positions: Tensor, sizes: Tensor, to: tuple[int, ...]) -> Tensor:
     """Flat positions in a grid as positions in a larger one that has the same first corner."""
     total = torch.zeros_like(positions)
-    for place, size in zip(places(positions, sizes), to):
+    for place, size in zip(places(positions, sizes), to, strict=True):
         total = total * size + place
     return total
-'''
 
-_FOURIER_AT = '''
+
 def fourier_at(
     positions: Tensor,
     sizes: Tensor,
@@ -74,13 +77,3 @@ def fourier_at(
         periodic=periodic,
     )
     return found.to(like)
-'''
-
-GRIDS = {
-    "sizes_like": _SIZES_LIKE,
-    "positions_like": _POSITIONS_LIKE,
-    "places": _PLACES,
-    "regrid": _REGRID,
-    "fourier_at": _FOURIER_AT,
-}
-"""By name, each after what it needs itself."""

@@ -1,6 +1,12 @@
-"""Functions of emitted files that compute positions: Fourier features, tables brought to other sizes."""
+"""Positions: Fourier features, and tables brought to other sizes."""
 
-_FREQUENCIES = '''
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
 def fourier_frequencies(
     bands: int, max_resolution: float, periodic: bool = False, device: torch.device | None = None
 ) -> Tensor:
@@ -8,9 +14,8 @@ def fourier_frequencies(
     top = max_resolution // 2 if periodic else max_resolution / 2
     steps = torch.linspace(1, top, bands, dtype=torch.float32, device=device)
     return (steps + 0.5).floor() if periodic else steps
-'''
 
-_FOURIER_FEATURES = '''
+
 def fourier_features(
     x: Tensor,
     channels: int,
@@ -44,9 +49,8 @@ def fourier_features(
     position = position.to(x)
     front = [position] if len(kept) == channels else [position[..., i : i + 1] for i in kept]
     return torch.cat([*front, *waves, rest], dim=-1)
-'''
 
-_FOURIER_TABLE = '''
+
 def fourier_table(
     size: int,
     axis: int = 0,
@@ -82,27 +86,17 @@ def fourier_table(
         start = first + (block * axes + axis) * bands
         table[:, start : start + bands] = wave
     return table
-'''
 
-_RESIZE = '''
+
 def resize(table: Tensor, sizes: tuple[int, ...], to: tuple[int, ...]) -> Tensor:
     """Bicubic resampling of a table for the points of a grid, one axis after the other.
 
     [product of sizes, width] -> [product of to, width], points in row-major order.
     """
-    grid = table.unflatten(0, sizes)
+    grid = torch.unflatten(table, 0, sizes)
     for axis, size in enumerate(to):
         lines = grid.movedim(axis, -1)
         flat = lines.flatten(0, -2)[None, :, None]
         resized = F.interpolate(flat, (1, size), mode="bicubic")[0, :, 0]
-        grid = resized.unflatten(0, lines.shape[:-1]).movedim(-1, axis)
+        grid = torch.unflatten(resized, 0, lines.shape[:-1]).movedim(-1, axis)
     return grid.flatten(0, -2)
-'''
-
-POSITIONS = {
-    "fourier_frequencies": _FREQUENCIES,
-    "fourier_features": _FOURIER_FEATURES,
-    "fourier_table": _FOURIER_TABLE,
-    "resize": _RESIZE,
-}
-"""By name, each after what it needs itself."""

@@ -1,90 +1,15 @@
-"""The functions of emitted files that take inputs from a call, and tell what is wrong with them."""
+"""What is wrong with the arrays and sizes of a call is told before anything is computed."""
 
 from __future__ import annotations
 
-_GIVEN_OR_NOT = '''
-def given_or_not(
-    inputs: dict[str, Tensor],
-    name: str,
-    shape: tuple[int, ...],
-    like: Tensor,
-    dtype: torch.dtype | None = None,
-) -> tuple[Tensor, Tensor]:
-    """A modality that may be left out, and which samples have it (bool [batch]).
+from collections.abc import Iterable
 
-    Where it is left out, zeros of a shape stand in, which its mask token replaces.
-    """
-    if name in inputs:
-        x = inputs[name]
-        everywhere = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
-        return x, inputs.get(f"{name}.present", everywhere).bool()
-    batch = next(iter(inputs.values())).shape[0]
-    nowhere = torch.zeros(batch, dtype=torch.bool, device=like.device)
-    zeros = like.new_zeros((), dtype=dtype or like.dtype)
-    return zeros.expand(batch, *shape), nowhere
-'''
+import torch
+from torch import Tensor
 
-_GIVEN_BESIDE = '''
-def given_beside(
-    inputs: dict[str, Tensor], name: str, shape: tuple[int, ...], like: Tensor
-) -> Tensor:
-    """Positions of modalities that may be left out: zeros where these are, and they too."""
-    if name in inputs:
-        return inputs[name]
-    batch = next(iter(inputs.values())).shape[0]
-    return like.new_zeros(()).expand(batch, *shape)
-'''
+from perceiver_graph.compiler.backends.torch.library.inputs import shared_size
 
-_REFUSE_POINTS = '''
-def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
-    """ValueError if points to ask an output at are no [batch, points, channels]."""
-    if name in queries and (queries[name].ndim != 3 or queries[name].shape[-1] != channels):
-        found = list(queries[name].shape)
-        raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
-'''
 
-_POINTS_ALONE = '''
-def points_alone(queries: dict[str, Tensor], names: tuple[str, ...]) -> bool:
-    """Whether outputs are asked at points only, so that no positions of the others are chosen."""
-    return all(name in names for name in queries)
-'''
-
-_ASKED_TOO = '''
-def asked_too(queries: dict[str, Tensor], sources: dict[str, str]) -> dict[str, Tensor]:
-    """With the outputs that are asked at the points of another one, unless at points of their own."""
-    found = {name: queries[of] for name, of in sources.items() if of in queries}
-    return {**found, **queries}
-'''
-
-_SHARED_SIZE = '''
-def shared_size(
-    inputs: dict[str, Tensor],
-    axes: dict[str, int],
-    smallest: int,
-    scaled: dict[str, tuple[int, int, int]] | None = None,
-) -> int:
-    """What a symbol stands for: the size of an axis of the first of these inputs that is given.
-
-    Where it is `scaled` the axis is times / over of the symbol, plus a number. The smallest if none
-    is given.
-    """
-    for name, axis in axes.items():
-        if name in inputs and inputs[name].dim() > axis:
-            times, over, plus = (scaled or {}).get(name, (1, 1, 0))
-            return (inputs[name].shape[axis] - plus) * over // times
-    return smallest
-'''
-
-_GIVEN_MASK = '''
-def given_mask(inputs: dict[str, Tensor], name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Which tokens of an input there are: bool of this shape, true where nothing is said."""
-    name = f"{name}.attention_mask"
-    if name not in inputs:
-        return torch.ones(shape, dtype=torch.bool, device=x.device)
-    return inputs[name].bool()
-'''
-
-_REFUSE_UNKNOWN = '''
 def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
     """ValueError if a name is not among the known ones, TypeError for what is no dict of them."""
     if isinstance(names, Tensor | list | str):
@@ -93,36 +18,39 @@ def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> N
     for name in names:
         if name not in known:
             raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
-'''
 
-_REFUSE_MISSING = '''
+
 def refuse_missing(inputs: dict[str, Tensor], needed: tuple[str, ...]) -> None:
     """ValueError if an input is not there that is needed, or that another one tells something of."""
     told = [name.partition(".")[0] for name in inputs]
     for name in (*needed, *told):
         if name not in inputs:
             raise ValueError(f"input `{name}` is missing, only {', '.join(inputs) or 'none'} given")
-'''
 
-_REFUSE_ALONE = '''
+
 def refuse_alone(inputs: dict[str, Tensor], name: str, beside: tuple[str, ...]) -> None:
     """ValueError if positions are given without any of the inputs they are of, or these without."""
     tokens = [other for other in beside if other in inputs]
     if bool(tokens) != (name in inputs):
         missing, there = (name, tokens[0]) if tokens else (" or ".join(beside), name)
         raise ValueError(f"input `{missing}` is missing, and `{there}` is given")
-'''
 
-_IN_WORDS = '''
+
+def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
+    """ValueError if points to ask an output at are no [batch, points, channels]."""
+    if name in queries and (queries[name].ndim != 3 or queries[name].shape[-1] != channels):
+        found = list(queries[name].shape)
+        raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
+
+
 def in_words(permitted: range) -> str:
     """The sizes that a symbol may be: `a multiple of 8, 8 to 64`."""
     steps = f"a multiple of {permitted.step}, " if permitted.step > 1 else ""
     if permitted.stop >= 2**63:
         return f"{steps}at least {permitted.start}"
     return f"{steps}{permitted.start} to {permitted[-1]}"
-'''
 
-_AGREED_SIZE = '''
+
 def agreed_size(
     inputs: dict[str, Tensor],
     symbol: str,
@@ -147,21 +75,19 @@ def agreed_size(
         found = f"`{symbol}` is {size} in input `{name}`, {list(inputs[name].shape)}"
         raise ValueError(f"{found}, and may be {in_words(permitted)}")
     return size
-'''
 
-_CHECK_SHAPE = '''
+
 def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None]) -> None:
     """ValueError if an input is given that has other axes or sizes; None is any size."""
     if name not in inputs:
         return
     sizes, wanted = list(inputs[name].shape), list(axes.values())
-    fits = [want is None or want == size for want, size in zip(wanted, sizes)]
+    fits = [want is None or want == size for want, size in zip(wanted, sizes, strict=False)]
     if len(sizes) != len(wanted) or not all(fits):
         text = ", ".join(f"{axis} {'any' if size is None else size}" for axis, size in axes.items())
         raise ValueError(f"input `{name}` has shape {sizes}, expected [{text}]")
-'''
 
-_CHECK_WHOLE = '''
+
 def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "input") -> None:
     """ValueError if what is given are not whole numbers from 0 up to, but without, `count`."""
     if name not in inputs:
@@ -174,9 +100,8 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
         if low < 0 or high >= count:
             wrong = low if low < 0 else high
             raise ValueError(f"{what} `{name}` holds {wrong}, and takes 0 to {count - 1}")
-'''
 
-_CHECK_SIZES = '''
+
 def check_sizes(sizes: dict[str, int] | None, permitted: dict[str, range]) -> None:
     """ValueError for sizes that are unknown, or not permitted."""
     refuse_unknown(sizes or (), tuple(permitted), "size")
@@ -184,23 +109,3 @@ def check_sizes(sizes: dict[str, int] | None, permitted: dict[str, range]) -> No
         if not isinstance(size, int) or size not in permitted[name]:
             may = in_words(permitted[name])
             raise ValueError(f"the size `{name}` is {size!r}, and may be {may}")
-'''
-
-INPUTS = {
-    "refuse_unknown": _REFUSE_UNKNOWN,
-    "refuse_missing": _REFUSE_MISSING,
-    "refuse_alone": _REFUSE_ALONE,
-    "in_words": _IN_WORDS,
-    "shared_size": _SHARED_SIZE,
-    "agreed_size": _AGREED_SIZE,
-    "check_shape": _CHECK_SHAPE,
-    "check_whole": _CHECK_WHOLE,
-    "given_or_not": _GIVEN_OR_NOT,
-    "given_beside": _GIVEN_BESIDE,
-    "refuse_points": _REFUSE_POINTS,
-    "points_alone": _POINTS_ALONE,
-    "asked_too": _ASKED_TOO,
-    "given_mask": _GIVEN_MASK,
-    "check_sizes": _CHECK_SIZES,
-}
-"""By name, each after what it needs itself."""
