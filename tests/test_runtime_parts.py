@@ -40,7 +40,15 @@ def test_decode_texts() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("7B", 7), ("2GiB", 2**31), ("1.5 MB", 1_500_000), ("3k", 3000), ("1tib", 2**40)],
+    [
+        ("0", 0),
+        ("7B", 7),
+        ("1048576", 2**20),
+        ("2GiB", 2**31),
+        ("1.5 MB", 1_500_000),
+        ("3k", 3000),
+        ("1tib", 2**40),
+    ],
 )
 def test_sizes_are_read(text: str, size: int) -> None:
     assert parse_size(text) == size
@@ -49,6 +57,15 @@ def test_sizes_are_read(text: str, size: int) -> None:
 @pytest.mark.parametrize("text", ["", "GiB", "-1", "2 apples", "1e9", "inf"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="for example 2GiB"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("20", "20GB"), ("1.5", "1.5GB"), ("2048", "2048MB"), (" 999999", "999999MB")],
+)
+def test_a_number_without_a_unit_is_no_number_of_bytes(text: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=rf"of what\? Write for example {meant}$"):
         parse_size(text)
 
 

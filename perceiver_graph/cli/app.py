@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import perceiver_graph
-from perceiver_graph.cli import faults, screen, streams
+from perceiver_graph.cli import faults, screen, streams, usage
 from perceiver_graph.cli.options import Debug
 
 # pydantic would look through every installed package for plugins, which takes as long as a command.
@@ -39,13 +39,25 @@ class Commands(TyperGroup):
             self.commands[cmd_name] = _load(cmd_name)
         return super().get_command(ctx, cmd_name)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [*args]
+        try:
+            return super().parse_args(ctx, args)
+        except usage.ParserError as error:
+            raise usage.explained(error, ctx, words) from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise usage.no_command(ctx, args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
 
 def _load(name: str) -> Any:
     """The command that the module of this name holds in a function of the same name."""
     module = f"{name}_" if iskeyword(name) else name
     function = getattr(import_module(f"perceiver_graph.cli.{module}"), f"{name}_command")
     single = typer.Typer(**_SETTINGS)
-    single.command(name, context_settings=_HELP)(faults.guarded(function))
+    single.command(name, cls=usage.Command, context_settings=_HELP)(faults.guarded(function))
     return typer.main.get_command(single)
 
 
@@ -82,13 +94,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     faults.reset()
     with streams.notes(), streams.watched():
         try:
-            typer.main.get_command(app).main(
-                args=None if arguments is None else list(arguments), prog_name=PROGRAM
+            ended = typer.main.get_command(app).main(
+                args=None if arguments is None else list(arguments),
+                prog_name=PROGRAM,
+                standalone_mode=False,
             )
+            code = ended or 0
+        except usage.UsageError as error:
+            return faults.wrong_usage(error)
+        except usage.ParserError as help:  # of all commands, where none was named
+            streams.say(f"{help.format_message()}\n")
+            return faults.WRONG_USAGE
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
-        except OSError as error:  # of help and version, or of a word on wrong usage
+        except OSError as error:  # of help and version
             return faults.unwritten_help(error)
-        else:
-            code = 0
         return faults.after_output(code)

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from perceiver_graph.cli import screen
+from perceiver_graph.cli import screen, usage
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics.catalog import CATALOG, RANGES, explain
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.diagnostics.words import closest
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import question
 
 _CODE = re.compile(r"(?:(?:error|warning|note)?\[)?(?:PG)?[ -]?0*([0-9]{1,3})\]?:?", re.I | re.A)
-_MOST = 3  # codes that are suggested
+_DIGITS = str.maketrans("OIL", "011")
+_MOST = 3  # codes that are suggested; a code with more neighbours than that is no slip
 
 
 def explain_command(
@@ -29,12 +31,7 @@ def explain_command(
         return
     known = _whole(code)
     if known not in CATALOG:
-        near = closest(known, CATALOG, _MOST)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise typer.BadParameter(
-            f"there is no code {code!r}.{hint} {command('explain')} lists all codes.",
-            param_hint="CODE",
-        )
+        raise _no_code(code)
     screen.exactly(explain(known, min(88, screen.width())))
 
 
@@ -42,6 +39,29 @@ def _whole(code: str) -> str:
     """`203`, `pg203`, `PG203`, `PG 203` and `error[PG203]` are one code; `15` is PG015."""
     found = _CODE.fullmatch(code.strip())
     return f"PG{int(found[1]):03}" if found else code.strip().upper()
+
+
+def _no_code(code: str) -> usage.UsageError:
+    found = _CODE.fullmatch(code.strip())
+    typed = (f"PG{found[1]}" if found else code.strip().upper()).translate(_DIGITS)
+    near = [typed] if typed in CATALOG else [one for one in CATALOG if _is_a_slip(typed, one)]
+    message, listed = f"there is no code {quote(code)}", f"{command('explain')} lists all codes"
+    if 0 < len(near) <= _MOST:
+        return usage.wrong(message, f"{question(near)} {listed}")
+    for length in range(len(typed), len("PG"), -1):
+        if alike := sorted(one for one in CATALOG if one.startswith(typed[:length])):
+            note = f"codes that begin with {typed[:length]} are {alike[0]} to {alike[-1]}"
+            return usage.wrong(message, listed, [note])
+    return usage.wrong(message, listed)
+
+
+def _is_a_slip(code: str, known: str) -> bool:
+    """Whether a character is wrong, missing or too much, or two were swapped; or nothing is."""
+    different = [pair for pair in zip(code, known, strict=False) if pair[0] != pair[1]]
+    if len(code) == len(known):
+        return len(different) < 2 or (len(different) == 2 and sorted(code) == sorted(known))
+    longer, shorter = sorted((code, known), key=len, reverse=True)
+    return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
 def _list() -> None:

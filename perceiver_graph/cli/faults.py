@@ -15,7 +15,7 @@ import typer
 
 import perceiver_graph
 from perceiver_graph.cli import screen, streams
-from perceiver_graph.diagnostics import escape
+from perceiver_graph.cli.usage import UsageError
 from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, make
 from perceiver_graph.diagnostics.render import Format, render
 from perceiver_graph.diagnostics.text import quote
@@ -52,11 +52,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **options)
             sys.stdout.flush()
-        except typer.BadParameter as error:
-            error.message = escape.line(error.message)  # it may repeat what was typed
-            raise
         except (typer.Exit, typer.Abort):
             raise
+        except UsageError as error:
+            raise typer.Exit(wrong_usage(error)) from None
         except DiagnosticError as error:
             print_diagnostics(error.diagnostics)
             raise typer.Exit(WRONG_INPUT) from None
@@ -74,6 +73,12 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(WRONG_INPUT) from None
 
     return run
+
+
+def wrong_usage(error: UsageError) -> int:
+    """Print what is wrong with a command line; its exit code."""
+    print_diagnostics(error.diagnostics)
+    return WRONG_USAGE
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic], format: Format = "full") -> bool:
@@ -97,10 +102,10 @@ def after_output(code: int) -> int:
 
 
 def unwritten_help(error: OSError) -> int:
-    """The exit code where typer could not print: help on stdout, or on stderr what was wrong."""
+    """The exit code where help could not be printed."""
     streams.silence(sys.stdout)
-    said = print_diagnostics([_unwritten("standard output", error)])
-    return WRONG_INPUT if said else WRONG_USAGE
+    print_diagnostics([_unwritten("standard output", error)])
+    return WRONG_INPUT
 
 
 def _of_the_system(error: OSError) -> Diagnostic:

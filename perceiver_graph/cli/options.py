@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from perceiver_graph.cli import faults
+from perceiver_graph.cli import faults, usage
 
 Debug = Annotated[
     bool,
@@ -68,4 +68,4 @@ def bytes_of(memory: str | None) -> int | None:
     try:
         return parse_size(memory)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--memory") from None
+        raise usage.wrong(f"`--memory`: {error}") from None

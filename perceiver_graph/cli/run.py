@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from perceiver_graph.cli import screen
-from perceiver_graph.cli.options import Debug
-from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.commands import shell
+from perceiver_graph.cli import screen, usage
+from perceiver_graph.cli.options import Debug, bytes_of
+from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
 
@@ -108,7 +107,7 @@ def run_command(
     from perceiver_graph.runtime.queries import parse_decode
 
     _check_usage(files, inputs, output, names, random, seed)
-    budget = _bytes(memory)
+    budget = bytes_of(memory)
     request = parse_decode(decode or ())
     sizes = parse_sizes(size or ())
     with screen.bar("checking files") as progress:
@@ -137,28 +136,29 @@ def _check_usage(
     seed: int | None,
 ) -> None:
     if not files and inputs is None and not random:
-        raise typer.BadParameter(
-            "give files or texts, arrays with --inputs IN.npz, or --random to try it without data",
-            param_hint="FILES",
+        raise usage.wrong(
+            "there is nothing to run it on",
+            f"give files or texts, arrays with {option('--inputs', 'IN.npz')}, or "
+            f"{option('--random')} to try it without data",
         )
     if random and (files or inputs is not None):
-        message = "all inputs are random: give no files and no arrays with it"
-        raise typer.BadParameter(message, param_hint="--random")
+        message = "with `--random` all inputs are random, and files or arrays are given"
+        raise usage.wrong(message, f"leave out {option('--random')}, or the files and the arrays")
     if seed is not None and not random:
-        raise typer.BadParameter("it is the seed of --random", param_hint="--seed")
+        message = "`--seed` is what random inputs are drawn from, and there are none"
+        raise usage.wrong(message, f"leave it out, or add {option('--random')}")
     if files and output is not None and output.suffix == ".npz" and not output.is_dir():
-        raise typer.BadParameter("the results of files go to a folder: -o DIR", param_hint="-o")
+        message = "the results of files go to a folder, and `-o` names an archive"
+        raise usage.wrong(message, option("-o", output.with_suffix("")))
     if not files and output is not None and output.suffix != ".npz" and _is_name(output):
-        raise typer.BadParameter(
-            f"the results of arrays go to one archive: -o {escape.shell_path(f'{output}.npz')}",
-            param_hint="-o",
-        )
+        message = "the results of arrays go to one archive, and `-o` does not name one"
+        raise usage.wrong(message, option("-o", output.with_name(f"{output.name}.npz")))
     if files and inputs is not None and _is_among(inputs, files):
-        message = "it is among the files, too, and what comes from it can be read once only"
-        raise typer.BadParameter(message, param_hint="--inputs")
+        message = "`--inputs` is among the files, too, and what comes from it can be read once only"
+        raise usage.wrong(message, "name it in one place")
     if names and not files:
-        message = "arrays come as they are, without names: give files, or leave this out"
-        raise typer.BadParameter(message, param_hint="--names")
+        message = "`--names` is for the results of files: those of arrays are numbers"
+        raise usage.wrong(message, "give files, or leave it out")
 
 
 def _is_name(output: Path) -> bool:
@@ -173,17 +173,6 @@ def _is_among(inputs: Path, files: list[str]) -> bool:
     key = stream_key(str(inputs))
     named = (*files, *(one.partition("=")[2] for one in files))
     return key is not None and key in [stream_key(one) for one in named]
-
-
-def _bytes(memory: str | None) -> int | None:
-    from perceiver_graph.runtime.chunks import parse_size
-
-    if memory is None:
-        return None
-    try:
-        return parse_size(memory)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--memory") from None
 
 
 def _run_arrays(

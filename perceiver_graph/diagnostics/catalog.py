@@ -27,7 +27,7 @@ RANGES: dict[str, tuple[Entry, ...]] = {
     "weights": weights.ENTRIES,
     "artifacts": artifacts.ENTRIES,
     "running": running.ENTRIES,
-    "devices": devices.ENTRIES,
+    "devices and command lines": devices.ENTRIES,
     "internal": internal.ENTRIES,
 }
 

@@ -8,24 +8,28 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import prod
 
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import READING_MEMORY, Manifest
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*", re.IGNORECASE)
+_CLEARLY_BYTES, _CLEARLY_MEGABYTES = 1_000_000, 100
 _POWER = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def parse_size(text: str) -> int:
     """Bytes of a text such as `2GiB`, `1.5 GB`, `800M` (decimal) or `1048576`.
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, and for a small number without a unit: nobody means bytes.
     """
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a size in bytes: write for example 2GiB or 500MB")
+        raise ValueError(f"{quote(text)} is not a size in bytes: write for example 2GiB or 500MB")
     number, unit, binary = match.groups()
+    if text.strip() == number and 0 < Decimal(number) < _CLEARLY_BYTES:
+        example = f"{number}{'GB' if Decimal(number) < _CLEARLY_MEGABYTES else 'MB'}"
+        raise ValueError(f"{number} of what? Write for example {example}")
     factor = (1024 if binary else 1000) ** _POWER[unit.lower()] if unit else 1
     return int(Decimal(number) * factor)
 
@@ -127,6 +131,6 @@ def chunk_limit(
             notes=[
                 f"batch {batch}: {format_size(fixed)} and {format_size(per_query)} a query, each"
             ],
-            help=option("--memory", str(least)) + ("" if batch == 1 else ", or a smaller batch"),
+            help=option("--memory", f"{least}B") + ("" if batch == 1 else ", or a smaller batch"),
         )
     return (memory // batch - fixed) // per_query - unasked

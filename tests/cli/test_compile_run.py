@@ -119,7 +119,7 @@ def test_run_decodes_only_what_is_asked_for(
         (["--decode", "y=a:b"], "PG506"),
         (["--decode", "yy"], "PG506"),
         (["--decode", "label=0:1"], "PG506"),
-        (["--memory", "1"], "PG510"),
+        (["--memory", "1B"], "PG510"),
         (["-o", "no/such/folder/out.npz"], "PG511"),
         (["-o", "."], "PG511"),
     ],

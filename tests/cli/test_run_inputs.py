@@ -122,13 +122,13 @@ def test_random_inputs(robot: Path, command: Command) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        ([], 2, "--random to try it without data"),
-        (["--random", "a.png"], 2, "all inputs are random"),
-        (["--random", "--inputs", "rest.npz"], 2, "all inputs are random"),
-        (["--seed", "1", "--inputs", "rest.npz"], 2, "it is the seed of --random"),
+        ([], 2, "`--random` to try it without data"),
+        (["--random", "a.png"], 2, "leave out `--random`"),
+        (["--random", "--inputs", "rest.npz"], 2, "leave out `--random`"),
+        (["--seed", "1", "--inputs", "rest.npz"], 2, "add `--random`"),
         (["--random", "--size", "steps=7"], 1, "error[PG516]"),
         (["--random", "--size", "stepz=8"], 1, "error[PG516]"),
-        (["--random", "--names", "a.txt"], 2, "without names"),
+        (["--random", "--names", "a.txt"], 2, "give files, or leave it out"),
     ],
 )
 def test_what_does_not_go_together(
@@ -136,7 +136,7 @@ def test_what_does_not_go_together(
 ) -> None:
     done = command("run", robot, *options)
     assert done.code == code
-    assert words in " ".join(done.err.replace("│", " ").split())
+    assert words in done.err
 
 
 def test_arrays_through_a_pipe(
@@ -160,7 +160,7 @@ def test_arrays_through_a_pipe(
                 np.testing.assert_array_equal(found["joints"], wanted["joints"], strict=True)
     done = command("run", robot, "front=-", "wrist=b.png", "--inputs", "-")
     assert done.code == 2
-    assert "can be read once only" in " ".join(done.err.replace("│", " ").split())
+    assert "can be read once only" in done.err
 
 
 def _pour(data: bytes, descriptor: int) -> None:
@@ -185,6 +185,6 @@ def test_results_of_arrays_go_to_an_archive(
     """`-o out`, as for files, would be an archive by a name that does not say so."""
     done = command("run", robot, *how, "-o", "of arrays")
     assert done.code == 2
-    assert "-o 'of arrays.npz'" in " ".join(done.err.split())
+    assert "`-o 'of arrays.npz'`" in done.err
     assert not Path("of arrays").exists()
     assert command("run", robot, "--random", "-o", "/dev/null").code == 0

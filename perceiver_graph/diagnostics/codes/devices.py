@@ -1,4 +1,4 @@
-"""PG6xx: the machine that the model is to run on."""
+"""PG6xx: the machine that the model is to run on, and the command line."""
 
 from __future__ import annotations
 
@@ -64,5 +64,15 @@ ENTRIES = (
         "CPU, a program runs in forked processes too: each makes a session of its own.",
         '>>> multiprocessing.get_context("fork").Pool(2).map(program.run, calls)',
         '>>> multiprocessing.get_context("spawn").Pool(2).map(program.run, calls)',
+    ),
+    Entry(
+        "PG620",
+        "wrong usage of a command",
+        "There is no such command or option, an argument is missing or too many, a value is not one "
+        "of those that an option takes, or options contradict each other. Nothing was read or "
+        "written. `--help` after a command lists what it takes. The exit code is 2, where it is 1 "
+        "for a spec, a file or an artifact that is wrong.",
+        "$ perceiver-graph compile kinetics --backend tensorflow",
+        "$ perceiver-graph compile kinetics --backend onnx",
     ),
 )

@@ -1,0 +1,211 @@
+"""Wrong usage in words of our own: what is wrong, what would work, and where all of it is listed.
+
+What a value may be is read from the declarations of the commands, so that each is said in one place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from perceiver_graph.diagnostics.commands import command, option
+from perceiver_graph.diagnostics.model import DiagnosticError, make
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import closest, did_you_mean, question
+
+# typer brings a click of its own, or uses the one that is installed: this is the class of either.
+ParserError: Any = typer.BadParameter.__mro__[1]
+
+_MEANT = {"gpu": "cuda", "half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
+"""What other programs call a choice that no spelling would lead to."""
+
+
+class UsageError(DiagnosticError):
+    """The command line is wrong, not what it names: exit code 2."""
+
+
+def wrong(message: str, help: str | None = None, notes: Sequence[str] = ()) -> UsageError:
+    """The error to raise where the words of a command line do not go together (PG620)."""
+    return UsageError(make("PG620", message, notes=notes, help=help))
+
+
+class Command(TyperCommand):
+    """A command that says in words of our own what is wrong with its arguments."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [*args]
+        ctx.allow_extra_args = True  # they are told below
+        try:
+            rest = super().parse_args(ctx, args)
+        except ParserError as error:
+            raise explained(error, ctx, words) from None
+        if not ctx.resilient_parsing:
+            _refuse_slips(ctx, words)
+            if rest:
+                raise _too_many(ctx, rest[0])
+        return rest
+
+
+def explained(error: Any, ctx: Any, words: Sequence[str]) -> Exception:
+    """The error to raise for what the parser of a command, or of all commands, says of its words."""
+    kind, param = type(error).__name__, cast(Any, getattr(error, "param", None))
+    if kind == "NoSuchOption":
+        return _no_option(ctx, error.option_name, words)
+    if kind == "BadOptionUsage":
+        return _with_or_without_value(ctx, error.option_name)
+    if kind == "MissingParameter":
+        name = param.metavar
+        article = "an" if name[0] in "AEIOU" else "a"
+        help = f"write {command(*_path(ctx), name)}; {_manual(ctx)} says more"
+        return wrong(f"{_called(ctx)} needs {article} {name}", help, _about(param))
+    if kind == "BadParameter" and param is not None:
+        _refuse_slips(ctx, words)
+        return _bad_value(ctx, param, words)
+    if kind == "NoArgsIsHelpError":  # it has the help, which is printed
+        return error  # type: ignore[no-any-return]
+    return wrong(error.format_message(), _manual(ctx))
+
+
+def no_command(ctx: Any, word: str, known: Sequence[str]) -> UsageError:
+    """There is no command of this name."""
+    from perceiver_graph.spec.loader import shipped_names
+
+    hint = did_you_mean(word, known) or f"commands are {_listed(known, 'and')};"
+    if word in shipped_names() or Path(word).suffix in {".yaml", ".yml"}:
+        hint = f"a command comes first: {command('inspect', Path(word))};"
+    return wrong(f"there is no command {quote(word)}", f"{hint} {_manual(ctx)} says what each does")
+
+
+def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
+    if name[:2] != "--":  # `-backend` was read as `-b -a -c ...`
+        name = next((word for word in words if word.startswith(name)), name)
+    long = len(name) > 2
+    near = question(closest(f"--{name.lstrip('-')}" if long else name, _flags(ctx.command)))
+    if near is None:
+        owners = [other for other, flags in _others(ctx) if name in flags]
+        near = f"it is an option of {_listed(map(quote, owners), 'and')};" if owners else ""
+    help = f"{near} {_manual(ctx)} lists all options".strip()
+    return wrong(f"{_called(ctx)} has no option {quote(name)}", help)
+
+
+def _with_or_without_value(ctx: Any, flag: str) -> UsageError:
+    param = _param(ctx, flag)
+    if getattr(param, "is_flag", True):
+        return wrong(f"{quote(flag)} takes no value", f"write {option(flag)} alone", _about(param))
+    help = f"write {option(flag, _example(ctx, param))}; {_manual(ctx)} says more"
+    return wrong(f"{quote(flag)} needs a value", help, _about(param))
+
+
+def _bad_value(ctx: Any, param: Any, words: Sequence[str]) -> UsageError:
+    """A value that is none of the choices, no number, or out of range."""
+    given = ctx.command.make_parser(ctx).parse_args(args=[*words])[0].get(param.name)
+    kind, limits = _declared(ctx, param)
+    flag, choices = param.opts[-1], get_args(kind)
+    near = closest(_MEANT.get(str(given), given), choices)
+    help = question(f"{flag} {one}" for one in near)
+    help = help or f"write {option(flag, _example(ctx, param, given))};"
+    message = f"{quote(flag)} takes {_wanted(kind, limits)}, not {quote(given)}"
+    return wrong(message, f"{help} {_manual(ctx)} says more", _about(param))
+
+
+def _too_many(ctx: Any, word: str) -> UsageError:
+    names = [param.metavar for param in ctx.command.params if _is_argument(param)]
+    takes = f"takes {' and '.join(names)} and no more" if names else "takes no arguments"
+    help = f"{_manual(ctx)} says what it takes"
+    if "=" in word and "--set" in _flags(ctx.command):
+        help = f"did you mean {option('--set', word)}? {help}"
+    return wrong(f"{_called(ctx)} {takes}: {quote(word)} is too much", help)
+
+
+def _refuse_slips(ctx: Any, words: Sequence[str]) -> None:
+    """Options that the parser took for values: `-o=x` is no `-o x`, and in `--weights -o x` one lacks."""
+    given = ctx.command.make_parser(ctx).parse_args(args=[*words])[0]
+    for param in ctx.command.params:
+        if _is_argument(param) or getattr(param, "is_flag", False):
+            continue
+        values = given.get(param.name) or ()
+        for value in [values] if isinstance(values, str) else values:
+            short = next((flag for flag in param.opts if flag[:2] != "--"), None)
+            if short and f"{short}{value}" in words and value.startswith("="):
+                message = f"{quote(short)} and its value are two words, not {quote(short + value)}"
+                raise wrong(message, f"write {option(short, value[1:])}")
+            if value in _flags(ctx.command):
+                flag = next((flag for flag in param.opts if flag in words), param.opts[0])
+                raise _with_or_without_value(ctx, flag)
+
+
+def _declared(ctx: Any, param: Any) -> tuple[Any, Any]:
+    """The type of a value as the command declares it, and what holds its limits."""
+    function = inspect.unwrap(ctx.command.callback)
+    hint = get_type_hints(function, include_extras=True)[param.name]
+    kind, limits = get_args(hint)[:2]
+    if get_origin(kind) is not Literal and type(None) in get_args(kind):
+        kind = next(one for one in get_args(kind) if one is not type(None))
+    return kind, limits
+
+
+def _wanted(kind: Any, limits: Any) -> str:
+    if choices := get_args(kind):
+        return _listed(map(quote, choices), "or")
+    what = "a whole number" if kind is int else "a number"
+    if limits.max is not None:
+        return f"{what} from {limits.min} to {limits.max}"
+    return what if limits.min is None else f"{what} of at least {limits.min}"
+
+
+def _example(ctx: Any, param: Any, given: object = None) -> str:
+    """A value that works: the nearest to a number that was given, else one of the choices or the name."""
+    kind, limits = _declared(ctx, param)
+    if choices := get_args(kind):
+        return str(choices[0])
+    try:
+        number = kind(given)
+        nearest = limits.min if limits.min is not None and number < limits.min else limits.max
+    except (TypeError, ValueError):
+        nearest = limits.max
+    return str(param.metavar if nearest is None else nearest)
+
+
+def _listed(words: Any, joined: str) -> str:
+    *most, last = words
+    return f"{', '.join(most)} {joined} {last}" if most else str(last)
+
+
+def _about(param: Any) -> list[str]:
+    return [param.help] if getattr(param, "help", None) else []
+
+
+def _param(ctx: Any, flag: str) -> Any:
+    return next((param for param in ctx.command.get_params(ctx) if flag in param.opts), None)
+
+
+def _flags(of: Any) -> list[str]:
+    return [flag for param in of.params if not _is_argument(param) for flag in param.opts]
+
+
+def _others(ctx: Any) -> Iterator[tuple[str, list[str]]]:
+    """The other commands with their options."""
+    group = ctx.command if ctx.parent is None else ctx.parent.command
+    for name in group.commands:
+        yield name, _flags(group.get_command(ctx, name))
+
+
+def _is_argument(param: Any) -> bool:
+    return bool(param.param_type_name == "argument")
+
+
+def _path(ctx: Any) -> list[str]:
+    return [] if ctx.parent is None else [ctx.info_name]
+
+
+def _called(ctx: Any) -> str:
+    return quote(ctx.info_name)
+
+
+def _manual(ctx: Any) -> str:
+    return command(*_path(ctx), "--help")
