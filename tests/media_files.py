@@ -41,10 +41,37 @@ FILMS: dict[str, dict[str, Any]] = {
     "a.avi": {"codec": "mpeg4"},
     "a.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
     "a.wmv": {"codec": "wmv2"},
+    "a.mxf": {"codec": "mpeg2video"},
     "a.flv": {"codec": "flv"},
     "a.gif": {"codec": "gif", "pix_fmt": "rgb8"},
     "a.apng": {"codec": "apng", "pix_fmt": "rgb24"},
 }
+SOUND_STREAMS: dict[str, dict[str, Any]] = {
+    "a.aac": {"codec": "aac"},
+    "a.ac3": {"codec": "ac3", "rate": 44_100},
+    "a.eac3": {"codec": "eac3", "rate": 48_000},
+    "sound.ts": {"codec": "mp2", "format": "mpegts"},
+    "sound.mpg": {"codec": "mp2", "format": "mpeg"},
+    "sound.nut": {"codec": "pcm_s16le", "format": "nut"},
+}
+FILM_STREAMS: dict[str, dict[str, Any]] = {
+    "a.ts": {"codec": "mpeg2video"},
+    "a.m2ts": {"codec": "libx264"},
+    "a.mpg": {"codec": "mpeg1video"},
+    "a.vob": {"codec": "mpeg2video"},
+    "a.nut": {"codec": "mpeg4"},
+    "a.y4m": {"codec": "wrapped_avframe"},
+    "a.mjpeg": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+}
+"""Formats whose headers do not say how much there is."""
+
+
+def made(path: Path) -> Path:
+    """A file of one of the names above, or one that ends in it."""
+    films, sounds = FILMS | FILM_STREAMS, SOUNDS | SOUND_STREAMS
+    if path.name in films:
+        return film_file(path, **films[path.name])
+    return sound_file(path, **sounds[path.name])
 
 
 def sound_file(
@@ -70,14 +97,19 @@ def sound_file(
 
 
 def film_file(
-    path: Path, codec: str, *, pix_fmt: str = "yuv420p", options: dict[str, str] | None = None
+    path: Path,
+    codec: str,
+    *,
+    pix_fmt: str = "yuv420p",
+    count: int = 20,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """20 frames of noise, in 0.8 seconds."""
+    """Frames of noise, 25 in a second."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=25)
         stream.width = stream.height = 64
         stream.pix_fmt = pix_fmt
-        for index in range(20):
+        for index in range(count):
             pixels = NOISE.integers(0, 256, (64, 64, 3), np.uint8)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, 25)

@@ -24,7 +24,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, probe_clip, read_clip
 from perceiver_graph.runtime.processors.clip import require_room
 from perceiver_graph.runtime.processors.picture_files import read_picture
-from tests.media_files import FILMS, SOUNDS, film_file, sound_file, wav
+from tests.media_files import FILMS, SOUNDS, film_file, made, sound_file, wav
 from tests.media_support import code_of
 
 SOUND = AudioFormat(samples=1600, rate=16_000)
@@ -41,11 +41,7 @@ def frames(named: Path | str) -> int:
 
 @pytest.mark.parametrize("name", [*SOUNDS, *FILMS])
 def test_a_file_that_is_cut_off_is_refused(name: str, tmp_path: Path) -> None:
-    path, count = tmp_path / name, frames if name in FILMS else samples
-    if name in FILMS:
-        film_file(path, **FILMS[name])
-    else:
-        sound_file(path, **SOUNDS[name])
+    path, count = made(tmp_path / name), frames if name in FILMS else samples
     data = path.read_bytes()
     whole = count(path)
     assert whole >= (20 if name in FILMS else 31_000)
@@ -56,10 +52,20 @@ def test_a_file_that_is_cut_off_is_refused(name: str, tmp_path: Path) -> None:
         assert name in message
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.au", "a.caf", "a.flac", "a.mp3", "a.tta"])
-def test_sound_that_lacks_a_little_is_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [*SOUNDS, *FILMS])
+def test_a_file_that_lacks_a_byte_is_refused(name: str, tmp_path: Path) -> None:
+    path = made(tmp_path / name)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert code_of(lambda: (frames if name in FILMS else samples)(path))[0] == "PG507"
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.tta"])
+def test_a_tag_before_a_file_hides_nothing(name: str, tmp_path: Path) -> None:
     path = sound_file(tmp_path / name, **SOUNDS[name])
-    path.write_bytes(path.read_bytes()[: -130 if name == "a.tta" else -40])
+    tag = b"ID3\x04\0\0\0\0\1\0" + bytes(128)
+    path.write_bytes(tag + path.read_bytes())
+    assert samples(path) == 32_000
+    path.write_bytes(path.read_bytes()[:-200])
     assert code_of(lambda: samples(path))[0] == "PG507"
 
 
@@ -116,11 +122,7 @@ def test_an_mp3_that_does_not_count_its_frames(tmp_path: Path) -> None:
 def test_sizes_that_no_file_has(
     name: str, place: int, value: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / name
-    if name in FILMS:
-        film_file(path, **FILMS[name])
-    else:
-        sound_file(path, **SOUNDS[name])
+    path = made(tmp_path / name)
     data = bytearray(path.read_bytes())
     data[place : place + len(value)] = value
     path.write_bytes(data)
@@ -157,10 +159,7 @@ def test_damage_of_any_kind_is_a_diagnostic(name: str, damage: list[tuple[float,
 @cache
 def intact(name: str) -> bytes:
     with TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        if name in FILMS:
-            return film_file(path, **FILMS[name]).read_bytes()
-        return sound_file(path, **SOUNDS[name]).read_bytes()
+        return made(Path(folder, name)).read_bytes()
 
 
 # Names -------------------------------------------------------------------------------------------

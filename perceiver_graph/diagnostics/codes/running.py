@@ -64,7 +64,11 @@ ENTRIES = (
         "that; a text is not UTF-8; a number in it can be read in two ways (1,5), or columns have "
         "names that do not say which are x, y and z. Results from half a file would be silently wrong, "
         "so it is refused, and so are values of which nothing says what they mean, and lists of other "
-        "files.",
+        "files. Streams do not say how much there is (MPEG-TS and -PS, NUT, YUV4MPEG2, ADTS, AC-3, MP3 "
+        "without a count, raw H.264, HEVC and MPEG): they are read as far as they go. Where one ends "
+        "within a frame or a packet, a note says so; one that was cut off between two, or in raw "
+        "pictures, cannot be told from one that is complete. Damage that FFmpeg sees and plays all "
+        "the same, and gaps in sound, are notes, too.",
         "$ head -c 10000 video.mp4 > cut.mp4\n$ perceiver-graph run build/kinetics cut.mp4",
         "$ perceiver-graph run build/kinetics video.mp4",
     ),

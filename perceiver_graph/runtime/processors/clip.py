@@ -274,5 +274,8 @@ class _Windows:
                 samples[sample_count:] = 0.0
             elif sample_count == 0:
                 return None
-        notes = tuple(self.sound.notes) if self.sound is not None else ()
+        told = [
+            note for one in (self.pictures, self.sound) if one is not None for note in one.notes
+        ]
+        notes = tuple(dict.fromkeys(told))
         return Window(index, float(start), frames, samples, frame_count, sample_count, notes)

@@ -19,6 +19,7 @@ from perceiver_graph.runtime.processors.extents import shortfall
 from perceiver_graph.runtime.processors.foreign import foreign
 from perceiver_graph.runtime.processors.mp3 import counts_frames
 from perceiver_graph.runtime.processors.picture_files import read_picture
+from perceiver_graph.runtime.processors.stream_ends import loose_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -55,7 +56,7 @@ _FORMATS = (
 _COUNTED = ("flac", "wv", "tta", "ape", "tak")
 """Formats of sound whose headers count the samples. That of MP3 may count frames."""
 
-_TIMED = ("mp4", "matroska", "avi", "flv", "asf", "mxf")
+_TIMED = {"mp4", "matroska", "avi", "flv", "asf", "mxf", "rm", "ogg", "nut"}
 """Formats whose headers state the duration. Elsewhere it is an estimate from the bit rate."""
 
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<?xml", b"<MPD", b"[playlist]", b"RTSP", b"<SMIL")
@@ -75,7 +76,12 @@ class Media:
     source: Source
     container: InputContainer
     counted: bool
-    """Whether its duration, in a format that may count frames, is such a count."""
+    """Whether it is an MP3 that counts its frames, so that its duration is no estimate."""
+
+    @property
+    def start(self) -> Fraction:
+        """When it begins, on its clock."""
+        return Fraction(self.container.start_time or 0, 1_000_000)
 
     def check_end(self, end: Fraction, decoded: Fraction) -> None:
         """PG507 if the file ends before its header says.
@@ -86,15 +92,15 @@ class Media:
             return
         declared = Fraction(self.container.duration, 1_000_000)
         name = self.container.format.name
-        if any(one in name for one in _TIMED):
+        if _TIMED & set(name.split(",")):
             tolerance = max(Fraction(1, 4), declared / 100)
-        elif name in _COUNTED and self.counted:
+        elif name in _COUNTED:
             end, tolerance = decoded, Fraction(1, 1000)
         elif name == "mp3" and self.counted:
             tolerance = Fraction(1, 10)  # silence that encoders add at both ends
         else:
             return
-        end -= Fraction(self.container.start_time or 0, 1_000_000)
+        end -= self.start
         if declared - end > tolerance:
             raise undecodable(
                 self.source,
@@ -102,6 +108,15 @@ class Media:
                 help="copy the file again; to keep the part that is there: "
                 f"ffmpeg -i {shell_path(self.source.path)} shorter{self.source.path.suffix}",
             )
+
+    def cut_off(self, packet: int) -> str | None:
+        """What is to be told of the end of a stream, which is read to there. `packet` is the size of
+        its first packet."""
+        with self.source.open() as file:
+            found = loose_end(file, self.container.format.name, packet)
+        if found is None:
+            return None
+        return f"the file ends {found}: it may have been cut off, and is read as far as it goes"
 
 
 def media_source(named: Named) -> Source:
@@ -150,7 +165,7 @@ def open_media(named: Named) -> Iterator[Media]:
     source = media_source(named)
     with source.open() as file:
         head = _head(source, file)
-        counted = not head.startswith((b"ID3", b"\xff")) or counts_frames(file)
+        counted = counts_frames(file)
         file.seek(0)
         stream = _Nameless(file)
         try:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.processors.containers import media_stream, open_media, undecodable
+from perceiver_graph.runtime.processors.containers import (
+    Media,
+    media_stream,
+    open_media,
+    undecodable,
+)
 from perceiver_graph.runtime.processors.display import Display
 from perceiver_graph.runtime.processors.formats import VideoFormat
 
@@ -24,55 +29,108 @@ if TYPE_CHECKING:
 
 LAYOUTS = {1: "mono", 2: "stereo"}
 
+_CHECKED = ("flac", "wavpack", "tta", "ac3", "eac3")
+"""Codecs whose frames have check sums; FFmpeg plays frames that do not agree with them."""
+
 LONGEST_PAUSE = 3600
 """Seconds without a frame or a sample: a longer step of the clock is taken for damage."""
+LONGEST_RETURN = 1
+"""Seconds by which the clock may go back, which it does where timestamps are not exact."""
 
 
 def decoded(
-    source: Source, kind: Literal["video", "audio"], *, sparing: bool = False
+    source: Source,
+    kind: Literal["video", "audio"],
+    notes: dict[str, None],
+    *,
+    sparing: bool = False,
 ) -> Iterator[Any]:
     """The decoded frames of the main stream of a kind, by one thread if `sparing`, which takes less
-    memory. Raises PG507 for damage and an early end."""
-    import av
+    memory. Raises PG507 for an early end and for what cannot be decoded.
+
+    What is damaged and was decoded, and a stream that was cut off, is added to `notes`.
+    """
+    from av.error import FFmpegError
 
     with open_media(source) as media:
-        container = media.container
         stream: Any = media_stream(media, kind)
         if stream is None:
             return
+        context = stream.codec_context
         if sparing:
-            stream.codec_context.thread_count = 1
+            context.thread_count = 1
         else:
-            stream.codec_context.thread_type = "AUTO"
-        end = Fraction(0)  # of everything in the file, also of streams that nobody asked for
-        last: Any = None
-        count = 0
+            context.thread_type = "AUTO"
+        if context.name in _CHECKED:
+            context.options = {"err_detect": "crccheck+explode"}
+        work = _Decoding(media, kind, notes)
         try:
-            for packet in container.demux():
-                if packet.pts is not None and packet.time_base is not None:
-                    end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-                if packet.stream.index != stream.index:
-                    continue
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    if count:
-                        raise
-                    continue  # cut from a longer stream: it starts at its first complete frame
-                for frame in frames:
-                    count += 1
-                    last = frame
-                    yield frame
-        except av.error.FFmpegError as error:
+            yield from work.frames(stream.index)
+        except FFmpegError as error:
             raise undecodable(
                 source,
-                f"the {kind} is damaged after {float(end):.2f} s ({count} frames)",
+                f"the {kind} is damaged after {float(work.come):.2f} s ({work.count} frames)",
                 f"FFmpeg says: {error.strerror}",
                 help=f"copy the file again, or repair it: ffmpeg -i {shell_path(source.path)} repaired.mp4",
             ) from error
-        media.check_end(end, _end(last) if kind == "audio" and last is not None else end)
-        if not count:
+        media.check_end(work.end, _end(work.last) if kind == "audio" and work.count else work.end)
+        if not work.count:
             raise undecodable(source, f"no frame of the {kind} can be decoded")
+
+
+class _Decoding:
+    """Frames from packets, and how far it has come."""
+
+    def __init__(self, media: Media, kind: str, notes: dict[str, None]) -> None:
+        self._media, self._kind, self._notes = media, kind, notes
+        self._told = False
+        self.count, self.last = 0, cast(Any, None)
+        self.end = media.start
+        """On its clock, of everything in the file, also of streams that nobody asked for."""
+
+    @property
+    def come(self) -> Fraction:
+        """How many seconds after its beginning the file is being read."""
+        return self.end - self._media.start
+
+    def frames(self, index: int) -> Iterator[Any]:
+        """The frames of one stream. Raises FFmpegError."""
+        from av.error import InvalidDataError
+
+        fault: InvalidDataError | None = None
+        first = 0
+        for packet in self._media.container.demux():
+            first = first or packet.size
+            if packet.pts is not None and packet.time_base is not None:
+                self.end = max(self.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream.index != index:
+                continue
+            if fault is not None and packet.size:
+                raise fault
+            try:
+                frames: Any = packet.decode()
+            except InvalidDataError as error:
+                if self.count:
+                    fault = error  # unless it is the last one of a stream that was cut off
+                else:
+                    self._tell("cannot be decoded at its beginning, which is left out")
+                continue
+            if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
+                when = f"{float(self.come):.2f} s"
+                self._tell(f"is damaged at {when}, and perhaps elsewhere: it is taken as it is")
+            for frame in frames:
+                self.count += 1
+                self.last = frame
+                yield frame
+        if note := self._media.cut_off(first):
+            self._notes[note] = None
+        elif fault is not None:
+            raise fault
+
+    def _tell(self, fault: str) -> None:
+        if not self._told:
+            self._notes[f"the {self._kind} {fault}"] = None
+        self._told = True
 
 
 def _end(frame: AudioFrame) -> Fraction:
@@ -82,14 +140,21 @@ def _end(frame: AudioFrame) -> Fraction:
 
 
 def check_pause(source: Source, what: str, last: Fraction, time: Fraction) -> None:
-    """PG507 where the clock of a file jumps: what fills the pause up would never end."""
+    """PG507 where the clock of a file jumps: what fills the pause up would never end, and what is
+    said to come before what was there already would be left out."""
     if time - last > LONGEST_PAUSE:
-        raise undecodable(
-            source,
-            f"after {float(last):.2f} s there is no {what} for {float(time - last):.0f} s, and at "
-            f"most {LONGEST_PAUSE} s are filled up: its timestamps are damaged",
-            help=f"write them anew: ffmpeg -i {shell_path(source.path)} -fflags +genpts repaired.mp4",
-        )
+        fault = f"there is no {what} for {float(time - last):.0f} s, and at most {LONGEST_PAUSE} s "
+        fault += "are filled up: its timestamps are damaged"
+    elif last - time > LONGEST_RETURN:
+        fault = f"its clock goes back by {float(last - time):.2f} s: it may be several files in one"
+    else:
+        return
+    anew = "-vf setpts=N/FRAME_RATE/TB" if what == "frame" else "-af asetpts=N/SR/TB"
+    raise undecodable(
+        source,
+        f"after {float(last):.2f} s {fault}",
+        help=f"number its frames anew: ffmpeg -i {shell_path(source.path)} {anew} repaired.mkv",
+    )
 
 
 class PictureStream:
@@ -106,9 +171,11 @@ class PictureStream:
         with open_media(source) as media:
             stream = media_stream(media, "video")
             rate, pixel_aspect = stream_shape(stream)
+        self.notes: dict[str, None] = {}
+        """What is to be told of the pictures that were read so far, each once."""
         self._period = 1 / (rate or form.rate)
         self._pixel_aspect = pixel_aspect
-        self._frames: Iterator[VideoFrame] = decoded(source, "video", sparing=sparing)
+        self._frames: Iterator[VideoFrame] = decoded(source, "video", self.notes, sparing=sparing)
         self._first = next(self._frames)
         self.origin = frame_time(self._first) or Fraction(0)
 
@@ -116,8 +183,9 @@ class PictureStream:
         current, now, tick = self._first, Fraction(0), 0
         for frame in self._frames:
             time = frame_time(frame)
-            time = now + self._period if time is None else max(now, time - self.origin)
+            time = now + self._period if time is None else time - self.origin
             check_pause(self._source, "frame", now, time)
+            time = max(now, time)
             picture = None
             while tick < (now + time) / 2 * self._form.rate:
                 picture = self._picture(current) if picture is None else picture

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.gif import gif_frames
-from perceiver_graph.runtime.processors.mp3 import mp3_end, read_at
+from perceiver_graph.runtime.processors.mp3 import At, after_tags, mp3_end, read_at
 
 _UNKNOWN = 0x7FFF_0000
 """From here on, 32-bit sizes are what programs write into a pipe."""
@@ -26,17 +26,19 @@ def shortfall(file: BinaryIO, source: Source) -> str | None:
 
     Raises DiagnosticError (PG507) for a GIF without its end.
     """
-    head = read_at(file, 0, 16)
-    file.seek(0)
+    start = after_tags(file)
+    head = read_at(file, start, 16)
     if head.startswith(b"GIF8"):
+        file.seek(start)
         gif_frames(file, source)
         return None
     for fits, declared in _KINDS:
         if fits(head):
             size = file.seek(0, os.SEEK_END)
-            end = declared(file, size)
-            if end is None or end <= size:
+            end = declared(lambda place, count: read_at(file, start + place, count), size - start)
+            if end is None or start + end <= size:
                 return None
+            end += start
             return f"the file ends after {size:,} bytes, and its header says that there are {end:,}"
     return None
 
@@ -45,11 +47,11 @@ Chunk = tuple[bytes, int, int]
 """Kind, where its content begins, and how many bytes that has."""
 
 
-def _chunks(file: BinaryIO, start: int, order: Literal["little", "big"]) -> Iterator[Chunk]:
+def _chunks(at: At, start: int, order: Literal["little", "big"]) -> Iterator[Chunk]:
     """Chunks of a 4-byte name and a 4-byte size; contents of odd sizes are padded."""
     place = start
     for _ in range(_MOST_CHUNKS):
-        head = read_at(file, place, 8)
+        head = at(place, 8)
         if len(head) < 8:
             return
         size = int.from_bytes(head[4:], order)
@@ -57,20 +59,20 @@ def _chunks(file: BinaryIO, start: int, order: Literal["little", "big"]) -> Iter
         place += 8 + size + size % 2
 
 
-def _riff(file: BinaryIO, size: int) -> int | None:
+def _riff(at: At, size: int) -> int | None:
     """WAV (also of more than 4 GiB), AVI and WebP."""
-    form = read_at(file, 8, 4)
+    form = at(8, 4)
     if form != b"WAVE":
         end = 0
-        for kind, start, length in _chunks(file, 0, "little"):
+        for kind, start, length in _chunks(at, 0, "little"):
             if kind != b"RIFF" or not 0 < length < _UNKNOWN:
                 break
             end = start + length
         return end or None
     large = 0
-    for kind, start, length in _chunks(file, 12, "little"):
+    for kind, start, length in _chunks(at, 12, "little"):
         if kind == b"ds64":
-            large = int.from_bytes(read_at(file, start + 8, 8), "little")
+            large = int.from_bytes(at(start + 8, 8), "little")
         elif kind == b"data":
             if length == 0xFFFF_FFFF and 0 < large < 1 << 62:
                 return start + large
@@ -78,23 +80,22 @@ def _riff(file: BinaryIO, size: int) -> int | None:
     return None
 
 
-def _aiff(file: BinaryIO, size: int) -> int | None:
-    for kind, start, length in _chunks(file, 12, "big"):
+def _aiff(at: At, size: int) -> int | None:
+    for kind, start, length in _chunks(at, 12, "big"):
         if kind == b"SSND":
             return start + length if 0 < length < _UNKNOWN else None
     return None
 
 
-def _au(file: BinaryIO, size: int) -> int | None:
-    file.seek(4)
-    start, length = (int.from_bytes(file.read(4), "big") for _ in range(2))
+def _au(at: At, size: int) -> int | None:
+    start, length = (int.from_bytes(at(place, 4), "big") for place in (4, 8))
     return start + length if 0 < length < _UNKNOWN else None
 
 
-def _w64(file: BinaryIO, size: int) -> int | None:
+def _w64(at: At, size: int) -> int | None:
     place = 40  # the name of the file, its size, the name of its form
     for _ in range(_MOST_CHUNKS):
-        head = read_at(file, place, 24)
+        head = at(place, 24)
         length = int.from_bytes(head[16:], "little")
         if len(head) < 24 or length < 24:
             return None
@@ -104,10 +105,10 @@ def _w64(file: BinaryIO, size: int) -> int | None:
     return None
 
 
-def _caf(file: BinaryIO, size: int) -> int | None:
+def _caf(at: At, size: int) -> int | None:
     place = 8
     for _ in range(_MOST_CHUNKS):
-        head = read_at(file, place, 12)
+        head = at(place, 12)
         length = int.from_bytes(head[4:], "big", signed=True)
         if len(head) < 12 or length < 0:
             return None  # to the end of the file
@@ -117,10 +118,10 @@ def _caf(file: BinaryIO, size: int) -> int | None:
     return None
 
 
-def _mp4(file: BinaryIO, size: int) -> int | None:
+def _mp4(at: At, size: int) -> int | None:
     end = 0
     for _ in range(_MOST_CHUNKS):
-        head = read_at(file, end, 16)
+        head = at(end, 16)
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:], "big")
@@ -130,10 +131,10 @@ def _mp4(file: BinaryIO, size: int) -> int | None:
     return end or None
 
 
-def _matroska(file: BinaryIO, size: int) -> int | None:
+def _matroska(at: At, size: int) -> int | None:
     place = 0
     for _ in range(2):  # the header, and the segment that holds everything
-        head = read_at(file, place, 12)
+        head = at(place, 12)
         if len(head) < 5:
             return None
         length, width = _ebml_size(head[4:])
@@ -151,69 +152,112 @@ def _ebml_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[:width], "big") & ((1 << 7 * width) - 1), width
 
 
-def _ogg(file: BinaryIO, size: int) -> int | None:
+def _ogg(at: At, size: int) -> int | None:
     """Pages, each of which says how long it is."""
     end = 0
     while end < size:
-        head = read_at(file, end, 27)
+        head = at(end, 27)
         if not head.startswith(b"OggS"[: len(head)]):
             return None  # something else behind it, or damage: the decoder's concern
-        lengths = read_at(file, end + 27, head[26]) if len(head) == 27 else b""
+        lengths = at(end + 27, head[26]) if len(head) == 27 else b""
         if len(head) < 27 or len(lengths) < head[26]:
             return size + 1
         end += 27 + len(lengths) + sum(lengths)
     return end
 
 
-def _asf(file: BinaryIO, size: int) -> int | None:
-    end = 0
-    for _ in range(2):  # the header, and the data
-        length = int.from_bytes(read_at(file, end, 24)[16:], "little")
-        if not 24 <= length < 1 << 62:
-            return None
-        end += length
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+
+def _asf(at: At, size: int) -> int | None:
+    """The header holds the size of the file, among other objects; in a broadcast, none."""
+    place, header = 30, int.from_bytes(at(16, 8), "little")
+    while place < min(header, size):
+        head = at(place, 92)
+        if head.startswith(_ASF_PROPERTIES):
+            broadcast = int.from_bytes(head[88:], "little") & 1
+            end = int.from_bytes(head[40:48], "little")
+            return end if end < 1 << 62 and not broadcast else None
+        place += max(24, int.from_bytes(head[16:24], "little"))
+    return header if header < 1 << 62 else None
+
+
+def _mxf(at: At, size: int) -> int | None:
+    """Triplets of a key, a length and a value. The first says where the last part begins."""
+    length, width = _ber(at(16, 9))
+    end = int.from_bytes(at(16 + width + 24, 8), "big") + 1  # 0: not known when this was written
+    place = 0
+    while place < size:
+        key = at(place, 16)
+        if not key.startswith(_MXF_KEY[: len(key)]):
+            break  # something else behind it, or damage: the decoder's concern
+        length, width = _ber(at(place + 16, 9))
+        place += 16 + max(width, 1) + length
+    return max(end, place)
+
+
+_MXF_KEY = b"\x06\x0e\x2b\x34"
+
+
+def _ber(data: bytes) -> tuple[int, int]:
+    """A length, and how many bytes it has itself: one, or more where the first says so."""
+    width = 1 + (data[0] & 0x7F) if data[:1] > b"\x7f" else 1
+    return int.from_bytes(data[1:width] if width > 1 else data[:1], "big"), width
+
+
+def _tta(at: At, size: int) -> int | None:
+    """A table of the sizes of frames follows the header; behind the frames there may be a tag."""
+    head = at(0, 18)
+    rate, samples = (int.from_bytes(head[place : place + 4], "little") for place in (10, 14))
+    count = -(-samples // max(1, rate * 256 // 245))
+    table = at(22, 4 * count)
+    sizes = (int.from_bytes(table[i : i + 4], "little") for i in range(0, len(table), 4))
+    end = 22 + 4 * count + 4 + sum(sizes)  # both header and table have a check sum
+    tag = at(end, 16)
+    if tag and _TAG.startswith(tag[:8]):
+        end += 32 + int.from_bytes(tag[12:], "little")
     return end
 
 
-def _flv(file: BinaryIO, size: int) -> int | None:
+_TAG = b"APETAGEX"
+
+
+def _flv(at: At, size: int) -> int | None:
     """Tags, each of which says how long it is, and after it once more."""
     end = 13
     while end < size:
-        head = read_at(file, end, 4)
+        head = at(end, 4)
         end += 15 + int.from_bytes(head[1:], "big") if len(head) == 4 else 4
     return end
 
 
-def _ivf(file: BinaryIO, size: int) -> int | None:
+def _ivf(at: At, size: int) -> int | None:
     """Frames of VP8, VP9 and AV1, each of which says how long it is."""
-    end = int.from_bytes(read_at(file, 6, 2), "little")
+    end = int.from_bytes(at(6, 2), "little")
     while 0 < end < size:
-        end += 12 + int.from_bytes(read_at(file, end, 4), "little")
+        end += 12 + int.from_bytes(at(end, 4), "little")
     return end
 
 
-def _voc(file: BinaryIO, size: int) -> int | None:
-    """Blocks, of which one of kind 0 is the last."""
-    end = int.from_bytes(read_at(file, 20, 2), "little")
-    while end < size:
-        head = read_at(file, end, 4)
-        if head[:1] in (b"", b"\0"):
-            return None
+def _voc(at: At, size: int) -> int | None:
+    """Blocks, of which one of kind 0, a single byte, is the last."""
+    end = int.from_bytes(at(20, 2), "little")
+    while (head := at(end, 4)) and head[0]:
         end += 4 + int.from_bytes(head[1:], "little")
-    return end
+    return end + 1
 
 
-def _png(file: BinaryIO, size: int) -> int | None:
+def _png(at: At, size: int) -> int | None:
     end = 8
     while end < size:
-        head = read_at(file, end, 8)
+        head = at(end, 8)
         end += 12 + int.from_bytes(head[:4], "big")
         if head[4:] == b"IEND":
             return end
     return max(end, size + 1)
 
 
-_KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | None]], ...] = (
+_KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[At, int], int | None]], ...] = (
     (lambda head: head[:4] in (b"RIFF", b"RF64", b"BW64"), _riff),
     (lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"), _aiff),
     (lambda head: head[:4] == b".snd", _au),
@@ -223,10 +267,12 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | Non
     (lambda head: head.startswith(b"\x1a\x45\xdf\xa3"), _matroska),
     (lambda head: head[:4] == b"OggS", _ogg),
     (lambda head: head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), _asf),
+    (lambda head: head.startswith(_MXF_KEY), _mxf),
+    (lambda head: head[:4] == b"TTA1", _tta),
     (lambda head: head[:4] == b"FLV\1", _flv),
     (lambda head: head[:4] == b"DKIF", _ivf),
     (lambda head: head.startswith(b"Creative Voice"), _voc),
     (lambda head: head.startswith(b"\x89PNG\r\n"), _png),
-    (lambda head: head[:3] == b"ID3" or head[:1] == b"\xff", mp3_end),
+    (lambda head: head[:1] == b"\xff", mp3_end),
 )
 """How a format is known by its first bytes, and what says where its end is."""

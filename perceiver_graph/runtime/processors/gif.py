@@ -26,16 +26,16 @@ def gif_frames(file: BinaryIO, source: Source) -> int:
                 _skip(file, _table(_byte(file)) + 1)
             elif block == _EXTENSION:
                 _skip(file, 1)
-            elif not block:
+            elif block == b"\0":
+                continue  # some programs write it between blocks
+            else:  # decoders take it for the end, or look for the next block
                 raise EOFError
-            else:
-                continue  # what lies between blocks is passed over, as decoders do
             while size := _byte(file):
                 _skip(file, size)
     except EOFError:
         raise DiagnosticError.of(
             "PG507",
-            f"{source}: the file ends within or after frame {count} of a GIF, which has no end",
+            f"{source}: the file ends, or is damaged, within or after frame {count} of a GIF",
             help="copy the file again, completely",
         ) from None
     return count

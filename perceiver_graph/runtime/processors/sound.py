@@ -41,10 +41,10 @@ class SampleStream:
             # Of compressed sound, values a little beyond 1 are usual.
             self._plain = stream is not None and stream.codec_context.name.startswith("pcm_f")
         self._origin = origin
-        self._frames: Iterator[AudioFrame] = decoded(source, "audio")
+        self._frames: Iterator[AudioFrame] = decoded(source, "audio", self.notes)
         self._blocks = self._placed()
         self._buffer = np.zeros((0, form.channels), np.int16)
-        self._loud = False
+        self._loud = self._gap = False
         self._start = 0  # position of the first buffered sample
 
     def read(self, start: int, count: int) -> tuple[NDArray[np.float32], int]:
@@ -54,7 +54,8 @@ class SampleStream:
         """
         blocks = [self._buffer]
         end = self._start + len(self._buffer)
-        while end < start + count and (block := next(self._blocks, None)) is not None:
+        # One more than is wanted, so that what there is to tell of the end is known with the last.
+        while end <= start + count and (block := next(self._blocks, None)) is not None:
             blocks.append(block)
             end += len(block)
             if end <= start:  # not wanted by anyone: do not hoard it
@@ -76,6 +77,8 @@ class SampleStream:
         emitted = position = 0
         for place, block in self._pieces():
             position = position if place is None else place
+            if position > emitted > 0:
+                self._tell_gap(emitted, position)
             for silence in self._silence(position - emitted):
                 yield silence
                 emitted += len(silence)
@@ -94,7 +97,7 @@ class SampleStream:
             if self._origin is None:
                 self._origin = time or Fraction(0)
             due = fed if time is None else time - self._origin
-            check_pause(self._source, "sound", fed, due)
+            check_pause(self._source, "sound", fed if resampler else min(fed, due), due)
             self._look_at(frame, due)
             jump = resampler is None or abs(due - fed) > _SOUND_JITTER
             if jump or kind != _kind(frame):
@@ -156,6 +159,15 @@ class SampleStream:
                 "samples beyond 1, the loudest that sound can be, are cut off there (the first: "
                 f"{values[values > 1][0]:.3g} at {float(time):.2f} s)"
             ] = None
+
+    def _tell_gap(self, start: int, stop: int) -> None:
+        if not self._gap:
+            rate = self._form.rate
+            self.notes[
+                f"where its sound has gaps there is silence (the first: from {start / rate:.2f} to "
+                f"{stop / rate:.2f} s)"
+            ] = None
+        self._gap = True
 
     def _silence(self, count: int) -> Iterator[NDArray[np.int16]]:
         """Zeros, at most a second at a time."""
