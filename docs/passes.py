@@ -23,8 +23,8 @@ INTRO = """
     primitives and know no model: what they do to a new spec is what its own shapes allow, by the cost
     model's count of FLOPs for the largest sizes.
     `perceiver-graph inspect SPEC -O 2` shows it, `compile --dump-ir DIR` writes the graph after each
-    pass, `compile --verify` checks it there, and `tests/cases/passes` has a small graph before and after
-    for every rule.
+    pass, `compile --verify` checks it there, and `tests/cases/passes` has a small graph and what changes
+    in it for every numbered case.
 
     ## What they take away
 

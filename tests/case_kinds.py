@@ -8,19 +8,24 @@ of the fence comes as options (`set=a.b=1` is {"set": "a.b=1"}).
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import unified_diff
 from textwrap import dedent
 from typing import get_args
 
+import numpy as np
+
 from perceiver_graph.compiler import passes as all_passes
 from perceiver_graph.compiler.driver import Compiled
+from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.passes import Pass
+from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.passes import Pass, PassResult
 from perceiver_graph.compiler.text import parse_graph, print_graph
 from perceiver_graph.compiler.verify import verify
-from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
 from perceiver_graph.spec import parse_spec
+from tests.judge import judge
 from tests.shape_table import parameter_list, shape_table
 
 Options = Mapping[str, str]
@@ -69,19 +74,52 @@ PASSES: dict[str, type[Pass]] = {
 
 @kind("passes")
 def passes(text: str, options: Options) -> str:
-    """The notes of the pass that the option `pass` names, and the graph after it if it changed.
+    """The notes of a pass, and the lines of the graph that it changed.
 
-    Options: `parameters=SEED` gives it the parameters' initial values; others are its settings.
+    `AssertionError` if the graph computes something else afterwards, whatever the text says. Options:
+    `pass`; `cases=1,2` says which of the cases that the pass numbers are shown; `parameters=SEED`
+    gives it values for the parameters; others are its settings.
     """
     graph = parse_graph(text)
     verify(graph, "rewriting")
-    settings = {key: ast.literal_eval(value) for key, value in options.items() if key != "pass"}
+    result, parameters = rewritten(graph, options)
+    assert result.changed == (result.graph is not graph)
+    judge(graph, result.graph, parameters)
+    notes = (f"# {note}" for note in result.notes)
+    return "\n".join((*notes, *difference(print_graph(graph), print_graph(result.graph))))
+
+
+def rewritten(graph: Graph, options: Options) -> tuple[PassResult, Mapping[str, Array] | None]:
+    """What the pass of a case makes of a graph, and the parameters that it was given."""
+    settings = {key: ast.literal_eval(options[key]) for key in options if key not in OF_THE_CASE}
     if "parameters" in settings:
-        settings["parameters"] = initialize(graph, settings["parameters"])
-    result = PASSES[options["pass"]](**settings).run(graph)
-    verify(result.graph, "rewriting")
-    notes = "".join(f"# {note}\n" for note in result.notes)
-    return f"{notes}\n{print_graph(result.graph)}" if result.changed else notes
+        settings["parameters"] = quarters(graph, settings["parameters"])
+    return PASSES[options["pass"]](**settings).run(graph), settings.get("parameters")
+
+
+OF_THE_CASE = ("pass", "cases")
+
+
+def quarters(graph: Graph, seed: int) -> dict[str, Array]:
+    """Values for parameters that can be read: -1.75, 0.5."""
+    rng = np.random.default_rng(seed)
+    values = np.array([n / 4 for n in range(-8, 9) if n], np.float32)
+    return {
+        leaf.value.name: rng.choice(values, [int(dim) for dim in leaf.value.shape])
+        for leaf in graph.parameters
+    }
+
+
+def difference(before: str, after: str) -> Iterator[str]:
+    """Lines that went or came, each stretch with the line before and after it, by section."""
+    old, new = (
+        {heading: lines for heading, *lines in (part.splitlines() for part in text.split("\n\n"))}
+        for text in (before, after)
+    )
+    for heading in new | old:
+        lines = unified_diff(old.get(heading, []), new.get(heading, []), n=1, lineterm="")
+        for line in list(lines)[2:]:  # which name the files that there are not
+            yield f"@@ {heading}" if line.startswith("@@") else line
 
 
 @kind("emit")

@@ -50,7 +50,8 @@ def cases_of(path: Path, text: str) -> list[Case]:
 def updated(text: str, case: Case, actual: str) -> str:
     """The file's text with the case's expected text replaced, or added where there was none."""
     start, end = case.place
-    new = actual if case.expected is not None else f"\n\n```text\n{actual}```"
+    language = "diff" if "pass" in case.options else "text"
+    new = actual if case.expected is not None else f"\n\n```{language}\n{actual}```"
     return text[:start] + new + text[end:]
 
 
@@ -62,9 +63,14 @@ CASES = [case for path in FILES for case in cases_of(path, path.read_text("utf-8
     "case", CASES, ids=[f"{c.path.parent.name}/{c.path.stem}-{c.number}" for c in CASES]
 )
 def test_case(case: Case, pytestconfig: pytest.Config) -> None:
+    settle(case, update=pytestconfig.getoption("--update-cases"))
+
+
+def settle(case: Case, *, update: bool) -> None:
+    """Compare a case with its text, or renew that; what is wrong by itself is never written."""
     actual = KINDS[case.path.parent.name](case.input, case.options)
     actual = actual if actual.endswith("\n") else actual + "\n"
-    if pytestconfig.getoption("--update-cases"):
+    if update:
         text = case.path.read_text("utf-8")
         now = cases_of(case.path, text)[case.number - 1]  # earlier updates may have moved it
         case.path.write_text(updated(text, now, actual), "utf-8")

@@ -10,6 +10,7 @@ from perceiver_graph.compiler.builder import GraphBuilder
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.passes import NormOfConcat, SplitAttention
+from tests.judge import arrays
 from tests.rewrite_support import (
     builder,
     check,
@@ -17,7 +18,6 @@ from tests.rewrite_support import (
     fires,
     kinds,
     made_by,
-    random_arrays,
     stays,
 )
 
@@ -66,8 +66,9 @@ def test_numbers_far_from_zero_lose_no_digits() -> None:
     x = tokens(b, "x", 7, 2)
     graph = b.graph({"y": b.linear(b.layer_norm(x, "norm", 1e-5), "y", 3)})
     after = fires(NormOfConcat(), graph).graph
-    inputs, parameters = random_arrays(graph)
-    parameters = {name: array.astype(np.float32) for name, array in parameters.items()}
+    inputs, parameters = (
+        {name: array.astype(np.float32) for name, array in given.items()} for given in arrays(graph)
+    )
     for name in ("x.position", "x.padding"):
         parameters[name] += 300
     inputs["x"] += 300

@@ -22,7 +22,8 @@ from perceiver_graph.compiler.passes import (
     Pass,
     SplitAttention,
 )
-from tests.rewrite_support import builder, check, data, fires, random_arrays, stays
+from tests.judge import arrays
+from tests.rewrite_support import builder, check, data, fires, stays
 from tests.test_passes_grid import plain_norms, position
 
 ANY = GridFeatures(passes_flops=0)
@@ -98,7 +99,7 @@ def test_missing_tokens_have_no_positions() -> None:
     graph = prepared(latents_read(("x", (9, 12), True), ("z", (11, 10), True)))
     after = fires(ANY, graph).graph
     for there in itertools.product([True, False], repeat=2):
-        inputs, parameters = random_arrays(graph)
+        inputs, parameters = arrays(graph)
         for name, holds in zip(("x.present", "z.present"), there, strict=True):
             inputs[name] = np.full_like(inputs[name], holds)
         check(graph, after, (inputs, parameters))

@@ -21,7 +21,8 @@ from perceiver_graph.compiler.passes import (
     NormOfLinear,
     Pass,
 )
-from tests.rewrite_support import builder, check, data, fires, kinds, random_arrays, stays
+from tests.judge import arrays
+from tests.rewrite_support import builder, check, data, fires, kinds, stays
 from tests.test_passes_grid import plain_norms
 
 
@@ -93,8 +94,9 @@ def test_numbers_far_from_zero_lose_no_digits() -> None:
     """All channels share a large number, which the norm takes away."""
     graph = widened(fewer=4, channels=40, out=(40,))
     after = fires(NormOfLinear(), graph).graph
-    inputs, parameters = random_arrays(graph)
+    inputs, parameters = arrays(graph)
     parameters["output.bias"] = parameters["output.bias"] + 300
+    inputs["a"] = inputs["a"].astype(np.float32)
     exact = evaluate(graph, inputs, parameters)["y0"]
     rough = {name: array.astype(np.float32) for name, array in parameters.items()}
     scale = np.abs(exact).max()
@@ -108,7 +110,7 @@ def test_less_than_full_rank() -> None:
     """Channels that are sums of others, and a map of nothing: the factor has zeros then."""
     graph = widened(fewer=6, channels=40, out=(40,))
     after = fires(NormOfLinear(), graph).graph
-    inputs, parameters = random_arrays(graph)
+    inputs, parameters = arrays(graph)
     weight = parameters["output.weight"]
     for change in (weight @ np.diag([1, 1, 1, 0, 0, 0]), weight[:, [0, 0, 1, 1, 2, 2]], weight * 0):
         parameters["output.weight"] = change
@@ -118,7 +120,7 @@ def test_less_than_full_rank() -> None:
 def test_no_backend_is_asked_for_a_factor() -> None:
     """It is known when weights are; a program for weights that are not is refused by name."""
     graph = fires(NormOfLinear(), widened()).graph
-    _, parameters = random_arrays(graph)
+    _, parameters = arrays(graph)
     known = {name: array.astype(np.float32) for name, array in parameters.items()}
     folded = FoldConstants(known).run(graph).graph
     emit(folded, known, TensorStore())

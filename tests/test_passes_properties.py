@@ -44,7 +44,8 @@ from perceiver_graph.compiler.pipeline import optimize
 from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.specs import LONGEST, render, specs
-from tests.rewrite_support import Arrays, builder, check, data, random_arrays
+from tests.judge import Arrays, arrays
+from tests.rewrite_support import builder, check, data
 from tests.small import SMALL
 from tests.support import random_inputs
 from tests.test_differential import randomised
@@ -187,7 +188,7 @@ def networks(draw: st.DrawFn) -> Graph:
 @PATIENT
 @given(networks(), ORDERS)
 def test_any_order_of_passes_keeps_the_numbers_of_networks(graph: Graph, order: list[str]) -> None:
-    keep_numbers(graph, order, random_arrays(graph))
+    keep_numbers(graph, order, arrays(graph))
 
 
 @PATIENT
