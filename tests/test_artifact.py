@@ -195,11 +195,18 @@ def test_every_fault_of_a_manifest_is_named(tmp_path: Path) -> None:
     [
         (lambda m: m["programs"]["encode"].update(file="other.onnx"), "not among `files`"),
         (lambda m: m["programs"].pop("encode"), "lacks `encode`"),
+        (
+            lambda m: m["programs"].update(step=m["programs"]["decode"]),
+            "no program that this release knows",
+        ),
         (lambda m: m["programs"]["encode"]["inputs"][0].update(of="x"), "not among `inputs`"),
         (lambda m: m["inputs"]["points"].update(mask="always"), "which is always masked"),
         (lambda m: m["inputs"]["ids"].update(dtype="float32"), "reads `ids` as int64"),
         (lambda m: m["programs"]["encode"]["inputs"][0].update(role="state"), "of role `state`"),
-        (lambda m: m["programs"]["decode"]["inputs"][0].update(of="x"), "does not hand over"),
+        (
+            lambda m: m["programs"]["decode"]["inputs"][0].update(of="x"),
+            "no program before it hands over",
+        ),
         (lambda m: m["programs"]["decode"]["inputs"][0].update(role="data"), "of role `data`"),
         (lambda m: m["programs"]["decode"]["inputs"][1].update(shape=[4]), "not a symbol"),
         (lambda m: m["programs"]["decode"]["outputs"].pop(), "no program computes"),

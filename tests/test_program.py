@@ -239,9 +239,10 @@ def test_a_budget_too_small_says_what_is_enough(
     state = program.encode(some(2))
     found = fault(lambda: program.decode(state, memory=2399))
     assert (found.code, found.help) == ("PG510", "`--memory 2400B`, or a smaller batch")
-    monkeypatch.setattr(program._encode, "run", None)  # refused before the work, not after it
+    monkeypatch.setattr(program._programs, "run", None)  # refused before the work, not after it
     assert fault(lambda: program.run(some(2), memory=2399)).code == "PG510"
     assert fault(lambda: program.run(some(2), {"other": None})).code == "PG506"
+    monkeypatch.undo()
     assert program.decode(state, memory=2400)["dense"].shape == (2, 2, 5, 3)
 
 

@@ -22,7 +22,6 @@ from perceiver_graph.spec.manifest import (
     OutputEntry,
     Port,
     ProgramEntry,
-    ProgramName,
     RunMemory,
 )
 from perceiver_graph.spec.models import (
@@ -169,9 +168,9 @@ def run_memory(plan: Plan, limit: int) -> RunMemory:
 
 def program_entries(
     programs: Programs, files: Iterable[str], results: Collection[str]
-) -> dict[ProgramName, ProgramEntry]:
+) -> dict[str, ProgramEntry]:
     """What goes into and comes out of each program that was written, by the names in its file."""
-    graphs: dict[ProgramName, ir.Graph] = {"encode": programs.encode, "decode": programs.decode}
+    graphs = {"encode": programs.encode, "decode": programs.decode}
     written = set(files)
     return {
         name: _program(graph, f"{name}.onnx", {LATENTS, *results})

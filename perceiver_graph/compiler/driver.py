@@ -31,7 +31,6 @@ from perceiver_graph.spec.manifest import (
     SPEC_NAME,
     Manifest,
     ProgramEntry,
-    ProgramName,
     Quantization,
     ports,
 )
@@ -213,7 +212,7 @@ class Compiled(Glanced):
         parameters = self.weights(weights, seed, report=report)
         with storage.staged_folder(directory, artifact.ARTIFACT) as stage:
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
-            entries: dict[ProgramName, ProgramEntry] = {}
+            entries: dict[str, ProgramEntry] = {}
             quantization = None
             if "onnx" in backends:
                 progress("optimising")
@@ -293,7 +292,7 @@ class Compiled(Glanced):
         stage: Path,
         backends: Sequence[Backend],
         origin: str,
-        programs: dict[ProgramName, ProgramEntry],
+        programs: dict[str, ProgramEntry],
         quantization: Quantization | None,
     ) -> Manifest:
         spec = self.lowered.document.spec

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.consistent_sizes import bad_sizes
-from perceiver_graph.spec.manifest import InputEntry, Manifest, Port, ProgramEntry
+from perceiver_graph.spec.manifest import ASKED, READS, InputEntry, Manifest, Port
 
 
 def check_programs(manifest: Manifest, report: Report) -> None:
@@ -31,65 +31,65 @@ def _faults(manifest: Manifest) -> Iterator[str]:
         if "onnx" in manifest.backends:
             yield "`backends` has `onnx`, but `programs` is empty"
         return
-    for phase, program in manifest.programs.items():
-        if program.file not in manifest.files:
-            yield f"the file {quote(program.file)} of program `{phase}` is not among `files`"
-    if "encode" not in manifest.programs:
-        yield "`programs` lacks `encode`"
-        return
-    found = list(_bad_ports(manifest))
+    found = list(_bad_programs(manifest)) or list(_bad_ports(manifest))
     yield from found or bad_sizes(manifest)
 
 
+def _bad_programs(manifest: Manifest) -> Iterator[str]:
+    for name, program in manifest.programs.items():
+        if name not in READS:
+            yield f"`{name}` is no program that this release knows"
+        if program.file not in manifest.files:
+            yield f"the file {quote(program.file)} of program `{name}` is not among `files`"
+    if "encode" not in manifest.programs:
+        yield "`programs` lacks `encode`"
+
+
 def _bad_ports(manifest: Manifest) -> Iterator[str]:
-    encode, decode = manifest.programs["encode"], manifest.programs.get("decode")
-    for port in encode.inputs:
-        yield from _bad_encode_input(port, manifest)
-    if decode is not None:
-        yield from _bad_decode_inputs(decode, {port.of for port in encode.outputs}, manifest)
-    if "latents" not in {port.of for port in encode.outputs}:
+    programs = {name: manifest.programs[name] for name in READS if name in manifest.programs}
+    made = set[str]()
+    for name, program in programs.items():
+        for port in program.inputs:
+            if port.role not in READS[name]:
+                yield f"`{name}` has an input of role `{port.role}`"
+            elif port.role != "state":
+                yield from _bad_input(port, f"`{name}`", manifest)
+            elif port.of not in made:  # its own state, too, comes from one before it at first
+                yield f"`{name}` reads {quote(port.of)}, which no program before it hands over"
+        made |= {port.of for port in program.outputs}
+    if "latents" not in {port.of for port in programs["encode"].outputs}:
         yield "`encode` does not give the `latents`"
-    made = {p.of for p in encode.outputs} | {p.of for p in (decode.outputs if decode else [])}
-    asked = {p.of for p in (decode.inputs if decode else []) if p.role in ("queries", "points")}
+    asked = {p.of for program in programs.values() for p in program.inputs if p.role in ASKED}
     for name, output in manifest.outputs.items():
         if name not in made:
             yield f"no program computes the output {quote(name)}"
-        elif output.selectable and decode and name not in asked:
+        elif output.selectable and "decode" in programs and name not in asked:
             yield f"`decode` has no queries of {quote(name)}"
 
 
-def _bad_encode_input(port: Port, manifest: Manifest) -> Iterator[str]:
-    entry = manifest.inputs.get(port.of)
-    if port.role not in ("data", "present", "attention_mask"):
-        yield f"`encode` has an input of role `{port.role}`"
-    elif entry is None:
-        yield f"`encode` reads {quote(port.of)}, which is not among `inputs`"
-    elif port.role == "attention_mask" and entry.attention_mask is None:
-        yield f"`encode` reads an attention mask of {quote(port.of)}, which has none"
-    elif port.role != "attention_mask" and entry.mask == "always":
-        yield f"`encode` reads {quote(port.of)}, which is always masked"
-    elif port.role == "data" and port.dtype != entry.dtype:
-        yield f"`encode` reads {quote(port.of)} as {port.dtype}"
-
-
-def _bad_decode_inputs(decode: ProgramEntry, kept: set[str], manifest: Manifest) -> Iterator[str]:
-    for port in decode.inputs:
-        if port.role == "points":
-            yield from _bad_points(port, manifest)
-        elif port.role == "grid":
-            output = manifest.outputs.get(port.of)
+def _bad_input(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
+    entry, output = manifest.inputs.get(port.of), manifest.outputs.get(port.of)
+    of = quote(port.of)
+    match port.role:
+        case "points":
+            yield from _bad_points(port, program, manifest)
+        case "grid":
             if output is None or port.shape != [len(output.shape) - 2] or port.dtype != "int64":
-                yield f"`decode` reads the grid of {quote(port.of)}, which has none such"
-        elif port.role not in ("state", "queries"):
-            yield f"`decode` has an input of role `{port.role}`"
-        elif port.role == "state" and port.of not in kept:
-            yield f"`decode` reads {quote(port.of)}, which `encode` does not hand over"
-        elif port.role == "queries" and port.of not in manifest.outputs:
-            yield f"`decode` has queries of {quote(port.of)}, which is not among `outputs`"
-        elif port.role == "queries" and not (
-            len(port.shape) == 1 and isinstance(port.shape[0], str)
-        ):
-            yield f"the number of queries of {quote(port.of)} is not a symbol"
+                yield f"{program} reads the grid of {of}, which has none such"
+        case "queries":
+            if output is None:
+                yield f"{program} has queries of {of}, which is not among `outputs`"
+            elif not (len(port.shape) == 1 and isinstance(port.shape[0], str)):
+                yield f"the number of queries of {of} is not a symbol"
+        case _ if entry is None:
+            yield f"{program} reads {of}, which is not among `inputs`"
+        case "attention_mask":
+            if entry.attention_mask is None:
+                yield f"{program} reads an attention mask of {of}, which has none"
+        case _ if entry.mask == "always":
+            yield f"{program} reads {of}, which is always masked"
+        case "data" if port.dtype != entry.dtype:
+            yield f"{program} reads {of} as {port.dtype}"
 
 
 def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterator[str]:
@@ -104,11 +104,11 @@ def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterat
         yield f"{quote(name)} needs two numbers for each of its channels as `ranges`"
 
 
-def _bad_points(port: Port, manifest: Manifest) -> Iterator[str]:
+def _bad_points(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
     output = manifest.outputs.get(port.of)
     array = next((one for one in manifest.inputs.values() if port.of in one.points_of), None)
     if output is None:
-        yield f"`decode` has points of {quote(port.of)}, which is not among `outputs`"
+        yield f"{program} has points of {quote(port.of)}, which is not among `outputs`"
     elif array is None or array.dtype != port.dtype or array.shape[2:] != port.shape[2:]:
         yield f"the points of {quote(port.of)} are not among `inputs`"
     elif not (len(port.shape) == 3 and isinstance(port.shape[1], str)):

@@ -30,8 +30,11 @@ def bad_sizes(manifest: Manifest) -> Iterator[str]:
                 yield f"the size {quote(size)} of {what} {fault}"
     for name, output in manifest.outputs.items():
         yield from _bad_output(name, output)
-    for phase, program in manifest.programs.items():
-        yield from _bad_ports(phase, program, manifest)
+    kept: dict[str, Shape] = {}
+    for port in chain.from_iterable(program.outputs for program in manifest.programs.values()):
+        kept.setdefault(port.of, port.shape)
+    for name, program in manifest.programs.items():
+        yield from _bad_ports(name, program, manifest, kept)
 
 
 def _bad_dimension(name: str, dimension: Dimension) -> Iterator[str]:
@@ -61,10 +64,10 @@ def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape, bool]]:
             yield f"the attention mask of {quote(name)}", entry.attention_mask.shape, True
     for name, output in manifest.outputs.items():
         yield f"output {quote(name)}", output.shape, True
-    for phase, program in manifest.programs.items():
+    for name, program in manifest.programs.items():
         for port in (*program.inputs, *program.outputs):
             if port.role not in ("queries", "grid"):
-                yield f"{quote(port.name)} of `{phase}`", port.shape, port.role != "state"
+                yield f"{quote(port.name)} of `{name}`", port.shape, port.role != "state"
 
 
 def _fault(size: str, known: Mapping[str, int]) -> str | None:
@@ -96,29 +99,29 @@ def _bad_output(name: str, output: OutputEntry) -> Iterator[str]:
         yield f"output {quote(name)} has {prod(counts)} queries, more than there can be"
 
 
-def _bad_ports(phase: str, program: ProgramEntry, manifest: Manifest) -> Iterator[str]:
-    for side in (program.inputs, program.outputs):
-        names = [port.name for port in side]
-        if phase == "decode" or side is program.inputs:
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                yield f"`{phase}` has {quote(twice)} twice"
-    kept = {port.of: port for port in manifest.programs["encode"].outputs}
+def _bad_ports(
+    name: str, program: ProgramEntry, manifest: Manifest, kept: Mapping[str, Shape]
+) -> Iterator[str]:
+    names = [port.name for port in program.inputs]
+    if twice := next((one for one in names if names.count(one) > 1), None):
+        yield f"`{name}` has {quote(twice)} twice"
     for port in program.inputs:
         wanted = _wanted(port, manifest, kept)
         if wanted is not None and port.shape != wanted:
-            yield f"`{phase}` reads {quote(port.name)} as {port.shape}, and it has {wanted}"
+            yield f"`{name}` reads {quote(port.name)} as {port.shape}, and it has {wanted}"
     for port in program.outputs:
         output = manifest.outputs.get(port.of)
         if port.role == "output" and output and port.shape[-1:] != output.shape[-1:]:
-            yield f"`{phase}` gives {quote(port.name)} as {port.shape}, and it has {output.shape}"
+            yield f"`{name}` gives {quote(port.name)} as {port.shape}, and it has {output.shape}"
+        elif port.role == "state" and port.shape != kept[port.of]:
+            yield f"`{name}` gives {quote(port.name)} as {port.shape}, and it has {kept[port.of]}"
 
 
-def _wanted(port: Port, manifest: Manifest, kept: Mapping[str, Port]) -> Shape | None:
+def _wanted(port: Port, manifest: Manifest, kept: Mapping[str, Shape]) -> Shape | None:
     """The shape that what goes into a program has elsewhere in the manifest, if it stands there."""
     entry = manifest.inputs.get(port.of)
-    if port.role == "state" and port.of in kept:
-        return kept[port.of].shape
+    if port.role == "state":
+        return kept.get(port.of)
     if entry is None:
         return None
     match port.role:

@@ -35,7 +35,7 @@ from perceiver_graph.runtime.masks import (
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import described, evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Port
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -55,6 +55,12 @@ class Feeds:
     sizes: dict[str, int]
     notes: tuple[str, ...]
     points: Points = field(default_factory=dict)
+
+    def of(self, port: Port) -> NDArray[Any]:
+        """What goes into a port of a program that reads the inputs."""
+        if port.role == "present":
+            return np.full(self.sizes.get("batch", 1), self.present[port.of])
+        return (self.masks if port.role == "attention_mask" else self.arrays)[port.of]
 
 
 def check_inputs(

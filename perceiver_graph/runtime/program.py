@@ -20,11 +20,11 @@ from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
+from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
-from perceiver_graph.runtime.sessions import Sessions
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import Manifest, Port, ProgramEntry, ports
+from perceiver_graph.spec.manifest import ASKED, Manifest, Port, ports
 
 Results = dict[str, NDArray[np.float32]]
 Progress = Callable[[int, int], None]
@@ -34,8 +34,6 @@ Note = Callable[[str], None]
 
 LATENTS = "latents"
 _BYTES = "a number of bytes, for example 2 * 2**30"
-_ASKED = frozenset({"queries", "points"})
-"""Roles of what decode is asked, besides the state."""
 
 
 def load(
@@ -74,7 +72,7 @@ class State(Glanced):
     def __init__(
         self,
         owner: Program,
-        values: dict[str, Any],
+        values: Values,
         sizes: dict[str, int],
         notes: tuple[str, ...],
         points: Points,
@@ -121,9 +119,7 @@ class Program(Glanced):
     def __init__(self, artifact: Artifact, device: Device) -> None:
         self.artifact = artifact
         self.device = device
-        programs = artifact.manifest.programs
-        self._encode = self._sessions(programs["encode"])
-        self._decode = self._sessions(programs["decode"]) if "decode" in programs else None
+        self._programs = Programs(artifact, device)
 
     def _glance(self) -> Glance:
         manifest = self.manifest
@@ -139,10 +135,6 @@ class Program(Glanced):
             self.device.threads,
             _digest(self.artifact),
         )
-
-    def _sessions(self, entry: ProgramEntry) -> Sessions:
-        precision = self.manifest.precision
-        return Sessions(self.artifact.file(entry.file), entry, self.device, precision)
 
     @property
     def manifest(self) -> Manifest:
@@ -188,24 +180,13 @@ class Program(Glanced):
         return self._encoded(check_inputs(self.manifest, inputs, sizes))
 
     def _encoded(self, feeds: Feeds, memory: int | None = None) -> State:
-        batch = feeds.sizes.get("batch", 1)
         less = cut(self.manifest, feeds)
-        values: dict[str, Any] = {}
-        for port in self._encode.entry.inputs:
-            if port.role == "present":
-                values[port.name] = np.full(batch, feeds.present[port.of])
-            elif port.role == "attention_mask":
-                values[port.name] = less.masks[port.of]
-            else:
-                values[port.name] = less.arrays[port.of]
-        ports = self._encode.entry.outputs
-        names = list(dict.fromkeys(port.name for port in ports))
+        given = {port.name: less.of(port) for port in self._programs["encode"].inputs}
         # Encoding takes more memory than decoding a chunk. Where there is little, it is not kept while
         # chunks are decoded; to get it anew for the next inputs takes a quarter of the time again.
         little = memory is not None or self.manifest.memory is not None
-        scarce = little and self._decode is not None
-        found = self._encode.run(values, names, less.sizes, stay_on_device=True, give_back=scarce)
-        state = {port.of: found[port.name] for port in ports}
+        scarce = little and "decode" in self.manifest.programs
+        _, state = self._programs.run("encode", given, {}, less.sizes, give_back=scarce)
         return State(self, state, feeds.sizes, feeds.notes, feeds.points)
 
     def decode(
@@ -233,8 +214,8 @@ class Program(Glanced):
         memory = memory if memory is None else whole("memory", _BYTES, memory)
         asked, points = resolve(self.manifest, state._sizes, outputs, state._points)
         results = {name: np.empty(_flat(one), np.float32) for name, one in asked.items()}
-        at_decode = {port.of: port for port in self._decode.entry.outputs} if self._decode else {}
-        late = {name: one for name, one in asked.items() if name in at_decode}
+        computed = {port.of for port in self._programs["decode"].outputs}
+        late = {name: one for name, one in asked.items() if name in computed}
         for name in asked.keys() - late.keys():  # encode has computed them
             values = state._array(name).reshape(state.batch, -1, asked[name].shape[-1])
             results[name][:] = values[:, asked[name].positions]
@@ -247,8 +228,8 @@ class Program(Glanced):
         self, sizes: Mapping[str, int], asked: Mapping[str, Asked], memory: int | None
     ) -> chunks.Plan:
         """How the queries that are asked for go into chunks."""
-        ports = self._decode.entry.inputs if self._decode else []
-        queries = [port.of for port in ports if port.role in _ASKED]
+        ports = self._programs["decode"].inputs
+        queries = [port.of for port in ports if port.role in ASKED]
         counts = {name: len(asked[name].positions) for name in queries if name in asked}
         counts = {name: count for name, count in counts.items() if count}
         sizes = {_count(p): counts.get(p.of, 1) for p in ports if p.role == "points"} | {**sizes}
@@ -266,27 +247,26 @@ class Program(Glanced):
         progress: Progress | None,
     ) -> None:
         """Run decode for chunk after chunk; each writes its part of the results."""
-        assert self._decode is not None
-        entry = self._decode.entry
-        outputs = {port.of: port for port in entry.outputs}
-        queries = [port for port in entry.inputs if port.role in _ASKED]
+        ports = self._programs["decode"].inputs
+        queries = [port for port in ports if port.role in ASKED]
         plan = self._plan(state._sizes, asked, memory)
         sizes = state._sizes | {_count(p): plan.sizes.get(p.of, 1) for p in queries}
-        kept = {p.name: state._values[p.of] for p in entry.inputs if p.role == "state"}
-        for port in (p for p in entry.inputs if p.role == "grid"):
+        grids = {}
+        for port in (p for p in ports if p.role == "grid"):
             shape = self.manifest.outputs[port.of].shape[1:-1]
-            kept[port.name] = np.array([evaluate(n, state._sizes) for n in shape], np.int64)
+            grids[port.name] = np.array([evaluate(n, state._sizes) for n in shape], np.int64)
+        values = state._values
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
         pending = {name: span for name, span in pending.items() if name not in plan.counts}
         for done, parts in enumerate(plan):
-            feeds = {p.name: _chunk(p, asked, points, parts, sizes) for p in queries}
-            wanted = {name: outputs[name].name for name in (*parts, *pending)}
-            found = self._decode.run(kept | feeds, list(wanted.values()), sizes)
-            for name, (start, stop) in (parts | pending).items():
-                values = found[wanted[name]].numpy()
-                values = values.reshape(state.batch, -1, values.shape[-1])
-                results[name][:, start:stop] = values[:, : stop - start]
+            given = {p.name: _chunk(p, asked, points, parts, sizes) for p in queries}
+            wanted = parts | pending
+            found, values = self._programs.run("decode", grids | given, values, sizes, fetch=wanted)
+            for name, (start, stop) in wanted.items():
+                rows = found[name].numpy()
+                rows = rows.reshape(state.batch, -1, rows.shape[-1])
+                results[name][:, start:stop] = rows[:, : stop - start]
             pending = {}
             if progress is not None:
                 progress(done + 1, plan.chunks)

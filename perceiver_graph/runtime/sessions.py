@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -60,18 +60,17 @@ class Sessions:
     def run(
         self,
         inputs: Mapping[str, Any],
-        outputs: Sequence[str],
+        outputs: Mapping[str, bool],
         sizes: Mapping[str, int],
         *,
-        stay_on_device: bool = False,
         give_back: bool = False,
     ) -> dict[str, Any]:
         """Run once and return the outputs named as `onnxruntime.OrtValue`s.
 
-        `inputs` are contiguous arrays or OrtValues by port name, `sizes` the values of all symbols.
-        With `stay_on_device`, results are left in the memory of the device; with `give_back`, what
-        the run needed besides is returned to the system. Raises DiagnosticError (PG406, PG413,
-        PG514, PG601, PG602, PG603, PG607).
+        `inputs` are contiguous arrays or OrtValues by port name, `outputs` say of each whether it
+        stays in the memory of the device, and `sizes` are the values of all symbols. With
+        `give_back`, what the run needed besides is returned to the system. Raises DiagnosticError
+        (PG406, PG413, PG514, PG601, PG602, PG603, PG607).
         """
         session = self._for(sizes)
         options = onnxruntime().RunOptions()
@@ -85,8 +84,8 @@ class Sessions:
                     binding.bind_cpu_input(name, value)
                 else:
                     binding.bind_ortvalue_input(name, value)
-            for name in outputs:
-                binding.bind_output(name, self.device.name if stay_on_device else "cpu")
+            for name, stays in outputs.items():
+                binding.bind_output(name, self.device.name if stays else "cpu")
             session.run_with_iobinding(binding, options)
         results = dict(zip(outputs, binding.get_outputs(), strict=True))
         check_results(results, self.entry, sizes, self.file)

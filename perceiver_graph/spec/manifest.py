@@ -131,13 +131,32 @@ class OutputEntry(Model):
     """How the output is written to files."""
 
 
+Role = Literal["data", "present", "attention_mask", "queries", "points", "grid", "state"]
+"""What an array is to the program that reads it.
+
+`data`: an input, or coordinates of the tokens of others. `present`: bool [batch], whether that input
+was given (its mask token stands for it otherwise). `attention_mask`: bool [batch, *token axes], which
+of its tokens there are. `queries`: int64 [count], which positions of an output are asked for.
+`points`: [batch, count, coordinates], where an output is asked. `grid`: int64 [axes], how large the
+grid of an output is. `state`: what a program leaves for others, or for its own next run (a cache).
+"""
+ASKED: frozenset[Role] = frozenset({"queries", "points"})
+"""Roles of what is asked of an output: a program that reads any runs once for each chunk of it."""
+READS: Mapping[str, frozenset[Role]] = {
+    "encode": frozenset({"data", "present", "attention_mask"}),
+    "decode": frozenset({"state", "queries", "points", "grid"}),
+}
+"""The programs of a model by name, in the order in which they run, and what each may read."""
+
+
 class Port(Model):
-    """A tensor that goes into or comes out of a program, by its name there."""
+    """A tensor that goes into or comes out of a program, by its name there.
+
+    State is known by what it is `of`: a program reads what another, or itself, gave last.
+    """
 
     name: Words
-    role: Literal[
-        "data", "present", "attention_mask", "queries", "points", "grid", "state", "output"
-    ]
+    role: Role | Literal["output"]
     of: Words
     """The input, the output or the state value it stands for."""
     dtype: Literal["float32", "int64", "bool"]
@@ -150,9 +169,6 @@ class ProgramEntry(Model):
     file: Words
     inputs: list[Port]
     outputs: list[Port]
-
-
-ProgramName = Literal["encode", "decode"]
 
 
 class Memory(Model):
@@ -234,7 +250,7 @@ class Manifest(Glanced, Model):
     decode_memory: Memory
     memory: RunMemory | None = None
     """Where a limit was given; the number of chunks is chosen for it too."""
-    programs: dict[ProgramName, ProgramEntry]
+    programs: dict[Name, ProgramEntry]
     """What the onnx backend runs; empty without it."""
     parameters: Annotated[int, Field(ge=0, le=10**30)]
     flops: Annotated[int, Field(ge=0, le=10**30)]
