@@ -186,7 +186,7 @@ def test_coordinates_are_checked(record: Program) -> None:
     assert "PG503: `events` cannot be several sizes in one call" in short
     late = arrays["times"].copy()
     late[1, 3] = 36
-    assert "PG517: 1 of 10 coordinates of `times`, channel 0, lie outside of 0 to 24" in refusal(
+    assert "PG517: 1 of 10 values of channel 0 in `times` lie outside of 0 to 24" in refusal(
         record.run, {**arrays, "times": late}
     )
     mask = np.ones((2, 5), bool)
@@ -194,6 +194,38 @@ def test_coordinates_are_checked(record: Program) -> None:
     assert record.run({**arrays, "times": late, "record.attention_mask": mask})
     late[1, 3] = np.nan
     assert "PG505" in refusal(record.run, {**arrays, "times": late})
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("given: 1, ", "given: [hour], "),
+        ("inputs: times, ", "inputs: times, coordinates: [hour], "),
+    ],
+)
+def test_a_value_outside_of_its_range_is_called_by_its_name(
+    old: str, new: str, tmp_path: Path
+) -> None:
+    text = (GIVEN if "given" in old else RECORD).replace(old, new)
+    program = onnx_program(*compiled(text), tmp_path)
+    (name,) = (name for name, one in program.manifest.inputs.items() if one.ranges)
+    assert program.manifest.inputs[name].coordinates == ["hour"]
+    arrays = an_event_record()
+    late = arrays.pop("times") + 24
+    told = refusal(program.run, {**arrays, name: late})
+    assert f"PG517: 10 of 10 values of `hour` in `{name}` lie outside of 0 to 24" in told
+
+
+def test_points_outside_of_their_range_are_called_by_their_name(tmp_path: Path) -> None:
+    text = SCENE.replace(
+        "{points: [x, y, z], position: {",
+        "{points: [x, y, z], position: {range: {x: [-9, 9], y: [-9, 9], z: [0, 2]}, ",
+    )
+    program = onnx_program(*compiled(text), tmp_path)
+    points = np.ones((2, 3, 3), np.float32)
+    points[1, 2, 2] = -0.5
+    told = refusal(program.run, {"cloud": numbers(2, 6, 3), "inside.points": points})
+    assert "PG517: 1 of 6 values of `z` in `inside.points` lie outside of 0 to 2" in told
 
 
 def test_points_are_asked_one_by_one(scene: Program) -> None:
@@ -363,6 +395,6 @@ def test_an_artifact_from_before_coordinates_is_read(record: Program, tmp_path: 
 
     data = json.loads((record.artifact.directory / "manifest.json").read_text())
     for entry in data["inputs"].values():
-        for key in ("beside", "points_of", "ranges"):
+        for key in ("beside", "points_of", "ranges", "coordinates"):
             entry.pop(key, None)
     assert Manifest.model_validate(data).inputs["times"].beside == []

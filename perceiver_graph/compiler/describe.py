@@ -75,6 +75,7 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
             beside=list(found.beside),
             points_of=_asked_there(lowered, found),
             ranges=[None if bounds is None else list(bounds) for bounds in found.ranges] or None,
+            coordinates=list(found.names),
             media=inputs[name].media if name in inputs else None,
         )
         for name, found in lowered.coordinates.items()

@@ -102,6 +102,8 @@ def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterat
     pairs = all(bounds is None or len(bounds) == 2 for bounds in entry.ranges or ())
     if entry.ranges is not None and not (pairs and entry.shape[-1] == len(entry.ranges)):
         yield f"{quote(name)} needs two numbers for each of its channels as `ranges`"
+    if entry.coordinates and entry.shape[-1] != len(entry.coordinates):
+        yield f"{quote(name)} needs a name for each of its channels as `coordinates`"
 
 
 def _bad_points(port: Port, program: str, manifest: Manifest) -> Iterator[str]:

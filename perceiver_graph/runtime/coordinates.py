@@ -87,10 +87,11 @@ def report_outside(
         if not wrong.any():
             continue
         place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+        which = quote(entry.coordinates[channel]) if entry.coordinates else f"channel {channel}"
         report.error(
             "PG517",
-            f"{np.count_nonzero(wrong)} of {values.size} coordinates of {quote(name)}, channel "
-            f"{channel}, lie outside of {low:g} to {high:g}",
+            f"{np.count_nonzero(wrong)} of {values.size} values of {which} in {quote(name)} lie "
+            f"outside of {low:g} to {high:g}",
             notes=[f"the first is {values[place]:g} at {_place(entry.axes, place)}"],
             help="give them in the unit of the spec, or declare a wider `range` and compile again",
         )

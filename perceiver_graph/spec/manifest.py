@@ -23,6 +23,7 @@ from perceiver_graph.spec.models.base import (
     Name,
     NonNegative,
 )
+from perceiver_graph.spec.models.coordinates import MOST
 from perceiver_graph.spec.models.media import InputMedia, OutputMedia, kind_of
 
 MANIFEST_VERSION = 1
@@ -112,6 +113,8 @@ class InputEntry(Model):
     """Of points, the outputs that are asked there: as many as one likes, which decode is given."""
     ranges: list[list[float] | None] | None = None
     """Of coordinates, the least and the greatest value of each channel, if that is said."""
+    coordinates: Annotated[list[Axis], Field(max_length=MOST)] = []
+    """Of coordinates, what each channel is called, if they have names."""
     media: InputMedia | None = None
     """How the input is read from files."""
 

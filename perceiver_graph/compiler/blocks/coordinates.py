@@ -274,7 +274,7 @@ def _features(
     ranges = ranges_of(ctx, position, names, count, path)
     for bounds, resolution in zip(ranges, resolutions, strict=False):
         refuse_coarse(ctx, bounds, resolution, (*path, "range"))
-    _note_ranges(ctx, array, ranges, periodic)
+    _note(ctx, array, names, ranges, periodic)
     alike = len(set(resolutions)) == 1
     features = ops.FourierFeatures(
         fourier.bands,
@@ -298,13 +298,18 @@ def _periodic(
     return tuple(sorted({names.index(name) for name in given}))
 
 
-def _note_ranges(
-    ctx: Context, array: str, ranges: tuple[tuple[float, float], ...], periodic: tuple[int, ...]
+def _note(
+    ctx: Context,
+    array: str,
+    names: tuple[str, ...],
+    ranges: tuple[tuple[float, float], ...],
+    periodic: tuple[int, ...],
 ) -> None:
     """What the runtime holds the values against: of several readers, what suits all of them."""
+    found = ctx.coordinates[array]
+    ctx.coordinates[array] = found = replace(found, names=found.names or names)
     if not ranges:
         return
-    found = ctx.coordinates[array]
     here: list[tuple[float, float] | None] = [
         None if i in periodic else bounds for i, bounds in enumerate(ranges)
     ]
