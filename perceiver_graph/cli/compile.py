@@ -18,7 +18,7 @@ from perceiver_graph.diagnostics.model import DiagnosticError, Report
 if TYPE_CHECKING:
     from perceiver_graph.compiler.calibration import Sample
     from perceiver_graph.compiler.driver import Backend, Compiled
-    from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
+    from perceiver_graph.spec.manifest import Manifest
 
 # What a model is run on, by the kind of its inputs; of several kinds, the first here is shown.
 _EXAMPLES = {
@@ -157,6 +157,8 @@ def _save(
 
 
 def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
+    from perceiver_graph.spec.manifest import described
+
     screen.heading(f"{directory}", f"{manifest.name}, weights: {manifest.weights}, {seconds:.1f} s")
     files = sorted(manifest.files.items())
     rows = [(name, screen.size(entry.bytes)) for name, entry in files]
@@ -164,19 +166,12 @@ def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
     _print_rows(rows)
     for title, entries in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
         screen.say(title)
-        _print_rows((name, _described(entry)) for name, entry in entries.items())
+        _print_rows((name, described(entry)) for name, entry in entries.items())
     screen.say(
         f"{screen.count(manifest.parameters)} parameters, {screen.scaled(manifest.flops)} FLOPs "
         "for one encode and every query"
     )
     screen.lines(numbers.report(manifest))
-
-
-def _described(entry: InputEntry | OutputEntry) -> str:
-    """`float32 [batch, time 30720, channel 1]`."""
-    pairs = zip(entry.axes, entry.shape, strict=True)
-    shape = ", ".join(axis if axis == size else f"{axis} {size}" for axis, size in pairs)
-    return f"{entry.dtype} [{shape}]"
 
 
 def _print_rows(rows: Iterable[tuple[str, str]]) -> None:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.masks import Masks
-from perceiver_graph.runtime.sizes import described
-from perceiver_graph.spec.manifest import InputEntry, Manifest
+from perceiver_graph.spec.manifest import InputEntry, Manifest, axes_of
 
 Points = dict[str, NDArray[np.float32]]
 """Points by output: [batch, points, coordinates]."""
@@ -38,7 +37,7 @@ def check_company(manifest: Manifest, given: Mapping[str, Any], report: Report) 
             report.error(
                 "PG501",
                 f"input {quote(tokens[0])} is given without its positions, {quote(name)}: "
-                f"{entry.dtype} {described(entry)}",
+                f"{entry.dtype} {axes_of(entry)}",
                 help=f"pass an array under the name {quote(name)} as well, or neither",
             )
         else:

@@ -33,9 +33,9 @@ from perceiver_graph.runtime.masks import (
     whole,
 )
 from perceiver_graph.runtime.room import require_room
-from perceiver_graph.runtime.sizes import described, evaluate, smallest
+from perceiver_graph.runtime.sizes import evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Port
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Port, axes_of
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -208,7 +208,7 @@ def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report
             positions = ", the positions of " + " and ".join(map(quote, entry.beside))
             report.error(
                 "PG501",
-                f"input {quote(name)} is missing: {entry.dtype} {described(entry)}"
+                f"input {quote(name)} is missing: {entry.dtype} {axes_of(entry)}"
                 + (positions if entry.beside else ""),
                 help=f"pass an array under the name {quote(name)}",
             )
@@ -252,7 +252,7 @@ def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report)
 def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> bool:
     """Whether the number of axes and all fixed sizes are right; every wrong one is reported."""
     shape = list(array.shape)
-    expected = f"expected {described(entry)}"
+    expected = f"expected {axes_of(entry)}"
     if len(shape) != len(entry.shape):
         fits = shape == entry.shape[1:]
         message = f"input {quote(name)} has {len(shape)} axes, {shape}, and takes {len(entry.axes)}"

@@ -17,8 +17,8 @@ from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.coordinates import Points, points_of
 from perceiver_graph.runtime.feeds import check_points
 from perceiver_graph.runtime.room import require_room
-from perceiver_graph.runtime.sizes import described, evaluate
-from perceiver_graph.spec.manifest import Manifest, OutputEntry
+from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.spec.manifest import Manifest, OutputEntry, axes_of
 
 Selection = (
     slice
@@ -137,7 +137,7 @@ def _report_pointless(manifest: Manifest, name: str, report: Report) -> None:
     report.error(
         "PG501",
         f"output {quote(name)} is asked at points, and none are given: {entry.dtype} "
-        f"{described(entry)}",
+        f"{axes_of(entry)}",
         help=f"pass an array under the name {quote(array)}"
         + (f", or decode other outputs only: {', '.join(others)}" if others else ""),
     )

@@ -30,6 +30,8 @@ class RandomInputs:
 def random_inputs(manifest: Manifest, given: Mapping[str, int], seed: int = 0) -> RandomInputs:
     """Normal numbers and ids of the vocabulary for every input that is not always masked.
 
+    Coordinates are spread over their range.
+
     A symbol is what is given for it, else 16 or the nearest that is permitted; the batch is 1. The
     same seed gives the same values. Raises DiagnosticError (PG516) for a symbol that is none.
     """
@@ -62,4 +64,8 @@ def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generato
     shape = [evaluate(size, sizes) for size in entry.shape]
     if entry.dtype == "int64":
         return rng.integers(0, entry.vocabulary or 1, shape, np.int64)
-    return rng.standard_normal(shape, np.float32)
+    values = rng.standard_normal(shape, np.float32)
+    for channel, bounds in enumerate(entry.ranges or ()):
+        if bounds is not None:
+            values[..., channel] = rng.uniform(*bounds, shape[:-1])
+    return values

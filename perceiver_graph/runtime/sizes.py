@@ -7,13 +7,7 @@ from fractions import Fraction
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.spec.arithmetic import NotASize, calculate
-from perceiver_graph.spec.manifest import Dimension, InputEntry
-
-
-def described(entry: InputEntry) -> str:
-    """The axes of an input: `[batch, time 16, channel 3]`."""
-    pairs = zip(entry.axes, entry.shape, strict=True)
-    return f"[{', '.join(a if str(s) == a else f'{a} {s}' for a, s in pairs)}]"
+from perceiver_graph.spec.manifest import Dimension
 
 
 def evaluate(size: int | str, values: Mapping[str, int]) -> int:

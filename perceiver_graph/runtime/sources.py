@@ -13,8 +13,7 @@ from perceiver_graph.runtime.chunks import reading_room
 from perceiver_graph.runtime.kinds import Piece, Reader, Reading, make_readers
 from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path
-from perceiver_graph.runtime.sizes import described
-from perceiver_graph.spec.manifest import Manifest
+from perceiver_graph.spec.manifest import Manifest, axes_of
 
 _USE_ARRAYS = "pass arrays instead: --inputs IN.npz"
 
@@ -94,7 +93,7 @@ def file_readers(
         if entry.mask == "never" and name not in filled:
             report.error(
                 "PG501",
-                f"input {quote(name)} is not read from files: {entry.dtype} {described(entry)}",
+                f"input {quote(name)} is not read from files: {entry.dtype} {axes_of(entry)}",
                 help=f"add it as an array, beside the files: {option('--inputs', 'IN.npz')} with "
                 f"{quote(name)} in it",
             )

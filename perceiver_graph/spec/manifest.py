@@ -265,15 +265,27 @@ class Manifest(Glanced, Model):
         return Glance(heading, tuple(ports(self.inputs, self.outputs)))
 
 
+def axes_of(entry: InputEntry | OutputEntry) -> str:
+    """The axes of an array, with the names of coordinates: `[batch, time 16, channel 2: x, y]`."""
+    pairs = zip(entry.axes, entry.shape, strict=False)
+    axes = ", ".join(axis if axis == size else f"{axis} {size}" for axis, size in pairs)
+    names = entry.coordinates if isinstance(entry, InputEntry) else []
+    return f"[{axes}{': ' if names else ''}{', '.join(names)}]"
+
+
+def described(entry: InputEntry | OutputEntry) -> str:
+    """What an array is, in a line: dtype, axes with their sizes, media, and whether it is not read."""
+    media = f", {kind_of(entry.media)}" if entry.media else ""
+    masked = isinstance(entry, InputEntry) and entry.mask == "always"
+    return f"{entry.dtype} {axes_of(entry)}{media}{', always masked' * masked}"
+
+
 def ports(inputs: Mapping[str, InputEntry], outputs: Mapping[str, OutputEntry]) -> Iterator[Row]:
-    """A row for each input and output of a model: dtype, axes with their sizes, media."""
+    """A row for each input and output of a model."""
     groups: list[tuple[str, Mapping[str, InputEntry | OutputEntry]]] = [
         ("input", inputs),
         ("output", outputs),
     ]
     for label, entries in groups:
         for name, entry in entries.items():
-            pairs = zip(entry.axes, entry.shape, strict=False)
-            axes = ", ".join(axis if axis == size else f"{axis} {size}" for axis, size in pairs)
-            media = f", {kind_of(entry.media)}" if entry.media else ""
-            yield f"{label} {name}", f"{entry.dtype} [{axes}]{media}"
+            yield f"{label} {name}", described(entry)

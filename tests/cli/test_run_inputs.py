@@ -119,6 +119,39 @@ def test_random_inputs(robot: Path, command: Command) -> None:
         assert not np.array_equal(one["label"], other["label"])
 
 
+SENSORS = """\
+perceiver: 1
+name: sensors
+inputs:
+  scan:
+    shape: {point: 40, channel: 1}
+    position:
+      given: [x, y, height]
+      range: {x: [-50, 50], y: [-50, 50], height: [0, 3]}
+      fourier: {bands: 2, max_resolution: 8, periodic: [y]}
+  label: {shape: {channel: 4}, mask: always}
+join: {padding: {min: 1}}
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+decode: {padding: {min: 0}}
+outputs:
+  label: {query: {learned: {}}, head: {linear: 4}}
+  inside:
+    query: {points: [x], position: {range: [5, 6], fourier: {bands: 2, max_resolution: 8}}}
+    head: {linear: 1}
+"""
+
+
+def test_random_coordinates_lie_in_their_range(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "sensors.yaml").write_text(SENSORS, encoding="utf-8")
+    done = command("compile", tmp_path / "sensors.yaml", "-o", tmp_path / "sensors")
+    told = dict(line.split(maxsplit=1) for line in done.out.splitlines() if line[:2] == "  ")
+    assert told["scan.position"] == "float32 [batch, point 40, channel 3: x, y, height]"
+    assert "float32 [batch, channel 4], always masked" in done.out
+    done = command("run", tmp_path / "sensors", "--random", "-o", tmp_path / "out.npz")
+    assert done.code == 0, done.err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
