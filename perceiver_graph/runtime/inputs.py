@@ -124,7 +124,12 @@ def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def _unreadable(source: Source | None, fault: str) -> DiagnosticError:
     what = f"{source} cannot be read: {fault}" if source else fault
-    return DiagnosticError.of("PG513", what, help=_WRITE_ONE)
+    help = _WRITE_ONE
+    if source is not None and source.is_file and source.path.suffix != ".npz":
+        name = str(source.path.with_suffix(".npz"))
+        array = f"numpy.load({str(source.path)!r})" if source.path.suffix == SUFFIX else "ARRAY"
+        help = f"numpy.savez({name!r}, NAME={array}) writes one"
+    return DiagnosticError.of("PG513", what, help=help)
 
 
 def _what_it_is(head: bytes) -> str:

@@ -67,5 +67,6 @@ def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generato
     values = rng.standard_normal(shape, np.float32)
     for channel, bounds in enumerate(entry.ranges or ()):
         if bounds is not None:
-            values[..., channel] = rng.uniform(*bounds, shape[:-1])
+            low, high = bounds
+            values[..., channel] = rng.uniform(low, high, shape[:-1])
     return values

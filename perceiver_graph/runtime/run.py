@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
-from perceiver_graph.runtime.kinds import Answer, Setting, Writer, make_writers
+from perceiver_graph.runtime.kinds import Answer, Reader, Setting, Writer, make_writers
 from perceiver_graph.runtime.kinds.axes import surroundings
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
@@ -71,7 +71,8 @@ def run_files(
     refuse_unknown_sizes(program.manifest, sizes)
     arrays = arrays or {}
     _refuse_both(files, arrays)
-    setting = _setting(with_names(program.manifest, names or {}), decode, arrays, memory)
+    readers = file_readers(program.manifest, memory, arrays, files)
+    setting = _setting(with_names(program.manifest, names or {}), readers, decode, arrays)
     subjects = find_subjects(files, setting.readers)
     stems = _stems(subjects)
     out_dir = Path(out_dir)
@@ -84,11 +85,10 @@ def run_files(
 
 def _setting(
     manifest: Manifest,
+    readers: tuple[Reader, ...],
     decode: Mapping[str, Selection] | None,
     arrays: Mapping[str, ArrayLike],
-    memory: int | None,
 ) -> Setting:
-    readers = file_readers(manifest, memory, arrays)
     # What an output says of a file (where in a text, in a picture) takes that it was read from one.
     inputs = {name: entry for name, entry in manifest.inputs.items() if name not in arrays}
     around = surroundings(manifest.model_copy(update={"inputs": inputs}))

@@ -15,7 +15,7 @@ from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, axes_of
 
-_USE_ARRAYS = "pass arrays instead: --inputs IN.npz"
+_ARCHIVE = ".npz"
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,26 @@ class Subject:
 
 
 def file_readers(
-    manifest: Manifest, memory: int | None = None, given: Collection[str] = ()
+    manifest: Manifest,
+    memory: int | None = None,
+    given: Collection[str] = (),
+    values: Sequence[str | Path] = (),
 ) -> tuple[Reader, ...]:
     """What reads the inputs of a model from files, but for those `given` as arrays.
 
-    A budget of a run in bytes bounds what reading may take. Raises DiagnosticError (PG403, PG501, PG512).
+    `values` is what will be read, for messages. A budget of a run in bytes bounds what reading may
+    take. Raises DiagnosticError (PG403, PG501, PG512).
     """
     inputs = {name: entry for name, entry in manifest.inputs.items() if name not in given}
     used = {name: entry for name, entry in inputs.items() if entry.mask != "always"}
     readers = make_readers(manifest.model_copy(update={"inputs": inputs}))
+    arrays = _inputs_option(values)
     if not readers:
         names = ", ".join(quote(name) for name in used)
         raise DiagnosticError.of(
             "PG512",
             f"no input of {manifest.name} is read from files (its inputs: {names or 'all are arrays'})",
-            help=f"{_USE_ARRAYS}; or give an input `media` in the spec and compile again",
+            help=f"pass arrays instead: {arrays}; or give an input `media` in the spec and compile again",
         )
     for reader in readers:
         reader.room = reading_room(manifest, memory)
@@ -87,18 +92,28 @@ def file_readers(
     if sum(reader.streams for reader in readers) > 1:
         names = " and ".join(quote(n) for r in readers if r.streams for n in r.inputs)
         message = f"{names} come in several pieces each, which cannot be told to fit"
-        report.error("PG512", message, help=_USE_ARRAYS)
+        report.error("PG512", message, help=f"pass arrays instead: {arrays}")
     filled = {name for reader in readers for name in reader.inputs}
     for name, entry in used.items():
         if entry.mask == "never" and name not in filled:
             report.error(
                 "PG501",
                 f"input {quote(name)} is not read from files: {entry.dtype} {axes_of(entry)}",
-                help=f"add it as an array, beside the files: {option('--inputs', 'IN.npz')} with "
-                f"{quote(name)} in it",
+                help=f"add it as an array, beside the files: {arrays} with {quote(name)} in it",
             )
     report.raise_if_errors()
     return readers
+
+
+def _inputs_option(values: Sequence[str | Path]) -> str:
+    """How arrays are given: with the archive that was named among the files, if one was."""
+    archives = [one for one in map(_path, values) if one.suffix == _ARCHIVE]
+    return option("--inputs", archives[0] if archives else "IN.npz")
+
+
+def _path(value: str | Path) -> Path:
+    """The path in `PATH` or `INPUT=PATH`."""
+    return Path(value if is_path(str(value)) else str(value).rpartition("=")[2])
 
 
 def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> list[Subject]:
@@ -112,6 +127,7 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
     plain: list[str] = []
     named: dict[str, list[str]] = {}
     _refuse_twice([str(value) for value in values], readers, report)
+    _refuse_archives(values, readers, report)
     for value in map(str, values):
         name, _, rest = value.partition("=")
         if not _is_named(value, readers, report):
@@ -143,6 +159,17 @@ def _refuse_twice(values: Sequence[str], readers: Sequence[Reader], report: Repo
             message = f"{what} is named twice, and what comes from it can be read once only"
             report.error("PG512", message, help="save it to a file, and name that twice")
         seen[key] = given
+    report.raise_if_errors()
+
+
+def _refuse_archives(
+    values: Sequence[str | Path], readers: Sequence[Reader], report: Report
+) -> None:
+    """Arrays by name are no file of an input."""
+    for path in () if any(reader.archives for reader in readers) else map(_path, values):
+        if path.suffix == _ARCHIVE and is_path(str(path)):
+            message = f"{quote(path)} is an archive of arrays, and no input is read from one"
+            report.error("PG512", message, help=f"pass it as arrays: {option('--inputs', path)}")
     report.raise_if_errors()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 from threading import Thread
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.support import Command
+from tests.cli.support import TINY, Command
 
 ROBOT = """
 perceiver: 1
@@ -150,6 +152,31 @@ def test_random_coordinates_lie_in_their_range(command: Command, tmp_path: Path)
     assert "float32 [batch, channel 4], always masked" in done.out
     done = command("run", tmp_path / "sensors", "--random", "-o", tmp_path / "out.npz")
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("file", ["rest.npz", "front=rest.npz", "other = 1.npz"])
+def test_an_archive_among_the_files_is_told_by_its_name(
+    file: str, robot: Path, command: Command, tmp_path: Path
+) -> None:
+    """Of a model with files, and of one without, whose inputs are all arrays."""
+    Path("other = 1.npz").write_bytes(Path("rest.npz").read_bytes())
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    assert command("compile", tmp_path / "tiny.yaml", "-o", tmp_path / "tiny").code == 0
+    option = shlex.join(["--inputs", file.removeprefix("front=")])
+    for artifact in (robot, tmp_path / "tiny"):
+        done = command("run", artifact, file)
+        assert done.code == 1
+        assert f"`{option}`" in done.err
+    done = command("run", robot, file, "--inputs", "rest.npz")
+    assert "is an archive of arrays, and no input is read from one" in done.err
+    assert f"`{option}`" in done.err
+    done = command("run", tmp_path / "tiny", "--inputs", tmp_path / "tiny.yaml")
+    assert f"numpy.savez({str(tmp_path / 'tiny.npz')!r}, NAME=ARRAY)" in done.err
+    np.save("one.npy", np.zeros((1, 4, 3), np.float32))
+    told = command("run", tmp_path / "tiny", "--inputs", "one.npy").err
+    (code,) = re.findall(r"help: (numpy.*) writes one", told)
+    exec(code.replace("NAME", "x"), {"numpy": np})
+    assert command("run", tmp_path / "tiny", "--inputs", "one.npz").code == 0
 
 
 @pytest.mark.parametrize(

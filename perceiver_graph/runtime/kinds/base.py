@@ -74,6 +74,8 @@ class Reader:
     """Whether a subject may come in several pieces."""
     literal: ClassVar[bool] = False
     """Whether a value may be what is read itself, and not a file."""
+    archives: ClassVar[bool] = False
+    """Whether it reads arrays from .npz archives."""
 
     room: int | None = None
     """How many bytes reading a file may take; None: as many as it takes."""

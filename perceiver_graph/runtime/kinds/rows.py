@@ -39,6 +39,8 @@ def table_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[
 
 
 class _RowsReader(Reader):
+    archives = True
+
     def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
         super().__init__(name)
         self._name = name
