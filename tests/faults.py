@@ -157,6 +157,20 @@ def weights(folder: Path) -> str:
         return str(error)
 
 
+def imported(folder: Path) -> str:
+    """The name of the imported spec in `new` and the digest of its weights, or why it is none."""
+    from perceiver_graph.diagnostics import DiagnosticError
+    from perceiver_graph.spec import load_spec
+
+    new = folder / "new"
+    try:
+        name = load_spec(new / "spec.yaml").spec.name
+    except DiagnosticError as error:
+        return error.diagnostics[0].message
+    weights = (new / "weights.safetensors").read_bytes()
+    return f"{name} {hashlib.sha256(weights).hexdigest()}"
+
+
 def _called(name: str, *arguments: object) -> Any:
     module, function = name.split(":")
     return getattr(importlib.import_module(module), function)(*arguments)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 import perceiver_graph as pg
 from tests.cli.support import ROOT, Command
 from tests.deepmind_files import write
+from tests.faults import imported, trials
 from tests.import_support import answer, inputs_of, model, save
 from tests.parity.harness import agree
 
@@ -102,6 +105,39 @@ def test_nothing_is_half_written(
     assert "name: before" in (target / "spec.yaml").read_text()
     assert sorted(path.name for path in target.iterdir()) == FILES
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("name", ["before", "after"])
+def test_a_kill_without_exchange_leaves_the_old_the_new_or_no_spec(
+    name: str, command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / "c")
+    words = ["import", "c", "-o", "new", "--replace-head", "flow=3"]
+    target = tmp_path / "new"
+    before = [str(tmp_path / word) if word in ("c", "new") else word for word in words]
+    assert command(*before, "--name", "before").code == 0
+    (target / "notes.md").write_text("mine")
+    old = imported(tmp_path)
+    found = trials(
+        tmp_path,
+        [*words, "--name", name, "--seed", "1"],
+        [signal.SIGKILL],
+        exchange=False,
+        every=3,
+        holds="tests.faults:imported",
+    )
+    (new,) = {trial.healed for trial in found}
+    assert new.startswith(name)
+    assert new != old
+    held = {trial.holds for trial in found}
+    if name == "before":  # the spec stays: there is no moment at which they do not fit
+        assert held == {old, new}
+    else:
+        (between,) = held - {old, new}
+        assert "an import was cut off here" in between
+    for trial in found:
+        assert not any(".perceiver-graph" in path for path in trial.after)
+        assert trial.after["new/notes.md"] == trial.left["new/notes.md"]
 
 
 def test_what_was_changed_since_the_import_is_kept(
