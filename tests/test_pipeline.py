@@ -19,7 +19,9 @@ from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode, Pass
 from perceiver_graph.compiler.pipeline import Level, PassError, PassManager, optimize
 from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
 from perceiver_graph.compiler.verify import VerificationError
+from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.testing.graphs import arrays, graphs
+from tests.faults import tree
 
 
 def _query_graph() -> Graph:
@@ -51,13 +53,47 @@ def test_every_step_is_written_out(tmp_path: Path) -> None:
         graph, level=0, dump=folder, observer=lambda name, result: seen.append((name, result))
     )
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt"]
-    texts = [(folder / name).read_text(encoding="utf-8") for name in names]
+    assert names == [
+        *("00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt", "ir.json")
+    ]
+    texts = [(folder / name).read_text(encoding="utf-8") for name in names[:-1]]
     assert texts == [print_graph(g) for g in (graph, *(result.graph for _, result in seen))]
     constants = {constant.value.name: constant.data for constant in after.constants}
     assert same_structure(parse_graph(texts[-1], constants), after)
     assert [name for name, _ in seen] == ["fold-constants", "dead-code"]
     assert seen[-1][1].graph is after
+
+
+def test_a_dump_replaces_a_dump_and_nothing_else(tmp_path: Path) -> None:
+    graph = _query_graph()
+    optimize(graph, level=1, dump=tmp_path)
+    assert len(list(tmp_path.iterdir())) > 4
+    (tmp_path / "notes.md").write_text("mine")
+    optimize(graph, level=0, dump=tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        *("00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt"),
+        *("ir.json", "notes.md"),
+    ]
+    for name in ("00-lowered.ir.txt", "ir.json"):
+        before = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_text('{"mine": 1}')
+        left = tree(tmp_path)
+        with pytest.raises(DiagnosticError, match=f"`{name}` that no dump wrote"):
+            optimize(graph, level=1, dump=tmp_path)
+        assert tree(tmp_path) == left
+        (tmp_path / name).write_bytes(before)
+    (tmp_path / "ir.json").unlink()
+    with pytest.raises(DiagnosticError, match="PG511"):
+        optimize(graph, level=1, dump=tmp_path)
+
+
+def test_what_comes_before_a_failing_pass_is_dumped(tmp_path: Path) -> None:
+    manager = PassManager([DeadCode(), _Failing(ValueError("no"))], dump=tmp_path)
+    with pytest.raises(PassError):
+        manager.run(_query_graph())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["00-lowered.ir.txt", "01-dead-code.ir.txt", "ir.json"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import perceiver_graph
 from perceiver_graph import storage
 from perceiver_graph.compiler import artifact, cost, describe, phases
 from perceiver_graph.compiler import plan as planner
+from perceiver_graph.compiler.dumps import refuse_inside
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
@@ -198,7 +199,7 @@ class Compiled(Glanced):
         `report` is told what was converted of the weights. An int8 program is measured on
         `sample`, else on random input.
         Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
-        written (PG407).
+        written (PG407), or the graph not be dumped (PG511).
         """
         directory = as_path("directory", "a path", directory)
         if isinstance(backends, str) or not isinstance(backends, Sequence) or not backends:
@@ -207,6 +208,7 @@ class Compiled(Glanced):
             one_of("backend", get_args(Backend), backend)
         if sample is not None and not hasattr(sample, "arrays"):
             raise wrong_kind("sample", "a Sample of perceiver_graph.compiler.calibration", sample)
+        refuse_inside(self.dump_ir, directory)
         storage.refuse_foreign(directory, artifact.ARTIFACT)
         progress("reading weights" if weights else "initialising weights")
         parameters = self.weights(weights, seed, report=report)
@@ -222,6 +224,10 @@ class Compiled(Glanced):
                     programs, parameters, stage, sample, progress
                 )
                 entries = describe.program_entries(programs, files, self.lowered.outputs)
+            elif self.dump_ir is not None:
+                storage.tell(
+                    f"nothing is written to {self.dump_ir}: a module is made without passes"
+                )
             if "torch" in backends:
                 progress("writing PyTorch")
                 self._write_torch(parameters, stage)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from perceiver_graph.compiler.dumps import dumping
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.passes import (
@@ -28,9 +29,7 @@ from perceiver_graph.compiler.passes import (
     PassResult,
     SplitAttention,
 )
-from perceiver_graph.compiler.text import print_graph
 from perceiver_graph.compiler.verify import verify as check
-from perceiver_graph.storage import staged_file, unwritable
 
 Level = Literal[0, 1, 2]
 Observer = Callable[[str, PassResult], None]
@@ -106,7 +105,7 @@ def optimize(
     """Run the passes of a level (0, 1 or 2); `parameters` and `frozen` as for `passes`.
 
     With `verify`, the graph is checked before, between and after. `dump` names a folder, made where
-    it is missing, for the IR text at each step: `00-lowered.ir.txt`, `01-<pass>.ir.txt` and so on.
+    it is missing, for the IR text at each step (see `dumping`).
     `PassError` if a pass fails, `VerificationError` if the graph was broken to begin with.
     """
     steps = passes(level, parameters, frozen=frozen)
@@ -139,13 +138,14 @@ class PassManager:
     def run(self, graph: Graph) -> Graph:
         if self.verify:
             check(graph, "rewriting")
-        self._dump(0, "lowered", graph)
-        for index, step in enumerate(self.steps):
-            result = self._apply(index, step, graph)
-            graph = result.graph
-            self._dump(index + 1, step.name, graph)
-            if self.observer:
-                self.observer(step.name, result)
+        with dumping(self.dump) as write:
+            write(0, "lowered", graph)
+            for index, step in enumerate(self.steps):
+                result = self._apply(index, step, graph)
+                graph = result.graph
+                write(index + 1, step.name, graph)
+                if self.observer:
+                    self.observer(step.name, result)
         return graph
 
     def _apply(self, index: int, step: Pass, graph: Graph) -> PassResult:
@@ -160,13 +160,3 @@ class PassManager:
                 f"(passes before it: {before}): {error}"
             ) from error
         return result
-
-    def _dump(self, index: int, name: str, graph: Graph) -> None:
-        if self.dump:
-            path = self.dump / f"{index:02d}-{name}.ir.txt"
-            try:
-                self.dump.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise unwritable(self.dump, error) from error
-            with staged_file(path) as temporary:
-                temporary.write_text(print_graph(graph), encoding="utf-8")

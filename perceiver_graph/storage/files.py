@@ -111,14 +111,15 @@ class Group:
         self._folder = folder
         self._claim = claim
 
-    def publish(self, former: Former, last: str) -> list[str]:
+    def publish(self, former: Former, last: str, *, keep: bool = True) -> list[str]:
         """Put all files of the stage into the folder, `last` after the others.
 
-        They replace only what `former` proves to be ours. Returns the names of those that could
+        They replace only what `former` proves to be ours, of which what has no successor goes, unless
+        it is to be kept. Returns the names of those that could
         not go because something else is in the way: then none is. Raises OSError.
         """
         with Shield(), alone_in(self._folder):
-            work = Filling.of(self.stage, former, last, keep=True)
+            work = Filling.of(self.stage, former, last, keep=keep)
             taken = work.blocked(self._claim, self._folder)
             return taken or work.begin(self._claim, self._folder)
 

@@ -44,6 +44,17 @@ def test_compile_writes_the_ir(command: Command, tiny: Path, tmp_path: Path) -> 
     assert (ir / "00-lowered.ir.txt").read_text().startswith("graph tiny")
 
 
+def test_no_ir_is_written_into_the_artifact_or_without_passes(
+    command: Command, tiny: Path, tmp_path: Path
+) -> None:
+    done = command("compile", tiny, "-o", tmp_path / "t", "--dump-ir", tmp_path / "t" / "ir")
+    assert (done.code, "lies in the folder of the artifact" in done.err) == (1, True)
+    assert not (tmp_path / "t").exists()
+    ir = tmp_path / "ir"
+    done = command("compile", tiny, "-o", tmp_path / "t", "--dump-ir", ir, "--backend", "torch")
+    assert (done.code, "nothing is written to" in done.err, ir.exists()) == (0, True, False)
+
+
 def test_compile_does_not_touch_what_is_no_artifact(
     command: Command, tiny: Path, tmp_path: Path
 ) -> None:
