@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -258,4 +259,78 @@ def test_weights_that_are_cut_or_gone_are_a_diagnostic(
         del data["files"][weights.name]
     rewrite(folder, data)
     call = {"text": np.full((1, 4), 7)}
-    assert answers_or_says_why(lambda: load(folder, device="cpu").run(call)) in {"PG406", "PG413"}
+    code = answers_or_says_why(lambda: load(folder, device="cpu").run(call))
+    assert code in ({"PG406", "PG413"} if weights.name in data["files"] else {"PG404"})
+
+
+Change = Callable[[onnx.GraphProto, str], object]
+
+
+def first_tensor(graph: onnx.GraphProto, name: str) -> None:
+    """Weights of the program itself from another file."""
+    tensor = next(one for one in graph.initializer if one.external_data)
+    next(entry for entry in tensor.external_data if entry.key == "location").value = name
+
+
+def in_an_attribute(graph: onnx.GraphProto, name: str) -> None:
+    node = graph.node.add(op_type="Constant", output=["spoils"])
+    outside(node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t, name)
+
+
+def in_a_branch(graph: onnx.GraphProto, name: str) -> None:
+    node = graph.node.add(op_type="If", input=[graph.input[0].name], output=["spoils"])
+    branch = node.attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH).g
+    outside(branch.initializer.add(name="inner"), name)
+
+
+def sparse(graph: onnx.GraphProto, name: str) -> None:
+    outside(graph.sparse_initializer.add().values, name)
+
+
+def outside(tensor: onnx.TensorProto, name: str) -> None:
+    tensor.data_type, tensor.data_location = onnx.TensorProto.FLOAT, onnx.TensorProto.EXTERNAL
+    tensor.dims.append(4)
+    tensor.external_data.add(key="location", value=name)
+
+
+@pytest.mark.parametrize("change", [first_tensor, in_an_attribute, in_a_branch, sparse])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("other.bin", "../secret", "/etc/hostname", "manifest.json"),
+        *("*/_ORT_MEM_ADDR_/*", "sub/../constants.safetensors", "link"),
+    ],
+)
+def test_a_program_reads_no_file_that_the_manifest_does_not_list(
+    change: Change, name: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    pg.compile(MEDIA_SPEC.replace("width: 8", "width: 64")).save(folder)
+    data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (tmp_path / "secret").write_bytes(bytes(4096))
+    (folder / "other.bin").write_bytes(bytes(4096))
+    (folder / "link").symlink_to(tmp_path / "secret")
+    model = onnx.load(folder / "encode.onnx", load_external_data=False)
+    change(model.graph, name)
+    (folder / "encode.onnx").write_bytes(model.SerializeToString())
+    rewrite(folder, data)
+    with pytest.raises(DiagnosticError) as caught:
+        load(folder, device="cpu")
+    (found,) = caught.value.diagnostics
+    assert found.code == "PG404"
+    assert "which the manifest does not list" in found.message
+
+
+def test_a_link_to_another_folder_is_copied_as_the_help_says(tmp_path: Path) -> None:
+    folder = tmp_path / "a model"
+    pg.compile(MEDIA_SPEC.replace("width: 8", "width: 64")).save(folder)
+    (folder / "constants.safetensors").rename(tmp_path / "blob")
+    (folder / "constants.safetensors").symlink_to(tmp_path / "blob")
+    call = {"text": np.full((1, 4), 7)}
+    with pytest.raises(DiagnosticError) as caught:
+        load(folder, device="cpu").run(call)
+    (found,) = caught.value.diagnostics
+    assert found.code == "PG406"
+    command = (found.help or "").partition("lead to: ")[2]
+    subprocess.run(command.strip("`"), shell=True, check=True)
+    assert load(tmp_path / "a model-copy", device="cpu").run(call)

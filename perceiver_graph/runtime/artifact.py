@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime.consistency import check_programs
+from perceiver_graph.runtime.external import check_references
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
@@ -55,7 +56,7 @@ def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Arti
     """Open a compiled folder and check it.
 
     Files are hashed piece by piece, so that memory does not grow with them. Raises DiagnosticError
-    (PG401 to PG405) with everything that is wrong.
+    (PG401 to PG406) with everything that is wrong.
     """
     directory = Path(path)
     manifest = _manifest(_manifest_text(directory), directory / MANIFEST_NAME)
@@ -67,6 +68,8 @@ def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Arti
         if _lies_within(directory, name, report)
     }
     _check_contents(directory, sound, report, progress)
+    report.raise_if_errors()
+    check_references(directory, manifest, report)
     report.raise_if_errors()
     return Artifact(directory, manifest)
 

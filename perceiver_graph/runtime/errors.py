@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.engine import failures
 from perceiver_graph.runtime.signature import not_its_own
 
 _NO_MEMORY = re.compile(r"failed to allocate|out of memory|bad.?alloc", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"escapes .*directory")
 _BAD_INDEX = re.compile(r"idx=(-?\d+) must be within the inclusive range \[-?\d+,\s*(\d+)\]")
 
 
@@ -33,11 +34,17 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
     except anything as error:
         if _NO_MEMORY.search(str(error)):
             raise _out_of_memory(device, error) from error
+        help = "compile the artifact's spec.yaml again, or update onnxruntime"
+        if _ELSEWHERE.search(
+            str(error)
+        ):  # files that the manifest lists, and links to other folders
+            copy = path.parent.with_name(f"{path.parent.name}-copy")
+            help = f"copy the files that its links lead to: {shell('cp', '-RL', path.parent, copy)}"
         raise DiagnosticError.of(
             "PG406",
             f"onnxruntime cannot load {path}",
             notes=[_first_line(error)],
-            help="compile the artifact's spec.yaml again, or update onnxruntime",
+            help=help,
         ) from error
 
 

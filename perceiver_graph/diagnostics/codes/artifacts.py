@@ -36,7 +36,8 @@ ENTRIES = (
     Entry(
         "PG404",
         "path leaves the artifact",
-        "The manifest lists a file by an absolute path or by a path with `..`. Such a file is never "
+        "The manifest lists a file by an absolute path or by a path with `..`, or a program takes "
+        "weights from a file that the manifest does not list. Such a file is never "
         "opened: an artifact from elsewhere could otherwise read any file. A file of the folder may be "
         "a link, as in the cache of a hub: its contents must have the digest of the manifest.",
         '$ grep path manifest.json\n  "path": "../../etc/passwd"',
