@@ -160,13 +160,6 @@ def test_every_command_and_option_that_is_named_exists() -> None:
     assert not wrong
 
 
-def test_the_classes_of_the_tour_are_where_it_says() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `([\w/.]+)` \|", text_of(ROOT / "docs" / "tour.md"), re.M)
-    assert len(rows) == 10
-    for name, file in rows:
-        assert re.search(rf"^class {name}\b", text_of(ROOT / "perceiver_graph" / file), re.M), name
-
-
 @pytest.fixture(scope="module")
 def kinetics() -> Lowered:
     return lower(load_spec(ROOT / "specs" / "kinetics.yaml"))
