@@ -136,7 +136,7 @@ def emit(yaml_text: str, options: Options) -> str:
 
     parameters = compiled.weights(seed=0)
     programs = compiled.programs(parameters)
-    graph = programs.encode if options["onnx"] == "encode" else programs.decode
+    graph = programs["encode"] if options["onnx"] == "encode" else programs["decode"]
     return listing(onnx.emit(graph, parameters, onnx.TensorStore()), options.get("under"))
 
 

@@ -246,7 +246,7 @@ def test_masks_belong_to_encode() -> None:
     graph = attention(1)
     (mask,) = (leaf for leaf in graph.inputs if leaf.role == "attention_mask")
     assert phase_of(graph)[mask.value] == "encode"
-    assert mask in split(graph).encode.inputs
+    assert mask in split(graph)["encode"].inputs
     assert parse_graph(print_graph(graph)).inputs == graph.inputs
 
 

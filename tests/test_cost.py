@@ -87,8 +87,8 @@ def test_programs_cost_what_their_phases_cost() -> None:
     sizes = {"batch": 2, "y_queries": 5}
     whole = estimate(_perceiver(), sizes)
     programs = split(_perceiver())
-    encode = estimate(programs.encode, {"batch": 2}).phases["encode"]
-    decode = estimate(programs.decode, sizes).phases["decode"]
+    encode = estimate(programs["encode"], {"batch": 2}).phases["encode"]
+    decode = estimate(programs["decode"], sizes).phases["decode"]
     assert (encode, decode) == (whole.phases["encode"], whole.phases["decode"])
 
 

@@ -207,7 +207,7 @@ def test_names_are_those_of_the_graph(folder: Path) -> None:
     graph = load(folder / "encode.onnx").graph
     nodes = [node.name for node in graph.node]
     assert len(set(nodes)) == len(nodes)
-    assert {node.name for node in split(GRAPH).encode.nodes} <= set(nodes)
+    assert {node.name for node in split(GRAPH)["encode"].nodes} <= set(nodes)
     assert {"layers.0/attention/context", "layers.0/attention/query/product"} <= set(nodes)
     tensors = {tensor.name for tensor in graph.initializer}
     assert {"layers.0.attention.query.weight.T", "layers.0.attention.query.bias"} <= tensors

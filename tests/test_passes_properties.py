@@ -302,7 +302,7 @@ def test_kinetics_at_full_size() -> None:
     sizes = largest_sizes(graph)
     assert cost.flops(after, sizes) < 0.3 * cost.flops(graph, sizes)
     programs = split(after)
-    assert cost.flops(programs.encode, sizes) < 0.18 * cost.flops(split(graph).encode, sizes)
+    assert cost.flops(programs["encode"], sizes) < 0.18 * cost.flops(split(graph)["encode"], sizes)
     joint = next(n for n in after.nodes if isinstance(n.op, ops.JointAttention))
     each = kinds(joint.inputs, joint.op.axes)  # type: ignore[attr-defined]
     assert [int(kind.keys.shape[-1]) for kind in each] == [404, 51, 704]

@@ -55,8 +55,8 @@ def _assert_split_agrees(graph: Graph) -> None:
     programs = split(graph)
     inputs, parameters = arrays(graph)
     expected = evaluate(graph, inputs, parameters)
-    state = evaluate(programs.encode, inputs, parameters)
-    got = evaluate(programs.decode, {**inputs, **state}, parameters)
+    state = evaluate(programs["encode"], inputs, parameters)
+    got = evaluate(programs["decode"], {**inputs, **state}, parameters)
     assert list(got) == [name for name in graph.outputs if name != "latents"]
     for name, array in got.items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
@@ -81,44 +81,44 @@ def test_without_queries_decode_is_what_comes_after_the_latents() -> None:
 
 def test_programs_of_a_graph_with_queries() -> None:
     programs = split(_perceiver())
-    assert list(programs.encode.outputs) == [
+    assert list(programs["encode"].outputs) == [
         "latents",
         "decode/key",
         "decode/value",
         "decode/label",
     ]
-    assert [(leaf.role, leaf.of) for leaf in programs.decode.inputs] == [
+    assert [(leaf.role, leaf.of) for leaf in programs["decode"].inputs] == [
         ("state", "decode/key"),
         ("state", "decode/value"),
         ("state", "decode/label"),
         ("queries", "image"),
     ]
-    assert programs.decode.inputs[0].axes == ("batch", "axis_1", "axis_2")
-    assert list(programs.decode.outputs) == ["image", "label"]
-    assert (programs.encode.name, programs.decode.name) == ("small.encode", "small.decode")
-    assert "image_queries" not in programs.encode.symbols
+    assert programs["decode"].inputs[0].axes == ("batch", "axis_1", "axis_2")
+    assert list(programs["decode"].outputs) == ["image", "label"]
+    assert (programs["encode"].name, programs["decode"].name) == ("small.encode", "small.decode")
+    assert "image_queries" not in programs["encode"].symbols
 
 
 def test_programs_of_a_graph_without_queries() -> None:
     programs = split(_perceiver(queries=False))
-    assert list(programs.encode.outputs) == ["latents", "encode/latents"]
-    assert [leaf.of for leaf in programs.decode.inputs] == ["encode/latents"]
+    assert list(programs["encode"].outputs) == ["latents", "encode/latents"]
+    assert [leaf.of for leaf in programs["decode"].inputs] == ["encode/latents"]
     _assert_split_agrees(_perceiver(queries=False))
 
 
 def test_each_program_has_only_what_it_needs() -> None:
     programs = split(_perceiver(mask=True))
-    assert [leaf.value.name for leaf in programs.encode.inputs] == ["image"]
-    needed = {leaf.value.name for leaf in programs.decode.parameters}
+    assert [leaf.value.name for leaf in programs["encode"].inputs] == ["image"]
+    needed = {leaf.value.name for leaf in programs["decode"].parameters}
     assert needed == {"decode.query.weight", "decode.query.bias"}
-    assert "decode.query.weight" not in {leaf.value.name for leaf in programs.encode.parameters}
-    both = [node.name for p in (programs.encode, programs.decode) for node in p.nodes]
+    assert "decode.query.weight" not in {leaf.value.name for leaf in programs["encode"].parameters}
+    both = [node.name for p in (programs["encode"], programs["decode"]) for node in p.nodes]
     assert both.count("table") == 2  # compile time: each program has its own
     assert both.count("decode/key") == 1
 
 
 def test_latents_are_not_handed_over_for_their_batch_size_alone() -> None:
-    (like,) = (n for n in split(_perceiver()).decode.nodes if n.name == "decode/query_batch")
+    (like,) = (n for n in split(_perceiver())["decode"].nodes if n.name == "decode/query_batch")
     assert [value.name for value in like.inputs] == ["decode/query", "decode/key"]
 
 
@@ -132,11 +132,11 @@ def test_sizes_are_taken_from_a_value_that_has_them() -> None:
     repeated = b(ops.BroadcastLike(1), rows, b(ops.Tanh(), x, name="like"))
     scaled = b(ops.Gather(1), b(ops.Scale(2.0), x, name="scaled"), positions)
     graph = b.graph({"repeated": repeated, "scaled": scaled})
-    states = [leaf.of for leaf in split(graph).decode.inputs if leaf.role == "state"]
+    states = [leaf.of for leaf in split(graph)["decode"].inputs if leaf.role == "state"]
     assert states == ["turned", "scaled"]
     programs = split(graph)
-    verify(programs.encode, "program")
-    verify(programs.decode, "program")
+    verify(programs["encode"], "program")
+    verify(programs["decode"], "program")
 
 
 @pytest.mark.parametrize("queries", [True, False])
@@ -146,7 +146,7 @@ def test_programs_are_legal_and_agree_with_the_whole(queries: bool, level: int) 
     _, parameters = arrays(graph)
     graph = optimize(graph, level=2 if level else 0, parameters=parameters, verify=True)
     _assert_split_agrees(graph)
-    for program in (split(graph).encode, split(graph).decode):
+    for program in (split(graph)["encode"], split(graph)["decode"]):
         verify(program, "program")
 
 

@@ -231,11 +231,11 @@ def test_trimmed_positions_are_trained_compiled_and_exported() -> None:
 def test_a_value_is_not_handed_over_for_a_length_that_another_one_has() -> None:
     graph = late_table()
     programs = split(graph)
-    for program in (programs.encode, programs.decode):
+    for program in (programs["encode"], programs["decode"]):
         verify(program, "program")
-    assert {leaf.of for leaf in programs.decode.inputs} == {"state", "turned"}
+    assert {leaf.of for leaf in programs["decode"].inputs} == {"state", "turned"}
     weights, arrays = parameters(graph), {"text": table(2, 5, 4)}
-    state = evaluate(programs.encode, arrays, weights)
-    found = evaluate(programs.decode, state, weights)
+    state = evaluate(programs["encode"], arrays, weights)
+    found = evaluate(programs["decode"], state, weights)
     for name, array in found.items():
         np.testing.assert_array_equal(array, evaluate(graph, arrays, weights)[name])

@@ -52,7 +52,7 @@ def _decode() -> Graph:
     return b.graph({"y": y, f"cache{OUTPUT}": b(ops.Add(), cache, mean)})
 
 
-PROGRAMS = Programs(_encode(), _decode())
+PROGRAMS = Programs(encode=_encode(), decode=_decode())
 
 
 def write(folder: Path, chunks: int, **changes: Any) -> Path:
@@ -92,8 +92,8 @@ def write(folder: Path, chunks: int, **changes: Any) -> Path:
 
 
 def test_the_programs_are_legal() -> None:
-    verify(PROGRAMS.encode, "program")
-    verify(PROGRAMS.decode, "program")
+    verify(PROGRAMS["encode"], "program")
+    verify(PROGRAMS["decode"], "program")
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 3, 6])
@@ -101,10 +101,10 @@ def test_the_programs_are_legal() -> None:
 def test_state_returns_to_its_own_program(tmp_path: Path, chunks: int, batch: int) -> None:
     program = load(write(tmp_path / "counter", chunks), device="cpu")
     x = np.random.default_rng(chunks).standard_normal((batch, 1, 3), np.float32)
-    first = evaluate(PROGRAMS.encode, {"x": x}, {})
+    first = evaluate(PROGRAMS["encode"], {"x": x}, {})
     cache, wanted = first["cache"], list[Array]()
     for asked in np.split(np.arange(ROWS), chunks):
-        found = evaluate(PROGRAMS.decode, {"cache": cache, "y.queries": asked}, {})
+        found = evaluate(PROGRAMS["decode"], {"cache": cache, "y.queries": asked}, {})
         cache, rows = found[f"cache{OUTPUT}"], found["y"]
         wanted.append(rows)
     state = program.encode({"x": x})

@@ -176,7 +176,7 @@ def test_the_error_is_that_of_a_run(artifact: Path, tmp_path: Path) -> None:
         pg.load(folder, device="cpu") for folder in (tmp_path / "fp32" / "artifact", artifact)
     )
     entries = rounded.manifest.inputs
-    sample = calibration.random_sample(wide().programs(weights).encode, entries, {"batch": 1})
+    sample = calibration.random_sample(wide().programs(weights)["encode"], entries, {"batch": 1})
     expected, found = (program.run(sample.arrays) for program in (exact, rounded))
     told = rounded.manifest.quantization
     assert told is not None
@@ -216,7 +216,7 @@ def test_without_the_measurement_it_would_be_ruined(
 
 
 def test_a_product_that_cannot_be_measured_stays_float() -> None:
-    nodes = quantized.candidates(wide().programs(wide().weights()).encode)
+    nodes = quantized.candidates(wide().programs(wide().weights())["encode"])
     errors = dict.fromkeys(nodes, 0.01) | {"process/layers.0/mlp/dense1": float("nan")}
     assert calibration.choose(nodes, (), (), errors).kept.keys() == {"process/layers.0/mlp/dense1"}
 

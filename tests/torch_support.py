@@ -12,10 +12,11 @@ import torch
 
 from perceiver_graph.compiler.backends.torch import interface_of, load_module, source
 from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import ASKED, Graph
+from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.spec.loader import parse_spec
+from perceiver_graph.spec.manifest import ASKED
 from tests.support import random_inputs
 
 SPEC = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.facts import Facts
@@ -10,13 +10,7 @@ from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, scaled, size
 from perceiver_graph.cli.tables import Column, Table
 from perceiver_graph.compiler.cost import PhaseCost
-from perceiver_graph.compiler.phases import Phase
-
-_PHASES: Mapping[Phase, str] = {
-    "compile": "constants, once",
-    "encode": "encode, per input",
-    "decode": "decode, per chunk",
-}
+from perceiver_graph.compiler.phases import COMPILE, IN_CHUNKS, Phase
 
 
 def print_costs(facts: Facts, rates: Rates | None) -> None:
@@ -51,8 +45,8 @@ def _phases(facts: Facts, rates: Rates | None) -> None:
         figures["floor"] = lambda cost: seconds(rates.seconds(cost.flops, cost.weight_bytes))
     costs = [facts.before, facts.after] if facts.level else [facts.after]
     rows = [
-        [title, *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
-        for phase, title in _PHASES.items()
+        [_title(phase), *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
+        for phase in costs[0].phases
         if any(cost.phases[phase].nodes for cost in costs)
     ]
     whole = [
@@ -65,6 +59,12 @@ def _phases(facts: Facts, rates: Rates | None) -> None:
     titles = (title for name in figures for title in _titles(name, facts.level))
     columns = (Column(title, right=True, with_last=title.startswith("at ")) for title in titles)
     Table([Column("batch 1"), *columns], rows).print()
+
+
+def _title(phase: Phase) -> str:
+    if phase == COMPILE:
+        return "constants, once"
+    return f"{phase}, per {'chunk' if phase in IN_CHUNKS else 'input'}"
 
 
 def _titles(name: str, level: int) -> Iterator[str]:

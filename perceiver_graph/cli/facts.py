@@ -13,11 +13,12 @@ from perceiver_graph.compiler import cost
 from perceiver_graph.compiler import plan as planner
 from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS
 from perceiver_graph.compiler.dims import Dim, product
-from perceiver_graph.compiler.ir import ASKED, Graph
+from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import mask_of_coordinates
-from perceiver_graph.compiler.phases import Phase
+from perceiver_graph.compiler.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.compiler.scores import LARGEST_SCORES
+from perceiver_graph.spec.manifest import ASKED
 
 if TYPE_CHECKING:
     from perceiver_graph.cli.removed import Removed
@@ -29,16 +30,19 @@ class Costs:
     """What a graph costs: every phase, and one run of the program."""
 
     phases: Mapping[Phase, cost.PhaseCost]
-    """Of evaluating what is constant, of one encode, and of decoding one chunk."""
+    """Of evaluating what is constant, and of one run of each program: of a chunk, if it runs in chunks."""
     flops: int
-    """Multiplications plus additions of one encode and the decode of every query."""
+    """Multiplications plus additions of a run that answers every query."""
     chunks: int
 
     @cached_property
     def read(self) -> int:
-        """Bytes of weights and constants that one encode and the decode of every query read."""
-        encode, decode = self.phases["encode"], self.phases["decode"]
-        return encode.weight_bytes + self.chunks * decode.weight_bytes
+        """Bytes of weights and constants that a run reads which answers every query."""
+        return sum(
+            phase.weight_bytes * (self.chunks if name in IN_CHUNKS else 1)
+            for name, phase in self.phases.items()
+            if name != COMPILE
+        )
 
     def as_json(self, rates: Rates | None) -> dict[str, Any]:
         """As plain data; floors, in seconds, only for rates that do not change from run to run."""
@@ -122,12 +126,12 @@ class Facts:
 
     @property
     def flops(self) -> int:
-        """Multiplications plus additions of one encode and the decode of every query."""
+        """Multiplications plus additions of a run that answers every query."""
         return self.after.flops
 
     @property
     def phases(self) -> Mapping[Phase, cost.PhaseCost]:
-        """Cost of evaluating what is constant, of one encode, and of decoding one chunk."""
+        """Cost of evaluating what is constant, and of one run of each program."""
         return self.after.phases
 
     @cached_property

@@ -17,7 +17,7 @@ from perceiver_graph.cli.facts import Facts, plain
 from perceiver_graph.cli.outline import Box, Edge, Outline, Row, rows
 from perceiver_graph.cli.screen import count, scaled
 from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.phases import phase_of
+from perceiver_graph.compiler.phases import COMPILE, phase_of
 from perceiver_graph.diagnostics import escape
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -82,7 +82,7 @@ def _flops(outline: Outline, sizes: Mapping[str, int]) -> Counter[str]:
     found: Counter[str] = Counter()
     phases = phase_of(outline.graph)
     for node in outline.graph.nodes:
-        if phases[node.output] != "compile":
+        if phases[node.output] != COMPILE:
             flops = node.flops.evaluate(sizes)
             found.update({box.id: flops for box in outline.around(node)})
     return found

@@ -131,8 +131,7 @@ def too_small(candidates: Mapping[str, Node], trial: Trial) -> set[str]:
     """The products that 8 bits make no faster, or that take no time anyway."""
     from perceiver_graph.compiler.backends.onnx import quantized
 
-    both = (trial.programs.encode, trial.programs.decode)
-    total = sum(program.flops.evaluate(trial.sizes) for program in both)
+    total = sum(program.flops.evaluate(trial.sizes) for program in trial.programs.values())
     return {
         name
         for name, node in candidates.items()
@@ -164,8 +163,8 @@ def choose(
 def heads(programs: Programs) -> set[str]:
     """The products after which no other comes on the way to an output of the spec."""
     found = set()
-    for program in (programs.encode, programs.decode):
-        pending = [value for name, value in program.outputs.items() if _is_result(programs, name)]
+    for program in programs.values():
+        pending = [program.outputs[name] for name in _results(programs, program)]
         seen: set[Value] = set()
         while pending:
             value = pending.pop()
@@ -180,15 +179,11 @@ def heads(programs: Programs) -> set[str]:
     return found
 
 
-def _is_result(programs: Programs, name: str) -> bool:
-    """Whether an output of a program is one of the spec, and not handed to decode."""
-    return name in programs.decode.outputs or name in _early(programs)
-
-
-def _early(programs: Programs) -> set[str]:
-    """The outputs of the spec that encode returns: what is neither latents nor read by decode."""
-    handed = {leaf.value.name for leaf in programs.decode.inputs if leaf.role == "state"}
-    return {name for name in programs.encode.outputs if name != LATENTS and name not in handed}
+def _results(programs: Programs, program: Graph) -> list[str]:
+    """What a program gives of the outputs of the spec: neither the latents nor state."""
+    leaves = (leaf for graph in programs.values() for leaf in graph.inputs)
+    others = {LATENTS, *(leaf.of for leaf in leaves if leaf.role == "state")}
+    return [name for name in program.outputs if name.removesuffix(OUTPUT) not in others]
 
 
 def deviation(expected: Array, found: Array) -> Deviation:
@@ -205,7 +200,7 @@ def deviation(expected: Array, found: Array) -> Deviation:
 def _candidates(programs: Programs) -> dict[str, Node]:
     from perceiver_graph.compiler.backends.onnx import quantized
 
-    return quantized.candidates(programs.encode) | quantized.candidates(programs.decode)
+    return dict(item for p in programs.values() for item in quantized.candidates(p).items())
 
 
 def _write_measuring(trial: Trial, directory: Path, names: Collection[str]) -> None:
@@ -221,22 +216,22 @@ def _write_measuring(trial: Trial, directory: Path, names: Collection[str]) -> N
 
 def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, float]]:
     """The outputs of the spec by name, and the errors of the products that were measured."""
-    programs = trial.programs
-    encoded = _outputs(directory / "encode.onnx", trial.sample.arrays)
-    results = {name.removesuffix(OUTPUT): encoded[name] for name in sorted(_early(programs))}
-    if not programs.decode.outputs:
-        return results, _errors(encoded)
-    given = dict(encoded)
-    for leaf in programs.decode.inputs:
-        if leaf.role == "queries":
-            given[leaf.value.name] = _spread(trial.queries[leaf.of])
-        elif leaf.role == "points":
-            given[leaf.value.name] = _points(leaf, trial)
-        elif leaf.role == "grid":
-            given[leaf.value.name] = trial.grids[leaf.value.name]
-    decoded = _outputs(directory / "decode.onnx", given)
-    results |= {name: decoded[name] for name in programs.decode.outputs}
-    return results, _errors(encoded | decoded)
+    given = dict(trial.sample.arrays)
+    results: dict[str, Array] = {}
+    for name, program in trial.programs.items():
+        if not program.outputs:
+            continue
+        for leaf in program.inputs:
+            if leaf.role == "queries":
+                given[leaf.value.name] = _spread(trial.queries[leaf.of])
+            elif leaf.role == "points":
+                given[leaf.value.name] = _points(leaf, trial)
+            elif leaf.role == "grid":
+                given[leaf.value.name] = trial.grids[leaf.value.name]
+        given |= _outputs(directory / f"{name}.onnx", given)
+        for key in _results(trial.programs, program):
+            results[key.removesuffix(OUTPUT)] = given[key]
+    return results, _errors(given)
 
 
 def _spread(count: int) -> Array:

@@ -17,8 +17,9 @@ from perceiver_graph.compiler.ops import (
     TensorType,
     Unflatten,
 )
-from perceiver_graph.compiler.phases import Phase, phase_of
+from perceiver_graph.compiler.phases import COMPILE, Phase, phase_of
 from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once, has_scores
+from perceiver_graph.spec.manifest import READS
 
 ITEM_BYTES: Mapping[str, int] = {
     "float64": 8,
@@ -32,7 +33,7 @@ ITEM_BYTES: Mapping[str, int] = {
 _Kind = tuple[Op, tuple[TensorType, ...]]
 """An operator and the types of what it reads: all such nodes cost the same."""
 
-PHASES: tuple[Phase, ...] = ("compile", "encode", "decode")
+PHASES: tuple[Phase, ...] = (COMPILE, *READS)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Cost:
 
     @property
     def flops(self) -> int:
-        """FLOPs at run time: one encode and one decode."""
-        return self.phases["encode"].flops + self.phases["decode"].flops
+        """FLOPs at run time: one run of each program."""
+        return sum(phase.flops for name, phase in self.phases.items() if name != COMPILE)
 
 
 def estimate(
@@ -95,7 +96,7 @@ def estimate(
 
 
 def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -> int:
-    """FLOPs at run time alone, of one encode and one decode, for these sizes of every symbol.
+    """FLOPs at run time alone, of one run of each program, for these sizes of every symbol.
 
     What depends on parameters alone is computed once, or in each run if they are being `trained`.
     """
@@ -160,10 +161,10 @@ class _Sweep:
         phases = phase_of(graph)
         self.nodes = [node for node in graph.nodes if phases[node.output] == phase]
         read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
-        early = [value for value in read if phases[value] == "compile"]
+        early = [value for value in read if phases[value] == COMPILE]
         self.parameters = [v for v in early if isinstance(graph.leaves.get(v), Parameter)]
         constants = [v for v in early if isinstance(graph.leaves.get(v), Constant)]
-        results = [v for v in early if v in graph.producers and phase != "compile"]
+        results = [v for v in early if v in graph.producers and phase != COMPILE]
         self.constants = constants + results
         resident = {*self.parameters, *self.constants}
         computed = {node.output for node in self.nodes}

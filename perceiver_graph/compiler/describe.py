@@ -171,11 +171,10 @@ def program_entries(
     programs: Programs, files: Iterable[str], results: Collection[str]
 ) -> dict[str, ProgramEntry]:
     """What goes into and comes out of each program that was written, by the names in its file."""
-    graphs = {"encode": programs.encode, "decode": programs.decode}
     written = set(files)
     return {
         name: _program(graph, f"{name}.onnx", {LATENTS, *results})
-        for name, graph in graphs.items()
+        for name, graph in programs.items()
         if f"{name}.onnx" in written
     }
 

@@ -130,7 +130,7 @@ class Compiled(Glanced):
 
     @cached_property
     def flops(self) -> int:
-        """Multiplications plus additions of one encode and the decode of every query, batch 1."""
+        """Multiplications plus additions of a run that answers every query, batch 1."""
         return cost.flops(self.optimized, full_bindings(self.lowered))
 
     @cached_property
@@ -157,7 +157,7 @@ class Compiled(Glanced):
         return load_weights(as_path("weights", _WEIGHTS, source), self.graph, report=report)
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
-        """The encode and decode programs, with everything evaluated that depends on weights only."""
+        """The programs by name, with everything evaluated that depends on weights only."""
         optimized = optimize(
             self.graph, level=self.level, parameters=weights, verify=self.verify, dump=self.dump_ir
         )
@@ -264,10 +264,10 @@ class Compiled(Glanced):
         if sample is None:
             entries = describe.input_entries(self.lowered)
             sizes = full_bindings(self.lowered)
-            sample = calibration.random_sample(programs.encode, entries, sizes)
-        sizes = full_bindings(self.lowered) | bindings(programs.encode, sample.arrays)
+            sample = calibration.random_sample(programs["encode"], entries, sizes)
+        sizes = full_bindings(self.lowered) | bindings(programs["encode"], sample.arrays)
         queries = {name: o.queries.evaluate(sizes) for name, o in self.lowered.outputs.items()}
-        grids = describe.grids(programs.decode, self.lowered, sizes)
+        grids = describe.grids(programs["decode"], self.lowered, sizes)
         trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries, grids)
         return calibration.write(trial, stage, metadata, progress)
 

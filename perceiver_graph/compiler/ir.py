@@ -16,18 +16,13 @@ from perceiver_graph.compiler.dims import Dim, Shape, Symbol, product
 from perceiver_graph.compiler.ops.base import Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.manifest import Role
 
 if TYPE_CHECKING:
     import networkx as nx
 
 Scope = tuple[str, ...]
 """Where a node belongs: the path of blocks, for example ("encode", "cross_attend", "attention")."""
-
-Role = Literal["data", "present", "attention_mask", "queries", "points", "grid", "state"]
-ASKED = frozenset({"queries", "points"})
-"""Roles of what decode is asked: arrays that nothing of encode depends on."""
-LATE = ASKED | {"grid"}
-"""Roles of what decode reads beside what encode hands to it."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +49,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Input:
-    """What the caller supplies at run time.
-
-    `data`: a modality's array, or coordinates of the tokens of others.
-    `present`: bool [batch], whether that modality was given (its mask
-    token stands for it otherwise). `attention_mask`: bool [batch, *token axes], which of its tokens
-    there are. `queries`: int64 [count], which positions of an output to decode. `points`: [batch,
-    count, coordinates], where to ask an output. `grid`: int64 [axes], how large the grid of an output
-    is, where decode has to know.
-    `state`: what the encode program hands to the decode program.
-    """
+    """What is supplied at run time, by the caller or, as state, by a program."""
 
     value: Value
     role: Role

@@ -1,88 +1,103 @@
-"""When a value can be computed: at compile time, once per input (encode), or per chunk of queries.
+"""When a value can be computed: at compile time, or in which of the programs.
 
 Encoding costs far more than decoding one chunk, and one input is decoded in many chunks: splitting
-the graph in two programs lets the runtime encode once.
+the graph in programs lets the runtime encode once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from perceiver_graph.compiler.ir import LATE, Graph, Input, Node, Value, once
+from perceiver_graph.compiler.ir import Graph, Input, Node, Value, once
 from perceiver_graph.compiler.ops import BroadcastLike, Op, TrimLike
 from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.manifest import ASKED, READS
 
-Phase = Literal["compile", "encode", "decode"]
+Phase = str
+"""`compile`, or the program that computes a value."""
+COMPILE = "compile"
+
+IN_CHUNKS = frozenset(name for name, roles in READS.items() if roles & ASKED)
+"""The programs that run once for each chunk of what is asked; others run once."""
 
 OUTPUT = ".output"
-"""Ends the name of an output that encode returns, where an input of encode has the name itself."""
+"""Ends the name of an output of a program that has an input of the name itself."""
 
 LATENTS = "latents"
 """The output of a lowered graph that is not an output of its spec."""
 
 
-@dataclass(frozen=True, repr=False)
-class Programs(Glanced):
-    """The two programs of a graph.
+class Programs(Glanced, dict[str, Graph]):
+    """The programs of a graph by name, in the order in which they run.
 
-    `encode` takes the data; its outputs are `latents` and, under their own names, the values that
-    decode needs. `decode` takes those as inputs with role `state`, and the queries; its outputs are
-    the outputs of the spec. One that needs no queries is handed over by encode as it is.
+    What one leaves for others, or for its own next run, is an output under the name of the value,
+    and an input with the role `state` where it is read. The first also gives the `latents`.
     """
 
-    encode: Graph
-    decode: Graph
-
     def _glance(self) -> Glance:
-        graphs = {"encode": self.encode, "decode": self.decode}
-        rows = [(name, f"{len(graph.nodes):,} nodes") for name, graph in graphs.items()]
-        return Glance(f"Programs of {self.encode.name}", tuple(rows))
+        rows = [(name, f"{len(graph.nodes):,} nodes") for name, graph in self.items()]
+        return Glance(f"Programs of {next(iter(self.values())).name}", tuple(rows))
 
 
 @once
 def phase_of(graph: Graph) -> Mapping[Value, Phase]:
     """The phase of every value, leaves included.
 
-    compile: depends on constants and parameters only. decode: depends on what is asked or, in a
-    graph that has none, comes after the latents. encode: the rest.
+    It is the last program that reads an input which the value depends on; `compile` for one that
+    depends on constants and parameters only. Where nothing is asked, decoding begins after the
+    latents.
     """
-    at_run_time = graph.descendants(leaf.value for leaf in graph.inputs)
-    late = graph.descendants(leaf.value for leaf in graph.inputs if leaf.role in LATE)
-    if not late and LATENTS in graph.outputs:
-        latents = graph.outputs[LATENTS]
-        late = graph.descendants([latents]) - {latents}
-
-    def phase(value: Value) -> Phase:
-        if value not in at_run_time:
-            return "compile"
-        return "decode" if value in late else "encode"
-
-    return {value: phase(value) for value in (*graph.leaves, *graph.producers)}
+    first, *others = READS
+    varying = graph.descendants(leaf.value for leaf in graph.inputs)
+    found = dict.fromkeys((*graph.leaves, *graph.producers), COMPILE) | dict.fromkeys(
+        varying, first
+    )
+    for name in others:
+        late = graph.descendants(i.value for i in graph.inputs if i.role in READS[name])
+        if not late and LATENTS in graph.outputs:
+            latents = graph.outputs[LATENTS]
+            late = graph.descendants([latents]) - {latents}
+        found |= dict.fromkeys(late & varying, name)
+    return found
 
 
 def split(graph: Graph) -> Programs:
-    """Both programs; what both need of compile time (say a position table) is in both."""
+    """The programs of a graph, the last of which gives every output of the spec.
+
+    What several need of compile time (say a position table) is in each of them.
+    """
     phases = phase_of(graph)
     graph = _share_likes(graph, phases)
+    first, *_, last = READS
     results = {name: value for name, value in graph.outputs.items() if name != LATENTS}
-    decode_reads = [
-        value for node in graph.nodes if phases[node.output] == "decode" for value in node.inputs
-    ]
-    boundary = dict.fromkeys(  # a dict for its order: the same graph gives the same programs
-        value for value in (*decode_reads, *results.values()) if phases[value] == "encode"
-    )
-    latents = {LATENTS: graph.outputs[LATENTS]} if LATENTS in graph.outputs else {}
-    # A caller's array that decode reads as it is needs another name there: an output may have its own.
-    handed = {v: replace(v, name=f"{v.name}.state") if v in graph.leaves else v for v in boundary}
-    outputs = latents | {state.name: value for value, state in handed.items()}
-    encode = _program(graph, "encode", graph.inputs, outputs)
-    queries = [leaf for leaf in graph.inputs if leaf.role in LATE]
-    state = [Input(value, "state", value.name, _axes(value)) for value in handed.values()]
-    renamed = graph.substitute({value: new for value, new in handed.items() if value != new})
-    results = {name: renamed.outputs[name] for name in results}
-    return Programs(encode, _program(renamed, "decode", (*state, *queries), results))
+    reads: dict[Phase, list[Value]] = {name: [] for name in (COMPILE, *READS)}
+    for node in graph.nodes:
+        reads[phases[node.output]] += node.inputs
+    reads[last] += results.values()
+    # Dicts for their order: the same graph gives the same programs.
+    state = {
+        name: dict.fromkeys(v for v in reads[name] if phases[v] not in (COMPILE, name))
+        for name in READS
+    }
+    # A caller's array that is read later needs another name there: an output may have its own.
+    handed = {
+        v: replace(v, name=f"{v.name}.state") if v in graph.leaves else v
+        for values in state.values()
+        for v in values
+    }
+    programs = Programs()
+    for name, roles in READS.items():
+        own = graph.substitute({v: handed[v] for v in state[name] if handed[v] != v})
+        inputs = [Input(handed[v], "state", handed[v].name, _axes(v)) for v in state[name]]
+        inputs += [leaf for leaf in graph.inputs if leaf.role in roles]
+        outputs = {to.name: v for v, to in handed.items() if phases[v] == name}
+        if name == first and LATENTS in graph.outputs:
+            outputs = {LATENTS: graph.outputs[LATENTS]} | outputs
+        if name == last:
+            outputs |= {result: own.outputs[result] for result in results}
+        programs[name] = _program(own, name, inputs, outputs)
+    return programs
 
 
 def _share_likes(graph: Graph, phases: Mapping[Value, Phase]) -> Graph:
@@ -122,26 +137,31 @@ def sized_like(op: Op, like: Value, other: Value) -> Op | None:
 
 
 def finish_early(programs: Programs) -> Programs:
-    """Let encode return, under their own names, the outputs that need no queries.
+    """Let each output that needs no queries be returned, under its own name, by what computes it.
 
-    `split` has decode pass them through, so that it returns every output of the spec; a runtime
-    that decodes in chunks would fetch them once per chunk.
+    `split` has the last program pass them through, so that it returns every output of the spec; a
+    runtime that decodes in chunks would fetch them once per chunk.
     """
-    given = {leaf.value for leaf in programs.decode.inputs if leaf.role == "state"}
-    early = {name: value for name, value in programs.decode.outputs.items() if value in given}
-    late = {name: value for name, value in programs.decode.outputs.items() if name not in early}
-    decode = _program(programs.decode, "", programs.decode.inputs, late)
-    still_read = {leaf.value.name for leaf in decode.inputs}
-    computed = programs.encode.outputs
-    kept = {name: v for name, v in computed.items() if name == LATENTS or name in still_read}
-    taken = {leaf.value.name for leaf in programs.encode.inputs}
-    kept |= {
-        f"{name}{OUTPUT}" if name in taken else name: computed[state.name]
-        for name, state in early.items()
-    }
-    return Programs(
-        replace(programs.encode, outputs=kept), replace(decode, name=programs.decode.name)
+    *earlier, last = programs
+    given = {leaf.value for leaf in programs[last].inputs if leaf.role == "state"}
+    early = {name: value for name, value in programs[last].outputs.items() if value in given}
+    late = {name: value for name, value in programs[last].outputs.items() if name not in early}
+    found = Programs(programs)
+    found[last] = replace(
+        _program(programs[last], "", programs[last].inputs, late), name=programs[last].name
     )
+    read = {leaf.value.name for graph in found.values() for leaf in graph.inputs}
+    for name in earlier:
+        computed = programs[name].outputs
+        taken = {leaf.value.name for leaf in programs[name].inputs}
+        outputs = {key: v for key, v in computed.items() if key == LATENTS or key in read}
+        outputs |= {
+            f"{key}{OUTPUT}" if key in taken else key: computed[state.name]
+            for key, state in early.items()
+            if state.name in computed
+        }
+        found[name] = replace(programs[name], outputs=outputs)
+    return found
 
 
 def _program(

@@ -6,19 +6,19 @@ much of an attention's scores exists at once. All figures are bytes for a batch 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
 from perceiver_graph.compiler import cost
-from perceiver_graph.compiler.ir import ASKED, Graph
+from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.phases import LATENTS
+from perceiver_graph.compiler.phases import IN_CHUNKS, LATENTS
 from perceiver_graph.compiler.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError
-from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
+from perceiver_graph.spec.manifest import ASKED, FEWEST_QUERIES, READING_MEMORY, READS, Memory
 from perceiver_graph.spec.models.media import kind_of
 
 MiB = 2**20
@@ -33,7 +33,20 @@ Kinetics and two systems for ImageNet. With a budget it is given back after enco
 DECODE_ARENA = 1.6
 """The same while decoding, chunk by chunk: 1.5 to 1.6 on Kinetics and optical flow."""
 HELD = 1.5
-"""What stays for each byte that encode hands to decode: the arena's regions are not quite full."""
+"""What stays for each byte of state: the arena's regions are not quite full."""
+_DOING = {"encode": "encoding", "decode": "decoding"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """The memory of a program while it runs, in bytes, besides its weights."""
+
+    working: int
+    """Activations and scores at their most; inputs, too, of a program that reads them."""
+    at: str
+    """The node where that is."""
+    state: int = 0
+    """What others hand to it."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +56,25 @@ class Needs:
     process: int
     """The process, with the inputs and the results as arrays."""
     weights: int
-    """Parameters and constants of both programs."""
+    """Parameters and constants of all programs."""
     loading: int
-    """What making the encode session takes besides the weights."""
-    encode: int
-    """Inputs, activations and scores of encoding, at their most."""
-    encode_at: str
-    """The node where that is."""
-    state: int
-    """What encode hands to decode."""
-    decode: int
-    """Activations and scores of decoding chunk after chunk."""
+    """What making the session of a program that runs once takes besides the weights."""
+    programs: Mapping[str, Use]
+
+    @property
+    def peaks(self) -> dict[str, int]:
+        """The most while each program runs. All inputs but the first are encoded while onnxruntime
+        still holds what decoding took."""
+        held = sum(use.working for name, use in self.programs.items() if name in IN_CHUNKS)
+        return {
+            name: use.state + held + (0 if name in IN_CHUNKS else use.working)
+            for name, use in self.programs.items()
+        }
 
     @property
     def peak(self) -> int:
-        """The most at any time. All inputs but the first are encoded while onnxruntime still holds
-        what decoding took."""
-        own = max(self.loading, self.encode + self.decode, self.state + self.decode)
-        return self.process + self.weights + own
+        """The most at any time."""
+        return self.process + self.weights + max(self.loading, *self.peaks.values())
 
 
 @dataclass(frozen=True)
@@ -111,8 +125,8 @@ def _decode_line(graph: Graph, asked: Sequence[str], count: str) -> tuple[int, i
     peaks = []
     for queries in (few, many):
         sizes = _largest(graph) | dict.fromkeys(asked, 1) | {count: queries}
-        phase = cost.estimate(graph, sizes, of=["decode"]).phases["decode"]
-        peaks.append(phase.weight_bytes + _state(phase) + _decoding(phase))
+        found = cost.estimate(graph, sizes, of=IN_CHUNKS).phases.values()
+        peaks.append(sum(p.weight_bytes + _state(p) + _decoding(p) for p in found))
     if few == many:  # with so few queries, all of it counts as fixed
         return peaks[0], 0
     per_query = max(-(-(peaks[1] - peaks[0]) // (many - few)), 0)
@@ -172,19 +186,21 @@ class _Planner:
         self.totals = {name: lowered.outputs[name].queries.evaluate(self.sizes) for name in asked}
         self.usual = self._queries(lowered.chunks)
         self.enough = min(self.usual, FEWEST_QUERIES)
-        self._encodes: dict[int, cost.PhaseCost] = {}
+        self._costs: dict[int, Mapping[str, cost.PhaseCost]] = {}
 
     @cached_property
-    def decode(self) -> cost.PhaseCost:
-        """Decoding a query of each output."""
+    def _chunks(self) -> Mapping[str, cost.PhaseCost]:
+        """The programs that run in chunks, asked for one query of each output."""
         ones = {str(x.count): 1 for x in self.graph.inputs if x.role in ASKED}
-        return cost.estimate(self.graph, self.sizes | ones, of=["decode"]).phases["decode"]
+        return cost.estimate(self.graph, self.sizes | ones, of=IN_CHUNKS).phases
 
-    def encode(self, score_limit: int) -> cost.PhaseCost:
-        if score_limit not in self._encodes:
-            found = cost.estimate(self.graph, self.sizes, score_limit=score_limit, of=["encode"])
-            self._encodes[score_limit] = found.phases["encode"]
-        return self._encodes[score_limit]
+    def _once(self, score_limit: int) -> Mapping[str, cost.PhaseCost]:
+        """The programs that run once."""
+        if score_limit not in self._costs:
+            names = [name for name in READS if name not in IN_CHUNKS]
+            found = cost.estimate(self.graph, self.sizes, score_limit=score_limit, of=names)
+            self._costs[score_limit] = found.phases
+        return self._costs[score_limit]
 
     @cached_property
     def line(self) -> Memory:
@@ -218,23 +234,27 @@ class _Planner:
         return min(queries, self.line.usual_queries())
 
     def _needs(self, queries: int, score_limit: int) -> Needs:
-        encode, decode = self.encode(score_limit), self.decode
+        once, chunks = self._once(score_limit), self._chunks
+        uses = {
+            name: Use(ceil(ENCODE_ARENA * found.peak_bytes_with_scores), found.peak_at)
+            for name, found in once.items()
+        }
         # The line holds for any mix of outputs; what it counts as fixed is told apart here.
-        fixed = decode.weight_bytes + _state(decode)
-        chunk = self.line.fixed + self.line.per_query * queries - fixed
+        line = self.line.fixed + self.line.per_query * queries
+        for name, found in chunks.items():
+            working = max(line - found.weight_bytes - _state(found), _decoding(found))
+            uses[name] = Use(working, found.peak_at, _state(found))
         return Needs(
-            process=self._process(encode),
-            weights=encode.weight_bytes + decode.weight_bytes,
-            loading=encode.twice_bytes,
-            encode=ceil(ENCODE_ARENA * encode.peak_bytes_with_scores),
-            encode_at=encode.peak_at,
-            state=_state(decode),
-            decode=max(chunk, _decoding(decode)),
+            process=self._process(once.values()),
+            weights=sum(found.weight_bytes for found in (*once.values(), *chunks.values())),
+            loading=max(found.twice_bytes for found in once.values()),
+            programs=uses,
         )
 
-    def _process(self, encode: cost.PhaseCost) -> int:
+    def _process(self, once: Iterable[cost.PhaseCost]) -> int:
         results = [value for name, value in self.graph.outputs.items() if name != LATENTS]
-        arrays = encode.given_bytes + sum(cost.nbytes(value, self.sizes) for value in results)
+        arrays = sum(found.given_bytes for found in once)
+        arrays += sum(cost.nbytes(value, self.sizes) for value in results)
         given = [entry.media for entry in self.lowered.inputs.values()]
         decoded = any(kind_of(media) in _DECODED for media in given if media)
         return PROCESS + (MEDIA if decoded else 0) + arrays
@@ -243,17 +263,15 @@ class _Planner:
 def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
     """The diagnostic PG604."""
     needs = least.needs
-    at_a_time = f" {least.chunk_queries} queries at a time" if least.chunk_queries else ""
     parts = [
         ("the process with inputs and results", needs.process),
         ("weights and constants", needs.weights),
-        (f"encoding, most of it at `{needs.encode_at}`", needs.encode),
-        (f"decoding{at_a_time}", needs.decode),
     ]
-    if needs.loading > needs.encode + needs.decode:
-        parts[2:] = [("weights a second time while they are prepared", needs.loading)]
-    elif needs.state > needs.encode:
-        parts[2] = ("what encoding hands to decoding", needs.state)
+    largest = max(needs.peaks, key=needs.peaks.__getitem__)
+    if needs.loading > needs.peaks[largest]:
+        parts.append(("weights a second time while they are prepared", needs.loading))
+    else:
+        parts += _running(needs.programs, largest, least.chunk_queries)
     return DiagnosticError.of(
         "PG604",
         f"{mebibytes(memory)} are too little for `{lowered.document.spec.name}`: a run takes "
@@ -261,6 +279,18 @@ def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
         notes=[f"{mebibytes(size)}: {what}" for what, size in parts if size],
         help=f"{option('--memory', f'{-(-least.peak // MiB)}MiB')}, or a smaller model",
     )
+
+
+def _running(programs: Mapping[str, Use], name: str, queries: int) -> Iterator[tuple[str, int]]:
+    """What the memory is for while a program runs, in words and bytes."""
+    use = programs[name]
+    if name in IN_CHUNKS:
+        yield f"what encoding hands to {_DOING[name]}", use.state
+    else:
+        yield f"{_DOING[name]}, most of it at `{use.at}`", use.working
+    at_a_time = f" {queries} queries at a time" if queries else ""
+    for other in IN_CHUNKS:
+        yield f"{_DOING[other]}{at_a_time}", programs[other].working
 
 
 def mebibytes(size: int) -> str:

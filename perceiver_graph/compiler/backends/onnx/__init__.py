@@ -1,4 +1,4 @@
-"""The ONNX backend: a program to encode with and one to decode with, which share their weights.
+"""The ONNX backend: a file for each program of a model, all of which share their weights.
 
 Import it where it is needed only: it loads onnx, which takes a second.
 """
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TensorStore", "emit", "write"]
 
-ENCODE, DECODE = "encode.onnx", "decode.onnx"
-
 
 def write(
     programs: Programs,
@@ -35,15 +33,16 @@ def write(
     int8: Collection[str] = (),
     lowerings: Mapping[type[Op], Lowering] | None = None,
 ) -> list[str]:
-    """Write encode.onnx, decode.onnx and constants.safetensors into a folder that exists.
+    """Write a file for each program, say encode.onnx, and constants.safetensors into a folder that
+    exists.
 
     Returns their names. The same input gives the same bytes. `metadata` (say the digest of the
-    spec) goes into both models as `perceiver_graph.<key>`. `int8` and `lowerings` as in `emit`,
+    spec) goes into all models as `perceiver_graph.<key>`. `int8` and `lowerings` as in `emit`,
     and `ValueError` likewise, before any file exists.
     """
     store = TensorStore()
     models = {
-        file: emit(
+        f"{name}.onnx": emit(
             program,
             parameters,
             store,
@@ -52,7 +51,7 @@ def write(
             int8=int8,
             lowerings=lowerings,
         )
-        for file, program in ((ENCODE, programs.encode), (DECODE, programs.decode))
+        for name, program in programs.items()
     }
     store.write(directory / CONSTANTS)
     for file, model in models.items():

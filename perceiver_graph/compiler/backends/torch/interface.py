@@ -13,9 +13,10 @@ from fractions import Fraction
 
 from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat
 from perceiver_graph.compiler.dims import Dim, Symbol
-from perceiver_graph.compiler.ir import ASKED, Graph, Input, Value
+from perceiver_graph.compiler.ir import Graph, Input, Value
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import vocabulary
+from perceiver_graph.spec.manifest import ASKED
 
 Axes = Sequence[tuple[str, Dim]]
 UNLIMITED = "2**63"

@@ -35,7 +35,8 @@ from perceiver_graph.compiler.backends.torch.sizing import Sizes
 from perceiver_graph.compiler.backends.torch.starting import starting
 from perceiver_graph.compiler.backends.torch.summaries import Summary
 from perceiver_graph.compiler.backends.torch.taking import Taking, variables
-from perceiver_graph.compiler.ir import ASKED, LATE, Graph, Input, Value
+from perceiver_graph.compiler.ir import Graph, Input, Value
+from perceiver_graph.spec.manifest import ASKED, READS
 
 METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})
 LATENTS = "latents"
@@ -109,8 +110,8 @@ class RootWriter:
         return Summary(self.state, self._queries, self.sizes)
 
     def _check(self) -> Iterator[str]:
-        declared = [leaf for leaf in self.graph.inputs if leaf.role not in LATE]
-        read = [leaf for leaf in self.encode.graph.inputs if leaf.role not in LATE]
+        declared = [leaf for leaf in self.graph.inputs if leaf.role in READS["encode"]]
+        read = list(self.encode.graph.inputs)
         reserved = self.writer.reserved | {"inputs", "sizes"}
         filled = self.sizes.filled
         checking = Checking(declared, read, self.interface.vocabularies, filled, reserved)

@@ -45,7 +45,7 @@ def source(
     graph = simplify(graph)
     programs = split(graph)
     names = [parameter.value.name for parameter in graph.parameters]
-    encode, decode = cut(programs.encode, names), cut(programs.decode, names)
+    encode, decode = (cut(programs[name], names) for name in ("encode", "decode"))
     tree = build(graph.parameters, (encode, decode), METHODS)
     names_of_file = library().names | {"load"}
     root_name = unique(pascal(name), RESERVED | names_of_file, "")
@@ -99,7 +99,7 @@ def _file_summary(name: str, header: str, graph: Graph) -> str:
 
 
 def _example(graph: Graph) -> list[str]:
-    inputs = split(graph).encode.inputs
+    inputs = split(graph)["encode"].inputs
     return [f'"{leaf.of}": {_variable(leaf.value)}' for leaf in inputs if leaf.role == "data"]
 
 
