@@ -241,6 +241,16 @@ def test_any_bytes_of_a_program_run_or_are_a_diagnostic(seed: int, tiny: Path) -
         rewrite(tiny, data)
 
 
+def test_a_size_is_at_least_one(tiny: Path, tmp_path: Path) -> None:
+    """As in a spec: what is divided by a batch that could be empty need not think of it."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    data = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    data["dims"]["batch"]["min"] = 0
+    rewrite(folder, data)
+    assert answers_or_says_why(lambda: load(folder, device="cpu")) == "PG403"
+
+
 def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

@@ -38,7 +38,7 @@ def bad_sizes(manifest: Manifest) -> Iterator[str]:
 
 
 def _bad_dimension(name: str, dimension: Dimension) -> Iterator[str]:
-    low = max(smallest(dimension), 1)
+    low = smallest(dimension)
     if dimension.max is not None and low > dimension.max:
         yield f"the symbol {quote(name)} can have no value"
     default = dimension.default
@@ -48,7 +48,7 @@ def _bad_dimension(name: str, dimension: Dimension) -> Iterator[str]:
 
 def _symbols(manifest: Manifest) -> dict[str, int]:
     """Every symbol with the smallest value that it may have."""
-    known = {name: max(smallest(one), 1) for name, one in manifest.dims.items()}
+    known = {name: smallest(one) for name, one in manifest.dims.items()}
     ports = chain.from_iterable(program.inputs for program in manifest.programs.values())
     asked = [port.shape for port in ports if port.role in ("queries", "points")]
     counts = {size: 1 for shape in asked for size in shape if isinstance(size, str)}

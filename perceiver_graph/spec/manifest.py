@@ -76,7 +76,7 @@ class FileEntry(Model):
 class Dimension(Model):
     """What values a symbolic size may take."""
 
-    min: NonNegative = 1
+    min: Count = 1
     max: Count | None = None
     multiple_of: Count = 1
     default: Count | None = None
