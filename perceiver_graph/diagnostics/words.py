@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from perceiver_graph.diagnostics.text import NAME_LIMIT, quote
 
 _LONGEST = 80  # characters of a word that are compared; longer ones are no slip of the finger
+_SHORTEST = 3  # characters of what may be short for a word
 _LIKENESS = 0.6  # of difflib's ratio, from 0 (nothing in common) to 1 (equal)
 
 
@@ -27,7 +28,7 @@ def closest(word: object, known: Iterable[object], most: int = 1) -> tuple[str, 
     """Up to `most` known words that come close, the likeliest first.
 
     Case does not count, nor whether words are joined by `-` or `_`. A word that differs in nothing
-    else is the only answer.
+    else is the only answer; where no word is spelt nearly so, it may be short for one: `lon`.
     """
     words: dict[str, list[str]] = {}
     for item in dict.fromkeys(map(str, known)):
@@ -38,6 +39,8 @@ def closest(word: object, known: Iterable[object], most: int = 1) -> tuple[str, 
     from difflib import get_close_matches  # only mistakes need it
 
     close = get_close_matches(key, words, most, _LIKENESS)
+    if not close and len(key) >= _SHORTEST:
+        close = [one for one in words if one.startswith(key)]
     return tuple(item for near in close for item in words[near])[:most]
 
 

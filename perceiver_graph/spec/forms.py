@@ -12,6 +12,7 @@ from typing import Any
 
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Rule
+from perceiver_graph.spec.models.base import NAME_PATTERN
 from perceiver_graph.spec.spans import Path
 
 _MOST_AXES = 4
@@ -21,6 +22,8 @@ _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width",
 """What others call the number of channels that come out."""
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
 _GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
+_ENDS = ("least", "greatest")
+_PRIMARIES = 3  # red, green and blue
 _COLOURS = (1, 3, 4)  # how many channels a picture has
 
 
@@ -34,6 +37,14 @@ def form(rule: Rule | None, path: Path, data: Any) -> str | None:
     """How to write the key and the value at `path` of `data`; None where nothing is known."""
     written = _form(rule, path, data)
     return f"write `{written}`" if written else None
+
+
+def filled(rule: Rule | None, path: Path, data: Any) -> str | None:
+    """How to write a mapping that must not be empty, with `...` for what is not known."""
+    key = path[-1] if path else None
+    if rule is None or rule.kind != "dict" or not isinstance(key, str) or len(path) < 2:
+        return None
+    return f"write `{key}: {_skeleton(rule, path, data)}`"
 
 
 def _form(rule: Rule | None, path: Path, data: Any) -> str | None:
@@ -51,6 +62,8 @@ def _form(rule: Rule | None, path: Path, data: Any) -> str | None:
 
 def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
     numbers = _numbers(value)
+    if path[-2:] == ("position", "range"):
+        return _range(value, path, data)
     if path[0] == "outputs" and len(path) <= 2 and type(value) is int:
         output = f"{{query: {{learned: {{}}}}, head: {{linear: {value}}}}}"
         return output if len(path) == 2 else f"{{NAME: {output}}}"
@@ -63,12 +76,9 @@ def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
         return _word(found[0]) if len(found) == 1 and type(found[0]) is int else None
     if rule.kind == "model" and isinstance(value, list) and "names" in rule.keys:
         return f"{{names: [{', '.join(map(str, value))}]}}" if _are_texts(value) else None
-    if rule.kind == "list" and isinstance(value, dict):
-        return _listed(rule, value, path, data)
-    if rule.kind == "list" and isinstance(value, str):
-        item = rule.child(0)
-        inner = _written(item, value, path, data) if item else None
-        return f"[{inner}]" if inner else None
+    if rule.kind == "list" and (item := rule.child(0)):
+        alike = type(value) in (int, float) and rule.node.get("min_length") == _PRIMARIES
+        return _flow([value] * _PRIMARIES) if alike else _listed(item, value, path, data)
     if rule.kind == "model" and numbers:
         return _filled(rule, list(map(_word, numbers)), path, data)
     if rule.kind == "tagged-union" and isinstance(value, str):
@@ -78,12 +88,34 @@ def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
     return None
 
 
-def _listed(rule: Rule, value: dict[Any, Any], path: Path, data: Any) -> str | None:
-    """The entries of a mapping as items of a list: `[{patch: {height: 4, width: 4}}, {linear: 16}]`."""
-    item = rule.child(0)
+def _range(value: Any, path: Path, data: Any) -> str | None:
+    """`[0, 3]` for `{min: 0, max: 3}`, and `{x: [0, 3], y: [0, 1]}` for a list of pairs."""
+    if isinstance(value, dict):
+        numbers = _numbers(list(value.values()))
+        return _flow(sorted(numbers)) if len(numbers) == len(_ENDS) else None
+    if not isinstance(value, list) or not all(len(_numbers(one)) == len(_ENDS) for one in value):
+        return None
+    around = _at(data, path[:-1]) or {}
+    names = around.get("given") or around.get("coordinates") or _at(data, (*path[:-2], "points"))
+    named = isinstance(names, list) and _are_texts(names) and len(names) == len(value)
+    return _flow(dict(zip(names, value, strict=True))) if named else None
+
+
+def _listed(item: Rule, value: Any, path: Path, data: Any) -> str | None:
+    """What is no list as one: a name, an item, or a mapping.
+
+    Of a mapping the entries become items: `[{patch: {height: 4, width: 4}}, {linear: 16}]`.
+    """
+    if item.kind == "str":
+        names = [one for one, used in value.items() if used] if isinstance(value, dict) else [value]
+        fits = all(isinstance(one, str) and re.fullmatch(NAME_PATTERN, one) for one in names)
+        return _flow(names) if names and fits else None
+    if isinstance(value, str):
+        word = _written(item, value, path, data)
+        return f"[{word}]" if word else None
     entries = []
-    for name, inside in value.items():
-        inner = _inner(item, name) if item and isinstance(name, str) else None
+    for name, inside in value.items() if isinstance(value, dict) else ():
+        inner = _inner(item, name) if isinstance(name, str) else None
         if inner is None:
             return None
         entries.append(f"{{{name}: {_written(inner, inside, path, data) or _flow(inside)}}}")

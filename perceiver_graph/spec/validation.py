@@ -22,7 +22,7 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest, question
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
-from perceiver_graph.spec.forms import form, glued
+from perceiver_graph.spec.forms import filled, form, glued
 from perceiver_graph.spec.grammar import Rule, one_of, rule_at
 from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
@@ -30,6 +30,7 @@ from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found, listed, number, subject
 
 MAX_ERRORS = 100
+_SHORT = 40  # characters of a list that a message repeats
 
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
@@ -277,7 +278,10 @@ class _Translator:
         units = unit if limit == 1 else {"character": "characters", "entry": "entries"}[unit]
         span = self.spans.key(fault.path) if fault.is_key else self.spans.value(fault.path)
         text = f"{quote(fault.name)} must have {words} {limit} {units}, found {len(fault.value)}"
-        return make("PG110", text, span)
+        empty = not fault.value and not isinstance(fault.value, str)
+        return make(
+            "PG110", text, span, help=filled(fault.rule, fault.path, self.data) if empty else None
+        )
 
     def _bad_name(self, fault: _Fault) -> Diagnostic:
         pattern = str(fault.context.get("pattern", ""))
@@ -313,9 +317,11 @@ class _Translator:
 
     def _found(self, fault: _Fault) -> str:
         """The value in a few words; a number as it is written in the file."""
+        written = self.spans.value(fault.path).text
         if type(fault.value) in (int, float):
-            return self.spans.value(fault.path).text
-        return found(fault.value)
+            return written
+        short = len(written) <= _SHORT and "\n" not in written
+        return written if fault.type == "counted" and short else found(fault.value)
 
     def _type_help(self, fault: _Fault) -> str | None:
         kind = fault.rule.kind if fault.rule else ""
@@ -328,12 +334,14 @@ class _Translator:
             return f"write `{_SWITCHES[value.lower()]}`"
         if kind == "str" and isinstance(value, int | float):
             return f'put it in quotes: "{self.spans.value(fault.path).text}"'
-        if kind == "list" and isinstance(value, dict):
-            better = form(fault.rule, fault.path, self.data)
-            return better or "make it a list by putting `- ` before each entry"
+        better = form(fault.rule, fault.path, self.data)
+        if kind == "list" and not better and fault.type != "counted":
+            if value and isinstance(value, dict):
+                return "make it a list by putting `- ` before each entry"
+            return f"write a list: `{fault.path[-1]}: [...]`"
         if kind == "model" and (apart := glued(value)):
             return apart
-        if better := form(fault.rule, fault.path, self.data):
+        if better:
             return better
         if kind == "model" and fault.rule and isinstance(value, str):
             keys = f"its keys are {', '.join(map(quote, fault.rule.keys))}"

@@ -80,6 +80,18 @@ Size = Annotated[
 """The length of an axis: a number, or a size known only at run time: `length`, `5 * length + 1`."""
 
 
+def counted(count: int, expected: str) -> BeforeValidator:
+    """A list of so many items; one message for what is no list, too short or too long."""
+
+    def check(value: Any) -> Any:
+        nested = isinstance(value, list) and any(isinstance(one, list | dict) for one in value)
+        if isinstance(value, list) and len(value) == count and not nested:
+            return value
+        raise PydanticCustomError("counted", "expected {expected}", {"expected": expected})
+
+    return BeforeValidator(check)
+
+
 def keyed(what: str, alternatives: Sequence[str]) -> Discriminator:
     """Tell alternatives apart by the key that names them, as in `{fourier: {...}}`.
 

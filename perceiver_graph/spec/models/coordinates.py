@@ -9,7 +9,14 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from perceiver_graph.spec.models.base import NAME_PATTERN, Axis, Count, Number, PositiveNumber
+from perceiver_graph.spec.models.base import (
+    NAME_PATTERN,
+    Axis,
+    Count,
+    Number,
+    PositiveNumber,
+    counted,
+)
 
 MOST = 64
 """Coordinates of a position."""
@@ -65,12 +72,18 @@ Coordinates = Annotated[
 """What the caller gives of a position: names, in the order of the channels, or their number."""
 
 
+_ENDS = {"min", "max", "least", "greatest", "low", "high", "from", "to", "start", "end", "stop"}
+
+
 def _all_or_each(kinds: tuple[type, ...], expected: str) -> Discriminator:
     """Tells a value for all from a mapping with one for each."""
 
     def tag(value: Any) -> str | None:
         if isinstance(value, dict):
-            return "<each>"
+            ends = value and list in kinds and _ENDS.issuperset(map(str, value))
+            return (
+                None if ends and not any(isinstance(v, list) for v in value.values()) else "<each>"
+            )
         return "<all>" if type(value) in kinds else None
 
     return Discriminator(
@@ -90,7 +103,11 @@ Longest = Annotated[
 ]
 """How many places there are along the axis, or along each by name."""
 
-Bounds = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Bounds = Annotated[
+    list[Number],
+    Field(min_length=2, max_length=2),
+    counted(2, "the least and the greatest value, say `[0, 24]`"),
+]
 
 Range = Annotated[
     Annotated[Bounds, Tag("<all>")] | Annotated[dict[Axis, Bounds], Tag("<each>")],

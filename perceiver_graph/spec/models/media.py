@@ -16,11 +16,13 @@ from perceiver_graph.spec.models.base import (
     NonNegative,
     Number,
     PositiveNumber,
+    counted,
     keyed,
 )
 
-Channels = Annotated[list[Number], Field(min_length=3, max_length=3)]
-Spread = Annotated[list[PositiveNumber], Field(min_length=3, max_length=3)]
+_COLOURS = counted(3, "a number for red, green and blue each, say `[0.5, 0.5, 0.5]`")
+Channels = Annotated[list[Number], Field(min_length=3, max_length=3), _COLOURS]
+Spread = Annotated[list[PositiveNumber], Field(min_length=3, max_length=3), _COLOURS]
 Share = Annotated[float, Field(gt=0, le=1)]
 Names = list[str]
 
