@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 # The first interpreter on the PATH that is new enough.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
+# Where torch comes from: its CPU builds, a tenth of the CUDA build that PyPI has. For that one: TORCH_INDEX=
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 WORKERS ?= 2
 MINUTES ?= 10
 
@@ -17,6 +19,7 @@ READY := $(VENV)/.ready
 RUNS := $(VENV)/.runs
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
+REACH := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)
 
 .PHONY: help
 help: ## List the targets
@@ -29,11 +32,17 @@ $(READY): $(RUNS)
 	$(PIP) -e ".[torch,media,dev]"
 	@touch $@
 
-# torch comes first and alone, so that the index's own build of it is chosen before anything asks for one.
+# torch comes first and alone, so that the build of this index is chosen before anything asks for one.
+# Without the network it comes from where pip finds it: a folder of wheels, a mirror.
 $(RUNS): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "perceiver-graph needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(PIP) torch
+	@index="$(TORCH_INDEX)"; \
+	if test -n "$$index" && ! $(BIN)/python -c "$(REACH)" "$$index/torch/" 2>/dev/null; then \
+		echo "$$index cannot be reached: torch comes from where pip finds it (PyPI: the CUDA build, 5 GB)"; \
+		index=; \
+	fi; \
+	$(PIP) torch $${index:+--extra-index-url "$$index"}
 	$(PIP) -e ".[torch,media]"
 	@touch $@
 
