@@ -30,6 +30,9 @@ OLD = {
 }
 
 
+SHADES = [("shades", 2), ("tint", 3)]
+
+
 def ours(media: dict[str, Any], size: tuple[int, int], path: Path) -> Any:
     """The array that `run` makes of a picture, [height, width, 3]."""
     entry = InputEntry.model_validate(
@@ -169,6 +172,39 @@ def test_importing_tells_what_was_not_followed(tmp_path: Path) -> None:
     notes = "\n".join(made.notes)
     assert [word in notes for word in ("`tint`", "`qk_norm`", "`pruned_heads`")] == [True] * 3
     assert "layer_norm_eps" not in notes
+
+
+def test_settings_of_several_processors_are_read(tmp_path: Path) -> None:
+    """As transformers 5 writes and reads them; what is not followed is told with its file."""
+    folder = save(model("ImageClassificationFourier"), tmp_path / "m")
+    nested = {"image_processor": OLD | {"size": 48, "image_mean": [0.25, 0.5, 0.75], "tint": 3}}
+    for file in ("preprocessor_config.json", "processor_config.json"):
+        (folder / file).write_text(json.dumps(nested | {"processor_class": "P", "shades": 2}))
+        made = import_checkpoint(folder)
+        image = yaml.safe_load(made.spec_text)["inputs"]["image"]
+        assert image["shape"]["height"] == 48
+        assert image["media"]["image"]["mean"] == [0.25, 0.5, 0.75]
+        told = [f"{file}: `{key}` (`{n}`) is not known here, and not followed" for key, n in SHADES]
+        assert sorted(made.notes) == sorted(told)
+        (folder / file).unlink()
+
+
+def test_of_two_files_that_is_read_which_transformers_reads(tmp_path: Path) -> None:
+    folder = save(model("ImageClassificationFourier"), tmp_path / "m")
+    (folder / "processor_config.json").write_text(
+        json.dumps({"image_processor": OLD | {"image_mean": [0.25, 0.5, 0.75]}})
+    )
+    (folder / "preprocessor_config.json").write_text(json.dumps(OLD | {"image_mean": [0, 0, 0]}))
+    made = import_checkpoint(folder)
+    theirs = PerceiverImageProcessorPil.from_pretrained(folder)
+    assert yaml.safe_load(made.spec_text)["inputs"]["image"]["media"]["image"]["mean"] == list(
+        theirs.image_mean
+    )
+    (note,) = made.notes
+    assert note.startswith("preprocessor_config.json: says something else and was not read")
+    (folder / "processor_config.json").write_text(json.dumps({"processor_class": "P"}))
+    image = yaml.safe_load(import_checkpoint(folder).spec_text)["inputs"]["image"]
+    assert image["media"]["image"]["mean"] == [0, 0, 0]
 
 
 def test_a_file_that_a_model_does_not_use_is_noted(tmp_path: Path) -> None:

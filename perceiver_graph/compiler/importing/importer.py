@@ -11,8 +11,8 @@ from typing import Any
 from perceiver_graph.compiler.importing import classes, deepmind
 from perceiver_graph.compiler.importing.draft import Draft, Facts
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
-from perceiver_graph.compiler.importing.preprocessing import PICTURES, Preprocessing
-from perceiver_graph.compiler.importing.settings import Settings, not_followed
+from perceiver_graph.compiler.importing.preprocessing import Preprocessing
+from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.sources import is_pickle, open_transformers
 from perceiver_graph.compiler.importing.specs import BUILDERS
 from perceiver_graph.compiler.importing.yaml_text import spec_text
@@ -23,6 +23,7 @@ from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.compiler.weights.assign import fit
 from perceiver_graph.compiler.weights.files import Tensors, not_found
 from perceiver_graph.compiler.weights.haiku import HaikuLayout
+from perceiver_graph.compiler.weights.known_settings import not_followed
 from perceiver_graph.compiler.weights.layouts import Layout
 from perceiver_graph.compiler.weights.transformers import Checkpoint, TransformersLayout, read_json
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
@@ -133,7 +134,7 @@ def _open_deepmind(
         )
     more = read_json(config) if isinstance(config, Path) else config or {}
     settings = Settings({**found.config, **more})
-    draft = _draft(given, settings, 2, image_size, {})
+    draft = _draft(given, settings, 2, image_size, Preprocessing({}))
     deepmind.adapt(given, draft)
     what = f"DeepMind's original of {given}"
     notes = (*settings.notes, *not_followed(more))
@@ -145,16 +146,15 @@ def _draft(
     settings: Settings,
     labels: int,
     image_size: tuple[int, int] | None,
-    picture: Mapping[str, Any],
+    picture: Preprocessing,
 ) -> Draft:
     if image_size is not None and model_class in (classes.MASKED_LM, classes.TEXT_CLASSIFIER):
         settings.wrong(f"{model_class} reads no pictures, so an image size means nothing")
-    preprocessing = Preprocessing(picture)
-    made = BUILDERS[model_class](Facts(settings, labels, image_size, preprocessing))
+    made = BUILDERS[model_class](Facts(settings, labels, image_size, picture))
     settings.report.raise_if_errors()
-    notes = [*preprocessing.notes]
-    if picture and model_class not in classes.OF_PICTURES:
-        notes.append(f"{PICTURES} was not read: {model_class} takes no single pictures")
+    notes = picture.notes
+    if picture.given and model_class not in classes.OF_PICTURES:
+        notes = [f"{picture.file} was not read: {model_class} takes no single pictures"]
     return replace(made, notes=tuple(notes))
 
 

@@ -14,6 +14,9 @@ from perceiver_graph.diagnostics import quote
 from perceiver_graph.spec.models.media import IMAGENET_MEAN, IMAGENET_STD, RESAMPLING
 
 PICTURES = "preprocessor_config.json"
+PROCESSORS = "processor_config.json"
+"""As transformers 5 writes it: the settings of several processors, each under a key."""
+_OF_PICTURES = "image_processor"
 
 _LARGEST = 1e6  # of means and deviations
 _LARGEST_SIDE = 100_000
@@ -39,6 +42,22 @@ class Preprocessing:
 
     given: Mapping[str, Any]
     notes: list[str] = field(default_factory=list)
+    file: str = PICTURES
+    """Where that stands."""
+
+    @classmethod
+    def of_files(cls, found: Mapping[str, Mapping[str, Any]]) -> Preprocessing:
+        """What the files of a folder say, by name, where transformers looks first."""
+        made = cls(found.get(PICTURES, {}))
+        for name in (PICTURES, PROCESSORS):  # the last one counts
+            rest = dict(found.get(name, {}))
+            if isinstance(rest.get(_OF_PICTURES), Mapping):
+                made = cls(rest.pop(_OF_PICTURES), made.notes, name)
+            if name in (PROCESSORS, made.file) and rest != made.given:
+                made._look_at_unknown(rest, name)
+        if made.file == PROCESSORS and found.get(PICTURES, made.given) != made.given:
+            made._note("says something else and was not read, as in transformers", PICTURES)
+        return made
 
     def size(self) -> Size | None:
         """Height and width that pictures are resized to, where the file says it."""
@@ -47,7 +66,7 @@ class Preprocessing:
     def media(self, size: Size) -> Data:
         """The `image` media of an input of a height and a width."""
         self._look_at_kind()
-        self._look_at_unknown()
+        self._look_at_unknown(self.given, self.file)
         image = self._cut(size) | self._resampling() | self._normal()
         return {"image": image}
 
@@ -61,10 +80,13 @@ class Preprocessing:
                 )
                 return
 
-    def _look_at_unknown(self) -> None:
-        for key, value in self.given.items():
-            if key not in _FOLLOWED | _WITHOUT_EFFECT and value not in (None, False):
-                self._note(f"{quote(key)} ({quote(value)}) is not known here, and not followed")
+    def _look_at_unknown(self, settings: Mapping[str, Any], file: str) -> None:
+        known = _WITHOUT_EFFECT | (_FOLLOWED if settings is self.given else set())
+        for key, value in settings.items():
+            if key not in known and value not in (None, False):
+                self._note(
+                    f"{quote(key)} ({quote(value)}) is not known here, and not followed", file
+                )
 
     def _cut(self, size: Size) -> Data:
         if not self._flag("do_resize"):
@@ -161,7 +183,7 @@ class Preprocessing:
     def _unusable(self, key: str) -> None:
         self._note(f"`{key}` is {quote(self.given[key])}, which is not followed")
 
-    def _note(self, text: str) -> None:
-        note = f"{PICTURES}: {text}"
+    def _note(self, text: str, file: str = "") -> None:
+        note = f"{file or self.file}: {text}"
         if note not in self.notes:
             self.notes.append(note)

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perceiver_graph.compiler.importing.preprocessing import PICTURES
+from perceiver_graph.compiler.importing.preprocessing import (
+    PICTURES,
+    PROCESSORS,
+    Preprocessing,
+)
 from perceiver_graph.compiler.weights import files, foreign, transformers
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
@@ -22,7 +26,7 @@ class Source:
     config: Mapping[str, Any]
     root: str
     """What stands before the names of `PerceiverModel`, such as `perceiver.`."""
-    picture: Mapping[str, Any] = field(default_factory=dict)
+    picture: Preprocessing = field(default_factory=lambda: Preprocessing({}))
     notes: tuple[str, ...] = ()
 
 
@@ -51,9 +55,9 @@ def open_transformers(path: Path, config: Path | Mapping[str, Any] | None, prefi
     if settings is None:
         raise _no_config(path, tensors)
     kept, notes = _below(tensors, prefix)
-    picture = folder / PICTURES
-    found = transformers.read_json(picture) if picture.is_file() else {}
-    return Source(kept, settings, _root(kept), found, notes)
+    prepared = {name: folder / name for name in (PICTURES, PROCESSORS)}
+    found = {n: transformers.read_json(file) for n, file in prepared.items() if file.is_file()}
+    return Source(kept, settings, _root(kept), Preprocessing.of_files(found), notes)
 
 
 def _config(folder: Path, given: Path | Mapping[str, Any] | None) -> Mapping[str, Any] | None:

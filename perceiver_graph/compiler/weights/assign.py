@@ -26,6 +26,7 @@ from perceiver_graph.compiler.weights.files import (
     not_found,
     read_tensors,
 )
+from perceiver_graph.compiler.weights.known_settings import not_followed
 from perceiver_graph.compiler.weights.layouts import Layout, recognise
 from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.compiler.weights.transformers import Checkpoint
@@ -83,6 +84,8 @@ def fit(
     if report is not None:
         for note in checkpoint.tensors.notes:
             report.add(make("PG301", note, severity="note"))
+        for note in not_followed(checkpoint.config or {}):
+            report.add(make("PG309", note, severity="note"))
         _report_conversions(assignment, report)
     return values
 
