@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.reading import other_unicode
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 from perceiver_graph.spec.models.media import kind_of, parameters_of
 
@@ -96,17 +96,17 @@ def _lines(path: str) -> list[str]:
     except DiagnosticError as error:
         message = f"the names in {path} cannot be read: {error.diagnostics[0].message}"
         raise DiagnosticError.of("PG515", message, help=_ONE_EACH) from error
+    fault = f"the names in {source} cannot be read"
+    if len(content) > _MOST_OF_NAMES:
+        message = f"{fault}: it is too long for names of classes"
+        raise DiagnosticError.of("PG515", message, help=_ONE_EACH)
     encoding = other_unicode(content[:4096])
     try:
-        if encoding or len(content) > _MOST_OF_NAMES:
-            raise ValueError
-        names = content.decode("utf-8-sig").splitlines()
+        names = (b"\xff" if encoding else content).decode("utf-8-sig").splitlines()
     except ValueError as error:
-        reason = "it is not UTF-8 text" + (f" but {encoding}" if encoding else "")
-        reason = reason if len(content) <= _MOST_OF_NAMES else "it is too long for names of classes"
-        raise DiagnosticError.of(
-            "PG515", f"the names in {source} cannot be read: {reason}", help=_ONE_EACH
-        ) from error
+        message = f"{fault}: it is not UTF-8 text" + (f" but {encoding}" if encoding else "")
+        help = as_utf8(content, source.file)
+        raise DiagnosticError.of("PG515", message, help=help) from error
     while names and not names[-1].strip():
         names.pop()
     return [name.strip() for name in names]

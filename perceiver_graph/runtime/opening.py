@@ -88,6 +88,11 @@ class Source:
         """Whether it is a file on a disk, that may be opened again by its path."""
         return self._kept is None
 
+    @property
+    def file(self) -> Path | None:
+        """Its path, None for a pipe."""
+        return self.path if self.is_file else None
+
     def open(self) -> BinaryIO:
         """Its bytes from the beginning: readable and seekable, to be closed by the caller.
 

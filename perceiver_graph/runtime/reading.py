@@ -3,8 +3,6 @@ checked afterwards, and reported in our words."""
 
 from __future__ import annotations
 
-import codecs
-import shlex
 import tokenize
 import warnings
 import zipfile
@@ -37,26 +35,3 @@ def holds_objects(error: Exception) -> bool:
 def reason(error: Exception) -> str:
     """What an error says, without the advice that numpy adds in further lines."""
     return next(iter(str(error).splitlines()), "")
-
-
-def other_unicode(head: bytes) -> str | None:
-    """The encoding of a text that is Unicode but not UTF-8, as its first bytes say."""
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
-    pairs = head[: len(head) // 2 * 2]
-    low, high = pairs[0::2].count(0), pairs[1::2].count(0)
-    return "UTF-16" if max(low, high) * 4 > len(pairs) and min(low, high) == 0 else None
-
-
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
-
-
-def as_utf8(encoding: str, path: object) -> str:
-    """The command that makes UTF-8 of a text in another encoding."""
-    return f"iconv -f {encoding} -t UTF-8 {shlex.quote(str(path))} > utf8.txt"

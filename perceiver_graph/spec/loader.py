@@ -12,6 +12,7 @@ from typing import Any
 
 import perceiver_graph
 from perceiver_graph.diagnostics.arguments import as_path, wrong_kind
+from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.model import DiagnosticError, Report, Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
@@ -79,9 +80,8 @@ def load_spec(spec: AnySpec, overrides: Sequence[str] = ()) -> Document:
     if given == STANDARD_INPUT:
         return parse_spec(_decode(_read_standard_input(), "<stdin>"), "<stdin>", overrides)
     path = _find(given)
-    return parse_spec(
-        _decode(_read(path, given), _shown(path, given)), _shown(path, given), overrides
-    )
+    shown = _shown(path, given)
+    return parse_spec(_decode(_read(path, given), shown, path), shown, overrides)
 
 
 _WANTED = "a path, the name of a shipped spec, YAML text or a mapping"
@@ -193,12 +193,12 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
     )
 
 
-def _decode(content: bytes, path: str) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _decode(content: bytes, path: str, file: Path | None = None) -> str:
+    if encoding := other_unicode(content[:4096]):
         raise DiagnosticError.of(
             "PG003",
-            f"{quote(path, PATH_LIMIT)} is UTF-16 text, not UTF-8",
-            help="save the file as UTF-8",
+            f"{quote(path, PATH_LIMIT)} is {encoding} text, not UTF-8",
+            help=as_utf8(content, file),
         )
     content = content.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -215,5 +215,5 @@ def _decode(content: bytes, path: str) -> str:
             f"{quote(path, PATH_LIMIT)} is not UTF-8 text",
             source.span(len(before), len(before) + 1),
             label=f"byte 0x{content[error.start]:02x}",
-            help="save the file as UTF-8",
+            help=as_utf8(content, file),
         ) from None

@@ -11,12 +11,12 @@ import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
 from perceiver_graph.diagnostics.commands import pipe
+from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.processors import text as tokens
-from perceiver_graph.runtime.reading import as_utf8, other_unicode
 from perceiver_graph.runtime.sizes import at_least, permitted
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 from perceiver_graph.spec.models.media import TextMedia, TextParameters
@@ -173,7 +173,7 @@ def _decoded(content: bytes, source: Source) -> str:
         raise DiagnosticError.of(
             "PG507",
             f"{source} is a text in {encoding}, and texts are read in UTF-8",
-            help=as_utf8(encoding, source.path),
+            help=as_utf8(content, source.file),
         )
     try:
         text = content.decode("utf-8-sig")
@@ -182,6 +182,6 @@ def _decoded(content: bytes, source: Source) -> str:
             "PG507",
             f"{source} is not UTF-8 text",
             notes=[f"{error.reason} at byte {error.start}"],
-            help="give a text file in UTF-8",
+            help=as_utf8(content, source.file),
         ) from error
     return text.removesuffix("\n").removesuffix("\r")

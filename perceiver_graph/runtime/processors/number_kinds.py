@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.foreign import foreign
 from perceiver_graph.runtime.processors.number_common import undecodable
 from perceiver_graph.runtime.processors.off import HEADER
-from perceiver_graph.runtime.reading import as_utf8, other_unicode
 
 FileKind = Literal["npy", "npz", "ply", "off", "pcd", "text"]
 
@@ -46,7 +46,7 @@ def kind_of_file(source: Source, read: str = POINTS) -> FileKind:
         what = ": neither text nor a file of arrays, but" if binary else " is"
         raise undecodable(f"{source}{what} {name}", help=read)
     if encoding := other_unicode(head):
-        help = as_utf8(encoding, source.path)
+        help = as_utf8(head, source.file)
         raise undecodable(
             f"{source} is a text in {encoding}, and numbers are read in UTF-8", help=help
         )

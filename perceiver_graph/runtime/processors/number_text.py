@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.encodings import as_utf8
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.number_common import undecodable
 
@@ -77,5 +78,5 @@ def text_lines(source: Source, stream: IO[bytes], number: int = 0) -> Iterator[t
             except UnicodeDecodeError as error:
                 fault = f"{source}, line {number}: not a text of numbers"
                 note = f"byte {place + error.start} is no UTF-8"
-                raise undecodable(fault, note, help=_PLAIN) from error
+                raise undecodable(fault, note, help=as_utf8(line, source.file)) from error
             place += len(line)
