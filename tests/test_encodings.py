@@ -42,11 +42,11 @@ def text(path: Path) -> str:
     return texts._decoded(path.read_bytes(), Source.of(path))
 
 
-def points(path: Path) -> list[list[float]]:
+def points(path: Path) -> object:
     return read_points(path).tolist()
 
 
-def table(path: Path) -> list[list[float]]:
+def table(path: Path) -> object:
     return read_table(path).values.tolist()
 
 

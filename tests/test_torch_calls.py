@@ -279,3 +279,44 @@ def test_what_is_compiled_makes_no_checks() -> None:
 def _checks(node: ast.AST) -> list[str]:
     calls = (ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.Call))
     return [call for call in calls if call.startswith(("refuse_", "check_", "self.check"))]
+
+
+SPACE = """
+perceiver: 1
+name: space
+dims: {events: {max: 12}}
+inputs:
+  record:
+    shape: {event: events}
+    steps: [{embedding: {vocabulary: 20, width: 6}}]
+    position: {given: [hour, depth], range: {hour: [0, 24], depth: [-5, 5]},
+               fourier: {bands: 3, max_resolution: 16}}
+    attention_mask: true
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+outputs:
+  inside:
+    query: {points: [x, y], position: {range: [0, 2], fourier: {bands: 2, max_resolution: 8}}}
+    head: {linear: 1}
+"""
+
+
+@pytest.mark.parametrize("wrong", [24.5, -0.5, float("nan"), float("inf")])
+def test_coordinates_outside_of_their_range_are_told(wrong: float) -> None:
+    net = pg.compile(parse_spec(SPACE)).to_torch().eval()
+    call = {
+        "record": torch.ones(2, 5, dtype=torch.int64),
+        "record.position": torch.full((2, 5, 2), 2.0),
+        "record.attention_mask": torch.ones(2, 5, dtype=torch.bool),
+    }
+    points = {"inside": torch.full((2, 3, 2), 2.0000001)}
+    assert net(call, points)["inside"].shape == (2, 3, 1)
+    call["record.position"][1, 3, 0] = wrong
+    with pytest.raises(ValueError, match=r"`record.position` holds .* for hour, and takes 0 to 24"):
+        net(call, points)
+    call["record.attention_mask"][1, 3] = False
+    assert net(call, points)["inside"].shape == (2, 3, 1)
+    points["inside"][1, 2, 1] = 2.1
+    told = r"points of output `inside` holds 2.1 for y, and takes 0 to 2"
+    with pytest.raises(ValueError, match=told):
+        net(call, points)

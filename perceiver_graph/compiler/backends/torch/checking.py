@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.backends.torch.interface import (
+    Interface,
     Place,
     given,
     permitted,
@@ -42,7 +43,7 @@ class Checking:
 
     declared: Sequence[Input]
     read: Sequence[Input]
-    vocabularies: Mapping[str, int]
+    interface: Interface
     filled: Mapping[str, Symbol]
     reserved: AbstractSet[str]
 
@@ -82,6 +83,8 @@ class Checking:
             if count is not None:
                 checked = call("check_whole", "inputs", f'"{_key(leaf)}"', str(count))
                 yield from lay_out(checked, 2)
+            if leaf.role == "data" and (ranges := self.interface.ranges.get(leaf.of)):
+                yield from lay_out(call("check_within", "inputs", f'"{leaf.of}"', *ranges), 2)
 
     def _size(self, symbol: Symbol, found: Sequence[Place]) -> Piece:
         axes, scaled = telling(found)
@@ -104,7 +107,7 @@ class Checking:
     def _values(self, leaf: Input) -> int | None:
         """How many values there may be, from 0 on: of ids, and of what says yes and no."""
         if leaf.role == "data":
-            return self.vocabularies.get(leaf.of) if leaf.value.dtype == "int64" else None
+            return self.interface.vocabularies.get(leaf.of) if leaf.value.dtype == "int64" else None
         return 2 if leaf.role in {"present", "attention_mask"} else None
 
 

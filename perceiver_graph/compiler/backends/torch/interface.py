@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat
+from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat, strings
+from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.ir import Graph, Input, Value
 from perceiver_graph.compiler.lower import Lowered
@@ -26,11 +27,13 @@ UNLIMITED = "2**63"
 class Interface:
     """`outputs`: the index axes of each output, by name and size; none for a single query.
     `vocabularies`: how many ids there are of each input of ids. `sources`: for outputs that are asked
-    where another one is, that one."""
+    where another one is, that one. `ranges`: arguments of `check_within` for arrays of coordinates, by
+    name, and for points, by that of their output."""
 
     outputs: Mapping[str, Axes] = field(default_factory=dict)
     vocabularies: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Sequence[Piece]] = field(default_factory=dict)
 
 
 def interface_of(lowered: Lowered) -> Interface:
@@ -42,7 +45,20 @@ def interface_of(lowered: Lowered) -> Interface:
     counts = {name: vocabulary(spec) for name, spec in lowered.inputs.items()}
     vocabularies = {name: count for name, count in counts.items() if count is not None}
     sources = {name: output.source for name, output in lowered.outputs.items() if output.source}
-    return Interface(outputs, vocabularies, sources)
+    found = ((c.points_of or name, c) for name, c in lowered.coordinates.items())
+    ranges = {name: _within(c) for name, c in found if any(c.ranges)}
+    return Interface(outputs, vocabularies, sources, ranges)
+
+
+def _within(coordinates: Coordinates) -> list[Piece]:
+    """The ranges as a dict, and the inputs whose tokens lie there, as source."""
+    entries = []
+    for channel, bounds in enumerate(coordinates.ranges):
+        if bounds is not None:
+            name = coordinates.names[channel] if coordinates.names else f"channel {channel}"
+            entries.append(f'"{name}": ({channel}, {bounds[0]!r}, {bounds[1]!r})')
+    beside = [strings(coordinates.beside)] if coordinates.beside else []
+    return [Group("", tuple(entries), "{"), *beside]
 
 
 @dataclass(frozen=True)

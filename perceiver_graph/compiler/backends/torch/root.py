@@ -114,7 +114,7 @@ class RootWriter:
         read = list(self.encode.graph.inputs)
         reserved = self.writer.reserved | {"inputs", "sizes"}
         filled = self.sizes.filled
-        checking = Checking(declared, read, self.interface.vocabularies, filled, reserved)
+        checking = Checking(declared, read, self.interface, filled, reserved)
         yield from checking.lines(SIZES if filled else "", self._size_checks())
 
     def _size_checks(self) -> list[str]:
@@ -189,6 +189,10 @@ class RootWriter:
             channels = str(leaf.value.shape[-1])
             asked = call("refuse_points", "queries or {}", f'"{leaf.of}"', channels)
             yield from lay_out(asked, 2)
+            if ranges := self.interface.ranges.get(leaf.of):
+                what = [*ranges, 'what="points of output"']
+                within = call("check_within", "queries or {}", f'"{leaf.of}"', *what)
+                yield from lay_out(within, 2)
         yield from self._size_checks()
 
     def _decode_whole(self) -> Iterator[str]:

@@ -102,6 +102,41 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
             raise ValueError(f"{what} `{name}` holds {wrong}, and takes 0 to {count - 1}")
 
 
+def check_within(
+    arrays: dict[str, Tensor],
+    name: str,
+    ranges: dict[str, tuple[int, float, float]],
+    beside: tuple[str, ...] = (),
+    what: str = "input",
+) -> None:
+    """ValueError if coordinates lie outside of their ranges: the channel, the least and the greatest.
+
+    Where the tokens of all inputs `beside` that are given are masked, they may.
+    """
+    x = arrays.get(name)
+    if x is None or x.device.type != "cpu":
+        return
+    wrong = outside(x, ranges)
+    masks = [arrays.get(f"{other}.attention_mask") for other in beside if other in arrays]
+    shown = [mask.bool() for mask in masks if mask is not None]
+    if wrong and shown and len(shown) == len(masks):
+        wrong = outside(x[torch.stack(shown).any(0)], ranges)
+    if wrong:
+        raise ValueError(f"{what} `{name}` holds {wrong}")
+
+
+def outside(x: Tensor, ranges: dict[str, tuple[int, float, float]]) -> str:
+    """A value [..., channels] that lies outside of its range, in words."""
+    x = x.reshape(-1, x.shape[-1])
+    for label, (channel, low, high) in ranges.items() if len(x) else ():
+        slack = 1e-6 * max(abs(low), abs(high))  # what was written with a few digits
+        least, greatest = (float(end) for end in x[:, channel].aminmax())
+        if not (least >= low - slack and greatest <= high + slack):
+            wrong = greatest if least >= low - slack else least
+            return f"{wrong:g} for {label}, and takes {low:g} to {high:g}"
+    return ""
+
+
 def check_sizes(sizes: dict[str, int] | None, permitted: dict[str, range]) -> None:
     """ValueError for sizes that are unknown, or not permitted."""
     refuse_unknown(sizes or (), tuple(permitted), "size")
