@@ -31,14 +31,15 @@ class Target:
         """A change of one file."""
         changed = dict(files)
         programs = [name for name in files if name.endswith(".onnx")]
+        others = [name for name in files if name not in programs]
         match chance.randrange(6):
             case 0 | 1 | 2:
                 changed[MANIFEST] = json_changed(files.get(MANIFEST, b""), chance)
             case 3 if programs:
                 name = chance.choice(programs)
                 changed[name] = _scrambled(files[name], chance)
-            case 4:
-                name = chance.choice([n for n in files if not n.endswith(".onnx")])
+            case 4 if others:
+                name = chance.choice(others)
                 changed[name] = damaged(files[name], chance)
             case _:
                 changed.pop(chance.choice(sorted(files)), None)
