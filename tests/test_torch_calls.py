@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -147,6 +148,41 @@ def test_what_is_no_dict_is_refused(net: Any) -> None:
     for queries in (["map"], "map", torch.tensor([1])):
         with pytest.raises(TypeError, match="each output with positions is given by its name"):
             net(inputs(), queries)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "sound",
+            np.zeros((2, 60, 1)),
+            r"`sound` is of type ndarray, .* torch.as_tensor\(x\).float",
+        ),
+        ("text", np.zeros((2, 12), np.int64), r"`text` is of type ndarray, .*as_tensor\(x\)$"),
+        ("image", None, "input `image` is None: give a tensor, or leave it out"),
+        ("image", [[1.0]], "input `image` is of type list"),
+        ("text.attention_mask", True, "input `text.attention_mask` is of type bool"),
+    ],
+)
+def test_what_is_no_tensor_is_refused(net: Any, name: str, value: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        net({**inputs(), name: value})
+
+
+def test_queries_and_sizes_of_the_wrong_kind_are_refused(net: Any) -> None:
+    for queries in ({"map": None}, {"map": slice(0, 2)}, {"map": [1]}, {"map": np.arange(2)}):
+        with pytest.raises(TypeError, match=r"output with positions `map` is (None|of type \w+)"):
+            net(inputs(), queries)
+    with pytest.raises(TypeError, match="each size is given by its name, in a dict, not in a int"):
+        net(inputs(), sizes=12)
+    with pytest.raises(TypeError, match="size `n` is None"):
+        net(inputs(), sizes={"n": None})
+    with pytest.raises(TypeError, match=r"each input is given by its name, .* not in a NoneType"):
+        net(None)
+    with pytest.raises(
+        ValueError, match=r"points of `map` are queries, not inputs: \{'map': points"
+    ):
+        net({**inputs(), "map.points": torch.zeros(2, 3, 2)})
 
 
 def test_values_on_an_accelerator_are_not_waited_for(net: Any) -> None:

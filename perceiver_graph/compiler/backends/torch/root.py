@@ -183,7 +183,7 @@ class RootWriter:
     def _decode_checks(self) -> Iterator[str]:
         """Statements that tell what is wrong with what is asked for."""
         known = strings(sorted(i.of for i in self.graph.inputs if i.role in ASKED))
-        named = call("refuse_unknown", "queries or ()", known, '"output with positions"')
+        named = call("refuse_unknown", "queries", known, '"output with positions"')
         yield from lay_out(named, 2)
         for leaf in self._points:
             channels = str(leaf.value.shape[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -10,14 +10,27 @@ from torch import Tensor
 from perceiver_graph.compiler.backends.torch.library.inputs import shared_size
 
 
-def refuse_unknown(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
-    """ValueError if a name is not among the known ones, TypeError for what is no dict of them."""
-    if isinstance(names, Tensor | list | str):
-        kind = type(names).__name__
+def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
+    """ValueError if a name is not among the known ones, TypeError for what is no dict of tensors."""
+    if given is None and what != "input":
+        return
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
         raise TypeError(f"each {what} is given by its name, in a dict, not in a {kind}")
-    for name in names:
+    for name, value in given.items():
+        output, _, kind = str(name).rpartition(".")
+        if name not in known and what == "input" and kind == "points":
+            raise ValueError(
+                f"points of `{output}` are queries, not inputs: {{'{output}': points}}"
+            )
         if name not in known:
             raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
+        if value is None:
+            raise TypeError(f"{what} `{name}` is None: give a tensor, or leave it out")
+        if what != "size" and not isinstance(value, Tensor):
+            cast = ".float()" if "float" in str(getattr(value, "dtype", "")) else ""
+            found = f"of type {type(value).__name__}"
+            raise TypeError(f"{what} `{name}` is {found}, and takes torch.as_tensor(x){cast}")
 
 
 def refuse_missing(inputs: dict[str, Tensor], needed: tuple[str, ...]) -> None:
@@ -139,7 +152,7 @@ def outside(x: Tensor, ranges: dict[str, tuple[int, float, float]]) -> str:
 
 def check_sizes(sizes: dict[str, int] | None, permitted: dict[str, range]) -> None:
     """ValueError for sizes that are unknown, or not permitted."""
-    refuse_unknown(sizes or (), tuple(permitted), "size")
+    refuse_unknown(sizes, tuple(permitted), "size")
     for name, size in (sizes or {}).items():
         if not isinstance(size, int) or size not in permitted[name]:
             may = in_words(permitted[name])
