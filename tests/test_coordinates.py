@@ -228,6 +228,17 @@ def test_points_outside_of_their_range_are_called_by_their_name(tmp_path: Path) 
     assert "PG517: 1 of 6 values of `z` in `inside.points` lie outside of 0 to 2" in told
 
 
+def test_coordinates_without_a_range_that_lie_beyond_it_are_noted(scene: Program) -> None:
+    """In degrees, say: positions that the features do not tell apart."""
+    cloud, points = numbers(2, 6, 3), np.full((2, 4, 3), 0.5, np.float32)
+    for far in (-51.5, 0.5):
+        points[1, 2, 1] = far
+        notes: list[str] = []
+        scene.run({"cloud": cloud, "inside.points": points}, note=notes.append)
+        told = "`inside.points` goes up to 51.5, and is taken to lie in -1 to 1: `range`"
+        assert [told in note for note in notes] == [True] * (far != 0.5)
+
+
 def test_points_are_asked_one_by_one(scene: Program) -> None:
     cloud, points = numbers(2, 6, 3), numbers(2, 37, 3, seed=1)
     state = scene.encode({"cloud": cloud})

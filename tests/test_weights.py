@@ -130,6 +130,7 @@ def _truncated(path: Path) -> None:
         ("disguised.safetensors", lambda path: path.write_bytes(b"\x80\4.cos\n"), "is a pickle"),
         ("zipped.safetensors", lambda path: path.write_bytes(b"PK\3\4" * 9), "is a pickle"),
         ("nul\0.safetensors", lambda path: None, "there is no file or folder"),
+        ("spec.yaml", lambda path: path.write_text("perceiver: 1"), "is YAML text, not weights"),
     ],
 )
 def test_what_is_no_safetensors_file(

@@ -51,7 +51,7 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
         outputs=describe.output_entries(lowered),
         dims=describe.dimensions(lowered),
     )
-    source = archive_of_arrays(path)
+    source = archive_of_arrays(path, described)
     feeds = check_inputs(described, read_arrays(source, described))
     arrays = {}
     for leaf in compiled.graph.inputs:

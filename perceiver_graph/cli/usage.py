@@ -84,8 +84,8 @@ def no_command(ctx: Any, word: str, known: Sequence[str]) -> UsageError:
 def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
     if name[:2] != "--":  # `-backend` was read as `-b -a -c ...`
         name = next((word for word in words if word.startswith(name)), name)
-    long = len(name) > 2
-    near = question(closest(f"--{name.lstrip('-')}" if long else name, _flags(ctx.command)))
+    long = len(name) > 2  # of single letters, none is like another
+    near = question(closest(f"--{name.lstrip('-')}", _flags(ctx.command))) if long else None
     if near is None:
         owners = [other for other, flags in _others(ctx) if name in flags]
         near = f"it is an option of {_listed(map(quote, owners), 'and')};" if owners else ""

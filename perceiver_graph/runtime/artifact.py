@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime.consistency import check_programs
 from perceiver_graph.runtime.external import check_references
+from perceiver_graph.runtime.nearby import what_makes_one
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
@@ -78,14 +78,14 @@ def _manifest_text(directory: Path) -> str:
     path = directory / MANIFEST_NAME
     if not is_path(str(directory)):
         raise DiagnosticError.of(
-            "PG401", f"there is no folder {directory}", help=_what_makes_one(directory)
+            "PG401", f"there is no folder {directory}", help=what_makes_one(directory)
         )
     if not path.is_file():
         kind = f"has no {MANIFEST_NAME}" if directory.is_dir() else "is a file, not a folder"
         raise DiagnosticError.of(
             "PG401",
             f"{directory} is not an artifact: it {kind}",
-            help=_what_makes_one(directory),
+            help=what_makes_one(directory),
         )
     try:
         if path.stat().st_size > _LARGEST_MANIFEST:
@@ -96,23 +96,6 @@ def _manifest_text(directory: Path) -> str:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DiagnosticError.of("PG401", f"{path} cannot be read: {reason}") from error
-
-
-def _what_makes_one(given: Path) -> str:
-    """The commands that lead from what was given (a spec, its name, a wrong folder) to an
-    artifact."""
-    if given.name == MANIFEST_NAME:
-        return f"give the folder: {given.parent}"
-    if not is_path(str(given)):
-        spec = given.name if given.name and given.name == str(given) else "SPEC"
-    elif given.is_dir():
-        specs = sorted(p for p in given.iterdir() if p.suffix in {".yaml", ".yml"})
-        spec = str(specs[0]) if specs else "SPEC"
-    else:
-        spec = str(given)
-    name = Path(spec).stem if spec != "SPEC" else "NAME"
-    written = spec if spec == "SPEC" else Path(spec)
-    return f"an artifact is made with {command('compile', written, '-o', f'build/{name}')}"
 
 
 class _DuplicateKeyError(ValueError):

@@ -96,5 +96,19 @@ def report_outside(
         )
 
 
+def unranged_notes(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    """A note for coordinates that go beyond [-1, 1], where the spec does not say their range."""
+    found = []
+    for name, array in arrays.items():
+        entry = manifest.inputs[name]
+        far = float(np.abs(array).max(initial=0)) if is_extra(entry) and not entry.ranges else 0
+        if far > 1 + 1e-6:
+            found.append(
+                f"{quote(name)} goes up to {far:g}, and is taken to lie in -1 to 1: `range` of its "
+                "position in the spec says where it lies"
+            )
+    return found
+
+
 def _place(axes: Sequence[str], place: Sequence[int]) -> str:
     return ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))

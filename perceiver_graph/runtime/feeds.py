@@ -5,7 +5,7 @@ A call with several mistakes is answered with all of them at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from perceiver_graph.runtime.coordinates import (
     is_extra,
     points_of,
     report_outside,
+    unranged_notes,
 )
 from perceiver_graph.runtime.masks import (
     Masks,
@@ -105,6 +106,12 @@ def check_inputs(
     points = check_points(manifest, asked, sizes.get("batch"), report)
     report.raise_if_errors()
     notes += empty_notes(masks)
+    points_by_array = {
+        name: points[entry.points_of[0]]
+        for name, entry in manifest.inputs.items()
+        if entry.points_of and entry.points_of[0] in points
+    }
+    notes += unranged_notes(manifest, {**arrays, **points_by_array})
     absent = [
         name
         for name, entry in manifest.inputs.items()
@@ -254,9 +261,12 @@ def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report)
     shape = list(array.shape)
     expected = f"expected {axes_of(entry)}"
     if len(shape) != len(entry.shape):
-        fits = shape == entry.shape[1:]
         message = f"input {quote(name)} has {len(shape)} axes, {shape}, and takes {len(entry.axes)}"
-        help = f"add the batch axis: {name}[None]" if fits else None
+        help = None
+        if _fits(shape, entry.shape[1:]):
+            help = f"add the batch axis: {name}[None]"
+        elif entry.shape[-1] == 1 and _fits(shape, entry.shape[:-1]):
+            help = f"add the axis of the one channel: {name}[..., None]"
         report.error("PG503", message, notes=[expected], help=help)
         return False
     wrong = [
@@ -264,13 +274,34 @@ def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report)
         for axis, size, actual in zip(entry.axes, entry.shape, shape, strict=True)
         if isinstance(size, int) and size != actual
     ]
+    if wrong and (order := _order(shape, entry.shape)):
+        message = f"the axes of input {quote(name)}, {shape}, are in another order"
+        help = f"{name}.transpose({', '.join(map(str, order))})"
+        report.error("PG503", message, notes=[expected], help=help)
+        return False
     for axis, size, actual in wrong:
-        help = None
-        if sorted(map(str, shape[1:])) == sorted(map(str, entry.shape[1:])):
-            help = f"the axes are in another order: transpose to {', '.join(entry.axes)}"
         message = f"axis `{axis}` of input {quote(name)} has size {actual}, and takes {size}"
-        report.error("PG503", message, notes=[f"given {shape}, {expected}"], help=help)
+        report.error("PG503", message, notes=[f"given {shape}, {expected}"])
     return not wrong
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | str]) -> bool:
+    """Whether sizes are those that are wanted; a symbol may be any."""
+    return len(shape) == len(wanted) and all(
+        isinstance(size, str) or size == actual for size, actual in zip(wanted, shape, strict=True)
+    )
+
+
+def _order(shape: Sequence[int], wanted: Sequence[int | str]) -> list[int] | None:
+    """How the axes behind the batch could be ordered to have the sizes that are wanted."""
+    order, left = [0], [*range(1, len(shape))]
+    for size in wanted[1:]:
+        found = next((i for i in left if shape[i] == size), None)
+        if found is None:
+            return None
+        order.append(found)
+        left.remove(found)
+    return order
 
 
 def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.feeds import check_shapes
 from perceiver_graph.runtime.headers import SUFFIX, Header, read_header
-from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.runtime.opening import STANDARD_INPUT, Named, Source
+from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.written import ARCHIVE_COMMENT, refuse_others, seal
@@ -25,7 +26,7 @@ MOST_OF_A_PIPE = 1 << 31
 
 _DAMAGED = (*DAMAGED, MemoryError)
 _SMALLER = "a smaller batch"
-_WRITE_ONE = "numpy.savez('in.npz', NAME=ARRAY, ...) writes one"
+_MOST_NAMES = 6  # inputs whose arrays are shown
 
 
 def read_arrays(named: Named, manifest: Manifest | None = None) -> dict[str, NDArray[Any]]:
@@ -37,12 +38,12 @@ def read_arrays(named: Named, manifest: Manifest | None = None) -> dict[str, NDA
     be read, as `check_shapes` where there is a manifest, and PG603 for more than the memory of this
     machine.
     """
-    source = archive_of_arrays(named)
+    source = archive_of_arrays(named, manifest)
     report = Report()
     try:
         head = source.peek(6)
         if not head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            raise _unreadable(source, _what_it_is(head))
+            raise _unreadable(source, f"{source} cannot be read: {_what_it_is(head)}", manifest)
         with source.open() as file, zipfile.ZipFile(file) as archive:
             headers = _headers(archive, source, report)
             report.raise_if_errors()
@@ -56,20 +57,22 @@ def read_arrays(named: Named, manifest: Manifest | None = None) -> dict[str, NDA
                 for name, header in headers.items()
             }
     except OSError as error:
-        raise _unreadable(source, error.strerror or str(error)) from error
+        fault = f"{source} cannot be read: {error.strerror or error}"
+        raise _unreadable(source, fault, manifest) from error
     except _DAMAGED as error:
-        raise _unreadable(source, f"it is damaged ({reason(error)})") from error
+        fault = f"{source} cannot be read: it is damaged ({reason(error)})"
+        raise _unreadable(source, fault, manifest) from error
     finally:
         report.raise_if_errors()
 
 
-def archive_of_arrays(named: Named) -> Source:
+def archive_of_arrays(named: Named, manifest: Manifest | None = None) -> Source:
     """What a name stands for. Raises DiagnosticError (PG513)."""
     try:
         return Source.of(named, noun="archive of arrays", most=MOST_OF_A_PIPE)
     except DiagnosticError as error:
         (found,) = error.diagnostics
-        raise _unreadable(None, found.message) from error
+        raise _unreadable(named, found.message, manifest) from error
 
 
 def _headers(archive: zipfile.ZipFile, source: Source, report: Report) -> dict[str, Header]:
@@ -122,14 +125,23 @@ def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         refuse_others(path)  # it may have come in the meantime
 
 
-def _unreadable(source: Source | None, fault: str) -> DiagnosticError:
-    what = f"{source} cannot be read: {fault}" if source else fault
-    help = _WRITE_ONE
-    if source is not None and source.is_file and source.path.suffix != ".npz":
-        name = str(source.path.with_suffix(".npz"))
-        array = f"numpy.load({str(source.path)!r})" if source.path.suffix == SUFFIX else "ARRAY"
-        help = f"numpy.savez({name!r}, NAME={array}) writes one"
-    return DiagnosticError.of("PG513", what, help=help)
+def _unreadable(named: Named, fault: str, manifest: Manifest | None) -> DiagnosticError:
+    """PG513 with the program that writes such an archive, under the name that was given."""
+    path = named.path if isinstance(named, Source) else Path(named)
+    if str(path) == STANDARD_INPUT or (is_path(str(path)) and not path.is_file()):
+        path = Path("in.npz")
+    single = path.suffix == SUFFIX
+    array = f"numpy.load({str(path)!r})" if single else "ARRAY"
+    used = manifest.inputs.items() if manifest else ()
+    names = [name for name, entry in used if entry.mask != "always"]
+    names = names if names and not (single and len(names) > 1) else ["NAME"]
+    plain = [f"{name}={array}" for name in names[:_MOST_NAMES] if name.isidentifier()]
+    others = [f"{name!r}: {array}" for name in names[:_MOST_NAMES] if not name.isidentifier()]
+    words = [*plain, *([f"**{{{', '.join(others)}}}"] if others else [])]
+    target = repr(str(path.with_suffix(".npz")))
+    return DiagnosticError.of(
+        "PG513", fault, help=f"numpy.savez({', '.join([target, *words])}) writes one"
+    )
 
 
 def _what_it_is(head: bytes) -> str:

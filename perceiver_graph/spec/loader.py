@@ -12,6 +12,7 @@ from typing import Any
 
 import perceiver_graph
 from perceiver_graph.diagnostics.arguments import as_path, wrong_kind
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.model import DiagnosticError, Report, Source, Span
 from perceiver_graph.diagnostics.text import quote
@@ -148,11 +149,7 @@ def _read(path: Path, given: str) -> bytes:
     except ValueError:  # a NUL character in the path
         raise _not_found(Path(), given) from None
     except IsADirectoryError:
-        raise DiagnosticError.of(
-            "PG002",
-            f"{quote(given, PATH_LIMIT)} is a folder, not a spec",
-            help=f"name a file in it, for example `{path / 'NAME.yaml'}`",
-        ) from None
+        raise _folder(path, given) from None
     except OSError as error:
         reason = error.strerror or "unknown error"
         raise DiagnosticError.of(
@@ -170,6 +167,18 @@ def _read_standard_input() -> bytes:
     if len(content) > MAX_BYTES:
         raise too_large("<stdin>")
     return content
+
+
+def _folder(path: Path, given: str) -> DiagnosticError:
+    try:
+        inside = sorted(file for file in islice(path.iterdir(), 1000) if file.suffix in _ENDINGS)
+    except OSError:
+        inside = []
+    message = f"{quote(given, PATH_LIMIT)} is a folder, not a spec"
+    start = f"a spec is a file: {command('new', 'NAME')} writes one to start from"
+    return DiagnosticError.of(
+        "PG002", message, help=question(map(str, inside[:3]), PATH_LIMIT) or start
+    )
 
 
 def _not_found(path: Path, given: str) -> DiagnosticError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from perceiver_graph.compiler.weights import foreign
 from perceiver_graph.compiler.weights.files import unreadable
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import shell
+from perceiver_graph.diagnostics.commands import command, shell
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -22,6 +22,7 @@ _VARIANT = re.compile(
 )
 _STEP = re.compile(r"(?:checkpoint|global_step|step|epoch)[-_=]?([0-9]+)")
 _ADAPTER = "adapter_config.json"
+_ARTIFACT = {"manifest.json", "spec.yaml"}
 _MOST = 2000  # entries of a folder that are looked at
 _DEPTH = 4  # of folders in it
 
@@ -87,6 +88,13 @@ def _nothing(folder: Path, names: list[str]) -> DiagnosticError:
             folder,
             f"holds the checkpoints of a training run ({len(steps)}), one folder each",
             f"name one of them: {_choice(list(reversed(steps)))}",
+        )
+    if _ARTIFACT.issubset(names):
+        anew = command("compile", folder / "spec.yaml", "--backend", "torch", "-o", "DIR")
+        return _error(
+            folder,
+            "is an artifact, and holds what its programs compute with, not the weights",
+            f"name the weights that it was compiled with; {anew} writes those of a seed",
         )
     if any(name.endswith(".distcp") for name in names):
         module = "torch.distributed.checkpoint.format_utils"

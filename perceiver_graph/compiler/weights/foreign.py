@@ -202,7 +202,13 @@ _BY_BYTES: tuple[tuple[bytes | tuple[bytes, ...], Callable[[Path], Foreign]], ..
     ((b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"), _pickle),
     ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"), _compressed),
 )
+_SPEC = (
+    "YAML text, not weights",
+    f"a spec is compiled: {command('compile', 'SPEC', '--weights', 'FILE')}",
+)
 BY_SUFFIX = {
+    ".yaml": _SPEC,
+    ".yml": _SPEC,
     ".onnx": _ONNX,
     ".msgpack": _FLAX,
     ".h5": _KERAS,

@@ -1,0 +1,73 @@
+"""Arrays whose axes do not fit: the help has the expression that makes them fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import perceiver_graph as pg
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.program import Program
+from perceiver_graph.spec.loader import parse_spec
+
+SPEC = """
+perceiver: 1
+name: sensors
+dims: {seconds: {max: 4}}
+inputs:
+  radar: {shape: {range: 8, azimuth: 4, doppler: 2, channel: 3}}
+  eeg: {shape: {electrode: 5, time: 16 * seconds, channel: 1}}
+  joints: {shape: {joint: 7, channel: 1}}
+join: {padding: {min: 0}}
+latents: {count: 2, width: 4}
+process: {layers: 1, heads: 1}
+outputs:
+  label: {query: {learned: {}}, head: {linear: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    folder = tmp_path_factory.mktemp("sensors") / "artifact"
+    pg.compile(parse_spec(SPEC)).save(folder)
+    return pg.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("radar", (8, 4, 2, 3), "add the batch axis: "),
+        ("radar", (2, 3, 8, 4, 2), ""),
+        ("radar", (1, 8, 2, 4, 3), ""),
+        ("eeg", (5, 32, 1), "add the batch axis: "),
+        ("eeg", (2, 5, 32), "add the axis of the one channel: "),
+        ("joints", (3, 7), "add the axis of the one channel: "),
+        ("joints", (7, 1), "add the batch axis: "),
+        ("joints", (3, 1, 7), ""),
+    ],
+)
+def test_the_advice_makes_an_array_fit(
+    name: str, shape: tuple[int, ...], words: str, program: Program
+) -> None:
+    array = np.random.default_rng(0).random(shape, np.float32)
+    with pytest.raises(DiagnosticError) as caught:
+        program.run({name: array})
+    (found,) = caught.value.diagnostics
+    assert found.code == "PG503"
+    assert found.help is not None
+    assert found.help.startswith(words)
+    better = eval(found.help.removeprefix(words), {name: array})
+    assert sorted(better.ravel()) == sorted(array.ravel())
+    program.run({name: better})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("radar", (1, 8, 4, 2, 4)), ("radar", (8, 4, 2)), ("eeg", (1, 6, 32)), ("joints", (7,))],
+)
+def test_there_is_no_advice_where_nothing_would_fit(
+    name: str, shape: tuple[int, ...], program: Program
+) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        program.run({name: np.zeros(shape, np.float32)})
+    assert [one.help for one in caught.value.diagnostics] == [None]
