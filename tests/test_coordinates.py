@@ -196,49 +196,6 @@ def test_coordinates_are_checked(record: Program) -> None:
     assert "PG505" in refusal(record.run, {**arrays, "times": late})
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("given: 1, ", "given: [hour], "),
-        ("inputs: times, ", "inputs: times, coordinates: [hour], "),
-    ],
-)
-def test_a_value_outside_of_its_range_is_called_by_its_name(
-    old: str, new: str, tmp_path: Path
-) -> None:
-    text = (GIVEN if "given" in old else RECORD).replace(old, new)
-    program = onnx_program(*compiled(text), tmp_path)
-    (name,) = (name for name, one in program.manifest.inputs.items() if one.ranges)
-    assert program.manifest.inputs[name].coordinates == ["hour"]
-    arrays = an_event_record()
-    late = arrays.pop("times") + 24
-    told = refusal(program.run, {**arrays, name: late})
-    assert f"PG517: 10 of 10 values of `hour` in `{name}` lie outside of 0 to 24" in told
-
-
-def test_points_outside_of_their_range_are_called_by_their_name(tmp_path: Path) -> None:
-    text = SCENE.replace(
-        "{points: [x, y, z], position: {",
-        "{points: [x, y, z], position: {range: {x: [-9, 9], y: [-9, 9], z: [0, 2]}, ",
-    )
-    program = onnx_program(*compiled(text), tmp_path)
-    points = np.ones((2, 3, 3), np.float32)
-    points[1, 2, 2] = -0.5
-    told = refusal(program.run, {"cloud": numbers(2, 6, 3), "inside.points": points})
-    assert "PG517: 1 of 6 values of `z` in `inside.points` lie outside of 0 to 2" in told
-
-
-def test_coordinates_without_a_range_that_lie_beyond_it_are_noted(scene: Program) -> None:
-    """In degrees, say: positions that the features do not tell apart."""
-    cloud, points = numbers(2, 6, 3), np.full((2, 4, 3), 0.5, np.float32)
-    for far in (-51.5, 0.5):
-        points[1, 2, 1] = far
-        notes: list[str] = []
-        scene.run({"cloud": cloud, "inside.points": points}, note=notes.append)
-        told = "`inside.points` goes up to 51.5, and is taken to lie in -1 to 1: `range`"
-        assert [told in note for note in notes] == [True] * (far != 0.5)
-
-
 def test_points_are_asked_one_by_one(scene: Program) -> None:
     cloud, points = numbers(2, 6, 3), numbers(2, 37, 3, seed=1)
     state = scene.encode({"cloud": cloud})
