@@ -52,6 +52,7 @@ SOUND_STREAMS: dict[str, dict[str, Any]] = {
     "a.eac3": {"codec": "eac3", "rate": 48_000},
     "sound.ts": {"codec": "mp2", "format": "mpegts"},
     "sound.mpg": {"codec": "mp2", "format": "mpeg"},
+    "live.mka": {"codec": "flac", "format": "matroska", "options": {"live": "1"}},
     "sound.nut": {"codec": "pcm_s16le", "format": "nut"},
 }
 FILM_STREAMS: dict[str, dict[str, Any]] = {
@@ -59,6 +60,7 @@ FILM_STREAMS: dict[str, dict[str, Any]] = {
     "a.m2ts": {"codec": "libx264"},
     "a.mpg": {"codec": "mpeg1video"},
     "a.vob": {"codec": "mpeg2video"},
+    "live.webm": {"codec": "libvpx", "options": {"live": "1"}},
     "a.nut": {"codec": "mpeg4"},
     "a.y4m": {"codec": "wrapped_avframe"},
     "a.mjpeg": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},

@@ -43,6 +43,13 @@ def test_a_stream_that_ends_within_a_part_is_told(name: str, tmp_path: Path) -> 
         assert "may have been cut off" in "".join(notes)
 
 
+def test_a_last_page_of_ogg_is_missed(tmp_path: Path) -> None:
+    data = made(tmp_path / "a.opus").read_bytes()
+    (tmp_path / "a.opus").write_bytes(data[: data.rfind(b"OggS")])
+    _, notes = told(tmp_path / "a.opus", film=False)
+    assert "ends without its last page" in "".join(notes)
+
+
 def test_a_stream_through_a_pipe_is_read_as_it_comes(tmp_path: Path) -> None:
     data = made(tmp_path / "a.ts").read_bytes()[:-100]
     os.mkfifo(tmp_path / "pipe.ts")

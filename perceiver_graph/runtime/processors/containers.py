@@ -16,7 +16,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.runtime.opening import Named, Source
 from perceiver_graph.runtime.processors.extents import shortfall
-from perceiver_graph.runtime.processors.foreign import foreign
+from perceiver_graph.runtime.processors.foreign import MEDIA, foreign
 from perceiver_graph.runtime.processors.mp3 import counts_frames
 from perceiver_graph.runtime.processors.picture_files import read_picture
 from perceiver_graph.runtime.processors.stream_ends import loose_end
@@ -219,7 +219,10 @@ def _unrecognised(source: Source, head: bytes, reason: str) -> DiagnosticError:
         notes.append("its index may be at its end: without it, nothing in the file can be found")
         return undecodable(source, fault, *notes, help="copy or record the file again, completely")
     help = f"give a complete file of a known format: {_READABLE}"
-    if name := foreign(source.peek(4096)):
+    name = foreign(source.peek(4096))
+    if name == MEDIA:
+        return undecodable(source, f"it begins as {name}, and cannot be opened", *notes, help=help)
+    if name:
         return DiagnosticError.of("PG507", f"{source} is {name}", notes=notes, help=help)
     return undecodable(source, "not a media file", *notes, help=help)
 

@@ -137,14 +137,14 @@ def _matroska(at: At, size: int) -> int | None:
         head = at(place, 12)
         if len(head) < 5:
             return None
-        length, width = _ebml_size(head[4:])
+        length, width = ebml_size(head[4:])
         if not width or length == (1 << 7 * width) - 1:
             return None
         place += 4 + width + length
     return place
 
 
-def _ebml_size(data: bytes) -> tuple[int, int]:
+def ebml_size(data: bytes) -> tuple[int, int]:
     """A number that says itself how many bytes it has, and how many these are (0: no number)."""
     width = 9 - data[0].bit_length()
     if width > 8 or len(data) < width:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+MEDIA = "a media file"
+
 _FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name)
     for pattern, name in (
@@ -36,7 +38,7 @@ _FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"SIMPLE  = ", "a FITS file"),
         (rb".{128}DICM", "a DICOM file"),
         (rb"8BPS", "a Photoshop document"),
-        (rb"RIFF....(WAVE|AVI |WEBP)", "a media file"),
+        (rb"RIFF....(WAVE|AVI |WEBP)", MEDIA),
         (rb"\s*<([?]xml[^>]*>\s*<)?svg", "an SVG drawing"),
         (rb"\s*<([?]xml|!DOCTYPE|html)", "an XML or HTML document"),
         (rb"\s*[\[{]", "a JSON document"),

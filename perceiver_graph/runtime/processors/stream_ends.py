@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
+from perceiver_graph.runtime.processors.extents import ebml_size
 from perceiver_graph.runtime.processors.mp3 import after_tags, read_at
 
 _MOST_FRAMES = 10_000_000
@@ -133,6 +134,36 @@ def _digital_video(file: BinaryIO, size: int, packet: int) -> bool:
     return size % packet != 0
 
 
+def _ogg(file: BinaryIO, size: int, packet: int) -> bool:
+    """The last page says that it is the last one."""
+    tail = read_at(file, max(0, size - _TAIL), _TAIL)
+    page = tail[tail.rfind(b"OggS") :]
+    return not page.startswith(b"OggS") or not page[5:6] or not page[5] & 4
+
+
+def _matroska(file: BinaryIO, size: int, packet: int) -> bool:
+    """Elements that say how long they are, in those that need not."""
+    place = 0
+    for _ in range(_MOST_FRAMES):
+        head = read_at(file, place, 12)
+        if place >= size:
+            break
+        name = 9 - head[0].bit_length()
+        length, width = ebml_size(head[name:] or b"\0")
+        if head[:4] == _SEGMENT and length != (1 << 7 * width) - 1:
+            return False  # that says it all
+        if head[:4] in (_SEGMENT, _CLUSTER):
+            place += 4 + width
+        elif name <= 4 and width:
+            place += name + width + length
+        else:
+            return len(head) < 12
+    return place > size
+
+
+_SEGMENT, _CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+
+
 _ENDS: dict[str, tuple[str, Callable[[BinaryIO, int, int], bool]]] = {
     "aac": ("within a frame", _frames(_adts)),
     "ac3": ("within a frame", _frames(_ac3)),
@@ -142,5 +173,7 @@ _ENDS: dict[str, tuple[str, Callable[[BinaryIO, int, int], bool]]] = {
     "yuv4mpegpipe": ("within a picture", _pictures),
     "dv": ("within a picture", _digital_video),
     "mjpeg": ("within a picture", _motion_jpeg),
+    "matroska,webm": ("within a block", _matroska),
+    "ogg": ("without its last page", _ogg),
     "nut": ("without an index", _nut),
 }
