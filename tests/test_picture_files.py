@@ -253,6 +253,16 @@ def test_a_picture_that_is_cut_off_is_refused(
     assert capfd.readouterr() == ("", "")  # libraries write to stderr what they find wrong
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != ".tga"])
+def test_a_picture_that_lacks_a_byte_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{kind}"
+    Image.fromarray(smooth(48, 64)).save(path, **KINDS[kind])
+    path.write_bytes(path.read_bytes()[:-1])
+    found = fault(lambda: read_picture(path))
+    assert found.code == "PG507"
+    assert " is a picture" not in found.message
+
+
 def test_a_gif_without_its_last_frame_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     Image.fromarray(smooth(48, 64)).save(path, **KINDS[".gif"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MEDIA = "a media file"
+MEDIA, PICTURE = "a media file", "a picture"
 
 _FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name)
@@ -32,7 +32,7 @@ _FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"\xd0\xcf\x11\xe0", "a document of Microsoft Office"),
         (rb"\x80[\x02-\x05]", "a Python pickle, of which nothing is run"),
         (rb"%PDF-", "a PDF document"),
-        (rb"\x89PNG|\xff\xd8\xff|GIF8|II\*\x00|MM\x00\*", "a picture"),
+        (rb"\x89PNG|\xff\xd8\xff|GIF8|II\*\x00|MM\x00\*", PICTURE),
         (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIF picture, as phones take them"),
         (rb"v/1\x01", "an OpenEXR picture"),
         (rb"SIMPLE  = ", "a FITS file"),

@@ -20,7 +20,8 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime.chunks import format_size
 from perceiver_graph.runtime.opening import Named, Source
-from perceiver_graph.runtime.processors.foreign import foreign
+from perceiver_graph.runtime.processors.extents import shortfall
+from perceiver_graph.runtime.processors.foreign import PICTURE, foreign
 from perceiver_graph.runtime.processors.gif import gif_frames
 from perceiver_graph.runtime.processors.jpeg import without_exif
 from perceiver_graph.runtime.processors.packages import require
@@ -96,11 +97,11 @@ def open_picture(named: Named) -> Iterator[Image]:
                 image = _opened(source, file, formats)
         except UnidentifiedImageError as error:
             name = foreign(source.peek(4096))
-            raise DiagnosticError.of(
-                "PG507",
-                f"{source} is {name}" if name else f"{source}: not a picture of a known format",
-                help="give a PNG, JPEG, WebP, GIF, BMP or TIFF file",
-            ) from error
+            fault = f"{source} is {name}" if name else f"{source}: not a picture of a known format"
+            if name == PICTURE:
+                fault = f"{source}: it begins as {name}, and cannot be opened"
+            help = "give a complete PNG, JPEG, WebP, GIF, BMP or TIFF file"
+            raise DiagnosticError.of("PG507", fault, help=help) from error
         with image:
             if image.width * image.height > MOST_PIXELS:
                 raise _too_large(source, f"{image.width} x {image.height}")
@@ -210,12 +211,16 @@ def _is_negative(image: Image) -> bool:
 
 
 def _several(source: Source, image: Image) -> Iterator[str]:
-    """A note where the file holds more than one picture; PG507 for a GIF that is cut off."""
-    if image.format == "GIF":
-        with source.open() as file:
+    """A note where the file holds more than one picture; PG507 for one that lacks its end."""
+    with source.open() as file:
+        if fault := shortfall(file, source):
+            help = "copy the file again, completely"
+            raise DiagnosticError.of("PG507", f"{source}: {fault}", help=help)
+        file.seek(0)
+        if image.format == "GIF":
             count = gif_frames(file, source)
-    else:
-        count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        else:
+            count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if count > 1:
         yield f"the file holds {count} pictures, of which the first is read"
 
