@@ -234,3 +234,12 @@ def test_tables_that_do_not_fit() -> None:
     assert "b.csv has 6 rows, and the model takes 5" in text
     with pytest.raises(ValueError, match="no table"):
         padded([])
+
+
+def test_whole_numbers_that_float32_rounds_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("1,2\n16777216,0.1\n")
+    assert read_table(path).notes == ()
+    path.write_text("1,2\n3,1700000001\n")
+    (note,) = read_table(path).notes
+    assert "1700000001 becomes 1700000000, in row 1, column 1" in note
