@@ -332,3 +332,24 @@ def test_a_signal_waits_for_the_end_of_a_shield() -> None:
         shielded()
     assert done == ["first", "inner", "last"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("mode", ["ab", "wb"])
+def test_an_open_file_is_written_into(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("before\n")
+    with path.open(mode) as stream:
+        for name in (f"/dev/fd/{stream.fileno()}", f"/proc/self/fd/{stream.fileno()}"):
+            with storage.staged_file(name) as temporary:
+                temporary.write_text("new\n")
+    assert path.read_text() == ("before\n" if mode == "ab" else "") + "new\nnew\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["log"]
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    with storage.staged_file(f"/dev/fd/{write}") as temporary:
+        temporary.write_text("new")
+    os.close(write)
+    with os.fdopen(read) as stream:
+        assert stream.read() == "new"

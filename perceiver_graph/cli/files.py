@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from perceiver_graph.storage import staged_file, unwritable
+from perceiver_graph.storage import descriptor, staged_file, unwritable
 
 Syntax = Literal["dot", "html", "json", "mermaid", "text"]
 
@@ -59,8 +59,8 @@ def _is_ours(text: str) -> bool:
 
 def _refuse_others(path: Path, text: str) -> None:
     try:
-        if not path.is_file():
-            return
+        if descriptor(path) is not None or not path.is_file():
+            return  # into an open file is written, as a shell does
         present = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         present = ""

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from perceiver_graph.diagnostics.commands import command, option
+from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.model import DiagnosticError, make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, did_you_mean, question
@@ -105,6 +105,11 @@ def _bad_value(ctx: Any, param: Any, words: Sequence[str]) -> UsageError:
     """A value that is none of the choices, no number, or out of range."""
     given = ctx.command.make_parser(ctx).parse_args(args=[*words])[0].get(param.name)
     kind, limits = _declared(ctx, param)
+    if kind is Path or Path in get_args(kind):  # the parser looks at nothing else of a path
+        path = next(iter(given)) if isinstance(given, list) else given
+        return wrong(
+            f"{path} may not be read", f"check its permissions: {shell('ls', '-ld', path)}"
+        )
     flag, choices = param.opts[-1], get_args(kind)
     near = closest(_MEANT.get(str(given), given), choices)
     help = question(f"{flag} {one}" for one in near)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 import sys
 import time
@@ -23,13 +22,13 @@ from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, BinaryIO, cast
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.storage import descriptor
 
 STANDARD_INPUT = "-"
 """The name of standard input."""
 MOST_OF_A_STREAM = 8 << 30
 """The most bytes that are taken from a pipe by a reader that does not say how much it takes."""
 
-_INHERITED = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)|/dev/stdin()")
 _IN_MEMORY = 16 << 20
 _BLOCK = 1 << 16
 _PATIENCE = 2.0  # seconds until it is said what is waited for
@@ -161,8 +160,7 @@ def _inherited(name: str) -> int | None:
     """The number of an open descriptor of this process that a name stands for."""
     if name == STANDARD_INPUT:
         return 0
-    found = _INHERITED.fullmatch(name)
-    return int(found[1] or found[2] or 0) if found else None
+    return descriptor(name)
 
 
 def _mode(name: str) -> int:

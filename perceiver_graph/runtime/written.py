@@ -62,7 +62,7 @@ def seal(archive: Path) -> None:
 def refuse_others(path: Path) -> None:
     """Raise DiagnosticError (PG511) if an archive would replace what is none of a run."""
     try:
-        if path.is_file() and not _is_sealed(path):
+        if storage.descriptor(path) is None and path.is_file() and not _is_sealed(path):
             raise not_ours(path)
     except OSError as error:
         raise storage.unwritable(path, error) from error

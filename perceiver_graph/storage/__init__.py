@@ -5,7 +5,7 @@ digests only; what makes a folder an artifact, those who write artifacts tell it
 """
 
 from perceiver_graph.storage.claims import Claim, abandon
-from perceiver_graph.storage.files import Group, staged_file, staged_group, unwritable
+from perceiver_graph.storage.files import Group, descriptor, staged_file, staged_group, unwritable
 from perceiver_graph.storage.folders import Kind, refuse_foreign, staged_folder
 from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listing import Former, NotOurs, digest, is_plain, prove
@@ -22,6 +22,7 @@ __all__ = [
     "NotOurs",
     "Shield",
     "abandon",
+    "descriptor",
     "digest",
     "is_plain",
     "prove",

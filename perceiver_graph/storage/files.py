@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -34,14 +36,31 @@ def unwritable(
     )
 
 
+_DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)|/dev/(stdin|stdout|stderr)")
+_STANDARD = ("stdin", "stdout", "stderr")
+
+
+def descriptor(path: str | PathLike[str]) -> int | None:
+    """The number of an open file of this process that a path stands for."""
+    found = _DESCRIPTOR.fullmatch(os.fspath(path))
+    if found is None:
+        return None
+    return _STANDARD.index(found[3]) if found[3] else int(found[1] or found[2])
+
+
 @contextmanager
 def staged_file(path: str | PathLike[str], *, new: bool = False) -> Iterator[Path]:
     """A path to write to, of the same name and suffix; the file takes its place at the end.
 
-    `new`: what is there already is an error. A link is followed, and what is no regular file
-    (`/dev/stdout`, a pipe) is written into. If the block ends with an exception, what was there
-    before stays. Raises DiagnosticError (PG511), for every OSError of the block too.
+    `new`: what is there already is an error. A link is followed; what is no regular file, and what is
+    open already (a pipe, `/dev/stdout`), is written into. If the block ends with an exception, what
+    was there before stays. Raises DiagnosticError (PG511), for every OSError of the block too.
     """
+    number = descriptor(path)
+    if number is not None:
+        with _into(Path(path), partial(os.dup, number)) as temporary:
+            yield temporary
+        return
     try:
         place = Path(os.path.realpath(path))
         special = place.exists() and not stat.S_ISREG(place.stat().st_mode)
@@ -53,7 +72,8 @@ def staged_file(path: str | PathLike[str], *, new: bool = False) -> Iterator[Pat
         raise unwritable(path, f"there is no folder {quote(Path(path).parent, 200)}")
     if new and os.path.lexists(path):
         raise _exists(path)
-    with _into(Path(path)) if special else _beside(Path(path), place, new) as temporary:
+    into = _into(Path(path), partial(os.open, path, os.O_WRONLY))
+    with into if special else _beside(Path(path), place, new) as temporary:
         yield temporary
 
 
@@ -85,13 +105,13 @@ def _beside(path: Path, place: Path, new: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def _into(path: Path) -> Iterator[Path]:
-    """For a device or a pipe: what was written goes into it."""
+def _into(path: Path, opened: Callable[[], int]) -> Iterator[Path]:
+    """For a device, a pipe or an open file: what was written goes into it."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             temporary = Path(folder) / (path.name or "file")
             yield temporary
-            with temporary.open("rb") as source, path.open("wb") as target:
+            with temporary.open("rb") as source, os.fdopen(opened(), "wb") as target:
                 shutil.copyfileobj(source, target)
     except OSError as error:
         raise unwritable(path, error) from error

@@ -23,7 +23,7 @@ Interim = Callable[[Path, str], str]
 """The text of the last file of a folder while the others lie under a path in it."""
 
 _ATTEMPTS = 5
-_ELSEWHERE = "choose another place with `-o`, or remove it first"
+_ELSEWHERE = "choose another place with `-o`, or move it away first"
 
 
 @dataclass(frozen=True)

@@ -132,3 +132,14 @@ def test_words_that_do_not_go_together(
 def test_what_was_typed_steers_nothing(command: Command) -> None:
     for line in (["x\x1b[31m"], ["check", "--\x1b[31m"], ["list", "\x1b[31m"], ["explain", "\x1b"]):
         assert "\x1b" not in refused(command, *line)
+
+
+def test_a_path_that_may_not_be_read(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in put.npz"
+    path.write_bytes(b"")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    told = refused(command, "run", "x", "--inputs", str(path))
+    assert f"{path} may not be read" in told
+    assert f"`ls -ld '{path}'`" in told
