@@ -196,6 +196,11 @@ def test_what_is_no_file_is_told_by_name(tmp_path: Path) -> None:
     assert code_of(lambda: Source.of(""))[0] == code_of(lambda: Source.of("a\0b"))[0] == "PG512"
 
 
+def test_an_address_is_no_file() -> None:
+    code, text = code_of(lambda: Source.of("https://example.org/a b.png"))
+    assert (code, "`curl -LO 'https://example.org/a b.png'`" in text) == ("PG512", True)
+
+
 def test_standard_input_of_any_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(CSV)))
     assert np.array_equal(read_points("-"), ROWS)

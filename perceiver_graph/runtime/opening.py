@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import sys
 import time
@@ -22,6 +23,7 @@ from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, BinaryIO, cast
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.commands import shell
 from perceiver_graph.storage import descriptor
 
 STANDARD_INPUT = "-"
@@ -29,6 +31,7 @@ STANDARD_INPUT = "-"
 MOST_OF_A_STREAM = 8 << 30
 """The most bytes that are taken from a pipe by a reader that does not say how much it takes."""
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _IN_MEMORY = 16 << 20
 _BLOCK = 1 << 16
 _PATIENCE = 2.0  # seconds until it is said what is waited for
@@ -170,7 +173,10 @@ def _mode(name: str) -> int:
         fault = "does not exist"
     except OSError as error:
         fault = f"cannot be found: {error.strerror or error}"
-    raise DiagnosticError.of("PG512", f"{name or quote(name)} {fault}", help="check the path")
+    help = "check the path"
+    if _ADDRESS.match(name):
+        help = f"files are read from disks alone; get it first: {shell('curl', '-LO', name)}"
+    raise DiagnosticError.of("PG512", f"{name or quote(name)} {fault}", help=help)
 
 
 def _unreadable(fault: str, help: str | None = None) -> DiagnosticError:
