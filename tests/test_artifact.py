@@ -231,10 +231,12 @@ def test_what_is_no_artifact_is_told_how_to_become_one(tmp_path: Path, tiny: Pat
         return found.help or ""
 
     assert "compile kinetics -o build/kinetics" in help_for("kinetics")
-    spec = tmp_path / "model.yaml"
+    spec = tmp_path / "specs" / "model.yaml"
+    spec.parent.mkdir()
     spec.write_text("perceiver: 1\n")
     assert f"compile {spec} -o build/model" in help_for(spec)
-    assert f"compile {spec}" in help_for(tmp_path)  # the folder that the spec lies in
+    assert f"compile {spec}" in help_for(spec.parent)  # the folder that the spec lies in
+    assert help_for(tmp_path) == f"did you mean `{tiny}`?"
     assert "compile SPEC" in help_for(tmp_path / "no" / "such")
     assert help_for(tiny / "manifest.json") == f"give the folder: {tiny}"
 
@@ -245,4 +247,5 @@ def test_an_artifact_without_onnx_programs_opens_but_does_not_run(tmp_path: Path
     )
     assert open_artifact(folder).manifest.backends == ["torch"]
     found = fault(lambda: load(folder))
-    assert (found.code, "--backend onnx" in (found.help or "")) == ("PG406", True)
+    again = f"`perceiver-graph compile {folder / 'spec.yaml'} --weights {folder} -o DIR`"
+    assert (found.code, again in (found.help or "")) == ("PG406", True)

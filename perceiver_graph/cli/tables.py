@@ -132,7 +132,7 @@ def _fold(text: str, width: int) -> list[str]:
     if not width:
         return lines
     return [
-        part
+        part.strip(NO_BREAK)  # where words that belong together had to be parted
         for line in lines
         for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
     ]

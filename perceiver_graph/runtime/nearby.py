@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.diagnostics.words import closest, question
+from perceiver_graph.diagnostics.words import closest, nearest, question
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import MANIFEST_NAME
 
@@ -29,10 +29,12 @@ def what_makes_one(given: Path) -> str:
     spec: str | Path = "SPEC"
     if given.is_dir():
         spec = min((one for one in _inside(given) if one.suffix in _SPECS), default=spec)
-    elif given.suffix in _SPECS or str(given) in shipped_names():
+    elif given.suffix in _SPECS:
         spec = given
     elif is_path(f"{given}.yaml"):
         spec = given.with_name(f"{given.name}.yaml")
+    elif shipped := nearest(given, shipped_names()):
+        spec = shipped
     name = "NAME" if spec == "SPEC" else Path(spec).stem
     return f"an artifact is made with {command('compile', spec, '-o', f'build/{name}')}"
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.artifact import Progress as CheckProgress
@@ -24,7 +24,7 @@ from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import ASKED, Manifest, Port, ports
+from perceiver_graph.spec.manifest import ASKED, SPEC_NAME, Manifest, Port, ports
 
 Results = dict[str, NDArray[np.float32]]
 Progress = Callable[[int, int], None]
@@ -56,9 +56,8 @@ def load(
         raise DiagnosticError.of(
             "PG406",
             f"{artifact.directory} has no ONNX programs to run (backends: {written})",
-            help=f"compile again with {option('--backend', 'onnx')} or {option('--backend', 'all')}; "
-            "what the torch backend "
-            "writes is imported in Python",
+            help="write some of the same weights: "
+            + command("compile", directory / SPEC_NAME, "--weights", directory, "-o", "DIR"),
         )
     return Program(artifact, choose(device, threads))
 

@@ -182,7 +182,7 @@ def test_what_makes_an_artifact(given: str, place: Path, command: Command, tmp_p
     (text,) = commands_in(help_in(done.err))
     words = shlex.split(text)
     if given == "name":
-        assert words[1:3] == ["compile", "imagenet-learned"]
+        assert words[1:3] == ["compile", "imagenet_learned"]
     else:
         assert words[2] == str(tmp_path / "a folder" / "my spec.yaml")
         assert command(*words[1:-1], tmp_path / "out").code == 0

@@ -75,3 +75,8 @@ def test_an_artifact_and_a_spec_are_no_weights(
     (anew,) = named(done.err)
     assert command(*shlex.split(anew.replace("DIR", "anew"))[1:]).code == 0
     assert command("compile", "my spec.yaml", "--weights", "anew").code == 0
+    done = command("run", "anew", "--random")
+    assert "error[PG406]" in done.err
+    (runs,) = named(done.err)
+    assert command(*shlex.split(runs.replace("DIR", "runs"))[1:]).code == 0
+    assert command("run", "runs", "--random").code == 0

@@ -95,6 +95,8 @@ def test_what_belongs_together_stays_together() -> None:
     titles = [line.split() for line in table.lines(33) if line.startswith("n")]
     assert titles == [["n", "a", "at"], ["n", "b", "at"]]
     assert any("one two" in line for line in table.lines(33))
+    parted = Table([Column("n"), Column("t", 7)], [["x", f"stride{NO_BREAK}(height{NO_BREAK}4)"]])
+    assert [line[3:] for line in parted.lines(40)] == ["t", "stride", "(height", "4)"]
 
 
 @given(

@@ -167,7 +167,8 @@ def _learned_table(
             "PG205",
             "a learned position table needs a width where it is not added to channels",
             (*path, "learned"),
-            help="write `learned: {width: 256}`",
+            help="write `learned: {width: 256}`"
+            + (", or `combine: add` beside `learned`" if channels else ""),
             at_key=True,
         )
     if learned.width is None:
