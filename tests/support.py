@@ -1,6 +1,10 @@
-"""What several tests need: random inputs for any lowered spec."""
+"""What several tests need: random inputs for any lowered spec, graphs as plain data."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,3 +46,14 @@ def vocabulary(model: Lowered, modality: str) -> int:
     """How many ids an input of ids may hold."""
     step = model.inputs[modality].steps[0].model_dump()
     return int(step["one_hot"] if "one_hot" in step else step["embedding"]["vocabulary"])
+
+
+def content(item: Any) -> Any:
+    """A part of a graph as plain data, by which it can be compared with that of another graph."""
+    if isinstance(item, Mapping):
+        return {key: content(value) for key, value in item.items()}
+    if isinstance(item, tuple):
+        return tuple(map(content, item))
+    if is_dataclass(item):
+        return type(item), *(content(getattr(item, field.name)) for field in fields(item))
+    return item

@@ -100,8 +100,9 @@ def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -
 
     What depends on parameters alone is computed once, or in each run if they are being `trained`.
     """
-    given = [leaf.value for leaf in graph.inputs]
-    late = graph.descendants(given + [leaf.value for leaf in graph.parameters if trained])
+    late = graph.varying
+    if trained:
+        late = graph.descendants([*late, *(leaf.value for leaf in graph.parameters)])
     figures = _Figures(bindings)
     return sum(figures.flops(node) for node in graph.nodes if node.output in late)
 
@@ -150,6 +151,15 @@ def _kind(node: Node) -> _Kind:
 
 
 @once
+def _nodes_by_phase(graph: Graph) -> Mapping[Phase, Sequence[Node]]:
+    phases = phase_of(graph)
+    found: dict[Phase, list[Node]] = {phase: [] for phase in PHASES}
+    for node in graph.nodes:
+        found[phases[node.output]].append(node)
+    return found
+
+
+@once
 def _sweep(graph: Graph, phase: Phase) -> _Sweep:
     return _Sweep(graph, phase)
 
@@ -158,8 +168,8 @@ class _Sweep:
     """The nodes of a phase in order and what is live at each, which is the same for all sizes."""
 
     def __init__(self, graph: Graph, phase: Phase) -> None:
-        phases = phase_of(graph)
-        self.nodes = [node for node in graph.nodes if phases[node.output] == phase]
+        phases, nodes = phase_of(graph), _nodes_by_phase(graph)
+        self.nodes = nodes[phase]
         read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
         early = [value for value in read if phases[value] == COMPILE]
         self.parameters = [v for v in early if isinstance(graph.leaves.get(v), Parameter)]
@@ -174,8 +184,8 @@ class _Sweep:
         self.makes = [roots[node.output] is node.output for node in self.nodes]
         """Whether a node's output takes memory of its own."""
         kept = {v for v in graph.outputs.values() if v in computed}
-        later = (node for node in graph.nodes if phases[node.output] != phase)
-        kept |= {value for node in later for value in node.inputs if value in computed}
+        for later in PHASES[PHASES.index(phase) + 1 :]:
+            kept.update(v for node in nodes[later] for v in node.inputs if v in computed)
         self.last_use = self._last_uses(roots, {roots[value] for value in kept})
         self.twice = self._twice()
 

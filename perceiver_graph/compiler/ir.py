@@ -6,8 +6,8 @@ cycles and isomorphism.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -25,9 +25,12 @@ Scope = tuple[str, ...]
 """Where a node belongs: the path of blocks, for example ("encode", "cross_attend", "attention")."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """A tensor of the graph. Its name is unique there and starts with its scope: `encode/.../scores`."""
+    """A tensor of the graph. Its name is unique there and starts with its scope: `encode/.../scores`.
+
+    A value is equal to itself alone: graphs made of one another share theirs.
+    """
 
     name: str
     type: TensorType
@@ -39,9 +42,6 @@ class Value:
     @property
     def dtype(self) -> DType:
         return self.type.dtype
-
-    def __hash__(self) -> int:
-        return hash(self.name)
 
     def __str__(self) -> str:
         return f"%{self.name}: {self.type}"
@@ -97,7 +97,7 @@ class Constant:
     data: Array = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """An application of a primitive."""
 
@@ -106,6 +106,9 @@ class Node:
     output: Value
     scope: Scope = ()
     origin: Span | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.output)
 
     @property
     def name(self) -> str:
@@ -172,13 +175,20 @@ class Graph(Glanced):
         return {node.output: node for node in self.nodes}
 
     @cached_property
-    def users(self) -> Mapping[Value, tuple[Node, ...]]:
-        """The nodes that read each value, a node once per input slot."""
-        found: dict[Value, list[Node]] = {}
+    def users(self) -> Mapping[Value, Sequence[Node]]:
+        """The nodes that read each value, each once, in their order."""
+        found: defaultdict[Value, list[Node]] = defaultdict(list)
         for node in self.nodes:
             for value in node.inputs:
-                found.setdefault(value, []).append(node)
-        return {value: tuple(nodes) for value, nodes in found.items()}
+                readers = found[value]
+                if not readers or readers[-1] is not node:
+                    readers.append(node)
+        return dict(found)
+
+    @cached_property
+    def varying(self) -> Set[Value]:
+        """The values that depend on what the caller supplies: they are computed at run time."""
+        return self.descendants(leaf.value for leaf in self.inputs)
 
     @cached_property
     def leaves(self) -> Mapping[Value, Input | Parameter | Constant]:

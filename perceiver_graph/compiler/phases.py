@@ -49,16 +49,14 @@ def phase_of(graph: Graph) -> Mapping[Value, Phase]:
     latents.
     """
     first, *others = READS
-    varying = graph.descendants(leaf.value for leaf in graph.inputs)
-    found = dict.fromkeys((*graph.leaves, *graph.producers), COMPILE) | dict.fromkeys(
-        varying, first
-    )
+    found = dict.fromkeys((*graph.leaves, *graph.producers), COMPILE)
+    found |= dict.fromkeys(graph.varying, first)
     for name in others:
         late = graph.descendants(i.value for i in graph.inputs if i.role in READS[name])
         if not late and LATENTS in graph.outputs:
             latents = graph.outputs[LATENTS]
             late = graph.descendants([latents]) - {latents}
-        found |= dict.fromkeys(late & varying, name)
+        found |= dict.fromkeys(late & graph.varying, name)
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Value
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ops.base import Array, Op
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 
 
@@ -28,15 +28,16 @@ class CommonSubexpressions(Pass):
     def run(self, graph: Graph) -> PassResult:
         merged: dict[Value, Value] = {}
         constants = self._constants(graph, merged)
-        first: dict[tuple[str, tuple[Value, ...]], Value] = {}
+        first: dict[tuple[type[Op], tuple[Value, ...]], list[Node]] = {}
         nodes: list[Node] = []
         for node in graph.nodes:
-            inputs = tuple(merged.get(value, value) for value in node.inputs)
-            key = str(node.op), inputs
-            if key in first:
-                merged[node.output] = first[key]
+            inputs = tuple([merged.get(value, value) for value in node.inputs])
+            alike = first.setdefault((type(node.op), inputs), [])
+            same = next((other for other in alike if str(other.op) == str(node.op)), None)
+            if same:
+                merged[node.output] = same.output
             else:
-                first[key] = node.output
+                alike.append(node)
                 nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
         if not merged:
             return PassResult(graph, False, ("nothing merged: all nodes and constants differ",))

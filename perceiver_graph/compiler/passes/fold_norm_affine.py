@@ -45,13 +45,13 @@ class FoldNormAffine(Rewrite):
 def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
     """None if folded, else why not; empty where there is nothing to fold."""
     x, gamma, beta = node.inputs
-    readers = rewriter.readers(node.output)
     if is_plain(rewriter, gamma, beta):
         return ""
     if not (rewriter.known(gamma) and rewriter.known(beta)):
         return "its affine part depends on the inputs"
     if rewriter.is_output(node.output):
         return "it is an output"
+    readers = rewriter.readers(node.output)
     for reader in readers:
         if not is_linear(reader) or node.output in reader.inputs[1:]:
             return f"%{reader.name} is no linear map of it"

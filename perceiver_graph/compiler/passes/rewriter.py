@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Value
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Value, once
 from perceiver_graph.compiler.ops import BroadcastLike, Linear, Op, TensorType
 from perceiver_graph.compiler.ops.base import Array, DType
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
@@ -46,8 +46,7 @@ class Rewrite(Pass):
 
     def run(self, graph: Graph) -> PassResult:
         result, total = graph, 0
-        # A name that was dropped in one round is not given to other numbers in the next.
-        taken = names_of(graph)
+        taken: set[str] = set()
         while True:
             rewriter = Rewriter(result, taken)
             notes: list[str] = []
@@ -55,8 +54,9 @@ class Rewrite(Pass):
             if not count:
                 break
             total += count
-            result = rewriter.graph()
+            # A name that was dropped in one round is not given to other numbers in the next.
             taken |= names_of(result)
+            result = rewriter.graph()
         if not total:
             return PassResult(graph, False, (*notes, self.nothing))
         one, several, what = self.done
@@ -66,46 +66,46 @@ class Rewrite(Pass):
 class Rewriter:
     """Nodes by their outputs, edited in place; `graph()` gives the result, in topological order."""
 
-    def __init__(self, graph: Graph, taken: Iterable[str] = ()) -> None:
+    def __init__(self, graph: Graph, taken: Set[str] = frozenset()) -> None:
         """No value is given a name that is in the graph or one of those `taken`."""
         self.original = graph
         self.sizes = largest_sizes(graph)
         self._nodes = dict(graph.producers)
         self._outputs = dict(graph.outputs)
-        self._constants = {constant.value: constant for constant in graph.constants}
+        self._constants = {constant.value.name: constant for constant in graph.constants}
+        self._varying = set(graph.varying)
+        # Thousands of layers are alike: what there is to say about a type is worked out once.
         self._inferred: dict[tuple[Op, tuple[TensorType, ...]], TensorType] = {}
         self._flops: dict[tuple[Op, tuple[TensorType, ...]], int] = {}
+        self._elements: dict[TensorType, int] = {}
         self._before: dict[Value, list[Value]] = {}
-        self._readers: dict[Value, dict[Value, None]] = {}
-        for node in graph.nodes:
-            self._count(node)
-        self._names = {*names_of(graph), *taken}
+        self._read: dict[Value, dict[Value, None]] = {}
+        self._taken = taken
         self._numbers: dict[str, int] = {}
-        inputs = {leaf.value for leaf in graph.inputs}
-        self._known = {value for value in graph.leaves if value not in inputs}
-        for node in graph.nodes:
-            self._learn(node)
 
     @cached_property
     def phases(self) -> Mapping[Value, Phase]:
         """When the values that the graph came with can be computed."""
         return phase_of(self.original)
 
+    @cached_property
+    def _names(self) -> set[str]:
+        return {*names_of(self.original), *self._taken}
+
     # Asking
 
     def visit(self) -> Iterator[Node]:
         """The nodes computed at run time, as they are by then, without those dropped by then."""
         for before in self.original.nodes:
-            node = self._nodes.get(before.output)
-            if node is not None and before.output not in self._known:
-                yield node
+            if before.output in self._varying and before.output in self._nodes:
+                yield self._nodes[before.output]
 
     def producer(self, value: Value) -> Node | None:
         return self._nodes.get(value)
 
     def readers(self, value: Value) -> list[Node]:
         """The nodes that read a value, each once, in the order in which they began to."""
-        return [self._nodes[reader] for reader in self._readers.get(value, ())]
+        return [self._nodes[reader] for reader in self._readers(value)]
 
     def is_output(self, value: Value) -> bool:
         return value in self._outputs.values()
@@ -117,11 +117,11 @@ class Rewriter:
 
     def known(self, value: Value) -> bool:
         """Whether a value depends on parameters and constants alone: it costs nothing at run time."""
-        return value in self._known
+        return value not in self._varying
 
     def array(self, value: Value) -> Array | None:
         """The numbers of a constant."""
-        constant = self._constants.get(value)
+        constant = self._constants.get(value.name)
         return constant.data if constant else None
 
     def sharing(self, value: Value) -> tuple[Value, Node | None]:
@@ -135,7 +135,7 @@ class Rewriter:
 
     def flops(self, op: Op, *inputs: Value) -> int:
         """What a node costs at run time, for the largest sizes; what is known costs nothing."""
-        if self._known.issuperset(inputs):
+        if self._varying.isdisjoint(inputs):
             return 0
         return self.type_flops(op, *(value.type for value in inputs))
 
@@ -153,7 +153,10 @@ class Rewriter:
         return 0 if self.known(x) else 2 * self.elements(x) * width
 
     def elements(self, value: Value) -> int:
-        return prod(dim.evaluate(self.sizes) for dim in value.shape)
+        kind = value.type
+        if kind not in self._elements:
+            self._elements[kind] = prod(dim.evaluate(self.sizes) for dim in kind.shape)
+        return self._elements[kind]
 
     # Changing
 
@@ -164,19 +167,19 @@ class Rewriter:
         self._nodes[output] = node
         self._before.setdefault(at.output, []).append(output)
         self._count(node)
-        self._learn(node)
+        if not self._varying.isdisjoint(inputs):
+            self._varying.add(output)
         return output
 
     def constant(self, name: str, array: Array) -> Value:
         """A constant; one of this name and these bytes that is there already is taken."""
         dtype: DType = array.dtype.name  # type: ignore[assignment]
-        value = Value(name, TensorType(shape_of(*array.shape), dtype))
-        found = self._constants.get(value)
-        if found and found.value == value and found.data.tobytes() == array.tobytes():
+        kind = TensorType(shape_of(*array.shape), dtype)
+        found = self._constants.get(name)
+        if found and found.value.type == kind and found.data.tobytes() == array.tobytes():
             return found.value
-        value = replace(value, name=self._fresh(name))
-        self._constants[value] = Constant(value, array)
-        self._known.add(value)
+        value = Value(self._fresh(name), kind)
+        self._constants[value.name] = Constant(value, array)
         return value
 
     def filled(self, number: float, like: Value) -> Value:
@@ -195,7 +198,7 @@ class Rewriter:
         self._count(new)
         for value in dict.fromkeys(node.inputs):
             if value not in inputs:
-                del self._readers[value][node.output]
+                del self._readers(value)[node.output]
                 self._drop(value)
         return new
 
@@ -220,7 +223,7 @@ class Rewriter:
 
     def _infer(self, op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
         kind = op, inputs
-        if kind not in self._inferred:  # thousands of layers are alike
+        if kind not in self._inferred:
             self._inferred[kind] = op.infer(*inputs)
         return self._inferred[kind]
 
@@ -230,28 +233,27 @@ class Rewriter:
         if value in self._nodes:
             order.append(self._nodes[value])
 
-    def _count(self, node: Node) -> None:
-        reader = node.output
-        for value in node.inputs:
-            readers = self._readers.get(value)
-            if readers is None:
-                self._readers[value] = {reader: None}
-            else:
-                readers[reader] = None
+    def _readers(self, value: Value) -> dict[Value, None]:
+        """What is computed from a value directly; most values of a graph are never asked about."""
+        found = self._read.get(value)
+        if found is None:
+            readers = self.original.users.get(value, ())
+            found = self._read[value] = {node.output: None for node in readers}
+        return found
 
-    def _learn(self, node: Node) -> None:
-        if self._known.issuperset(node.inputs):
-            self._known.add(node.output)
+    def _count(self, node: Node) -> None:
+        for value in node.inputs:
+            self._readers(value)[node.output] = None
 
     def _drop(self, value: Value) -> None:
         """Remove a node that nothing reads, and so on backwards."""
         pending = [value]
         while pending:
             value = pending.pop()
-            if value in self._nodes and not self._readers.get(value) and not self.is_output(value):
+            if value in self._nodes and not self._readers(value) and not self.is_output(value):
                 node = self._nodes.pop(value)
                 for read in dict.fromkeys(node.inputs):
-                    del self._readers[read][value]
+                    del self._readers(read)[value]
                     pending.append(read)
 
     def _fresh(self, name: str) -> str:
@@ -268,7 +270,8 @@ class Rewriter:
         return candidate
 
 
-def names_of(graph: Graph) -> set[str]:
+@once
+def names_of(graph: Graph) -> Set[str]:
     """The names of all values of a graph."""
     return {value.name for value in (*graph.leaves, *graph.producers)}
 
