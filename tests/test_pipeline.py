@@ -16,7 +16,7 @@ from perceiver_graph.compiler.dims import Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode, Pass, PassResult
-from perceiver_graph.compiler.pipeline import Level, PassError, PassManager, optimize
+from perceiver_graph.compiler.pipeline import Level, PassError, PassManager, optimize, rewrite
 from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
 from perceiver_graph.compiler.verify import VerificationError
 from perceiver_graph.diagnostics import DiagnosticError
@@ -94,6 +94,15 @@ def test_what_comes_before_a_failing_pass_is_dumped(tmp_path: Path) -> None:
         manager.run(_query_graph())
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["00-lowered.ir.txt", "01-dead-code.ir.txt", "ir.json"]
+
+
+@given(graph=graphs(), level=st.sampled_from([0, 1, 2]))
+def test_rewriting_before_there_are_values_changes_nothing(graph: Graph, level: Level) -> None:
+    _, parameters = arrays(graph)
+    whole = optimize(graph, level=level, parameters=parameters)
+    early = rewrite(graph, level=level, verify=True)
+    late = optimize(early, level=level, parameters=parameters, verify=True, rewritten=True)
+    assert same_structure(late, whole)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import Programs
-from perceiver_graph.compiler.pipeline import Level, optimize
+from perceiver_graph.compiler.pipeline import Level, optimize, rewrite
 from perceiver_graph.compiler.places import without_paths
 from perceiver_graph.compiler.target import DEFAULT, Device, Precision, Target
 from perceiver_graph.compiler.weights import initialize, load_arrays
@@ -115,7 +115,13 @@ class Compiled(Glanced):
     @cached_property
     def optimized(self) -> Graph:
         """The graph as the ONNX programs have it, before the values of weights are folded in."""
-        return optimize(self.graph, level=self.level, frozen=True, verify=self.verify)
+        return optimize(
+            self._rewritten, level=self.level, frozen=True, verify=self.verify, rewritten=True
+        )
+
+    @cached_property
+    def _rewritten(self) -> Graph:
+        return rewrite(self.graph, level=self.level, verify=self.verify)
 
     @cached_property
     def plan(self) -> planner.Plan:
@@ -158,8 +164,14 @@ class Compiled(Glanced):
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The programs by name, with everything evaluated that depends on weights only."""
+        whole = self.dump_ir is not None  # a dump has every step
         optimized = optimize(
-            self.graph, level=self.level, parameters=weights, verify=self.verify, dump=self.dump_ir
+            self.graph if whole else self._rewritten,
+            level=self.level,
+            parameters=weights,
+            verify=self.verify,
+            dump=self.dump_ir,
+            rewritten=not whole,
         )
         return phases.finish_early(phases.split(optimized))
 

@@ -101,18 +101,31 @@ def optimize(
     verify: bool = False,
     dump: Path | None = None,
     observer: Observer | None = None,
+    rewritten: bool = False,
 ) -> Graph:
     """Run the passes of a level (0, 1 or 2); `parameters` and `frozen` as for `passes`.
 
     With `verify`, the graph is checked before, between and after. `dump` names a folder, made where
     it is missing, for the IR text at each step (see `dumping`).
+    A graph is `rewritten` if it comes from `rewrite`: only what is left to do is done.
     `PassError` if a pass fails, `VerificationError` if the graph was broken to begin with.
     """
     steps = passes(level, parameters, frozen=frozen)
-    graph = PassManager(steps, verify=verify, dump=dump, observer=observer).run(graph)
+    manager = PassManager(steps, verify=verify, dump=dump, observer=observer)
+    graph = manager.run(graph, start=_folding(steps) if rewritten else 0)
     if verify:
         check(graph, "optimized")
     return graph
+
+
+def rewrite(graph: Graph, *, level: Level, verify: bool = False) -> Graph:
+    """What `optimize` does before it looks at the values of parameters, which are frozen."""
+    steps = passes(level, frozen=True)
+    return PassManager(steps[: _folding(steps)], verify=verify).run(graph)
+
+
+def _folding(steps: Sequence[Pass]) -> int:
+    return next(index for index, step in enumerate(steps) if isinstance(step, FoldConstants))
 
 
 class PassError(RuntimeError):
@@ -135,12 +148,13 @@ class PassManager:
         self.dump = dump
         self.observer = observer
 
-    def run(self, graph: Graph) -> Graph:
+    def run(self, graph: Graph, start: int = 0) -> Graph:
+        """Run the passes from the one at `start` on: those before it have been run on the graph."""
         if self.verify:
             check(graph, "rewriting")
         with dumping(self.dump) as write:
             write(0, "lowered", graph)
-            for index, step in enumerate(self.steps):
+            for index, step in enumerate(self.steps[start:], start):
                 result = self._apply(index, step, graph)
                 graph = result.graph
                 write(index + 1, step.name, graph)
