@@ -165,6 +165,19 @@ TABLE = (
         "steps",
         yet=False,
     ),
+    Absent(
+        "softmax log_softmax logsoftmax",
+        "probabilities instead of scores",
+        "heads give scores, as losses take them, and `media: {classes: {}}` shows probabilities",
+        "linear",
+        yet=False,
+    ),
+    Absent(
+        "n_mels num_mel_bins mel_bins num_mels",
+        "how many mel bands there are",
+        "it is the size of the axis `frequency`, say `shape: {time: 256, frequency: 64, channel: 1}`",
+        yet=False,
+    ),
     Absent("loss losses criterion metrics", "a loss", _TRAINING, yet=False),
     Absent(
         "optimizer optim lr learning_rate scheduler lr_scheduler weight_decay epochs "

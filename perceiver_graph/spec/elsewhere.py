@@ -69,6 +69,12 @@ grid: dense spatial pixels
 inputs: input
 mean: mean_pool average
 mlp: ffn
+rate: fps frame_rate framerate sample_rate sampling_rate frequency hz sr
+window: n_fft win_length window_length window_size frame_length
+hop: hop_length hop_size frame_step
+top: top_k topk k
+names: labels class_names classes id2label
+crop: crop_size center_crop
 max: maximum
 min: minimum
 mask: mask_token

@@ -44,7 +44,7 @@ def filled(rule: Rule | None, path: Path, data: Any) -> str | None:
     key = path[-1] if path else None
     if rule is None or rule.kind != "dict" or not isinstance(key, str) or len(path) < 2:
         return None
-    return f"write `{key}: {_skeleton(rule, path, data)}`"
+    return f"write `{key}: {skeleton(rule, path, data)}`"
 
 
 def _form(rule: Rule | None, path: Path, data: Any) -> str | None:
@@ -170,7 +170,7 @@ def _alternative(rule: Rule, word: str, path: Path, data: Any) -> str | None:
         return f"{{inputs: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
     inner = _inner(rule, name) if name else None
-    return f"{{{name}: {_skeleton(inner, path, data)}}}" if inner else None
+    return f"{{{name}: {skeleton(inner, path, data)}}}" if inner else None
 
 
 def _inner(rule: Rule, name: str) -> Rule | None:
@@ -188,14 +188,18 @@ def _filled(rule: Rule, values: list[str], path: Path, data: Any) -> str | None:
     for key in keys:
         child = rule.child(key)
         takes = child is not None and child.kind in ("int", "float") and values
-        parts.append(f"{key}: {values.pop(0) if takes else _skeleton(child, path, data)}")
+        parts.append(f"{key}: {values.pop(0) if takes else skeleton(child, path, data)}")
     return None if values else f"{{{', '.join(parts)}}}"
 
 
-def _skeleton(rule: Rule | None, path: Path, data: Any) -> str:
-    """A value of a rule with `...` for what has to be filled in."""
+def skeleton(rule: Rule | None, path: Path, data: Any) -> str:
+    """A value of a rule with `...` for what has to be filled in; the first of alternatives."""
     if rule is not None and rule.kind == "model":
-        return f"{{{', '.join(f'{k}: {_skeleton(rule.child(k), path, data)}' for k in rule.required)}}}"
+        return (
+            f"{{{', '.join(f'{k}: {skeleton(rule.child(k), path, data)}' for k in rule.required)}}}"
+        )
+    if rule is not None and rule.alternatives:
+        return _alternative(rule, rule.alternatives[0], path, data) or "..."
     if rule is not None and rule.kind == "dict":
         axes = _axes(path, data)[: _MOST_AXES - 1]
         return f"{{{', '.join(f'{axis}: ...' for axis in axes)}}}" if axes else "{AXIS: ...}"

@@ -22,7 +22,7 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest, question
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
-from perceiver_graph.spec.forms import filled, form, glued
+from perceiver_graph.spec.forms import filled, form, glued, skeleton
 from perceiver_graph.spec.grammar import Rule, one_of, rule_at
 from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
@@ -156,7 +156,12 @@ class _Translator:
         children = [(key, child) for key in keys if rule and (child := rule.child(key))]
         choices = [(key, child.alternatives) for key, child in children if child.alternatives]
         about += [f"{quote(key)} is one of {forms_of(names)}" for key, names in choices]
-        known = [f"`{key}: {c.choices[0]}`" for key, c in children if len(c.choices) == 1]
+        shown = [(key, skeleton(child, parent, self.data)) for key, child in children]
+        known = [
+            f"`{key}: {text}`"
+            for key, text in shown
+            if text != "..." and (parent or text[0] != "{")
+        ]
         return make(
             "PG102",
             f"{subject(parent)} lacks the key{'s' if len(keys) > 1 else ''} {listed(keys)}",
@@ -250,9 +255,11 @@ class _Translator:
                 self.spans.value(fault.path),
                 help="install a newer release of perceiver-graph",
             )
-        if isinstance(fault.value, str) and (entry := absent(fault.value, fault.path)):
-            return not_there(fault.value, entry, self.spans.value(fault.path))
         guess = nearest(fault.value, choices) if isinstance(fault.value, str) else None
+        whole = guess and fault.value and guess.startswith(fault.value)
+        entry = None if whole else absent(fault.value, fault.path)
+        if entry and isinstance(fault.value, str):
+            return not_there(fault.value, entry, self.spans.value(fault.path))
         return make(
             "PG104",
             f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
