@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
+from perceiver_graph.runtime.coordinates import is_extra
 from perceiver_graph.runtime.sizes import at_least, evaluate, smallest
 from perceiver_graph.spec.arithmetic import words
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
@@ -65,8 +66,8 @@ def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generato
     if entry.dtype == "int64":
         return rng.integers(0, entry.vocabulary or 1, shape, np.int64)
     values = rng.standard_normal(shape, np.float32)
-    for channel, bounds in enumerate(entry.ranges or ()):
-        if bounds is not None:
-            low, high = bounds
+    if is_extra(entry):
+        for channel, bounds in enumerate(entry.ranges or [None] * shape[-1]):
+            low, high = bounds or (-1, 1)
             values[..., channel] = rng.uniform(low, high, shape[:-1])
     return values

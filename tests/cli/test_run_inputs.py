@@ -141,6 +141,9 @@ outputs:
   inside:
     query: {points: [x], position: {range: [5, 6], fourier: {bands: 2, max_resolution: 8}}}
     head: {linear: 1}
+  near:
+    query: {points: 2, position: {fourier: {bands: 2, max_resolution: 8}}}
+    head: {linear: 1}
 """
 
 
@@ -151,7 +154,7 @@ def test_random_coordinates_lie_in_their_range(command: Command, tmp_path: Path)
     assert told["scan.position"] == "float32 [batch, point 40, channel 3: x, y, height]"
     assert "float32 [batch, channel 4], always masked" in done.out
     done = command("run", tmp_path / "sensors", "--random", "-o", tmp_path / "out.npz")
-    assert done.code == 0, done.err
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.parametrize("file", ["rest.npz", "front=rest.npz", "other = 1.npz"])
