@@ -8,20 +8,17 @@ import torch
 from perceiver_graph.compiler import ops
 
 
-def _along(positions: torch.Tensor, sizes: torch.Tensor) -> list[torch.Tensor]:
-    inside = positions.numpy() % int(np.prod(sizes.numpy()))
-    return [torch.from_numpy(x) for x in np.unravel_index(inside, sizes.tolist())]
-
-
-def regrid_to_4_5_9(positions: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    places = tuple(x.numpy() for x in _along(positions, sizes))
+def regrid_to_4_5_9(positions: torch.Tensor) -> torch.Tensor:
+    """From a grid of 2, 3, 4."""
+    places = np.unravel_index(positions.numpy(), (2, 3, 4))
     return torch.from_numpy(np.ravel_multi_index(places, (4, 5, 9)))
 
 
-def fourier_at(positions: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    """Over the size of the first axis, and over 5 places of the second, without its end."""
-    row, column = _along(positions, sizes)
-    rows = torch.linspace(-1, 1, int(sizes[0]))[row]
+def fourier_at(positions: torch.Tensor) -> torch.Tensor:
+    """In a grid of 3, 4: over the size of the first axis, and over 5 places of the second, without
+    its end."""
+    row, column = (torch.from_numpy(x) for x in np.unravel_index(positions.numpy(), (3, 4)))
+    rows = torch.linspace(-1, 1, 3)[row]
     points = torch.stack([rows, -1 + 2 * (column / 5)], dim=-1)
     features = ops.FourierFeatures(3, (8.0, 6.0), 2).evaluate(points.numpy())
     return torch.from_numpy(features)

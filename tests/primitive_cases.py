@@ -16,7 +16,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 from tests import size_cases
-from tests.primitive_case import BATCH, COUNT, TOKENS, Case, f32
+from tests.primitive_case import BATCH, COUNT, Case, f32
 
 small = st.integers(1, 5)
 
@@ -256,27 +256,6 @@ def slice_(draw: st.DrawFn) -> Case:
     return Case(ops.Slice(axis, *bounds), f32(*shape))
 
 
-def broadcast_like(draw: st.DrawFn) -> Case:
-    like, sizes = batched(draw, shapes(draw))
-    axes = draw(st.integers(1, like.rank))
-    x = weights(draw, *shapes(draw, 0, 3))
-    x = np.asarray(x < 0) if draw(st.booleans()) else x
-    return Case(ops.BroadcastLike(axes), x, like, sizes=sizes)
-
-
-def trim_like(draw: st.DrawFn) -> Case:
-    shape = shapes(draw)
-    axis = draw(st.integers(0, len(shape) - 1))
-    rows, sizes = shape[axis] + draw(st.integers(0, 2)), {}
-    like = list(shape_of(*shape))
-    if draw(st.booleans()):
-        like[axis], sizes = Dim.of(TOKENS), {"tokens": shape[axis]}
-        rows = 7
-    table = weights(draw, rows, *shapes(draw, 0, 2))
-    axis = draw(st.sampled_from([axis, axis - len(shape)]))
-    return Case(ops.TrimLike(axis), table, f32(*like), sizes=sizes)
-
-
 def mean(draw: st.DrawFn) -> Case:
     x, sizes = batched(draw, shapes(draw))
     return Case(ops.Mean(draw(st.integers(-x.rank, x.rank - 1))), x, sizes=sizes)
@@ -356,7 +335,6 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "add": add,
     "attention": attention,
     "batch_norm": batch_norm,
-    "broadcast_like": broadcast_like,
     "concat": concat,
     "conv": conv,
     "coordinate": coordinate,
@@ -380,7 +358,6 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "one_hot": one_hot,
     "permute": permute,
     "relu": lambda draw: unary(draw, ops.Relu()),
-    "repeat": lambda draw: unary(draw, ops.Repeat(draw(small))),
     "scale": lambda draw: unary(draw, ops.Scale(draw(st.floats(-4, 4, width=32)))),
     "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
     "silu": lambda draw: unary(draw, ops.Silu()),
@@ -388,8 +365,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     **size_cases.DRAW,
     "table_attention": table_attention,
     "tanh": lambda draw: unary(draw, ops.Tanh()),
-    "trim_like": trim_like,
-    "unflatten": unflatten,
+    "unflatten": lambda draw: draw(st.sampled_from([unflatten, size_cases.apart]))(draw),
     "where": where,
 }
 """For each primitive, how to draw an application of it."""

@@ -60,7 +60,7 @@ def check(before: Graph, after: Graph, given: Arrays | None = None) -> None:
 
 def kinds(graph: Graph) -> list[str]:
     """The primitives that are applied at run time, in order."""
-    late = graph.descendants(leaf.value for leaf in graph.inputs)
+    late = graph.descendants([*(leaf.value for leaf in graph.inputs), *graph.sized])
     return [node.op.name for node in graph.nodes if node.output in late]
 
 

@@ -1,69 +1,98 @@
-"""Random applications of the primitives that read sizes known only at run time."""
+"""Random applications of the primitives that hold sizes, which may be known only at run time."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.dims import Dim, Shape, product
 from perceiver_graph.compiler.ops import Array, TensorType
 from tests.primitive_case import BATCH, TOKENS, Case, f32
 
 small = st.integers(1, 4)
 
 
-def split_like(draw: st.DrawFn) -> Case:
-    batch, tokens, rest = draw(small), draw(small), draw(st.lists(small, max_size=2))
-    first, second = Dim.of(batch), Dim.of(tokens)
+def dims(draw: st.DrawFn, low: int = 1, high: int = 3) -> tuple[Shape, dict[str, Any]]:
+    """Sizes, and what a case has of them: what their symbols stand for, and what says it."""
+    batch, tokens = Dim.of(BATCH), Dim.of(TOKENS)
+    each = st.sampled_from(
+        [*map(Dim.of, range(1, 5)), batch, tokens, 3 * tokens + 1, batch * tokens, tokens * tokens]
+    )
+    said = draw(st.sampled_from([(), (batch, 2 * tokens + 1), (batch * tokens, tokens * tokens)]))
+    beside = f32(*said) if said else None
+    sizes = {"batch": draw(small), "tokens": draw(small)}
+    return tuple(draw(st.lists(each, min_size=low, max_size=high))), {
+        "sizes": sizes,
+        "beside": beside,
+    }
+
+
+def shape(draw: st.DrawFn, low: int = 0) -> list[int]:
+    return draw(st.lists(small, min_size=low, max_size=2))
+
+
+def numbers(draw: st.DrawFn, *sizes: int) -> Array:
+    """Numbers or masks."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    x = np.random.default_rng(seed).standard_normal(sizes).astype(np.float32)
+    return np.asarray(x < 0) if draw(st.booleans()) else x
+
+
+def broadcast(draw: st.DrawFn) -> Case:
+    held, known = dims(draw)
+    return Case(ops.Broadcast(held), numbers(draw, *shape(draw)), **known)
+
+
+def trim(draw: st.DrawFn) -> Case:
+    (size,), known = dims(draw, high=1)
+    if BATCH in size.symbols:
+        size = Dim.of(TOKENS)
+    most = size.bounds()[1]
+    assert most is not None
+    return Case(
+        ops.Trim(size), numbers(draw, most + draw(st.integers(0, 2)), *shape(draw)), **known
+    )
+
+
+def apart(draw: st.DrawFn) -> Case:
+    """An axis split in some of which one may be left to division."""
+    held, known = dims(draw)
+    before, after = shape(draw), shape(draw)
+    given: list[Dim | None] = list(held)
     if draw(st.booleans()):
-        first, second = Dim.of(BATCH), Dim.of(TOKENS)
-    axes = draw(st.integers(1, 2))
-    merged = first * second if axes == 2 else first
-    sizes = {"batch": batch, "tokens": tokens}
-    return Case(ops.SplitLike(axes), f32(merged, *rest), f32(first, second, 3), sizes=sizes)
+        given[draw(st.integers(0, len(given) - 1))] = None
+    x = TensorType(f32(*before, product(held), *after).shape)
+    return Case(ops.Unflatten(len(before), tuple(given)), x, **known)
 
 
-def _like(draw: st.DrawFn) -> tuple[TensorType, int, int, dict[str, int]]:
-    """A value with a grid from an axis on, sizes numbers or symbols."""
-    batch, tokens, more = draw(small), draw(small), draw(small)
-    first, second = Dim.of(batch), Dim.of(tokens)
-    if draw(st.booleans()):
-        first, second = Dim.of(BATCH), Dim.of(TOKENS)
-    axes = draw(st.integers(1, 3))
-    start = draw(st.integers(0, 3 - axes))
-    return f32(first, second, more), start, axes, {"batch": batch, "tokens": tokens}
+def positions(draw: st.DrawFn) -> Case:
+    held, known = dims(draw)
+    return Case(ops.Positions(held), **known)
 
 
-def sizes_like(draw: st.DrawFn) -> Case:
-    like, start, axes, sizes = _like(draw)
-    return Case(ops.SizesLike(start, axes), like, sizes=sizes)
-
-
-def positions_like(draw: st.DrawFn) -> Case:
-    like, start, axes, sizes = _like(draw)
-    return Case(ops.PositionsLike(start, axes), like, sizes=sizes)
-
-
-def grid(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Positions in a grid, and its sizes."""
-    sizes = np.array(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)), np.int64)
+def grid(draw: st.DrawFn) -> tuple[Array, Shape, tuple[int, ...], dict[str, Any]]:
+    """Positions in a grid, its sizes, these as numbers, and what a case has of them."""
+    held, known = dims(draw)
+    sizes = tuple(size.evaluate(known["sizes"]) for size in held)
     chosen = draw(st.lists(st.integers(0, int(np.prod(sizes)) - 1), min_size=1, max_size=9))
-    return np.array(chosen, np.int64), sizes
+    return np.array(chosen, np.int64), held, sizes, known
 
 
 def regrid(draw: st.DrawFn) -> Case:
-    positions, sizes = grid(draw)
-    to = tuple(size + draw(st.integers(0, 3)) for size in sizes.tolist())
-    return Case(ops.Regrid(to), positions, sizes)
+    places, held, sizes, known = grid(draw)
+    to = tuple(size + draw(st.integers(0, 3)) for size in sizes)
+    return Case(ops.Regrid(held, to), places, **known)
 
 
 def fourier_at(draw: st.DrawFn) -> Case:
-    positions, sizes = grid(draw)
+    places, held, sizes, known = grid(draw)
     axes = len(sizes)
-    longest = (draw(st.sampled_from([None, size, size + 3])) for size in sizes.tolist())
     op = ops.FourierAt(
-        of=tuple(longest),
+        held,
+        of=tuple(draw(st.sampled_from([None, size, size + 3])) for size in sizes),
         bands=draw(st.integers(1, 9)),
         max_resolution=tuple(float(draw(st.integers(1, 64))) for _ in range(axes)),
         endpoint=tuple(draw(st.booleans()) for _ in range(axes)),
@@ -71,14 +100,14 @@ def fourier_at(draw: st.DrawFn) -> Case:
         sine_only=draw(st.booleans()),
         periodic=tuple(i for i in range(axes) if draw(st.booleans())),
     )
-    return Case(op, positions, sizes)
+    return Case(op, places, **known)
 
 
 DRAW = {
+    "broadcast": broadcast,
     "fourier_at": fourier_at,
-    "positions_like": positions_like,
+    "positions": positions,
     "regrid": regrid,
-    "sizes_like": sizes_like,
-    "split_like": split_like,
+    "trim": trim,
 }
 """For each of them, how to draw an application of it."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler import describe
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.ops.base import Array
 
@@ -30,7 +29,8 @@ def random_inputs(
             continue
         if leaf.role == "points":
             sizes.setdefault(str(leaf.count), POINTS)
-        if leaf.role == "grid":
+        if leaf.role == "size":
+            inputs[leaf.value.name] = np.array([sizes[leaf.of]], np.int64)
             continue
         shape = tuple(dim.evaluate(sizes) for dim in leaf.value.shape)
         if leaf.value.dtype == "int64":
@@ -39,7 +39,7 @@ def random_inputs(
             inputs[leaf.value.name] = rng.integers(0, 2, shape).astype(bool)
         else:
             inputs[leaf.value.name] = rng.standard_normal(shape).astype(np.float32)
-    return inputs | describe.grids(model.graph, model, sizes)
+    return inputs
 
 
 def vocabulary(model: Lowered, modality: str) -> int:

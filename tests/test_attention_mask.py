@@ -43,7 +43,7 @@ def attention(heads: int, masked_rows: Literal["uniform", "zero"] = "uniform") -
     shape = shape_of(BATCH, LENGTH)
     mask = b.input("text.attention_mask", "attention_mask", "text", axes[:2], shape, "bool")
     with b.block("encode", "Encode"):
-        q = b(ops.BroadcastLike(1), b.parameter("latents", (3, 8)), x)
+        q = b(ops.Broadcast(x.shape[:1]), b.parameter("latents", (3, 8)))
         v = b.linear(x, "value", 12)
         latents = b(ops.Attention(heads, masked_rows), q, x, v, mask, name="latents")
     return b.graph({"latents": latents})

@@ -21,7 +21,7 @@ def attention(queries: int, keys: int) -> Graph:
     shape = shape_of(Symbol("batch"), keys, 6)
     x = b.input("x", "data", "x", ("batch", "n", "channel"), shape, "float32")
     with b.block("encode", "Encode"):
-        q = b(ops.BroadcastLike(1), b.parameter("latents", (queries, 6)), x)
+        q = b(ops.Broadcast(x.shape[:1]), b.parameter("latents", (queries, 6)))
         latents = b(ops.Attention(1), q, x, b.linear(x, "value", 4), name="latents")
     return b.graph({"latents": latents})
 
@@ -32,7 +32,7 @@ def grid(queries: int, height: int, width: int) -> Graph:
     x = b.input("x", "data", "x", ("batch", "n", "channel"), shape, "float32")
     with b.block("encode", "Encode"):
         q, *tables = (
-            b(ops.BroadcastLike(1), b.parameter(f"q{size}", (queries, size)), x)
+            b(ops.Broadcast(x.shape[:1]), b.parameter(f"q{size}", (queries, size)))
             for size in (6, height, width)
         )
         s = b(ops.Slice(-1, 0, 1), x)

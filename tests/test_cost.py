@@ -23,12 +23,14 @@ def _perceiver() -> Graph:
     b = GraphBuilder("small", {name: Symbol(name, max=64) for name in ("batch", "y_queries")})
     batch, count = b.symbols["batch"], b.symbols["y_queries"]
     x = b.input("x", "data", "x", ("batch", "n", "c"), shape_of(batch, 10, 8), "float32")
-    q = b(ops.BroadcastLike(1), b.linear(b.parameter("latents", (4, 8)), "q", 8), x, name="batch_q")
+    q = b(
+        ops.Broadcast(x.shape[:1]), b.linear(b.parameter("latents", (4, 8)), "q", 8), name="batch_q"
+    )
     kv = b.linear(x, "kv", 8)
     latents = b(ops.Attention(2), q, kv, kv, name="read")
     positions = b.input("y.queries", "queries", "y", ("query",), shape_of(count), "int64")
     rows = b(ops.Gather(0), b.parameter("table", (6, 8)), positions, name="rows")
-    query = b(ops.BroadcastLike(1), rows, latents, name="query")
+    query = b(ops.Broadcast(latents.shape[:1]), rows, name="query")
     y = b.linear(b(ops.Attention(1), query, latents, latents, name="look"), "head", 3, bias=False)
     return b.graph({"latents": latents, "y": y})
 

@@ -65,7 +65,7 @@ def test_one_float64_array_makes_a_float64_run(double: str) -> None:
     batch = b.symbols["batch"]
     x = b.input("x", "data", "x", ("batch", "n", "c"), shape_of(batch, 2, 3), "float32")
     table = b.layer_norm(b(ops.FourierTable(4, 0, 1, 1, 4.0)), "norm", 1e-5)
-    query = b(ops.BroadcastLike(1), table, x)
+    query = b(ops.Broadcast(x.shape[:1]), table)
     graph = b.graph({"table": table, "y": b(ops.Attention(), query, x, x)})
     inputs, parameters = arrays(graph)
     chosen = inputs if double == "inputs" else parameters

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir import Constant, Graph, Value
 from perceiver_graph.compiler.ops.base import Array, TensorType
 from perceiver_graph.compiler.passes import FoldConstants
@@ -107,6 +107,26 @@ def test_random_graphs_round_trip(graph: Graph) -> None:
     assert print_graph(parsed) == text  # random graphs have no spec lines
     for part in ("symbols", "inputs", "parameters", "nodes", "outputs", "blocks"):
         assert content(getattr(parsed, part)) == content(getattr(graph, part))
+
+
+@pytest.mark.parametrize("name", ["n", "in", "None", "größe"])
+def test_sizes_of_primitives_are_read_back(name: str) -> None:
+    """Numbers, symbols of any name, and arithmetic on them."""
+    n = Symbol(name, max=64, multiple_of=4)
+    b = GraphBuilder("sizes", {name: n})
+    sizes = (Dim.of(3), Dim.of(n), (5 * Dim.of(n)).exact_div(4) - 1)
+    x = b(ops.Broadcast(sizes), b.parameter("row", (2,)), name="x")
+    x = b(ops.Unflatten(1, (None, Dim.of(n).exact_div(2), 1)), x, name="apart")
+    graph = b.graph({"y": x, "rows": b(ops.Trim(sizes[1]), b.parameter("table", (64, 2)))})
+    text = print_graph(graph)
+    assert f"broadcast(sizes=(3, '{name}', '5*{name}/4 - 1')) %row" in text
+    assert f"unflatten(axis=1, sizes=(None, '{name}/2', 1)) %x" in text
+    assert f"trim(size='{name}') %table" in text
+    parsed = parse_graph(text)
+    assert [node.op for node in parsed.nodes] == [node.op for node in graph.nodes]
+    assert same_structure(parsed, graph)
+    with pytest.raises(ValueError, match=r"line \d+: `other` in `other` is not a declared dim"):
+        parse_graph(text.replace(f"trim(size='{name}'", "trim(size='other'"))
 
 
 @given(graphs())

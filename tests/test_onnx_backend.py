@@ -45,10 +45,10 @@ def small_model() -> Graph:
     image = b.input("image", "data", "image", ("batch", "t", "c"), shape_of(batch, 6, 4), "float32")
     present = b.input("image.present", "present", "image", ("batch",), shape_of(batch), "bool")
     with b.block("inputs", "Modality"):
-        token = b(ops.BroadcastLike(2), b.parameter("mask_token", (4,)), image)
+        token = b(ops.Broadcast(image.shape[:2]), b.parameter("mask_token", (4,)))
         known = b(ops.Unflatten(0, (None, 1, 1)), present)
         image = b.linear(b(ops.Where(), known, image, token, name="masked"), "project", WIDTH)
-    latents = b(ops.BroadcastLike(), b.parameter("latents", (5, WIDTH)), image, name="start")
+    latents = b(ops.Broadcast(image.shape[:1]), b.parameter("latents", (5, WIDTH)), name="start")
     with b.block("encode", "CrossAttend"):
         latents = attend(b, latents, image, heads=1)
     for layer in range(2):
@@ -64,7 +64,7 @@ def small_model() -> Graph:
             )
         ]
         query = b.linear(b(ops.Add(), *rows), "query", WIDTH)
-        query = attend(b, b(ops.BroadcastLike(), query, latents), latents, heads=2)
+        query = attend(b, b(ops.Broadcast(latents.shape[:1]), query), latents, heads=2)
         image = b.linear(query, "head", 3)
     return b.graph({"latents": latents, "image": image})
 

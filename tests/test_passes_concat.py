@@ -7,6 +7,7 @@ import pytest
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler.dims import shape_of
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.passes import NormOfConcat, SplitAttention
@@ -26,10 +27,10 @@ def tokens(b: GraphBuilder, name: str, count: int, channels: int, *, masked: boo
     """Data, positions and padding of 20 channels in all; one token may stand for all of them."""
     x = data(b, name, count, channels)
     position = b.parameter(f"{name}.position", (count, 3))
-    position = b(ops.BroadcastLike(1), position, x, name=f"{name}.position.batch")
+    position = b(ops.Broadcast(x.shape[:1]), position, name=f"{name}.position.batch")
     x = b(ops.Concat(-1), x, position, name=f"{name}.with_position")
     padding = b.parameter(f"{name}.padding", (20 - channels - 3,))
-    padding = b(ops.BroadcastLike(2), padding, x, name=f"{name}.padding.tokens")
+    padding = b(ops.Broadcast(x.shape[:2]), padding, name=f"{name}.padding.tokens")
     x = b(ops.Concat(-1), x, padding, name=f"{name}.padded")
     if not masked:
         return x
@@ -52,7 +53,7 @@ def test_constant_channels_are_not_built(masked: bool) -> None:
 def test_constant_channels_may_lie_anywhere() -> None:
     b = builder()
     x = data(b, "x", 7, 2)
-    rows = [b(ops.BroadcastLike(2), b.parameter(f"p{i}", (4,)), x) for i in range(2)]
+    rows = [b(ops.Broadcast(x.shape[:2]), b.parameter(f"p{i}", (4,))) for i in range(2)]
     joined = b(ops.Concat(-1), rows[0], x, rows[1], x)
     y = b.linear(b.layer_norm(joined, "norm", 1e-5), "y", 3)
     result = fires(NormOfConcat(), b.graph({"y": y}))
@@ -103,10 +104,10 @@ def joined(heads: int = 1, *, masked: bool = False, mask: bool = False) -> Graph
     """Latents read two kinds of tokens and one that is always the same."""
     b = builder()
     parts = [tokens(b, "x", 9, 2, masked=masked), tokens(b, "z", 4, 6)]
-    row = b(ops.Repeat(1), b.parameter("label", (20,)), name="label.rows")
-    parts.append(b(ops.BroadcastLike(1), row, parts[0], name="label.tokens"))
+    row = b(ops.Broadcast(shape_of(1)), b.parameter("label", (20,)), name="label.rows")
+    parts.append(b(ops.Broadcast(parts[0].shape[:1]), row, name="label.tokens"))
     x = b.layer_norm(b(ops.Concat(1), *parts, name="joined"), "norm", 1e-5)
-    q = b(ops.BroadcastLike(1), b.linear(b.parameter("latents", (2, 5)), "query", 20), parts[0])
+    q = b(ops.Broadcast(parts[0].shape[:1]), b.linear(b.parameter("latents", (2, 5)), "query", 20))
     k, v = b.linear(x, "key", 20), b.linear(x, "value", 20)
     masks = (data(b, "x.attention_mask", 14, dtype="bool"),) if mask else ()
     found = b(ops.Attention(heads), q, k, v, *masks, name="attended")
@@ -136,7 +137,7 @@ def test_attention_with_heads_or_a_mask_is_not_split() -> None:
 def test_biases_that_differ_between_sources_are_not_dropped(which: str) -> None:
     b = builder()
     sources = [data(b, "x", 30, 2), data(b, "z", 20, 3)]
-    q = b(ops.BroadcastLike(1), b.parameter("latents", (2, 8)), sources[0])
+    q = b(ops.Broadcast(sources[0].shape[:1]), b.parameter("latents", (2, 8)))
     k, v = (
         b(ops.Concat(1), *(b.linear(x, f"{n}_{x.name}", 8, bias=n == which) for x in sources))
         for n in ("keys", "values")

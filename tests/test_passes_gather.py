@@ -38,7 +38,7 @@ def picture(*, grid: bool = True, whole: bool = False, own: bool = True) -> Grap
     b = builder()
     x = data(b, "x", 24, 3)
     rows = positions(b) if grid else b.parameter("positions", (24, 5))
-    position = b(ops.BroadcastLike(1), rows, x, name="positions.batch")
+    position = b(ops.Broadcast(x.shape[:1]), rows, name="positions.batch")
     tokens = b(ops.Concat(-1), *((x, position) if own else (position, position)), name="tokens")
     index = b.input("queries", "queries", "y", ("queries",), shape_of(QUERIES), "int64")
     found = b(ops.Gather(1), tokens, index, name="rows")

@@ -37,7 +37,7 @@ def position(b: GraphBuilder, like: Value, *sizes: int, width: int = 40) -> Valu
         total = table if total is None else b(ops.Add(), total, table)
     assert total is not None
     rows = b(ops.Flatten(0, len(sizes) - 1), total, name="position")
-    return b(ops.BroadcastLike(1), rows, like, name="position.batch")
+    return b(ops.Broadcast(like.shape[:1]), rows, name="position.batch")
 
 
 def plain_norms(graph: Graph) -> Graph:
@@ -64,7 +64,11 @@ def picture(
     norm = b.layer_norm(tokens, "norm", 1e-3)
     key, value = (b.linear(norm, name, channels) for name in ("key", "value"))
     rows = b.parameter("latents", (queries, channels))
-    q = b(ops.BroadcastLike(1), rows, x, name="q") if learned else data(b, "q", queries, channels)
+    q = (
+        b(ops.Broadcast(x.shape[:1]), rows, name="q")
+        if learned
+        else data(b, "q", queries, channels)
+    )
     found = b(ops.Attention(1), q, key, value, name="found")
     return plain_norms(b.graph({"out": b.linear(found, "output", channels)}))
 
@@ -104,10 +108,10 @@ def test_what_is_no_sum_over_axes_stays() -> None:
     stays(ANY, absorbed(picture(20)), note)  # a single axis
     b = builder()  # learned positions
     x = data(b, "x", 20, 2)
-    rows = b(ops.BroadcastLike(1), b.parameter("position", (20, 40)), x)
+    rows = b(ops.Broadcast(x.shape[:1]), b.parameter("position", (20, 40)))
     tokens = b(ops.Concat(-1), x, rows)
     key = b.linear(b.layer_norm(tokens, "norm", 1e-3), "key", 42)
-    q = b(ops.BroadcastLike(1), b.parameter("latents", (3, 42)), x)
+    q = b(ops.Broadcast(x.shape[:1]), b.parameter("latents", (3, 42)))
     graph = b.graph({"out": b(ops.Attention(1), q, key, key)})
     stays(ANY, absorbed(plain_norms(graph)), note)
 

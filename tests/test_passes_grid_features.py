@@ -38,7 +38,7 @@ def tokens(
     with b.block(f"inputs/{name}", "Modality"):
         at = position(b, x, *sizes, width=20)
         padding = b.parameter(f"{name}.padding", (WIDTH - 20 - channels,))
-        rows = b(ops.BroadcastLike(2), padding, x, name=f"{name}.padding.tokens")
+        rows = b(ops.Broadcast(x.shape[:2]), padding, name=f"{name}.padding.tokens")
         padded = b(ops.Concat(-1), x, at, rows, name=f"{name}.padded")
     if not masked:
         return padded
@@ -55,7 +55,7 @@ def latents_read(*sources: tuple[str, tuple[int, ...], bool], learned: bool = Tr
     norm = b.layer_norm(x, "norm", 1e-3)
     key, value = (b.linear(norm, name, WIDTH) for name in ("key", "value"))
     rows = b.parameter("latents", (3, WIDTH))
-    q = b(ops.BroadcastLike(1), rows, x, name="q") if learned else data(b, "q", 3, WIDTH)
+    q = b(ops.Broadcast(x.shape[:1]), rows, name="q") if learned else data(b, "q", 3, WIDTH)
     found = b(ops.Attention(1), q, key, value, name="found")
     return plain_norms(b.graph({"out": b.linear(found, "output", WIDTH)}))
 

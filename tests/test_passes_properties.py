@@ -25,7 +25,6 @@ from perceiver_graph.compiler.passes import (
     ComposeLinear,
     DeadCode,
     DropKeyBias,
-    EarlySizes,
     FoldConstants,
     FoldNormAffine,
     GatherParts,
@@ -56,7 +55,6 @@ REWRITES: dict[str, Callable[[], Rewrite]] = {
         AbsorbProjections,
         ComposeLinear,
         DropKeyBias,
-        EarlySizes,
         FoldNormAffine,
         GatherParts,
         lambda: GridFeatures(passes_flops=0),
@@ -115,7 +113,7 @@ class _Sketch:
         x = data(b, name, self.draw(st.integers(1, 6)), varying)
         if varying < width:
             row = b.parameter(f"{name}.padding", (width - varying,))
-            row = b(ops.BroadcastLike(2), row, x, name=f"{name}.rows")
+            row = b(ops.Broadcast(x.shape[:2]), row, name=f"{name}.rows")
             parts = (x, row) if self.flag() else (row, x)
             x = b(ops.Concat(-1), *parts, name=f"{name}.padded")
         if self.flag():
@@ -131,7 +129,9 @@ class _Sketch:
         rows = b.parameter(f"{name}.rows", (height, 1, width - channels))
         columns = b.parameter(f"{name}.columns", (1, breadth, width - channels))
         grid = b(ops.Add(), *((rows, columns) if self.flag() else (columns, rows)))
-        position = b(ops.BroadcastLike(1), b(ops.Flatten(0, 1), grid), x, name=f"{name}.position")
+        position = b(
+            ops.Broadcast(x.shape[:1]), b(ops.Flatten(0, 1), grid), name=f"{name}.position"
+        )
         return b(ops.Concat(-1), *((x, position) if self.flag() else (position, x)))
 
     def tokens(self) -> Value:
@@ -145,7 +145,7 @@ class _Sketch:
         if self.values and self.flag():
             return self.linear(self.normed(self.draw(st.sampled_from(self.values))), "query")
         rows = self.b.parameter(self.name("latents"), (3, 4))
-        return self.b(ops.BroadcastLike(1), self.linear(self.normed(rows), "query"), like)
+        return self.b(ops.Broadcast(like.shape[:1]), self.linear(self.normed(rows), "query"))
 
     def attend(self) -> None:
         b = self.b

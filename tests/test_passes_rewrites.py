@@ -14,46 +14,10 @@ from perceiver_graph.compiler.passes import (
     AbsorbProjections,
     ComposeLinear,
     DropKeyBias,
-    EarlySizes,
     FoldNormAffine,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewriter, largest_sizes
 from tests.rewrite_support import QUERIES, builder, data, fires, kinds, made_by, stays
-
-# EarlySizes
-
-
-def test_sizes_are_taken_from_inputs() -> None:
-    b = builder()
-    x = data(b, "x", 5, 6)
-    wide = b(ops.Concat(-1), x, x, name="wide")
-    rows = b(ops.BroadcastLike(1), b.parameter("rows", (3, 4)), wide)
-    both = b(ops.BroadcastLike(2), b.parameter("row", (4,)), b(ops.Relu(), wide))
-    result = fires(EarlySizes(), b.graph({"y": rows, "z": both}), cheaper=False)
-    assert result.notes == ("2 sizes taken from an earlier value",)
-    assert kinds(result.graph) == ["broadcast_like", "broadcast_like"]
-
-
-def test_a_table_is_trimmed_to_the_size_of_an_input() -> None:
-    b = builder()
-    x = data(b, "x", QUERIES, 6)
-    turned = b(ops.Permute((2, 0, 1)), x)
-    y = b(ops.TrimLike(-1), b.parameter("table", (1000, 4)), turned, name="y")
-    result = fires(EarlySizes(), b.graph({"y": y}), cheaper=False)
-    assert made_by(result.graph, "y") == ops.TrimLike(1)
-
-
-def test_sizes_that_decode_asks_for_stay_and_so_do_those_of_inputs() -> None:
-    b = builder()
-    x = data(b, "x", 5, 6)
-    queries = b.input("q", "queries", "y", ("n",), shape_of(QUERIES), "int64")
-    rows = b(ops.Gather(0), b.parameter("table", (8, 6)), queries)
-    latents = b(ops.Relu(), x, name="latents")
-    q = b(ops.BroadcastLike(1), rows, latents)
-    first = b(ops.BroadcastLike(2), b.parameter("row", (6,)), x)
-    y = b(ops.Attention(1), q, latents, first)
-    stays(EarlySizes(), b.graph({"latents": latents, "y": y}), "where they are known first")
-
 
 # DropKeyBias
 
@@ -179,7 +143,7 @@ def encoder(heads: int = 1, *, mask: bool = False, tokens: int = 50) -> Graph:
     b = builder()
     x = data(b, "x", tokens, 6)
     latents = b.linear(b.parameter("latents", (3, 5)), "query", 8)
-    q = b(ops.BroadcastLike(1), latents, x, name="query_batch")
+    q = b(ops.Broadcast(x.shape[:1]), latents, name="query_batch")
     k, v = b.linear(x, "key", 8), b.linear(x, "value", 8)
     masks = (data(b, "x.attention_mask", tokens, dtype="bool"),) if mask else ()
     rows: Literal["uniform", "zero"] = "zero" if mask else "uniform"
@@ -189,10 +153,10 @@ def encoder(heads: int = 1, *, mask: bool = False, tokens: int = 50) -> Graph:
 
 def test_constant_queries_take_on_the_projection_of_the_keys() -> None:
     result = fires(AbsorbProjections(), encoder())
-    assert kinds(result.graph) == ["broadcast_like", "attention", "linear"]
+    assert kinds(result.graph) == ["broadcast", "attention", "linear"]
     attended = next(n for n in result.graph.nodes if isinstance(n.op, ops.Attention))
     assert [value.name for value in attended.inputs[1:]] == ["x", "x"]
-    (shared,) = [n for n in result.graph.nodes if isinstance(n.op, ops.BroadcastLike)]
+    (shared,) = [n for n in result.graph.nodes if isinstance(n.op, ops.Broadcast)]
     late = result.graph.descendants(leaf.value for leaf in result.graph.inputs)
     assert shared.inputs[0] not in late
 
@@ -215,7 +179,7 @@ def decoder(
     y = b.input("y", "data", "y", ("n", "c"), shape_of(QUERIES, 5), "float32")
     latents = data(b, "latents", 4, 6)
     q = b.linear(y, "query", 8, bias=bias)
-    q = b(ops.BroadcastLike(1), q, latents, name="query_batch")
+    q = b(ops.Broadcast(latents.shape[:1]), q, name="query_batch")
     k, v = b.linear(latents, "key", 8), b.linear(latents, "value", 8)
     masks = (data(b, "latents.attention_mask", 4, dtype="bool"),) if mask else ()
     found = b(ops.Attention(1, rows), q, k, v, *masks, name="attended")
@@ -256,7 +220,7 @@ def test_projections_stay_where_they_are_cheaper() -> None:
 def test_keys_that_are_the_values_too_may_move_and_are_then_computed_once() -> None:
     b = builder()
     x = data(b, "x", 50, 6)
-    q = b(ops.BroadcastLike(1), b.parameter("latents", (3, 8)), x)
+    q = b(ops.Broadcast(x.shape[:1]), b.parameter("latents", (3, 8)))
     k = b.linear(x, "key", 8)
     result = fires(AbsorbProjections(), b.graph({"y": b(ops.Attention(1), q, k, k, name="y")}))
     assert "key" not in [node.name for node in result.graph.nodes]
@@ -322,10 +286,10 @@ def test_numbers_go_into_weights() -> None:
 def test_rows_are_mapped_before_they_are_repeated() -> None:
     b = builder()
     x = data(b, "x", 5, 8)
-    row = b(ops.Repeat(4), b.parameter("row", (8,)))
-    y = b.linear(b(ops.BroadcastLike(1), row, x), "map", 3)
+    row = b(ops.Broadcast(shape_of(4)), b.parameter("row", (8,)))
+    y = b.linear(b(ops.Broadcast(x.shape[:1]), row), "map", 3)
     result = fires(ComposeLinear(), b.graph({"y": y}))
-    assert kinds(result.graph) == ["broadcast_like"]
+    assert kinds(result.graph) == ["broadcast"]
 
 
 # The rewriter

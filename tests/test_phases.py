@@ -8,7 +8,7 @@ from hypothesis import given
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.phases import phase_of, split
@@ -30,7 +30,7 @@ def _perceiver(*, queries: bool = True, mask: bool = False) -> Graph:
     with b.block("encode", "Encode"):
         tokens = b(ops.Add(), x, table, name="tokens")
         query = b.linear(b.parameter("latents", (4, 5)), "query", 8)
-        query = b(ops.BroadcastLike(1), query, tokens, name="query_batch")
+        query = b(ops.Broadcast(tokens.shape[:1]), query, name="query_batch")
         keys = b.linear(tokens, "key", 8)
         latents = b(ops.Attention(2), query, keys, b.linear(tokens, "value", 8), name="latents")
     with b.block("decode", "Decode"):
@@ -46,7 +46,7 @@ def _perceiver(*, queries: bool = True, mask: bool = False) -> Graph:
                 "int64",
             )
             rows = b(ops.Gather(0), table, positions, name="rows")
-        query = b(ops.BroadcastLike(1), b.linear(rows, "query", 8), latents, name="query_batch")
+        query = b(ops.Broadcast(latents.shape[:1]), b.linear(rows, "query", 8), name="query_batch")
         k, v = b.linear(latents, "key", 8), b.linear(latents, "value", 8)
         image = b(ops.Attention(1), query, k, v, name="image")
     return b.graph({"latents": latents, "image": image, "label": label})
@@ -118,26 +118,56 @@ def test_each_program_has_only_what_it_needs() -> None:
     assert both.count("decode/key") == 1
 
 
-def test_latents_are_not_handed_over_for_their_batch_size_alone() -> None:
-    (like,) = (n for n in split(_perceiver())["decode"].nodes if n.name == "decode/query_batch")
-    assert [value.name for value in like.inputs] == ["decode/query", "decode/key"]
+def _repeating(*, handed_over: bool) -> Graph:
+    """Rows that decode looks up and repeats for a batch of texts, which it may read besides."""
+    names = ("batch", "length", "image_queries")
+    b = GraphBuilder("sizes", {name: Symbol(name) for name in names})
+    batch, length, count = (Dim.of(b.symbols[name]) for name in names)
+    x = b.input("text", "data", "text", ("batch", "n"), (batch, length), "float32")
+    positions = b.input("image.queries", "queries", "image", ("query",), (count,), "int64")
+    rows = b(ops.Gather(0), b.parameter("table", (6, 4)), positions, name="rows")
+    repeated = b(ops.Broadcast((batch, length)), rows, name="repeated")
+    ones = b(ops.Broadcast((batch, count)), b.constant("one", np.ones(4, np.float32)))
+    outputs = {"latents": b(ops.Relu(), x), "repeated": repeated, "ones": ones}
+    if handed_over:
+        outputs["picked"] = b(ops.Gather(1), b(ops.Tanh(), x, name="tanh"), positions)
+    return b.graph(outputs)
 
 
-def test_sizes_are_taken_from_a_value_that_has_them() -> None:
-    b = GraphBuilder("sizes", {name: Symbol(name) for name in ("batch", "image_queries")})
-    batch, count = b.symbols["batch"], b.symbols["image_queries"]
-    x = b.input("image", "data", "image", ("batch", "c"), shape_of(batch, 4), "float32")
-    turned = b(ops.Permute((1, 0)), b(ops.Relu(), x), name="turned")
-    positions = b.input("image.queries", "queries", "image", ("query",), shape_of(count), "int64")
-    rows = b(ops.Gather(0), turned, positions)  # reads a state of the wrong leading size first
-    repeated = b(ops.BroadcastLike(1), rows, b(ops.Tanh(), x, name="like"))
-    scaled = b(ops.Gather(1), b(ops.Scale(2.0), x, name="scaled"), positions)
-    graph = b.graph({"repeated": repeated, "scaled": scaled})
-    states = [leaf.of for leaf in split(graph)["decode"].inputs if leaf.role == "state"]
-    assert states == ["turned", "scaled"]
+@pytest.mark.parametrize(
+    ("handed_over", "given"), [(False, ["batch", "length"]), (True, [])], ids=str
+)
+def test_decode_is_given_the_sizes_that_nothing_it_reads_says(
+    handed_over: bool, given: list[str]
+) -> None:
+    graph = _repeating(handed_over=handed_over)
+    verify(graph, "lowered")
     programs = split(graph)
     verify(programs["encode"], "program")
     verify(programs["decode"], "program")
+    inputs, parameters = arrays(graph, {"batch": 2, "length": 5, "image_queries": 3})
+    sizes = {leaf.of: leaf.value.name for leaf in programs["decode"].inputs if leaf.role == "size"}
+    assert list(sizes) == given
+    assert [leaf.of for leaf in programs["decode"].inputs if leaf.role == "state"] == (
+        ["tanh"] if handed_over else []
+    )
+    known = {"batch.size": np.array([2]), "length.size": np.array([5])}
+    state = evaluate(programs["encode"], inputs, parameters)
+    found = evaluate(programs["decode"], {**inputs, **state, **known}, parameters)
+    for name, array in evaluate(graph, inputs, parameters).items():
+        np.testing.assert_array_equal(found.get(name, state.get(name)), array)
+
+
+def test_an_input_is_kept_for_a_size_that_it_alone_says() -> None:
+    """And only the first of two; one whose numbers are read will do for all."""
+    b = GraphBuilder("sizes", {"batch": Symbol("batch"), "length": Symbol("length")})
+    batch, length = (Dim.of(b.symbols[name]) for name in ("batch", "length"))
+    for name, shape in {"x": (batch,), "y": (length, batch), "z": (length,)}.items():
+        b.input(name, "data", name, tuple("ab"[: len(shape)]), shape, "float32")
+    row = b(ops.Broadcast((batch, length)), b.parameter("row", (4,)), name="rows")
+    encode = split(b.graph({"latents": row}))["encode"]
+    assert [leaf.value.name for leaf in encode.inputs] == ["x", "y"]
+    verify(encode, "program")
 
 
 @pytest.mark.parametrize("queries", [True, False])

@@ -16,13 +16,13 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
 from perceiver_graph.compiler.backends.torch import source
 from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.phases import split
 from perceiver_graph.compiler.verify import verify
-from tests.primitive_case import Case, f32
+from tests.primitive_case import Case
 from tests.test_onnx_lowerings import check as check_onnx
 from tests.test_onnx_lowerings import proto_of, run
 from tests.torch_support import assert_clean, check, module, parameters
@@ -93,12 +93,12 @@ def test_torch_code_leaves_out_what_changes_no_size() -> None:
     learned = table(12, 4)
     for case in (
         Case(ops.Interpolate((3, 4), (3, 4)), learned),
-        Case(ops.TrimLike(0), learned, f32(12, 2)),
+        Case(ops.Trim(Dim.of(12)), learned),
     ):
         graph = case.graph(constant=False)
         text = check(graph, case.arrays(), {})
         assert "resize" not in text
-        assert ".shape[0]]" not in text
+        assert "[:12]" not in text
 
 
 def test_resized_positions_are_trained_compiled_and_exported() -> None:
@@ -189,19 +189,18 @@ def trimmed_positions() -> Graph:
     axes = ("batch", "length", "channel")
     x = b.input("text", "data", "text", axes, shape_of(BATCH, LENGTH, 4), "float32")
     with b.block("position", "Position"):
-        rows = b(ops.TrimLike(1), b.parameter("table", (9, 4)), x, name="rows")
+        rows = b(ops.Trim(Dim.of(LENGTH)), b.parameter("table", (9, 4)), name="rows")
     return b.graph({"latents": b(ops.Add(), x, rows)})
 
 
 def late_table() -> Graph:
-    """A table made of latents, trimmed like a text that decode reads in another order of axes."""
+    """A table made of latents, trimmed to the length of a text that decode reads in another order."""
     b = GraphBuilder("late", {"batch": BATCH, "length": LENGTH})
     axes = ("batch", "length", "channel")
     x = b.input("text", "data", "text", axes, shape_of(BATCH, LENGTH, 4), "float32")
-    like = b(ops.Tanh(), x, name="like")
     turned = b(ops.Permute((1, 0, 2)), x, name="turned")
-    latents = b(ops.BroadcastLike(1), b.parameter("latents", (9, 4)), x, name="state")
-    rows = b(ops.TrimLike(-2), b(ops.Mean(0), b(ops.Relu(), latents)), like, name="rows")
+    latents = b(ops.Broadcast(x.shape[:1]), b.parameter("latents", (9, 4)), name="state")
+    rows = b(ops.Trim(Dim.of(LENGTH)), b(ops.Mean(0), b(ops.Relu(), latents)), name="rows")
     cells = b(ops.Unflatten(1, (1, None)), rows)
     return b.graph(
         {"latents": latents, "y": b(ops.Add(), turned, cells), "z": b(ops.Mean(0), rows)}
@@ -228,7 +227,7 @@ def test_trimmed_positions_are_trained_compiled_and_exported() -> None:
     assert_differentiable_and_exportable(net, table(2, 6, 4), table(2, 9, 4), axes=axes)
 
 
-def test_a_value_is_not_handed_over_for_a_length_that_another_one_has() -> None:
+def test_a_length_is_that_of_what_is_handed_over_anyway() -> None:
     graph = late_table()
     programs = split(graph)
     for program in (programs["encode"], programs["decode"]):

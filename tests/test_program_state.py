@@ -1,4 +1,4 @@
-"""State that a program hands to itself: written, checked and run like any other artifact."""
+"""What programs are given besides: state that one hands to itself, and sizes, as numbers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from perceiver_graph.spec.manifest import (
     Manifest,
     Memory,
     OutputEntry,
+    Role,
 )
 from tests.tiny import fault
 
@@ -55,10 +56,10 @@ def _decode() -> Graph:
 PROGRAMS = Programs(encode=_encode(), decode=_decode())
 
 
-def write(folder: Path, chunks: int, **changes: Any) -> Path:
-    """The artifact of both programs."""
+def write(folder: Path, chunks: int, of: Programs = PROGRAMS, **changes: Any) -> Path:
+    """The artifact of two programs."""
     folder.mkdir()
-    files = onnx.write(PROGRAMS, {}, folder)
+    files = onnx.write(of, {}, folder)
     axes, shape = ["batch", "time", "channel"], list[int | str](["batch", 1, 3])
     manifest = Manifest(
         format=1,
@@ -83,7 +84,7 @@ def write(folder: Path, chunks: int, **changes: Any) -> Path:
         dims={"batch": Dimension()},
         chunks=chunks,
         decode_memory=Memory(fixed=0, per_query=1),
-        programs=describe.program_entries(PROGRAMS, files, ["y"]),
+        programs=describe.program_entries(of, files, ["y"]),
         parameters=0,
         flops=0,
     )
@@ -120,3 +121,36 @@ def test_state_has_one_shape(tmp_path: Path) -> None:
     decode = entries["decode"].model_copy(update={"outputs": [entries["decode"].outputs[0], port]})
     folder = write(tmp_path / "counter", 1, programs=entries | {"decode": decode})
     assert "`decode` gives `cache.output` as ['batch', 2, 3]" in fault(lambda: load(folder)).message
+
+
+def _given(role: Role, of: str) -> Programs:
+    """y = rows of a table + the row whose number is a size that the program is given + the latents."""
+    b = GraphBuilder("sized.decode", {name: Symbol(name) for name in ("batch", "y_queries")})
+    shape = shape_of(b.symbols["batch"], 1, 3)
+    latents = b.input(
+        "latents", "state", "latents", ("batch", "axis_1", "axis_2"), shape, "float32"
+    )
+    count = shape_of(b.symbols["y_queries"])
+    asked = b.input("y.queries", "queries", "y", ("query",), count, "int64")
+    size = b.input("given", role, of, ("size",), shape_of(1), "int64")
+    table = b.constant("table", np.arange(24, dtype=np.float32).reshape(8, 3))
+    rows = b(ops.Add(), b(ops.Gather(0), table, asked), b(ops.Gather(0), table, size))
+    return Programs(encode=_encode(), decode=b.graph({"y": b(ops.Add(), rows, latents, name="y")}))
+
+
+@pytest.mark.parametrize(("role", "of", "size"), [("size", "batch", 2), ("grid", "y", ROWS)])
+def test_programs_are_given_sizes_older_ones_those_of_grids(
+    role: Role, of: str, size: int, tmp_path: Path
+) -> None:
+    program = load(write(tmp_path / "sized", 2, _given(role, of)), device="cpu")
+    x = np.random.default_rng(0).standard_normal((2, 1, 3), np.float32)
+    table = np.arange(24, dtype=np.float32).reshape(8, 3)
+    wanted = table[:ROWS] + table[size] + np.tanh(x)
+    np.testing.assert_allclose(program.run({"x": x})["y"], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("role", "of"), [("size", "y"), ("grid", "batch"), ("size", "length")])
+def test_sizes_of_what_has_none(role: Role, of: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "sized", 1, _given(role, of))
+    found = fault(lambda: load(folder)).message
+    assert f"reads the {role} of `{of}`, which has none such" in found

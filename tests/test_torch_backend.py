@@ -21,6 +21,7 @@ from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.lower import lower
 from perceiver_graph.compiler.ops.base import Array, DType
+from perceiver_graph.compiler.phases import phase_of
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.graphs import arrays, graphs
 from perceiver_graph.testing.specs import render, specs
@@ -59,7 +60,9 @@ def test_a_primitive_computes_its_reference(name: str) -> None:
     @settings(max_examples=30)
     @given(CASES[name], st.booleans())
     def agree(case: Any, constant: bool) -> None:
-        check(case.graph(constant=constant), case.arrays(), {})
+        graph = case.graph(constant=constant)
+        assume(all(leaf.role != "size" for leaf in graph.inputs))  # a module has arrays to read
+        check(graph, case.arrays(), {})
 
     agree()
 
@@ -67,8 +70,7 @@ def test_a_primitive_computes_its_reference(name: str) -> None:
 @settings(max_examples=60)
 @given(graphs(), st.integers(0, 2**16))
 def test_random_graphs(graph: Graph, seed: int) -> None:
-    late = graph.descendants(leaf.value for leaf in graph.inputs if leaf.role == "queries")
-    assume(graph.outputs["latents"] not in late)
+    assume(phase_of(graph)[graph.outputs["latents"]] != "decode")
     check(graph, *arrays(graph, seed=seed))
 
 

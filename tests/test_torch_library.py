@@ -117,7 +117,7 @@ def test_features_of_positions_are_rows_of_a_table(size: int, endpoint: bool) ->
     table = positions.fourier_table(size, bands=3, max_resolution=10.0, endpoint=endpoint)
     of_all = grids.fourier_at(
         torch.arange(size),
-        torch.tensor([size]),
+        (size,),
         torch.empty(0),
         of=(None,),
         bands=3,
@@ -129,12 +129,10 @@ def test_features_of_positions_are_rows_of_a_table(size: int, endpoint: bool) ->
 
 
 def test_places_in_a_grid_and_in_a_larger_one() -> None:
-    sizes, flat = torch.tensor([2, 3]), torch.arange(6)
+    sizes, flat = (2, 3), torch.arange(6)
     rows, columns = grids.places(flat, sizes)
     assert torch.equal(rows * 3 + columns, flat)
     assert grids.regrid(flat, sizes, (4, 5)).tolist() == [0, 1, 2, 5, 6, 7]
-    assert grids.positions_like(torch.empty(7, 2, 3), 1, 2).tolist() == [*range(6)]
-    assert grids.sizes_like(torch.empty(7, 2, 3), 1, 2).tolist() == [2, 3]
 
 
 def test_resizing_keeps_a_table_of_the_same_size() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir import Constant, Graph, Input, Node, Value
 from perceiver_graph.compiler.ops.base import TensorType
 from perceiver_graph.compiler.pipeline import optimize
@@ -59,6 +59,19 @@ def _retype(index: int, type_: TensorType) -> Callable[[Graph], Graph]:
 def _with_input(role: str, type_: TensorType, axes: tuple[str, ...]) -> Callable[[Graph], Graph]:
     extra = Input(Value("extra", type_), role, "x", axes)  # type: ignore[arg-type]
     return lambda graph: replace(graph, inputs=(*graph.inputs, extra))
+
+
+def _with_held(size: Symbol, *, declared: bool = True) -> Callable[[Graph], Graph]:
+    """With a node that holds a symbol, which is declared or not and which no input says."""
+
+    def apply(graph: Graph) -> Graph:
+        op, row = ops.Trim(Dim.of(size)), graph.constants[0].value
+        rows = Value("rows", op.infer(row.type))
+        symbols = {**graph.symbols, size.name: size} if declared else graph.symbols
+        nodes = (*graph.nodes, Node(op, (row,), rows))
+        return replace(graph, symbols=symbols, nodes=nodes, outputs={**graph.outputs, "rows": rows})
+
+    return apply
 
 
 def _with_dead_node(graph: Graph) -> Graph:
@@ -150,6 +163,12 @@ BROKEN: list[tuple[str, Stage, Callable[[Graph], Graph], str]] = [
         "symbol `length` is declared as `time`",
     ),
     (
+        "symbols are declared",
+        "rewriting",
+        _with_held(Symbol("n", max=4), declared=False),
+        "%rows = trim(size='n') uses Symbol(name='n'",
+    ),
+    (
         "constants match their types",
         "rewriting",
         lambda g: replace(g, constants=(Constant(ROW, np.zeros(3, np.float32)),)),
@@ -180,6 +199,12 @@ BROKEN: list[tuple[str, Stage, Callable[[Graph], Graph], str]] = [
         "of float64",
     ),
     (
+        "attributes are plain values",
+        "rewriting",
+        _change(1, op=ops.Scale(Dim.of(2))),  # type: ignore[arg-type]
+        "of Dim",
+    ),
+    (
         "inputs fit their roles",
         "rewriting",
         _with_input("data", FOUR, ()),
@@ -192,6 +217,18 @@ BROKEN: list[tuple[str, Stage, Callable[[Graph], Graph], str]] = [
         "should be int64",
     ),
     ("inputs fit their roles", "rewriting", _with_input("present", FOUR, ("n",)), "should be bool"),
+    (
+        "inputs fit their roles",
+        "rewriting",
+        _with_input("size", FOUR, ("n",)),
+        "should be int64[1]",
+    ),
+    (
+        "sizes are said",
+        "rewriting",
+        _with_held(Symbol("n", max=4)),
+        "no input says what `n` stands for: %n.size: int64[1] is missing",
+    ),
     ("there is no state before the split", "lowered", _with_input("state", FOUR, ("n",)), "%extra"),
     ("nothing is dead", "optimized", _with_dead_node, "no output needs %dead"),
     (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops import Op, TensorType
 
 WRONG: list[tuple[Op, list[TensorType], str]] = [
@@ -69,26 +69,33 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
     (ops.Moments(), [TensorType(())], "channels"),
     (ops.MergeMoments((2,)), [TensorType(shape_of(3, 2))] * 2, "each part"),
     (ops.MergeMoments((2, 3)), [TensorType(shape_of(3, 2)), TensorType(shape_of(3))], "variance"),
-    (ops.TrimLike(0), [TensorType(shape_of(3, 2)), TensorType(shape_of(4))], "4 rows or more"),
-    (ops.SplitLike(2), [TensorType(shape_of(5, 2)), TensorType(shape_of(2, 3))], "split_like of"),
+    (ops.Broadcast(()), [TensorType(shape_of(3))], "sizes of 1 or more"),
+    (ops.Broadcast(shape_of(0)), [TensorType(shape_of(3))], "sizes of 1 or more"),
+    (ops.Trim(Dim.of(4)), [TensorType(shape_of(3, 2))], "4 rows or more"),
     (
-        ops.TrimLike(0),
-        [TensorType(shape_of(3, 2)), TensorType(shape_of(Symbol("n", max=4)))],
+        ops.Trim(Dim.of(Symbol("n", max=4))),
+        [TensorType(shape_of(3, 2))],
         r"as many rows as `n` may be, got float32\[3, 2\]",
     ),
     (
-        ops.TrimLike(0),
-        [TensorType(shape_of(3, 2)), TensorType(shape_of(Symbol("n")))],
+        ops.Trim(Dim.of(Symbol("n"))),
+        [TensorType(shape_of(3, 2))],
         "as many rows as `n` may be",
     ),
+    (ops.Unflatten(0, (None, Dim.of(Symbol("n")))), [TensorType(shape_of(6))], "divide 6"),
     (ops.Unflatten(0, (4, None)), [TensorType(shape_of(6))], "divide 6"),
     (ops.Permute((0, 0)), [TensorType(shape_of(2, 2))], "every axis"),
     (ops.Slice(0, 3, 5), [TensorType(shape_of(4))], "3:5"),
     (ops.OneHot(4), [TensorType(shape_of(4))], "int64"),
     (ops.Where(), [TensorType(shape_of(2))] * 3, "bool condition"),
     (ops.Gather(), [TensorType(shape_of(2))] * 2, "int64 indices"),
-    (ops.SizesLike(1, 2), [TensorType(shape_of(5, 2))], "2 axes from axis 1 on"),
-    (ops.PositionsLike(0, 0), [TensorType(shape_of(5, 2))], "0 axes from axis 0 on"),
-    (ops.Regrid((2, 3)), [TensorType(shape_of(5), "int64")] * 2, "the sizes of 2 axes"),
-    (ops.FourierAt((None,), 3, (8.0,), (True,)), [TensorType(shape_of(1))] * 2, "int64 positions"),
+    (ops.Positions(()), [], "takes sizes"),
+    (ops.Regrid(shape_of(2), (2, 3)), [TensorType(shape_of(5), "int64")], "as many axes"),
+    (ops.Regrid(shape_of(2, 3), (2, 3)), [TensorType(shape_of(5))], "int64 positions"),
+    (ops.FourierAt(shape_of(1), (None,), 3, (8.0,), (True,)), [TensorType(shape_of(1))], "int64"),
+    (
+        ops.FourierAt(shape_of(1, 2), (None,), 3, (8.0,), (True,)),
+        [TensorType(shape_of(1), "int64")],
+        "2 longest sizes",
+    ),
 ]

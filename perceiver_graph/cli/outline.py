@@ -12,7 +12,6 @@ from typing import Any, Literal
 from perceiver_graph.cli.facts import plain
 from perceiver_graph.compiler.dims import product
 from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Scope, Value
-from perceiver_graph.compiler.ops import BroadcastLike
 
 Kind = Literal["input", "parameter", "group", "block", "op", "output"]
 
@@ -116,7 +115,7 @@ class Outline:
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """Each array once per pair of boxes. Reads of nothing but a batch size are left out."""
+        """Each array once per pair of boxes."""
         return self.edges_at(self.depth)
 
     def edges_at(self, depth: int) -> tuple[Edge, ...]:
@@ -124,8 +123,7 @@ class Outline:
         found: dict[tuple[str, str, Value], Edge] = {}
         for node in self.graph.nodes:
             target = _box_of(node, depth)
-            reads = node.inputs[:1] if isinstance(node.op, BroadcastLike) else node.inputs
-            for value in reads:
+            for value in node.inputs:
                 source = self._source(value, depth)
                 if source and source != target:
                     found.setdefault((source, target, value), Edge(source, target, value))

@@ -62,6 +62,8 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
             arrays[name] = feeds.masks[leaf.of]
         elif leaf.role == "points" and leaf.of in feeds.points:
             arrays[name] = feeds.points[leaf.of]
+        elif leaf.role == "size":
+            arrays[name] = np.array([feeds.sizes[leaf.of]], np.int64)
         elif leaf.role == "data" and leaf.of in feeds.arrays:
             arrays[name] = feeds.arrays[leaf.of]
     return Sample(arrays, path.name if source.is_file else source.label)

@@ -15,7 +15,6 @@ WHAT: Mapping[str, str] = {
     "compose-linear": "multiplies consecutive linear maps",
     "dead-code": "drops what nothing reads",
     "drop-key-bias": "drops biases softmax cancels",
-    "early-sizes": "takes sizes from earlier values",
     "fold-constants": "evaluates what needs no input",
     "fold-norm-affine": "moves norm affines into projections",
     "gather-parts": "looks parts up, not wholes",

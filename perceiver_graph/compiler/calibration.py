@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,6 @@ class Trial:
     """The values of all symbols for the sample."""
     queries: Mapping[str, int]
     """How many queries each output has for the sample."""
-    grids: Arrays = field(default_factory=dict)
-    """How large the grids are that decode reads, by the names of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,9 @@ def random_sample(
     found: dict[str, Array] = {}
     for leaf in program.inputs:
         shape = tuple(size.evaluate(sizes) for size in leaf.value.shape)
-        if leaf.value.dtype == "bool":
+        if leaf.role == "size":
+            found[leaf.value.name] = np.array([sizes[leaf.of]], np.int64)
+        elif leaf.value.dtype == "bool":
             found[leaf.value.name] = np.ones(shape, np.bool_)
         elif leaf.value.dtype == "int64":
             found[leaf.value.name] = rng.integers(0, entries[leaf.of].vocabulary or 1, shape)
@@ -226,8 +226,8 @@ def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, flo
                 given[leaf.value.name] = _spread(trial.queries[leaf.of])
             elif leaf.role == "points":
                 given[leaf.value.name] = _points(leaf, trial)
-            elif leaf.role == "grid":
-                given[leaf.value.name] = trial.grids[leaf.value.name]
+            elif leaf.role == "size":
+                given[leaf.value.name] = np.array([trial.sizes[leaf.of]], np.int64)
         given |= _outputs(directory / f"{name}.onnx", given)
         for key in _results(trial.programs, program):
             results[key.removesuffix(OUTPUT)] = given[key]

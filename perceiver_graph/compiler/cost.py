@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value, once
 from perceiver_graph.compiler.ops import (
-    BroadcastLike,
+    Broadcast,
     Flatten,
     Op,
-    SplitLike,
     TensorType,
     Unflatten,
 )
@@ -221,7 +220,7 @@ class _Sweep:
         for node in self.nodes:
             for value in dict.fromkeys(node.inputs):
                 readers[value] = readers.get(value, 0) + 1
-        repeated = {n.inputs[0] for n in self.nodes if isinstance(n.op, BroadcastLike)}
+        repeated = {n.inputs[0] for n in self.nodes if isinstance(n.op, Broadcast)}
         weights = (*self.parameters, *self.constants)
         return [value for value in weights if readers[value] > 1 or value in repeated]
 
@@ -230,7 +229,7 @@ class _Sweep:
         roots: dict[Value, Value] = {}
         for node in self.nodes:
             root = node.output
-            if isinstance(node.op, Flatten | SplitLike | Unflatten):
+            if isinstance(node.op, Flatten | Unflatten):
                 root = roots.get(node.inputs[0], node.inputs[0])
             roots[node.output] = root
         return roots

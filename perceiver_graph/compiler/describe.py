@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Literal, cast
 
 from perceiver_graph.compiler import ir
@@ -11,8 +11,6 @@ from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import mask_of, mask_of_coordinates, vocabulary
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
 from perceiver_graph.compiler.plan import Plan
 from perceiver_graph.spec.manifest import (
@@ -130,17 +128,6 @@ def _pointwise(spec: Input) -> bool:
         case _:
             counted = spec.position is None
     return counted and all(isinstance(step, _POINTWISE) for step in spec.steps)
-
-
-def grids(graph: ir.Graph, lowered: Lowered, sizes: Mapping[str, int]) -> dict[str, Array]:
-    """How large the grids are that a graph reads, for these sizes of the symbols."""
-    return {
-        leaf.value.name: np.array(
-            [axis.size.evaluate(sizes) for axis in lowered.outputs[leaf.of].axes], np.int64
-        )
-        for leaf in graph.inputs
-        if leaf.role == "grid"
-    }
 
 
 def dimensions(lowered: Lowered) -> dict[str, Dimension]:

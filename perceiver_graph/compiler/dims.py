@@ -126,6 +126,11 @@ class Dim:
     def symbols(self) -> frozenset[Symbol]:
         return frozenset(symbol for monomial in self._terms for symbol in monomial)
 
+    @property
+    def symbol(self) -> Symbol | None:
+        """The symbol that it is, if it is one and nothing else."""
+        return next((symbol for symbol in self.symbols if self == Dim.of(symbol)), None)
+
     def exact_div(self, k: int | Dim) -> Dim:
         """The size q with q * k == self for all symbols; `NotDivisible` unless there is one.
 
@@ -233,12 +238,27 @@ class Dim:
             raise ValueError(f"`{self}` is symbolic: evaluate it with sizes first")
         return self._value
 
+    @property
+    def terms(self) -> list[tuple[int, tuple[Symbol, ...], int]]:
+        """What it is the sum of: a number times symbols, divided by a number.
+
+        `(3, (time,), 16)` for `3*time/16`, which is a whole number as the sum is.
+        """
+        found = []
+        for monomial in sorted(self._terms, key=_rank):
+            c, scale = self._terms[monomial], prod(symbol.multiple_of for symbol in monomial)
+            shared = gcd(c, scale)
+            found.append((c // shared, monomial, scale // shared))
+        return found
+
     def __str__(self) -> str:
         text = ""
-        for monomial in sorted(self._terms, key=_rank):
-            c = self._terms[monomial]
+        for c, monomial, over in self.terms:
+            factors = [symbol.name for symbol in monomial]
+            if abs(c) != 1 or not factors:
+                factors.insert(0, str(abs(c)))
             text += (" - " if c < 0 else " + ") if text else "-" * (c < 0)
-            text += _term_text(monomial, abs(c))
+            text += "*".join(factors) + (f"/{over}" if over != 1 else "")
         return text
 
     def __repr__(self) -> str:
@@ -292,15 +312,6 @@ def _sorted(symbols: Iterable[Symbol]) -> _Monomial:
 def _rank(monomial: _Monomial) -> tuple[int, list[str]]:
     """A sort key: higher degree first, then alphabetical (a monomial order, for division)."""
     return -len(monomial), [symbol.name for symbol in monomial]
-
-
-def _term_text(monomial: _Monomial, c: int) -> str:
-    scale = prod(symbol.multiple_of for symbol in monomial)
-    shared = gcd(c, scale)
-    factors = [symbol.name for symbol in monomial]
-    if c != shared or not factors:
-        factors.insert(0, str(c // shared))
-    return "*".join(factors) + (f"/{scale // shared}" if scale != shared else "")
 
 
 def _lowest(dim: Dim) -> float:

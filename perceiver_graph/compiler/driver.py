@@ -279,8 +279,7 @@ class Compiled(Glanced):
             sample = calibration.random_sample(programs["encode"], entries, sizes)
         sizes = full_bindings(self.lowered) | bindings(programs["encode"], sample.arrays)
         queries = {name: o.queries.evaluate(sizes) for name, o in self.lowered.outputs.items()}
-        grids = describe.grids(programs["decode"], self.lowered, sizes)
-        trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries, grids)
+        trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries)
         return calibration.write(trial, stage, metadata, progress)
 
     def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:

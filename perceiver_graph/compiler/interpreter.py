@@ -60,23 +60,24 @@ def trace(
 
 
 def bindings(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, int]:
-    """The size of every symbol that can be told from the shapes of the inputs.
+    """The size of every symbol that is given, or can be told from the shapes of the inputs.
 
     `EvaluationError` for a missing input, a wrong number of axes, a forbidden size, or two inputs
     that disagree.
     """
-    told = [
-        leaf for leaf in graph.inputs if leaf.role != "grid"
-    ]  # its values say it, not its shape
-    axes = [(leaf.value, *axis) for leaf in told for axis in _axes(leaf, inputs)]
-    found: dict[str, int] = {}
+    axes = [(leaf.value, *axis) for leaf in graph.inputs for axis in _axes(leaf, inputs)]
+    found = {i.of: int(inputs[i.value.name][0]) for i in graph.inputs if i.role == "size"}
     # Bare names first: they say more plainly than `time/16` what was meant.
-    for _, dim, size in sorted(axes, key=lambda axis: str(axis[1]) not in graph.symbols):
-        unknown = [symbol for symbol in dim.symbols if symbol.name not in found]
-        if len(unknown) == 1:
-            solution = _solve(dim, unknown[0], found, size)
-            if solution is not None:
-                found[unknown[0].name] = solution
+    plain_first = sorted(axes, key=lambda axis: str(axis[1]) not in graph.symbols)
+    known = -1
+    while known < len(found):
+        known = len(found)
+        for _, dim, size in plain_first:
+            unknown = [symbol for symbol in dim.symbols if symbol.name not in found]
+            if len(unknown) == 1:
+                solution = _solve(dim, unknown[0], found, size)
+                if solution is not None:
+                    found[unknown[0].name] = solution
     for value, dim, size in axes:
         if all(symbol.name in found for symbol in dim.symbols):
             expected = dim.evaluate(found)
@@ -120,7 +121,7 @@ class _Run:
     def step(self, node: Node) -> None:
         """Compute the output of a node."""
         arrays = [self.value(value) for value in node.inputs]
-        result = np.asarray(node.op.evaluate(*arrays))
+        result = np.asarray(node.op.bound(self.sizes).evaluate(*arrays))
         self.values[node.output] = self._checked(node.output, result, f" from {node.op}")
 
     def _supplied(self, leaf: Input | Parameter | Constant) -> Array:

@@ -54,8 +54,8 @@ class Input:
     value: Value
     role: Role
     of: str
-    """The output (queries, points, grid), the value in the whole graph (state), or else the array's name,
-    which is mostly the modality's."""
+    """The output (queries, points), the symbol (size), the value in the whole graph (state), or else
+    the array's name, which is mostly the modality's."""
     axes: tuple[str, ...]
     beside: tuple[str, ...] = ()
     """For coordinates, the modalities whose tokens lie there; they are left out together."""
@@ -187,8 +187,9 @@ class Graph(Glanced):
 
     @cached_property
     def varying(self) -> Set[Value]:
-        """The values that depend on what the caller supplies: they are computed at run time."""
-        return self.descendants(leaf.value for leaf in self.inputs)
+        """The values that depend on what the caller supplies, arrays or sizes: they are computed at
+        run time."""
+        return self.descendants([*(leaf.value for leaf in self.inputs), *self.sized])
 
     @cached_property
     def leaves(self) -> Mapping[Value, Input | Parameter | Constant]:
@@ -204,6 +205,11 @@ class Graph(Glanced):
         """Trainable numbers, buffers left out."""
         tensors = Counter(p.value.type for p in self.parameters if p.trainable)
         return sum(int(product(kind.shape)) * count for kind, count in tensors.items())
+
+    @cached_property
+    def sized(self) -> tuple[Value, ...]:
+        """What comes of nodes that hold a size which is known only at run time."""
+        return tuple(node.output for node in self.nodes if node.op.dims)
 
     @property
     def flops(self) -> Dim:

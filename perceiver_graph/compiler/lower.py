@@ -37,6 +37,7 @@ from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.media import check_media
+from perceiver_graph.compiler.sizes import inputs_for
 from perceiver_graph.diagnostics import Diagnostic, Report, Span
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import Document
@@ -131,6 +132,7 @@ def lower(document: Document) -> Lowered:
     assert encoded is not None
     assert input_array is not None
     graph = builder.graph({RESERVED: encoded, **{k: v for k, (v, _) in outputs.items()}})
+    graph = replace(graph, inputs=inputs_for(graph.nodes, graph.inputs, graph.leaves))
     _check_parameters(graph, report)
     report.raise_if_errors()
     spec = document.spec

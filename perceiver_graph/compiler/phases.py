@@ -6,13 +6,13 @@ the graph in programs lets the runtime encode once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from perceiver_graph.compiler.ir import Graph, Input, Node, Value, once
-from perceiver_graph.compiler.ops import BroadcastLike, Op, TrimLike
+from perceiver_graph.compiler.ir import Graph, Input, Value, once
+from perceiver_graph.compiler.sizes import held, inputs_for, symbols_of
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import ASKED, READS
+from perceiver_graph.spec.manifest import ASKED, READS, Role
 
 Phase = str
 """`compile`, or the program that computes a value."""
@@ -46,18 +46,33 @@ def phase_of(graph: Graph) -> Mapping[Value, Phase]:
 
     It is the last program that reads an input which the value depends on; `compile` for one that
     depends on constants and parameters only. Where nothing is asked, decoding begins after the
-    latents.
+    latents. What depends on sizes alone is computed by the first program that reads it.
     """
     first, *others = READS
     found = dict.fromkeys((*graph.leaves, *graph.producers), COMPILE)
     found |= dict.fromkeys(graph.varying, first)
     for name in others:
-        late = graph.descendants(i.value for i in graph.inputs if i.role in READS[name])
+        late = graph.descendants(_read_by(graph, READS[name]))
         if not late and LATENTS in graph.outputs:
             latents = graph.outputs[LATENTS]
             late = graph.descendants([latents]) - {latents}
         found |= dict.fromkeys(late & graph.varying, name)
+    given = graph.descendants(leaf.value for leaf in graph.inputs)
+    if sized := graph.varying - given:
+        readers = {v: found[v] for v in (*given, *graph.outputs.values())}
+        for name in reversed((first, *others)):
+            read = graph.ancestors(v for v, reader in readers.items() if reader == name)
+            found |= dict.fromkeys(read & sized, name)
     return found
+
+
+def _read_by(graph: Graph, roles: Collection[Role]) -> list[Value]:
+    """The inputs of these roles, and what comes of nodes that hold a size which they alone say."""
+    inputs = [leaf for leaf in graph.inputs if leaf.role != "size"]
+    own = [leaf.value for leaf in inputs if leaf.role in roles]
+    others = symbols_of(leaf.value.shape for leaf in inputs if leaf.role not in roles)
+    counts = set(symbols_of(value.shape for value in own)).difference(others)
+    return own + [n.output for n in graph.nodes if counts.intersection(symbols_of([n.op.dims]))]
 
 
 def split(graph: Graph) -> Programs:
@@ -66,7 +81,6 @@ def split(graph: Graph) -> Programs:
     What several need of compile time (say a position table) is in each of them.
     """
     phases = phase_of(graph)
-    graph = _share_likes(graph, phases)
     first, *_, last = READS
     results = {name: value for name, value in graph.outputs.items() if name != LATENTS}
     reads: dict[Phase, list[Value]] = {name: [] for name in (COMPILE, *READS)}
@@ -96,42 +110,6 @@ def split(graph: Graph) -> Programs:
             outputs |= {result: own.outputs[result] for result in results}
         programs[name] = _program(own, name, inputs, outputs)
     return programs
-
-
-def _share_likes(graph: Graph, phases: Mapping[Value, Phase]) -> Graph:
-    """Let decode take sizes from values that it reads anyway.
-
-    `broadcast_like` and `trim_like` read only sizes of their second input: where decode uses a value
-    for nothing else, the value need not be handed over.
-    """
-    decode = [node for node in graph.nodes if phases[node.output] == "decode"]
-    likes = {node for node in decode if isinstance(node.op, BroadcastLike | TrimLike)}
-    read = [value for node in decode for value in node.inputs[: 1 if node in likes else None]]
-    read = [value for value in dict.fromkeys(read) if phases[value] == "encode"]
-
-    def rule(node: Node) -> Node | None:
-        if node not in likes:
-            return None
-        x, like = node.inputs
-        if like in read or phases[like] != "encode":
-            return None
-        for value in read:
-            op = sized_like(node.op, like, value)
-            if op is not None:
-                return replace(node, op=op, inputs=(x, value))
-        return None
-
-    return graph.rewrite(rule)
-
-
-def sized_like(op: Op, like: Value, other: Value) -> Op | None:
-    """The primitive that does with the sizes of another value what this one does with `like`'s."""
-    match op:
-        case BroadcastLike(axes=axes):
-            return op if other.shape[:axes] == like.shape[:axes] else None
-        case TrimLike(axis=axis) if like.shape[axis] in other.shape:
-            return TrimLike(other.shape.index(like.shape[axis]))
-    return None
 
 
 def finish_early(programs: Programs) -> Programs:
@@ -188,14 +166,15 @@ def _program(
 
 
 def restrict(graph: Graph, needed: set[Value]) -> Graph:
-    """The graph with only the leaves and nodes among `needed`, their blocks and symbols."""
-    inputs = tuple(leaf for leaf in graph.inputs if leaf.value in needed)
+    """The graph with only the leaves and nodes among `needed`, their blocks, symbols and sizes."""
     parameters = tuple(leaf for leaf in graph.parameters if leaf.value in needed)
     constants = tuple(leaf for leaf in graph.constants if leaf.value in needed)
     nodes = tuple(node for node in graph.nodes if node.output in needed)
+    inputs = inputs_for(nodes, graph.inputs, needed)
     scopes = {node.scope[:depth] for node in nodes for depth in range(len(node.scope) + 1)}
     values = [leaf.value for leaf in inputs] + [node.output for node in nodes]
-    names = {symbol.name for value in values for dim in value.shape for symbol in dim.symbols}
+    shapes = [*(value.shape for value in values), held(nodes)]
+    names = {symbol.name for symbol in symbols_of(shapes)}
     return replace(
         graph,
         symbols={name: symbol for name, symbol in graph.symbols.items() if name in names},

@@ -15,7 +15,6 @@ from perceiver_graph.compiler.passes import (
     ComposeLinear,
     DeadCode,
     DropKeyBias,
-    EarlySizes,
     FoldConstants,
     FoldNormAffine,
     GatherParts,
@@ -71,7 +70,6 @@ def passes(
 
 def _rewrites() -> list[Pass]:
     return [
-        EarlySizes(),  # or what is only asked for its size would seem to be read
         # Bare: norms and keys without what linear maps can take over, or softmax does not see.
         FoldNormAffine(),
         DropKeyBias(),

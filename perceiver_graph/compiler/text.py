@@ -284,7 +284,10 @@ class _Parser:
     def _node(self, item: re.Match[str], settings: dict[str, Any]) -> None:
         operands = re.findall(rf"%({NAME})", item["operands"] or "")
         inputs = tuple(self._value(name) for name in operands)
-        op = _primitive(item["what"])(**settings)
+        primitive = _primitive(item["what"])
+        for name in primitive.sized:
+            settings[name] = self._sizes(settings[name])
+        op = primitive(**settings)
         self.nodes.append(Node(op, inputs, self._define(item), self.scope))
 
     def _define(self, item: re.Match[str]) -> Value:
@@ -303,6 +306,12 @@ class _Parser:
             raise ValueError(f"`{dtype}` is not one of {', '.join(get_args(DType))}")
         shape = tuple(Dim.parse(size, self.symbols) for size in sizes.split(",") if sizes)
         return TensorType(shape, cast(DType, dtype))
+
+    def _sizes(self, given: Any) -> Any:
+        """Sizes of a primitive as it holds them: numbers, and what `Dim.parse` reads."""
+        if isinstance(given, tuple):
+            return tuple(map(self._sizes, given))
+        return given if given is None else Dim.parse(str(given), self.symbols)
 
     def _value(self, name: str) -> Value:
         if name not in self.values:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from perceiver_graph.compiler.dims import Dim, shape_of
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.ops.base import PRIMITIVES
+from perceiver_graph.compiler.sizes import inputs_for, symbols_of
 from perceiver_graph.compiler.text import NAME
 
 Stage = Literal["lowered", "rewriting", "optimized", "program"]
@@ -115,14 +117,15 @@ def _primitives_registered(graph: Graph) -> Iterator[str]:
 def _attributes_plain(graph: Graph) -> Iterator[str]:
     """IR text can write these and read them back, unlike subclasses such as np.float32."""
 
-    def plain(attribute: object) -> bool:
+    def plain(attribute: object, kinds: tuple[type, ...]) -> bool:
         if type(attribute) is tuple:
-            return all(map(plain, attribute))
-        return attribute is None or type(attribute) in (bool, int, float, str)
+            return all(plain(item, kinds) for item in attribute)
+        return attribute is None or type(attribute) in kinds
 
     for node in graph.nodes:
         for key, attribute in node.op.attributes.items():
-            if not plain(attribute):
+            kinds = (int, Dim) if key in node.op.sized else (bool, int, float, str)
+            if not plain(attribute, kinds):
                 yield f"%{node.name} has {key}={attribute!r} of {type(attribute).__name__}"
 
 
@@ -139,11 +142,12 @@ def _symbols_declared(graph: Graph) -> Iterator[str]:
     for name, symbol in graph.symbols.items():
         if name != symbol.name:
             yield f"symbol `{symbol.name}` is declared as `{name}`"
-    for value in _defined(graph):
-        used = {symbol for dim in value.shape for symbol in dim.symbols}
-        for symbol in sorted(used, key=lambda symbol: symbol.name):
+    used = [(f"{value}", value.shape) for value in _defined(graph)]
+    used += [(f"%{node.name} = {node.op}", tuple(node.op.dims)) for node in graph.nodes]
+    for user, dims in used:
+        for symbol in symbols_of([dims]):
             if graph.symbols.get(symbol.name) != symbol:
-                yield f"{value} uses {symbol}, which is not declared so"
+                yield f"{user} uses {symbol}, which is not declared so"
 
 
 def _constants_match(graph: Graph) -> Iterator[str]:
@@ -172,8 +176,8 @@ def _input_roles(graph: Graph) -> Iterator[str]:
             yield f"{value} should be bool[batch, ...]: it says which tokens of `{leaf.of}` there are"
         if leaf.role == "queries" and (value.dtype != "int64" or rank != 1):
             yield f"{value} should be int64[count]: it holds positions of `{leaf.of}`"
-        if leaf.role == "grid" and (value.dtype != "int64" or rank != 1):
-            yield f"{value} should be int64[axes]: it says how large the grid of `{leaf.of}` is"
+        if leaf.role == "size" and (value.dtype != "int64" or value.shape != shape_of(1)):
+            yield f"{value} should be int64[1]: it says what `{leaf.of}` stands for"
         if leaf.role == "points" and (value.dtype != "float32" or rank != 3):
             yield f"{value} should be float32[batch, count, channel]: points to ask `{leaf.of}` at"
 
@@ -199,8 +203,17 @@ def _nothing_dead(graph: Graph) -> Iterator[str]:
 
 def _no_unused_leaves(graph: Graph) -> Iterator[str]:
     needed = graph.ancestors(graph.outputs.values())
-    leaves = [leaf.value for leaf in graph.inputs] + [leaf.value for leaf in graph.parameters]
-    yield from (f"no output needs {value}" for value in leaves if value not in needed)
+    inputs = inputs_for(graph.nodes, graph.inputs, needed)
+    leaves = [leaf.value for leaf in graph.inputs if leaf not in inputs]
+    leaves += [leaf.value for leaf in graph.parameters if leaf.value not in needed]
+    yield from (f"no output needs {value}" for value in leaves)
+
+
+def _sizes_said(graph: Graph) -> Iterator[str]:
+    values = [leaf.value for leaf in graph.inputs]
+    for leaf in inputs_for(graph.nodes, graph.inputs, values):
+        if leaf.value not in values:
+            yield f"no input says what `{leaf.of}` stands for: {leaf.value} is missing"
 
 
 RULES: tuple[Rule, ...] = (
@@ -222,6 +235,7 @@ RULES: tuple[Rule, ...] = (
     Rule("attributes are plain values", _attributes_plain),
     # Leaves
     Rule("inputs fit their roles", _input_roles),
+    Rule("sizes are said", _sizes_said),
     # Stages
     Rule("there is no state before the split", _no_state, frozenset({"lowered"})),
     Rule("nothing is dead", _nothing_dead, frozenset({"optimized", "program"})),

@@ -73,9 +73,8 @@ def _bad_input(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
     match port.role:
         case "points":
             yield from _bad_points(port, program, manifest)
-        case "grid":
-            if output is None or port.shape != [len(output.shape) - 2] or port.dtype != "int64":
-                yield f"{program} reads the grid of {of}, which has none such"
+        case "size" | "grid":
+            yield from _bad_sizes(port, program, manifest)
         case "queries":
             if output is None:
                 yield f"{program} has queries of {of}, which is not among `outputs`"
@@ -90,6 +89,14 @@ def _bad_input(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
             yield f"{program} reads {of}, which is always masked"
         case "data" if port.dtype != entry.dtype:
             yield f"{program} reads {of} as {port.dtype}"
+
+
+def _bad_sizes(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
+    output, fits = manifest.outputs.get(port.of), port.of in manifest.dims and port.shape == [1]
+    if port.role == "grid":
+        fits = output is not None and port.shape == [len(output.shape) - 2]
+    if not fits or port.dtype != "int64":
+        yield f"{program} reads the {port.role} of {quote(port.of)}, which has none such"
 
 
 def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterator[str]:

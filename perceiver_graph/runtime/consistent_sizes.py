@@ -66,7 +66,7 @@ def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape, bool]]:
         yield f"output {quote(name)}", output.shape, True
     for name, program in manifest.programs.items():
         for port in (*program.inputs, *program.outputs):
-            if port.role not in ("queries", "grid"):
+            if port.role not in ("queries", "size", "grid"):
                 yield f"{quote(port.name)} of `{name}`", port.shape, port.role != "state"
 
 

@@ -61,6 +61,8 @@ class Feeds:
         """What goes into a port of a program that reads the inputs."""
         if port.role == "present":
             return np.full(self.sizes.get("batch", 1), self.present[port.of])
+        if port.role == "size":
+            return np.array([self.sizes[port.of]], np.int64)
         return (self.masks if port.role == "attention_mask" else self.arrays)[port.of]
 
 

@@ -250,10 +250,12 @@ class Program(Glanced):
         queries = [port for port in ports if port.role in ASKED]
         plan = self._plan(state._sizes, asked, memory)
         sizes = state._sizes | {_count(p): plan.sizes.get(p.of, 1) for p in queries}
-        grids = {}
-        for port in (p for p in ports if p.role == "grid"):
-            shape = self.manifest.outputs[port.of].shape[1:-1]
-            grids[port.name] = np.array([evaluate(n, state._sizes) for n in shape], np.int64)
+        known = {}
+        for port in (p for p in ports if p.role in ("size", "grid")):
+            held: list[int | str] = [port.of]
+            if port.role == "grid":
+                held = self.manifest.outputs[port.of].shape[1:-1]
+            known[port.name] = np.array([evaluate(n, state._sizes) for n in held], np.int64)
         values = state._values
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
@@ -261,7 +263,7 @@ class Program(Glanced):
         for done, parts in enumerate(plan):
             given = {p.name: _chunk(p, asked, points, parts, sizes) for p in queries}
             wanted = parts | pending
-            found, values = self._programs.run("decode", grids | given, values, sizes, fetch=wanted)
+            found, values = self._programs.run("decode", known | given, values, sizes, fetch=wanted)
             for name, (start, stop) in wanted.items():
                 rows = found[name].numpy()
                 rows = rows.reshape(state.batch, -1, rows.shape[-1])

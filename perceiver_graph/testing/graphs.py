@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Shape, Symbol, shape_of
+from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType
 
@@ -176,7 +176,8 @@ class _Sketch:
             first = self._apply(ops.Slice(1, 0, 1), keys)
             there = b.constant(self._name("there"), np.ones(1, np.bool_))
             keys = self._apply(ops.Concat(1), first, keys)
-            mask = self._apply(ops.Concat(1), self._apply(ops.BroadcastLike(1), there, keys), mask)
+            there = self._apply(ops.Broadcast(keys.shape[:1]), there)
+            mask = self._apply(ops.Concat(1), there, mask)
         q, k = (b.linear(x, self._name("qk"), 4) for x in (self._pick(3), keys))
         heads = self.draw(st.sampled_from([1, 2]))
         op = self.draw(st.sampled_from([ops.Attention(heads), ops.Attention(heads, "zero")]))
@@ -203,17 +204,16 @@ class _Sketch:
         """A table for as many rows as there are tokens, next to the batch."""
         tables = [v for v in self.values if v.type.rank == 2 and v.shape[0] == GRID]
         b = self.builder
-        like = [x for x in self.values if x.shape == _image_shape(b, int(x.shape[-1]))]
         if tables:
-            source = self.draw(st.sampled_from(like))
             table = self.draw(st.sampled_from(tables))
-            trimmed = self._apply(ops.TrimLike(self.draw(st.sampled_from([1, -2]))), table, source)
-            self._keep(ops.BroadcastLike(1), trimmed, source)
+            trimmed = self._apply(ops.Trim(Dim.of(b.symbols["tokens"])), table)
+            self._keep(ops.Broadcast(_image_shape(b, 1)[:1]), trimmed)
 
     def _broadcast(self) -> None:
         rows = [value for value in self.values if value.type.rank == 2]
         if rows:
-            self._keep(ops.BroadcastLike(1), self.draw(st.sampled_from(rows)), self._pick(3))
+            op = ops.Broadcast(self._pick(3).shape[:1])
+            self._keep(op, self.draw(st.sampled_from(rows)))
 
     def _reshape(self) -> None:
         value = self._pick(3)

@@ -115,7 +115,7 @@ def cross_attend(
         q = b.layer_norm(query, f"{query_name}_norm", config.norm_epsilon)
         q = b.linear(q, "query", config.qk_width, "layer")
         if query.type.rank == 2:
-            q = b(ops.BroadcastLike(1), q, inputs, name="query_batch")
+            q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")
         x = b.layer_norm(inputs, "input_norm", config.norm_epsilon)
         k = b.linear(x, "key", config.qk_width, "layer")
         v = b.linear(x, "value", config.v_width, "layer")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import AttentionConfig, cross_attend
@@ -80,9 +79,7 @@ def make_queries(
                 axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
                 _check_count(ctx, axes, (*path, "grid"))
                 indices, count = _query_input(ctx, name, axes)
-                sizes = partial(_grid_input, ctx, name, axes)
-                place = (*path, "position")
-                rows = query_positions(ctx, position, axes, indices, sizes, place)
+                rows = query_positions(ctx, position, axes, indices, (*path, "position"))
                 return Queries(name, axes, count, rows, source, indices)
             case LearnedQuery(learned=learned):
                 width = learned.width or latent_width
@@ -243,11 +240,6 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value
     return indices, total
 
 
-def _grid_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> Value:
-    """How large the grid of an output is at run time: int64 [axes]."""
-    return ctx.builder.input(f"{name}.grid", "grid", name, ("axis",), shape_of(len(axes)), "int64")
-
-
 def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
     """Append learned channels up to the common width. Shapes: [..., n, c] -> [..., n, width]."""
     if width == queries.width:
@@ -256,7 +248,7 @@ def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
     with b.inside("queries", queries.name, module=f"queries.{queries.source}"):
         number = list(ctx.spec.outputs).index(queries.source)
         padding = modality_code(ctx, ctx.spec.decode.padding, width - queries.width, number)
-        padding = b(ops.BroadcastLike(rows.type.rank - 1), padding, rows, name="padding.rows")
+        padding = b(ops.Broadcast(rows.shape[:-1]), padding, name="padding.rows")
         return b(ops.Concat(-1), rows, padding, name="padded")
 
 

@@ -215,12 +215,11 @@ def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path:
         if isinstance(position, FourierPosition) and is_given(position):
             encoding = given_positions(ctx, name, position, x.index, path)
         else:
-            encoding = grid_positions(ctx, position, x.index, tokens, x.value, path)
+            encoding = grid_positions(ctx, position, x.index, channels, path)
         if position.combine == "concat":
             if encoding.type.rank == 2:
-                encoding = ctx.builder(
-                    ops.BroadcastLike(1), encoding, tokens, name="position.batch"
-                )
+                batch = ops.Broadcast(tokens.shape[:1])
+                encoding = ctx.builder(batch, encoding, name="position.batch")
             return ctx.builder(ops.Concat(-1), tokens, encoding, name="with_position")
         if encoding.shape[-1] != channels:
             raise ctx.error(
@@ -253,8 +252,7 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
     width = max(m.channels for m in modalities) + (padding.min if padding else 0)
     if padding is None:
         _require_one_width(ctx, modalities)
-    given = next((m for m in modalities if ctx.inputs[m.name].mask != "always"), None)
-    if given is None:
+    if all(ctx.inputs[m.name].mask == "always" for m in modalities):
         raise ctx.error(
             "PG205",
             "every modality is masked, so nothing would be read",
@@ -264,7 +262,7 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
     tokens = []
     for m in modalities:
         with ctx.stage("inputs", m.name), b.inside("inputs", m.name):
-            tokens.append(_pad_and_mask(ctx, m, width, given))
+            tokens.append(_pad_and_mask(ctx, m, width))
     if len(tokens) != len(modalities):
         raise StageError()
     if len(tokens) == 1:
@@ -282,7 +280,7 @@ def _mask_or_all(ctx: Context, m: Modality, tokens: Value) -> Value:
     if m.mask is not None:
         return m.mask
     there = ctx.builder.constant(f"{m.name}.there", np.ones((), np.bool_))
-    return ctx.builder(ops.BroadcastLike(2), there, tokens, name=f"{m.name}.attention_mask")
+    return ctx.builder(ops.Broadcast(tokens.shape[:2]), there, name=f"{m.name}.attention_mask")
 
 
 def _require_one_width(ctx: Context, modalities: list[Modality]) -> None:
@@ -310,7 +308,7 @@ def modality_code(ctx: Context, padding: WidthPadding | None, channels: int, num
     return ctx.builder.constant("padding", code)
 
 
-def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Value:
+def _pad_and_mask(ctx: Context, m: Modality, width: int) -> Value:
     """Append learned channels up to the width, then let the mask token stand for what is missing.
 
     The mask token replaces whole tokens, positions and padding included, as the reference does.
@@ -328,11 +326,11 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int, given: Modality) -> Val
         token = b.parameter("mask", (width,))
         what = "a modality that is always masked"
         count = prod(fixed_size(ctx, axis, what, ("inputs", m.name, "mask")) for axis in m.index)
-        token = b(ops.Repeat(count), token, name="mask_tokens")
-        return b(ops.BroadcastLike(1), token, given.data, name="masked")
+        token = b(ops.Broadcast(shape_of(count)), token, name="mask_tokens")
+        return b(ops.Broadcast(shape_of(ctx.symbols["batch"])), token, name="masked")
     tokens = m.tokens
     if padding is not None:
-        padding = b(ops.BroadcastLike(2), padding, tokens, name="padding.tokens")
+        padding = b(ops.Broadcast(tokens.shape[:2]), padding, name="padding.tokens")
         tokens = b(ops.Concat(-1), tokens, padding, name="padded")
     if mask == "optional":
         present = b.input(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -12,6 +12,7 @@ from perceiver_graph.compiler.blocks.coordinates import refuse_settings
 from perceiver_graph.compiler.blocks.longest import fills, places, resolution
 from perceiver_graph.compiler.blocks.ranges import refuse_few_waves
 from perceiver_graph.compiler.blocks.requirements import fixed_size
+from perceiver_graph.compiler.dims import Shape, product
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.spec.models import (
     FourierParameters,
@@ -25,23 +26,19 @@ def grid_positions(
     ctx: Context,
     position: Position,
     axes: Sequence[Axis],
-    tokens: Value,
-    like: Value,
+    channels: int,
     path: Path,
 ) -> Value:
-    """The encoding of every point of a grid, first axis slowest.
+    """The encoding of every point of a grid, first axis slowest. Shape: [points, width].
 
-    Shapes: tokens [batch, n, channels], which the positions are for, and the same with the axes of
-    the grid apart, like [batch, *axes, channels] -> [n, width].
+    `channels` are those of the tokens that the positions are for.
     """
     _require_axes(ctx, axes, path)
     refuse_settings(ctx, position, path, "these are the positions of a grid")
-    counted, channels = places(ctx, position, axes, path), int(tokens.shape[-1])
-    rank, b = len(axes), ctx.builder
+    counted, b = places(ctx, position, axes, path), ctx.builder
+    sizes = tuple(axis.size for axis in axes)
     if None in counted or not fills(axes, counted):
-        where = b(ops.PositionsLike(1, rank), like, name="places")
-        sizes = b(ops.SizesLike(1, rank), like, name="sizes")
-        grid = _Grid(axes, counted, where, lambda: sizes)
+        grid = _Grid(axes, counted, b(ops.Positions(sizes), name="places"))
         encoding = _chosen(ctx, position, grid, channels, path, endpoint=True)
     else:
         known = [size for size in counted if size is not None]
@@ -51,7 +48,7 @@ def grid_positions(
             parts = _fourier_tables(ctx, position, axes, known, path, endpoint=True)
             encoding = _on_grid(ctx, axes, known, parts)
         if axes[0].size != known[0]:
-            encoding = b(ops.TrimLike(1), encoding, tokens, name="position")
+            encoding = b(ops.Trim(product(sizes)), encoding, name="position")
     return _project(ctx, position, encoding)
 
 
@@ -75,12 +72,15 @@ def _on_grid(
 
 @dataclass(frozen=True)
 class _Grid:
-    """Chosen places of a grid, flat. `sizes` makes the value that says how large it is: int64 [axes]."""
+    """Chosen places of a grid, flat."""
 
     axes: Sequence[Axis]
     counted: Sequence[int | None]
     where: Value
-    sizes: Callable[[], Value]
+
+    @property
+    def sizes(self) -> Shape:
+        return tuple(axis.size for axis in self.axes)
 
 
 def query_positions(
@@ -88,14 +88,12 @@ def query_positions(
     position: Position,
     axes: Sequence[Axis],
     queries: Value,
-    sizes: Callable[[], Value],
     path: Path,
 ) -> Value:
-    """The encoding of chosen points of a grid. `sizes` is called where its sizes are needed at run
-    time, int64 [axes]. Shapes: queries int64 [count] -> [count, width]."""
+    """The encoding of chosen points of a grid. Shapes: queries int64 [count] -> [count, width]."""
     _require_axes(ctx, axes, path)
     refuse_settings(ctx, position, path, "the queries of a grid have its positions")
-    grid = _Grid(axes, places(ctx, position, axes, path), queries, sizes)
+    grid = _Grid(axes, places(ctx, position, axes, path), queries)
     return _project(ctx, position, _chosen(ctx, position, grid, None, path, endpoint=False))
 
 
@@ -113,6 +111,7 @@ def _chosen(
     if isinstance(position, FourierPosition) and None in grid.counted:
         waves = _waves(ctx, position, axes, grid.counted, path, endpoint=endpoint)
         features = ops.FourierAt(
+            grid.sizes,
             of=tuple(grid.counted),
             bands=position.fourier.bands,
             max_resolution=waves.resolution,
@@ -121,10 +120,10 @@ def _chosen(
             sine_only=position.fourier.sine_only,
             periodic=waves.periodic,
         )
-        return b(features, where, grid.sizes(), name="position")
+        return b(features, where, name="position")
     sizes = [size for size in grid.counted if size is not None]
     if not fills(axes, sizes):
-        where = b(ops.Regrid(tuple(sizes)), where, grid.sizes(), name="counted")
+        where = b(ops.Regrid(grid.sizes, tuple(sizes)), where, name="counted")
     if isinstance(position, LearnedPosition):
         table = _learned_table(ctx, position, axes, sizes, channels, path)
         return b(ops.Gather(0), table, where, name="position")

@@ -178,11 +178,7 @@ def _over_batch(
     value = b(op, value, *weights, name=name)
     sizes = value.shape[1:-1]
     if front:
-        if all(axis.size.is_constant for axis in front):
-            fixed = tuple(int(axis.size) for axis in front)
-            value = b(ops.Unflatten(0, (None, *fixed)), value, name=f"{name}_unbatch")
-        else:
-            split = ops.SplitLike(1 + len(front))
-            value = b(split, value, x.value, name=f"{name}_unbatch")
+        apart = ops.Unflatten(0, (None, *(axis.size for axis in front)))
+        value = b(apart, value, name=f"{name}_unbatch")
     moved = tuple(Axis(axis.name, size) for axis, size in zip(spatial, sizes, strict=True))
     return Field(value, (*front, *moved, Axis(CHANNEL, value.shape[-1])))

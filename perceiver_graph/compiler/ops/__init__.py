@@ -13,7 +13,7 @@ from perceiver_graph.compiler.ops.elementwise import (
     Tanh,
     Where,
 )
-from perceiver_graph.compiler.ops.grid import FourierAt, PositionsLike, Regrid, SizesLike
+from perceiver_graph.compiler.ops.grid import FourierAt, Positions, Regrid
 from perceiver_graph.compiler.ops.grid_attention import GridAttention
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
 from perceiver_graph.compiler.ops.joint_attention import JointAttention
@@ -30,14 +30,12 @@ from perceiver_graph.compiler.ops.normalize import (
 from perceiver_graph.compiler.ops.position import FourierFeatures, FourierTable
 from perceiver_graph.compiler.ops.resample import Interpolate
 from perceiver_graph.compiler.ops.shape import (
-    BroadcastLike,
+    Broadcast,
     Concat,
     Flatten,
     Permute,
-    Repeat,
     Slice,
-    SplitLike,
-    TrimLike,
+    Trim,
     Unflatten,
 )
 from perceiver_graph.compiler.ops.table_attention import TableAttention
@@ -48,7 +46,7 @@ __all__ = [
     "Array",
     "Attention",
     "BatchNorm",
-    "BroadcastLike",
+    "Broadcast",
     "Concat",
     "Conv",
     "Coordinate",
@@ -74,22 +72,19 @@ __all__ = [
     "OneHot",
     "Op",
     "Permute",
-    "PositionsLike",
+    "Positions",
     "Regrid",
     "Relu",
-    "Repeat",
     "Scale",
     "ShapeError",
     "Sigmoid",
     "Silu",
-    "SizesLike",
     "Slice",
-    "SplitLike",
     "TableAttention",
     "Tanh",
     "TensorType",
     "TriangularFactor",
-    "TrimLike",
+    "Trim",
     "Unflatten",
     "Where",
 ]

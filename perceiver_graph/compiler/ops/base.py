@@ -1,14 +1,14 @@
 """The contract of a primitive: parameters, shape rule, numpy reference and cost in one class.
 
 A primitive is a frozen dataclass deriving from `Op`; defining it registers it. Parameters are
-plain values without symbols, so a graph can be evaluated for any binding of its symbolic sizes.
+plain values, or sizes: what needs a size holds it, and reads no value for the sake of its shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from perceiver_graph.compiler.dims import Dim, Shape, format_shape
 
@@ -68,6 +68,8 @@ class Op:
     """Whether it is for what is known at compile time alone: no backend can compute it."""
     rewritten_only: ClassVar[bool] = False
     """Whether passes alone make it: a backend of graphs as they are lowered has no use for it."""
+    sized: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are sizes: a `Dim`, or a tuple that may hold some."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -80,7 +82,10 @@ class Op:
         raise NotImplementedError(type(self).__name__)
 
     def evaluate(self, *inputs: Array) -> Array:
-        """The numpy reference: what every backend and every rewrite is compared with."""
+        """The numpy reference: what every backend and every rewrite is compared with.
+
+        Sizes must be numbers: `bound` makes them so.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
@@ -91,12 +96,44 @@ class Op:
         return Dim.of(0)
 
     @property
+    def dims(self) -> list[Dim]:
+        """The sizes it holds that are known only at run time."""
+        held = [dim for name in self.sized for dim in _each(getattr(self, name))]
+        return [dim for dim in held if isinstance(dim, Dim) and not dim.is_constant]
+
+    def bound(self, bindings: Mapping[str, int]) -> Self:
+        """The same with numbers for its sizes; `ValueError` for a missing or forbidden one."""
+        if not self.dims:
+            return self
+
+        def number(held: Any) -> Any:
+            if isinstance(held, tuple):
+                return tuple(map(number, held))
+            return Dim.of(held.evaluate(bindings)) if isinstance(held, Dim) else held
+
+        return replace(self, **{name: number(getattr(self, name)) for name in self.sized})
+
+    @property
     def attributes(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __str__(self) -> str:
-        attributes = ", ".join(f"{key}={value!r}" for key, value in self.attributes.items())
+        attributes = ", ".join(f"{key}={written(value)}" for key, value in self.attributes.items())
         return f"{self.name}({attributes})" if attributes else self.name
+
+
+def _each(held: Any) -> Sequence[Any]:
+    return held if isinstance(held, tuple) else (held,)
+
+
+def written(attribute: Any) -> str:
+    """A parameter as IR text has it: sizes of symbols as strings, others as Python writes them."""
+    if isinstance(attribute, tuple):
+        items = ", ".join(map(written, attribute))
+        return f"({items},)" if len(attribute) == 1 else f"({items})"
+    if isinstance(attribute, Dim):
+        return str(attribute) if attribute.is_constant else repr(str(attribute))
+    return repr(attribute)
 
 
 def require(condition: bool, message: str) -> None:

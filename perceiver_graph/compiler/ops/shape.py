@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim, NotDivisible, Undecidable, product
+from perceiver_graph.compiler.dims import Dim, NotDivisible, Shape, Undecidable, product
 from perceiver_graph.compiler.ops.base import (
     Array,
     Op,
@@ -41,8 +41,9 @@ class Unflatten(Op):
     """Split an axis; one size may be left to division. Shapes: [..., a * b, ...] -> [..., a, b, ...]."""
 
     name = "unflatten"
+    sized = ("sizes",)
     axis: int
-    sizes: tuple[int | None, ...]
+    sizes: tuple[int | Dim | None, ...]
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -62,7 +63,7 @@ class Unflatten(Op):
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
         axis = self.axis % x.ndim
-        sizes = (-1 if s is None else s for s in self.sizes)
+        sizes = (-1 if s is None else int(s) for s in self.sizes)
         return x.reshape(*x.shape[:axis], *sizes, *x.shape[axis + 1 :])
 
 
@@ -147,93 +148,49 @@ class Slice(Op):
 
 
 @dataclass(frozen=True)
-class BroadcastLike(Op):
-    """Repeat a value over the first `axes` axes of another one.
+class Broadcast(Op):
+    """Repeat a value along new first axes. Shapes: [...] -> [*sizes, ...].
 
-    Shapes: x [...], like [a, b, ...] -> [a, ...] for axes=1, [a, b, ...] for axes=2. Only the shape
-    of `like` is read: this is how constants take on a batch size that is known only at run time.
+    This is how constants take on a batch size that is known only at run time.
     """
 
-    name = "broadcast_like"
-    axes: int = 1
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, like = inputs
-        require(1 <= self.axes <= like.rank, f"broadcast_like over {self.axes} axes of {like}")
-        return x.with_shape(*like.shape[: self.axes], *x.shape)
-
-    def evaluate(self, *inputs: Array) -> Array:
-        x, like = inputs
-        return np.broadcast_to(x, (*like.shape[: self.axes], *x.shape))
-
-
-@dataclass(frozen=True)
-class SplitLike(Op):
-    """Split the first axis into the first `axes` axes of another value.
-
-    Shapes: x [a * b, ...], like [a, b, ...] -> [a, b, ...] for axes=2. Only the shape of `like` is
-    read: `unflatten` for sizes of which several are known only at run time.
-    """
-
-    name = "split_like"
-    axes: int
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        x, like = inputs
-        require(
-            x.rank >= 1 and 1 <= self.axes <= like.rank,
-            f"split_like needs an axis to split and {self.axes} axes, got {x} and {like}",
-        )
-        front = like.shape[: self.axes]
-        require(x.shape[0] == product(front), f"split_like of {x} into the first axes of {like}")
-        return x.with_shape(*front, *x.shape[1:])
-
-    def evaluate(self, *inputs: Array) -> Array:
-        x, like = inputs
-        return x.reshape(*like.shape[: self.axes], *x.shape[1:])
-
-
-@dataclass(frozen=True)
-class TrimLike(Op):
-    """The first rows of a table, as many as another value has along an axis.
-
-    Shapes: table [max, ...], like [..., n, ...] -> [n, ...]. Only the shape of `like` is read: this
-    is how a table takes on a length that is known only at run time.
-    """
-
-    name = "trim_like"
-    axis: int
-
-    def infer(self, *inputs: TensorType) -> TensorType:
-        table, like = inputs
-        size = like.shape[normalize_axis(self.name, self.axis, like.rank)]
-        require(table.rank >= 1, f"trim_like needs a table with rows, got {table}")
-        rows = table.shape[0]
-        try:
-            fits = size <= rows
-        except Undecidable as error:
-            raise ShapeError(
-                f"trim_like needs a table of as many rows as `{size}` may be, got {table}"
-            ) from error
-        require(fits, f"trim_like needs a table of {size} rows or more, got {table}")
-        return table.with_shape(size, *table.shape[1:])
-
-    def evaluate(self, *inputs: Array) -> Array:
-        table, like = inputs
-        return table[: like.shape[self.axis]]
-
-
-@dataclass(frozen=True)
-class Repeat(Op):
-    """Repeat a value along a new first axis. Shapes: [...] -> [count, ...]."""
-
-    name = "repeat"
-    count: int
+    name = "broadcast"
+    sized = ("sizes",)
+    sizes: Shape
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        require(self.count >= 1, f"repeat needs a count of 1 or more, got {self.count}")
-        return x.with_shape(Dim.of(self.count), *x.shape)
+        positive = all(size.value is None or size.value >= 1 for size in self.sizes)
+        require(bool(self.sizes) and positive, f"broadcast needs sizes of 1 or more, got {self}")
+        return x.with_shape(*self.sizes, *x.shape)
 
     def evaluate(self, *inputs: Array) -> Array:
-        return np.broadcast_to(inputs[0], (self.count, *inputs[0].shape))
+        (x,) = inputs
+        return np.broadcast_to(x, (*map(int, self.sizes), *x.shape))
+
+
+@dataclass(frozen=True)
+class Trim(Op):
+    """The first rows of a table. Shapes: [max, ...] -> [size, ...].
+
+    This is how a table takes on a length that is known only at run time.
+    """
+
+    name = "trim"
+    sized = ("size",)
+    size: Dim
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (table,) = inputs
+        require(table.rank >= 1, f"trim needs a table with rows, got {table}")
+        try:
+            fits = self.size <= table.shape[0]
+        except Undecidable as error:
+            raise ShapeError(
+                f"trim needs a table of as many rows as `{self.size}` may be, got {table}"
+            ) from error
+        require(fits, f"trim needs a table of {self.size} rows or more, got {table}")
+        return table.with_shape(self.size, *table.shape[1:])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        return inputs[0][: int(self.size)]

@@ -6,7 +6,6 @@ from perceiver_graph.compiler.passes.common_subexpressions import CommonSubexpre
 from perceiver_graph.compiler.passes.compose_linear import ComposeLinear
 from perceiver_graph.compiler.passes.dead_code import DeadCode
 from perceiver_graph.compiler.passes.drop_key_bias import DropKeyBias
-from perceiver_graph.compiler.passes.early_sizes import EarlySizes
 from perceiver_graph.compiler.passes.fold_constants import FoldConstants
 from perceiver_graph.compiler.passes.fold_norm_affine import FoldNormAffine
 from perceiver_graph.compiler.passes.gather_parts import GatherParts
@@ -24,7 +23,6 @@ __all__ = [
     "ComposeLinear",
     "DeadCode",
     "DropKeyBias",
-    "EarlySizes",
     "FoldConstants",
     "FoldNormAffine",
     "GatherParts",

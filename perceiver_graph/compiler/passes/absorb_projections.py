@@ -9,7 +9,7 @@ import numpy as np
 from perceiver_graph.compiler.ir import Node, Value
 from perceiver_graph.compiler.ops import (
     Attention,
-    BroadcastLike,
+    Broadcast,
     Concat,
     Linear,
     Permute,
@@ -112,7 +112,7 @@ def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     turned = _rescaled(rewriter, turned, _width(q), width, node)
     keys = apply_map(rewriter, k, turned, (), name=f"{k.name}.absorbed", at=node, instead_of=node)
     if sharing:
-        y = rewriter.add(sharing.op, y, sharing.inputs[1], name=f"{y.name}.batch", at=node)
+        y = rewriter.add(sharing.op, y, name=f"{y.name}.batch", at=node)
     rewriter.rewrite(node, node.op, y, keys, v, *masks)
     return True
 
@@ -220,8 +220,7 @@ def _with_one(rewriter: Rewriter, y: Value, at: Node) -> Value:
     """A channel of ones appended."""
     one = rewriter.constant("one", np.ones(1, np.dtype(y.dtype)))
     if y.type.rank > 1:
-        column = BroadcastLike(y.type.rank - 1)
-        one = rewriter.add(column, one, y, name=f"{y.name}.ones", at=at)
+        one = rewriter.add(Broadcast(y.shape[:-1]), one, name=f"{y.name}.ones", at=at)
     return rewriter.add(Concat(-1), y, one, name=f"{y.name}.with_one", at=at)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perceiver_graph.compiler.ir import Node, Value
-from perceiver_graph.compiler.ops import Add, BroadcastLike, Linear, Repeat, Scale
+from perceiver_graph.compiler.ops import Add, Broadcast, Linear, Scale
 from perceiver_graph.compiler.passes.linear_maps import (
     apply_map,
     compose,
@@ -33,12 +33,14 @@ class ComposeLinear(Rewrite):
     nothing = "nothing composed: no map of a map is cheaper as one"
 
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+        if not isinstance(node.op, Linear | Scale):
+            return 0
         before = rewriter.producer(node.inputs[0])
         if before is None or rewriter.known(before.output):
             return 0
         if isinstance(node.op, Scale):
             return _scale_after(rewriter, node, node.op, before)
-        if not isinstance(node.op, Linear) or not has_known_weights(rewriter, node):
+        if not has_known_weights(rewriter, node):
             return 0
         rule = _RULES.get(type(before.op))
         return rule(rewriter, node, before, notes) if rule else 0
@@ -46,12 +48,12 @@ class ComposeLinear(Rewrite):
 
 def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) -> bool:
     """Case 4."""
-    x, *like = before.inputs
+    (x,) = before.inputs
     if not x.type.rank:
         return False
     name = f"{node.name}.once"
     mapped = rewriter.add(Linear(), x, *node.inputs[1:], name=name, at=node)
-    rewriter.rewrite(node, before.op, mapped, *like)
+    rewriter.rewrite(node, before.op, mapped)
     return True
 
 
@@ -143,9 +145,8 @@ def _scale_after(rewriter: Rewriter, node: Node, scale: Scale, before: Node) -> 
 
 _RULES: dict[type, Callable[[Rewriter, Node, Node, list[str]], bool]] = {
     Add: _of_sum,
-    BroadcastLike: _repeated,
+    Broadcast: _repeated,
     Linear: _of_linear,
-    Repeat: _repeated,
     Scale: _of_scaled,
 }
 """By what a linear map is a map of."""

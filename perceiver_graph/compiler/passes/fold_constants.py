@@ -22,7 +22,7 @@ class FoldConstants(Pass):
     """Replaces nodes whose inputs are known at compile time by constants of the same names.
 
     Known are constants, nodes without inputs (position tables), parameters whose values are given,
-    and every node with known inputs only.
+    and every node with known inputs only that holds no size known only at run time.
 
     1. A known node that an unknown node reads, or that is an output, becomes a constant. The known
        nodes before it are dropped unless something else needs them: only maximal results are kept.
@@ -93,7 +93,8 @@ class _Known:
         self.leaves |= {leaf.value for leaf in graph.parameters if leaf.value.name in parameters}
         self.nodes: dict[Value, Node] = {}
         for node in graph.nodes:
-            if all(value in self.leaves or value in self.nodes for value in node.inputs):
+            given = all(value in self.leaves or value in self.nodes for value in node.inputs)
+            if given and not node.op.dims:
                 self.nodes[node.output] = node
 
     def decide(self) -> tuple[list[Node], list[Value]]:

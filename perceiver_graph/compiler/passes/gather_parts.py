@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.ir import Node, Value
-from perceiver_graph.compiler.ops import Add, BroadcastLike, Concat, Coordinate, Gather
+from perceiver_graph.compiler.ops import Add, Broadcast, Concat, Coordinate, Gather
 from perceiver_graph.compiler.passes.grids import as_rows, axis_tables, size_of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
@@ -52,13 +52,13 @@ def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> in
     for i, part in enumerate(joined.inputs):
         if own[i]:
             found[i] = _lookup(rewriter, node, axis, part, index)
-    like = next(value for value in found if value is not None)
+    front = next(value for value in found if value is not None).shape
     for i, (source, shares) in enumerate(parts):
         if found[i] is None and shares is not None:
             leading = _leading(shares)
             rows = _lookup(rewriter, node, axis - leading, source, index)
             name = f"{rows.name}.batch"
-            found[i] = rewriter.add(BroadcastLike(leading), rows, like, name=name, at=node)
+            found[i] = rewriter.add(Broadcast(front[:leading]), rows, name=name, at=node)
     rewriter.rewrite(node, Concat(-1), *(value for value in found if value is not None))
     return 1
 
@@ -86,8 +86,8 @@ def _axes(rewriter: Rewriter, node: Node) -> int:
 
 
 def _leading(shares: Node) -> int:
-    assert isinstance(shares.op, BroadcastLike)
-    return shares.op.axes
+    assert isinstance(shares.op, Broadcast)
+    return len(shares.op.sizes)
 
 
 def _looks_up(reader: Node, table: Value, axis: int) -> bool:

@@ -211,8 +211,7 @@ class _Change:
         found += [self.add(Linear(), position, row, name=f"{q.name}.table") for row in rows]
         if sharing is None:
             return found
-        like = sharing.inputs[1]
-        return [self.add(sharing.op, value, like, name=f"{value.name}.batch") for value in found]
+        return [self.add(sharing.op, value, name=f"{value.name}.batch") for value in found]
 
     def _tokens(self) -> tuple[Value, Value]:
         """r and s. Shapes: [batch, m, varying], [batch, m, 1]."""

@@ -131,9 +131,7 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
     def shared(value: Value) -> Value:
         if sharing is None:
             return value
-        return rewriter.add(
-            sharing.op, value, sharing.inputs[1], name=f"{value.name}.batch", at=node
-        )
+        return rewriter.add(sharing.op, value, name=f"{value.name}.batch", at=node)
 
     x, inverse = _features(rewriter, node, tokens)
     queries = shared(_queries(rewriter, node, tokens, scaled))

@@ -113,9 +113,11 @@ def _lookups(rewriter: Rewriter, value: Value) -> tuple[Node, ...]:
     if isinstance(node.op, Add):
         found = [_lookups(rewriter, part) for part in node.inputs]
         return tuple(one for part in found for one in part) if all(found) else ()
+    if not isinstance(node.op, Gather) or node.op.axis != 0:
+        return ()
     table = node.inputs[0]
-    known = isinstance(node.op, Gather) and node.op.axis == 0 and rewriter.known(table)
-    return (node,) if known and table.type.rank == 2 and value.type.rank == 2 else ()
+    flat = table.type.rank == 2 and value.type.rank == 2
+    return (node,) if flat and rewriter.known(table) else ()
 
 
 def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) -> int:
@@ -134,9 +136,8 @@ def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
     scaled = rewriter.add(scale, k, name=f"{k.name}.scaled", at=node)
     features, inverse = _features(rewriter, node, queries)
     if queries.more:
-        more = [_elsewhere(rewriter, node, queries, value, features) for value in queries.more]
         join, name = Concat(-1), f"{q.name}.joined"
-        features = rewriter.add(join, features, *more, name=name, at=node)
+        features = rewriter.add(join, features, *queries.more, name=name, at=node)
     position = queries.take(rewriter, queries.at, scaled, name=node.inputs[1].name, at=node)
     tables: list[Value] = []
     for lookup in queries.lookups:
@@ -147,16 +148,6 @@ def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
         tables += [table, places]
     keys = _keys(rewriter, node, queries, scaled)
     rewriter.rewrite(node, TableAttention(), features, keys, v, inverse, *tables)
-
-
-def _elsewhere(
-    rewriter: Rewriter, node: Node, queries: _Queries, value: Value, like: Value
-) -> Value:
-    """A value that takes no size from the norm, which would be computed for that alone."""
-    source, sharing = rewriter.sharing(value)
-    if sharing is None or sharing.inputs[1] != queries.norm.output:
-        return value
-    return rewriter.add(sharing.op, source, like, name=f"{value.name}.batch", at=node)
 
 
 def _features(rewriter: Rewriter, node: Node, queries: _Queries) -> tuple[Value, Value]:

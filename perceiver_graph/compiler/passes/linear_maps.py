@@ -43,8 +43,7 @@ def apply_map(
     mapped = rewriter.add(Linear(), source, weight, *bias, name=name, at=at)
     _, sharing = rewriter.sharing(x)
     if sharing:
-        like = sharing.inputs[1]
-        mapped = rewriter.add(sharing.op, mapped, like, name=f"{name}.batch", at=at)
+        mapped = rewriter.add(sharing.op, mapped, name=f"{name}.batch", at=at)
     return mapped
 
 

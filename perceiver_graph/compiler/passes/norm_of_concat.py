@@ -10,7 +10,7 @@ import numpy as np
 from perceiver_graph.compiler.ir import Node, Value
 from perceiver_graph.compiler.ops import (
     Add,
-    BroadcastLike,
+    Broadcast,
     Concat,
     LayerNorm,
     Linear,
@@ -215,8 +215,7 @@ def _features(rewriter: Rewriter, node: Node, norm: LayerNorm, tokens: _Tokens) 
     inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=node)
     extra = np.array([1.0] if tokens.token is None else [1.0, 0.0], np.dtype(first.dtype))
     column = rewriter.constant("one" if tokens.token is None else "one_zero", extra)
-    axes = BroadcastLike(first.type.rank - 1)
-    column = rewriter.add(axes, column, first, name=f"{name}.ones", at=node)
+    column = rewriter.add(Broadcast(first.shape[:-1]), column, name=f"{name}.ones", at=node)
     varying = [part.value for part in tokens.varying]
     joined = rewriter.add(Concat(-1), *varying, column, mean, name=f"{name}.parts", at=node)
     features = rewriter.add(Mul(), joined, inverse, name=f"{name}.features", at=node)

@@ -18,10 +18,9 @@ import numpy as np
 
 from perceiver_graph.compiler.dims import shape_of
 from perceiver_graph.compiler.ir import Constant, Graph, Node, Value, once
-from perceiver_graph.compiler.ops import BroadcastLike, Linear, Op, TensorType
+from perceiver_graph.compiler.ops import Broadcast, Linear, Op, TensorType
 from perceiver_graph.compiler.ops.base import Array, DType
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
-from perceiver_graph.compiler.phases import Phase, phase_of
 
 _WORDED = re.compile(
     r"(?:\.(?:absorbed|batch|centred|channels|chosen|columns?|composed|constant|divided|factor|features"
@@ -84,11 +83,6 @@ class Rewriter:
         self._numbers: dict[str, int] = {}
 
     @cached_property
-    def phases(self) -> Mapping[Value, Phase]:
-        """When the values that the graph came with can be computed."""
-        return phase_of(self.original)
-
-    @cached_property
     def _names(self) -> set[str]:
         return {*names_of(self.original), *self._taken}
 
@@ -127,7 +121,7 @@ class Rewriter:
     def sharing(self, value: Value) -> tuple[Value, Node | None]:
         """What a value repeats over leading axes, and the node that does: itself and none otherwise."""
         node = self.producer(value)
-        if node and isinstance(node.op, BroadcastLike) and node.inputs[0].type.rank:
+        if node and isinstance(node.op, Broadcast) and node.inputs[0].type.rank:
             return node.inputs[0], node
         return value, None
 
@@ -167,7 +161,7 @@ class Rewriter:
         self._nodes[output] = node
         self._before.setdefault(at.output, []).append(output)
         self._count(node)
-        if not self._varying.isdisjoint(inputs):
+        if op.dims or not self._varying.isdisjoint(inputs):
             self._varying.add(output)
         return output
 

@@ -7,7 +7,7 @@ and `precision` the element type of each node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +61,8 @@ class Emitter:
         self.inputs = {i.value: _value(i.value.name, i.value.type) for i in program.inputs}
         self.values: dict[Value, ir.Value] = dict(self.inputs)
         self.versions: dict[tuple[Value, DType], ir.Value] = {}
+        self.sizes: dict[tuple[object, ...], ir.Value] = {}
+        """What is computed of sizes, by the operator and what it reads."""
         self.interface = {*program.outputs, *(entry.value.name for entry in program.inputs)}
         self.names = _names(program)
         self.taken = {*self.names.values(), *(v.name for v in program.leaves), *program.outputs}
@@ -253,6 +255,18 @@ class Site:
         """A vector of shapes, axes or positions; equal ones are one initializer."""
         name = f"int64[{','.join(map(str, numbers))}]"
         return self.emitter.initializer(name, np.array(numbers, dtype=np.int64))
+
+    def sizes(
+        self, of: Sequence[int | Dim], op_type: str, *inputs: ir.Value, **attributes: int
+    ) -> ir.Value:
+        """An ONNX node that gives a vector of sizes; the same on the same inputs is one node."""
+        emitter, key = self.emitter, (op_type, *inputs, *attributes.values())
+        if key not in emitter.sizes:
+            name = emitter.fresh(f"size[{','.join(map(str, of))}]")
+            found = _value(name, TensorType((Dim.of(len(of)),), "int64"))
+            emitter.append(name, op_type, inputs, (found,), attributes, {})
+            emitter.sizes[key] = found
+        return emitter.sizes[key]
 
     def scalar(self, number: float, type: TensorType) -> ir.Value:
         """A number in the element type of `type`; equal ones are one initializer."""

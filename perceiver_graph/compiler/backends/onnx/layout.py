@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 
 _COPY, _REST = 0, -1  # what Reshape reads as: the input's size at this place, what is left over
 
 
-def reshape(site: Site, start: int, stop: int, *middle: int | None) -> ir.Value:
+def reshape(site: Site, start: int, stop: int, *middle: int | Dim | None) -> ir.Value:
     """Replace the axes start..stop (stop excluded) of the node's input; at most one size is None.
 
     A constant target where one can say it: it needs no other node, and onnxruntime sees through it.
@@ -26,32 +26,11 @@ def reshape(site: Site, start: int, stop: int, *middle: int | None) -> ir.Value:
         after = [_COPY if size == _REST else size for size in after]
     target = [*before, *sizes, *after]
     if target.count(_REST) <= 1:
-        return site.result("Reshape", x, site.ints(*target))
-    parts = [site.ints(*sizes)]
-    if start:
-        parts.insert(0, _sizes(site, x, 0, start))
-    if stop < type.rank:
-        parts.append(_sizes(site, x, stop, type.rank))
+        return site.result("Reshape", x, vector(site, *target))
+    front, length = vector(site, *before, *sizes), TensorType((Dim.of(len(after)),), "int64")
+    behind = site.part("sizes", length, "Shape", x, start=stop)
     length = TensorType((Dim.of(len(target)),), "int64")
-    return site.result("Reshape", x, site.part("shape", length, "Concat", *parts, axis=0))
-
-
-def split_like(op: ops.SplitLike, site: Site) -> ir.Value:
-    """Reshape to sizes that are put together from those of both values."""
-    x, like = site.inputs
-    parts = [_sizes(site, like, 0, op.axes)]
-    if site.types[0].rank > 1:
-        parts.append(_sizes(site, x, 1, site.types[0].rank))
-    if len(parts) == 1:
-        return site.result("Reshape", x, parts[0])
-    length = TensorType((Dim.of(site.output.rank),), "int64")
-    return site.result("Reshape", x, site.part("shape", length, "Concat", *parts, axis=0))
-
-
-def _sizes(site: Site, x: ir.Value, start: int, end: int) -> ir.Value:
-    """The sizes of some axes, at run time."""
-    type = TensorType((Dim.of(end - start),), "int64")
-    return site.part("sizes", type, "Shape", x, start=start, end=end)
+    return site.result("Reshape", x, site.part("shape", length, "Concat", front, behind, axis=0))
 
 
 def channels_first(site: Site, x: ir.Value, type: TensorType) -> tuple[ir.Value, TensorType]:

@@ -15,18 +15,17 @@ from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
 from perceiver_graph.compiler.backends.onnx.grid_attention import grid_attention
 from perceiver_graph.compiler.backends.onnx.grids import (
     fourier_at,
-    positions_like,
+    positions,
     regrid,
-    sizes_like,
 )
 from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
-from perceiver_graph.compiler.backends.onnx.layout import reshape, split_like
+from perceiver_graph.compiler.backends.onnx.layout import reshape
 from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
 from perceiver_graph.compiler.backends.onnx.positions import (
     fourier_features,
     fourier_table,
     interpolate,
-    trim_like,
+    trim,
 )
 from perceiver_graph.compiler.backends.onnx.products import (
     batch_norm,
@@ -35,6 +34,7 @@ from perceiver_graph.compiler.backends.onnx.products import (
     matmul,
     max_pool,
 )
+from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.table_attention import table_attention
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.dims import Dim
@@ -108,26 +108,16 @@ def _flatten(op: ops.Flatten, site: Site) -> ir.Value:
 
 def _unflatten(op: ops.Unflatten, site: Site) -> ir.Value:
     axis = op.axis % site.types[0].rank
-    sizes = site.output.shape[axis : axis + len(op.sizes)]
-    return reshape(site, axis, axis + 1, *(size.value for size in sizes))
+    made = site.output.shape[axis : axis + len(op.sizes)]
+    sizes = [
+        size.value if held is None else held for held, size in zip(op.sizes, made, strict=True)
+    ]
+    return reshape(site, axis, axis + 1, *sizes)
 
 
-def _broadcast_like(op: ops.BroadcastLike, site: Site) -> ir.Value:
-    x, like = site.inputs
-    leading = site.output.shape[: op.axes]
+def _broadcast(op: ops.Broadcast, site: Site) -> ir.Value:
     ones = [1] * site.types[0].rank  # a size of 1 in the target leaves the value's own size
-    if all(size.is_constant for size in leading):
-        return site.result("Expand", x, site.ints(*map(int, leading), *ones))
-    length = TensorType((Dim.of(op.axes),), "int64")
-    target = site.part("leading", length, "Shape", like, end=op.axes)
-    if ones:
-        length = TensorType((Dim.of(op.axes + len(ones)),), "int64")
-        target = site.part("shape", length, "Concat", target, site.ints(*ones), axis=0)
-    return site.result("Expand", x, target)
-
-
-def _repeat(op: ops.Repeat, site: Site) -> ir.Value:
-    return site.result("Expand", *site.inputs, site.ints(op.count, *[1] * site.types[0].rank))
+    return site.result("Expand", *site.inputs, vector(site, *op.sizes, *ones))
 
 
 def _gather(op: ops.Gather, site: Site) -> ir.Value:
@@ -158,7 +148,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Add: _add,
     ops.Attention: attention,
     ops.BatchNorm: batch_norm,
-    ops.BroadcastLike: _broadcast_like,
+    ops.Broadcast: _broadcast,
     ops.Concat: _concat,
     ops.Conv: conv,
     ops.Coordinate: _coordinate,
@@ -182,19 +172,16 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Mul: _mul,
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
-    ops.PositionsLike: positions_like,
+    ops.Positions: positions,
     ops.Regrid: regrid,
     ops.Relu: _relu,
-    ops.Repeat: _repeat,
     ops.Scale: _scale,
     ops.Sigmoid: _sigmoid,
     ops.Silu: _silu,
-    ops.SizesLike: sizes_like,
     ops.Slice: _slice,
-    ops.SplitLike: split_like,
     ops.TableAttention: table_attention,
     ops.Tanh: _tanh,
-    ops.TrimLike: trim_like,
+    ops.Trim: trim,
     ops.Unflatten: _unflatten,
     ops.Where: _where,
 }

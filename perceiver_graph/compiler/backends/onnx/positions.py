@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
@@ -85,16 +86,10 @@ def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:
     return site.result("Reshape", x, site.ints(*(int(size) for size in site.output.shape)))
 
 
-def trim_like(op: ops.TrimLike, site: Site) -> ir.Value:
-    """The first rows; how many is read from the other value where it is known only at run time."""
-    table, size = site.input(0), site.output.shape[0]
-    if size.value is not None:
-        stop = site.ints(size.value)
-    else:
-        axis = op.axis % site.types[1].rank
-        length = TensorType((Dim.of(1),), "int64")
-        stop = site.part("size", length, "Shape", site.input(1), start=axis, end=axis + 1)
-    return site.result("Slice", table, site.ints(0), stop, site.ints(0))
+def trim(op: ops.Trim, site: Site) -> ir.Value:
+    """The first rows."""
+    first = site.ints(0)
+    return site.result("Slice", site.input(0), first, vector(site, op.size), first)
 
 
 def _fixed(sizes: list[int], like: TensorType) -> TensorType:

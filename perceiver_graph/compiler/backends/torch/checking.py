@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 from perceiver_graph.compiler.backends.torch.interface import (
     Interface,
-    Place,
     given,
     permitted,
-    places,
-    symbols_of,
     telling,
     written,
 )
@@ -27,6 +24,7 @@ from perceiver_graph.compiler.backends.torch.printer import (
 )
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.ir import Input
+from perceiver_graph.compiler.sizes import Place, places, symbols_of
 
 SKIP = "        if not torch.compiler.is_compiling():"
 

@@ -15,6 +15,7 @@ from perceiver_graph.compiler.backends.torch.expressions import (
     literal,
     sizes_of,
 )
+from perceiver_graph.compiler.backends.torch.extents import Extent, Reading
 from perceiver_graph.compiler.backends.torch.labels import Labels, argument_names
 from perceiver_graph.compiler.backends.torch.names import MODULE_ATTRIBUTES, is_attribute, unique
 from perceiver_graph.compiler.backends.torch.printer import (
@@ -33,6 +34,7 @@ from perceiver_graph.compiler.backends.torch.steps import (
     ShapeText,
     node_step,
     origin_comment,
+    reading_step,
     with_return,
 )
 from perceiver_graph.compiler.backends.torch.structure import ClassDef, Method, Structure
@@ -187,7 +189,7 @@ class ClassWriter:
         arguments = dict(zip(region.inputs, names, strict=True))
         signature = Group(
             f"def {method.name}",
-            ("self", *(f"{arguments[value]}: Tensor" for value in region.inputs)),
+            ("self", *(f"{arguments[value]}: {_annotation(value)}" for value in region.inputs)),
         )
         many = len(region.outputs) > 1
         result = f"tuple[{', '.join(['Tensor'] * len(region.outputs))}]" if many else "Tensor"
@@ -205,7 +207,10 @@ class ClassWriter:
         """`latents [batch, 784, 512] -> [batch, 784, 512].`"""
         shapes = ShapeText(method, self.found)
         region = method.region
-        given = ", ".join(f"{name} {shapes.of('inputs', i)}" for i, name in enumerate(names))
+        given = ", ".join(
+            name if isinstance(value, Extent) else f"{name} {shapes.of('inputs', i)}"
+            for i, (name, value) in enumerate(zip(names, region.inputs, strict=True))
+        )
         results = [shapes.of("outputs", i) for i in range(len(region.outputs))]
         if len(results) > 1:
             labels = Labels(self.graph, dict(zip(region.inputs, names, strict=True)))
@@ -229,18 +234,27 @@ class ClassWriter:
         for i, item in enumerate(region.items):
             if isinstance(item, Node):
                 size = self._size_of(item, "op", number, i)
-                found.append(self._node(item, labels, size, arguments))
+                found.append(self._node(item, region, labels, size, arguments))
+            elif isinstance(item, Reading):
+                name = labels.of(item.output)
+                found.append(reading_step(item, name, alone=not region.scope))
             else:
                 found.append(self._call(item, labels))
         return found
 
     def _node(
-        self, node: Node, labels: Labels, size: Callable[[str], str], arguments: dict[Value, str]
+        self,
+        node: Node,
+        region: Region,
+        labels: Labels,
+        size: Callable[[str], str],
+        arguments: dict[Value, str],
     ) -> Step:
         layer, access = self._layer(node, arguments)
         names = (labels.of(node.output),)
         if layer is None:
-            return node_step(node, node.inputs, names, size, early=False)
+            extents = region.extents[node.output]
+            return node_step(node, node.inputs, names, size, extents=extents, early=False)
         x = node.inputs[1] if isinstance(node.op, ops.Gather) else node.inputs[0]
 
         def render(get: Lookup) -> Expr:
@@ -294,6 +308,10 @@ class ClassWriter:
 
 
 _LIKE_VALUE = Value(LIKE, ops.TensorType(()))
+
+
+def _annotation(value: Value) -> str:
+    return "int" if isinstance(value, Extent) else "Tensor"
 
 
 def _register(value: Value, name: str) -> Step:

@@ -15,12 +15,13 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.grid_expressions import GRIDS, switches
 from perceiver_graph.compiler.backends.torch.printer import Expr, Group, Piece, call, comma_tuple
 from perceiver_graph.compiler.backends.torch.tree import Layer, Size, symmetric
+from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 
 LIKE = "_like"
 """An empty buffer that knows the dtype of its module; classes that make numbers of ids have it."""
 
-MAKERS = (ops.FourierAt, ops.OneHot)
+MAKERS = (ops.FourierAt, ops.OneHot, ops.Positions)
 """Primitives that make numbers of whole numbers, which do not say in which dtype."""
 
 _SIZES: dict[type[Op], tuple[str, ...]] = {
@@ -30,26 +31,36 @@ _SIZES: dict[type[Op], tuple[str, ...]] = {
     ops.FourierFeatures: ("channels", "bands", "max_resolution"),
     ops.FourierTable: ("size", "bands", "max_resolution"),
     ops.OneHot: ("classes",),
-    ops.Repeat: ("count",),
-    ops.Unflatten: ("sizes",),
 }
-"""The parameters of primitives in which two instances of one class may differ."""
+"""The parameters of primitives in which two instances of one class may differ, beside their sizes."""
 
 SizeOf = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Operands:
-    """What a lowering works on: operands with their types, and the text of a size by its name."""
+    """What a lowering works on: operands with their types, the text of a size by its name, and of one
+    that is known only at run time."""
 
     values: tuple[Expr, ...]
     types: tuple[TensorType, ...]
     size: SizeOf
+    dim: Callable[[Dim], str]
     early: bool
     """Whether this is computed when the module is made."""
 
     def __iter__(self) -> Any:
         return iter(self.values)
+
+    def sizes(self, op: Op, name: str) -> list[str]:
+        """Those that a primitive holds under a name; -1 for what is left to division."""
+
+        def text(key: str, size: Any) -> str:
+            if size in (None, 1):
+                return "-1" if size is None else "1"
+            return self.dim(size) if _number(size) is None else self.size(key)
+
+        return [text(*part) for part in _parts(op, name)]
 
     @property
     def like(self) -> str:
@@ -58,32 +69,50 @@ class Operands:
 
 
 def sizes_of(op: Op) -> dict[str, Size]:
-    """The sizes among a primitive's parameters by name: `heads`, `sizes.0`."""
+    """The numbers among a primitive's sizes by name: `heads`, `sizes.0`."""
     found: dict[str, Size] = {}
     for name in _size_names(op):
-        value = getattr(op, name)
-        if isinstance(value, tuple):
-            parts = {f"{name}.{i}": v for i, v in enumerate(value) if v not in (None, 1)}
-            found |= {key: Size(v, "size") for key, v in parts.items()}
-        else:
-            found[name] = Size(value, name)
+        for key, size in _parts(op, name):
+            number = _number(size)
+            if number is not None and (key == name or number != 1):
+                found[key] = Size(number, "size" if key != name else name)
     return found
+
+
+def _parts(op: Op, name: str) -> list[tuple[str, Any]]:
+    """A parameter that is a size by its name, several by their names in order."""
+    held = getattr(op, name)
+    if not isinstance(held, tuple):
+        return [(name, held)]
+    return [(f"{name}.{i}", size) for i, size in enumerate(held)]
+
+
+def _number(size: Any) -> Any:
+    """A size that is known, else None."""
+    return size.value if isinstance(size, Dim) else size
 
 
 def _size_names(op: Op) -> tuple[str, ...]:
     """The parameters in which instances may differ: not where they are several numbers that a
     lowering writes out."""
-    names = _SIZES.get(type(op), ())
+    names = (*_SIZES.get(type(op), ()), *op.sized)
     written_out = isinstance(op, ops.FourierFeatures) and isinstance(op.max_resolution, tuple)
     return tuple(n for n in names if n != "max_resolution") if written_out else names
 
 
-def op_key(op: Op) -> Hashable:
-    """What two nodes must share to be lowered to the same text, sizes left out."""
+def op_key(op: Op, dim: Callable[[Dim], Hashable] = str) -> Hashable:
+    """What two nodes must share to be lowered to the same text, sizes that are numbers left out;
+    `dim` tells what those must share that are known only at run time."""
+
+    def kind(size: Any) -> Hashable:
+        if size in (None, 1):
+            return None if size is None else 1
+        return "n" if _number(size) is not None else dim(size)
+
     sizes = _size_names(op)
     fixed = tuple((key, value) for key, value in op.attributes.items() if key not in sizes)
-    pattern = tuple(v if v in (None, 1) else "n" for v in getattr(op, "sizes", ()))
-    return op.name, fixed, pattern
+    held = tuple(kind(size) for name in op.sized for _, size in _parts(op, name))
+    return op.name, fixed, held
 
 
 def apply_layer(layer: Layer, access: str, x: Expr) -> Expr:
@@ -198,9 +227,10 @@ def _interpolate(op: Any, o: Operands) -> Expr:
     return Expr(call("resize", table.piece, comma_tuple(op.sizes), comma_tuple(op.to)))
 
 
-def _trim_like(op: Any, o: Operands) -> Expr:
-    table, like = o
-    return Expr(f"{table.operand}[: {like.operand}.shape[{op.axis}]]")
+def _trim(op: Any, o: Operands) -> Expr:
+    (table,), (size,) = o, o.sizes(op, "size")
+    space = "" if size.isidentifier() or size.isdecimal() else " "
+    return Expr(f"{table.operand}[:{space}{size}]")
 
 
 def _mean(op: Any, o: Operands) -> Expr:
@@ -264,16 +294,7 @@ def _flatten(op: Any, o: Operands) -> Expr:
 
 def _unflatten(op: Any, o: Operands) -> Expr:
     (x,) = o
-    sizes = [
-        "-1" if size is None else "1" if size == 1 else o.size(f"sizes.{i}")
-        for i, size in enumerate(op.sizes)
-    ]
-    return Expr(f"{x.operand}.unflatten({op.axis}, {comma_tuple(sizes)})")
-
-
-def _split_like(op: Any, o: Operands) -> Expr:
-    x, like = o
-    return Expr(f"{x.operand}.unflatten(0, {like.operand}.shape[:{op.axes}])")
+    return Expr(f"{x.operand}.unflatten({op.axis}, {comma_tuple(o.sizes(op, 'sizes'))})")
 
 
 def _permute(op: Any, o: Operands) -> Expr:
@@ -292,16 +313,9 @@ def _slice(op: Any, o: Operands) -> Expr:
     return Expr(f"{x.operand}[{before}{stretch}]")
 
 
-def _broadcast_like(op: Any, o: Operands) -> Expr:
-    x, like = o
-    shape = f"{like.operand}.shape"
-    front = f"{shape}[0]" if op.axes == 1 else f"*{shape}[:{op.axes}]"
-    return Expr(f"{x.operand}.expand({', '.join([front, *['-1'] * o.types[0].rank])})")
-
-
-def _repeat(op: Any, o: Operands) -> Expr:
+def _broadcast(op: Any, o: Operands) -> Expr:
     (x,) = o
-    sizes = [o.size("count"), *["-1"] * o.types[0].rank]
+    sizes = [*o.sizes(op, "sizes"), *["-1"] * o.types[0].rank]
     return Expr(f"{x.operand}.expand({', '.join(sizes)})")
 
 
@@ -319,7 +333,7 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.Add: _add,
     ops.Attention: _attention,
     ops.BatchNorm: _batch_norm,
-    ops.BroadcastLike: _broadcast_like,
+    ops.Broadcast: _broadcast,
     ops.Concat: _concat,
     ops.Conv: _conv,
     ops.Coordinate: _coordinate,
@@ -338,14 +352,12 @@ TABLE: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.OneHot: _one_hot,
     ops.Permute: _permute,
     ops.Relu: _function("F.relu"),
-    ops.Repeat: _repeat,
     ops.Scale: _scale,
     ops.Sigmoid: _function("torch.sigmoid"),
     ops.Silu: _function("F.silu"),
     ops.Slice: _slice,
-    ops.SplitLike: _split_like,
     ops.Tanh: _function("torch.tanh"),
-    ops.TrimLike: _trim_like,
+    ops.Trim: _trim,
     ops.Unflatten: _unflatten,
     ops.Where: _where,
     **GRIDS,

@@ -25,24 +25,27 @@ def switches(op: Any, *more: str) -> dict[str, str]:
 
 
 def _fourier_at(op: Any, o: Operands) -> Expr:
-    positions, sizes = o
+    (positions,) = o
+    sizes = comma_tuple(o.sizes(op, "sizes"))
     options = {"of": comma_tuple(op.of), "bands": o.size("bands")}
     options |= {name: comma_tuple(getattr(op, name)) for name in ("max_resolution", "endpoint")}
     options |= switches(op)
-    return Expr(call("fourier_at", positions.piece, sizes.piece, o.like, **options))
+    return Expr(call("fourier_at", positions.piece, sizes, o.like, **options))
 
 
 def _regrid(op: Any, o: Operands) -> Expr:
-    return Expr(call("regrid", *(x.piece for x in o), comma_tuple(op.to)))
+    (positions,) = o
+    sizes = comma_tuple(o.sizes(op, "sizes"))
+    return Expr(call("regrid", positions.piece, sizes, comma_tuple(op.to)))
 
 
-def _of_axes(name: str) -> Callable[[Any, Operands], Expr]:
-    return lambda op, o: Expr(call(name, *(x.piece for x in o), str(op.start), str(op.axes)))
+def _positions(op: Any, o: Operands) -> Expr:
+    sizes = [size if " " not in size else f"({size})" for size in o.sizes(op, "sizes")]
+    return Expr(call("torch.arange", " * ".join(sizes), device=f"{o.like}.device"))
 
 
 GRIDS: dict[type[Op], Callable[[Any, Operands], Expr]] = {
     ops.FourierAt: _fourier_at,
-    ops.PositionsLike: _of_axes("positions_like"),
+    ops.Positions: _positions,
     ops.Regrid: _regrid,
-    ops.SizesLike: _of_axes("sizes_like"),
 }

@@ -7,16 +7,16 @@ of a symbol, or arithmetic on them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat, strings
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.dims import Dim, Symbol
-from perceiver_graph.compiler.ir import Graph, Input, Value
+from perceiver_graph.compiler.ir import Graph, Input
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import vocabulary
+from perceiver_graph.compiler.sizes import Place, places, symbols_of
 from perceiver_graph.spec.manifest import ASKED
 
 Axes = Sequence[tuple[str, Dim]]
@@ -61,38 +61,13 @@ def _within(coordinates: Coordinates) -> list[Piece]:
     return [Group("", tuple(entries), "{"), *beside]
 
 
-@dataclass(frozen=True)
-class Place:
-    """An axis of an array that says a symbol: its size is `times / over * symbol + plus`."""
-
-    of: str
-    axis: int
-    times: int = 1
-    over: int = 1
-    plus: int = 0
-
-    @property
-    def is_plain(self) -> bool:
-        return (self.times, self.over, self.plus) == (1, 1, 0)
-
-    def value(self, array: str) -> str:
-        """The value of the symbol, read off an array."""
-        text = f"{array}.shape[{self.axis}]"
-        if self.plus:
-            text = f"({text} {'-' if self.plus > 0 else '+'} {abs(self.plus)})"
-        text += f" * {self.over}" if self.over > 1 else ""
-        return text + (f" // {self.times}" if self.times > 1 else "")
-
-
-def places(symbol: Symbol, arrays: Mapping[str, Value]) -> list[Place]:
-    """The axes that say a symbol, one an array; those that are the symbol itself come first."""
-    found: dict[str, Place] = {}
-    for name, value in arrays.items():
-        for axis, dim in enumerate(value.shape):
-            place = _place(symbol, name, axis, dim)
-            if place and (name not in found or place.is_plain > found[name].is_plain):
-                found[name] = place
-    return sorted(found.values(), key=lambda place: not place.is_plain)
+def read(place: Place, array: str) -> str:
+    """A size as Python, read off an array."""
+    text = f"{array}.shape[{place.axis}]"
+    if place.plus:
+        text = f"({text} {'-' if place.plus > 0 else '+'} {abs(place.plus)})"
+    text += f" * {place.over}" if place.over > 1 else ""
+    return text + (f" // {place.times}" if place.times > 1 else "")
 
 
 def telling(found: Sequence[Place]) -> tuple[Piece, dict[str, str]]:
@@ -101,33 +76,6 @@ def telling(found: Sequence[Place]) -> tuple[Piece, dict[str, str]]:
     scaled = [place for place in found if not place.is_plain]
     parts = tuple(f'"{p.of}": ({p.times}, {p.over}, {p.plus})' for p in scaled)
     return axes, {"scaled": flat(Group("", parts, "{"))} if scaled else {}
-
-
-def _place(symbol: Symbol, name: str, axis: int, dim: Dim) -> Place | None:
-    if dim.symbols != {symbol}:
-        return None
-    low, step = symbol.lowest, symbol.multiple_of
-    ends = [low + step * i for i in range(3)]
-    if symbol.highest is not None and symbol.highest < ends[-1]:
-        if symbol.highest == low:
-            return None
-        ends = [low, symbol.highest, symbol.highest]
-    at = [dim.evaluate({symbol.name: end}) for end in ends]
-    slope = Fraction(at[1] - at[0], ends[1] - ends[0])
-    offset = at[0] - slope * low
-    if slope <= 0 or offset.denominator != 1 or at[2] != slope * ends[2] + offset:
-        return None
-    return Place(name, axis, slope.numerator, slope.denominator, int(offset))
-
-
-def symbols_of(shapes: Iterable[Iterable[Dim]]) -> list[Symbol]:
-    """The symbols of some shapes, each once, in order."""
-    found = {s: None for shape in shapes for dim in shape for s in sorted(dim.symbols, key=_name)}
-    return list(found)
-
-
-def _name(symbol: Symbol) -> str:
-    return symbol.name
 
 
 def written(dim: Dim, variables: Mapping[str, str]) -> str | None:

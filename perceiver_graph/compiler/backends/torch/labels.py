@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.torch.extents import Extent
 from perceiver_graph.compiler.backends.torch.names import (
     RESERVED,
     identifier,
@@ -88,6 +89,8 @@ class Labels:
         """A sum is a new version of the operand that has been around for longest."""
         if value in self.arguments:
             return self.arguments[value], True
+        if isinstance(value, Extent):
+            return identifier(value.name), False
         leaf = self.graph.leaves.get(value)
         if isinstance(leaf, Input):
             return identifier(_ROLES.get(leaf.role, leaf.of)), True
@@ -113,24 +116,15 @@ def argument_names(graph: Graph, regions: Sequence[Region]) -> list[str]:
     names: list[str] = []
     for i, value in enumerate(regions[0].inputs):
         found = {labels.of(region.inputs[i]) for region in regions}
-        if _gives_size(regions[0], value):
-            found = {"like"}
         name = found.pop() if len(found) == 1 else _by_reader(regions[0], value)
         names.append(unique(name, set(names)))
     return names
 
 
-def _gives_size(region: Region, value: Value) -> bool:
-    """Whether all that is read of a value is how long its first axes are."""
-    return all(
-        isinstance(node.op, ops.BroadcastLike) and node.inputs[0] != value
-        for node in region.nodes
-        if value in node.inputs
-    )
-
-
 def _by_reader(region: Region, value: Value) -> str:
     """After the norm that reads the value first: `query` for what goes into `query_norm`."""
+    if isinstance(value, Extent):
+        return "size"
     for item in region.items:
         if value in item.inputs and isinstance(item, Region):
             return _by_reader(item, value)

@@ -7,12 +7,13 @@ call where it stands. Everything else is written out in the region around it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import networkx as nx
 
+from perceiver_graph.compiler.backends.torch.extents import Extent, Finder, Reading
 from perceiver_graph.compiler.ir import Block, Constant, Graph, Node, Parameter, Scope, Value
 
 ROOT = ""
@@ -29,6 +30,8 @@ class Region:
     """What is made outside, in order of use; parameters that belong to other modules included."""
     outputs: tuple[Value, ...] = ()
     """What is needed outside."""
+    extents: dict[Value, tuple[Extent, ...]] = field(default_factory=dict)
+    """What the sizes are computed from that the node holds which makes a value."""
 
     @property
     def module(self) -> str:
@@ -43,7 +46,7 @@ class Region:
         for item in self.items:
             if isinstance(item, Node):
                 yield item
-            else:
+            elif isinstance(item, Region):
                 yield from item.nodes
 
     @property
@@ -55,7 +58,7 @@ class Region:
                 yield from item.regions
 
 
-Item = Node | Region
+Item = Node | Region | Reading
 
 
 def is_below(name: str, module: str) -> bool:
@@ -91,11 +94,30 @@ class Program:
 
 def cut(graph: Graph, parameter_names: Iterable[str]) -> Program:
     """Cut a program in regions. `parameter_names`: those of the whole graph."""
-    leaves = (*(leaf.value for leaf in graph.inputs), *(leaf.value for leaf in graph.parameters))
-    late = graph.descendants(leaves)
+    given = [leaf.value for leaf in graph.inputs if leaf.role != "size"]
+    late = graph.descendants([*given, *(leaf.value for leaf in graph.parameters), *graph.sized])
     constants = {leaf.value for leaf in graph.leaves.values() if isinstance(leaf, Constant)}
     known = frozenset({*constants, *(node.output for node in graph.nodes)} - late)
-    return Program(graph, known, _Cutter(graph, known, list(parameter_names)).root())
+    root = _Cutter(graph, known, list(parameter_names)).root()
+    _find_sizes(root, given)
+    return Program(graph, known, root)
+
+
+def _find_sizes(region: Region, given: Sequence[Value]) -> None:
+    """Let the nodes of a region have the sizes that they hold, from what is given if possible."""
+    finder = Finder(given)
+    items: list[Item] = []
+    for item in region.items:
+        before = len(finder.late)
+        if isinstance(item, Region):
+            _find_sizes(item, item.inputs)
+            finder.find(value.dim for value in item.inputs if isinstance(value, Extent))
+        elif isinstance(item, Node):
+            region.extents[item.output] = finder.find(item.op.dims)
+        items += [*finder.late[before:], item]
+        finder.made += item.outputs if isinstance(item, Region) else [item.output]
+    region.items = [*finder.begin(), *items]
+    region.inputs += tuple(finder.arguments)
 
 
 class _Cutter:
@@ -197,4 +219,7 @@ class _Cutter:
 
 
 def _nodes(item: Item) -> Iterator[Node]:
-    return iter((item,)) if isinstance(item, Node) else item.nodes
+    if isinstance(item, Region):
+        yield from item.nodes
+    elif isinstance(item, Node):
+        yield item

@@ -10,6 +10,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.body import Body, Lookup, Step
 from perceiver_graph.compiler.backends.torch.checking import SKIP, Checking
 from perceiver_graph.compiler.backends.torch.classes import ClassWriter
+from perceiver_graph.compiler.backends.torch.extents import Extent
 from perceiver_graph.compiler.backends.torch.interface import (
     Interface,
     filled_symbols,
@@ -103,15 +104,16 @@ class RootWriter:
         outputs = {name: self.interface.outputs.get(name, ()) for name in chosen}
         free = free_symbols(self.graph, outputs)
         filled = filled_symbols(self.encode.graph.inputs)
-        return Sizes(state, data, outputs, free, filled, self.writer.reserved)
+        read = [value.dim for value in self.decode.root.inputs if isinstance(value, Extent)]
+        return Sizes(state, data, outputs, read, free, filled, self.writer.reserved)
 
     @property
     def _summary(self) -> Summary:
         return Summary(self.state, self._queries, self.sizes)
 
     def _check(self) -> Iterator[str]:
-        declared = [leaf for leaf in self.graph.inputs if leaf.role in READS["encode"]]
-        read = list(self.encode.graph.inputs)
+        declared = [leaf for leaf in self.graph.inputs if leaf.role in READS["encode"] - {"size"}]
+        read = self._inputs
         reserved = self.writer.reserved | {"inputs", "sizes"}
         filled = self.sizes.filled
         checking = Checking(declared, read, self.interface, filled, reserved)
@@ -126,18 +128,22 @@ class RootWriter:
         filled = self.sizes.filled
         yield from _signature("encode", f"inputs: {TYPES}", *([SIZES] if filled else []))
         yield from docstring(self._summary.encode(self.graph, self.encode.graph), 2)
-        program = self.encode.graph
         yield SKIP
         yield f"            self.check(inputs{', sizes' if filled else ''})"
-        arguments = variables(program.inputs, self.writer.reserved | {"inputs", "sizes"})
-        yield from Taking(program.inputs, arguments, self._like(), frozenset(filled)).lines()
-        for leaf, name in ((i, arguments[i.value]) for i in program.inputs if i.role == "data"):
+        arguments = variables(self._inputs, self.writer.reserved | {"inputs", "sizes"})
+        yield from Taking(self._inputs, arguments, self._like(), frozenset(filled)).lines()
+        for leaf, name in ((i, arguments[i.value]) for i in self._inputs if i.role == "data"):
             if key := self.sizes.empty.get(leaf.of):
                 yield f"        {identifier(key)} = {name}.new_empty((*{name}.shape, 0))"
         steps = self._steps(self.encode, 0, arguments)
         steps.append(self._handed_over())
         reserved = self.writer.reserved | {"inputs", *map(identifier, self.sizes.empty.values())}
         yield from Body(steps, self.writer.atom, arguments, reserved).lines(2)
+
+    @property
+    def _inputs(self) -> list[Input]:
+        """The arrays that encode is given."""
+        return [leaf for leaf in self.encode.graph.inputs if leaf.role != "size"]
 
     def _like(self) -> str:
         """A parameter, for dtype and device."""
@@ -163,9 +169,8 @@ class RootWriter:
         yield from block(self._decode_checks(), 1)
         yield from self._decode_whole()
         lines = self.sizes.lines()
-        if self._grids:
+        if self._given:
             yield from lines
-            yield from self._grid_lines()
             lines = []
         if counts := [(x.of, self._count(x)) for x in self._positioned if self._count(x)]:
             yield SKIP
@@ -176,8 +181,8 @@ class RootWriter:
         yield f"        outputs: {TYPES} = {{}}"
         steps = self._decode_steps()
         reserved = self.writer.reserved | {"device", "outputs", "queries", "state"}
-        reserved |= {*self.sizes.variables.values(), *self._grids.values()}
-        yield from Body(steps, self._decode_atom, {}, reserved).lines(2)
+        reserved |= {*self.sizes.variables.values()}
+        yield from Body(steps, self._decode_atom, self._given, reserved).lines(2)
         yield "        return outputs"
 
     def _decode_checks(self) -> Iterator[str]:
@@ -234,29 +239,10 @@ class RootWriter:
         return bool(self._positioned) and all(map(self._count, self._positioned))
 
     @cached_property
-    def _grids(self) -> dict[Value, str]:
-        """The variables that say how large the grids of outputs are."""
-        names: dict[Value, str] = {}
-        taken = {
-            *self.writer.reserved,
-            *self.sizes.variables.values(),
-            "device",
-            "outputs",
-            "sizes",
-            "state",
-        }
-        for leaf in self.decode.graph.inputs:
-            if leaf.role == "grid":
-                names[leaf.value] = unique(identifier(f"{leaf.of}_grid"), {*taken, *names.values()})
-        return names
-
-    def _grid_lines(self) -> Iterator[str]:
-        yield f"        device = {self._device}"
-        for leaf in self.decode.graph.inputs:
-            if leaf.role == "grid":
-                sizes = Group("", tuple(self.sizes.of(leaf.of) or ()), "[")
-                made = call("torch.tensor", sizes, device="device")
-                yield from lay_out(made, 2, f"{self._grids[leaf.value]} = ")
+    def _given(self) -> dict[Value, str]:
+        """The variables of the sizes that no array says which decode reads."""
+        extents = [value for value in self.decode.root.inputs if isinstance(value, Extent)]
+        return {extent: self.sizes.variables[extent.name] for extent in extents}
 
     @property
     def _queries(self) -> list[Input]:
@@ -290,8 +276,6 @@ class RootWriter:
         if isinstance(leaf, Input):
             if leaf.role in ASKED:
                 return Expr(f'queries["{leaf.of}"]')
-            if leaf.role == "grid":
-                return Expr(self._grids[value])
             return Expr(f'state["{self.state[self.encode.graph.outputs[value.name]]}"]')
         return self.writer.atom(value)
 
@@ -301,7 +285,7 @@ class RootWriter:
             leaf.value: frozenset((leaf.of,)) for leaf in self._queries
         }
         groups: dict[frozenset[str], list[Step]] = {}
-        steps = self._steps(self.decode, 1, {})
+        steps = self._steps(self.decode, 1, self._given)
         for step in steps:
             needs = frozenset[str]().union(*(wanted.get(v, frozenset()) for v in step.reads))
             wanted |= dict.fromkeys(step.writes, needs)
@@ -359,7 +343,7 @@ class RootWriter:
 
     def _steps(self, program: Program, number: int, arguments: dict[Value, str]) -> list[Step]:
         steps = self.writer.steps(program.root, number, arguments)
-        return [replace(step, alone=bool(step.call)) for step in steps]
+        return [replace(step, alone=step.alone or bool(step.call)) for step in steps]
 
 
 def _condition(needs: frozenset[str]) -> str:

@@ -7,17 +7,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
-from perceiver_graph.compiler.backends.torch.interface import (
-    Axes,
-    Place,
-    given,
-    places,
-    symbols_of,
-    written,
-)
+from perceiver_graph.compiler.backends.torch.interface import Axes, given, read, written
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
-from perceiver_graph.compiler.dims import Symbol, product
+from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.sizes import Place, places, symbols_of
 
 _TAKEN = {"chunks", "device", "found", "i", "name", "outputs", "part", "parts", "queries"}
 _TAKEN |= {"self", "sizes", "state"}
@@ -27,11 +21,13 @@ _TAKEN |= {"self", "sizes", "state"}
 @dataclass(frozen=True)
 class Sizes:
     """`state` is what encode hands over, by key, `data` the inputs, `outputs` the axes of those with
-    positions, `given` the symbols that no input says, `left_out` those that no needed input says."""
+    positions, `read` the sizes that decode reads besides, `given` the symbols that no input says,
+    `left_out` those that no needed input says."""
 
     state: Mapping[str, Value]
     data: Mapping[str, Value]
     outputs: Mapping[str, Axes]
+    read: Sequence[Dim]
     given: Sequence[Symbol]
     left_out: Sequence[Symbol]
     reserved: AbstractSet[str]
@@ -103,13 +99,14 @@ class Sizes:
             else:
                 place = self._told.get(name) or self._told_by_inputs[name]
                 key = place.of if name in self._told else self.empty[place.of]
-                value = place.value(f'state["{key}"]')
+                value = read(place, f'state["{key}"]')
             lines.append(f"        {variable} = {value}")
         return lines
 
     @cached_property
     def _symbols(self) -> list[Symbol]:
-        return symbols_of([dim for _, dim in axes] for axes in self.outputs.values())
+        axes = [[dim for _, dim in axes] for axes in self.outputs.values()]
+        return symbols_of([*axes, self.read])
 
     @cached_property
     def _told(self) -> dict[str, Place]:

@@ -8,6 +8,8 @@ from pathlib import PurePath
 
 from perceiver_graph.compiler.backends.torch.body import Lookup, Step
 from perceiver_graph.compiler.backends.torch.expressions import Operands, lower
+from perceiver_graph.compiler.backends.torch.extents import Extent, Reading, text_of
+from perceiver_graph.compiler.backends.torch.interface import read
 from perceiver_graph.compiler.backends.torch.printer import Expr, flat
 from perceiver_graph.compiler.backends.torch.structure import ClassDef, Method
 from perceiver_graph.compiler.dims import Dim
@@ -21,15 +23,32 @@ def node_step(
     names: tuple[str, ...],
     size: Callable[[str], str],
     *,
+    extents: tuple[Extent, ...] = (),
     early: bool,
 ) -> Step:
     """The step of a node that is no layer; `early` where it is done when a module is made."""
     types = tuple(value.type for value in reads)
 
     def render(get: Lookup) -> Expr:
-        return lower(node.op, Operands(tuple(map(get, reads)), types, size, early))
+        values = tuple(map(get, reads))
+        return lower(
+            node.op,
+            Operands(values, types, size, lambda dim: text_of(dim, extents, get), early),
+        )
 
-    return Step(reads, (node.output,), render, names, comment=origin_comment(node.origin))
+    comment = origin_comment(node.origin)
+    return Step((*reads, *extents), (node.output,), render, names, comment=comment)
+
+
+def reading_step(reading: Reading, name: str, *, alone: bool) -> Step:
+    """The step that reads a size off an array."""
+    place, output = reading.place, reading.output
+
+    def render(get: Lookup) -> Expr:
+        text = read(place, get(reading.source).operand)
+        return Expr(text, atom=" " not in text)
+
+    return Step(reading.inputs, (output,), render, (name,), alone=alone)
 
 
 def returned(values: Sequence[Value]) -> Step:

@@ -7,12 +7,14 @@ differ become arguments of the class.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 
 from perceiver_graph.compiler.backends.torch.expressions import op_key, sizes_of
+from perceiver_graph.compiler.backends.torch.extents import Extent, Reading, text_of
 from perceiver_graph.compiler.backends.torch.names import MODULE_ATTRIBUTES, pascal, unique
+from perceiver_graph.compiler.backends.torch.printer import Expr
 from perceiver_graph.compiler.backends.torch.regions import (
     ROOT,
     Program,
@@ -227,13 +229,21 @@ class Structure:
                 return "known", known.setdefault(value, len(known))
             return "parameter", relative(value.name, region.module)
 
+        def number(extent: Extent) -> Expr:
+            return Expr(f"size_{numbers[extent]}")
+
         known: dict[Value, int] = {}
         items: list[Hashable] = []
         for item in region.items:
             read = tuple(map(reference, item.inputs))
             if isinstance(item, Node):
                 ranks = tuple(value.type.rank for value in item.inputs)
-                items.append((op_key(item.op), read, ranks))
+                extents = region.extents[item.output]
+                key = op_key(item.op, lambda dim, own=extents: text_of(dim, own, number))  # type: ignore[misc]
+                items.append((key, read, ranks))
+                numbers[item.output] = len(numbers)
+            elif isinstance(item, Reading):
+                items.append((replace(item.place, of=""), read))
                 numbers[item.output] = len(numbers)
             else:
                 name = self.method_of(item)

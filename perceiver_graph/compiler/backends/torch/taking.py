@@ -7,13 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.backends.torch.interface import (
-    given,
-    places,
-    symbols_of,
-    telling,
-    written,
-)
+from perceiver_graph.compiler.backends.torch.interface import given, telling, written
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
 from perceiver_graph.compiler.backends.torch.printer import (
     Piece,
@@ -23,6 +17,7 @@ from perceiver_graph.compiler.backends.torch.printer import (
 )
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ir import Input, Value
+from perceiver_graph.compiler.sizes import places, symbols_of
 
 _WORDS = {"present": "present", "attention_mask": "mask"}
 """How the variables of inputs that come with the data end."""

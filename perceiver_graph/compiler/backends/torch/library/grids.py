@@ -8,20 +8,7 @@ from torch import Tensor
 from perceiver_graph.compiler.backends.torch.library.positions import fourier_features
 
 
-def sizes_like(x: Tensor, start: int, axes: int) -> Tensor:
-    """The sizes of some axes as a tensor: int64 [axes]."""
-    return torch.tensor([*x.shape[start : start + axes]], device=x.device)
-
-
-def positions_like(x: Tensor, start: int, axes: int) -> Tensor:
-    """All positions of the grid that some axes are: int64 [product of their sizes]."""
-    count = 1
-    for size in x.shape[start : start + axes]:
-        count *= size
-    return torch.arange(count, device=x.device)
-
-
-def places(positions: Tensor, sizes: Tensor) -> list[Tensor]:
+def places(positions: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
     """Where flat positions, first axis slowest, lie along each axis of a grid of these sizes."""
     found = []
     for axis in reversed(range(len(sizes))):
@@ -30,7 +17,7 @@ def places(positions: Tensor, sizes: Tensor) -> list[Tensor]:
     return found[::-1]
 
 
-def regrid(positions: Tensor, sizes: Tensor, to: tuple[int, ...]) -> Tensor:
+def regrid(positions: Tensor, sizes: tuple[int, ...], to: tuple[int, ...]) -> Tensor:
     """Flat positions in a grid as positions in a larger one that has the same first corner."""
     total = torch.zeros_like(positions)
     for place, size in zip(places(positions, sizes), to, strict=True):
@@ -40,7 +27,7 @@ def regrid(positions: Tensor, sizes: Tensor, to: tuple[int, ...]) -> Tensor:
 
 def fourier_at(
     positions: Tensor,
-    sizes: Tensor,
+    sizes: tuple[int, ...],
     like: Tensor,
     *,
     of: tuple[int | None, ...],
@@ -58,8 +45,7 @@ def fourier_at(
     """
     columns = []
     for axis, place in enumerate(places(positions, sizes)):
-        longest = of[axis]
-        size = sizes[axis] if longest is None else torch.full_like(sizes[axis], longest)
+        size = torch.tensor(of[axis] or sizes[axis], device=positions.device)
         if endpoint[axis]:
             step = (2 / (size - 1).clamp(min=1).float()).double()
             up, down = step * place - 1, 1 - step * (size - 1 - place)

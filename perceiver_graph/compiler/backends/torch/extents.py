@@ -1,0 +1,104 @@
+"""How methods find sizes that are known only at run time: from the shapes of what they have at hand,
+or else from arguments, which their callers find in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from perceiver_graph.compiler.backends.torch.interface import written
+from perceiver_graph.compiler.backends.torch.printer import Expr
+from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ops import TensorType
+from perceiver_graph.compiler.sizes import Place, places, symbols_of
+
+
+@dataclass(frozen=True)
+class Extent(Value):
+    """A size that is known only at run time, as a value of the code: an int."""
+
+    dim: Dim
+
+    def __hash__(self) -> int:
+        return hash(self.dim)
+
+    @staticmethod
+    def of(size: Dim | Symbol) -> Extent:
+        dim = Dim.of(size)
+        return Extent(dim.symbol.name if dim.symbol else "size", TensorType((), "int64"), dim)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Reads a size off the shape of an array."""
+
+    source: Value
+    place: Place
+    output: Extent
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+
+@dataclass
+class Finder:
+    """Finds the sizes of a method, each once, from what it is given or has made so far."""
+
+    given: Sequence[Value]
+    made: list[Value] = field(default_factory=list)
+    early: list[Reading] = field(default_factory=list)
+    """Readings of what is given: the method begins with them."""
+    late: list[Reading] = field(default_factory=list)
+    """Readings of what it has made."""
+    arguments: list[Extent] = field(default_factory=list)
+    """What has to be given too."""
+
+    def find(self, dims: Iterable[Dim]) -> tuple[Extent, ...]:
+        """What sizes are computed from: themselves, or their symbols."""
+        found: dict[Extent, None] = {}
+        for dim in dims:
+            extent = Extent.of(dim)
+            parts = (
+                (extent,) if self._finds(extent) else self.find(map(Dim.of, symbols_of([[dim]])))
+            )
+            found |= dict.fromkeys(parts)
+        return tuple(found)
+
+    def _finds(self, extent: Extent) -> bool:
+        """Whether a size is at hand itself, as every symbol is: if nothing says it, it is given."""
+        if extent in (*self.arguments, *(reading.output for reading in self.early + self.late)):
+            return True
+        for arrays, readings, plain in (
+            (self.given, self.early, True),
+            (self.made[::-1], self.late, True),
+            (self.given, self.early, False),
+        ):
+            if reading := _reading(extent, arrays, plain=plain):
+                readings.append(reading)
+                return True
+        if extent.dim.symbol:
+            self.arguments.append(extent)
+        return extent in self.arguments
+
+    def begin(self) -> list[Reading]:
+        """The readings of what is given, in the order of its axes."""
+        order = {value: i for i, value in enumerate(self.given)}
+        return sorted(self.early, key=lambda r: (order[r.source], r.place.axis))
+
+
+def _reading(extent: Extent, arrays: Iterable[Value], *, plain: bool) -> Reading | None:
+    """Where the shape of one of the arrays says a size: plainly, or as one that it follows from."""
+    named = {value.name: value for value in arrays}
+    found = [p for p in places(extent.dim, named) if p.is_plain or not plain]
+    return Reading(named[found[0].of], found[0], extent) if found else None
+
+
+def text_of(dim: Dim, extents: Collection[Extent], get: Callable[[Extent], Expr]) -> str:
+    """A size as Python, in terms of what it is computed from."""
+    if (extent := Extent.of(dim)) in extents:
+        return get(extent).text
+    text = written(dim, {e.name: get(e).operand for e in extents if e.dim.symbol})
+    assert text is not None
+    return text
