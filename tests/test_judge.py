@@ -40,7 +40,7 @@ nodes:
   %rows = gather(axis=0) %table, %place : float32[queries, 4]
   %norm = layer_norm(epsilon=1e-05) %x, %bias, %bias : float32[batch, 5, 4]
   %k = linear %norm, %weight, %bias : float32[batch, 5, 4]
-  %q = broadcast_like(axes=1) %rows, %x : float32[batch, queries, 4]
+  %q = broadcast(sizes=('batch',)) %rows : float32[batch, queries, 4]
   %found = attention(heads=2) %q, %k, %x, %mask : float32[batch, queries, 4]
   %y = scale(factor=0.5) %found : float32[batch, queries, 4]
 outputs:
