@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from perceiver_graph.cli import screen
@@ -14,6 +14,7 @@ from perceiver_graph.cli.tables import NO_BREAK, Column, Table
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.ops import Concat
+from perceiver_graph.compiler.stages import LATENTS, Stage, stages_of
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.loader import STANDARD_INPUT
 from perceiver_graph.spec.models import LikeInput
@@ -28,7 +29,7 @@ def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
     spec = facts.lowered.document.spec
     screen.heading(spec.name)
     screen.paragraph(spec.summary)
-    for section in (_inputs, _latents, _outputs, _parameters):
+    for section in (_inputs, _stages, _outputs, _parameters):
         screen.say()
         section(facts)
     screen.say()
@@ -75,27 +76,39 @@ def _inputs(facts: Facts) -> None:
     Table(columns, rows).print()
 
 
-def _latents(facts: Facts) -> None:
-    spec = facts.lowered.document.spec
-    tokens, width = facts.lowered.input_array
-    latents, channels = facts.lowered.latents
-    queries, query_width = facts.lowered.query_array
-    array = f"{latents} x {channels}"
-    reads = _times(spec.encode.cross_attends, "cross-attend")
-    layers = _times(spec.process.layers, "self-attend layer")
-    if spec.process.blocks > 1:
-        shared = "the same weights" if spec.process.share else "weights of its own"
-        layers += f" x {spec.process.blocks} blocks, each with {shared}"
-    chunks = f"{facts.lowered.chunks} chunks of " if facts.lowered.chunks > 1 else ""
-    project = f", project to {spec.decode.project}" if spec.decode.project else ""
-    encode = f"{array} latents read {plain(tokens)} x {width}: {reads}, {_heads(spec, 'encode')}"
-    process = f"{array}: {layers}, {_heads(spec, 'process')}"
-    decode = f"{chunks}{plain(queries)} x {query_width} queries read {array}: "
-    decode += f"cross-attend, {_heads(spec, 'decode')}{project}"
+def _stages(facts: Facts) -> None:
+    lowered, spec = facts.lowered, facts.lowered.document.spec
+    tokens, width = lowered.input_array
+    latents = " x ".join(map(str, lowered.latents))
+    queries, query_width = lowered.query_array
+    chunks = f"{lowered.chunks} chunks of " if lowered.chunks > 1 else ""
+    asked = f"{chunks}{plain(queries)} x {query_width} queries"
+    groups: dict[str, list[Stage]] = {}
+    for stage in stages_of(spec):
+        groups.setdefault(stage.key, []).append(stage)
+    rows = []
+    for key, group in groups.items():
+        stage = group[0]
+        who = f"{latents} latents" if stage.rows == LATENTS else asked
+        what = latents if stage.read == LATENTS else f"{plain(tokens)} x {width}"
+        reads = what if stage.rows == stage.read else f"{who} read {what}"
+        project = f", project to {stage.project}" if stage.project else ""
+        rows.append([key, f"{reads}: {_layers(group)}, {_heads(spec, key)}{project}"])
     if not query_width:
-        decode = f"no queries: the mean over {array} latents"
-    rows = [["encode", encode], ["process", process], ["decode", decode]]
+        rows.append(["decode", f"no queries: the mean over {latents} latents"])
     Table([Column("stage"), Column("what it does", 88)], rows).print()
+
+
+def _layers(stages: Sequence[Stage]) -> str:
+    """`8 self-attend layers x 6 blocks, each with the same weights`, `2 cross-attends`."""
+    first, count = stages[0], len(stages)
+    if first.attend == "cross":
+        return _times(count, "cross-attend") if first.rows == LATENTS else "cross-attend"
+    layers = _times(first.layers, "self-attend layer")
+    if count == 1:
+        return layers
+    shared = "the same weights" if stages[1].module == first.module else "weights of its own"
+    return f"{layers} x {count} blocks, each with {shared}"
 
 
 def _outputs(facts: Facts) -> None:

@@ -11,8 +11,9 @@ from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import mask_of, mask_of_coordinates, vocabulary
-from perceiver_graph.compiler.phases import LATENTS, OUTPUT, Programs
+from perceiver_graph.compiler.phases import OUTPUT, Programs
 from perceiver_graph.compiler.plan import Plan
+from perceiver_graph.compiler.stages import LATENTS
 from perceiver_graph.spec.manifest import (
     Dimension,
     InputEntry,

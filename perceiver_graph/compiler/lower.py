@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from perceiver_graph.compiler.blocks.attention import AttentionConfig, configure
+from perceiver_graph.compiler.blocks.attention import Arrays, Rows
 from perceiver_graph.compiler.blocks.context import (
     Axis,
     Context,
@@ -23,27 +23,24 @@ from perceiver_graph.compiler.blocks.context import (
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
 from perceiver_graph.compiler.blocks.decoder import (
     Queries,
-    decode,
     form_output,
     make_queries,
-    mean_of_latents,
     pad_queries,
     query_mask,
 )
-from perceiver_graph.compiler.blocks.encoder import read_and_process
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
+from perceiver_graph.compiler.blocks.reading import Configs, configurations, read, read_latents
 from perceiver_graph.compiler.blocks.symbols import check_symbols, free
 from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
 from perceiver_graph.compiler.dims import Dim, Symbol, product
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.media import check_media
 from perceiver_graph.compiler.sizes import inputs_for
+from perceiver_graph.compiler.stages import INPUTS, LATENTS, answers_of, queries_of
 from perceiver_graph.diagnostics import Diagnostic, Report, Span
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import Document
-from perceiver_graph.spec.models import Input, MeanQuery
-
-RESERVED = "latents"
+from perceiver_graph.spec.models import Input
 
 
 @dataclass(frozen=True)
@@ -121,17 +118,17 @@ def lower(document: Document) -> Lowered:
     symbols = _symbols(document, report)
     builder = GraphBuilder(document.spec.name, symbols, document.spec.dialect)
     ctx = Context(document, builder, report, symbols)
-    modalities, input_array, encoded = _encode(ctx)
+    modalities, given = _arrays(ctx)
+    arrays = read_latents(ctx, given)
     found = _queries(ctx, modalities)
-    outputs = _decode(ctx, found, modalities, encoded)
+    outputs = _outputs(ctx, found, modalities, arrays)
     own = {q.source: q.axes for q in found.values()}
-    given = {name: m.axes for name, m in modalities.items()}
-    given |= {name: c.axes for name, c in ctx.coordinates.items()}
-    check_symbols(ctx, given, own)
+    axes = {name: m.axes for name, m in modalities.items()}
+    axes |= {name: c.axes for name, c in ctx.coordinates.items()}
+    check_symbols(ctx, axes, own)
     report.raise_if_errors()
-    assert encoded is not None
-    assert input_array is not None
-    graph = builder.graph({RESERVED: encoded, **{k: v for k, (v, _) in outputs.items()}})
+    tokens, encoded = given[INPUTS].array, arrays[LATENTS].array
+    graph = builder.graph({LATENTS: encoded, **{k: v for k, (v, _) in outputs.items()}})
     graph = replace(graph, inputs=inputs_for(graph.nodes, graph.inputs, graph.leaves))
     _check_parameters(graph, report)
     report.raise_if_errors()
@@ -141,7 +138,7 @@ def lower(document: Document) -> Lowered:
         graph,
         modalities,
         ctx.coordinates,
-        (input_array.shape[1], int(input_array.shape[2])),
+        (tokens.shape[1], int(tokens.shape[2])),
         (spec.latents.count, spec.latents.width),
         {name: shape for name, (_, shape) in outputs.items()},
         _query_width(ctx, found),
@@ -194,8 +191,8 @@ def _symbols(document: Document, report: Report) -> dict[str, Symbol]:
     return symbols
 
 
-def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | None]:
-    """Prepare and join the modalities, then let the latents read them and each other."""
+def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
+    """Prepare and join the modalities: what the latents read, and the latents they start from."""
     spec, b = ctx.spec, ctx.builder
     modalities: dict[str, Modality] = {}
     coordinates = readers(ctx.inputs)
@@ -214,22 +211,26 @@ def _encode(ctx: Context) -> tuple[dict[str, Modality], Value | None, Value | No
             _check_name(ctx, ("inputs", name))
             modalities[name] = prepare(ctx, name, tokens[name])
     modalities = {name: modalities[name] for name in tokens if name in modalities}
-    joined = mask = None
+    arrays: dict[str, Rows] = {}
     if len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
         with ctx.stage("inputs"):
             joined, mask = join(ctx, list(modalities.values()))
+            widest = max(modalities, key=lambda name: modalities[name].channels)
+            width = int(joined.shape[-1])
+            arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest))
     latents: Value | None = None
     with ctx.stage("latents"):
         sizes = (spec.latents.count, spec.latents.width)
-        latents = b.parameter(RESERVED, sizes, scale=spec.latents.init_scale)
-    return modalities, joined, read_and_process(ctx, modalities, joined, mask, latents)
+        latents = b.parameter(LATENTS, sizes, scale=spec.latents.init_scale)
+    arrays[LATENTS] = Rows(spec.latents.width, latents)
+    return modalities, arrays
 
 
 def _check_name(ctx: Context, path: Path) -> None:
-    if path[-1] == RESERVED:
+    if path[-1] == LATENTS:
         raise ctx.error(
             "PG201",
-            f"`{RESERVED}` is the name of the latents themselves",
+            f"`{LATENTS}` is the name of the latents themselves",
             path,
             help="choose another name",
             at_key=True,
@@ -237,88 +238,57 @@ def _check_name(ctx: Context, path: Path) -> None:
 
 
 def _queries(ctx: Context, modalities: dict[str, Modality]) -> dict[str, Queries]:
-    b = ctx.builder
     found: dict[str, Queries] = {}
-    for name, output in ctx.spec.outputs.items():
-        with ctx.stage("outputs", name, "query"), b.inside("queries"):
+    for name in ctx.spec.outputs:
+        with ctx.stage("outputs", name, "query"), ctx.builder.inside("queries"):
             _check_name(ctx, ("outputs", name))
-            if isinstance(output.query, MeanQuery):
-                continue
-            found[name] = make_queries(ctx, name, output, modalities, ctx.spec.latents.width)
+            found[name] = make_queries(ctx, name, modalities)
     return found
 
 
 def _query_width(ctx: Context, found: Mapping[str, Queries]) -> int:
-    if not found:
-        return 0
     padding = ctx.spec.decode.padding
-    return max(q.width for q in found.values()) + (padding.min if padding else 0)
+    widest = max((queries.width for queries in found.values()), default=0)
+    return widest + (padding.min if padding and widest else 0)
 
 
-def _decode(
+def _outputs(
     ctx: Context,
-    found: dict[str, Queries],
+    found: Mapping[str, Queries],
     modalities: Mapping[str, Modality],
-    encoded: Value | None,
+    arrays: Arrays,
 ) -> dict[str, tuple[Value, OutputShape]]:
-    """Bring the queries to one width, decode and form every output."""
-    spec, width = ctx.spec, _query_width(ctx, found)
+    """Bring the queries to one width, let them read, and form every output."""
+    answers, width = answers_of(ctx.spec), _query_width(ctx, found)
+    configs: Configs = {}
+    with ctx.stage("decode"):
+        _require_one_query_width(ctx, found)
+        stages = [stage for name in found for stage in answers[name].stages]
+        asked = {stage.rows: Rows(width) for stage in stages}
+        configs = configurations(ctx, stages, {**arrays, **asked})
     outputs: dict[str, tuple[Value, OutputShape]] = {}
-    config = None
-    if found:
-        with ctx.stage("decode"):
-            _require_one_query_width(ctx, found)
-            latent_width = spec.latents.width
-            config = configure(ctx, spec.decode, ("decode",), width=width, default_qk=latent_width)
-    if encoded is None:
-        return outputs
-    for name, output in spec.outputs.items():
-        if isinstance(output.query, MeanQuery):
-            with ctx.stage("outputs", name):
-                _refuse_query_mask(ctx, name)
-                x = mean_of_latents(ctx, name, encoded)
-                x = form_output(ctx, name, output, x, single=True)
-                shape = OutputShape((), Dim.of(0), Dim.of(0), int(x.shape[-1]))
-                outputs[name] = (x, shape)
-        elif name in found and config is not None:
-            with ctx.stage("outputs", name):
-                outputs[name] = _decode_one(ctx, config, found[name], modalities, width, encoded)
+    for name, queries in found.items() if arrays[LATENTS].value is not None else ():
+        answer = answers[name]
+        if not all(stage.key in configs for stage in answer.stages):
+            continue  # there is an error, already reported
+        with ctx.stage("outputs", name):
+            rows = pad_queries(ctx, queries, width)
+            mask = query_mask(ctx, name, queries, modalities)
+            known: Arrays = {queries_of(name): Rows(width, rows, mask), **arrays}
+            for stage in answer.stages:
+                known = read(ctx, stage, configs[stage.key], known)
+            x = form_output(ctx, name, answer, known[answer.of], single=not queries.axes)
+            chunk = chunk_queries(queries.count, ctx.spec.decode.chunks)
+            source = "" if queries.source == name else queries.source
+            shape = OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]), source)
+            outputs[name] = x, shape
     return outputs
 
 
-def _decode_one(
-    ctx: Context,
-    config: AttentionConfig,
-    queries: Queries,
-    modalities: Mapping[str, Modality],
-    width: int,
-    encoded: Value,
-) -> tuple[Value, OutputShape]:
-    decode_spec, name = ctx.spec.decode, queries.name
-    rows = pad_queries(ctx, queries, width)
-    mask = query_mask(ctx, name, queries, modalities)
-    with ctx.builder.at(ctx.key_span("decode")):
-        x = decode(ctx, config, name, rows, encoded, decode_spec.project, mask)
-    x = form_output(ctx, name, ctx.spec.outputs[name], x, single=not queries.axes)
-    chunk = chunk_queries(queries.count, decode_spec.chunks)
-    source = "" if queries.source == name else queries.source
-    return x, OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]), source)
-
-
-def _refuse_query_mask(ctx: Context, name: str) -> None:
-    if ctx.spec.outputs[name].query_mask is not None:
-        raise ctx.error(
-            "PG205",
-            "a mean over the latents has no queries to mask",
-            ("outputs", name, "query_mask"),
-            help="leave `query_mask` out",
-            at_key=True,
-        )
-
-
 def _require_one_query_width(ctx: Context, found: Mapping[str, Queries]) -> None:
-    first = next(iter(found.values()))
-    for other in found.values():
+    asked = [queries for queries in found.values() if queries.rows is not None]
+    for other in asked:
+        first = asked[0]
         if ctx.spec.decode.padding is None and other.width != first.width:
             raise ctx.error(
                 "PG209",

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from perceiver_graph.compiler.ir import Graph, Input, Value, once
 from perceiver_graph.compiler.sizes import held, inputs_for, symbols_of
+from perceiver_graph.compiler.stages import LATENTS
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import ASKED, READS, Role
 
@@ -23,9 +24,6 @@ IN_CHUNKS = frozenset(name for name, roles in READS.items() if roles & ASKED)
 
 OUTPUT = ".output"
 """Ends the name of an output of a program that has an input of the name itself."""
-
-LATENTS = "latents"
-"""The output of a lowered graph that is not an output of its spec."""
 
 
 class Programs(Glanced, dict[str, Graph]):

@@ -8,6 +8,7 @@ Perceiver IO, appendix E; `PerceiverLayer` in transformers. Every linear map has
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,31 @@ from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.compiler.stages import Stage
 from perceiver_graph.spec.models import Decode, Encode, Process
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array that reads or is read. Shapes: value [batch, n, width], or [n, width] where it is the
+    same for the whole batch; mask bool [batch, n], true where there is a row."""
+
+    width: int
+    value: Value | None = None
+    """None where something is wrong with it."""
+    mask: Value | None = None
+    width_from: Path = ("latents", "width")
+    """The place of the spec that the width stems from."""
+
+    @property
+    def array(self) -> Value:
+        """The value, where nothing is wrong with it."""
+        assert self.value is not None
+        return self.value
+
+
+Arrays = Mapping[str, Rows]
+"""What can read or be read, by name."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +61,16 @@ class AttentionConfig:
     """What a query finds where all is masked: the mean of all values, or zeros."""
 
 
-def configure(
-    ctx: Context,
-    spec: Encode | Process | Decode,
-    path: Path,
-    *,
-    width: int,
-    default_qk: int,
-    default_from: Path = ("latents", "width"),
-) -> AttentionConfig:
-    """Fill in widths and check the heads. `width`: channels of the queries and of the result.
+def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
+    """Fill in the widths of a stage's layers, and check their heads.
 
-    `default_qk` is the width of the queries and keys where none is given, and `default_from` the
-    place of the spec that it stems from.
-    Raises (reports) PG204 where the heads do not divide a width.
+    Queries and keys are as wide as what is read where nothing else is said. Raises (reports) PG204
+    where the heads do not divide a width.
     """
-    qk = spec.qk_width or default_qk
+    spec: Encode | Process | Decode = getattr(ctx.spec, stage.key)
+    path: Path = (stage.key,)
+    rows, read = arrays[stage.rows], arrays[stage.read]
+    qk = spec.qk_width or read.width
     v = spec.v_width or qk
     default_activation = "gelu_tanh" if ctx.spec.dialect == "deepmind" else "gelu"
     chosen = spec.activation or default_activation
@@ -59,13 +78,13 @@ def configure(
         ctx.derive(value, *path, key)
     for key, value, given in (("qk_width", qk, spec.qk_width), ("v_width", v, spec.v_width)):
         if value % spec.heads:
-            blame = default_from if given is None else (*path, key)
+            blame = read.width_from if given is None else (*path, key)
             _heads_do_not_divide(ctx, path, spec.heads, key, value, blame)
     return AttentionConfig(
         spec.heads,
         qk,
         v,
-        spec.widening * width,
+        spec.widening * rows.width,
         ACTIVATIONS[chosen],
         spec.norm_epsilon,
         getattr(spec, "query_residual", True),
@@ -91,58 +110,48 @@ def _heads_do_not_divide(
     )
 
 
-def cross_attend(
-    ctx: Context,
-    config: AttentionConfig,
-    query: Value,
-    inputs: Value,
-    *,
-    query_name: str,
-    mask: Value | None = None,
-    query_mask: Value | None = None,
-) -> Value:
-    """Shapes: query [n, width] or [batch, n, width], inputs [batch, m, channels] -> [batch, n, width].
+def cross_attend(ctx: Context, config: AttentionConfig, rows: Rows, read: Rows, norm: str) -> Value:
+    """Shapes: rows [n, width] or [batch, n, width], read [batch, m, channels] -> [batch, n, width].
 
-    `mask`, bool [batch, m], says which inputs are there. Queries that are false in `query_mask`,
-    bool [batch, n], find nothing: zeros where the attended values would be.
+    Rows that are not there find nothing: zeros where the attended values would be. `norm` is what the
+    norm of the rows is called.
 
-    A query without a batch axis is the same for the whole batch: its norm and projection are done
-    once, and where it does not depend on the caller they are constants.
+    Rows without a batch axis are the same for the whole batch: their norm and projection are done
+    once, and where they do not depend on the caller they are constants.
     """
-    b = ctx.builder
-    width = int(query.shape[-1])
+    b, x, inputs = ctx.builder, rows.array, read.array
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
-        q = b.layer_norm(query, f"{query_name}_norm", config.norm_epsilon)
+        q = b.layer_norm(x, norm, config.norm_epsilon)
         q = b.linear(q, "query", config.qk_width, "layer")
-        if query.type.rank == 2:
+        if x.type.rank == 2:
             q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")
-        x = b.layer_norm(inputs, "input_norm", config.norm_epsilon)
-        k = b.linear(x, "key", config.qk_width, "layer")
-        v = b.linear(x, "value", config.v_width, "layer")
-        masks = () if mask is None else (mask,)
+        y = b.layer_norm(inputs, "input_norm", config.norm_epsilon)
+        k = b.linear(y, "key", config.qk_width, "layer")
+        v = b.linear(y, "value", config.v_width, "layer")
+        masks = () if read.mask is None else (read.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(ops.Attention(config.heads, masked_rows), q, k, v, *masks, name="attended")
-        if query_mask is not None:
-            column = b(ops.Unflatten(1, (None, 1)), query_mask, name="asked")
+        if rows.mask is not None:
+            column = b(ops.Unflatten(1, (None, 1)), rows.mask, name="asked")
             nothing = b.constant("nothing", np.zeros((), np.float32))
             attended = b(ops.Where(), column, attended, nothing, name="masked")
-        attended = b.linear(attended, "output", width, "layer")
+        attended = b.linear(attended, "output", rows.width, "layer")
     if config.query_residual:
-        attended = b(ops.Add(), attended, query, name="residual")
+        attended = b(ops.Add(), attended, x, name="residual")
     return mlp(ctx, config, attended)
 
 
-def self_attend(ctx: Context, config: AttentionConfig, latents: Value) -> Value:
+def self_attend(ctx: Context, config: AttentionConfig, rows: Rows) -> Value:
     """Shapes: [batch, n, width] -> [batch, n, width]."""
     b = ctx.builder
     with b.block("attention", "SelfAttention", "what the latents find in each other"):
-        x = b.layer_norm(latents, "norm", config.norm_epsilon)
+        x = b.layer_norm(rows.array, "norm", config.norm_epsilon)
         q = b.linear(x, "query", config.qk_width, "layer")
         k = b.linear(x, "key", config.qk_width, "layer")
         v = b.linear(x, "value", config.v_width, "layer")
         attended = b(ops.Attention(config.heads), q, k, v, name="attended")
-        attended = b.linear(attended, "output", int(latents.shape[-1]), "layer")
-    attended = b(ops.Add(), attended, latents, name="residual")
+        attended = b.linear(attended, "output", rows.width, "layer")
+    attended = b(ops.Add(), attended, rows.array, name="residual")
     return mlp(ctx, config, attended)
 
 

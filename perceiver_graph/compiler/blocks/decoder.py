@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.attention import AttentionConfig, cross_attend
+from perceiver_graph.compiler.blocks.attention import Rows
 from perceiver_graph.compiler.blocks.context import (
     CHANNEL,
     Axis,
@@ -28,15 +28,14 @@ from perceiver_graph.compiler.builder import LARGEST
 from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
 from perceiver_graph.compiler.initial import Kind
 from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.stages import Answer, has_queries
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import (
     GridQuery,
     InputsQuery,
     LearnedQuery,
     LinearHead,
-    MeanQuery,
     MlpHead,
-    Output,
     OutputQuery,
     PointsQuery,
     Position,
@@ -54,7 +53,8 @@ class Queries:
     axes: tuple[Axis, ...]
     """The index axes of the output; none for a single learned query."""
     count: Dim
-    rows: Value
+    rows: Value | None
+    """None where the output is not asked with queries."""
     source: str
     """The output whose learned vectors these are: mostly its own."""
     indices: Value | None = None
@@ -62,14 +62,14 @@ class Queries:
 
     @property
     def width(self) -> int:
-        return int(self.rows.shape[-1])
+        return 0 if self.rows is None else int(self.rows.shape[-1])
 
 
-def make_queries(
-    ctx: Context, name: str, spec: Output, modalities: dict[str, Modality], latent_width: int
-) -> Queries:
+def make_queries(ctx: Context, name: str, modalities: dict[str, Modality]) -> Queries:
     """The queries of one output, before they are brought to the common width."""
-    source, query = _resolve(ctx, name, spec)
+    source, query = _resolve(ctx, name)
+    if not has_queries(query):
+        return Queries(name, (), Dim.of(0), None, name)
     path: Path = ("outputs", source, "query")
     summary = f"the queries of {name}"
     with ctx.builder.block(name, "Query", summary, module=f"queries.{source}"):
@@ -82,7 +82,7 @@ def make_queries(
                 rows = query_positions(ctx, position, axes, indices, (*path, "position"))
                 return Queries(name, axes, count, rows, source, indices)
             case LearnedQuery(learned=learned):
-                width = learned.width or latent_width
+                width = learned.width or ctx.spec.latents.width
                 ctx.derive(width, *path, "learned", "width")
                 shape = (learned.count, width)
                 table = ctx.builder.parameter("table", shape, scale=learned.init_scale)
@@ -106,10 +106,10 @@ def make_queries(
     raise TypeError(f"no lowering for the query {query!r}")
 
 
-def _resolve(ctx: Context, name: str, spec: Output) -> tuple[str, Query]:
+def _resolve(ctx: Context, name: str) -> tuple[str, Query]:
     """The output whose queries these are, and what they are: `{output: NAME}` is followed."""
     seen = [name]
-    query, path = spec.query, ("outputs", name, "query", "output")
+    query, path = ctx.spec.outputs[name].query, ("outputs", name, "query", "output")
     while isinstance(query, OutputQuery):
         other = query.output
         known = [n for n in ctx.spec.outputs if n != name]
@@ -127,7 +127,7 @@ def _resolve(ctx: Context, name: str, spec: Output) -> tuple[str, Query]:
             )
         seen.append(other)
         query, path = ctx.spec.outputs[other].query, ("outputs", other, "query", "output")
-    if isinstance(query, MeanQuery) and len(seen) > 1:
+    if len(seen) > 1 and not has_queries(query):
         raise ctx.error(
             "PG201",
             f"`{seen[-1]}` has no queries: it is a mean over the latents",
@@ -137,12 +137,6 @@ def _resolve(ctx: Context, name: str, spec: Output) -> tuple[str, Query]:
     return seen[-1], query
 
 
-def mean_of_latents(ctx: Context, name: str, latents: Value) -> Value:
-    """What the original Perceiver classifies. Shapes: [batch, N, D] -> [batch, D]."""
-    with ctx.builder.inside("heads"):
-        return ctx.builder(ops.Mean(1), latents, name=f"{name}.mean")
-
-
 def query_mask(
     ctx: Context, name: str, queries: Queries, modalities: Mapping[str, Modality]
 ) -> Value | None:
@@ -150,6 +144,14 @@ def query_mask(
     masked_by, path = ctx.spec.outputs[name].query_mask, ("outputs", name, "query_mask")
     if masked_by is None:
         return None
+    if queries.rows is None:
+        raise ctx.error(
+            "PG205",
+            "a mean over the latents has no queries to mask",
+            path,
+            help="leave `query_mask` out",
+            at_key=True,
+        )
     source = _modality(ctx, masked_by, dict(modalities), path)
     if source.mask is None:
         raise ctx.error(
@@ -240,11 +242,11 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value
     return indices, total
 
 
-def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
+def pad_queries(ctx: Context, queries: Queries, width: int) -> Value | None:
     """Append learned channels up to the common width. Shapes: [..., n, c] -> [..., n, width]."""
-    if width == queries.width:
-        return queries.rows
     b, rows = ctx.builder, queries.rows
+    if rows is None or width == queries.width:
+        return rows
     with b.inside("queries", queries.name, module=f"queries.{queries.source}"):
         number = list(ctx.spec.outputs).index(queries.source)
         padding = modality_code(ctx, ctx.spec.decode.padding, width - queries.width, number)
@@ -252,35 +254,25 @@ def pad_queries(ctx: Context, queries: Queries, width: int) -> Value:
         return b(ops.Concat(-1), rows, padding, name="padded")
 
 
-def decode(
-    ctx: Context,
-    config: AttentionConfig,
-    name: str,
-    queries: Value,
-    latents: Value,
-    project: int | None,
-    mask: Value | None = None,
-) -> Value:
-    """The latents as seen by the queries. Shapes: [.., n, width], [batch, N, D] -> [batch, n, E]."""
-    b = ctx.builder
-    with b.inside("decode"), b.block(name, "Decoder", "reads the latents", module="decoder"):
-        with b.block("cross_attend", "CrossAttend", "the queries read the latents"):
-            x = cross_attend(ctx, config, queries, latents, query_name="query", query_mask=mask)
-        if project is not None:
-            with b.at(ctx.key_span("decode", "project")):
-                x = b.linear(x, "project", project)
-    return x
+def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: bool) -> Value:
+    """What the head makes of rows, or of their mean, which the original Perceiver classifies.
 
-
-def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -> Value:
-    """The head. Shapes: [batch, n, E] -> [batch, n, channels]; [batch, 1, E] or [batch, E] ->
-    [batch, channels] for a single query or a mean."""
+    Shapes: [batch, n, E] -> [batch, n, channels]; -> [batch, channels] for a mean or a single row.
+    """
+    x = rows.array
+    if answer.pool is not None:
+        with ctx.builder.inside("heads"):
+            x = ctx.builder(ops.Mean(1), x, name=f"{name}.mean")
+    spec = ctx.spec.outputs[name]
+    # DeepMind starts the maps of these at zero.
+    zero = answer.pool is not None or isinstance(spec.media, FlowOutputMedia)
+    start: Kind = "final" if zero else "linear"
     b, path = ctx.builder, ("outputs", name, "head")
     blame = b.at(ctx.document.key_span(*path))
     with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
         match spec.head:
             case LinearHead(linear=channels):
-                x = b.linear(x, "linear", channels, _start(spec))
+                x = b.linear(x, "linear", channels, start)
             case MlpHead(mlp=parameters):
                 x = b.linear(x, "hidden", parameters.hidden)
                 x = b(ACTIVATIONS[parameters.activation], x, name="activated")
@@ -296,12 +288,6 @@ def form_output(ctx: Context, name: str, spec: Output, x: Value, single: bool) -
         if single and x.type.rank == 3:
             x = b(ops.Flatten(1, 2), x, name=name)
     return x
-
-
-def _start(spec: Output) -> Kind:
-    """A map that DeepMind starts at zero, or one like any other."""
-    zero = isinstance(spec.query, MeanQuery) or isinstance(spec.media, FlowOutputMedia)
-    return "final" if zero else "linear"
 
 
 def _embedding(ctx: Context, modality: str, x: Value, path: Path) -> Value:

@@ -1,0 +1,105 @@
+"""How rows read, stage after stage: the layers of one stage, and all that change the latents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import replace
+
+from perceiver_graph.compiler.blocks.attention import (
+    Arrays,
+    AttentionConfig,
+    configure,
+    cross_attend,
+    self_attend,
+)
+from perceiver_graph.compiler.blocks.context import Context
+from perceiver_graph.compiler.stages import LATENTS, MOST_LAYERS, Key, Stage, latent_stages
+
+Configs = dict[Key, AttentionConfig]
+"""How the layers of stages are built, by their place in the spec."""
+
+
+def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) -> Arrays:
+    """The arrays after a stage. Shapes: its rows [.., n, width] -> [batch, n, width]."""
+    b, rows = ctx.builder, arrays[stage.rows]
+    one, several = ("latent", "latents") if stage.rows == LATENTS else ("query", "queries")
+    *outer, name = stage.scope
+    with (
+        b.at(ctx.key_span(stage.key)),
+        b.inside(*outer),
+        b.block(name, stage.kind, stage.summary, module=stage.module),
+    ):
+        for number in range(stage.layers):
+            layer = stage.layer.format(number)
+            if stage.attend == "self":
+                with b.block(layer, "SelfAttend", "one round of reading"):
+                    x = self_attend(ctx, config, rows)
+            else:
+                summary = f"the {several} read the {stage.read}"
+                with b.block(layer, "CrossAttend", summary) if layer else nullcontext():
+                    x = cross_attend(ctx, config, rows, arrays[stage.read], f"{one}_norm")
+            rows = replace(rows, value=x)
+        if stage.project is not None:
+            with b.at(ctx.key_span(stage.key, "project")):
+                rows = replace(rows, value=b.linear(rows.array, "project", stage.project))
+    return {**arrays, stage.rows: rows}
+
+
+def configurations(ctx: Context, stages: Iterable[Stage], arrays: Arrays) -> Configs:
+    """The settings of stages; what is wrong with them is reported once for each place of the spec.
+
+    Stages whose arrays are missing, because of errors reported before, are left out.
+    """
+    first: dict[Key, Stage] = {}
+    for stage in stages:
+        first.setdefault(stage.key, stage)
+    found: Configs = {}
+    for key, stage in first.items():
+        if {stage.rows, stage.read} <= arrays.keys():
+            with ctx.stage(key):
+                found[key] = configure(ctx, stage, arrays)
+    return found
+
+
+def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
+    """The arrays after the stages that change the latents, which have no value if something is wrong."""
+    stages = list(latent_stages(ctx.spec))
+    configs = configurations(ctx, stages, arrays)
+    with ctx.stage("process"):
+        _check_layers(ctx)
+    with ctx.stage("encode"):
+        _check_cross_attends(ctx)
+    for stage in stages:
+        if ctx.report.has_errors:  # an array that is too large: the next block has the same
+            break
+        with ctx.stage(stage.key):
+            arrays = read(ctx, stage, configs[stage.key], arrays)
+    if ctx.report.has_errors:
+        return {**arrays, LATENTS: replace(arrays[LATENTS], value=None)}
+    return arrays
+
+
+def _check_layers(ctx: Context) -> None:
+    process = ctx.spec.process
+    if process.blocks * max(process.layers, 1) > MOST_LAYERS:
+        raise ctx.error(
+            "PG213",
+            f"{process.blocks} x {process.layers} self-attend layers are more than {MOST_LAYERS}",
+            ("process", "layers"),
+            also=[(("process", "blocks"), "")] if process.blocks > 1 else [],
+            help="use fewer layers or blocks",
+        )
+
+
+def _check_cross_attends(ctx: Context) -> None:
+    spec = ctx.spec
+    if spec.encode.cross_attends > spec.process.blocks:
+        raise ctx.error(
+            "PG205",
+            f"{spec.encode.cross_attends} cross-attends need as many blocks to stand before, "
+            f"and there {'is' if spec.process.blocks == 1 else 'are'} {spec.process.blocks}",
+            ("encode", "cross_attends"),
+            also=[(("process", "blocks"), f"{spec.process.blocks} here")],
+            help=f"write `blocks: {spec.encode.cross_attends}` under `process`",
+        )

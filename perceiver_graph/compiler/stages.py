@@ -1,0 +1,148 @@
+"""A model as stages: who reads what, in how many layers. `encode`, `process` and `decode` of a spec
+are the short way to write the usual list.
+
+Arrays go by names: `inputs`, the tokens of all inputs joined; `latents`; `queries.NAME`, those of an
+output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from perceiver_graph.spec.models import Encode, MeanQuery, Process, Query, Spec
+
+INPUTS = "inputs"
+LATENTS = "latents"
+"""Also the output of a lowered graph that is not an output of its spec."""
+
+MOST_LAYERS = 10_000
+"""Layers are written out one by one in the graph and in what is made of it."""
+
+
+def queries_of(output: str) -> str:
+    """The name of the queries of an output."""
+    return f"queries.{output}"
+
+
+Key = Literal["encode", "process", "decode"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Rows that read an array, layer after layer: each an attention and an MLP. What comes of it takes
+    the place of the rows."""
+
+    key: Key
+    """Where the spec says heads, widths and the like."""
+    rows: str
+    """Who reads."""
+    read: str
+    """What they read."""
+    scope: tuple[str, ...]
+    """Where its nodes belong; the last is a block of the graph."""
+    kind: str
+    """The class of that block in PyTorch."""
+    module: str
+    """What the names of its parameters begin with: stages with the same module share weights."""
+    summary: str
+    attend: Literal["cross", "self"] = "cross"
+    """Whether a layer has norms of its own for rows and for what they read, or one for both."""
+    layers: int = 1
+    layer: str = ""
+    """What a layer is called inside, with `{}` for its number; empty where the block is the layer."""
+    project: int | None = None
+    """Channels of a linear map after the layers."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How an output comes about: stages, then a head on one of the arrays."""
+
+    of: str
+    """The array: the output's own queries, once they have read, or the latents."""
+    stages: tuple[Stage, ...] = ()
+    """Those that are for this output alone."""
+    pool: Literal["mean"] | None = None
+    """What becomes of all its rows first."""
+
+
+def latent_stages(spec: Spec) -> Iterator[Stage]:
+    """The latents read the inputs, then each other, block after block.
+
+    There are at most `MOST_LAYERS`, whatever the spec says.
+    """
+    for block in range(min(spec.process.blocks, MOST_LAYERS)):
+        if block < spec.encode.cross_attends:
+            yield _encode(spec.encode, block)
+        yield _process(spec.process, block)
+
+
+def _encode(encode: Encode, block: int) -> Stage:
+    """One cross-attend is `encoder.cross_attend`; several are numbered and share weights as asked."""
+    name = module = "cross_attend"
+    if encode.cross_attends > 1:
+        weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
+        name, module = f"cross_attends.{block}", f"cross_attends.{weights}"
+    return Stage(
+        "encode",
+        rows=LATENTS,
+        read=INPUTS,
+        scope=("encode", name),
+        kind="CrossAttend",
+        module=f"encoder.{module}",
+        summary="the latents read the inputs",
+    )
+
+
+def _process(process: Process, block: int) -> Stage:
+    """One block is `process`; several are numbered, and have modules of their own if unshared."""
+    several = (f"blocks.{block}",) if process.blocks > 1 else ()
+    own = several if not process.share else ()
+    return Stage(
+        "process",
+        rows=LATENTS,
+        read=LATENTS,
+        scope=("process", *several),
+        kind="Process",
+        module=".".join(("process", *own)),
+        summary="the latents read each other",
+        attend="self",
+        layers=process.layers,
+        layer="layers.{}",
+    )
+
+
+def answers_of(spec: Spec) -> dict[str, Answer]:
+    """How each output of a spec comes about."""
+    return {name: _answer(spec, name) for name in spec.outputs}
+
+
+def _answer(spec: Spec, name: str) -> Answer:
+    if not has_queries(spec.outputs[name].query):
+        return Answer(LATENTS, pool="mean")
+    queries = queries_of(name)
+    decode = Stage(
+        "decode",
+        rows=queries,
+        read=LATENTS,
+        scope=("decode", name),
+        kind="Decoder",
+        module="decoder",
+        summary="reads the latents",
+        layer="cross_attend",
+        project=spec.decode.project,
+    )
+    return Answer(queries, (decode,))
+
+
+def stages_of(spec: Spec) -> list[Stage]:
+    """All stages in the order in which they read."""
+    answers = answers_of(spec).values()
+    return [*latent_stages(spec), *(stage for answer in answers for stage in answer.stages)]
+
+
+def has_queries(query: Query) -> bool:
+    """Whether a query is made of rows that read, and not of the latents themselves."""
+    return not isinstance(query, MeanQuery)
