@@ -235,7 +235,7 @@ def test_each_rule_has_its_diagnostic(change: tuple[str, Any], code: str) -> Non
     assert wrong(change) == [code]
 
 
-def test_one_run_shows_the_errors_of_every_stage() -> None:
+def test_one_run_shows_the_errors_of_every_part() -> None:
     codes = wrong(
         ("inputs.image.steps.0.patch.height", 3),
         ("inputs.ids.shape.length", "n"),

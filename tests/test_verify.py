@@ -15,7 +15,7 @@ from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir import Constant, Graph, Input, Node, Value
 from perceiver_graph.compiler.ops.base import TensorType
 from perceiver_graph.compiler.pipeline import optimize
-from perceiver_graph.compiler.verify import RULES, STAGES, Stage, VerificationError, verify
+from perceiver_graph.compiler.verify import FORMS, RULES, Form, VerificationError, verify
 from perceiver_graph.testing.graphs import graphs
 
 ROW = Value("row", TensorType(shape_of(4)))
@@ -99,7 +99,7 @@ def _with_integer_parameter(graph: Graph) -> Graph:
 FOUR = TensorType(shape_of(4))
 BATCH = TensorType(shape_of(Symbol("batch")), "bool")
 
-BROKEN: list[tuple[str, Stage, Callable[[Graph], Graph], str]] = [
+BROKEN: list[tuple[str, Form, Callable[[Graph], Graph], str]] = [
     (
         "names are unique",
         "rewriting",
@@ -240,21 +240,21 @@ BROKEN: list[tuple[str, Stage, Callable[[Graph], Graph], str]] = [
 ]
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES))
-def test_a_legal_graph_passes_every_stage(stage: Stage) -> None:
-    verify(_legal(), stage)
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_a_legal_graph_passes_every_form(form: Form) -> None:
+    verify(_legal(), form)
 
 
 @pytest.mark.parametrize(
-    ("rule", "stage", "change", "problem"),
+    ("rule", "form", "change", "problem"),
     BROKEN,
     ids=[f"{i}-{case[0]}" for i, case in enumerate(BROKEN)],
 )
 def test_a_broken_rule_is_reported(
-    rule: str, stage: Stage, change: Callable[[Graph], Graph], problem: str
+    rule: str, form: Form, change: Callable[[Graph], Graph], problem: str
 ) -> None:
     with pytest.raises(VerificationError) as caught:
-        verify(change(_legal()), stage)
+        verify(change(_legal()), form)
     assert any(name == rule and problem in text for name, text in caught.value.broken), caught.value
 
 
@@ -274,7 +274,7 @@ def test_all_broken_rules_are_listed() -> None:
     )
 
 
-def test_rules_of_later_stages_do_not_apply_earlier() -> None:
+def test_rules_of_later_forms_do_not_apply_earlier() -> None:
     verify(_with_dead_node(_legal()), "lowered")
     verify(_with_input("state", FOUR, ("n",))(_legal()), "rewriting")
     verify(_with_input("present", BATCH, ("batch",))(_legal()), "optimized")

@@ -1,6 +1,6 @@
 """From a spec to the graph: names, shapes, divisibility and every rule between fields.
 
-Each stage reports what is wrong with it and the others go on, so that one run shows every error.
+Each part of a spec reports what is wrong with it and the others go on, so that one run shows every error.
 Shapes come from the primitives' own rules; nothing is computed twice.
 """
 
@@ -17,18 +17,20 @@ from perceiver_graph.compiler.blocks.context import (
     Axis,
     Context,
     Coordinates,
+    PartError,
     Path,
-    StageError,
 )
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
-from perceiver_graph.compiler.blocks.decoder import (
+from perceiver_graph.compiler.blocks.heads import form_output
+from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
+from perceiver_graph.compiler.blocks.queries import (
     Queries,
-    form_output,
     make_queries,
     pad_queries,
     query_mask,
+    query_width,
+    require_one_width,
 )
-from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
 from perceiver_graph.compiler.blocks.reading import Configs, configurations, read, read_latents
 from perceiver_graph.compiler.blocks.symbols import check_symbols, free
 from perceiver_graph.compiler.builder import LARGEST, GraphBuilder
@@ -141,7 +143,7 @@ def lower(document: Document) -> Lowered:
         (tokens.shape[1], int(tokens.shape[2])),
         (spec.latents.count, spec.latents.width),
         {name: shape for name, (_, shape) in outputs.items()},
-        _query_width(ctx, found),
+        query_width(ctx, found),
         ctx.derived,
     )
     check_media(ctx, lowered)
@@ -197,29 +199,29 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
     modalities: dict[str, Modality] = {}
     coordinates = readers(ctx.inputs)
     for name, of in coordinates.items():
-        with ctx.stage("inputs", name), b.inside("inputs"):
+        with ctx.part("inputs", name), b.inside("inputs"):
             coordinate_input(ctx, name, of)
     for name in spec.inputs.keys() - ctx.inputs.keys():
-        with ctx.stage("inputs", name):
+        with ctx.part("inputs", name):
             raise unlike(ctx, name)
     tokens = {name: one for name, one in ctx.inputs.items() if name not in coordinates}
     # Those that are like others come after them, whatever the order of the spec.
     for name in sorted(tokens, key=lambda name: ctx.origin(name) != name):
         if ctx.origin(name) not in {name, *modalities}:
             continue  # it has an error of its own, already reported
-        with ctx.stage("inputs", name), b.inside("inputs"):
+        with ctx.part("inputs", name), b.inside("inputs"):
             _check_name(ctx, ("inputs", name))
             modalities[name] = prepare(ctx, name, tokens[name])
     modalities = {name: modalities[name] for name in tokens if name in modalities}
     arrays: dict[str, Rows] = {}
     if len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
-        with ctx.stage("inputs"):
+        with ctx.part("inputs"):
             joined, mask = join(ctx, list(modalities.values()))
             widest = max(modalities, key=lambda name: modalities[name].channels)
             width = int(joined.shape[-1])
             arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest))
     latents: Value | None = None
-    with ctx.stage("latents"):
+    with ctx.part("latents"):
         sizes = (spec.latents.count, spec.latents.width)
         latents = b.parameter(LATENTS, sizes, scale=spec.latents.init_scale)
     arrays[LATENTS] = Rows(spec.latents.width, latents)
@@ -240,16 +242,10 @@ def _check_name(ctx: Context, path: Path) -> None:
 def _queries(ctx: Context, modalities: dict[str, Modality]) -> dict[str, Queries]:
     found: dict[str, Queries] = {}
     for name in ctx.spec.outputs:
-        with ctx.stage("outputs", name, "query"), ctx.builder.inside("queries"):
+        with ctx.part("outputs", name, "query"), ctx.builder.inside("queries"):
             _check_name(ctx, ("outputs", name))
             found[name] = make_queries(ctx, name, modalities)
     return found
-
-
-def _query_width(ctx: Context, found: Mapping[str, Queries]) -> int:
-    padding = ctx.spec.decode.padding
-    widest = max((queries.width for queries in found.values()), default=0)
-    return widest + (padding.min if padding and widest else 0)
 
 
 def _outputs(
@@ -259,10 +255,10 @@ def _outputs(
     arrays: Arrays,
 ) -> dict[str, tuple[Value, OutputShape]]:
     """Bring the queries to one width, let them read, and form every output."""
-    answers, width = answers_of(ctx.spec), _query_width(ctx, found)
+    answers, width = answers_of(ctx.spec), query_width(ctx, found)
     configs: Configs = {}
-    with ctx.stage("decode"):
-        _require_one_query_width(ctx, found)
+    with ctx.part("decode"):
+        require_one_width(ctx, found)
         stages = [stage for name in found for stage in answers[name].stages]
         asked = {stage.rows: Rows(width) for stage in stages}
         configs = configurations(ctx, stages, {**arrays, **asked})
@@ -271,7 +267,7 @@ def _outputs(
         answer = answers[name]
         if not all(stage.key in configs for stage in answer.stages):
             continue  # there is an error, already reported
-        with ctx.stage("outputs", name):
+        with ctx.part("outputs", name):
             rows = pad_queries(ctx, queries, width)
             mask = query_mask(ctx, name, queries, modalities)
             known: Arrays = {queries_of(name): Rows(width, rows, mask), **arrays}
@@ -283,22 +279,6 @@ def _outputs(
             shape = OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]), source)
             outputs[name] = x, shape
     return outputs
-
-
-def _require_one_query_width(ctx: Context, found: Mapping[str, Queries]) -> None:
-    asked = [queries for queries in found.values() if queries.rows is not None]
-    for other in asked:
-        first = asked[0]
-        if ctx.spec.decode.padding is None and other.width != first.width:
-            raise ctx.error(
-                "PG209",
-                f"queries of `{first.name}` are {first.width} wide, those of `{other.name}` {other.width}",
-                ("outputs", other.name, "query"),
-                f"{other.width} channels",
-                also=[(("outputs", first.name, "query"), f"{first.width} channels")],
-                help="add `padding: {min: 0}` under `decode`, or choose equal widths",
-                at_key=True,
-            )
 
 
 def chunk_queries(count: Dim, chunks: int) -> Dim:
@@ -315,4 +295,4 @@ def _total(dims: Iterable[Dim]) -> Dim:
     return total
 
 
-__all__ = ["Lowered", "OutputShape", "StageError", "chunk_queries", "lower"]
+__all__ = ["Lowered", "OutputShape", "PartError", "chunk_queries", "lower"]

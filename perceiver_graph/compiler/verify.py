@@ -18,31 +18,31 @@ from perceiver_graph.compiler.ops.base import PRIMITIVES
 from perceiver_graph.compiler.sizes import inputs_for, symbols_of
 from perceiver_graph.compiler.text import NAME
 
-Stage = Literal["lowered", "rewriting", "optimized", "program"]
-"""As it comes from a spec; between passes; after all of them; one of the two programs."""
+Form = Literal["lowered", "rewriting", "optimized", "program"]
+"""As it comes from a spec; between passes; after all of them; a program."""
 
-STAGES: frozenset[Stage] = frozenset(get_args(Stage))
+FORMS: frozenset[Form] = frozenset(get_args(Form))
 
 
 class VerificationError(ValueError):
     """A graph that breaks rules; `broken` holds the rule's name and what breaks it, in order."""
 
-    def __init__(self, graph: Graph, stage: Stage, broken: list[tuple[str, str]]) -> None:
+    def __init__(self, graph: Graph, form: Form, broken: list[tuple[str, str]]) -> None:
         self.broken = broken
         lines = (f"  {rule}: {problem}" for rule, problem in broken)
-        super().__init__("\n".join((f"graph `{graph.name}` is not legal ({stage}):", *lines)))
+        super().__init__("\n".join((f"graph `{graph.name}` is not legal ({form}):", *lines)))
 
 
-def verify(graph: Graph, stage: Stage) -> None:
-    """Raise VerificationError, listing everything that breaks a rule of the stage."""
+def verify(graph: Graph, form: Form) -> None:
+    """Raise VerificationError, listing everything that breaks a rule of the form."""
     broken = [
         (rule.name, problem)
         for rule in RULES
-        if stage in rule.stages
+        if form in rule.forms
         for problem in rule.problems(graph)
     ]
     if broken:
-        raise VerificationError(graph, stage, broken)
+        raise VerificationError(graph, form, broken)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Rule:
 
     name: str
     problems: Callable[[Graph], Iterator[str]]
-    stages: frozenset[Stage] = STAGES
+    forms: frozenset[Form] = FORMS
 
 
 def _defined(graph: Graph) -> Iterator[Value]:
@@ -236,7 +236,7 @@ RULES: tuple[Rule, ...] = (
     # Leaves
     Rule("inputs fit their roles", _input_roles),
     Rule("sizes are said", _sizes_said),
-    # Stages
+    # Forms
     Rule("there is no state before the split", _no_state, frozenset({"lowered"})),
     Rule("nothing is dead", _nothing_dead, frozenset({"optimized", "program"})),
     Rule("nothing is unused", _no_unused_leaves, frozenset({"program"})),

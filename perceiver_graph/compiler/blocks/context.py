@@ -29,8 +29,8 @@ from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
 Path = tuple[str | int, ...]
 
 
-class StageError(Exception):
-    """A stage cannot go on; what is wrong has been reported."""
+class PartError(Exception):
+    """A part of the spec cannot be lowered further; what is wrong has been reported."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ class Context:
         notes: Sequence[str] = (),
         help: str | None = None,
         at_key: bool = False,
-    ) -> StageError:
-        """Report an error at a place of the spec; `raise` what this returns to leave the stage."""
+    ) -> PartError:
+        """Report an error at a place of the spec; `raise` what this returns to leave the part."""
         span = self.key_span(*path) if at_key else self.document.span(*self.place(path))
         secondary = [Label(self._label_span(other), text) for other, text in also]
         if (there := self.place(path)) != path:  # wrong here, where it is said of another input
@@ -152,7 +152,7 @@ class Context:
         self.report.error(
             code, message, span, label=label, secondary=secondary, notes=notes, help=help
         )
-        return StageError()
+        return PartError()
 
     def key_span(self, *path: str | int) -> Span:
         """Where a key stands. `encode` and `decode`, if left out, are blamed on what they read for."""
@@ -170,12 +170,12 @@ class Context:
         return self.document.key_span(*path) if node.children else self.document.span(*path)
 
     @contextmanager
-    def stage(self, *path: str | int) -> Iterator[None]:
-        """Nodes made inside stem from this place; an error ends this stage and no other."""
+    def part(self, *path: str | int) -> Iterator[None]:
+        """Nodes made inside stem from this place; an error ends this part and no other."""
         with self.builder.at(self.key_span(*path)):
             try:
                 yield
-            except StageError:
+            except PartError:
                 pass
             except TooLargeError as error:
                 span = error.origin or self.key_span(*path)
@@ -219,7 +219,7 @@ class Context:
             for name, symbol in self.symbols.items()
         }
 
-    def _undeclared(self, word: str, size: str, path: Path) -> StageError:
+    def _undeclared(self, word: str, size: str, path: Path) -> PartError:
         return self.error(
             "PG207",
             f"`{word}` is not declared under `dims`",
@@ -229,7 +229,7 @@ class Context:
             or f"declare it: `dims: {{{word}: {{min: 1, max: 2048}}}}`, or write a number",
         )
 
-    def _inexact(self, error: NotDivisible, size: str, path: Path) -> StageError:
+    def _inexact(self, error: NotDivisible, size: str, path: Path) -> PartError:
         always = "" if error.dividend.is_constant else " at every size that it may have"
         return self.error(
             "PG203",
@@ -240,7 +240,7 @@ class Context:
             help=error.hint,
         )
 
-    def _not_positive(self, found: Dim, size: str, path: Path) -> StageError:
+    def _not_positive(self, found: Dim, size: str, path: Path) -> PartError:
         help = None
         if len(found.symbols) == 1:
             (symbol,) = found.symbols

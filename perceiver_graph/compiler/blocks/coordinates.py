@@ -11,8 +11,8 @@ from perceiver_graph.compiler.blocks.context import (
     Axis,
     Context,
     Coordinates,
+    PartError,
     Path,
-    StageError,
     shape_note,
 )
 from perceiver_graph.compiler.blocks.ranges import (
@@ -178,7 +178,7 @@ def _of_input(
             or f"have them given as `{name}{GIVEN}`: write `given: [x]` in place of `inputs`",
         )
     if source not in ctx.coordinates:
-        raise StageError()  # it has an error of its own, already reported
+        raise PartError()  # it has an error of its own, already reported
     axes = ctx.coordinates[source].axes
     if axes[:-1] != index:
         raise ctx.error(

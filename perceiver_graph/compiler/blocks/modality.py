@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, StageError
+from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, PartError, Path
 from perceiver_graph.compiler.blocks.coordinates import given_positions, is_given
 from perceiver_graph.compiler.blocks.position import grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
@@ -91,7 +91,7 @@ def _with_resolution(ctx: Context, name: str, spec: Input) -> Input:
     return spec.model_copy(update={"position": position.model_copy(update={"fourier": fourier})})
 
 
-def _cannot_share(ctx: Context, name: str, error: SharedShapeError) -> StageError:
+def _cannot_share(ctx: Context, name: str, error: SharedShapeError) -> PartError:
     """Weights of one input that do not fit another (PG222)."""
     origin = ctx.origin(name)
     table = error.name.endswith("position.table")
@@ -108,7 +108,7 @@ def _cannot_share(ctx: Context, name: str, error: SharedShapeError) -> StageErro
     )
 
 
-def unlike(ctx: Context, name: str) -> StageError:
+def unlike(ctx: Context, name: str) -> PartError:
     """An input that is like one that is not there, or in the end like itself (PG201)."""
     chain = like_chain(ctx.spec.inputs, name)
     path: Path = ("inputs", chain[-2], "like")
@@ -240,7 +240,7 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
     spec, b = ctx.spec, ctx.builder
     if not modalities:
         if ctx.report.has_errors:
-            raise StageError()
+            raise PartError()
         raise ctx.error(
             "PG220",
             "every input holds the coordinates of another, so there are no tokens",
@@ -261,10 +261,10 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
         )
     tokens = []
     for m in modalities:
-        with ctx.stage("inputs", m.name), b.inside("inputs", m.name):
+        with ctx.part("inputs", m.name), b.inside("inputs", m.name):
             tokens.append(_pad_and_mask(ctx, m, width))
     if len(tokens) != len(modalities):
-        raise StageError()
+        raise PartError()
     if len(tokens) == 1:
         return tokens[0], modalities[0].mask
     with b.at(ctx.document.key_span("join")), b.inside("inputs"):

@@ -57,7 +57,7 @@ def configurations(ctx: Context, stages: Iterable[Stage], arrays: Arrays) -> Con
     found: Configs = {}
     for key, stage in first.items():
         if {stage.rows, stage.read} <= arrays.keys():
-            with ctx.stage(key):
+            with ctx.part(key):
                 found[key] = configure(ctx, stage, arrays)
     return found
 
@@ -66,14 +66,14 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
     """The arrays after the stages that change the latents, which have no value if something is wrong."""
     stages = list(latent_stages(ctx.spec))
     configs = configurations(ctx, stages, arrays)
-    with ctx.stage("process"):
+    with ctx.part("process"):
         _check_layers(ctx)
-    with ctx.stage("encode"):
+    with ctx.part("encode"):
         _check_cross_attends(ctx)
     for stage in stages:
         if ctx.report.has_errors:  # an array that is too large: the next block has the same
             break
-        with ctx.stage(stage.key):
+        with ctx.part(stage.key):
             arrays = read(ctx, stage, configs[stage.key], arrays)
     if ctx.report.has_errors:
         return {**arrays, LATENTS: replace(arrays[LATENTS], value=None)}

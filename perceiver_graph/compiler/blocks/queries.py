@@ -1,4 +1,4 @@
-"""The outputs: queries, how they read the latents, and the heads that form the results.
+"""Queries: what an output asks the latents with.
 
 Each output is decoded on its own: queries do not see each other, so the result is that of one joint
 query array, nothing is computed for outputs that were not asked for, and no output has to be cut
@@ -11,38 +11,31 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.attention import Rows
 from perceiver_graph.compiler.blocks.context import (
     CHANNEL,
     Axis,
     Context,
+    PartError,
     Path,
-    StageError,
 )
 from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
-from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.builder import LARGEST
 from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
-from perceiver_graph.compiler.initial import Kind
 from perceiver_graph.compiler.ir import Value
-from perceiver_graph.compiler.stages import Answer, has_queries
+from perceiver_graph.compiler.stages import has_queries
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import (
     GridQuery,
     InputsQuery,
     LearnedQuery,
-    LinearHead,
-    MlpHead,
     OutputQuery,
     PointsQuery,
     Position,
     Query,
-    TiedHead,
 )
-from perceiver_graph.spec.models.media import FlowOutputMedia
 
 
 @dataclass(frozen=True)
@@ -227,7 +220,7 @@ def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Pa
             help=f"ask for what lies there: `{ctx.coordinates[name].beside[0]}`",
         )
     if name not in modalities:
-        raise StageError()  # it has an error of its own, already reported
+        raise PartError()  # it has an error of its own, already reported
     return modalities[name]
 
 
@@ -242,6 +235,30 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value
     return indices, total
 
 
+def query_width(ctx: Context, found: Mapping[str, Queries]) -> int:
+    """The width that the queries of all outputs are brought to; 0 where there are none."""
+    padding = ctx.spec.decode.padding
+    widest = max((queries.width for queries in found.values()), default=0)
+    return widest + (padding.min if padding and widest else 0)
+
+
+def require_one_width(ctx: Context, found: Mapping[str, Queries]) -> None:
+    """Queries that are not padded must be of one width (PG209)."""
+    asked = [queries for queries in found.values() if queries.rows is not None]
+    for other in asked:
+        first = asked[0]
+        if ctx.spec.decode.padding is None and other.width != first.width:
+            raise ctx.error(
+                "PG209",
+                f"queries of `{first.name}` are {first.width} wide, those of `{other.name}` {other.width}",
+                ("outputs", other.name, "query"),
+                f"{other.width} channels",
+                also=[(("outputs", first.name, "query"), f"{first.width} channels")],
+                help="add `padding: {min: 0}` under `decode`, or choose equal widths",
+                at_key=True,
+            )
+
+
 def pad_queries(ctx: Context, queries: Queries, width: int) -> Value | None:
     """Append learned channels up to the common width. Shapes: [..., n, c] -> [..., n, width]."""
     b, rows = ctx.builder, queries.rows
@@ -252,61 +269,3 @@ def pad_queries(ctx: Context, queries: Queries, width: int) -> Value | None:
         padding = modality_code(ctx, ctx.spec.decode.padding, width - queries.width, number)
         padding = b(ops.Broadcast(rows.shape[:-1]), padding, name="padding.rows")
         return b(ops.Concat(-1), rows, padding, name="padded")
-
-
-def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: bool) -> Value:
-    """What the head makes of rows, or of their mean, which the original Perceiver classifies.
-
-    Shapes: [batch, n, E] -> [batch, n, channels]; -> [batch, channels] for a mean or a single row.
-    """
-    x = rows.array
-    if answer.pool is not None:
-        with ctx.builder.inside("heads"):
-            x = ctx.builder(ops.Mean(1), x, name=f"{name}.mean")
-    spec = ctx.spec.outputs[name]
-    # DeepMind starts the maps of these at zero.
-    zero = answer.pool is not None or isinstance(spec.media, FlowOutputMedia)
-    start: Kind = "final" if zero else "linear"
-    b, path = ctx.builder, ("outputs", name, "head")
-    blame = b.at(ctx.document.key_span(*path))
-    with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
-        match spec.head:
-            case LinearHead(linear=channels):
-                x = b.linear(x, "linear", channels, start)
-            case MlpHead(mlp=parameters):
-                x = b.linear(x, "hidden", parameters.hidden)
-                x = b(ACTIVATIONS[parameters.activation], x, name="activated")
-                x = b.linear(x, "linear", parameters.channels)
-            case TiedHead(tied_embedding=modality):
-                table = _embedding(ctx, modality, x, (*path, "tied_embedding"))
-                bias = b.parameter("bias", (table.shape[0],), "bias")
-                x = b(ops.Linear(), x, table, bias, name="logits")
-        if spec.head is not None and spec.head.activation is not None:
-            x = b(ACTIVATIONS[spec.head.activation], x, name="output_activated")
-        if spec.head is not None and spec.head.scale is not None:
-            x = b(ops.Scale(spec.head.scale), x, name="scaled")
-        if single and x.type.rank == 3:
-            x = b(ops.Flatten(1, 2), x, name=name)
-    return x
-
-
-def _embedding(ctx: Context, modality: str, x: Value, path: Path) -> Value:
-    if modality not in ctx.embeddings:
-        known = list(ctx.embeddings)
-        raise ctx.error(
-            "PG201",
-            f"the input `{modality}` has no embedding to share",
-            path,
-            f"inputs with an embedding: {', '.join(known) or 'none'}",
-            help=did_you_mean(modality, known)
-            or "give that input an `embedding` step, or use `linear`",
-        )
-    table = ctx.embeddings[modality]
-    if table.shape[1] != x.shape[-1]:
-        raise ctx.error(
-            "PG205",
-            f"the decoder's width {x.shape[-1]} is not the embedding's width {table.shape[1]}",
-            path,
-            help=f"write `project: {table.shape[1]}` under `decode`",
-        )
-    return table

@@ -1,0 +1,72 @@
+"""Heads: how the answer of an output is formed from what its queries found, or from the latents."""
+
+from __future__ import annotations
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.attention import Rows
+from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
+from perceiver_graph.compiler.initial import Kind
+from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.stages import Answer
+from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.spec.models import LinearHead, MlpHead, TiedHead
+from perceiver_graph.spec.models.media import FlowOutputMedia
+
+
+def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: bool) -> Value:
+    """What the head makes of rows, or of their mean, which the original Perceiver classifies.
+
+    Shapes: [batch, n, E] -> [batch, n, channels]; -> [batch, channels] for a mean or a single row.
+    """
+    x = rows.array
+    if answer.pool is not None:
+        with ctx.builder.inside("heads"):
+            x = ctx.builder(ops.Mean(1), x, name=f"{name}.mean")
+    spec = ctx.spec.outputs[name]
+    # DeepMind starts the maps of these at zero.
+    zero = answer.pool is not None or isinstance(spec.media, FlowOutputMedia)
+    start: Kind = "final" if zero else "linear"
+    b, path = ctx.builder, ("outputs", name, "head")
+    blame = b.at(ctx.document.key_span(*path))
+    with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
+        match spec.head:
+            case LinearHead(linear=channels):
+                x = b.linear(x, "linear", channels, start)
+            case MlpHead(mlp=parameters):
+                x = b.linear(x, "hidden", parameters.hidden)
+                x = b(ACTIVATIONS[parameters.activation], x, name="activated")
+                x = b.linear(x, "linear", parameters.channels)
+            case TiedHead(tied_embedding=modality):
+                table = _embedding(ctx, modality, x, (*path, "tied_embedding"))
+                bias = b.parameter("bias", (table.shape[0],), "bias")
+                x = b(ops.Linear(), x, table, bias, name="logits")
+        if spec.head is not None and spec.head.activation is not None:
+            x = b(ACTIVATIONS[spec.head.activation], x, name="output_activated")
+        if spec.head is not None and spec.head.scale is not None:
+            x = b(ops.Scale(spec.head.scale), x, name="scaled")
+        if single and x.type.rank == 3:
+            x = b(ops.Flatten(1, 2), x, name=name)
+    return x
+
+
+def _embedding(ctx: Context, modality: str, x: Value, path: Path) -> Value:
+    if modality not in ctx.embeddings:
+        known = list(ctx.embeddings)
+        raise ctx.error(
+            "PG201",
+            f"the input `{modality}` has no embedding to share",
+            path,
+            f"inputs with an embedding: {', '.join(known) or 'none'}",
+            help=did_you_mean(modality, known)
+            or "give that input an `embedding` step, or use `linear`",
+        )
+    table = ctx.embeddings[modality]
+    if table.shape[1] != x.shape[-1]:
+        raise ctx.error(
+            "PG205",
+            f"the decoder's width {x.shape[-1]} is not the embedding's width {table.shape[1]}",
+            path,
+            help=f"write `project: {table.shape[1]}` under `decode`",
+        )
+    return table
