@@ -21,13 +21,14 @@ def what_makes_one(given: Path) -> str:
     command that leads from there (a spec, its name) to an artifact."""
     from perceiver_graph.spec.loader import shipped_names
 
-    is_file = is_path(str(given)) and not given.is_dir()
+    is_folder = is_path(str(given)) and given.is_dir()
+    is_file = is_path(str(given)) and not is_folder
     if is_file and is_path(str(given.parent / MANIFEST_NAME)):
         return f"give the folder: {given.parent}"
-    if meant := () if is_file else _meant(given):
+    if meant := () if is_file else _meant(given, is_folder):
         return str(question(meant, _LONGEST))
     spec: str | Path = "SPEC"
-    if given.is_dir():
+    if is_folder:
         spec = min((one for one in _inside(given) if one.suffix in _SPECS), default=spec)
     elif given.suffix in _SPECS:
         spec = given
@@ -39,12 +40,12 @@ def what_makes_one(given: Path) -> str:
     return f"an artifact is made with {command('compile', spec, '-o', f'build/{name}')}"
 
 
-def _meant(given: Path) -> tuple[str, ...]:
+def _meant(given: Path, is_folder: bool) -> tuple[str, ...]:
     """Artifacts in this folder, or those beside it and in `build` whose names are like this one."""
-    around = [given] if given.is_dir() else [given.parent, Path("build")]
+    around = [given] if is_folder else [given.parent, Path("build")]
     inside = [one for place in around for one in _inside(place)]
     found = {one.name: str(one) for one in inside if is_path(str(one / MANIFEST_NAME))}
-    names = sorted(found) if given.is_dir() else closest(given.name, found, _MOST)
+    names = sorted(found) if is_folder else closest(given.name, found, _MOST)
     return tuple(found[name] for name in names[:_MOST])
 
 
