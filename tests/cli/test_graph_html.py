@@ -8,7 +8,6 @@ import sys
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -104,10 +103,9 @@ class Reader(HTMLParser):
         return found
 
 
-def _facts(text: str = TINY, **changed: Any) -> Facts:
-    """The facts about a spec, of whose graph some parts are replaced."""
-    lowered = lower(parse_spec(text))
-    return Facts.of(replace(lowered, graph=replace(lowered.graph, **changed)), 0)
+def _facts(text: str) -> Facts:
+    """The facts about a spec."""
+    return Facts.of(lower(parse_spec(text)), 0)
 
 
 def _page_of(command: Command, *arguments: object) -> Reader:
@@ -221,14 +219,16 @@ def test_texts_of_a_spec_are_shown_and_not_obeyed() -> None:
 
 
 def test_names_in_a_graph_are_escaped_too() -> None:
-    graph = lower(parse_spec(TINY)).graph
+    lowered = lower(parse_spec(TINY))
+    graph = lowered.graph
     inputs = tuple(replace(leaf, axes=(HOSTILE, *leaf.axes[1:])) for leaf in graph.inputs)
     blocks = {
         scope: replace(block, kind=HOSTILE, summary=HOSTILE)
         for scope, block in graph.blocks.items()
     }
     outputs = {HOSTILE: graph.outputs["y"]}
-    shown = Reader(page(_facts(inputs=inputs, blocks=blocks, outputs=outputs), 2))
+    changed = replace(graph, inputs=inputs, blocks=blocks, outputs=outputs)
+    shown = Reader(page(Facts.of(replace(lowered, graph=changed), 0), 2))
     assert not shown.tags & {"script", "img"}
     assert HOSTILE in shown.box("inputs/x").text
     assert shown.box("input:x").flow["axes"] == [f"{HOSTILE} x time x channel"]
