@@ -11,8 +11,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-NOISE = np.random.default_rng(0)
-
 SOUNDS: dict[str, dict[str, Any]] = {
     "a.wav": {"codec": "pcm_s16le"},
     "float.wav": {"codec": "pcm_f32le"},
@@ -86,7 +84,7 @@ def sound_file(
 ) -> Path:
     """Two seconds of noise."""
     rate = 48_000 if codec == "libopus" else rate
-    noise = (NOISE.standard_normal(2 * rate) * 3000).astype(np.int16)
+    noise = (np.random.default_rng(0).standard_normal(2 * rate) * 3000).astype(np.int16)
     with av.open(str(path), "w", format=format, options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate, layout="mono")
         for start in range(0, len(noise), 1024):
@@ -104,17 +102,19 @@ def film_file(
     *,
     pix_fmt: str = "yuv420p",
     count: int = 20,
+    start: int = 0,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Frames of noise, 25 in a second."""
+    """Frames of noise, 25 in a second, from `start` seconds on."""
+    noise = np.random.default_rng(0)
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=25)
         stream.width = stream.height = 64
         stream.pix_fmt = pix_fmt
         for index in range(count):
-            pixels = NOISE.integers(0, 256, (64, 64, 3), np.uint8)
+            pixels = noise.integers(0, 256, (64, 64, 3), np.uint8)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, 25)
+            frame.pts, frame.time_base = 25 * start + index, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -24,7 +24,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, probe_clip, read_clip
 from perceiver_graph.runtime.processors.clip import require_room
 from perceiver_graph.runtime.processors.picture_files import read_picture
-from tests.media_files import FILMS, SOUNDS, film_file, made, sound_file, wav
+from tests.media_files import FILM_STREAMS, FILMS, SOUNDS, film_file, made, sound_file, wav
 from tests.media_support import code_of
 
 SOUND = AudioFormat(samples=1600, rate=16_000)
@@ -67,6 +67,43 @@ def test_a_tag_before_a_file_hides_nothing(name: str, tmp_path: Path) -> None:
     assert samples(path) == 32_000
     path.write_bytes(path.read_bytes()[:-200])
     assert code_of(lambda: samples(path))[0] == "PG507"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.au", "a.mp4", "a.mov", "a.avi", "a.mkv", "a.gif"])
+def test_two_files_in_one_are_refused(name: str, tmp_path: Path) -> None:
+    path, count = made(tmp_path / name), frames if name in FILMS else samples
+    if name == "a.wav":
+        path.write_bytes(wav(np.zeros((5000, 1), np.int16)))
+    data = path.read_bytes()
+    path.write_bytes(data + b"\0" * 64)
+    assert count(path)
+    path.write_bytes(data + data)
+    code, message = code_of(lambda: count(path))
+    assert (code, f"a second file begins at byte {len(data):,}" in message) == ("PG507", True)
+
+
+def test_what_holds_the_samples_may_go_to_the_end_of_the_file(tmp_path: Path) -> None:
+    path = film_file(tmp_path / "a.mp4", "libx264", options={"movflags": "faststart"})
+    data = path.read_bytes()
+    place = data.index(b"mdat") - 4
+    path.write_bytes(data[:place] + bytes(4) + data[place + 4 :])
+    assert frames(path) == 20
+
+
+def test_a_film_in_parts_may_have_its_beginning_twice(tmp_path: Path) -> None:
+    parts = {"movflags": "frag_every_frame+empty_moov+default_base_moof"}
+    path = film_file(tmp_path / "a.mp4", "libx264", options=parts)
+    data = path.read_bytes()
+    first = data.index(b"moof") - 4
+    later = data.index(b"moof", len(data) // 2) - 4
+    path.write_bytes(data[:later] + data[:first] + data[later:])
+    assert frames(path) == 20
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.flv", "a.wmv", "a.nut", "a.mov"])
+def test_a_film_may_begin_late(name: str, tmp_path: Path) -> None:
+    path = film_file(tmp_path / name, **(FILMS | FILM_STREAMS)[name], start=100)
+    assert frames(path) == 20
 
 
 # Streams -----------------------------------------------------------------------------------------

@@ -59,6 +59,9 @@ _COUNTED = ("flac", "wv", "tta", "ape", "tak")
 _TIMED = {"mp4", "matroska", "avi", "flv", "asf", "mxf", "rm", "ogg", "nut"}
 """Formats whose headers state the duration. Elsewhere it is an estimate from the bit rate."""
 
+_TO_THE_END = {"matroska", "asf", "nut"}
+"""Those of them whose duration is counted from 0, and not from where the file begins."""
+
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"v=0", b"<?xml", b"<MPD", b"[playlist]", b"RTSP", b"<SMIL")
 
 
@@ -100,7 +103,8 @@ class Media:
             tolerance = Fraction(1, 10)  # silence that encoders add at both ends
         else:
             return
-        end -= self.start
+        if self.start < 0 or not _TO_THE_END & set(name.split(",")):
+            end -= self.start
         if declared - end > tolerance:
             raise undecodable(
                 self.source,

@@ -75,7 +75,8 @@ def decoded(
             ) from error
         media.check_end(work.end, _end(work.last) if kind == "audio" and work.count else work.end)
         if not work.count:
-            raise undecodable(source, f"no frame of the {kind} can be decoded")
+            help = "give it in another format, for example as mp4 or wav"
+            raise undecodable(source, f"no frame of the {kind} can be decoded", help=help)
 
 
 class _Decoding:

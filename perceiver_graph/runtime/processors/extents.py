@@ -31,16 +31,27 @@ def shortfall(file: BinaryIO, source: Source) -> str | None:
     if head.startswith(b"GIF8"):
         file.seek(start)
         gif_frames(file, source)
-        return None
+        return _second(file, head, file.tell())
     for fits, declared in _KINDS:
         if fits(head):
             size = file.seek(0, os.SEEK_END)
             end = declared(lambda place, count: read_at(file, start + place, count), size - start)
-            if end is None or start + end <= size:
+            if end is None or start + end == size:
                 return None
             end += start
+            if end < size:
+                return _second(file, head, end)
             return f"the file ends after {size:,} bytes, and its header says that there are {end:,}"
     return None
+
+
+def _second(file: BinaryIO, head: bytes, end: int) -> str | None:
+    """What is behind the end of a file, if it begins as that does; of MP3, all frames do."""
+    again = read_at(file, end, 8)
+    alike = again[:4] == head[:4] or (again[4:] == b"ftyp" == head[4:8])
+    if not alike or head.startswith(b"\xff"):
+        return None
+    return f"a second file begins at byte {end:,}, and only the first would be read"
 
 
 Chunk = tuple[bytes, int, int]
@@ -60,12 +71,13 @@ def _chunks(at: At, start: int, order: Literal["little", "big"]) -> Iterator[Chu
 
 
 def _riff(at: At, size: int) -> int | None:
-    """WAV (also of more than 4 GiB), AVI and WebP."""
+    """WAV (also of more than 4 GiB), AVI, which may go on in further parts, and WebP."""
     form = at(8, 4)
     if form != b"WAVE":
         end = 0
         for kind, start, length in _chunks(at, 0, "little"):
-            if kind != b"RIFF" or not 0 < length < _UNKNOWN:
+            more = end > 0 and at(start, 4) != b"AVIX"
+            if kind != b"RIFF" or more or not 0 < length < _UNKNOWN:
                 break
             end = start + length
         return end or None
@@ -119,7 +131,7 @@ def _caf(at: At, size: int) -> int | None:
 
 
 def _mp4(at: At, size: int) -> int | None:
-    end = 0
+    end, in_parts = 0, False
     for _ in range(_MOST_CHUNKS):
         head = at(end, 16)
         length = int.from_bytes(head[:4], "big")
@@ -127,6 +139,9 @@ def _mp4(at: At, size: int) -> int | None:
             length = int.from_bytes(head[8:], "big")
         if len(head) < 8 or length < 8 or not head[4:8].isalnum():
             break  # to the end of the file, or something else behind it
+        if head[4:8] == b"ftyp" and end and not in_parts:
+            break  # another film; one in parts may have its beginning more than once
+        in_parts |= head[4:8] == b"moof"
         end += length
     return end or None
 
