@@ -88,3 +88,4 @@ def test_bytes_that_windows_does_not_write_are_latin() -> None:
 def test_the_order_of_bytes_is_seen_without_a_mark(order: str) -> None:
     assert other_unicode("plain text".encode(f"utf-16-{order}")) == f"UTF-16{order.upper()}"
     assert other_unicode(WORDS.encode()) is None
+    assert other_unicode(b"a\0b") is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,25 @@ def test_files_that_are_not_a_yaml_text(
 
 
 # Overrides
+
+
+def test_a_pipe_that_nobody_writes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perceiver_graph.spec.loader._NOBODY", 0.2)
+    os.mkfifo(tmp_path / "a.yaml")
+    found = load_error(tmp_path / "a.yaml")
+    assert (found.code, "nobody writes" in found.message) == ("PG002", True)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.6])
+def test_a_spec_may_come_through_a_pipe(
+    pause: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perceiver_graph.spec.loader._NOBODY", 0.2)
+    os.mkfifo(tmp_path / "a.yaml")
+    command = f"exec > '{tmp_path}/a.yaml'; sleep {pause}; printf %s '{TEXT}'"
+    with subprocess.Popen(["sh", "-c", command]) as writer:
+        assert load_spec(tmp_path / "a.yaml").spec.name == "example"
+    assert writer.returncode == 0
 
 
 def test_overrides_replace_add_and_point_at_themselves() -> None:

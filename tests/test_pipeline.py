@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from perceiver_graph.compiler.pipeline import Level, PassError, PassManager, opt
 from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
 from perceiver_graph.compiler.verify import VerificationError
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.written import former_results
+from perceiver_graph.storage import Former
 from perceiver_graph.testing.graphs import arrays, graphs
 from tests.faults import tree
 
@@ -86,6 +89,14 @@ def test_a_dump_replaces_a_dump_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "ir.json").unlink()
     with pytest.raises(DiagnosticError, match="PG511"):
         optimize(graph, level=1, dump=tmp_path)
+
+
+def test_what_lists_former_files_is_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ir.json")
+    with pytest.raises(DiagnosticError, match="that no dump wrote"):
+        optimize(_query_graph(), level=0, dump=tmp_path)
+    os.mkfifo(tmp_path / "a.json")
+    assert former_results(tmp_path, "a") == Former()
 
 
 def test_what_comes_before_a_failing_pass_is_dumped(tmp_path: Path) -> None:

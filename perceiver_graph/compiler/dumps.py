@@ -76,11 +76,13 @@ def _publish(folder: Path, group: storage.Group) -> None:
 def _former(folder: Path) -> storage.Former:
     """What a former dump wrote and nobody has changed since. Raises OSError."""
     path = folder / LIST
+    if not path.is_file():
+        return storage.Former()
     try:
         text = path.read_text(encoding="utf-8")
         files: dict[str, Any] = dict(json.loads(text)[_KEY])
         ours = text == _text(files) and all(map(_NAME.fullmatch, files))
-    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         ours = False
     if not ours:
         return storage.Former()

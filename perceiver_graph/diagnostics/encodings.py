@@ -16,13 +16,12 @@ _MARKS = (
 
 
 def other_unicode(head: bytes) -> str | None:
-    """The encoding of a text that is Unicode but not UTF-8, as its first bytes say."""
+    """The encoding of a text that is Unicode but not UTF-8, as its first bytes say: an even number."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
-    pairs = head[: len(head) // 2 * 2]
-    low, high = pairs[0::2].count(0), pairs[1::2].count(0)
-    if max(low, high) * 4 <= len(pairs) or min(low, high) > 0:
+    low, high = head[0::2].count(0), head[1::2].count(0)
+    if len(head) % 2 or max(low, high) * 4 <= len(head) or min(low, high) > 0:
         return None
     return "UTF-16BE" if low else "UTF-16LE"
 

@@ -35,7 +35,7 @@ def former_results(folder: Path, stem: str) -> storage.Former:
     """What a former run on a subject of this name wrote to a folder and nobody changed since."""
     path = folder / f"{stem}{SUMMARY}"
     try:
-        if path.stat().st_size > _LARGEST_SUMMARY:
+        if not path.is_file() or path.stat().st_size > _LARGEST_SUMMARY:
             return storage.Former()
         content = path.read_bytes()
         data = json.loads(content)

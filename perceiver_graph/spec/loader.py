@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,6 +33,7 @@ from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
 
 PATH_LIMIT = 400  # characters of a path that a message repeats
 STANDARD_INPUT = "-"
+_NOBODY = 15.0  # seconds until a named pipe is given up
 _ENDINGS = {".yaml", ".yml"}
 SHIPPED = Path(perceiver_graph.__file__).parent / "specs"
 
@@ -142,8 +147,8 @@ def _shown(path: Path, given: str) -> str:
 
 def _read(path: Path, given: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        with open(path, "rb", opener=_at_once) as file:
+            content = _first_bytes(file.fileno()) + file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _not_found(path, given) from None
     except ValueError:  # a NUL character in the path
@@ -158,6 +163,28 @@ def _read(path: Path, given: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise too_large(given)
     return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a named pipe without waiting for somebody to open it for writing."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _first_bytes(descriptor: int) -> bytes:
+    """Wait for what comes through a pipe; what was read to know that something comes.
+
+    Raises OSError if nobody has it open for writing.
+    """
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return b""
+    first = b""
+    if not select.select([descriptor], [], [], _NOBODY)[0]:
+        with suppress(BlockingIOError):  # somebody has it open, and will write
+            first = os.read(descriptor, 1)
+            if not first:
+                raise OSError(errno.EPIPE, f"nobody writes to this pipe (for {_NOBODY:g} seconds)")
+    os.set_blocking(descriptor, True)
+    return first
 
 
 def _read_standard_input() -> bytes:

@@ -25,10 +25,15 @@ class NotOurs(Exception):  # noqa: N818 - it is an answer
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file, with links followed. Raises OSError."""
-    with path.open("rb") as stream:
+    with open(path, "rb", opener=_at_once) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(f"{path} is not a regular file")
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a named pipe without waiting for somebody to write to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def signature(path: Path) -> Signature:
