@@ -256,6 +256,51 @@ def test_grids_of_any_size_have_the_numbers_of_the_reference(
             np.testing.assert_allclose(made[name].numpy(), numbers, atol=1e-6)
 
 
+HIDDEN = """
+perceiver: 1
+name: hidden
+dims: {side: {max: 4}, n: {max: 6}, m: {min: 2, max: 5}}
+inputs:
+  a:
+    shape: {row: 2 * side * side, column: side * side, channel: 3}
+    steps: [{conv: {channels: 4, kernel: {row: 2, column: 1}, stride: {row: 2}, padding: valid}}]
+    position: {fourier: {bands: 2, max_resolution: 8}}
+  b: {shape: {time: n, channel: 2}, position: {learned: {width: 3}}}
+  c:
+    shape: {time: n * m, other: n + m, channel: 2}
+    steps: [{max_pool: {window: {time: 2, other: 2}, stride: {time: 1, other: 1}, padding: valid}}]
+    position: {fourier: {bands: 2, max_resolution: 8}}
+join: {padding: {min: 1}}
+latents: {count: 3, width: 8}
+process: {layers: 1, heads: 2}
+decode: {padding: {min: 0}}
+outputs:
+  b: {query: {inputs: b}, head: {linear: 5}}
+"""
+
+
+def test_sizes_that_follow_from_no_axis_alone_are_given_to_programs(tmp_path: Path) -> None:
+    """And a module reads them off what it has made of its inputs."""
+    import torch
+
+    compiled = pg.compile(parse_spec(HIDDEN), verify=True)
+    compiled.save(tmp_path / "hidden")
+    program = pg.load(tmp_path / "hidden", device="cpu")
+    given = {port.of for port in program.manifest.programs["encode"].inputs if port.role == "size"}
+    assert given == {"m", "side"}
+    weights = compiled.weights()
+    module: Any = compiled.to_torch(weights).eval()
+    for side, n, m in ((2, 3, 2), (3, 6, 5)):
+        arrays = random_inputs(compiled.lowered, 2, 0, {"side": side, "n": n, "m": m})
+        arrays |= {name: np.ones(2, bool) for name in arrays if name.endswith(".present")}
+        expected = evaluate(compiled.graph, arrays, weights)["b"]
+        inputs = {name: arrays[name] for name in "abc"}
+        np.testing.assert_allclose(program.run(inputs)["b"], expected, atol=1e-6)
+        with torch.no_grad():
+            made = module({name: torch.from_numpy(array) for name, array in inputs.items()})
+        np.testing.assert_allclose(made["b"].numpy(), expected, atol=1e-6)
+
+
 def test_counted_positions_are_the_same_at_every_size() -> None:
     """And stretched ones end at 1 whatever the size: at the other's end only where that is the size."""
     table = ops.FourierTable(9, 0, 1, 2, 8.0).evaluate()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from perceiver_graph.cli.facts import plain
 from perceiver_graph.compiler.dims import product
 from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Scope, Value
+from perceiver_graph.compiler.sizes import symbols_of
 
 Kind = Literal["input", "parameter", "group", "block", "op", "output"]
 
@@ -121,9 +122,11 @@ class Outline:
     def edges_at(self, depth: int) -> tuple[Edge, ...]:
         """The edges of an outline of this graph that is opened down to `depth`."""
         found: dict[tuple[str, str, Value], Edge] = {}
+        given = {leaf.of: leaf.value for leaf in self.graph.inputs if leaf.role == "size"}
         for node in self.graph.nodes:
             target = _box_of(node, depth)
-            for value in node.inputs:
+            held = [given[s.name] for s in symbols_of([node.op.dims]) if s.name in given]
+            for value in (*node.inputs, *held):
                 source = self._source(value, depth)
                 if source and source != target:
                     found.setdefault((source, target, value), Edge(source, target, value))

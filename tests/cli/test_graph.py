@@ -59,6 +59,26 @@ def test_a_deeper_graph_opens_the_blocks(command: Command, tiny: Path) -> None:
     assert not [box for box in _boxes(shallow["boxes"]) if box.get("inside")]
 
 
+SIZED = """
+perceiver: 1
+name: sized
+dims: {n: {max: 6}, steps: {max: 4}}
+inputs: {x: {shape: {time: n, channel: 3}}}
+latents: {count: 2, width: 4}
+process: {layers: 1, heads: 1}
+outputs:
+  y: {query: {grid: {step: steps}, position: {fourier: {bands: 2}}}, head: {linear: 1}}
+"""
+
+
+def test_a_size_that_is_given_goes_to_what_holds_it(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "sized.yaml").write_text(SIZED, encoding="utf-8")
+    found = _outline(command, tmp_path / "sized.yaml", "--depth", 2)
+    given = {(edge["target"], edge["value"]) for edge in found["edges"] if "size" in edge["value"]}
+    assert given == {("queries/y", "steps.size")}
+    assert "input:steps.size" in [box["id"] for box in found["boxes"]]
+
+
 def test_mermaid(command: Command, tiny: Path) -> None:
     lines = command("graph", tiny, "--format", "mermaid").out.splitlines()
     assert lines[0] == "flowchart TB"
