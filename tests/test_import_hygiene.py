@@ -107,6 +107,10 @@ def test_commands_that_only_look_import_no_backend(command: str, tmp_path: Path)
     assert not _roots(_probe(COMMAND, tmp_path, *command.split())) & {*BACKENDS, "numpy"}
 
 
+def test_check_reads_no_manifest(tmp_path: Path) -> None:
+    assert "perceiver_graph.spec.manifest" not in _probe(COMMAND, tmp_path, "check", "kinetics")
+
+
 @pytest.mark.parametrize("command", ["check", "inspect", "graph"])
 def test_a_bad_spec_is_reported_without_a_backend(command: str, tmp_path: Path) -> None:
     spec = tmp_path / "broken.yaml"

@@ -18,14 +18,8 @@ from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.phases import OUTPUT, Programs
 from perceiver_graph.compiler.verify import verify
 from perceiver_graph.runtime import load
-from perceiver_graph.spec.manifest import (
-    Dimension,
-    InputEntry,
-    Manifest,
-    Memory,
-    OutputEntry,
-    Role,
-)
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Memory, OutputEntry
+from perceiver_graph.spec.programs import Role
 from tests.tiny import fault
 
 ROWS = 6

@@ -16,7 +16,7 @@ from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered, lower
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.spec.manifest import ASKED
+from perceiver_graph.spec.programs import ASKED
 from tests.support import random_inputs
 
 SPEC = """

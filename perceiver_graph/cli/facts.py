@@ -18,7 +18,7 @@ from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import mask_of_coordinates
 from perceiver_graph.compiler.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.compiler.scores import LARGEST_SCORES
-from perceiver_graph.spec.manifest import ASKED
+from perceiver_graph.spec.programs import ASKED
 
 if TYPE_CHECKING:
     from perceiver_graph.cli.removed import Removed

@@ -21,7 +21,7 @@ from perceiver_graph.compiler.ir import (
 )
 from perceiver_graph.compiler.ops.base import Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.diagnostics import Span
-from perceiver_graph.spec.manifest import Role
+from perceiver_graph.spec.programs import Role
 
 LARGEST = 2**40
 """The most elements of an array: 4 TiB of float32, which no machine here holds."""

@@ -18,7 +18,7 @@ from perceiver_graph.compiler.ops import (
 )
 from perceiver_graph.compiler.phases import COMPILE, Phase, phase_of
 from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once, has_scores
-from perceiver_graph.spec.manifest import READS
+from perceiver_graph.spec.programs import READS
 
 ITEM_BYTES: Mapping[str, int] = {
     "float64": 8,

@@ -16,7 +16,7 @@ from perceiver_graph.compiler.dims import Dim, Shape, Symbol, product
 from perceiver_graph.compiler.ops.base import Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import Role
+from perceiver_graph.spec.programs import Role
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -13,7 +13,7 @@ from perceiver_graph.compiler.ir import Graph, Input, Value, once
 from perceiver_graph.compiler.sizes import held, inputs_for, symbols_of
 from perceiver_graph.compiler.stages import LATENTS
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import ASKED, READS, Role
+from perceiver_graph.spec.programs import ASKED, READS, Role
 
 Phase = str
 """`compile`, or the program that computes a value."""

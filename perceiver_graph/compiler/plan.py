@@ -19,8 +19,9 @@ from perceiver_graph.compiler.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.compiler.stages import LATENTS
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError
-from perceiver_graph.spec.manifest import ASKED, FEWEST_QUERIES, READING_MEMORY, READS, Memory
+from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.models.media import kind_of
+from perceiver_graph.spec.programs import ASKED, READS
 
 MiB = 2**20
 PROCESS = 128 * MiB

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.consistent_sizes import bad_sizes
-from perceiver_graph.spec.manifest import ASKED, READS, InputEntry, Manifest, Port
+from perceiver_graph.spec.manifest import InputEntry, Manifest, Port
+from perceiver_graph.spec.programs import ASKED, READS
 
 
 def check_programs(manifest: Manifest, report: Report) -> None:

@@ -24,7 +24,8 @@ from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import ASKED, SPEC_NAME, Manifest, Port, ports
+from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, Port, ports
+from perceiver_graph.spec.programs import ASKED
 
 Results = dict[str, NDArray[np.float32]]
 Progress = Callable[[int, int], None]

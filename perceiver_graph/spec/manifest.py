@@ -25,6 +25,7 @@ from perceiver_graph.spec.models.base import (
 )
 from perceiver_graph.spec.models.coordinates import MOST
 from perceiver_graph.spec.models.media import InputMedia, OutputMedia, kind_of
+from perceiver_graph.spec.programs import Role
 
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -132,25 +133,6 @@ class OutputEntry(Model):
     """Whether chosen queries can be decoded (a single learned query is always decoded)."""
     media: OutputMedia | None = None
     """How the output is written to files."""
-
-
-Role = Literal["data", "present", "attention_mask", "queries", "points", "size", "grid", "state"]
-"""What an array is to the program that reads it.
-
-`data`: an input, or coordinates of the tokens of others. `present`: bool [batch], whether that input
-was given (its mask token stands for it otherwise). `attention_mask`: bool [batch, *token axes], which
-of its tokens there are. `queries`: int64 [count], which positions of an output are asked for.
-`points`: [batch, count, coordinates], where an output is asked. `size`: int64 [1], what a symbol stands
-for that no shape says. `grid`: int64 [axes], how large the grid of an output is, which older artifacts
-have in place of sizes. `state`: what a program leaves for others, or for its own next run (a cache).
-"""
-ASKED: frozenset[Role] = frozenset({"queries", "points"})
-"""Roles of what is asked of an output: a program that reads any runs once for each chunk of it."""
-READS: Mapping[str, frozenset[Role]] = {
-    "encode": frozenset({"data", "present", "attention_mask", "size"}),
-    "decode": frozenset({"state", "queries", "points", "size", "grid"}),
-}
-"""The programs of a model by name, in the order in which they run, and what each may read."""
 
 
 class Port(Model):

@@ -17,7 +17,7 @@ from perceiver_graph.compiler.ir import Graph, Input
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import vocabulary
 from perceiver_graph.compiler.sizes import Place, places, symbols_of
-from perceiver_graph.spec.manifest import ASKED
+from perceiver_graph.spec.programs import ASKED
 
 Axes = Sequence[tuple[str, Dim]]
 UNLIMITED = "2**63"

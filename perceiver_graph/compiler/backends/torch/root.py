@@ -37,7 +37,7 @@ from perceiver_graph.compiler.backends.torch.starting import starting
 from perceiver_graph.compiler.backends.torch.summaries import Summary
 from perceiver_graph.compiler.backends.torch.taking import Taking, variables
 from perceiver_graph.compiler.ir import Graph, Input, Value
-from perceiver_graph.spec.manifest import ASKED, READS
+from perceiver_graph.spec.programs import ASKED, READS
 
 METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})
 LATENTS = "latents"
