@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.torch.expressions import TABLE
+from perceiver_graph.compiler.backends.torch.lowerings import TABLE
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, MODULE_ATTRIBUTES
 from perceiver_graph.compiler.builder import GraphBuilder
 from perceiver_graph.compiler.dims import Symbol, shape_of

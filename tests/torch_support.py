@@ -105,12 +105,21 @@ def tensors(model: Lowered) -> dict[str, torch.Tensor]:
 
 def assert_clean(text: str) -> None:
     """The file is as `ruff format` would have it, and without findings."""
-    for command in (["format", "--diff"], ["check", "--isolated"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "--line-length", "100", "-"],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    assert_formatted(text)
+    _ruff(text, "check", "--isolated")
+
+
+def assert_formatted(text: str) -> None:
+    """The file is as `ruff format` would have it."""
+    _ruff(text, "format", "--diff")
+
+
+def _ruff(text: str, *command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--line-length", "100", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 
 from perceiver_graph.compiler import ops
@@ -109,6 +110,12 @@ class GraphBuilder:
             yield
         finally:
             self.scope, self.module = outer
+
+    def declare(self, **numbers: int | float) -> None:
+        """Say in which numbers the current block may differ from others of its kind."""
+        block = self._blocks[self.scope]
+        arguments = {**dict(block.arguments), **numbers}
+        self._blocks[self.scope] = replace(block, arguments=tuple(arguments.items()))
 
     @contextmanager
     def inside(self, *scope: str, module: str | None = None) -> Iterator[None]:

@@ -121,12 +121,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Block:
-    """What a scope is: its kind becomes a class name in PyTorch, its module the prefix of its parameters."""
+    """What a scope is: its kind becomes a class name in PyTorch, its module the prefix of its parameters.
+
+    `arguments` are the numbers in which blocks of one kind may differ: the class takes them."""
 
     kind: str
     module: str
     summary: str = ""
     origin: Span | None = None
+    arguments: tuple[tuple[str, int | float], ...] = ()
 
 
 P = ParamSpec("P")

@@ -132,7 +132,10 @@ def _constant_line(leaf: Constant) -> str:
 
 
 def _block_line(scope: Scope, block: Block) -> str:
-    settings = {"module": block.module} | ({"summary": block.summary} if block.summary else {})
+    settings: dict[str, Any] = {"module": block.module}
+    for name in ("summary", "arguments"):
+        if held := getattr(block, name):
+            settings[name] = held
     return f"  {'/'.join(scope)} = {_call(block.kind, settings)}{_comment(block.origin)}"
 
 

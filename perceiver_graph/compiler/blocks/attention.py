@@ -159,6 +159,7 @@ def mlp(ctx: Context, config: AttentionConfig, x: Value) -> Value:
     """x + dense2(activation(dense1(norm x))). Shapes: [..., width] -> [..., width]."""
     b = ctx.builder
     with b.block("mlp", "Mlp", "a position-wise network"):
+        b.declare(width=int(x.shape[-1]), hidden=config.hidden)
         hidden = b.layer_norm(x, "norm", config.norm_epsilon)
         hidden = b.linear(hidden, "dense1", config.hidden, "layer")
         hidden = b(config.activation, hidden, name="activated")

@@ -32,8 +32,10 @@ def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: boo
     with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
         match spec.head:
             case LinearHead(linear=channels):
+                b.declare(channels=channels)
                 x = b.linear(x, "linear", channels, start)
             case MlpHead(mlp=parameters):
+                b.declare(hidden=parameters.hidden, channels=parameters.channels)
                 x = b.linear(x, "hidden", parameters.hidden)
                 x = b(ACTIVATIONS[parameters.activation], x, name="activated")
                 x = b.linear(x, "linear", parameters.channels)

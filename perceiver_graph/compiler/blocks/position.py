@@ -176,6 +176,7 @@ def _learned_table(
     if learned.trained_on is not None:
         trained = _trained_sizes(ctx, learned.trained_on, axes, (*path, "learned", "trained_on"))
     shape = (prod(trained), width)
+    ctx.builder.declare(count=prod(trained))
     table = ctx.builder.parameter("position.table", shape, scale=learned.init_scale)
     if trained == sizes:
         return table

@@ -78,6 +78,7 @@ def make_queries(ctx: Context, name: str, modalities: dict[str, Modality]) -> Qu
                 width = learned.width or ctx.spec.latents.width
                 ctx.derive(width, *path, "learned", "width")
                 shape = (learned.count, width)
+                ctx.builder.declare(count=learned.count)
                 table = ctx.builder.parameter("table", shape, scale=learned.init_scale)
                 if learned.count == 1:
                     return Queries(name, (), Dim.of(1), table, source)
@@ -265,6 +266,7 @@ def pad_queries(ctx: Context, queries: Queries, width: int) -> Value | None:
     if rows is None or width == queries.width:
         return rows
     with b.inside("queries", queries.name, module=f"queries.{queries.source}"):
+        b.declare(padding=width - queries.width)
         number = list(ctx.spec.outputs).index(queries.source)
         padding = modality_code(ctx, ctx.spec.decode.padding, width - queries.width, number)
         padding = b(ops.Broadcast(rows.shape[:-1]), padding, name="padding.rows")

@@ -3,11 +3,10 @@ or else from arguments, which their callers find in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perceiver_graph.compiler.backends.torch.interface import written
-from perceiver_graph.compiler.backends.torch.printer import Expr
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import TensorType
@@ -95,10 +94,37 @@ def _reading(extent: Extent, arrays: Iterable[Value], *, plain: bool) -> Reading
     return Reading(named[found[0].of], found[0], extent) if found else None
 
 
-def text_of(dim: Dim, extents: Collection[Extent], get: Callable[[Extent], Expr]) -> str:
+def text_of(dim: Dim, extents: Collection[Extent], get: Callable[[Extent], str]) -> str:
     """A size as Python, in terms of what it is computed from."""
     if (extent := Extent.of(dim)) in extents:
-        return get(extent).text
-    text = written(dim, {e.name: get(e).operand for e in extents if e.dim.symbol})
+        return get(extent)
+    text = written(dim, {e.name: get(e) for e in extents if e.dim.symbol})
     assert text is not None
     return text
+
+
+def written(dim: Dim, variables: Mapping[str, str]) -> str | None:
+    """A size as Python; None where a symbol has no variable."""
+    if any(symbol.name not in variables for symbol in dim.symbols):
+        return None
+    text = str(dim).replace("*", " * ").replace("/", " // ")
+    return re.sub(r"[^\W\d]\w*", lambda word: variables[word[0]], text)
+
+
+def said(dim: Dim, arrays: Mapping[str, Value]) -> str | None:
+    """A size as Python, read off the shapes of arrays that have names; None where they do not say it."""
+    if found := places(dim, arrays):
+        return read(found[0], found[0].of)
+    if dim.symbol:
+        return None
+    parts = {symbol.name: said(Dim.of(symbol), arrays) for symbol in dim.symbols}
+    return written(dim, {name: part for name, part in parts.items() if part})
+
+
+def read(place: Place, array: str) -> str:
+    """A size as Python, read off an array."""
+    text = f"{array}.shape[{place.axis}]"
+    if place.plus:
+        text = f"({text} {'-' if place.plus > 0 else '+'} {abs(place.plus)})"
+    text += f" * {place.over}" if place.over > 1 else ""
+    return text + (f" // {place.times}" if place.times > 1 else "")

@@ -1,16 +1,11 @@
-"""What a spec says of its model beyond the graph: axes and vocabularies, and how sizes are found.
-
-A size of the spec is written as Python where it is needed: a number, a variable that holds the value
-of a symbol, or arithmetic on them.
-"""
+"""What a spec says of its model beyond the graph: axes and vocabularies, and how sizes are given."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perceiver_graph.compiler.backends.torch.printer import Group, Piece, flat, strings
+from perceiver_graph.compiler.backends.torch.text import entries, strings
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.dims import Dim, Symbol
 from perceiver_graph.compiler.ir import Graph, Input
@@ -33,7 +28,7 @@ class Interface:
     outputs: Mapping[str, Axes] = field(default_factory=dict)
     vocabularies: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
-    ranges: Mapping[str, Sequence[Piece]] = field(default_factory=dict)
+    ranges: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def interface_of(lowered: Lowered) -> Interface:
@@ -50,54 +45,17 @@ def interface_of(lowered: Lowered) -> Interface:
     return Interface(outputs, vocabularies, sources, ranges)
 
 
-def _within(coordinates: Coordinates) -> list[Piece]:
+def _within(coordinates: Coordinates) -> list[str]:
     """The ranges as a dict, and the inputs whose tokens lie there, as source."""
-    entries = []
-    for channel, bounds in enumerate(coordinates.ranges):
-        if bounds is not None:
-            name = coordinates.names[channel] if coordinates.names else f"channel {channel}"
-            entries.append(f'"{name}": ({channel}, {bounds[0]!r}, {bounds[1]!r})')
-    beside = [strings(coordinates.beside)] if coordinates.beside else []
-    return [Group("", tuple(entries), "{"), *beside]
-
-
-def read(place: Place, array: str) -> str:
-    """A size as Python, read off an array."""
-    text = f"{array}.shape[{place.axis}]"
-    if place.plus:
-        text = f"({text} {'-' if place.plus > 0 else '+'} {abs(place.plus)})"
-    text += f" * {place.over}" if place.over > 1 else ""
-    return text + (f" // {place.times}" if place.times > 1 else "")
-
-
-def telling(found: Sequence[Place]) -> tuple[Piece, dict[str, str]]:
-    """The axes by array, and the keyword that says how those differ that are not the symbol itself."""
-    axes = Group("", tuple(f'"{place.of}": {place.axis}' for place in found), "{")
-    scaled = [place for place in found if not place.is_plain]
-    parts = tuple(f'"{p.of}": ({p.times}, {p.over}, {p.plus})' for p in scaled)
-    return axes, {"scaled": flat(Group("", parts, "{"))} if scaled else {}
-
-
-def written(dim: Dim, variables: Mapping[str, str]) -> str | None:
-    """A size as Python; None where a symbol has no variable."""
-    if any(symbol.name not in variables for symbol in dim.symbols):
-        return None
-    text = str(dim).replace("*", " * ").replace("/", " // ")
-    return re.sub(r"[^\W\d]\w*", lambda word: variables[word[0]], text)
-
-
-def permitted(symbol: Symbol) -> str:
-    """The values of a symbol as a range of Python."""
-    end = UNLIMITED if symbol.highest is None else str(symbol.highest + 1)
-    step = f", {symbol.multiple_of}" if symbol.multiple_of > 1 else ""
-    return f"range({symbol.lowest}, {end}{step})"
+    names = coordinates.names or [f"channel {i}" for i in range(len(coordinates.ranges))]
+    bounds = enumerate(zip(names, coordinates.ranges, strict=True))
+    ranges = {name: (channel, *ends) for channel, (name, ends) in bounds if ends is not None}
+    return [entries(ranges), *([strings(coordinates.beside)] if coordinates.beside else [])]
 
 
 def free_symbols(graph: Graph, outputs: Mapping[str, Axes]) -> list[Symbol]:
     """The symbols of outputs that no input has: given with the call, or else the largest."""
-    said = {
-        s for i in graph.inputs if i.role not in ASKED for d in i.value.shape for s in d.symbols
-    }
+    said = set(symbols_of(i.value.shape for i in graph.inputs if i.role not in ASKED))
     axes = ([dim for _, dim in axes] for axes in outputs.values())
     return [symbol for symbol in symbols_of(axes) if symbol not in said]
 
@@ -113,9 +71,18 @@ def filled_symbols(inputs: Sequence[Input]) -> list[Symbol]:
     return [symbol for symbol in found if not places(symbol, needed)]
 
 
-def limits(symbols: Mapping[str, Symbol]) -> Group:
-    """The values of symbols as a dict of ranges."""
-    return Group("", tuple(f'"{name}": {permitted(s)}' for name, s in symbols.items()), "{")
+def telling(found: Sequence[Place]) -> tuple[str, dict[str, str]]:
+    """The axes by array, and the keyword that says how those differ that are not the size itself."""
+    axes = entries({place.of: place.axis for place in found})
+    scaled = {p.of: (p.times, p.over, p.plus) for p in found if not p.is_plain}
+    return axes, {"scaled": entries(scaled)} if scaled else {}
+
+
+def permitted(symbol: Symbol) -> str:
+    """The values of a symbol as a range of Python."""
+    end = UNLIMITED if symbol.highest is None else str(symbol.highest + 1)
+    step = f", {symbol.multiple_of}" if symbol.multiple_of > 1 else ""
+    return f"range({symbol.lowest}, {end}{step})"
 
 
 def given(symbol: Symbol, default: int | str | None) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.backends.torch.classes import ClassWriter
+from perceiver_graph.compiler.backends.torch.calls import cut
+from perceiver_graph.compiler.backends.torch.class_text import ClassText
 from perceiver_graph.compiler.backends.torch.copying import import_statements, library, needed
 from perceiver_graph.compiler.backends.torch.interface import Interface
+from perceiver_graph.compiler.backends.torch.modules import Model, ModuleClass, build
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
-from perceiver_graph.compiler.backends.torch.printer import Group, docstring, lay_out
-from perceiver_graph.compiler.backends.torch.regions import cut
-from perceiver_graph.compiler.backends.torch.root import METHODS, RootWriter
+from perceiver_graph.compiler.backends.torch.root import METHODS, Root
+from perceiver_graph.compiler.backends.torch.sharing import find_classes, name_arguments
 from perceiver_graph.compiler.backends.torch.simplify import simplify
-from perceiver_graph.compiler.backends.torch.structure import ClassDef, Structure
-from perceiver_graph.compiler.backends.torch.tree import Slot, build
+from perceiver_graph.compiler.backends.torch.text import docstring, statement
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.phases import split
 
@@ -44,19 +44,19 @@ def source(
     """
     graph = simplify(graph)
     programs = split(graph)
-    names = [parameter.value.name for parameter in graph.parameters]
-    encode, decode = (cut(programs[name], names) for name in ("encode", "decode"))
-    tree = build(graph.parameters, (encode, decode), METHODS)
-    names_of_file = library().names | {"load"}
-    root_name = unique(pascal(name), RESERVED | names_of_file, "")
-    structure = Structure(tree, (encode, decode), names_of_file | {root_name})
-    classes = _in_order(structure, tree)
-    reserved = RESERVED | names_of_file | {root_name} | {found.name for found in classes}
-    parts = ["\n".join(ClassWriter(structure, graph, found, reserved).lines()) for found in classes]
-    members = ClassWriter(structure, graph, structure.root, reserved)
-    root = RootWriter(root_name, graph, encode, decode, members, chunks, interface)
-    parts.append("\n".join(root.lines()))
-    parts.append("\n".join(_load(root_name, weights)))
+    parameters = [parameter.value.name for parameter in graph.parameters]
+    encode, decode = (cut(programs[name], parameters) for name in ("encode", "decode"))
+    model = Model(graph, encode, decode, build(graph.parameters, (encode, decode), METHODS))
+    names = RESERVED | library().names | {"load"}
+    root_name = unique(pascal(name), names, "")
+    classes = find_classes(model, names | {root_name})
+    reserved = frozenset({*names, root_name, *(found.name for found in classes)})
+    root = Root(root_name, ClassText(model, model.tree, {}, reserved), interface, chunks)
+    name_arguments(
+        model, classes, {encode.root: root.inputs.labels, decode.root: root.outputs.labels}
+    )
+    parts = [_class(model, found, reserved) for found in classes]
+    parts += ["\n".join(root.lines()), "\n".join(_load(root_name, weights))]
     code = "\n\n\n".join(parts)
     code = "\n\n\n".join([*needed(code), code])
     head = "\n".join(docstring(_file_summary(root_name, header, graph), 0))
@@ -64,22 +64,20 @@ def source(
     return f"{head}\n\n{import_statements(code)}\n\n{exports}\n\n\n{code}\n"
 
 
+def _class(model: Model, found: ModuleClass, reserved: frozenset[str]) -> str:
+    names = {
+        (type(number), number): name
+        for name, numbers in reversed(found.arguments.items())
+        for number in numbers[:1]
+    }
+    return "\n".join(ClassText(model, found.slot, names, reserved).lines(found))
+
+
 def _load(name: str, weights: str) -> list[str]:
     """The function that reads the weights."""
-    arguments = ("directory: str | Path | None = None", "device: str | torch.device | None = None")
-    signature = lay_out(Group("def load", arguments), 0, suffix=f" -> {name}:")
+    arguments = "directory: str | Path | None = None, device: str | torch.device | None = None"
+    signature = statement(f"def load({arguments}) -> {name}:", 0)
     return [*signature, *_LOAD.format(name=name, weights=weights).strip("\n").split("\n")]
-
-
-def _in_order(structure: Structure, slot: Slot) -> list[ClassDef]:
-    """Every class once, after the classes it is made of."""
-    found: dict[int, ClassDef] = {}
-    for child in slot.children.values():
-        found |= {id(made): made for made in _in_order(structure, child)}
-    if slot.path in structure.classes:
-        made = structure.classes[slot.path]
-        found.setdefault(id(made), made)
-    return list(found.values())
 
 
 def _file_summary(name: str, header: str, graph: Graph) -> str:

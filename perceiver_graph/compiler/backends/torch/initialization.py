@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from perceiver_graph.compiler.backends.torch.printer import call, lay_out, strings
+from perceiver_graph.compiler.backends.torch.text import block, quoted, several, statement
 from perceiver_graph.compiler.ir import Graph, Parameter
 
 _RANDOM = {"normal", "truncated_normal", "fan_in"}
 """The kinds of `Initializer` that have a scale."""
 
 
-def starting(graph: Graph) -> Iterator[str]:
+def reset_parameters(graph: Graph) -> Iterator[str]:
     """The method `reset_parameters`."""
     leaves = [leaf for leaf in graph.parameters if leaf.trainable]
     kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
@@ -31,19 +31,15 @@ def starting(graph: Graph) -> Iterator[str]:
     if usual is None:
         yield "            raise ValueError(name, parameter)"
     elif branch == "if":
-        yield from (f"            {line}" for line in _fill(usual))
+        yield from block(_fill(usual), 3)
     else:
-        yield "            else:"
-        yield from (f"                {line}" for line in _fill(usual))
+        yield from block(["else:", *block(_fill(usual), 1)], 3)
 
 
 def _branch(branch: str, suffixes: Sequence[str], statements: Sequence[str]) -> list[str]:
     """A branch for the parameters whose names have one of these ends."""
-    condition = call(
-        "name.endswith", strings(suffixes) if len(suffixes) > 1 else f'"{suffixes[0]}"'
-    )
-    body = (f"                {statement}" for statement in statements)
-    return [*lay_out(condition, 3, f"{branch} ", ":"), *body]
+    ends = several([*map(quoted, suffixes)]) if len(suffixes) > 1 else quoted(suffixes[0])
+    return [*statement(f"{branch} name.endswith({ends}):", 3), *block(statements, 4)]
 
 
 def _start(leaf: Parameter) -> tuple[str, float]:
