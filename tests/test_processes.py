@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import perceiver_graph as pg
 from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.devices import Device, physical_cores
 from perceiver_graph.runtime.sessions import Sessions
@@ -56,6 +58,48 @@ def test_a_pickled_program_is_checked_when_it_is_loaded(program: Program) -> Non
     (folder / "manifest.json").write_text(manifest.replace("seed 7", "seed 8"), encoding="utf-8")
     found = fault(lambda: pickle.loads(data))
     assert (found.code, "was replaced since" in found.message) == ("PG402", True)
+
+
+def test_a_program_runs_what_was_loaded_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = pg.compile(
+        {
+            "perceiver": 1,
+            "name": "small",
+            "inputs": {"x": {"shape": {"time": 4, "channel": 2}}},
+            "latents": {"count": 2, "width": 4},
+            "process": {"layers": 1, "heads": 1},
+            "outputs": {"y": {"query": {"learned": {"count": 3}}}},
+        }
+    )
+    for seed in (1, 2):
+        small.save(tmp_path / str(seed) / "art", seed=seed)
+    given = {"x": np.ones((1, 4, 2), np.float32)}
+    first = tmp_path / "1" / "art"
+    wanted = load(first, device="cpu").run(given)["y"]
+
+    # From another folder, the same relative path is another artifact.
+    monkeypatch.chdir(tmp_path / "1")
+    program, begun = load("art", device="cpu"), load("art", device="cpu")
+    state = begun.encode(given)
+    monkeypatch.chdir(tmp_path / "2")
+    np.testing.assert_array_equal(program.run(given)["y"], wanted)
+
+    # Replaced: of what lies there now, nothing runs for what was loaded before.
+    untouched = load(first, device="cpu")
+    shutil.copytree(first, tmp_path / "old")
+    small.save(first, seed=2)
+    for call in (lambda: begun.decode(state), lambda: untouched.run(given)):
+        found = fault(call)
+        assert (found.code, "has changed since" in found.message) == ("PG402", True)
+    np.testing.assert_array_equal(program.run(given)["y"], wanted)  # its sessions are made
+
+    # The same bytes in other files are the same program.
+    shutil.rmtree(first)
+    assert fault(lambda: untouched.run(given)).code == "PG402"
+    shutil.copytree(tmp_path / "old", first)
+    np.testing.assert_array_equal(untouched.run(given)["y"], wanted)
 
 
 def test_how_many_threads_a_run_takes_may_be_said(

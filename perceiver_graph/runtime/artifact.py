@@ -6,10 +6,7 @@ link, as in the cache of a hub: what it leads to is used only if it has the dige
 
 from __future__ import annotations
 
-import hashlib
 import json
-import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -18,28 +15,28 @@ from pydantic import ValidationError
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.consistency import check_programs
+from perceiver_graph.runtime.contents import Contents, Progress
 from perceiver_graph.runtime.external import check_references
 from perceiver_graph.runtime.nearby import what_makes_one
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, FileEntry, Manifest
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes checked and the bytes there are to check."""
+from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, Manifest
 
 _LARGEST_MANIFEST = 64 * 2**20
-_BLOCK = 2**20
 _PICKLES = {".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
-_AGAIN = "copy the whole folder again, or compile again"
 _NOT_EDITED = "artifacts are written by `perceiver-graph compile`, not by hand: compile again"
 
 
 @dataclass(frozen=True, repr=False)
 class Artifact(Glanced):
-    """A folder whose files are those that its manifest describes."""
+    """A folder whose files are those that its manifest describes.
+
+    `directory` is its path as given; it stays open where that led when it was opened.
+    """
 
     directory: Path
     manifest: Manifest
+    _contents: Contents
 
     def _glance(self) -> Glance:
         found = self.manifest._glance()
@@ -49,7 +46,16 @@ class Artifact(Glanced):
         """Where a file that the manifest lists lies. Raises KeyError for any other."""
         if name not in self.manifest.files:
             raise KeyError(name)
-        return self.directory / name
+        return self.place / name
+
+    @property
+    def place(self) -> Path:
+        """The folder itself: an absolute path, whatever link or working directory led there."""
+        return self._contents.place
+
+    def require_unchanged(self) -> None:
+        """Check files again that may not be those that were opened. Raises DiagnosticError (PG402)."""
+        self._contents.require_unchanged()
 
 
 def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Artifact:
@@ -67,11 +73,11 @@ def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Arti
         for name, entry in manifest.files.items()
         if _lies_within(directory, name, report)
     }
-    _check_contents(directory, sound, report, progress)
+    contents = Contents.check(directory, sound, report, progress)
     report.raise_if_errors()
     check_references(directory, manifest, report)
     report.raise_if_errors()
-    return Artifact(directory, manifest)
+    return Artifact(directory, manifest, contents)
 
 
 def _manifest_text(directory: Path) -> str:
@@ -161,45 +167,3 @@ def _lies_within(directory: Path, name: str, report: Report) -> bool:
         )
         return False
     return True
-
-
-def _check_contents(
-    directory: Path, files: dict[str, FileEntry], report: Report, progress: Progress | None
-) -> None:
-    total, done = sum(entry.bytes for entry in files.values()), 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(done, total)
-
-    for name, entry in files.items():
-        try:
-            fault = _fault(directory / name, entry, advance)
-        except FileNotFoundError:
-            message = f"{quote(name)}, which the manifest lists, is not in {directory}"
-            report.error("PG401", message, help=_AGAIN)
-        except OSError as error:
-            message = f"{directory / name} cannot be read: {error.strerror or error}"
-            report.error("PG401", message, help=_AGAIN)
-        else:
-            if fault:
-                report.error("PG402", f"{directory / name} {fault}", help=_AGAIN)
-
-
-def _fault(path: Path, entry: FileEntry, advance: Callable[[int], None]) -> str | None:
-    """What sets a file apart from its entry; one of the wrong size need not be read."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        return "is not a regular file"
-    if status.st_size != entry.bytes:
-        return f"has {status.st_size} bytes, and the manifest says {entry.bytes}"
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            advance(len(block))
-    if digest.hexdigest() != entry.sha256:
-        return "has changed since it was compiled: its SHA-256 is not that of the manifest"
-    return None

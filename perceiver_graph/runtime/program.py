@@ -15,7 +15,7 @@ from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
-from perceiver_graph.runtime.artifact import Progress as CheckProgress
+from perceiver_graph.runtime.contents import Progress as CheckProgress
 from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
@@ -130,7 +130,7 @@ class Program(Glanced):
     def __reduce__(self) -> Any:
         """Pickle as the path of the artifact, which is opened and checked anew where it is loaded."""
         return _again, (
-            self.artifact.directory.absolute(),
+            self.artifact.place,
             self.device.name,
             self.device.threads,
             _digest(self.artifact),

@@ -19,7 +19,7 @@ class Programs:
 
     def __init__(self, artifact: Artifact, device: Device) -> None:
         self.sessions = {
-            name: Sessions(artifact.file(entry.file), entry, device, artifact.manifest.precision)
+            name: Sessions(artifact, entry, device)
             for name, entry in artifact.manifest.programs.items()
         }
 

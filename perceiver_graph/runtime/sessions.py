@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from threading import RLock
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.engine import onnxruntime
 from perceiver_graph.runtime import errors
+from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import CUDA_PROVIDER, Device, no_cuda
 from perceiver_graph.runtime.signature import check_results, check_session
 from perceiver_graph.runtime.sizes import evaluate
@@ -36,11 +36,11 @@ class Sessions:
     come again and again.
     """
 
-    def __init__(self, file: Path, entry: ProgramEntry, device: Device, precision: str) -> None:
-        self.file = file
+    def __init__(self, artifact: Artifact, entry: ProgramEntry, device: Device) -> None:
+        self.file = artifact.file(entry.file)
         self.entry = entry
         self.device = device
-        self._precision = precision
+        self._artifact = artifact
         ports = (*entry.inputs, *entry.outputs)
         names = [f"`{p.name}`" for p in entry.inputs if p.role == "data" and p.dtype == "int64"]
         self._ids = f"input {' or '.join(names)}" if names else ""
@@ -70,7 +70,7 @@ class Sessions:
         `inputs` are contiguous arrays or OrtValues by port name, `outputs` say of each whether it
         stays in the memory of the device, and `sizes` are the values of all symbols. With
         `give_back`, what the run needed besides is returned to the system. Raises DiagnosticError
-        (PG406, PG413, PG514, PG601, PG602, PG603, PG607).
+        (PG402, PG406, PG413, PG514, PG601, PG602, PG603, PG607).
         """
         session = self._for(sizes)
         options = onnxruntime().RunOptions()
@@ -115,12 +115,14 @@ class Sessions:
         self._made_for = tuple(values.values()) or None
 
     def _load(self, values: Mapping[str, int]) -> Any:
-        with errors.loading(self.file, self.device.name, self._precision):
+        self._artifact.require_unchanged()
+        with errors.loading(self.file, self.device.name, self._artifact.manifest.precision):
             session = onnxruntime().InferenceSession(
                 str(self.file),
                 sess_options=self.device.session_options(values),
                 providers=self.device.providers,
             )
+        self._artifact.require_unchanged()  # it may have been replaced meanwhile
         if self.device.name == "cuda" and CUDA_PROVIDER not in session.get_providers():
             # onnxruntime falls back to the CPU without an error.
             raise no_cuda("onnxruntime cannot start it", "check the GPU's driver: nvidia-smi")

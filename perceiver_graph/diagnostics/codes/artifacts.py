@@ -19,7 +19,8 @@ ENTRIES = (
         "PG402",
         "file differs from its digest",
         "The manifest records the SHA-256 digest of every file. This file has changed since it "
-        "was compiled, or was not copied completely. Artifacts are not edited in place: change "
+        "was compiled, or was not copied completely; or the folder was replaced after a program was "
+        "loaded from it, which then has to be loaded again. Artifacts are not edited in place: change "
         "the spec and compile again.",
         "$ perceiver-graph run edited_by_hand video.mp4",
         "$ perceiver-graph compile kinetics -o build/kinetics\n"
