@@ -218,6 +218,14 @@ def test_points_are_asked_one_by_one(scene: Program) -> None:
     np.testing.assert_allclose(chosen["colour"], whole["colour"][:, 3:9], atol=1e-5)
 
 
+def test_points_stay_as_they_were_given(scene: Program) -> None:
+    points = numbers(2, 5, 3, seed=1)
+    state = scene.encode({"cloud": numbers(2, 6, 3), "inside.points": points})
+    before = scene.decode(state)["inside"]
+    points[:] = 0
+    np.testing.assert_array_equal(scene.decode(state)["inside"], before)
+
+
 def test_no_points_are_answered_with_none(scene: Program) -> None:
     cloud, none = numbers(2, 6, 3), np.zeros((2, 0, 3), np.float32)
     found = scene.run({"cloud": cloud, "inside.points": none})

@@ -187,7 +187,9 @@ class Program(Glanced):
         little = memory is not None or self.manifest.memory is not None
         scarce = little and "decode" in self.manifest.programs
         _, state = self._programs.run("encode", given, {}, less.sizes, give_back=scarce)
-        return State(self, state, feeds.sizes, feeds.notes, feeds.points)
+        # Decoded later, when the caller may have written into the array.
+        points = {name: array.copy() for name, array in feeds.points.items()}
+        return State(self, state, feeds.sizes, feeds.notes, points)
 
     def decode(
         self,
