@@ -256,6 +256,42 @@ def test_grids_of_any_size_have_the_numbers_of_the_reference(
             np.testing.assert_allclose(made[name].numpy(), numbers, atol=1e-6)
 
 
+LEAN = """
+perceiver: 1
+name: lean
+dims: {n: {max: 6}, m: {max: 5}, free: {max: 4}}
+inputs: {a: {shape: {time: n, row: m, channel: 3}, position: {learned: {width: 4}}}}
+latents: {count: 3, width: 8}
+process: {layers: 1, heads: 2}
+outputs:
+  b: {query: {grid: {time: free, row: m + free}, position: {fourier: {bands: 2}}}, head: {linear: 2}}
+"""
+
+
+def test_a_module_of_symbolic_sizes_is_compiled_once_and_exported() -> None:
+    import torch
+
+    net: Any = pg.compile(parse_spec(LEAN)).to_torch().eval()
+    compiled: Any = torch.compile(net, dynamic=True, fullgraph=True, backend="eager")
+    positions, sizes = {"b": torch.arange(3)}, {"free": 2}
+    shapes = [(8, 6, 5, 3), (2, 4, 2, 3), (4, 5, 4, 3)]  # equal sizes at first would stay equal
+    arrays = [torch.randn(shape) for shape in shapes]
+    with torch.no_grad():
+        compiled({"a": arrays[0]}, positions, sizes)
+        with torch.compiler.set_stance("fail_on_recompile"):
+            for a in arrays:
+                wanted = net({"a": a}, positions, sizes)["b"]
+                torch.testing.assert_close(compiled({"a": a}, positions, sizes)["b"], wanted)
+    most = {"batch": None, "n": 6, "m": 5}
+    dims = {i: torch.export.Dim(n, min=2, max=most[n]) for i, n in enumerate(most)}
+    shape = {"inputs": {"a": dims}, "queries": {"b": {}}, "sizes": {"free": None}}
+    exported = torch.export.export(
+        net, ({"a": arrays[0]}, positions, sizes), dynamic_shapes=shape, strict=True
+    )
+    found = exported.module()({"a": arrays[1]}, positions, sizes)["b"]
+    torch.testing.assert_close(found, net({"a": arrays[1]}, positions, sizes)["b"])
+
+
 HIDDEN = """
 perceiver: 1
 name: hidden
