@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.test_coordinates import (
     GIVEN,
@@ -17,6 +18,7 @@ from tests.test_coordinates import (
     refusal,
 )
 from tests.test_differential import onnx_program
+from tests.torch_support import emit, lowered, module
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,17 @@ def test_points_outside_of_their_range_are_called_by_their_name(tmp_path: Path) 
     points[1, 2, 2] = -0.5
     told = refusal(program.run, {"cloud": numbers(2, 6, 3), "inside.points": points})
     assert "PG517: 1 of 6 values of `z` in `inside.points` lie outside of 0 to 2" in told
+
+
+def test_the_range_of_points_is_not_that_of_an_input_of_the_same_name() -> None:
+    text = SCENE.replace("inside", "cloud").replace(
+        "{points: [x, y, z], position: {", "{points: [x, y, z], position: {range: [0, 2], "
+    )
+    net = module(emit(lowered(text)))
+    cloud = torch.full((2, 6, 3), -50.0)
+    state = net.encode({"cloud": cloud})
+    with pytest.raises(ValueError, match="points of output `cloud` holds -50 for x"):
+        net.decode(state, {"cloud": cloud})
 
 
 def test_coordinates_without_a_range_that_lie_beyond_it_are_noted(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class Interface:
     """`outputs`: the index axes of each output, by name and size; none for a single query.
     `vocabularies`: how many ids there are of each input of ids. `sources`: for outputs that are asked
     where another one is, that one. `ranges`: arguments of `check_within` for arrays of coordinates, by
-    name, and for points, by that of their output."""
+    name."""
 
     outputs: Mapping[str, Axes] = field(default_factory=dict)
     vocabularies: Mapping[str, int] = field(default_factory=dict)
@@ -40,8 +40,7 @@ def interface_of(lowered: Lowered) -> Interface:
     counts = {name: vocabulary(spec) for name, spec in lowered.inputs.items()}
     vocabularies = {name: count for name, count in counts.items() if count is not None}
     sources = {name: output.source for name, output in lowered.outputs.items() if output.source}
-    found = ((c.points_of or name, c) for name, c in lowered.coordinates.items())
-    ranges = {name: _within(c) for name, c in found if any(c.ranges)}
+    ranges = {name: _within(c) for name, c in lowered.coordinates.items() if any(c.ranges)}
     return Interface(outputs, vocabularies, sources, ranges)
 
 

@@ -187,7 +187,7 @@ class Outputs:
                 asked = ("queries or {}", quoted(leaf.of))
                 refused = call("refuse_points", *asked, leaf.value.shape[-1])
                 yield from statement(refused, 3)
-                if ranges := self.interface.ranges.get(leaf.of):
+                if ranges := self.interface.ranges.get(leaf.value.name):
                     what = call("check_within", *asked, *ranges, what='"points of output"')
                     yield from statement(what, 3)
         yield from block(self.size_checks(), 1)
