@@ -15,13 +15,12 @@ from perceiver_graph.compiler import driver
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.ops import Attention, GridAttention, JointAttention, Op, TensorType
-from perceiver_graph.compiler.plan import Plan, decode_memory, plan
-from perceiver_graph.compiler.scores import (
+from perceiver_graph.compiler.ops.scores import (
     LARGEST_SCORES,
     SMALLEST_SCORES,
-    elements_at_once,
     pieces,
 )
+from perceiver_graph.compiler.plan import Plan, decode_memory, plan
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, Manifest
 
@@ -100,14 +99,14 @@ def test_scores_that_exist_at_once(
     op: Op, shapes: list[tuple[int, int]], limit: int, elements: int
 ) -> None:
     types = [TensorType(shape_of(Symbol("batch"), *shape)) for shape in shapes]
-    assert elements_at_once(op, types, {"batch": 2}, limit) == elements
+    assert op.bytes_held(types, {"batch": 2}, limit) == 4 * elements
 
 
 def test_a_mask_keeps_the_scores_together() -> None:
     batch = Symbol("batch")
     q, x = TensorType(shape_of(batch, 7, 6)), TensorType(shape_of(batch, 30, 6))
     mask = TensorType(shape_of(batch, 30), "bool")
-    assert elements_at_once(Attention(1), [q, x, x, mask], {"batch": 1}, 1) == 7 * 30
+    assert Attention(1).bytes_held([q, x, x, mask], {"batch": 1}, 1) == 4 * 7 * 30
 
 
 def test_without_a_limit_everything_is_as_usual() -> None:

@@ -16,8 +16,8 @@ from perceiver_graph.compiler.dims import Dim, product
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered
 from perceiver_graph.compiler.media import mask_of_coordinates
+from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.compiler.phases import COMPILE, IN_CHUNKS, Phase
-from perceiver_graph.compiler.scores import LARGEST_SCORES
 from perceiver_graph.spec.programs import ASKED
 
 if TYPE_CHECKING:

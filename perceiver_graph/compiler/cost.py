@@ -16,18 +16,10 @@ from perceiver_graph.compiler.ops import (
     TensorType,
     Unflatten,
 )
+from perceiver_graph.compiler.ops.base import ITEM_BYTES
+from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.compiler.phases import COMPILE, Phase, phase_of
-from perceiver_graph.compiler.scores import LARGEST_SCORES, elements_at_once, has_scores
 from perceiver_graph.spec.programs import READS
-
-ITEM_BYTES: Mapping[str, int] = {
-    "float64": 8,
-    "int64": 8,
-    "float32": 4,
-    "float16": 2,
-    "bfloat16": 2,
-    "bool": 1,
-}
 
 _Kind = tuple[Op, tuple[TensorType, ...]]
 """An operator and the types of what it reads: all such nodes cost the same."""
@@ -132,12 +124,11 @@ class _Figures:
 
     def scores(self, node: Node) -> int:
         """Bytes of the attention scores that exist at once at a node."""
-        if not has_scores(node.op):
+        if type(node.op).bytes_held is Op.bytes_held:
             return 0
         kind = _kind(node)
         if kind not in self._scores:
-            elements = elements_at_once(node.op, kind[1], self.sizes, self.score_limit)
-            self._scores[kind] = elements * ITEM_BYTES[node.output.dtype]
+            self._scores[kind] = node.op.bytes_held(kind[1], self.sizes, self.score_limit)
         return self._scores[kind]
 
     def total(self, values: Iterable[Value]) -> int:
@@ -220,7 +211,7 @@ class _Sweep:
         for node in self.nodes:
             for value in dict.fromkeys(node.inputs):
                 readers[value] = readers.get(value, 0) + 1
-        repeated = {n.inputs[0] for n in self.nodes if isinstance(n.op, Broadcast)}
+        repeated = {n["x"] for n in self.nodes if isinstance(n.op, Broadcast)}
         weights = (*self.parameters, *self.constants)
         return [value for value in weights if readers[value] > 1 or value in repeated]
 
@@ -230,7 +221,7 @@ class _Sweep:
         for node in self.nodes:
             root = node.output
             if isinstance(node.op, Flatten | Unflatten):
-                root = roots.get(node.inputs[0], node.inputs[0])
+                root = roots.get(node["x"], node["x"])
             roots[node.output] = root
         return roots
 

@@ -114,6 +114,21 @@ class Node:
     def name(self) -> str:
         return self.output.name
 
+    def __getitem__(self, operand: str) -> Value:
+        """What is read under this name: `node["mask"]`. `KeyError` where nothing is."""
+        return self.op.operand(operand, self.inputs)
+
+    def __contains__(self, operand: str) -> bool:
+        return bool(self.op.each(operand, self.inputs))
+
+    def each(self, operand: str) -> Sequence[Value]:
+        """All that is read under this name: none or one where it may be absent."""
+        return self.op.each(operand, self.inputs)
+
+    def replaced(self, **operands: Value) -> tuple[Value, ...]:
+        """All that is read, with other operands of these names; all others stay."""
+        return self.op.replaced(self.inputs, **operands)
+
     @property
     def flops(self) -> Dim:
         return self.op.flops([value.type for value in self.inputs], self.output.type)

@@ -14,8 +14,8 @@ from math import ceil
 from perceiver_graph.compiler import cost
 from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.ops.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.compiler.phases import IN_CHUNKS
-from perceiver_graph.compiler.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.compiler.stages import LATENTS
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import DiagnosticError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from perceiver_graph.compiler.scores import LARGEST_SCORES
+from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
 

@@ -97,11 +97,21 @@ def _same_value(graph: Graph) -> Iterator[str]:
             yield f"{reader} takes {value} but it is defined as {defined[value.name].type}"
 
 
+def _operands_named(graph: Graph) -> Iterator[str]:
+    for node in graph.nodes:
+        if not node.op.accepts(node.inputs):
+            named = ", ".join(node.op.operands) or "nothing"
+            given = ", ".join(f"%{value.name}" for value in node.inputs) or "nothing"
+            yield f"%{node.name} = {node.op} is given {given}, it reads {named}"
+
+
 def _types_inferred(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
+        if not node.op.accepts(node.inputs):
+            continue  # told by the rule of operands
         try:
             inferred = node.op.infer(*(value.type for value in node.inputs))
-        except (ValueError, IndexError) as error:  # also where inputs are missing
+        except ValueError as error:
             yield f"%{node.name} = {node.op}: {error}"
             continue
         if inferred != node.output.type:
@@ -232,6 +242,7 @@ RULES: tuple[Rule, ...] = (
     Rule("parameters have fixed sizes", _parameters_fixed),
     # Primitives
     Rule("primitives are registered", _primitives_registered),
+    Rule("operands are those of the primitive", _operands_named),
     Rule("attributes are plain values", _attributes_plain),
     # Leaves
     Rule("inputs fit their roles", _input_roles),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from perceiver_graph.compiler.dims import Dim, format_shape, product
 from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.compiler.ops.scores import pieces, scores_held
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,12 @@ class Attention(Op):
     """
 
     name = "attention"
+    operands = ("queries", "keys", "values", "mask?")
     heads: int = 1
     masked_rows: Literal["uniform", "zero"] = "uniform"
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        q, k, v, *masks = inputs
+        q, k, v = (self.operand(name, inputs) for name in ("queries", "keys", "values"))
         require(
             q.rank == k.rank == v.rank == 3, f"attention needs [batch, n, width], got {q}, {k}, {v}"
         )
@@ -37,7 +39,7 @@ class Attention(Op):
             q.shape[0] == k.shape[0] == v.shape[0],
             f"attention needs one batch size, got {q}, {k}, {v}",
         )
-        for mask in masks:
+        for mask in self.each("mask", inputs):
             require(
                 mask == TensorType(k.shape[:2], "bool"),
                 f"attention needs a mask bool{format_shape(k.shape[:2])}, got {mask}",
@@ -50,8 +52,10 @@ class Attention(Op):
         return q.with_shape(q.shape[0], q.shape[1], v.shape[2])
 
     def evaluate(self, *inputs: Array) -> Array:
-        q, k, v = (self._split(x) for x in inputs[:3])
-        mask = inputs[3][:, None, None, :] if inputs[3:] else None
+        heads = [self._split(self.operand(name, inputs)) for name in ("queries", "keys", "values")]
+        q, k, v = heads
+        given = self.optional("mask", inputs)
+        mask = None if given is None else given[:, None, None, :]
         scale = 1 / math.sqrt(q.shape[-1])
         outputs = np.empty((*q.shape[:-1], v.shape[-1]), dtype=q.dtype)
         for start in range(0, q.shape[2], 1024):  # the whole score matrix need not exist
@@ -71,9 +75,22 @@ class Attention(Op):
         return x.reshape(batch, n, self.heads, width // self.heads).transpose(0, 2, 1, 3)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        q, k = inputs[:2]
+        q, k = self.operand("queries", inputs), self.operand("keys", inputs)
         pairs = product(q.shape[:2]) * k.shape[1]
         return 2 * pairs * (q.shape[2] + output.shape[2])
+
+    def parts(self, inputs: Sequence[TensorType], limit: int) -> int:
+        """In how many parts queries are answered: by several heads or with a mask in one."""
+        q, k = self.operand("queries", inputs), self.operand("keys", inputs)
+        whole = self.heads > 1 or self.optional("mask", inputs) is not None
+        return 1 if whole else pieces(q.shape[1], k.shape[1], limit)
+
+    def bytes_held(
+        self, inputs: Sequence[TensorType], sizes: Mapping[str, int], score_limit: int
+    ) -> int:
+        q, k = self.operand("queries", inputs), self.operand("keys", inputs)
+        parts = self.parts(inputs, score_limit)
+        return self.heads * scores_held(q, k.shape[1], parts, sizes)
 
     def __str__(self) -> str:
         """Without what is usual."""

@@ -6,12 +6,14 @@ plain values, or sizes: what needs a size holds it, and reads no value for the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from perceiver_graph.compiler.dims import Dim, Shape, format_shape
 
+T = TypeVar("T")
 DType = Literal["float32", "float64", "float16", "bfloat16", "int64", "bool"]
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 else:
     Array = Any
 """A numpy array of any shape and element type."""
+
+
+ITEM_BYTES: Mapping[DType, int] = {
+    "float64": 8,
+    "int64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "bool": 1,
+}
 
 
 class ShapeError(ValueError):
@@ -64,6 +76,13 @@ class Op:
     """A primitive operation with one output."""
 
     name: ClassVar[str] = ""
+    operands: ClassVar[tuple[str, ...]] = ()
+    """What it reads, in order. `mask?` may be absent and comes after what may not; of `parts*` there
+    are any number, and several of that kind take turns at the end: a table, its places, a table ..
+    """
+    _places: ClassVar[Mapping[str, int]] = {}
+    _needed: ClassVar[int] = 0
+    _turns: ClassVar[int] = 0
     known_only: ClassVar[bool] = False
     """Whether it is for what is known at compile time alone: no backend can compute it."""
     rewritten_only: ClassVar[bool] = False
@@ -75,7 +94,53 @@ class Op:
         super().__init_subclass__(**keywords)
         if not cls.name or cls.name in PRIMITIVES:
             raise TypeError(f"{cls.__name__} needs a name of its own")
+        marks = "".join(name[-1] if name[-1] in "?*" else "." for name in cls.operands)
+        if not re.fullmatch(r"\.*(\?*|\**)", marks):
+            raise TypeError(f"{cls.__name__} may read more only behind what it always reads")
+        cls._places = {name.rstrip("?*"): place for place, name in enumerate(cls.operands)}
+        cls._needed, cls._turns = marks.count("."), marks.count("*")
         PRIMITIVES[cls.name] = cls
+
+    @classmethod
+    def operand(cls, name: str, of: Sequence[T]) -> T:
+        """The operand of this name among all that are read. `KeyError` where there is none."""
+        place = cls._places[name]
+        if place >= len(of):
+            raise KeyError(name)
+        return of[place]
+
+    @classmethod
+    def each(cls, name: str, of: Sequence[T]) -> Sequence[T]:
+        """All operands of this name: none or one where it may be absent, any number of `parts*`."""
+        place = cls._places[name]
+        return (
+            of[place :: cls._turns]
+            if place >= cls._needed and cls._turns
+            else of[place : place + 1]
+        )
+
+    @classmethod
+    def optional(cls, name: str, of: Sequence[T]) -> T | None:
+        """The operand of this name, None where it is absent."""
+        place = cls._places[name]
+        return of[place] if place < len(of) else None
+
+    @classmethod
+    def replaced(cls, of: Sequence[T], **new: T) -> tuple[T, ...]:
+        """All operands, with others of these names; what is not named stays, whatever it is."""
+        found = list(of)
+        for name, operand in new.items():
+            cls.operand(name, of)
+            found[cls._places[name]] = operand
+        return tuple(found)
+
+    @classmethod
+    def accepts(cls, of: Sequence[object]) -> bool:
+        """Whether there is all that it always reads, and no more than it may."""
+        more = len(of) - cls._needed
+        if cls._turns:
+            return more >= 0 and more % cls._turns == 0
+        return 0 <= more <= len(cls.operands) - cls._needed
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the output. Raises ShapeError where the inputs do not fit."""
@@ -94,6 +159,15 @@ class Op:
         Element-wise work, normalisation and softmax are left out, as there.
         """
         return Dim.of(0)
+
+    def bytes_held(
+        self, inputs: Sequence[TensorType], sizes: Mapping[str, int], score_limit: int
+    ) -> int:
+        """Bytes that exist at once while it runs, inputs and output left out: scores of attention.
+
+        `score_limit` is how many bytes of them a sample may have, where an operator can keep to it.
+        """
+        return 0
 
     @property
     def dims(self) -> list[Dim]:

@@ -15,13 +15,15 @@ class Add(Op):
     """a + b. Shapes: [...], [...] -> their common shape."""
 
     name = "add"
+    operands = ("a", "b")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         left, right = inputs
         return TensorType(broadcast(self.name, left.shape, right.shape), left.dtype)
 
     def evaluate(self, *inputs: Array) -> Array:
-        return np.add(inputs[0], inputs[1])
+        a, b = inputs
+        return np.add(a, b)
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Mul(Op):
     """a * b. Shapes: [...], [...] -> their common shape."""
 
     name = "mul"
+    operands = ("a", "b")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         left, right = inputs
         return TensorType(broadcast(self.name, left.shape, right.shape), left.dtype)
 
     def evaluate(self, *inputs: Array) -> Array:
-        return np.multiply(inputs[0], inputs[1])
+        a, b = inputs
+        return np.multiply(a, b)
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,16 @@ class Scale(Op):
     """factor * x. Shapes: [...] -> [...]."""
 
     name = "scale"
+    operands = ("x",)
     factor: float
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0]
+        (x,) = inputs
+        return x
 
     def evaluate(self, *inputs: Array) -> Array:
-        scaled: Array = inputs[0] * inputs[0].dtype.type(self.factor)
+        (x,) = inputs
+        scaled: Array = x * x.dtype.type(self.factor)
         return scaled
 
 
@@ -58,6 +65,7 @@ class Where(Op):
     """a where the condition holds, else b. Shapes: bool [...], [...], [...] -> their common shape."""
 
     name = "where"
+    operands = ("condition", "a", "b")
 
     def infer(self, *inputs: TensorType) -> TensorType:
         condition, then, other = inputs
@@ -77,13 +85,15 @@ class Gelu(Op):
     """
 
     name = "gelu"
+    operands = ("x",)
     approximate: Literal["none", "tanh"] = "none"
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0]
+        (x,) = inputs
+        return x
 
     def evaluate(self, *inputs: Array) -> Array:
-        x = inputs[0]
+        (x,) = inputs
         if self.approximate == "tanh":
             inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
             distribution = (1 + np.tanh(inner)) / 2
@@ -97,12 +107,15 @@ class Relu(Op):
     """max(x, 0). Shapes: [...] -> [...]."""
 
     name = "relu"
+    operands = ("x",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0]
+        (x,) = inputs
+        return x
 
     def evaluate(self, *inputs: Array) -> Array:
-        return np.maximum(inputs[0], 0)
+        (x,) = inputs
+        return np.maximum(x, 0)
 
 
 @dataclass(frozen=True)
@@ -110,12 +123,15 @@ class Tanh(Op):
     """tanh(x). Shapes: [...] -> [...]."""
 
     name = "tanh"
+    operands = ("x",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0]
+        (x,) = inputs
+        return x
 
     def evaluate(self, *inputs: Array) -> Array:
-        return np.tanh(inputs[0])
+        (x,) = inputs
+        return np.tanh(x)
 
 
 @dataclass(frozen=True)
@@ -123,12 +139,15 @@ class Sigmoid(Op):
     """1 / (1 + exp(-x)). Shapes: [...] -> [...]."""
 
     name = "sigmoid"
+    operands = ("x",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0]
+        (x,) = inputs
+        return x
 
     def evaluate(self, *inputs: Array) -> Array:
-        return _sigmoid(inputs[0])
+        (x,) = inputs
+        return _sigmoid(x)
 
 
 @dataclass(frozen=True)
@@ -136,12 +155,15 @@ class Silu(Op):
     """x / (1 + exp(-x)). Shapes: [...] -> [...]. Also known as swish."""
 
     name = "silu"
+    operands = ("x",)
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        return inputs[0]
+        (x,) = inputs
+        return x
 
     def evaluate(self, *inputs: Array) -> Array:
-        return np.multiply(inputs[0], _sigmoid(inputs[0]))
+        (x,) = inputs
+        return np.multiply(x, _sigmoid(x))
 
 
 def _sigmoid(x: Array) -> Array:

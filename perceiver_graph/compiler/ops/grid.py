@@ -35,6 +35,7 @@ class Regrid(Op):
     corner. Shapes: int64 [...] -> int64 [...]."""
 
     name = "regrid"
+    operands = ("positions",)
     sized = ("sizes",)
     sizes: Shape
     to: tuple[int, ...]
@@ -44,8 +45,9 @@ class Regrid(Op):
         return _require_positions(self.name, *inputs)
 
     def evaluate(self, *inputs: Array) -> Array:
-        found = np.zeros_like(inputs[0])
-        for axis, place in enumerate(_along(inputs[0], self.sizes)):
+        (positions,) = inputs
+        found = np.zeros_like(positions)
+        for axis, place in enumerate(_along(positions, self.sizes)):
             found += place * int(np.prod(self.to[axis + 1 :], dtype=np.int64))
         return found
 
@@ -60,6 +62,7 @@ class FourierAt(Op):
     """
 
     name = "fourier_at"
+    operands = ("positions",)
     sized = ("sizes",)
     sizes: Shape
     of: tuple[int | None, ...]
@@ -92,8 +95,9 @@ class FourierAt(Op):
         return self.features.infer(points)
 
     def evaluate(self, *inputs: Array) -> Array:
+        (positions,) = inputs
         found = []
-        for axis, place in enumerate(_along(inputs[0], self.sizes)):
+        for axis, place in enumerate(_along(positions, self.sizes)):
             size = self.of[axis] or int(self.sizes[axis])
             found.append(_coordinate(place, size, endpoint=self.endpoint[axis]))
         return self.features.evaluate(np.stack(found, axis=-1))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from perceiver_graph.compiler.dims import Dim, product
 from perceiver_graph.compiler.ops.attention import Attention
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.base import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.compiler.ops.scores import pieces, scores_held
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,18 @@ class GridAttention(Op):
     """
 
     name = "grid_attention"
+    operands = ("queries", "tokens", "scale", "tables*")
     rewritten_only = True
+    copies: ClassVar[int] = 3
+    """How many arrays as large as the scores exist at once: on optical flow, onnxruntime holds more
+    than two."""
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(
-            len(inputs) >= 4,
+            self.accepts(inputs) and bool(self.each("tables", inputs)),
             f"grid_attention needs q, x, s and a table for each axis, got {len(inputs)} inputs",
         )
-        q, x, s, *tables = inputs
+        q, x, s, tables = self._operands(inputs)
         found = Attention().infer(q, x, x)
         require(
             s == x.with_shape(*x.shape[:2], Dim.of(1)),
@@ -50,8 +56,12 @@ class GridAttention(Op):
         )
         return found.with_shape(*found.shape[:2], found.shape[2] + sum(sizes))
 
+    def _operands(self, inputs: Sequence[T]) -> tuple[T, T, T, Sequence[T]]:
+        q, x, s = (self.operand(name, inputs) for name in ("queries", "tokens", "scale"))
+        return q, x, s, self.each("tables", inputs)
+
     def evaluate(self, *inputs: Array) -> Array:
-        q, x, s, *tables = inputs
+        q, x, s, tables = self._operands(inputs)
         parts = []
         for start in range(0, q.shape[1], 256):  # the whole score matrix need not exist
             rows = slice(start, start + 256)
@@ -63,8 +73,19 @@ class GridAttention(Op):
         return np.concatenate(parts, axis=1)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        q, x = inputs[:2]
+        q, x, _, _ = self._operands(inputs)
         return 4 * product(q.shape) * x.shape[1]
+
+    def parts(self, inputs: Sequence[TensorType], limit: int) -> int:
+        """In how many parts queries are answered; products are thin, and none the worse for fewer."""
+        q, x, _, _ = self._operands(inputs)
+        return pieces(q.shape[1], x.shape[1], max(limit // self.copies, 1))
+
+    def bytes_held(
+        self, inputs: Sequence[TensorType], sizes: Mapping[str, int], score_limit: int
+    ) -> int:
+        q, x, _, _ = self._operands(inputs)
+        return self.copies * scores_held(q, x.shape[1], self.parts(inputs, score_limit), sizes)
 
 
 def scores_on_grid(q: Array, x: Array, s: Array, tables: Sequence[Array]) -> Array:

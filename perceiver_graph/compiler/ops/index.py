@@ -18,6 +18,7 @@ class Gather(Op):
     """
 
     name = "gather"
+    operands = ("table", "indices")
     axis: int = 0
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -39,6 +40,7 @@ class OneHot(Op):
     """A vector of zeros with a one at each id. Shapes: int64 [...] -> float32 [..., classes]."""
 
     name = "one_hot"
+    operands = ("ids",)
     classes: int
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -47,7 +49,8 @@ class OneHot(Op):
         return TensorType((*ids.shape, Dim.of(self.classes)), "float32")
 
     def evaluate(self, *inputs: Array) -> Array:
-        hot: Array = inputs[0][..., None] == np.arange(self.classes)
+        (ids,) = inputs
+        hot: Array = ids[..., None] == np.arange(self.classes)
         return hot.astype(np.float32)
 
 
@@ -59,6 +62,7 @@ class Coordinate(Op):
     """
 
     name = "coordinate"
+    operands = ("positions",)
     stride: int
     size: int
 
@@ -68,5 +72,6 @@ class Coordinate(Op):
         return positions
 
     def evaluate(self, *inputs: Array) -> Array:
-        along: Array = inputs[0] // self.stride % self.size
+        (positions,) = inputs
+        along: Array = positions // self.stride % self.size
         return along

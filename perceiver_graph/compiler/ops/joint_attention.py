@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 from perceiver_graph.compiler.dims import Dim
@@ -15,6 +16,7 @@ from perceiver_graph.compiler.ops.grid_attention import (
     scores_on_grid,
 )
 from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.compiler.ops.scores import scores_held
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ class JointAttention(Op):
     """
 
     name = "joint_attention"
+    operands = ("kinds*",)
     rewritten_only = True
     axes: tuple[int, ...] = ()
     """The axes of each kind's grid, 0 for a kind on none; of no kind if empty."""
@@ -40,8 +43,9 @@ class JointAttention(Op):
             _fits(len(inputs), self.axes),
             f"joint_attention needs queries, keys and values of each kind, got {len(inputs)} inputs",
         )
-        first, width = inputs[0], Dim.of(0)
-        for kind in kinds(inputs, self.axes):
+        each, width = list(kinds(inputs, self.axes)), Dim.of(0)
+        first = each[0].queries
+        for kind in each:
             result = kind.infer()
             require(
                 result.shape[:2] == first.shape[:2],
@@ -65,6 +69,21 @@ class JointAttention(Op):
             total = total + kind.op.flops(kind.inputs, kind.infer())
         return total
 
+    def parts(self, inputs: Sequence[TensorType], limit: int) -> int:
+        """In how many parts queries are answered: as many as the kind that needs most."""
+        return max(kind.op.parts(kind.inputs, limit) for kind in kinds(inputs, self.axes))
+
+    def bytes_held(
+        self, inputs: Sequence[TensorType], sizes: Mapping[str, int], score_limit: int
+    ) -> int:
+        """Of the largest kind, the scores twice: its weight among all takes them once more."""
+        parts = self.parts(inputs, score_limit)
+        return max(
+            (2 if kind.scale is None else max(2, GridAttention.copies))
+            * scores_held(kind.queries, kind.keys.shape[1], parts, sizes)
+            for kind in kinds(inputs, self.axes)
+        )
+
     def __str__(self) -> str:
         """Without what is usual."""
         return super().__str__().replace("(axes=())", "")
@@ -82,7 +101,7 @@ class Kind(Generic[T]):
     tables: tuple[T, ...] = ()
 
     @property
-    def op(self) -> Op:
+    def op(self) -> Attention | GridAttention:
         """Attention to this kind alone, but for the scale of the scores."""
         return Attention() if self.scale is None else GridAttention()
 
@@ -100,12 +119,11 @@ class Kind(Generic[T]):
 
 def kinds(inputs: Sequence[T], axes: Sequence[int] = ()) -> Iterator[Kind[T]]:
     """The inputs of each kind; `axes` as those of the operator."""
-    start = 0
+    rest = iter(inputs)
     for count in axes or [0] * (len(inputs) // 3):
-        first, second, third = inputs[start : start + 3]
-        start += 3 + count
+        first, second, third, *tables = islice(rest, 3 + count)
         if count:
-            yield Kind(first, second, second, third, tuple(inputs[start - count : start]))
+            yield Kind(first, second, second, third, tuple(tables))
         else:
             yield Kind(first, second, third)
 

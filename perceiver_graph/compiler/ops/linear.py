@@ -31,9 +31,11 @@ class Linear(Op):
     """
 
     name = "linear"
+    operands = ("x", "weight", "bias?")
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        x, weight, *bias = inputs
+        x, weight = self.operand("x", inputs), self.operand("weight", inputs)
+        bias = self.each("bias", inputs)
         require(weight.rank == 2 and x.rank >= 1, f"linear needs a matrix weight, got {weight}")
         require(
             x.shape[-1] == weight.shape[1],
@@ -47,12 +49,13 @@ class Linear(Op):
         return x.with_shape(*x.shape[:-1], weight.shape[0])
 
     def evaluate(self, *inputs: Array) -> Array:
-        x, weight, *bias = inputs
-        result: Array = x @ weight.T
-        return result + bias[0] if bias else result
+        bias = self.optional("bias", inputs)
+        result: Array = self.operand("x", inputs) @ self.operand("weight", inputs).T
+        return result if bias is None else result + bias
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        return 2 * product(inputs[0].shape) * inputs[1].shape[0]
+        x, weight = self.operand("x", inputs), self.operand("weight", inputs)
+        return 2 * product(x.shape) * weight.shape[0]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class MatMul(Op):
     """a b, over the last two axes; the others broadcast. Shapes: [..., n, k], [..., k, m] -> [..., n, m]."""
 
     name = "matmul"
+    operands = ("a", "b")
     transpose_b: bool = False
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -78,7 +82,8 @@ class MatMul(Op):
         return result
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        return 2 * product(output.shape) * inputs[0].shape[-1]
+        a, _ = inputs
+        return 2 * product(output.shape) * a.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class TriangularFactor(Op):
     """
 
     name = "triangular_factor"
+    operands = ("x",)
     known_only = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -105,7 +111,8 @@ class TriangularFactor(Op):
         return (factor * signs[:, None]).astype(x.dtype)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        return 2 * product(inputs[0].shape) * output.shape[0]
+        (x,) = inputs
+        return 2 * product(x.shape) * output.shape[0]
 
 
 @dataclass(frozen=True)
@@ -118,11 +125,13 @@ class Conv(Op):
     """
 
     name = "conv"
+    operands = ("x", "weight", "bias?")
     strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        x, weight, *bias = inputs
+        x, weight = self.operand("x", inputs), self.operand("weight", inputs)
+        bias = self.each("bias", inputs)
         spatial = len(self.strides)
         require(
             x.rank == spatial + 2 and weight.rank == spatial + 2 and len(self.padding) == spatial,
@@ -144,7 +153,8 @@ class Conv(Op):
         return x.with_shape(x.shape[0], *sizes, weight.shape[0])
 
     def evaluate(self, *inputs: Array) -> Array:
-        x, weight, *bias = inputs
+        x, weight = self.operand("x", inputs), self.operand("weight", inputs)
+        bias = self.optional("bias", inputs)
         axes = tuple(range(1, x.ndim - 1))
         padded = np.pad(x, [(0, 0), *self.padding, (0, 0)])
         view = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=axes)
@@ -152,10 +162,10 @@ class Conv(Op):
         # view: [batch, *out, in, *kernel]; contract `in` and the kernel with the weight's own
         contracted = tuple(range(x.ndim - 1, view.ndim))
         result = np.tensordot(view, weight, axes=(contracted, tuple(range(1, weight.ndim))))
-        return result + bias[0] if bias else result
+        return result if bias is None else result + bias
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        return 2 * product(output.shape) * product(inputs[1].shape[1:])
+        return 2 * product(output.shape) * product(self.operand("weight", inputs).shape[1:])
 
 
 def windows(op: str, size: Dim, window: int, stride: int, padding: tuple[int, int]) -> Dim:

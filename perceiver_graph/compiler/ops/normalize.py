@@ -25,6 +25,7 @@ class LayerNorm(Op):
     """
 
     name = "layer_norm"
+    operands = ("x", "weight", "bias")
     epsilon: float = 1e-5
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -48,6 +49,7 @@ class Moments(Op):
     """The mean of the channels and their variance. Shapes: [..., c] -> [..., 2]."""
 
     name = "moments"
+    operands = ("x",)
     rewritten_only = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -77,6 +79,7 @@ class MergeMoments(Op):
     """
 
     name = "merge_moments"
+    operands = ("parts*",)
     rewritten_only = True
     widths: tuple[int, ...]
     epsilon: float = 1e-5
@@ -87,14 +90,15 @@ class MergeMoments(Op):
             f"merge_moments needs a width of 1 or more for each part, got {self.widths} for "
             f"{len(inputs)} parts",
         )
-        shape = inputs[0].shape
+        first = self.operand("parts", inputs)
+        shape = first.shape
         for part in inputs:
             require(
                 part.rank >= 1 and part.shape[-1] == 2,
                 f"merge_moments needs a mean and a variance of each part, got {part}",
             )
             shape = broadcast(self.name, shape, part.shape)
-        return TensorType(shape, inputs[0].dtype)
+        return TensorType(shape, first.dtype)
 
     def evaluate(self, *inputs: Array) -> Array:
         shares = [width / sum(self.widths) for width in self.widths]
@@ -104,7 +108,7 @@ class MergeMoments(Op):
             (part[..., 1:] + np.square(part[..., :1] - mean)) * part.dtype.type(share)
             for part, share in parts
         )
-        inverse = 1 / np.sqrt(variance + inputs[0].dtype.type(self.epsilon))
+        inverse = 1 / np.sqrt(variance + variance.dtype.type(self.epsilon))
         return np.concatenate([mean, inverse], axis=-1)
 
 
@@ -113,6 +117,7 @@ class InverseNorm(Op):
     """1 / sqrt(the sum of the squared channels + epsilon). Shapes: [..., c] -> [..., 1]."""
 
     name = "inverse_norm"
+    operands = ("x",)
     rewritten_only = True
     epsilon: float = 1e-5
 
@@ -135,12 +140,13 @@ class BatchNorm(Op):
     """
 
     name = "batch_norm"
+    operands = ("x", "weight", "bias", "mean", "variance")
     epsilon: float = 1e-5
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        x, *statistics = inputs
+        x, weight, bias, mean, variance = inputs
         require(
-            len(statistics) == 4 and all(s.shape == x.shape[-1:] for s in statistics),
+            all(s.shape == x.shape[-1:] for s in (weight, bias, mean, variance)),
             f"batch_norm needs weight, bias, mean and variance of the channels, got {x}",
         )
         return x
@@ -159,6 +165,7 @@ class MaxPool(Op):
     """
 
     name = "max_pool"
+    operands = ("x",)
     window: tuple[int, ...]
     strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
@@ -194,6 +201,7 @@ class Mean(Op):
     """The mean over an axis, which disappears. Shapes: [..., n, ...] -> [..., ...]."""
 
     name = "mean"
+    operands = ("x",)
     axis: int
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -202,5 +210,6 @@ class Mean(Op):
         return x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :])
 
     def evaluate(self, *inputs: Array) -> Array:
-        mean: Array = inputs[0].mean(axis=self.axis, dtype=inputs[0].dtype)
+        (x,) = inputs
+        mean: Array = x.mean(axis=self.axis, dtype=x.dtype)
         return mean

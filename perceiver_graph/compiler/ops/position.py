@@ -87,6 +87,7 @@ class FourierFeatures(Op):
     """
 
     name = "fourier_features"
+    operands = ("x",)
     bands: int
     max_resolution: float | tuple[float, ...]
     channels: int

@@ -22,6 +22,7 @@ class Interpolate(Op):
     """
 
     name = "interpolate"
+    operands = ("table",)
     sizes: tuple[int, ...]
     to: tuple[int, ...]
 

@@ -21,6 +21,7 @@ class Flatten(Op):
     """Merge the axes start..stop (both included). Shapes: [..., a, b, ...] -> [..., a * b, ...]."""
 
     name = "flatten"
+    operands = ("x",)
     start: int
     stop: int
 
@@ -41,6 +42,7 @@ class Unflatten(Op):
     """Split an axis; one size may be left to division. Shapes: [..., a * b, ...] -> [..., a, b, ...]."""
 
     name = "unflatten"
+    operands = ("x",)
     sized = ("sizes",)
     axis: int
     sizes: tuple[int | Dim | None, ...]
@@ -72,6 +74,7 @@ class Permute(Op):
     """Reorder the axes. Shapes: [d0, d1, ...] -> [d_order[0], d_order[1], ...]."""
 
     name = "permute"
+    operands = ("x",)
     order: tuple[int, ...]
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -83,7 +86,8 @@ class Permute(Op):
         return x.with_shape(*(x.shape[axis] for axis in self.order))
 
     def evaluate(self, *inputs: Array) -> Array:
-        return inputs[0].transpose(self.order)
+        (x,) = inputs
+        return x.transpose(self.order)
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,11 @@ class Concat(Op):
     """Join values along an axis. Shapes: [..., a, ...], [..., b, ...] -> [..., a + b, ...]."""
 
     name = "concat"
+    operands = ("parts*",)
     axis: int
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        first, *rest = inputs
+        first, *rest = self.each("parts", inputs)
         axis = normalize_axis(self.name, self.axis, first.rank)
         total = first.shape[axis]
         for other in rest:
@@ -121,6 +126,7 @@ class Slice(Op):
     """
 
     name = "slice"
+    operands = ("x",)
     axis: int
     start: int
     stop: int | None
@@ -155,6 +161,7 @@ class Broadcast(Op):
     """
 
     name = "broadcast"
+    operands = ("x",)
     sized = ("sizes",)
     sizes: Shape
 
@@ -177,6 +184,7 @@ class Trim(Op):
     """
 
     name = "trim"
+    operands = ("table",)
     sized = ("size",)
     size: Dim
 
@@ -193,4 +201,5 @@ class Trim(Op):
         return table.with_shape(self.size, *table.shape[1:])
 
     def evaluate(self, *inputs: Array) -> Array:
-        return inputs[0][: int(self.size)]
+        (table,) = inputs
+        return table[: int(self.size)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.dims import Dim, product
 from perceiver_graph.compiler.ops.attention import Attention
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ops.base import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.compiler.ops.scores import scores_held
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,22 @@ class TableAttention(Op):
     """
 
     name = "table_attention"
+    operands = ("queries", "keys", "values", "scale", "tables*", "places*")
     rewritten_only = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(
-            len(inputs) >= 6 and len(inputs) % 2 == 0,
+            self.accepts(inputs) and bool(self.each("tables", inputs)),
             f"table_attention needs q, k, v, s and a table and places of each axis, got "
             f"{len(inputs)} inputs",
         )
-        q, k, v, s = inputs[:4]
+        q, k, v, s = self._rows(inputs)
         found = Attention().infer(q, k, v)
         require(
             s == q.with_shape(*q.shape[:2], Dim.of(1)),
             f"table_attention needs a scale for each query, got {s} for {q}",
         )
-        for table, places in zip(inputs[4::2], inputs[5::2], strict=True):
+        for table, places in self._axes(inputs):
             fits = table.rank == 3 and (table.shape[0], table.shape[2]) == k.shape[:2]
             require(
                 fits and table.dtype == k.dtype,
@@ -49,20 +51,32 @@ class TableAttention(Op):
             )
         return found
 
+    def _rows(self, inputs: Sequence[T]) -> tuple[T, T, T, T]:
+        q, k, v, s = (self.operand(n, inputs) for n in ("queries", "keys", "values", "scale"))
+        return q, k, v, s
+
+    def _axes(self, inputs: Sequence[T]) -> Iterator[tuple[T, T]]:
+        """The table and the places of each axis."""
+        return zip(self.each("tables", inputs), self.each("places", inputs), strict=True)
+
     def evaluate(self, *inputs: Array) -> Array:
-        q, k, v, s = inputs[:4]
+        q, k, v, s = self._rows(inputs)
         outputs = np.empty((*q.shape[:2], v.shape[2]), dtype=q.dtype)
         for start in range(0, q.shape[1], 1024):  # the whole score matrix need not exist
             rows = slice(start, start + 1024)
-            added = sum(
-                table[:, places[rows]]
-                for table, places in zip(inputs[4::2], inputs[5::2], strict=True)
-            )
+            added = sum(table[:, places[rows]] for table, places in self._axes(inputs))
             scores = q[:, rows] @ np.swapaxes(k, 1, 2) + s[:, rows] * added
             weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
             outputs[:, rows] = weights / weights.sum(axis=-1, keepdims=True) @ v
         return outputs
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        q, k, v = inputs[:3]
+        q, k, v, _ = self._rows(inputs)
         return 2 * product(q.shape[:2]) * k.shape[1] * (q.shape[2] + v.shape[2])
+
+    def bytes_held(
+        self, inputs: Sequence[TensorType], sizes: Mapping[str, int], score_limit: int
+    ) -> int:
+        """Three such arrays: the rows of two tables, and the products that they are added to."""
+        q, k, _, _ = self._rows(inputs)
+        return 3 * scores_held(q, k.shape[1], 1, sizes)

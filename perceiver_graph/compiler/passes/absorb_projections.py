@@ -65,11 +65,11 @@ class AbsorbProjections(Rewrite):
 
 def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 1."""
-    q, k, v, *masks = node.inputs
+    q, k = node["queries"], node["keys"]
     key = rewriter.producer(k)
     if not _is_map(rewriter, key) or key is None:
         return False
-    x, weight = key.inputs[:2]
+    x, weight = key["x"], key["weight"]
     width = int(x.shape[-1])
     saved = rewriter.cost(key) if _only_as(rewriter, k, node) else 0
     change = _scores(rewriter, node, width) - saved + map_flops(rewriter, q, width, node)
@@ -81,18 +81,18 @@ def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     queries = apply_map(
         rewriter, q, turned, (), name=f"{q.name}.absorbed", at=node, instead_of=node
     )
-    rewriter.rewrite(node, node.op, queries, x, v, *masks)
+    rewriter.rewrite(node, node.op, *node.replaced(queries=queries, keys=x))
     return True
 
 
 def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 2."""
-    q, k, v, *masks = node.inputs
+    q, k = node["queries"], node["keys"]
     projected, sharing = rewriter.sharing(q)
     query = rewriter.producer(projected)
     if not _is_map(rewriter, query) or query is None:
         return False
-    y, weight, *bias = query.inputs
+    y, weight, bias = query["x"], query["weight"], query.each("bias")
     width = int(y.shape[-1]) + len(bias)
     sole = _only_as(rewriter, q, node)
     if sharing:
@@ -113,17 +113,17 @@ def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     keys = apply_map(rewriter, k, turned, (), name=f"{k.name}.absorbed", at=node, instead_of=node)
     if sharing:
         y = rewriter.add(sharing.op, y, name=f"{y.name}.batch", at=node)
-    rewriter.rewrite(node, node.op, y, keys, v, *masks)
+    rewriter.rewrite(node, node.op, *node.replaced(queries=y, keys=keys))
     return True
 
 
 def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 3."""
-    q, k, v, *masks = node.inputs
+    v = node["values"]
     value = rewriter.producer(v)
     if not _is_map(rewriter, value) or value is None or not _sums_to_one(node, value):
         return False
-    x, weight, *bias = value.inputs
+    x, weight, bias = value["x"], value["weight"], value.each("bias")
     found = TensorType((*node.output.shape[:-1], x.shape[-1]), x.dtype)
     saved = rewriter.cost(value) if _only_as(rewriter, v, node) else 0
     change = _results(rewriter, node, int(x.shape[-1])) - saved
@@ -136,18 +136,18 @@ def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     if change + min(direct, composed) >= 0:
         return _stays(notes, node, "values", "result")
     name = f"{node.name}.absorbed"
-    attended = rewriter.add(node.op, q, k, x, *masks, name=name, at=node)
+    attended = rewriter.add(node.op, *node.replaced(values=x), name=name, at=node)
     new = rewriter.rewrite(node, Linear(), attended, weight, *bias)
     if after and composed < direct:
-        _, last, *shift = after.inputs
-        inputs = compose(rewriter, new, last, tuple(shift), at=after)
-        rewriter.rewrite(after, Linear(), inputs[0], inputs[1], *inputs[2])
+        last, shift = after["weight"], tuple(after.each("bias"))
+        source, composition, shift = compose(rewriter, new, last, shift, at=after)
+        rewriter.rewrite(after, Linear(), source, composition, *shift)
     return True
 
 
 def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 4, at the linear map that follows."""
-    attended, weight, *bias = node.inputs
+    attended, weight, bias = node["x"], node["weight"], node.each("bias")
     attention = rewriter.producer(attended)
     if attention is None or not isinstance(attention.op, Attention) or attention.op.heads != 1:
         return False
@@ -155,14 +155,14 @@ def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
         return False
     if not _sums_to_one(attention, node):
         return False
-    q, k, v, *masks = attention.inputs
+    v = attention["values"]
     width = int(weight.shape[0])
     change = _results(rewriter, attention, width) - rewriter.cost(node)
     if change + map_flops(rewriter, v, width, attention) >= 0:
         return _stays(notes, attention, "result", "values")
     name = f"{v.name}.projected"
     values = apply_map(rewriter, v, weight, tuple(bias), name=name, at=node, instead_of=attention)
-    rewriter.rewrite(node, attention.op, q, k, values, *masks)
+    rewriter.rewrite(node, attention.op, *attention.replaced(values=values))
     return True
 
 
@@ -182,24 +182,23 @@ def _only_as(rewriter: Rewriter, value: Value, node: Node) -> bool:
 
 def _sums_to_one(attention: Node, linear: Node) -> bool:
     """Whether a row that is added to all values is added to all results. Case 5."""
-    masked = len(attention.inputs) == 4 and isinstance(attention.op, Attention)
-    zeros = masked and getattr(attention.op, "masked_rows", "") == "zero"
-    return not zeros or len(linear.inputs) == 2
+    rows = attention.op.masked_rows if isinstance(attention.op, Attention) else "uniform"
+    return "bias" not in linear or not ("mask" in attention and rows == "zero")
 
 
 def _scores(rewriter: Rewriter, node: Node, width: int) -> int:
     """What the scores cost more with queries and keys of another width."""
-    return _pairs(rewriter, node) * (width - _width(node.inputs[0]))
+    return _pairs(rewriter, node) * (width - _width(node["queries"]))
 
 
 def _results(rewriter: Rewriter, node: Node, width: int) -> int:
     """What the weighted sum costs more with values of another width."""
-    return _pairs(rewriter, node) * (width - _width(node.inputs[2]))
+    return _pairs(rewriter, node) * (width - _width(node["values"]))
 
 
 def _pairs(rewriter: Rewriter, node: Node) -> int:
     """FLOPs for a channel of keys, or of values."""
-    q, k = node.inputs[:2]
+    q, k = node["queries"], node["keys"]
     keys = k.shape[1].evaluate(rewriter.sizes)
     return 2 * rewriter.elements(q) // _width(q) * keys
 

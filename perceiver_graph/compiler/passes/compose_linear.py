@@ -35,7 +35,7 @@ class ComposeLinear(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
         if not isinstance(node.op, Linear | Scale):
             return 0
-        before = rewriter.producer(node.inputs[0])
+        before = rewriter.producer(node["x"])
         if before is None or rewriter.known(before.output):
             return 0
         if isinstance(node.op, Scale):
@@ -52,7 +52,7 @@ def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) ->
     if not x.type.rank:
         return False
     name = f"{node.name}.once"
-    mapped = rewriter.add(Linear(), x, *node.inputs[1:], name=name, at=node)
+    mapped = rewriter.add(Linear(), *node.replaced(x=x), name=name, at=node)
     rewriter.rewrite(node, before.op, mapped)
     return True
 
@@ -61,7 +61,7 @@ def _of_linear(rewriter: Rewriter, node: Node, inner: Node, notes: list[str]) ->
     """Case 1."""
     if not has_known_weights(rewriter, inner):
         return False
-    x = inner.inputs[0]
+    x = inner["x"]
     alone = rewriter.linear_flops(x, int(node.output.shape[-1])), rewriter.cost(node)
     together = _all_readers(rewriter, inner)
     if alone[0] < alone[1]:
@@ -72,9 +72,9 @@ def _of_linear(rewriter: Rewriter, node: Node, inner: Node, notes: list[str]) ->
         notes.append(f"%{node.name} stays a map of %{inner.name}: one map would cost more")
         return False
     for reader in together:
-        _, weight, *bias = reader.inputs
-        inputs = compose(rewriter, inner, weight, tuple(bias), at=reader)
-        rewriter.rewrite(reader, Linear(), inputs[0], inputs[1], *inputs[2])
+        weight, bias = reader["weight"], tuple(reader.each("bias"))
+        x, weight, bias = compose(rewriter, inner, weight, bias, at=reader)
+        rewriter.rewrite(reader, Linear(), x, weight, *bias)
     return True
 
 
@@ -82,9 +82,7 @@ def _all_readers(rewriter: Rewriter, inner: Node) -> list[Node]:
     """The readers of a map, if they are all maps of it: it is not needed then once they have gone."""
     readers = rewriter.readers(inner.output)
     maps = all(
-        is_linear(reader)
-        and reader.inputs[0] == inner.output
-        and has_known_weights(rewriter, reader)
+        is_linear(reader) and reader["x"] == inner.output and has_known_weights(rewriter, reader)
         for reader in readers
     )
     return readers if maps and not rewriter.is_output(inner.output) else []
@@ -103,7 +101,7 @@ def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bo
     width = int(node.output.shape[-1])
     if rewriter.only_reader(total.output) != node:
         return False
-    left, right = total.inputs
+    left, right = total["a"], total["b"]
     if left == right or not all(
         x.type.rank and x.shape[-1] == total.output.shape[-1] for x in (left, right)
     ):
@@ -114,9 +112,9 @@ def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bo
     if change >= rewriter.cost(node):
         notes.append(f"%{node.name} stays a map of a sum: two maps would cost more")
         return False
-    _, weight, *bias = node.inputs
+    weight, bias = node["weight"], tuple(node.each("bias"))
     parts = []
-    for x, shift in ((left, tuple(bias)), (right, ())):
+    for x, shift in ((left, bias), (right, ())):
         name = f"{node.name}.part"
         parts.append(apply_map(rewriter, x, weight, shift, name=name, at=node, instead_of=total))
     rewriter.rewrite(node, Add(), *parts)
@@ -125,9 +123,9 @@ def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bo
 
 def _of_scaled(rewriter: Rewriter, node: Node, scale: Node, notes: list[str]) -> bool:
     """Case 3, before."""
-    _, weight, *bias = node.inputs
+    weight = node["weight"]
     scaled = rewriter.add(scale.op, weight, name=f"{weight.name}.scaled", at=node)
-    rewriter.rewrite(node, Linear(), scale.inputs[0], scaled, *bias)
+    rewriter.rewrite(node, Linear(), *node.replaced(x=scale["x"], weight=scaled))
     return True
 
 
@@ -135,11 +133,11 @@ def _scale_after(rewriter: Rewriter, node: Node, scale: Scale, before: Node) -> 
     """Case 3, after."""
     if rewriter.only_reader(before.output) != node or not is_linear(before):
         return False
-    x, *weights = before.inputs
+    weights = before["weight"], *before.each("bias")
     if not has_known_weights(rewriter, before):
         return False
     scaled = [rewriter.add(scale, w, name=f"{w.name}.scaled", at=node) for w in weights]
-    rewriter.rewrite(node, Linear(), x, *scaled)
+    rewriter.rewrite(node, Linear(), before["x"], *scaled)
     return True
 
 

@@ -38,13 +38,13 @@ class DropKeyBias(Rewrite):
 
 def _has_bias(node: Node) -> bool:
     if isinstance(node.op, Linear):
-        return len(node.inputs) == 3
+        return "bias" in node
     return isinstance(node.op, Add) and _summand(node) is not None
 
 
 def _summand(node: Node) -> Value | None:
     """What a row is added to, the same for all keys."""
-    for x, row in (node.inputs, node.inputs[::-1]):
+    for x, row in ((node["a"], node["b"]), (node["b"], node["a"])):
         same_for_all = row.type.rank == 1 or row.shape[-2] == 1 if row.type.rank else False
         if same_for_all and x.type == node.output.type:
             return x
@@ -54,9 +54,7 @@ def _summand(node: Node) -> Value | None:
 def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
     """None if attentions alone read a value, as keys alone; empty if none does so at all."""
     readers = rewriter.readers(keys)
-    as_keys = [
-        node for node in readers if isinstance(node.op, Attention) and node.inputs[1] == keys
-    ]
+    as_keys = [node for node in readers if isinstance(node.op, Attention) and node["keys"] == keys]
     others = [node for node in readers if node not in as_keys or node.inputs.count(keys) > 1]
     if not as_keys:
         return ""
@@ -67,8 +65,9 @@ def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
 
 def _drop(rewriter: Rewriter, node: Node) -> None:
     if isinstance(node.op, Linear):
-        x, weight, _ = node.inputs
-        plain = rewriter.add(Linear(), x, weight, name=f"{node.name}.unbiased", at=node)
+        plain = rewriter.add(
+            Linear(), node["x"], node["weight"], name=f"{node.name}.unbiased", at=node
+        )
     else:
         summand = _summand(node)
         assert summand is not None

@@ -53,12 +53,13 @@ def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
         return "it is an output"
     readers = rewriter.readers(node.output)
     for reader in readers:
-        if not is_linear(reader) or node.output in reader.inputs[1:]:
+        weights = (reader["weight"], *reader.each("bias")) if is_linear(reader) else ()
+        if not weights or node.output in weights:
             return f"%{reader.name} is no linear map of it"
     ones, zeros = rewriter.filled(1.0, gamma), rewriter.filled(0.0, beta)
     plain = rewriter.add(node.op, x, ones, zeros, name=f"{node.name}.plain", at=node)
     for reader in readers:
-        _, weight, *bias = reader.inputs
+        weight, bias = reader["weight"], reader.each("bias")
         name = weight.name
         scaled = rewriter.add(Mul(), weight, gamma, name=f"{name}.scaled", at=reader)
         shift = rewriter.add(Linear(), beta, weight, *bias, name=f"{name}.shift", at=reader)
@@ -69,14 +70,15 @@ def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
 def _fold_batch_norm(rewriter: Rewriter, node: Node) -> str | None:
     """The norm itself, applied to the bias, gives the new bias; without its shifts, to ones, what
     each channel is scaled by."""
-    x, gamma, _, _, variance = statistics = node.inputs
+    x, gamma, variance = node["x"], node["weight"], node["variance"]
     before = rewriter.producer(x)
     if before is None or not isinstance(before.op, Conv | Linear):
         return "no convolution or linear map comes before it"
     if rewriter.only_reader(x) is None:
         return f"%{before.name} is read by something else too"
-    source, weight, *bias = before.inputs
-    if not all(map(rewriter.known, (weight, *bias, *statistics[1:]))):
+    weight, bias = before["weight"], before.each("bias")
+    statistics = (gamma, node["bias"], node["mean"], variance)
+    if not all(map(rewriter.known, (weight, *bias, *statistics))):
         return "its statistics or the weights before it depend on the inputs"
     zeros, ones = rewriter.filled(0.0, gamma), rewriter.filled(1.0, gamma)
     name = node.name
@@ -84,10 +86,10 @@ def _fold_batch_norm(rewriter: Rewriter, node: Node) -> str | None:
         node.op, ones, gamma, zeros, zeros, variance, name=f"{name}.scale", at=node
     )
     shift = rewriter.add(
-        node.op, bias[0] if bias else zeros, *statistics[1:], name=f"{name}.shift", at=node
+        node.op, bias[0] if bias else zeros, *statistics, name=f"{name}.shift", at=node
     )
     column = Unflatten(0, (None, *(1,) * (weight.type.rank - 1)))
     scale = rewriter.add(column, scale, name=f"{name}.column", at=node)
     scaled = rewriter.add(Mul(), weight, scale, name=f"{weight.name}.scaled", at=node)
-    rewriter.rewrite(node, before.op, source, scaled, shift)
+    rewriter.rewrite(node, before.op, before["x"], scaled, shift)
     return None

@@ -26,14 +26,14 @@ class GatherParts(Rewrite):
     nothing = "nothing divided: no lookup reads a table that it alone needs"
 
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        if not isinstance(node.op, Gather) or rewriter.known(node.inputs[1]):
+        if not isinstance(node.op, Gather) or rewriter.known(node["indices"]):
             return 0
         return _channels(rewriter, node, node.op.axis, notes) or _axes(rewriter, node)
 
 
 def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> int:
     """Cases 1 and 3."""
-    table, index = node.inputs
+    table, index = node["table"], node["indices"]
     joined = rewriter.producer(table)
     if joined is None or not isinstance(joined.op, Concat):
         return 0
@@ -65,7 +65,7 @@ def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> in
 
 def _axes(rewriter: Rewriter, node: Node) -> int:
     """Case 2."""
-    table, index = node.inputs
+    table, index = node["table"], node["indices"]
     tables = axis_tables(rewriter, table)
     if len(tables) < 2:
         return 0
@@ -93,7 +93,7 @@ def _leading(shares: Node) -> int:
 def _looks_up(reader: Node, table: Value, axis: int) -> bool:
     """Whether a node does nothing but look rows up."""
     lookup = isinstance(reader.op, Gather) and reader.op.axis == axis
-    return lookup and reader.inputs[0] == table != reader.inputs[1]
+    return lookup and reader["table"] == table != reader["indices"]
 
 
 def _lookup(rewriter: Rewriter, node: Node, axis: int, table: Value, index: Value) -> Value:

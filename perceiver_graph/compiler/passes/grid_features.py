@@ -68,8 +68,8 @@ def _kinds(node: Node) -> list[Kind[Value]]:
     """The keys that one head attends to without a mask, by kind."""
     if isinstance(node.op, JointAttention):
         return list(kinds(node.inputs, node.op.axes))
-    if isinstance(node.op, Attention) and node.op.heads == 1 and len(node.inputs) == 3:
-        return [Kind(*node.inputs)]
+    if isinstance(node.op, Attention) and node.op.heads == 1 and "mask" not in node:
+        return [Kind(node["queries"], node["keys"], node["values"])]
     return []
 
 
@@ -135,7 +135,7 @@ def _match(rewriter: Rewriter, kind: Kind[Value]) -> _Features | None:
         return None
     if scale.type != joined.type.with_shape(*joined.shape[:2], *scale.shape[2:]):
         return None
-    if scale.shape[-1].value != 1 or len(source.inputs) < 2:
+    if scale.shape[-1].value != 1 or len(source.each("parts")) < 2:
         return None
     for at, part in enumerate(source.inputs):
         tables = axis_tables(rewriter, rewriter.sharing(part)[0])

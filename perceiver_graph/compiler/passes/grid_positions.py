@@ -89,9 +89,9 @@ class _Tokens(NormOfParts):
 
 def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
     """Cases 1 and 2."""
-    if not isinstance(node.op, Attention) or node.op.heads != 1 or len(node.inputs) != 3:
+    if not isinstance(node.op, Attention) or node.op.heads != 1 or "mask" in node:
         return None
-    _, k, v = node.inputs
+    k, v = node["keys"], node["values"]
     norm = rewriter.producer(k)
     if k != v or norm is None or not isinstance(norm.op, LayerNorm):
         return None
@@ -99,7 +99,7 @@ def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
     joined = rewriter.producer(x)
     if joined is None or not isinstance(joined.op, Concat) or joined.op.axis not in (-1, 2):
         return None
-    if len(joined.inputs) < 2:
+    if len(joined.each("parts")) < 2:
         return None
     if not is_plain(rewriter, gamma, beta):
         return None
@@ -112,7 +112,7 @@ def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
 
 def _cost(rewriter: Rewriter, node: Node, tokens: _Tokens, passes_flops: int) -> int:
     """Case 3: the FLOPs of the rewritten attention, and what its passes take instead of FLOPs."""
-    q, k, _ = node.inputs
+    q, k = node["queries"], node["keys"]
     queries = rewriter.elements(q) // width_of(q)
     pairs = queries * rewriter.elements(k) // width_of(k)
     source, _ = rewriter.sharing(q)
@@ -122,7 +122,7 @@ def _cost(rewriter: Rewriter, node: Node, tokens: _Tokens, passes_flops: int) ->
 
 
 def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
-    q = node.inputs[0]
+    q = node["queries"]
     source, sharing = rewriter.sharing(q)
     scale = Scale(1 / math.sqrt(tokens.channels))
     scaled = rewriter.add(scale, source, name=f"{q.name}.scaled", at=node)
@@ -135,7 +135,7 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
 
     x, inverse = _features(rewriter, node, tokens)
     queries = shared(_queries(rewriter, node, tokens, scaled))
-    position = tokens.take(rewriter, tokens.at, scaled, name=node.inputs[0].name, at=node)
+    position = tokens.take(rewriter, tokens.at, scaled, name=node["queries"].name, at=node)
     rows = [as_rows(rewriter, table, at=node) for table in tokens.tables]
     tables = [
         shared(rewriter.add(Linear(), position, row, name=f"{q.name}.table", at=node))
@@ -172,12 +172,13 @@ def _joined(rewriter: Rewriter, node: Node, parts: Sequence[Value], name: str) -
 
 def _queries(rewriter: Rewriter, node: Node, tokens: _Tokens, scaled: Value) -> Value:
     """q_r. Shape: [..., width]."""
+    name = node["queries"].name
     parts = [
-        tokens.take(rewriter, index, scaled, name=node.inputs[0].name, at=node)
+        tokens.take(rewriter, index, scaled, name=name, at=node)
         for index in range(len(tokens.parts))
         if index != tokens.at
     ]
-    return _joined(rewriter, node, parts, f"{node.inputs[0].name}.parts")
+    return _joined(rewriter, node, parts, f"{name}.parts")
 
 
 def _map(rewriter: Rewriter, node: Node, tokens: _Tokens, rows: list[Value]) -> Value:

@@ -76,21 +76,22 @@ class _Queries(NormOfParts):
 
 def _match(rewriter: Rewriter, node: Node) -> _Queries | None:
     """Cases 1 and 2."""
-    if not isinstance(node.op, Attention) or node.op.heads != 1 or len(node.inputs) != 3:
+    if not isinstance(node.op, Attention) or node.op.heads != 1 or "mask" in node:
         return None
-    normal = node.inputs[0]
+    normal = node["queries"]
     more: tuple[Value, ...] = ()
     joined = rewriter.producer(normal)
     if joined is not None and _joins_channels(joined):
-        normal, more = joined.inputs[0], joined.inputs[1:]
+        normal, *others = joined.each("parts")
+        more = tuple(others)
     norm = rewriter.producer(normal)
     if (
         norm is None
         or not isinstance(norm.op, LayerNorm)
-        or not is_plain(rewriter, *norm.inputs[1:])
+        or not is_plain(rewriter, norm["weight"], norm["bias"])
     ):
         return None
-    joined = rewriter.producer(norm.inputs[0])
+    joined = rewriter.producer(norm["x"])
     if joined is None or not _joins_channels(joined):
         return None
     for index, part in enumerate(joined.inputs):
@@ -115,33 +116,33 @@ def _lookups(rewriter: Rewriter, value: Value) -> tuple[Node, ...]:
         return tuple(one for part in found for one in part) if all(found) else ()
     if not isinstance(node.op, Gather) or node.op.axis != 0:
         return ()
-    table = node.inputs[0]
+    table = node["table"]
     flat = table.type.rank == 2 and value.type.rank == 2
     return (node,) if flat and rewriter.known(table) else ()
 
 
 def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) -> int:
     """Case 3: the FLOPs of the rewritten attention, and what its passes take instead of FLOPs."""
-    q, k, v = node.inputs
+    q, k, v = node["queries"], node["keys"], node["values"]
     pairs = rewriter.elements(q) // width_of(q) * k.shape[1].evaluate(rewriter.sizes)
     left = width_of(q) - width_of(queries.parts[queries.at]) + 1
-    places = sum(int(lookup.inputs[0].shape[0]) for lookup in queries.lookups)
+    places = sum(int(lookup["table"].shape[0]) for lookup in queries.lookups)
     tables = 2 * rewriter.elements(k) // width_of(k) * width_of(queries.parts[queries.at]) * places
     return pairs * (2 * (left + width_of(v)) + passes_flops) + tables
 
 
 def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
-    q, k, v = node.inputs
+    q, k, v = node["queries"], node["keys"], node["values"]
     scale = Scale(1 / math.sqrt(width_of(q)))
     scaled = rewriter.add(scale, k, name=f"{k.name}.scaled", at=node)
     features, inverse = _features(rewriter, node, queries)
     if queries.more:
         join, name = Concat(-1), f"{q.name}.joined"
         features = rewriter.add(join, features, *queries.more, name=name, at=node)
-    position = queries.take(rewriter, queries.at, scaled, name=node.inputs[1].name, at=node)
+    position = queries.take(rewriter, queries.at, scaled, name=node["keys"].name, at=node)
     tables: list[Value] = []
     for lookup in queries.lookups:
-        rows, places = lookup.inputs
+        rows, places = lookup["table"], lookup["indices"]
         table = rewriter.add(Linear(), position, rows, name=f"{k.name}.table", at=node)
         turn = Permute((0, 2, 1))
         table = rewriter.add(turn, table, name=f"{k.name}.transposed", at=node)
@@ -164,9 +165,9 @@ def _features(rewriter: Rewriter, node: Node, queries: _Queries) -> tuple[Value,
 
 def _keys(rewriter: Rewriter, node: Node, queries: _Queries, scaled: Value) -> Value:
     """[k_r | -sum(k) | what the channels behind the norm read]. Shape: [batch, m, width]."""
-    name = node.inputs[1].name
+    name = node["keys"].name
     parts = [
-        queries.take(rewriter, index, scaled, name=node.inputs[1].name, at=node)
+        queries.take(rewriter, index, scaled, name=node["keys"].name, at=node)
         for index in range(len(queries.parts))
         if index != queries.at
     ]

@@ -60,7 +60,7 @@ def axis_tables(rewriter: Rewriter, rows: Value) -> tuple[Value, ...]:
     flat = rewriter.producer(rows)
     if not rewriter.known(rows) or flat is None or not isinstance(flat.op, Flatten):
         return ()
-    grid = flat.inputs[0]
+    grid = flat["x"]
     if rows.type.rank != 2 or flat.op.start != 0:
         return ()
     terms = _terms(rewriter, grid)

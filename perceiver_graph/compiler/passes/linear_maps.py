@@ -51,7 +51,7 @@ def compose(
     rewriter: Rewriter, inner: Node, weight: Value, bias: tuple[Value, ...], *, at: Node
 ) -> tuple[Value, Value, tuple[Value, ...]]:
     """W (V x + c) + b = (W V) x + (W c + b): x, the weight and the bias."""
-    x, first, *shift = inner.inputs
+    x, first, shift = inner["x"], inner["weight"], inner.each("bias")
     product = rewriter.add(MatMul(), weight, first, name=f"{weight.name}.composed", at=at)
     if shift:
         name = f"{weight.name}.shift"
@@ -61,7 +61,7 @@ def compose(
 
 def has_known_weights(rewriter: Rewriter, node: Node) -> bool:
     """Whether the weights of a linear map are known at compile time."""
-    return all(map(rewriter.known, node.inputs[1:]))
+    return all(map(rewriter.known, (node["weight"], *node.each("bias"))))
 
 
 def _source(rewriter: Rewriter, x: Value, reader: Node) -> tuple[Value, bool]:
@@ -81,4 +81,4 @@ def _composed_flops(rewriter: Rewriter, source: Value, width: int, sole: bool) -
     if not has_known_weights(rewriter, inner):
         return float("inf")
     saved = rewriter.cost(inner) if sole else 0
-    return rewriter.linear_flops(inner.inputs[0], width) - saved
+    return rewriter.linear_flops(inner["x"], width) - saved

@@ -28,16 +28,16 @@ class MapTables(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
         if not isinstance(node.op, LayerNorm | Linear):
             return 0
-        rows, *weights = node.inputs
-        lookup = rewriter.producer(rows)
+        weights = node["weight"], *node.each("bias")
+        lookup = rewriter.producer(node["x"])
         if lookup is None or not isinstance(lookup.op, Gather) or lookup.op.axis != 0:
             return 0
-        table, index = lookup.inputs
+        table = lookup["table"]
         if not all(map(rewriter.known, (table, *weights))):
             return 0
         if int(node.output.shape[-1]) > LARGEST_GROWTH * int(table.shape[-1]):
             notes.append(f"%{node.name} stays: its table would be larger than %{table.name}")
             return 0
         mapped = rewriter.add(node.op, table, *weights, name=f"{node.name}.table", at=node)
-        rewriter.rewrite(node, Gather(0), mapped, index)
+        rewriter.rewrite(node, Gather(0), mapped, lookup["indices"])
         return 1

@@ -51,7 +51,7 @@ class NormOfConcat(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
         if not isinstance(node.op, LayerNorm):
             return 0
-        sources = [_describe(rewriter, value) for value in _rows(rewriter, node.inputs[0])]
+        sources = [_describe(rewriter, value) for value in _rows(rewriter, node["x"])]
         if not any(sources):
             return 0
         if reason := _why_not(rewriter, node, sources):
@@ -144,14 +144,14 @@ def _channels(rewriter: Rewriter, x: Value) -> list[Value]:
 
 def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> str:
     """Case 4; empty where the rule fires."""
-    x, *affine = node.inputs
+    x, affine = node["x"], (node["weight"], node["bias"])
     readers = rewriter.readers(node.output)
     if rewriter.is_output(node.output):
         return "it is an output"
     if not all(map(rewriter.known, affine)):
         return "its affine part depends on the inputs"
     for reader in readers:
-        linear = is_linear(reader) and reader.inputs[0] == node.output
+        linear = is_linear(reader) and reader["x"] == node.output
         if not linear or not has_known_weights(rewriter, reader):
             return f"%{reader.name} is no linear map of it with known weights"
     outputs = sum(int(reader.output.shape[-1]) for reader in readers)
@@ -178,7 +178,7 @@ def _apply(
             name = f"{node.name}.part"
             mapped.append(rewriter.add(norm, value, ones, zeros, name=name, at=node))
     for reader in rewriter.readers(node.output):
-        _, weight, *bias = reader.inputs
+        weight, bias = reader["weight"], reader.each("bias")
         shift = bias
         if not is_plain(rewriter, gamma, beta):
             name = weight.name

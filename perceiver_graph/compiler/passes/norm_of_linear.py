@@ -66,9 +66,7 @@ def _match(rewriter: Rewriter, node: Node) -> Node | None:
         return None
     readers = rewriter.readers(node.output)
     fits = all(
-        is_linear(reader)
-        and reader.inputs[0] == node.output
-        and has_known_weights(rewriter, reader)
+        is_linear(reader) and reader["x"] == node.output and has_known_weights(rewriter, reader)
         for reader in readers
     )
     return inner if fits and is_plain(rewriter, gamma, beta) else None
@@ -76,9 +74,9 @@ def _match(rewriter: Rewriter, node: Node) -> Node | None:
 
 def _saved(rewriter: Rewriter, node: Node, inner: Node) -> int:
     """Case 2."""
-    x, a = node.inputs[0], inner.inputs[0]
+    x, a = node["x"], inner["x"]
     readers = rewriter.readers(node.output)
-    channels, fewer = int(x.shape[-1]), int(a.shape[-1]) + len(inner.inputs[2:])
+    channels, fewer = int(x.shape[-1]), int(a.shape[-1]) + ("bias" in inner)
     before = sum(map(rewriter.cost, readers))
     if rewriter.only_reader(x) == node:
         before += rewriter.cost(inner)
@@ -106,7 +104,7 @@ class _Change:
             InverseNorm(self.node.op.epsilon), spread, name=f"{name}.inverse", at=self.node
         )
         for reader in self.rewriter.readers(self.node.output):
-            _, weight, *bias = reader.inputs
+            weight, bias = reader["weight"], reader.each("bias")
             word = f"{weight.name}.composed"
             composed = self.rewriter.add(MatMul(), weight, centred, name=word, at=reader)
             mapped = self._map(composed, name=f"{reader.name}.unscaled", at=reader)
@@ -120,7 +118,7 @@ class _Change:
 
     def _centred(self) -> Value:
         """D. Shape: [C, c + 1], or [C, c] without a bias."""
-        _, weight, *bias = self.inner.inputs
+        weight, bias = self.inner["weight"], self.inner.each("bias")
         columns = [weight]
         columns += [self._known(Unflatten(0, (None, 1)), b, word="column") for b in bias]
         joined = weight
@@ -130,12 +128,12 @@ class _Change:
         minus = self._known(Scale(-1.0), mean, word="minus_mean")
         return self._known(Add(), joined, minus, word="centred")
 
-    def _known(self, op: Op, *inputs: Value, word: str) -> Value:
-        return self.rewriter.add(op, *inputs, name=f"{inputs[0].name}.{word}", at=self.node)
+    def _known(self, op: Op, x: Value, *others: Value, word: str) -> Value:
+        return self.rewriter.add(op, x, *others, name=f"{x.name}.{word}", at=self.node)
 
     def _map(self, matrix: Value, *, name: str, at: Node) -> Value:
         """The product of known rows [out, c (+ 1)] with a'."""
-        a = self.inner.inputs[0]
+        a = self.inner["x"]
         width = int(a.shape[-1])
         if int(matrix.shape[1]) == width:
             return self.rewriter.add(Linear(), a, matrix, name=name, at=at)

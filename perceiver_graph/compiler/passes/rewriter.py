@@ -121,8 +121,8 @@ class Rewriter:
     def sharing(self, value: Value) -> tuple[Value, Node | None]:
         """What a value repeats over leading axes, and the node that does: itself and none otherwise."""
         node = self.producer(value)
-        if node and isinstance(node.op, Broadcast) and node.inputs[0].type.rank:
-            return node.inputs[0], node
+        if node and isinstance(node.op, Broadcast) and node["x"].type.rank:
+            return node["x"], node
         return value, None
 
     # Costs

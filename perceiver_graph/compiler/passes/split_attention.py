@@ -41,8 +41,8 @@ class SplitAttention(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
         if not isinstance(node.op, Attention):
             return 0
-        keys = _describe(rewriter, node.inputs[1])
-        values = _describe(rewriter, node.inputs[2])
+        keys = _describe(rewriter, node["keys"])
+        values = _describe(rewriter, node["values"])
         if keys is None or values is None:
             return 0
         if reason := _why_not(rewriter, node, keys, values):
@@ -61,11 +61,11 @@ class _Maps:
 
     @property
     def sources(self) -> tuple[Value, ...]:
-        return tuple(node.inputs[0] for node in self.maps)
+        return tuple(node["x"] for node in self.maps)
 
     @property
     def biases(self) -> set[tuple[Value, ...]]:
-        return {node.inputs[2:] for node in self.maps}
+        return {tuple(node.each("bias")) for node in self.maps}
 
 
 def _describe(rewriter: Rewriter, x: Value) -> _Maps | None:
@@ -82,13 +82,13 @@ def _why_not(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> str:
     heads = getattr(node.op, "heads", 1)
     if heads != 1:
         return f"it has {heads} heads"
-    if len(node.inputs) == 4:
+    if "mask" in node:
         return "it has a mask"
     if [x.shape[1] for x in keys.sources] != [x.shape[1] for x in values.sources]:
         return "keys and values come from different sources"
     if len(keys.biases) > 1 or len(values.biases) > 1:
         return "the biases of the sources differ"
-    q = node.inputs[0]
+    q = node["queries"]
     before = rewriter.cost(node)
     for maps in {keys.joined.output: keys, values.joined.output: values}.values():
         if all(reader == node for reader in rewriter.readers(maps.joined.output)):
@@ -104,24 +104,24 @@ def _why_not(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> str:
 
 
 def _wide(values: _Maps, width: int) -> TensorType:
-    weight = values.maps[0].inputs[1]
+    weight = values.maps[0]["weight"]
     return TensorType((weight.shape[0], Dim.of(width)), weight.dtype)
 
 
 def _apply(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> None:
-    q = node.inputs[0]
+    q = node["queries"]
     factor = Scale(1 / math.sqrt(int(q.shape[-1])))
     inputs: list[Value] = []
     for key, value in zip(keys.maps, values.maps, strict=True):
-        x, weight = key.inputs[:2]
+        x, weight = key["x"], key["weight"]
         name = f"{weight.name}.transposed"
         turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
         turned = rewriter.add(factor, turned, name=f"{weight.name}.divided", at=node)
         name = f"{q.name}.absorbed"
         queries = apply_map(rewriter, q, turned, (), name=name, at=node, instead_of=node)
-        inputs += [queries, x, value.inputs[0]]
+        inputs += [queries, x, value["x"]]
     found = rewriter.add(JointAttention(), *inputs, name=f"{node.name}.jointly", at=node)
-    weights = [value.inputs[1] for value in values.maps]
+    weights = [value["weight"] for value in values.maps]
     name = f"{weights[0].name}.joined"
     weight = rewriter.add(Concat(1), *weights, name=name, at=node)
     (bias,) = values.biases

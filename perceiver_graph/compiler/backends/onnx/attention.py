@@ -9,7 +9,7 @@ import math
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops, scores
+from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.precision import wide
@@ -26,17 +26,16 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
     other it is several times slower.
     """
     site = site.within_scope()
-    q, k, v = site.types[:3]
-    queries, q = _split(site, "query", 0, op.heads, swap=False)
-    keys, k = _split(site, "key", 1, op.heads, swap=True)
-    values, v = _split(site, "value", 2, op.heads, swap=False)
+    queries, q = _split(site, "query", "queries", op.heads, swap=False)
+    keys, k = _split(site, "key", "keys", op.heads, swap=True)
+    values, v = _split(site, "value", "values", op.heads, swap=False)
     factor = site.scalar(1 / math.sqrt(int(q.shape[-1])), q)
     if _fewer_keys(site):
         keys = site.part("scaled_key", k, "Mul", keys, factor)
     else:
         queries = site.part("scaled_query", q, "Mul", queries, factor)
     matrix = q.with_shape(*q.shape[:-1], k.shape[-1])
-    if (parts := scores.parts(op, site.types, site.emitter.target.score_limit)) > 1:
+    if (parts := op.parts(site.types, site.emitter.target.score_limit)) > 1:
 
         def answer(rows: Rows) -> list[ir.Value]:
             ((asked, type),) = rows
@@ -48,10 +47,10 @@ def attention(op: ops.Attention, site: Site) -> ir.Value:
 
         return by_parts(site, [(queries, q)], parts, answer)
     products = site.part("scores", matrix, "MatMul", queries, keys)
-    if len(site.types) == 4:
+    if "mask" in site:
         products = _masked(site, products, matrix)
     weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-    zero = len(site.types) == 4 and op.masked_rows == "zero"
+    zero = "mask" in site and op.masked_rows == "zero"
     if op.heads == 1 and not zero:
         return site.result("MatMul", weights, values)
     context = q.with_shape(*q.shape[:-1], v.shape[-1])
@@ -94,17 +93,17 @@ def _any_key(site: Site, context: TensorType) -> ir.Value:
 
 def _mask_rows(site: Site, like: TensorType) -> tuple[ir.Value, TensorType]:
     """The mask as [b, 1, m], or [b, 1, 1, m] for several heads."""
-    mask, type = site.input(3), site.types[3]
+    mask, type = site.input("mask"), site.type("mask")
     between = range(1, like.rank - 1)
     rows = type.with_shape(type.shape[0], *(Dim.of(1) for _ in between), type.shape[1])
     return site.part("mask", rows, "Unsqueeze", mask, site.ints(*between)), rows
 
 
 def _split(
-    site: Site, part: str, slot: int, heads: int, *, swap: bool
+    site: Site, part: str, operand: str, heads: int, *, swap: bool
 ) -> tuple[ir.Value, TensorType]:
     """[b, n, h * d] -> [b, h, n, d], or [b, h, d, n] with `swap`; without h for one head."""
-    x, type = site.input(slot), site.types[slot]
+    x, type = site.input(operand), site.type(operand)
     batch, n, width = type.shape
     if heads == 1:
         if not swap:
@@ -121,7 +120,7 @@ def _split(
 
 
 def _fewer_keys(site: Site) -> bool:
-    q, k = site.types[:2]
+    q, k = site.type("queries"), site.type("keys")
     try:
         return k.shape[1] < q.shape[1]
     except Undecidable:

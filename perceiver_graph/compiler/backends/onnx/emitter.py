@@ -210,16 +210,30 @@ class Site:
 
     @property
     def inputs(self) -> tuple[ir.Value, ...]:
-        return tuple(self.emitter.value(value, self.dtype) for value in self.node.inputs)
+        return tuple(map(self.read, self.node.inputs))
 
-    def input(self, slot: int) -> ir.Value:
+    def __contains__(self, operand: str) -> bool:
+        return operand in self.node
+
+    def input(self, operand: str) -> ir.Value:
         """One input. Asking puts a parameter into the model: one that is only needed transposed is
         not asked for."""
-        return self.emitter.value(self.node.inputs[slot], self.dtype)
+        return self.read(self.node[operand])
+
+    def type(self, operand: str) -> TensorType:
+        """The type of one input."""
+        return self.type_of(self.node[operand])
+
+    def read(self, value: Value) -> ir.Value:
+        """What the node reads, in the element type that it computes in."""
+        return self.emitter.value(value, self.dtype)
+
+    def type_of(self, value: Value) -> TensorType:
+        return precision.in_element(value.type, self.dtype)
 
     @property
     def types(self) -> tuple[TensorType, ...]:
-        return tuple(precision.in_element(value.type, self.dtype) for value in self.node.inputs)
+        return tuple(map(self.type_of, self.node.inputs))
 
     @property
     def output(self) -> TensorType:
@@ -273,15 +287,15 @@ class Site:
         array = np.array(number, dtype=DATA_TYPES[type.dtype].numpy())
         return self.emitter.initializer(f"{type.dtype}({number!r})", array)
 
-    def transposed(self, slot: int) -> ir.Value:
+    def transposed(self, operand: str) -> ir.Value:
         """An input with its last two axes swapped: now if it is known, else at run time."""
-        value = self.node.inputs[slot]
+        value = self.node[operand]
         if isinstance(self.emitter.program.leaves.get(value), Parameter | Constant):
             return self.emitter.tensor(value, self.dtype, transposed=True)
         *batch, rows, columns = value.shape
         order = [*range(len(batch)), len(batch) + 1, len(batch)]
-        type = self.types[slot].with_shape(*batch, columns, rows)
-        return self.part("transposed", type, "Transpose", self.input(slot), perm=order)
+        type = self.type(operand).with_shape(*batch, columns, rows)
+        return self.part("transposed", type, "Transpose", self.input(operand), perm=order)
 
     def _append(
         self,

@@ -22,9 +22,8 @@ def fused_up_to(channels: int, *, one_head: bool) -> Lowering:
     """
 
     def lowering(op: ops.Attention, site: Site) -> ir.Value:
-        widths = [int(type.shape[-1]) // op.heads for type in site.types[1:3]]
-        masked = len(site.types) == 4
-        if masked or max(widths) > channels or (op.heads == 1 and not one_head):
+        widths = [int(site.type(name).shape[-1]) // op.heads for name in ("keys", "values")]
+        if "mask" in site or max(widths) > channels or (op.heads == 1 and not one_head):
             return attention(op, site)
         site.emitter.define(FUSED, _function)
         return site.result(FUSED, *site.inputs, num_heads=op.heads)

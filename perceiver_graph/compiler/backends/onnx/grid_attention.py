@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops, scores
+from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.dims import Dim
@@ -22,18 +22,19 @@ def grid_attention(op: ops.GridAttention, site: Site) -> ir.Value:
     Queries are answered some at a time, so that fewer scores exist at once.
     """
     site = site.within_scope()
-    q, x, s, *tables = site.types
-    tokens, scale = turned(site, site.input(1), x), turned(site, site.input(2), s)
-    given = [site.input(0), *(site.input(slot) for slot in range(3, 3 + len(tables)))]
-    rows = list(zip(given, (q, *tables), strict=True))
+    q, x = site.type("queries"), site.type("tokens")
+    tokens = turned(site, site.input("tokens"), x)
+    scale = turned(site, site.input("scale"), site.type("scale"))
+    asked = (site.node["queries"], *site.node.each("tables"))
+    rows = [(site.read(value), site.type_of(value)) for value in asked]
 
     def answer(some: Rows) -> list[ir.Value]:
         matrix = q.with_shape(*some[0][1].shape[:2], x.shape[1])
         products = scores_on_grid(site, some, tokens, scale, matrix)
         weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-        return found_on_grid(site, some, weights, site.input(1), scale, matrix)
+        return found_on_grid(site, some, weights, site.input("tokens"), scale, matrix)
 
-    parts = scores.parts(op, site.types, site.emitter.target.score_limit)
+    parts = op.parts(site.types, site.emitter.target.score_limit)
     return by_parts(site, rows, parts, answer)
 
 

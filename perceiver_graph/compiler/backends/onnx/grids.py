@@ -44,7 +44,7 @@ def regrid(op: ops.Regrid, site: Site) -> ir.Value:
 
 def fourier_at(op: ops.FourierAt, site: Site) -> ir.Value:
     """Coordinates along each axis, then what is made of coordinates."""
-    shape = site.types[0].shape
+    shape = site.type("positions").shape
     column = TensorType((*shape, Dim.of(1)), "float32")
     columns = []
     for axis, (place, size) in enumerate(_along(site, op.sizes)):
@@ -62,19 +62,19 @@ def fourier_at(op: ops.FourierAt, site: Site) -> ir.Value:
 
 def _along(site: Site, sizes: Shape) -> list[tuple[ir.Value, ir.Value]]:
     """Where positions lie along each axis, and the size of the axis."""
-    found, rest = [], site.input(0)
+    found, rest = [], site.input("positions")
     each = [vector(site, size) for size in sizes]
     for axis in reversed(range(len(sizes))):
         # Only wrong positions lie beyond the first axis: of these, too, one in the grid is made.
-        found.append(site.part("along", site.types[0], "Mod", rest, each[axis]))
+        found.append(site.part("along", site.type("positions"), "Mod", rest, each[axis]))
         if axis:
-            rest = site.part("before", site.types[0], "Div", rest, each[axis])
+            rest = site.part("before", site.type("positions"), "Div", rest, each[axis])
     return list(zip(reversed(found), each, strict=True))
 
 
 def _coordinate(site: Site, place: ir.Value, size: ir.Value, *, endpoint: bool) -> ir.Value:
     """From -1 on, rounded as in the reference."""
-    shape = site.types[0].shape
+    shape = site.type("positions").shape
 
     def cast(part: str, x: ir.Value, to: DType, sizes: tuple[Dim, ...] = shape) -> ir.Value:
         return site.part(part, TensorType(sizes, to), "Cast", x, to=DATA_TYPES[to].value)
@@ -91,7 +91,7 @@ def _coordinate(site: Site, place: ir.Value, size: ir.Value, *, endpoint: bool) 
     steps = cast("steps", site.part("steps_or_1", _SIZE, "Max", last, one), "float32", _SIZE.shape)
     rounded = site.part("step", number, "Div", site.scalar(2.0, single), steps)
     step = cast("step_double", rounded, "float64", _SIZE.shape)
-    from_last = site.part("from_last", site.types[0], "Sub", last, place)
+    from_last = site.part("from_last", site.type("positions"), "Sub", last, place)
     ends = []
     for part, distance in (("up", place), ("down", from_last)):
         far = site.part(part, double, "Mul", cast(f"{part}_steps", distance, "float64"), step)

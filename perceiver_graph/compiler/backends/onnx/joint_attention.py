@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler import ops, scores
+from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.grid_attention import (
@@ -36,7 +36,7 @@ def joint_attention(op: ops.JointAttention, site: Site) -> ir.Value:
         for value, type in zip(values, types, strict=True)
         for row in zip((value.queries, *value.tables), (type.queries, *type.tables), strict=True)
     ]
-    parts = scores.parts(op, site.types, site.emitter.target.score_limit)
+    parts = op.parts(site.types, site.emitter.target.score_limit)
     return by_parts(site, rows, parts, lambda some: _answer(site, some, each))
 
 

@@ -107,7 +107,7 @@ def _flatten(op: ops.Flatten, site: Site) -> ir.Value:
 
 
 def _unflatten(op: ops.Unflatten, site: Site) -> ir.Value:
-    axis = op.axis % site.types[0].rank
+    axis = op.axis % site.type("x").rank
     made = site.output.shape[axis : axis + len(op.sizes)]
     sizes = [
         size.value if held is None else held for held, size in zip(op.sizes, made, strict=True)
@@ -116,7 +116,7 @@ def _unflatten(op: ops.Unflatten, site: Site) -> ir.Value:
 
 
 def _broadcast(op: ops.Broadcast, site: Site) -> ir.Value:
-    ones = [1] * site.types[0].rank  # a size of 1 in the target leaves the value's own size
+    ones = [1] * site.type("x").rank  # a size of 1 in the target leaves the value's own size
     return site.result("Expand", *site.inputs, vector(site, *op.sizes, *ones))
 
 

@@ -7,13 +7,14 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir import Value
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.ops.base import broadcast
 
 
 def moments(op: ops.Moments, site: Site) -> ir.Value:
     """The mean, then the mean square of the distances from it."""
-    x, type = site.input(0), site.types[0]
+    x, type = site.input("x"), site.type("x")
     one = type.with_shape(*type.shape[:-1], Dim.of(1))
     mean = site.part("mean", one, "ReduceMean", x, site.ints(-1), keepdims=1)
     centred = site.part("centred", type, "Sub", x, mean)
@@ -26,13 +27,13 @@ def merge_moments(op: ops.MergeMoments, site: Site) -> ir.Value:
     """Sums over the parts, each weighted by its share of the channels."""
     shares = [width / sum(op.widths) for width in op.widths]
     one = site.output.with_shape(*site.output.shape[:-1], Dim.of(1))
-    means = [_column(site, slot, 0) for slot in range(len(shares))]
+    means = [_column(site, part, 0) for part in site.node.each("parts")]
     mean = _weighted(site, "mean", means, shares)
     spreads = []
-    for slot, (value, _) in enumerate(means):
+    for part, (value, _) in zip(site.node.each("parts"), means, strict=True):
         distance = site.part("distance", one, "Sub", value, mean)
         squared = site.part("distance_squared", one, "Mul", distance, distance)
-        variance, _ = _column(site, slot, 1)
+        variance, _ = _column(site, part, 1)
         spreads.append((site.part("spread", one, "Add", squared, variance), one))
     variance = _weighted(site, "variance", spreads, shares)
     safe = site.part("safe", one, "Add", variance, site.scalar(op.epsilon, one))
@@ -44,17 +45,17 @@ def merge_moments(op: ops.MergeMoments, site: Site) -> ir.Value:
 def inverse_norm(op: ops.InverseNorm, site: Site) -> ir.Value:
     """One over the root of the sum of squares."""
     one = site.output
-    total = site.part("squares", one, "ReduceSumSquare", site.input(0), site.ints(-1), keepdims=1)
+    total = site.part("squares", one, "ReduceSumSquare", site.input("x"), site.ints(-1), keepdims=1)
     safe = site.part("safe", one, "Add", total, site.scalar(op.epsilon, one))
     return site.result("Reciprocal", site.part("norm", one, "Sqrt", safe))
 
 
-def _column(site: Site, slot: int, index: int) -> tuple[ir.Value, TensorType]:
+def _column(site: Site, part: Value, index: int) -> tuple[ir.Value, TensorType]:
     """The means or the variances of a part. Shape: [..., 1]."""
-    type = site.types[slot]
+    type = site.type_of(part)
     column = type.with_shape(*type.shape[:-1], Dim.of(1))
     bounds = (site.ints(index), site.ints(index + 1), site.ints(-1))
-    return site.part("moment", column, "Slice", site.input(slot), *bounds), column
+    return site.part("moment", column, "Slice", site.read(part), *bounds), column
 
 
 def _weighted(

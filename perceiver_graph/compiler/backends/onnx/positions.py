@@ -22,7 +22,7 @@ def fourier_table(op: ops.FourierTable, site: Site) -> ir.Value:
 
 def fourier_features(op: ops.FourierFeatures, site: Site) -> ir.Value:
     """Of what the node reads."""
-    return features(op, site, site.input(0), site.types[0])
+    return features(op, site, site.input("x"), site.type("x"))
 
 
 def features(op: ops.FourierFeatures, site: Site, x: ir.Value, type: TensorType) -> ir.Value:
@@ -70,7 +70,7 @@ def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:
 
     ONNX's Resize computes the same weights, but is slow where many channels come last.
     """
-    x, type = site.input(0), site.types[0]
+    x, type = site.input("table"), site.type("table")
     dtype = DATA_TYPES[type.dtype].numpy()
     sizes = [*op.sizes, int(type.shape[-1])]
     for axis, matrix in enumerate(op.matrices(np.float32)):
@@ -89,7 +89,7 @@ def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:
 def trim(op: ops.Trim, site: Site) -> ir.Value:
     """The first rows."""
     first = site.ints(0)
-    return site.result("Slice", site.input(0), first, vector(site, op.size), first)
+    return site.result("Slice", site.input("table"), first, vector(site, op.size), first)
 
 
 def _fixed(sizes: list[int], like: TensorType) -> TensorType:

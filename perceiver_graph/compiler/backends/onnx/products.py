@@ -12,29 +12,32 @@ from perceiver_graph.compiler.dims import Dim
 
 def linear(op: ops.Linear, site: Site) -> ir.Value:
     """MatMul with the transposed weight, which is stored so, then Add."""
-    x, weight = site.input(0), site.transposed(1)
-    if len(site.types) == 2:
+    x, weight = site.input("x"), site.transposed("weight")
+    if "bias" not in site:
         return site.result("MatMul", x, weight)
-    return site.result("Add", site.part("product", site.output, "MatMul", x, weight), site.input(2))
+    product = site.part("product", site.output, "MatMul", x, weight)
+    return site.result("Add", product, site.input("bias"))
 
 
 def matmul(op: ops.MatMul, site: Site) -> ir.Value:
     """MatMul; a transposed operand is stored transposed if it is known."""
-    b = site.transposed(1) if op.transpose_b else site.input(1)
-    return site.result("MatMul", site.input(0), b)
+    b = site.transposed("b") if op.transpose_b else site.input("b")
+    return site.result("MatMul", site.input("a"), b)
 
 
 def conv(op: ops.Conv, site: Site) -> ir.Value:
     """Conv between transposes: ONNX wants channels first."""
-    x, *weights = site.inputs
-    x, _ = channels_first(site, x, site.types[0])
-    kernel = [int(size) for size in site.types[1].shape[2:]]
+    x, weight = site.input("x"), site.input("weight")
+    bias = [site.read(value) for value in site.node.each("bias")]
+    x, _ = channels_first(site, x, site.type("x"))
+    kernel = [int(size) for size in site.type("weight").shape[2:]]
     y = site.part(
         "convolved",
         first_of(site.output),
         "Conv",
         x,
-        *weights,
+        weight,
+        *bias,
         kernel_shape=kernel,
         strides=list(op.strides),
         pads=_pads(op.padding),
@@ -44,8 +47,8 @@ def conv(op: ops.Conv, site: Site) -> ir.Value:
 
 def batch_norm(op: ops.BatchNorm, site: Site) -> ir.Value:
     """BatchNormalization between transposes: after a convolution onnxruntime folds it into that."""
-    x, *statistics = site.inputs
-    type = site.types[0]
+    x, *statistics = map(site.input, ("x", "weight", "bias", "mean", "variance"))
+    type = site.type("x")
     if type.rank == 1:
         row = type.with_shape(Dim.of(1), *type.shape)
         x = site.part("row", row, "Unsqueeze", x, site.ints(0))
@@ -60,7 +63,7 @@ def batch_norm(op: ops.BatchNorm, site: Site) -> ir.Value:
 
 def max_pool(op: ops.MaxPool, site: Site) -> ir.Value:
     """MaxPool between transposes; its padding never wins either."""
-    x, _ = channels_first(site, site.input(0), site.types[0])
+    x, _ = channels_first(site, site.input("x"), site.type("x"))
     y = site.part(
         "pooled",
         first_of(site.output),

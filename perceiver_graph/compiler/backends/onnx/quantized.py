@@ -16,7 +16,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import products
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
 from perceiver_graph.compiler.dims import Shape
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter
+from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 
 LARGEST_WEIGHT = 64
@@ -55,7 +55,7 @@ def candidates(program: Graph) -> dict[str, Node]:
 def _is_candidate(program: Graph, node: Node) -> bool:
     if not isinstance(node.op, ops.Linear | ops.MatMul):
         return False
-    x, weight = node.inputs[:2]
+    x, weight = _operands(node)
     leaf = program.leaves.get(weight)
     known = isinstance(leaf, Parameter | Constant) and len(weight.shape) == 2
     varies = not isinstance(program.leaves.get(x), Parameter | Constant)
@@ -64,16 +64,17 @@ def _is_candidate(program: Graph, node: Node) -> bool:
 
 def gains(node: Node) -> bool:
     """Whether a product is large enough for 8 bits to pay."""
-    return min(int(size) for size in node.inputs[1].shape) >= SMALLEST_SIZE
+    _, weight = _operands(node)
+    return min(int(size) for size in weight.shape) >= SMALLEST_SIZE
 
 
 def linear(op: ops.Linear, site: Site) -> ir.Value:
     """In 8 bits where the plan says so."""
     if site.node.name not in site.emitter.int8:
         return products.linear(op, site)
-    if len(site.types) == 2:
+    if "bias" not in site:
         return _product(site, as_result=True)
-    return site.result("Add", _product(site), site.input(2))
+    return site.result("Add", _product(site), site.input("bias"))
 
 
 def matmul(op: ops.MatMul, site: Site) -> ir.Value:
@@ -98,7 +99,7 @@ def measuring(
     def lowering(op: Op, site: Site) -> ir.Value:
         result = common[type(op)](op, site)
         if site.node.name in names:
-            _measure(site, result, biased=isinstance(op, ops.Linear) and len(site.types) == 3)
+            _measure(site, result, biased=isinstance(op, ops.Linear) and "bias" in site)
         return result
 
     return {**common, ops.Linear: lowering, ops.MatMul: lowering}
@@ -106,9 +107,9 @@ def measuring(
 
 def _measure(site: Site, result: ir.Value, *, biased: bool) -> None:
     """The bias, which is exact, counts neither for nor against."""
-    exact = (
-        site.part("without_bias", site.output, "Sub", result, site.input(2)) if biased else result
-    )
+    exact = result
+    if biased:
+        exact = site.part("without_bias", site.output, "Sub", result, site.input("bias"))
     found = _product(site)
     difference = site.part("difference", site.output, "Sub", found, exact)
     for value, end in ((difference, DIFFERENCE), (exact, SIZE)):
@@ -120,8 +121,7 @@ def _measure(site: Site, result: ir.Value, *, biased: bool) -> None:
 
 def _product(site: Site, *, as_result: bool = False) -> ir.Value:
     """x W in 8 bits, in float32 again; the pattern that MatMulIntegerToFloat is fused from."""
-    x = site.input(0)
-    rounded, scale, zero = _quantized(site, x)
+    rounded, scale, zero = _quantized(site, _operands(site.node)[0])
     values, scales = _weights(site)
     total = _value(site, "integers", site.output.shape, ir.DataType.INT32)
     site.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
@@ -133,11 +133,12 @@ def _product(site: Site, *, as_result: bool = False) -> ir.Value:
     return site.part("product", site.output, "Mul", number, step)
 
 
-def _quantized(site: Site, x: ir.Value) -> tuple[ir.Value, ...]:
+def _quantized(site: Site, value: Value) -> tuple[ir.Value, ...]:
     """A value as u8, with its scale and its zero."""
+    x = site.read(value)
     if x not in site.emitter.quantized:
         results = (
-            _value(site, "rounded", site.types[0].shape, ir.DataType.UINT8),
+            _value(site, "rounded", value.shape, ir.DataType.UINT8),
             _value(site, "scale", (), ir.DataType.FLOAT),
             _value(site, "zero", (), ir.DataType.UINT8),
         )
@@ -147,7 +148,7 @@ def _quantized(site: Site, x: ir.Value) -> tuple[ir.Value, ...]:
 
 
 def _weights(site: Site) -> tuple[ir.Value, ir.Value]:
-    weight = site.node.inputs[1]
+    _, weight = _operands(site.node)
     transposed = isinstance(site.node.op, ops.Linear) or cast(ops.MatMul, site.node.op).transpose_b
     name = f"{weight.name}.T" if transposed else weight.name
     known = site.emitter.initializers
@@ -157,6 +158,12 @@ def _weights(site: Site) -> tuple[ir.Value, ir.Value]:
         site.emitter.initializer(f"{name}.int8", values)
         site.emitter.initializer(f"{name}.scale", scales)
     return known[f"{name}.int8"], known[f"{name}.scale"]
+
+
+def _operands(node: Node) -> tuple[Value, Value]:
+    """What a product is of, and the matrix on its right."""
+    names = ("x", "weight") if isinstance(node.op, ops.Linear) else ("a", "b")
+    return node[names[0]], node[names[1]]
 
 
 def _value(site: Site, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
