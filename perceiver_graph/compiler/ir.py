@@ -97,6 +97,9 @@ class Constant:
     data: Array = field(repr=False)
 
 
+Primitive = TypeVar("Primitive", bound=Op)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """An application of a primitive."""
@@ -124,6 +127,16 @@ class Node:
     def each(self, operand: str) -> Sequence[Value]:
         """All that is read under this name: none or one where it may be absent."""
         return self.op.each(operand, self.inputs)
+
+    def only(self, kind: type[Primitive], *known: str) -> Primitive | None:
+        """The operator, if it is of this very kind and says nothing but what is `known`.
+
+        These are names of attributes and of operands that may be absent; all others are as usual.
+        A rewrite asks so of what it replaces by something else: whatever it has not heard of, such
+        as a mask of a new kind, is not lost by it.
+        """
+        op = self.op
+        return op if type(op) is kind and op.says_only(known, self.inputs) else None
 
     def replaced(self, **operands: Value) -> tuple[Value, ...]:
         """All that is read, with other operands of these names; all others stay."""

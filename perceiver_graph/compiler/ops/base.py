@@ -7,7 +7,7 @@ plain values, or sizes: what needs a size holds it, and reads no value for the s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
@@ -141,6 +141,17 @@ class Op:
         if cls._turns:
             return more >= 0 and more % cls._turns == 0
         return 0 <= more <= len(cls.operands) - cls._needed
+
+    def says_only(self, known: Collection[str], of: Sequence[object]) -> bool:
+        """Whether all but these attributes are as usual, and all but these optional operands absent."""
+        usual = {field.name: field.default for field in fields(self)}
+        return all(
+            name in known or value == usual[name] for name, value in self.attributes.items()
+        ) and not any(
+            name not in known and self.each(name, of)
+            for name, place in self._places.items()
+            if place >= self._needed
+        )
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the output. Raises ShapeError where the inputs do not fit."""

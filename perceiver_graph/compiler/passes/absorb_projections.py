@@ -54,10 +54,11 @@ class AbsorbProjections(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
         if is_linear(node):
             return _into_values(rewriter, node, notes)
-        if not isinstance(node.op, Attention):
+        op = node.only(Attention, "heads", "mask", "masked_rows")
+        if op is None:
             return 0
-        if node.op.heads != 1:
-            notes.append(f"%{node.name} stays: it has {node.op.heads} heads")
+        if op.heads != 1:
+            notes.append(f"%{node.name} stays: it has {op.heads} heads")
             return 0
         rules = (_into_queries, _into_keys, _behind)
         return any(rule(rewriter, node, notes) for rule in rules)
@@ -149,7 +150,7 @@ def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 4, at the linear map that follows."""
     attended, weight, bias = node["x"], node["weight"], node.each("bias")
     attention = rewriter.producer(attended)
-    if attention is None or not isinstance(attention.op, Attention) or attention.op.heads != 1:
+    if attention is None or not attention.only(Attention, "mask", "masked_rows"):
         return False
     if rewriter.only_reader(attended) != node or not has_known_weights(rewriter, node):
         return False
@@ -182,8 +183,8 @@ def _only_as(rewriter: Rewriter, value: Value, node: Node) -> bool:
 
 def _sums_to_one(attention: Node, linear: Node) -> bool:
     """Whether a row that is added to all values is added to all results. Case 5."""
-    rows = attention.op.masked_rows if isinstance(attention.op, Attention) else "uniform"
-    return "bias" not in linear or not ("mask" in attention and rows == "zero")
+    zeros = "mask" in attention and not attention.only(Attention, "heads", "mask")
+    return "bias" not in linear or not zeros
 
 
 def _scores(rewriter: Rewriter, node: Node, width: int) -> int:

@@ -54,7 +54,11 @@ def _summand(node: Node) -> Value | None:
 def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
     """None if attentions alone read a value, as keys alone; empty if none does so at all."""
     readers = rewriter.readers(keys)
-    as_keys = [node for node in readers if isinstance(node.op, Attention) and node["keys"] == keys]
+    as_keys = [
+        node
+        for node in readers
+        if node.only(Attention, "heads", "mask", "masked_rows") and node["keys"] == keys
+    ]
     others = [node for node in readers if node not in as_keys or node.inputs.count(keys) > 1]
     if not as_keys:
         return ""

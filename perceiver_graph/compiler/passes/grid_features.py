@@ -66,9 +66,9 @@ class GridFeatures(Rewrite):
 
 def _kinds(node: Node) -> list[Kind[Value]]:
     """The keys that one head attends to without a mask, by kind."""
-    if isinstance(node.op, JointAttention):
-        return list(kinds(node.inputs, node.op.axes))
-    if isinstance(node.op, Attention) and node.op.heads == 1 and "mask" not in node:
+    if op := node.only(JointAttention, "axes", "kinds"):
+        return list(kinds(node.inputs, op.axes))
+    if node.only(Attention, "masked_rows"):
         return [Kind(node["queries"], node["keys"], node["values"])]
     return []
 
@@ -195,7 +195,9 @@ class _Change:
         """The queries without their channels of position, and what these score at each place."""
         features = self.features
         source, sharing = self.rewriter.sharing(q)
-        if isinstance(self.node.op, Attention):  # whose scores are scaled, those of kinds are not
+        if self.node.only(
+            Attention, "masked_rows"
+        ):  # whose scores are scaled, those of kinds are not
             factor = Scale(1 / math.sqrt(features.width))
             source = self.add(factor, source, name=f"{q.name}.scaled")
         around = []

@@ -89,7 +89,7 @@ class _Tokens(NormOfParts):
 
 def _match(rewriter: Rewriter, node: Node) -> _Tokens | None:
     """Cases 1 and 2."""
-    if not isinstance(node.op, Attention) or node.op.heads != 1 or "mask" in node:
+    if not node.only(Attention, "masked_rows"):
         return None
     k, v = node["keys"], node["values"]
     norm = rewriter.producer(k)

@@ -76,7 +76,7 @@ class _Queries(NormOfParts):
 
 def _match(rewriter: Rewriter, node: Node) -> _Queries | None:
     """Cases 1 and 2."""
-    if not isinstance(node.op, Attention) or node.op.heads != 1 or "mask" in node:
+    if not node.only(Attention, "masked_rows"):
         return None
     normal = node["queries"]
     more: tuple[Value, ...] = ()

@@ -39,13 +39,14 @@ class SplitAttention(Rewrite):
     nothing = "nothing split: no keys and values are maps of several sources"
 
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        if not isinstance(node.op, Attention):
+        op = node.only(Attention, "heads", "mask", "masked_rows")
+        if op is None:
             return 0
         keys = _describe(rewriter, node["keys"])
         values = _describe(rewriter, node["values"])
         if keys is None or values is None:
             return 0
-        if reason := _why_not(rewriter, node, keys, values):
+        if reason := _why_not(rewriter, node, op, keys, values):
             notes.append(f"%{node.name} stays: {reason}")
             return 0
         _apply(rewriter, node, keys, values)
@@ -77,11 +78,10 @@ def _describe(rewriter: Rewriter, x: Value) -> _Maps | None:
     return _Maps(node, maps) if len(maps) == len(found) > 1 else None
 
 
-def _why_not(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> str:
+def _why_not(rewriter: Rewriter, node: Node, op: Attention, keys: _Maps, values: _Maps) -> str:
     """Empty where the rule fires."""
-    heads = getattr(node.op, "heads", 1)
-    if heads != 1:
-        return f"it has {heads} heads"
+    if op.heads != 1:
+        return f"it has {op.heads} heads"
     if "mask" in node:
         return "it has a mask"
     if [x.shape[1] for x in keys.sources] != [x.shape[1] for x in values.sources]:
