@@ -16,6 +16,7 @@ from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.program import Program
+from perceiver_graph.runtime.random_inputs import random_inputs
 from perceiver_graph.spec.loader import parse_spec
 from tests.test_differential import agree, onnx_program, randomised
 
@@ -232,6 +233,12 @@ def test_no_points_are_answered_with_none(scene: Program) -> None:
     assert found["inside"].shape == (2, 0, 1)
     assert found["colour"].shape == (2, 0, 3)
     assert found["label"].shape == (2, 5)
+
+
+def test_no_points_may_be_asked_for_at_random(scene: Program) -> None:
+    made = random_inputs(scene.manifest, {"inside_points": 0})
+    assert made.arrays["inside.points"].shape == (1, 0, 3)
+    assert scene.run(made.arrays, sizes=made.free)["inside"].shape == (1, 0, 1)
 
 
 def test_points_agree_in_every_backend_and_number_of_chunks(scene: Program) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,8 @@ def output(kind: str, sizes: dict[str, int | str], settings: Any = None) -> Part
 
 SCORES = output("", {"query": 5, "channel": 7})
 BOXES = media.BoxesParameters(classes="y")
+SINGLE = replace(output("", {"query": 5, "channel": 1}), name="one")
+ONE = media.BoxesParameters(classes="one")
 
 
 @pytest.mark.parametrize(
@@ -112,11 +115,12 @@ BOXES = media.BoxesParameters(classes="y")
         (output("audio", {"time": 3, "channel": 1}), "samples of 2 channels"),
         (output("boxes", {"query": 4, "channel": 4}, BOXES), "4 boxes, and `y` has scores for 5"),
         (output("boxes", {"query": 5, "channel": 3}, BOXES), "a box needs 4"),
+        (output("boxes", {"query": 5, "channel": 4}, ONE), "`one` has one class"),
     ],
 )
 def test_what_an_output_cannot_be_written_as(unfit: Part, text: str) -> None:
     stereo = part("audio", {"time": 4, "channel": 2})
-    found = misfit(unfit, Around.of([TEXT, FRAMES, stereo], [SCORES]))
+    found = misfit(unfit, Around.of([TEXT, FRAMES, stereo], [SCORES, SINGLE]))
     assert found is not None
     assert text in found.fault
     assert found.remedy

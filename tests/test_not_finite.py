@@ -51,6 +51,13 @@ def test_json_is_json(value: Any, as_it_is: bool, indent: int | None) -> None:
     assert escape.json(strict(text), indent=indent, as_it_is=as_it_is) == text
 
 
+def test_text_of_json_that_cannot_be_seen_is_escaped() -> None:
+    text = "\x7f\x9b\u202e\u2028\ud800\U000e0041 é 好 \n"
+    shown = escape.json(text, as_it_is=True, end="")
+    assert shown == '"\\u007f\\u009b\\u202e\\u2028\\ud800\\udb40\\udc41 é 好 \\n"'
+    assert strict(shown) == text
+
+
 def test_what_is_not_finite_is_null() -> None:
     value = {"a": [1.5, float("nan"), (float("inf"), -float("inf"))], "b": 2}
     assert strict(escape.json(value)) == {"a": [1.5, None, [None, None]], "b": 2}

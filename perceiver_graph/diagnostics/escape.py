@@ -13,8 +13,9 @@ import re
 import shlex
 from typing import Any
 
-from perceiver_graph.diagnostics.text import clean
+from perceiver_graph.diagnostics.text import clean, is_hidden
 
+_UNSEEN = re.compile(r"[^ -~\n]")
 _RUNS = re.compile(r'""+|"$')
 
 
@@ -60,7 +61,8 @@ def docstring(text: str) -> str:
 def json(value: Any, *, indent: int | None = 2, as_it_is: bool = False, end: str = "\n") -> str:
     """A document of JSON as RFC 8259 has it: a number that is not finite becomes null.
 
-    In ASCII alone, unless text stays as it is. `indent=None` makes one line, 0 one without blanks.
+    In ASCII alone, unless text stays as it is, but for what cannot be seen. `indent=None` makes one
+    line, 0 one without blanks.
     """
     separators = (",", ":") if indent == 0 else None
     text = standard_json.dumps(
@@ -70,7 +72,7 @@ def json(value: Any, *, indent: int | None = 2, as_it_is: bool = False, end: str
         ensure_ascii=not as_it_is,
         allow_nan=False,
     )
-    return text + end
+    return (_UNSEEN.sub(_escaped, text) if as_it_is else text) + end
 
 
 def comment(text: object) -> str:
@@ -92,6 +94,12 @@ def _from_system(text: str) -> bool:
     return not any(
         "\ud800" <= char <= "\udfff" and not "\udc80" <= char <= "\udcff" for char in text
     )
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A character of JSON: as its escape if it is hidden."""
+    char = found[0]
+    return standard_json.dumps(char)[1:-1] if is_hidden(char) or char == "\x7f" else char
 
 
 def _finite(value: Any) -> Any:

@@ -135,9 +135,12 @@ def _take_given(
 ) -> None:
     """Add what was given to `sizes`, and the largest for what could have been given."""
     free = free_sizes(manifest)
+    points = {str(entry.shape[1]) for entry in manifest.inputs.values() if entry.points_of}
     said = {word for name in arrays for word in _words(manifest.inputs[name].shape)}
     for name, value in given.items():
         dimension = manifest.dims.get(name)
+        if dimension is not None and name in points:  # there may be none
+            dimension = dimension.model_copy(update={"min": 0})
         known = [
             one
             for one in manifest.dims

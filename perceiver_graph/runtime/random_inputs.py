@@ -45,7 +45,7 @@ def random_inputs(manifest: Manifest, given: Mapping[str, int], seed: int = 0) -
         if isinstance(size, str)
         for word in words(size)
     )
-    sizes = {name: given.get(name) or _size(manifest, name) for name in symbols}
+    sizes = {name: given[name] if name in given else _size(manifest, name) for name in symbols}
     rng = np.random.default_rng(seed)
     arrays = {name: _values(entry, sizes, rng) for name, entry in used.items()}
     free = {name: value for name, value in given.items() if name not in sizes}

@@ -95,6 +95,4 @@ def _digest_before_seal(path: Path) -> str:
 
 
 def _encoded(data: Mapping[str, Any]) -> bytes:
-    # Of a file name that is no Unicode, the escapes are those of JSON.
-    text = escape.json(data, as_it_is=True)
-    return text.encode("utf-8", "backslashreplace")
+    return escape.json(data, as_it_is=True).encode()

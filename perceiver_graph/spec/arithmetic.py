@@ -104,11 +104,23 @@ def solve(
 ) -> int | None:
     """The value of `low`, `low + step` .. `high` at which `size` is `wanted`, if there is one.
 
-    `size` rises or falls all the way, as the sizes of axes do.
+    `size` is as for `reach`.
+    """
+    found = reach(size, wanted, low, high, step)
+    return found if found is not None and size(found) == wanted else None
+
+
+def reach(
+    size: Callable[[int], int], wanted: int, low: int, high: int | None, step: int
+) -> int | None:
+    """The first value of `low`, `low + step` .. `high` at which `size` is `wanted` or beyond it.
+
+    The last one where it is never so, None where that is not known. `size` rises or falls all the
+    way, as the sizes of axes do.
     """
     last = None if high is None else (high - low) // step
     if last == 0:
-        return low if size(low) == wanted else None
+        return low
     rising = size(low + step) >= size(low)
     first, beyond = 0, 1
     while (last is None or beyond <= last) and (size(low + beyond * step) < wanted) == rising:
@@ -122,5 +134,4 @@ def solve(
             size(low + middle * step) >= wanted if rising else size(low + middle * step) <= wanted
         )
         first, beyond = (first, middle) if reached else (middle + 1, beyond)
-    found = low + first * step
-    return found if size(found) == wanted else None
+    return low + first * step

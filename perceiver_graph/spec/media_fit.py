@@ -12,6 +12,7 @@ from math import isqrt, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.arithmetic import words
 from perceiver_graph.spec.models.media import CLIP, kind_of, parameters_of
 
 if TYPE_CHECKING:
@@ -215,6 +216,16 @@ def _rows(part: Part, around: Around) -> Misfit | None:
     return Misfit(fault, "begin with real numbers, `channel` last", part.place())
 
 
+def _one_length(part: Part, around: Around) -> Misfit | None:
+    """The length of a file says one symbol."""
+    axis, size = next(iter(part.sizes.items()))
+    symbols = words(size) if isinstance(size, str) else []
+    if len(symbols) < 2:
+        return None
+    fault = f"the length of a file does not say what {' and '.join(map(quote, symbols))} of "
+    return Misfit(f"{fault}`{part.name}` are", "write one symbol", part.place(axis))
+
+
 def _two_frames(part: Part, around: Around) -> Misfit | None:
     have = part.sizes["time"]
     if have == 2:
@@ -299,6 +310,9 @@ def _boxes(part: Part, around: Around) -> Misfit | None:
     if scores is None:
         fault = f"`{part.name}` has no classes: there is no output {quote(named)}"
         return Misfit(fault, "name the output with their scores", place)
+    if scores.channels == 1:
+        fault = f"{quote(named)} has one class, and the last class says that there is nothing"
+        return Misfit(fault, f"give {quote(named)} 2 channels or more", place)
     count, wanted = next(iter(part.sizes.values())), list(scores.sizes.values())[:-1]
     if wanted == [count]:
         return None
@@ -336,10 +350,10 @@ INPUTS: Mapping[str, tuple[Rule, ...]] = {
     "audio": (_axes(*SOUND_AXES), _sound_channels),
     "mel": (_axes(*MEL_AXES), _channels(1, "a mel spectrogram has 1")),
     "image": (_axes(*IMAGE_AXES), _channels(3, "pictures have 3 (RGB)")),
-    "text": (_rank(1, "give it one axis, of ids"), _byte_ids),
+    "text": (_rank(1, "give it one axis, of ids"), _one_length, _byte_ids),
     "flow": (_axes(*VIDEO_AXES), _two_frames, _neighbours, _overlap),
-    "points": (_rank(2, "give it one axis of points, and `channel`"), _rows),
-    "table": (_rank(2, "give it one axis of rows, and `channel`"), _rows),
+    "points": (_rank(2, "give it one axis of points, and `channel`"), _one_length, _rows),
+    "table": (_rank(2, "give it one axis of rows, and `channel`"), _one_length, _rows),
 }
 """What is asked of an input of each kind, one after the other."""
 

@@ -98,5 +98,11 @@ def _string(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
         return text
     text = text.encode("utf-8", "replace").decode("utf-8")
-    quoted = escape.json(text, as_it_is=True, end="")
-    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in quoted)
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(char: str) -> str:
+    """A character in double quotes; beyond the first 65,536, the escapes of JSON are none of YAML."""
+    if char.isascii() or char.isprintable():
+        return escape.json(char, as_it_is=True, end="")[1:-1]
+    return f"\\U{ord(char):08X}"

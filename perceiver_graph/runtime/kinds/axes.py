@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, OutputEntry
+from perceiver_graph.spec.manifest import InputEntry, Manifest, OutputEntry
 from perceiver_graph.spec.media_fit import Around, Part, misfit
 
 Entry = InputEntry | OutputEntry
@@ -29,11 +29,6 @@ def sizes_of(entry: Entry) -> dict[str, int]:
     """The sizes of axes that are all fixed, batch left out."""
     sizes = zip(entry.axes[1:], entry.shape[1:], strict=True)
     return {axis: size for axis, size in sizes if isinstance(size, int)}
-
-
-def length_of(size: int | str, dims: Mapping[str, Dimension]) -> Dimension:
-    """What values a size may take."""
-    return Dimension(min=size, max=size) if isinstance(size, int) else dims[size]
 
 
 def rows_of(entry: Entry, axes: Sequence[str]) -> list[int]:

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
+from perceiver_graph.runtime.kinds.lengths import Length
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.number_common import MOST_BYTES
 from perceiver_graph.runtime.processors.points import points_input
 from perceiver_graph.runtime.processors.tables import Table, padded, read_table
-from perceiver_graph.runtime.sizes import at_least, permitted
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 from perceiver_graph.spec.models.media import PointsMedia, TableMedia
 
@@ -45,10 +44,10 @@ class _RowsReader(Reader):
         super().__init__(name)
         self._name = name
         self._masked = entry.attention_mask is not None
-        _, count, channels = entry.shape
+        channels = entry.shape[-1]
         assert isinstance(channels, int)  # or its media would not fit
         self._channels = channels
-        self._count = length_of(count, dims)
+        self._count = Length(entry, dims)
 
     def open(self, values: Sequence[str]) -> Reading:
         """Read the file. Raises DiagnosticError (PG502 to PG505, PG507, PG512, PG514)."""
@@ -65,22 +64,22 @@ class _RowsReader(Reader):
     def _filled(self, table: Table, notes: tuple[str, ...] = ()) -> Piece:
         """The rows, filled up to a number of them that the model takes, [1, count, channels]."""
         rows = len(table.mask)
-        count = at_least(self._count, rows)
+        count = self._count.at_least(rows)
         if count is None:
             raise DiagnosticError.of(
                 "PG514",
-                f"{table.path} has {rows} rows, and `{self._name}` takes {permitted(self._count)}",
+                f"{table.path} has {rows} rows, and `{self._name}` takes {self._count}",
                 help="leave rows out, or split the file",
             )
         values, mask = padded([table], count)
         arrays: Arrays = {self._name: values}
         if self._masked:
-            arrays[f"{self._name}.attention_mask"] = mask
+            arrays[f"{self._name}.attention_mask"] = self._count.tokens(mask[0])
         elif not mask.all():
             what = f"{rows} rows" if count > rows else "rows that are masked"
             raise DiagnosticError.of(
                 "PG503",
-                f"{table.path} has {what}, and `{self._name}` takes {permitted(self._count)}, "
+                f"{table.path} has {what}, and `{self._name}` takes {self._count}, "
                 "all of them there",
                 help="give as many rows, or set `attention_mask: true` in the spec and compile "
                 "again",

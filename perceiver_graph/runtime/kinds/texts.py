@@ -12,12 +12,11 @@ import numpy as np
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
 from perceiver_graph.diagnostics.commands import pipe
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
-from perceiver_graph.runtime.kinds.axes import length_of
 from perceiver_graph.runtime.kinds.base import Arrays, Piece, Reader, Reading
+from perceiver_graph.runtime.kinds.lengths import Length
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.processors import text as tokens
-from perceiver_graph.runtime.sizes import at_least, permitted
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 from perceiver_graph.spec.models.media import TextMedia, TextParameters
 
@@ -54,7 +53,7 @@ class TextReader(Reader):
         self._name = name
         self._entry = entry
         self._pair = form.pair
-        self._length = length_of(entry.shape[1], dims)
+        self._length = Length(entry, dims)
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """Each value is a text; of a model that takes pairs, two are. Raises PG512."""
@@ -105,7 +104,7 @@ class TextReader(Reader):
     def _too_long(self, label: str, fault: str) -> DiagnosticError:
         return DiagnosticError.of(
             "PG514",
-            f"{label} is too long: {fault}, and `{self._name}` takes {permitted(self._length)}",
+            f"{label} is too long: {fault}, and `{self._name}` takes {self._length}",
             notes=["each byte of the text is an id; [CLS] and [SEP] are ids as well"],
             help="shorten the text, or run on its parts",
         )
@@ -113,7 +112,7 @@ class TextReader(Reader):
     def _piece(self, encoded: tokens.Encoded, label: str) -> Piece:
         """The ids, padded to a length that the model takes, int64 [1, length]."""
         count = len(encoded.ids)
-        length = at_least(self._length, count)
+        length = self._length.at_least(count)
         if length is None:
             raise self._too_long(label, f"{count} ids")
         ids = np.full((1, length), tokens.PAD, np.int64)
@@ -121,8 +120,8 @@ class TextReader(Reader):
         arrays: Arrays = {self._name: ids}
         notes: tuple[str, ...] = ()
         if length > count and self._entry.attention_mask is not None:
-            mask = np.arange(length) < count
-            arrays[f"{self._name}.attention_mask"] = mask[None]
+            mask = self._length.tokens(np.arange(length) < count)
+            arrays[f"{self._name}.attention_mask"] = mask
         elif length > count:
             notes = (f"{length - count} [PAD] were added, and the model cannot tell them apart",)
         return Piece(arrays, (encoded,), notes=notes)
