@@ -378,6 +378,6 @@ def test_an_artifact_from_before_coordinates_is_read(record: Program, tmp_path: 
 
     data = json.loads((record.artifact.directory / "manifest.json").read_text())
     for entry in data["inputs"].values():
-        for key in ("beside", "points_of", "ranges", "coordinates"):
+        for key in ("beside", "points_of", "ranges", "periods", "coordinates"):
             entry.pop(key, None)
     assert Manifest.model_validate(data).inputs["times"].beside == []

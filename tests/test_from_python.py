@@ -253,6 +253,7 @@ VALUES: dict[str, Call] = {
     "precision 'fp8' is not one of fp32": lambda m: pg.compile(TEXT, precision="fp8"),  # type: ignore[arg-type]
     "device 5 is not one of auto": lambda m: pg.load(m.program.artifact.directory, device=5),  # type: ignore[arg-type]
     "backend 'jax' is not one of onnx": lambda m: m.compiled.save("x", backends=["jax"]),
+    "seed must be a whole number, 0 or more, not -1": lambda m: m.compiled.weights(seed=-1),
     "too late for a Document": lambda m: pg.compile(pg.load_spec(TEXT), overrides=["name=b"]),
 }
 

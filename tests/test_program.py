@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -248,9 +251,17 @@ def test_a_budget_too_small_says_what_is_enough(
 
 
 def test_a_program_that_onnxruntime_cannot_load_is_a_diagnostic(tmp_path: Path) -> None:
-    good = load(write_artifact(tmp_path / "tiny"), device="cpu")
-    (tmp_path / "tiny" / "encode.onnx").write_bytes(b"changed after the check")
-    found = fault(lambda: good.encode(some()))
+    folder = write_artifact(tmp_path / "tiny")
+    model = onnx.load(folder / "encode.onnx")
+    model.graph.node[0].op_type = "Unheard"
+    content = model.SerializeToString()
+    (folder / "encode.onnx").write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256(content).hexdigest()
+    manifest["files"]["encode.onnx"] = {"sha256": digest, "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    sound = load(folder, device="cpu")
+    found = fault(lambda: sound.encode(some()))
     assert (found.code, found.notes[0][:11]) == ("PG406", "onnxruntime")
 
 

@@ -185,7 +185,6 @@ def _run_arrays(
     memory: int | None,
 ) -> None:
     from perceiver_graph.runtime.inputs import write_arrays
-    from perceiver_graph.runtime.results import overflow_notes
 
     _require_place(output, inputs)
     notes: list[str] = []
@@ -194,7 +193,7 @@ def _run_arrays(
             arrays, request, sizes=sizes, memory=memory, progress=progress, note=notes.append
         )
     write_arrays(output, results)
-    screen.notes([*notes, *overflow_notes(results)])
+    screen.notes(notes)
     screen.say(output)
     width = max(len(name) for name in results)
     for name, array in results.items():

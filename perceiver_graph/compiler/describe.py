@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, cast
 
 from perceiver_graph.compiler import ir
@@ -73,13 +73,18 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
             mask=mask_of_coordinates(lowered, found),
             beside=list(found.beside),
             points_of=_asked_there(lowered, found),
-            ranges=[None if bounds is None else list(bounds) for bounds in found.ranges] or None,
+            ranges=_bounds(found.ranges),
+            periods=_bounds(found.periods) if any(found.periods) else None,
             coordinates=list(found.names),
             media=inputs[name].media if name in inputs else None,
         )
         for name, found in lowered.coordinates.items()
         if not found.points_of or not lowered.outputs[found.points_of].source
     }
+
+
+def _bounds(found: Sequence[tuple[float, float] | None]) -> list[list[float] | None] | None:
+    return [None if bounds is None else list(bounds) for bounds in found] or None
 
 
 def _asked_there(lowered: Lowered, found: Coordinates) -> list[str]:

@@ -157,7 +157,7 @@ class Compiled(Glanced):
         missing, extra or misshapen.
         """
         if source is None:
-            return initialize(self.graph, whole("seed", "a whole number", seed))
+            return initialize(self.graph, whole("seed", "a whole number, 0 or more", seed, 0))
         if isinstance(source, Mapping):
             return load_arrays(source, self.graph, report=report)
         return load_weights(as_path("weights", _WEIGHTS, source), self.graph, report=report)

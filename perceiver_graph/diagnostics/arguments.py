@@ -42,12 +42,16 @@ def one_of(argument: str, choices: Iterable[object], given: object) -> None:
         raise ValueError(f"{argument} {_short(given)} is not one of {wanted}")
 
 
-def whole(argument: str, wanted: str, given: object) -> int:
-    """The argument as a whole number. Raises TypeError; True and False are none."""
+def whole(argument: str, wanted: str, given: object, least: int | None = None) -> int:
+    """The argument as a whole number. Raises TypeError; True and False are none. ValueError if it is
+    below `least`."""
     index = getattr(type(given), "__index__", None)
     if index is None or isinstance(given, bool):
         raise wrong_kind(argument, wanted, given)
-    return int(index(given))
+    number = int(index(given))
+    if least is not None and number < least:
+        raise ValueError(f"{argument} must be {wanted}, not {number}")
+    return number
 
 
 def _kind(given: object) -> str:

@@ -107,9 +107,10 @@ def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterat
         yield f"{quote(name)} is for {quote(unknown[0])}, which is not there"
     if entry.points_of and not (len(entry.shape) == 3 and isinstance(entry.shape[1], str)):
         yield f"the number of points in {quote(name)} is not a symbol"
-    pairs = all(bounds is None or len(bounds) == 2 for bounds in entry.ranges or ())
-    if entry.ranges is not None and not (pairs and entry.shape[-1] == len(entry.ranges)):
-        yield f"{quote(name)} needs two numbers for each of its channels as `ranges`"
+    for key, found in (("ranges", entry.ranges), ("periods", entry.periods)):
+        pairs = all(bounds is None or len(bounds) == 2 for bounds in found or ())
+        if found is not None and not (pairs and entry.shape[-1] == len(found)):
+            yield f"{quote(name)} needs two numbers for each of its channels as `{key}`"
     if entry.coordinates and entry.shape[-1] != len(entry.coordinates):
         yield f"{quote(name)} needs a name for each of its channels as `coordinates`"
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.runtime.arrays import as_array, rounded, unscaled, wrapped
 from perceiver_graph.runtime.bindings import bind, check_permitted
 from perceiver_graph.runtime.coordinates import (
     Points,
@@ -79,7 +80,7 @@ def check_inputs(
     if given_sizes is not None:
         given_sizes = as_mapping("sizes", 'a mapping such as {"n": 30}', given_sizes)
     report = Report()
-    notes = []
+    notes: list[str] = []
     arrays: Arrays = {}
     _report_unknown(manifest, given, report)
     for name, entry in manifest.inputs.items():
@@ -89,7 +90,7 @@ def check_inputs(
             if name in given:
                 notes.append(f"input `{name}` is always masked: what was given is not used")
         elif name in given:
-            array = _converted(name, entry, given[name], report)
+            array = _converted(name, entry, given[name], report, notes)
             if array is not None and _has_axes(name, entry, array, report):
                 arrays[name] = array
     _report_missing(manifest, given, report)
@@ -228,22 +229,27 @@ def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report
 
 
 def _converted(
-    name: str, entry: InputEntry, value: ArrayLike, report: Report
+    name: str,
+    entry: InputEntry,
+    value: ArrayLike,
+    report: Report,
+    notes: list[str] | None = None,
 ) -> NDArray[Any] | None:
-    """The value as a contiguous array of the input's dtype, if nothing is lost."""
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        report.error("PG504", f"input {quote(name)} is no array: {error}")
-        return None
+    """The value as a contiguous array of the input's dtype; what is lost of numbers is noted."""
+    array = as_array(f"input {quote(name)}", value, report)
     wanted = np.dtype(entry.dtype)
-    if not _accepts(name, entry, array.dtype, report):
+    if array is None or not _accepts(name, entry, array.dtype, report):
         return None
     if array.dtype == np.uint64 and wanted.kind == "i" and (array > np.iinfo(wanted).max).any():
         report.error("PG514", f"input {quote(name)} has ids beyond the range of int64")
         return None
+    array = array if entry.periods is None else wrapped(array, entry.periods)
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
-        return np.asarray(array, dtype=wanted, order="C")
+        found = np.asarray(array, dtype=wanted, order="C")
+    if notes is not None and wanted.kind == "f":
+        said = (*rounded(array, found, entry.axes), *unscaled(array, entry.media))
+        notes += [f"input {quote(name)}: {text}" for text in said]
+    return found
 
 
 def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.arrays import as_array
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
@@ -72,10 +73,8 @@ def empty_notes(masks: Masks) -> list[str]:
 
 def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_] | None:
     label = quote(name + SUFFIX)
-    try:
-        mask: NDArray[Any] = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        report.error("PG504", f"{label} is no array: {error}")
+    mask = as_array(label, value, report)
+    if mask is None:
         return None
     if mask.dtype.kind not in "biu":
         message = f"{label} is of dtype {mask.dtype}, and an attention mask is bool"

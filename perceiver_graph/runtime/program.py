@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks
@@ -154,17 +154,22 @@ class Program(Glanced):
         """Encode the inputs and decode the outputs asked for: `encode`, then `decode`.
 
         `sizes` are those of symbols that no input says, by name; left out, each is the largest.
-        `note` is called with what was filled in. Raises DiagnosticError as these do.
+        `note` is called with what was filled in, and with outputs that are not finite. Raises
+        DiagnosticError as these do.
         """
         feeds = check_inputs(self.manifest, inputs, sizes)
         memory = memory if memory is None else whole("memory", _BYTES, memory)
         # Encoding takes long: what decode would refuse is refused before it.
         asked, _ = resolve(self.manifest, feeds.sizes, decode, feeds.points)
         self._plan(feeds.sizes, asked, memory)
-        for text in feeds.notes if note is not None else ():
-            assert note is not None
-            note(text)
-        return self.decode(self._encoded(feeds, memory), decode, memory=memory, progress=progress)
+        say: Note = note or (lambda text: None)
+        for text in feeds.notes:
+            say(text)
+        state = self._encoded(feeds, memory)
+        results = self.decode(state, decode, memory=memory, progress=progress)
+        for text in _overflow_notes(results):
+            say(text)
+        return results
 
     def encode(
         self, inputs: Mapping[str, ArrayLike], *, sizes: Mapping[str, int] | None = None
@@ -291,6 +296,16 @@ def _again(path: Path, device: DeviceName, threads: int, digest: str) -> Program
             help="load it anew where it is used: perceiver_graph.load(PATH)",
         )
     return program
+
+
+def _overflow_notes(results: Results) -> list[str]:
+    """What is said of outputs that hold NaN or infinite values."""
+    return [
+        f"output {quote(name)} is not finite in all its values: the numbers overflowed in the model; "
+        "JSON has null for them"
+        for name, array in results.items()
+        if not np.isfinite(array).all()
+    ]
 
 
 def _flat(one: Asked) -> tuple[int, int, int]:

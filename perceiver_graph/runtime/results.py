@@ -13,23 +13,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import quote
 from perceiver_graph.runtime.inputs import write_arrays
 from perceiver_graph.runtime.kinds import Answer, Piece, Writer
 from perceiver_graph.runtime.written import SUMMARY, summary_bytes
 from perceiver_graph.storage import digest
 
 ARRAYS = ".npz"
-
-
-def overflow_notes(results: Mapping[str, NDArray[Any]]) -> list[str]:
-    """What is said of outputs that hold NaN or infinite values."""
-    return [
-        f"output {quote(name)} is not finite in all its values: the numbers overflowed in the model; "
-        "JSON has null for them"
-        for name, array in results.items()
-        if array.dtype.kind == "f" and not np.isfinite(array).all()
-    ]
 
 
 class Results:
@@ -65,7 +54,7 @@ class Results:
         """Take the results of a piece, by output."""
         self.pieces += 1
         said: dict[str, Any] = {}
-        with np.errstate(all="ignore"):  # of what is not finite: `overflow_notes` tell of it
+        with np.errstate(all="ignore"):  # of what is not finite: a note tells of it
             for writer in self._writers:
                 said |= writer.add(piece, results)
         if piece.about:

@@ -17,7 +17,7 @@ from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import Selection
-from perceiver_graph.runtime.results import ARRAYS, Results, overflow_notes
+from perceiver_graph.runtime.results import ARRAYS, Results
 from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
 from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
@@ -169,7 +169,6 @@ class _Job:
                     progress=advance,
                     note=notes.setdefault,
                 )
-                notes |= dict.fromkeys(overflow_notes(found))
                 results.add(piece, found)
                 advance(1, 1)
         return results, list(notes)

@@ -114,6 +114,8 @@ class InputEntry(Model):
     """Of points, the outputs that are asked there: as many as one likes, which decode is given."""
     ranges: list[list[float] | None] | None = None
     """Of coordinates, the least and the greatest value of each channel, if that is said."""
+    periods: list[list[float] | None] | None = None
+    """Of coordinates, where each channel begins anew, and where it began, if it is periodic."""
     coordinates: Annotated[list[Axis], Field(max_length=MOST)] = []
     """Of coordinates, what each channel is called, if they have names."""
     media: InputMedia | None = None

@@ -77,6 +77,8 @@ class Coordinates:
     """The output that is asked there."""
     ranges: tuple[tuple[float, float] | None, ...] = ()
     """What the values of each must lie between, if that is said."""
+    periods: tuple[tuple[float, float] | None, ...] = ()
+    """Of those that are periodic for all that read them, two values that are the same place."""
     names: tuple[str, ...] = ()
     """What each is called, if they have names."""
 

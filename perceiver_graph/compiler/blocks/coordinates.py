@@ -307,7 +307,13 @@ def _note(
 ) -> None:
     """What the runtime holds the values against: of several readers, what suits all of them."""
     found = ctx.coordinates[array]
-    ctx.coordinates[array] = found = replace(found, names=found.names or names)
+    count = int(found.axes[-1].size)
+    wraps = [(ranges or ((-1.0, 1.0),) * count)[i] if i in periodic else None for i in range(count)]
+    if found.periods:
+        pairs = zip(found.periods, wraps, strict=True)
+        wraps = [before if before == now else None for before, now in pairs]
+    found = replace(found, names=found.names or names, periods=tuple(wraps))
+    ctx.coordinates[array] = found
     if not ranges:
         return
     here: list[tuple[float, float] | None] = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.runtime.arrays import rounded
 from perceiver_graph.runtime.opening import Named, Source
 from perceiver_graph.runtime.processors.columns import unindexed
 from perceiver_graph.runtime.processors.number_common import (
@@ -77,18 +78,9 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = rows.astype(np.float32)
     require_finite(source, values, "row")
-    return Table(Path(source.label), values, mask, (*notes, *_rounded(rows, values)))
-
-
-def _rounded(rows: Rows, values: NDArray[np.float32]) -> Iterator[str]:
-    """A note on whole numbers that are others in float32: moments in seconds, and names in digits."""
-    lost = (rows == np.rint(rows)) & (values != rows) & (np.abs(rows) <= 2**53)
-    if lost.any():
-        row, column = (int(i) for i in np.unravel_index(int(lost.argmax()), lost.shape))
-        yield (
-            "whole numbers beyond 16,777,216 are rounded to float32 (the first: "
-            f"{rows[row, column]:.0f} becomes {values[row, column]:.0f}, in row {row}, column {column})"
-        )
+    return Table(
+        Path(source.label), values, mask, (*notes, *rounded(rows, values, ("row", "column")))
+    )
 
 
 def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...]]:

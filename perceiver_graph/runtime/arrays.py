@@ -1,0 +1,92 @@
+"""What a caller gives as an array, as one of numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perceiver_graph.diagnostics import Report
+from perceiver_graph.spec.models.base import Model
+from perceiver_graph.spec.models.media import AudioMedia, ImageMedia, VideoMedia
+
+
+def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | None:
+    """The value as an array, or None where it is reported (PG504).
+
+    A masked array would be read with what lies below its mask, so it is refused where it has any.
+    """
+    masked = np.count_nonzero(np.ma.getmaskarray(value)) if np.ma.isMaskedArray(value) else 0
+    if masked:
+        report.error(
+            "PG504",
+            f"{label} is a masked array, and {masked} of its {np.size(value)} values are masked",
+            help="say what stands for them, as in `.filled(0)`; which tokens are there, an "
+            "attention mask says, not single values",
+        )
+        return None
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        report.error("PG504", f"{label} is no array: {error}", help=_of_tensor(value))
+        return None
+
+
+def wrapped(array: NDArray[Any], periods: Sequence[Sequence[float] | None]) -> NDArray[Any]:
+    """Coordinates within their period, before float32 rounds them: moments of today in seconds of
+    1970 are 128 apart in it. `periods` has two values for each channel that is periodic."""
+    wide = array.dtype.kind in "iu" or array.dtype.itemsize > np.dtype(np.float32).itemsize
+    if not wide or array.ndim == 0 or array.shape[-1] != len(periods):
+        return array
+    found = array.astype(np.float64)
+    for channel, bounds in enumerate(periods):
+        if bounds is not None:
+            low, high = bounds
+            values = found[..., channel]
+            with np.errstate(invalid="ignore"):  # of infinity, which is reported
+                inside = (values >= low) & (values <= high)
+                found[..., channel] = np.where(inside, values, low + (values - low) % (high - low))
+    return found
+
+
+def rounded(given: NDArray[Any], values: NDArray[np.float32], axes: Sequence[str]) -> Iterator[str]:
+    """A note on whole numbers that are others in float32: moments in seconds, and names in digits."""
+    if given.dtype.itemsize <= 2 or given.dtype == np.float32:
+        return
+    lost = (given == np.rint(given)) & (values != given) & (np.abs(given) <= 2**53)
+    if lost.any():
+        place = np.unravel_index(int(lost.argmax()), lost.shape)
+        where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))
+        yield (
+            "whole numbers beyond 16,777,216 are rounded to float32 (the first: "
+            f"{given[place]:.0f} becomes {values[place]:.0f}, in {where})"
+        )
+
+
+def unscaled(array: NDArray[Any], media: Model | None) -> Iterator[str]:
+    """A note on whole numbers where files are read as fractions: pixels and samples as files have them."""
+    if array.dtype.kind not in "iu" or not isinstance(media, ImageMedia | VideoMedia | AudioMedia):
+        return
+    if array.max(initial=0) <= 1:
+        return
+    match media:
+        case ImageMedia(image=form):
+            scale = f"(pixels / 255 - {list(form.mean)}) / {list(form.std)}"
+        case VideoMedia():
+            scale = "0 to 1"
+        case _:
+            scale = "-1 to 1"
+    yield f"whole numbers up to {array.max()}, where files are read as {scale}"
+
+
+def _of_tensor(value: Any) -> str | None:
+    """What makes an array of a tensor of PyTorch, which is not imported for it."""
+    calls = {
+        ".detach()": getattr(value, "requires_grad", False) is True,
+        ".float()": str(getattr(value, "dtype", "")) == "torch.bfloat16",
+        ".cpu()": str(getattr(value, "device", "cpu")) not in ("cpu", "meta"),
+    }
+    needed = "".join(call for call, needs in calls.items() if needs)
+    return f"pass numbers of numpy: tensor{needed}.numpy()" if needed else None

@@ -1,0 +1,155 @@
+"""Arrays as callers have them: masked, of another library, of other units, beyond float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import perceiver_graph as pg
+from perceiver_graph.diagnostics import Report
+from perceiver_graph.runtime import Program, load
+from perceiver_graph.runtime.arrays import as_array, unscaled
+from perceiver_graph.spec.models.media import AudioMedia, ImageMedia, TableMedia, VideoMedia
+from tests.tiny import fault, write_artifact
+
+FOURIER = {"bands": 4, "max_resolution": 8, "periodic": ["s"]}
+
+
+def moments(fourier: dict[str, Any], bounds: list[float] | None) -> dict[str, Any]:
+    position: dict[str, Any] = {"given": ["s"], "fourier": fourier}
+    return {
+        "perceiver": 1,
+        "name": "moments",
+        "inputs": {
+            "a": {
+                "shape": {"e": 4, "channel": 2},
+                "mask": "never",
+                "position": position | ({} if bounds is None else {"range": bounds}),
+            }
+        },
+        "latents": {"count": 2, "width": 8},
+        "process": {"layers": 1, "heads": 1},
+        "outputs": {"y": {"query": {"learned": {}}, "head": {"linear": 3}}},
+    }
+
+
+def saved(spec: dict[str, Any], folder: Path) -> Program:
+    pg.compile(spec).save(folder / "artifact")
+    return load(folder / "artifact", device="cpu")
+
+
+@pytest.mark.parametrize(("bounds", "period"), [([0.0, 60.0], 60), (None, 2)])
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_moments_keep_their_place_in_a_period(
+    tmp_path: Path, bounds: list[float] | None, period: int, dtype: type
+) -> None:
+    program = saved(moments(FOURIER, bounds), tmp_path)
+    seconds: NDArray[Any] = (1_700_000_000 // period * period + np.array([7, 21, 32, 59])).astype(
+        dtype
+    )
+    values, notes = np.ones((1, 4, 2), np.float32), list[str]()
+    found = program.run({"a": values, "a.position": seconds[None, :, None]}, note=notes.append)
+    within = (seconds % period).astype(np.float32)
+    wanted = program.run({"a": values, "a.position": within[None, :, None]})
+    np.testing.assert_allclose(found["y"], wanted["y"], rtol=1e-5, atol=1e-7)
+    assert notes == []
+
+
+def test_whole_numbers_that_float32_rounds_are_told(tmp_path: Path) -> None:
+    program = saved(moments(FOURIER, None), tmp_path)
+    for dtype in (np.int64, np.float64):
+        values, notes = np.ones((1, 4, 2), dtype), list[str]()
+        values[0, 2, 1] = 16_777_217
+        position = np.zeros((1, 4, 1), np.float32)
+        program.run({"a": values, "a.position": position}, note=notes.append)
+        (said,) = notes
+        assert said.startswith("input `a`: whole numbers beyond 16,777,216 are rounded to float32")
+        assert "16777217 becomes 16777216, in batch 0, e 2, channel 1" in said
+
+
+def test_outputs_that_are_not_finite_are_told_in_python_too(tmp_path: Path) -> None:
+    program = load(write_artifact(tmp_path / "tiny"), device="cpu")
+    inputs: dict[str, NDArray[Any]] = {
+        "points": np.full((1, 4, 2), 3e38, np.float32),
+        "ids": np.zeros(1, np.int64),
+        "extra": np.zeros((1, 3), np.float32),
+    }
+    notes = list[str]()
+    found = program.run(inputs, {"total": None}, note=notes.append)
+    assert not np.isfinite(found["total"]).all()
+    assert [text.partition(":")[0] for text in notes] == [
+        "output `total` is not finite in all its values"
+    ]
+
+
+def test_what_is_masked_is_not_taken_for_data(tmp_path: Path) -> None:
+    program = saved(moments(FOURIER, None), tmp_path)
+    position = np.zeros((1, 4, 1), np.float32)
+    values = np.ma.masked_equal(np.array([[[1, 2], [-9999, 1], [0, 0], [1, -9999]]]), -9999)
+    found = fault(lambda: program.run({"a": values, "a.position": position}))
+    assert (found.code, found.message) == (
+        "PG504",
+        "input `a` is a masked array, and 2 of its 8 values are masked",
+    )
+    plain = program.run({"a": values.filled(0), "a.position": position})["y"]
+    unmasked = np.ma.masked_array(values.filled(0))
+    np.testing.assert_array_equal(program.run({"a": unmasked, "a.position": position})["y"], plain)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "help"),
+    [
+        (torch.ones(2, requires_grad=True), "tensor.detach().numpy()"),
+        (torch.ones(2, dtype=torch.bfloat16), "tensor.float().numpy()"),
+        (
+            torch.ones(2, dtype=torch.bfloat16, requires_grad=True),
+            "tensor.detach().float().numpy()",
+        ),
+    ],
+)
+def test_tensors_that_are_no_arrays_yet(tensor: torch.Tensor, help: str) -> None:
+    report = Report()
+    assert as_array("input `a`", tensor, report) is None
+    (found,) = report.diagnostics
+    assert (found.code, found.help) == ("PG504", f"pass numbers of numpy: {help}")
+    made: Any = eval(help, {"tensor": tensor})
+    np.testing.assert_array_equal(as_array("input `a`", made, report), np.ones(2))
+
+
+IMAGE = ImageMedia.model_validate({"image": {}})
+VIDEO = VideoMedia.model_validate({"video": {}})
+AUDIO = AudioMedia.model_validate({"audio": {}})
+
+
+@pytest.mark.parametrize(
+    ("array", "media", "said"),
+    [
+        (
+            np.array([0, 200], np.uint8),
+            IMAGE,
+            "whole numbers up to 200, where files are read as (pix",
+        ),
+        (
+            np.array([0, 200], np.uint8),
+            VIDEO,
+            "whole numbers up to 200, where files are read as 0 to",
+        ),
+        (
+            np.array([-9, 99], np.int16),
+            AUDIO,
+            "whole numbers up to 99, where files are read as -1 to",
+        ),
+        (np.array([0, 1], np.uint8), IMAGE, ""),
+        (np.array([0, 200], np.float32), IMAGE, ""),
+        (np.array([0, 200], np.uint8), TableMedia.model_validate({"table": {}}), ""),
+        (np.array([0, 200], np.uint8), None, ""),
+    ],
+)
+def test_pixels_and_samples_as_files_have_them(array: NDArray[Any], media: Any, said: str) -> None:
+    assert "".join(unscaled(array, media)).startswith(said)
+    assert bool("".join(unscaled(array, media))) == bool(said)
