@@ -84,15 +84,15 @@ def test_all_json_is_written_by_one_function() -> None:
 def test_results_that_overflowed_are_told(
     name: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Program.run
+    decode = Program.decode
 
     def overflowing(self: Program, *args: Any, **options: Any) -> dict[str, Any]:
-        results = run(self, *args, **options)
+        results = decode(self, *args, **options)
         return {key: np.full_like(array, value) for key, array in results.items()}
 
     make, files, outputs = RUNS[name]
     program = load(compiled(name, tmp_path), device="cpu")
-    monkeypatch.setattr(Program, "run", overflowing)
+    monkeypatch.setattr(Program, "decode", overflowing)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = run_files(program, make(tmp_path), tmp_path / "out")
