@@ -65,6 +65,8 @@ def apart(draw: st.DrawFn) -> Case:
     if draw(st.booleans()):
         given[draw(st.integers(0, len(given) - 1))] = None
     x = TensorType(f32(*before, product(held), *after).shape)
+    if product(held).symbols == {BATCH, TOKENS}:  # which their product does not say
+        known["beside"] = f32(Dim.of(BATCH), Dim.of(TOKENS))
     return Case(ops.Unflatten(len(before), tuple(given)), x, **known)
 
 
