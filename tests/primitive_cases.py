@@ -89,31 +89,17 @@ def attention(draw: st.DrawFn) -> Case:
     return Case(op, q, k, v, mask, sizes=sizes)
 
 
-def joint_attention(draw: st.DrawFn) -> Case:
+def segmented_attention(draw: st.DrawFn) -> Case:
     first, rows, sizes = leading(draw)
-    kinds: list[TensorType] = []
-    for _ in range(draw(st.integers(1, 3))):
-        m, d, e = (draw(small) for _ in range(3))
-        kinds += [f32(first, rows, d), f32(first, m, d), f32(first, m, e)]
-    if draw(st.booleans()):
-        return Case(ops.JointAttention(), *kinds, sizes=sizes)
-    grid = [draw(small) for _ in range(draw(st.integers(1, 3)))]
-    points, d = int(np.prod(grid)), draw(small)
-    tables = [f32(first, rows, size) for size in grid]
-    on_grid = [f32(first, rows, d), f32(first, points, d), f32(first, points, 1), *tables]
-    axes = [0] * (len(kinds) // 3)
-    if draw(st.booleans()):
-        return Case(ops.JointAttention((*axes, len(grid))), *kinds, *on_grid, sizes=sizes)
-    return Case(ops.JointAttention((len(grid), *axes)), *on_grid, *kinds, sizes=sizes)
-
-
-def grid_attention(draw: st.DrawFn) -> Case:
-    first, rows, known = leading(draw)
-    sizes = [draw(small) for _ in range(draw(st.integers(1, 3)))]
-    points, d = int(np.prod(sizes)), draw(small)
-    tables = [f32(first, rows, size) for size in sizes]
-    x, s = f32(first, points, d), f32(first, points, 1)
-    return Case(ops.GridAttention(), f32(first, rows, d), x, s, *tables, sizes=known)
+    axes, inputs = [], []
+    for _ in range(draw(st.integers(1, 4))):
+        grid = draw(st.lists(small, max_size=3))
+        m, d = int(np.prod(grid)) if grid else draw(small), draw(small)
+        inputs += [f32(first, rows, d), f32(first, m, d)]
+        inputs += [f32(first, m, 1 if grid else draw(small))]
+        inputs += [f32(first, rows, size) for size in grid]
+        axes.append(len(grid))
+    return Case(ops.SegmentedAttention(tuple(axes)), *inputs, sizes=sizes)
 
 
 def table_attention(draw: st.DrawFn) -> Case:
@@ -344,9 +330,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "gather": gather,
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
     "interpolate": interpolate,
-    "grid_attention": grid_attention,
     "inverse_norm": lambda draw: unary(draw, ops.InverseNorm(draw(st.sampled_from([1e-3, 0.5])))),
-    "joint_attention": joint_attention,
     "layer_norm": layer_norm,
     "linear": linear,
     "matmul": matmul,
@@ -363,6 +347,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "silu": lambda draw: unary(draw, ops.Silu()),
     "slice": slice_,
     **size_cases.DRAW,
+    "segmented_attention": segmented_attention,
     "table_attention": table_attention,
     "tanh": lambda draw: unary(draw, ops.Tanh()),
     "unflatten": lambda draw: draw(st.sampled_from([unflatten, size_cases.apart]))(draw),

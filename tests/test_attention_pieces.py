@@ -36,7 +36,7 @@ def grid(queries: int, height: int, width: int) -> Graph:
             for size in (6, height, width)
         )
         s = b(ops.Slice(-1, 0, 1), x)
-        latents = b(ops.GridAttention(), q, x, s, *tables, name="latents")
+        latents = b(ops.SegmentedAttention((2,)), q, x, s, *tables, name="latents")
     return b.graph({"latents": latents})
 
 

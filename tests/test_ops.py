@@ -173,22 +173,22 @@ CASES = [
         ["float32", "int64"],
     ),
     Case(
-        ops.JointAttention(),
+        ops.SegmentedAttention((0, 0)),
         [(2, 3, 8), (2, 5, 8), (2, 5, 6), (2, 3, 4), (2, 7, 4), (2, 7, 1)],
         joint_attention,
     ),
     Case(
-        ops.JointAttention((0, 2)),
+        ops.SegmentedAttention((0, 2)),
         [(2, 3, 8), (2, 5, 8), (2, 5, 6), (2, 3, 4), (2, 20, 4), (2, 20, 1), (2, 3, 4), (2, 3, 5)],
         joint_attention_on_grid,
     ),
     Case(
-        ops.GridAttention(),
+        ops.SegmentedAttention((2,)),
         [(2, 3, 8), (2, 20, 8), (2, 20, 1), (2, 3, 4), (2, 3, 5)],
         grid_attention,
     ),
     Case(
-        ops.GridAttention(),
+        ops.SegmentedAttention((2,)),
         [(1, 300, 2), (1, 6, 2), (1, 6, 1), (1, 300, 2), (1, 300, 3)],
         grid_attention,
     ),

@@ -120,7 +120,7 @@ def test_sources_are_mapped_one_by_one_and_attended_to_jointly(masked: bool) -> 
     apart = fires(NormOfConcat(), graph).graph
     result = fires(SplitAttention(), apart)
     check(graph, result.graph)
-    joint = next(n for n in result.graph.nodes if isinstance(n.op, ops.JointAttention))
+    joint = next(n for n in result.graph.nodes if isinstance(n.op, ops.SegmentedAttention))
     assert [int(value.shape[-1]) for value in joint.inputs[1::3]] == [7 + masked, 11, 20]
     assert joint.inputs[1::3] == joint.inputs[2::3]
     assert made_by(result.graph, "attended") == ops.Linear()

@@ -86,9 +86,9 @@ def test_positions_are_not_multiplied_out(
     graph = absorbed(picture(*sizes, before=before, after=after, learned=learned))
     result = fires(ANY, graph)
     assert result.notes[0] == "1 attention rewritten"
-    assert "grid_attention" in kinds(result.graph)
+    assert "segmented_attention" in kinds(result.graph)
     assert not {"attention", "layer_norm"} & set(kinds(result.graph))
-    node = next(n for n in result.graph.nodes if isinstance(n.op, ops.GridAttention))
+    node = next(n for n in result.graph.nodes if isinstance(n.op, ops.SegmentedAttention))
     assert node.inputs[0].shape[-1] == before + after
     assert node.output.shape[-1] == before + after + sum(sizes)
 
@@ -140,7 +140,7 @@ def test_any_order_gives_the_same_numbers() -> None:
         for step in (*order, *order):
             result = step.run(result).graph
         check(graph, result)
-        fired += "grid_attention" in kinds(result)
+        fired += "segmented_attention" in kinds(result)
     assert fired == 24
 
 

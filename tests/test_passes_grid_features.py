@@ -76,7 +76,7 @@ def test_positions_are_not_multiplied_out(
     graph = prepared(latents_read(("x", sizes, masked), learned=learned))
     result = fires(ANY, graph)
     assert result.notes[0] == "1 kind of keys rewritten"
-    node = next(n for n in result.graph.nodes if isinstance(n.op, ops.GridAttention))
+    node = next(n for n in result.graph.nodes if isinstance(n.op, ops.SegmentedAttention))
     assert node.inputs[0].shape[-1] == 2 + 2 + masked  # data, 1 and mean (, token)
     assert node.output.shape[-1] == 2 + 2 + masked + sum(sizes)
 
@@ -90,8 +90,8 @@ def test_each_kind_is_rewritten_apart(
     graph = prepared(latents_read(("x", sizes[0], masked[0]), ("z", sizes[1], masked[1])))
     result = fires(ANY, graph)
     axes = tuple(len(grid) if len(grid) > 1 else 0 for grid in sizes)
-    (op,) = (n.op for n in result.graph.nodes if isinstance(n.op, ops.JointAttention))
-    assert op == ops.JointAttention(axes)
+    (op,) = (n.op for n in result.graph.nodes if isinstance(n.op, ops.SegmentedAttention))
+    assert op == ops.SegmentedAttention(axes)
 
 
 def test_missing_tokens_have_no_positions() -> None:

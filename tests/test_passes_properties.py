@@ -18,7 +18,7 @@ from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.interpreter import evaluate
 from perceiver_graph.compiler.ir import Graph, Value
 from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.ops.joint_attention import kinds
+from perceiver_graph.compiler.ops.segmented_attention import segments
 from perceiver_graph.compiler.passes import (
     AbsorbProjections,
     CommonSubexpressions,
@@ -303,6 +303,6 @@ def test_kinetics_at_full_size() -> None:
     assert cost.flops(after, sizes) < 0.3 * cost.flops(graph, sizes)
     programs = split(after)
     assert cost.flops(programs["encode"], sizes) < 0.18 * cost.flops(split(graph)["encode"], sizes)
-    joint = next(n for n in after.nodes if isinstance(n.op, ops.JointAttention))
-    each = kinds(joint.inputs, joint.op.axes)  # type: ignore[attr-defined]
+    joint = next(n for n in after.nodes if isinstance(n.op, ops.SegmentedAttention))
+    each = segments(joint.op, joint.inputs)  # type: ignore[arg-type]
     assert [int(kind.keys.shape[-1]) for kind in each] == [404, 51, 704]

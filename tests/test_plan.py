@@ -14,7 +14,7 @@ import pytest
 from perceiver_graph.compiler import driver
 from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.ops import Attention, GridAttention, JointAttention, Op, TensorType
+from perceiver_graph.compiler.ops import Attention, Op, SegmentedAttention, TensorType
 from perceiver_graph.compiler.ops.scores import (
     LARGEST_SCORES,
     SMALLEST_SCORES,
@@ -80,19 +80,24 @@ def test_pieces() -> None:
         (Attention(1), [(7, 6), (30, 6), (30, 4)], 1, 2 * 30),
         (Attention(2), [(7, 6), (30, 6), (30, 4)], 1, 2 * 2 * 7 * 30),
         (
-            JointAttention(),
+            SegmentedAttention((0, 0)),
             [(7, 6), (30, 6), (30, 4), (7, 5), (9, 5), (9, 5)],
             10**6,
             2 * 2 * 7 * 30,
         ),
         (
-            JointAttention((0, 2)),
+            SegmentedAttention((0, 2)),
             [(7, 6), (9, 6), (9, 4), (7, 6), (30, 6), (30, 1), (7, 5), (7, 6)],
             3 * 4 * 30 * 4,
             3 * 2 * 4 * 30,
         ),
-        (GridAttention(), [(7, 6), (30, 6), (30, 1), (7, 5), (7, 6)], 10**6, 3 * 2 * 7 * 30),
-        (GridAttention(), [(7, 6), (30, 6), (30, 1), (7, 5), (7, 6)], 1, 3 * 2 * 30),
+        (
+            SegmentedAttention((2,)),
+            [(7, 6), (30, 6), (30, 1), (7, 5), (7, 6)],
+            10**6,
+            3 * 2 * 7 * 30,
+        ),
+        (SegmentedAttention((2,)), [(7, 6), (30, 6), (30, 1), (7, 5), (7, 6)], 1, 3 * 2 * 30),
     ],
 )
 def test_scores_that_exist_at_once(

@@ -16,7 +16,7 @@ import pytest
 
 from perceiver_graph.compiler import passes
 from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.ops import PRIMITIVES, Attention, JointAttention
+from perceiver_graph.compiler.ops import PRIMITIVES, Attention, SegmentedAttention
 from perceiver_graph.compiler.ops.base import Array
 from perceiver_graph.compiler.text import parse_graph, print_graph
 from tests.case_kinds import rewritten
@@ -73,7 +73,7 @@ def _turning(graph: Graph, *, turned: bool) -> Graph:
 
 
 def _attending(graph: Graph) -> Counter[str]:
-    kinds = Turning | JointAttention
+    kinds = Turning | SegmentedAttention
     return Counter(str(node.op) for node in graph.nodes if isinstance(node.op, kinds))
 
 

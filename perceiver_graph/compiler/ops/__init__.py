@@ -14,9 +14,7 @@ from perceiver_graph.compiler.ops.elementwise import (
     Where,
 )
 from perceiver_graph.compiler.ops.grid import FourierAt, Positions, Regrid
-from perceiver_graph.compiler.ops.grid_attention import GridAttention
 from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
-from perceiver_graph.compiler.ops.joint_attention import JointAttention
 from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul, TriangularFactor
 from perceiver_graph.compiler.ops.normalize import (
     BatchNorm,
@@ -29,6 +27,7 @@ from perceiver_graph.compiler.ops.normalize import (
 )
 from perceiver_graph.compiler.ops.position import FourierFeatures, FourierTable
 from perceiver_graph.compiler.ops.resample import Interpolate
+from perceiver_graph.compiler.ops.segmented_attention import SegmentedAttention
 from perceiver_graph.compiler.ops.shape import (
     Broadcast,
     Concat,
@@ -57,10 +56,8 @@ __all__ = [
     "FourierTable",
     "Gather",
     "Gelu",
-    "GridAttention",
     "Interpolate",
     "InverseNorm",
-    "JointAttention",
     "LayerNorm",
     "Linear",
     "MatMul",
@@ -76,6 +73,7 @@ __all__ = [
     "Regrid",
     "Relu",
     "Scale",
+    "SegmentedAttention",
     "ShapeError",
     "Sigmoid",
     "Silu",

@@ -12,16 +12,15 @@ from perceiver_graph.compiler.ir import Node, Value
 from perceiver_graph.compiler.ops import (
     Attention,
     Concat,
-    GridAttention,
-    JointAttention,
     Linear,
     Mul,
     Op,
     Scale,
+    SegmentedAttention,
     Slice,
     Where,
 )
-from perceiver_graph.compiler.ops.joint_attention import Kind, kinds
+from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 from perceiver_graph.compiler.passes.grid_positions import PASSES_FLOPS
 from perceiver_graph.compiler.passes.grids import as_rows, at_channels, axis_tables, size_of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
@@ -33,7 +32,7 @@ class GridFeatures(Rewrite):
     NormOfConcat leaves such features. As in GridPositions, q x_j = s_j (q_r r_j + q_p p_1[j_1] + ...)
     needs the places on each axis only, and so do the positions that the values sum to.
 
-    1. Keys and values are the same features, alone or as one of the kinds of a joint attention.
+    1. Keys and values are the same features, alone or as one of the segments of an attention.
     2. One of the parts is such a sum, over two axes or more, the same in each sample.
     3. Where the tokens of a sample are missing, one known row stands for them: it loses its channels
        of position, which must be 0 there, and so do tables and sums.
@@ -56,7 +55,7 @@ class GridFeatures(Rewrite):
                 continue
             given = sum(map(_given, each))
             cost = _cost(rewriter, kind, found, self.passes_flops, given)
-            if cost >= rewriter.flops(kind.op, *kind.inputs):
+            if cost >= rewriter.flops(_alone(kind), *kind.inputs):
                 notes.append(f"%{node.name} stays: its positions have few channels")
                 continue
             _Change(rewriter, node, each, index, found).apply()
@@ -64,12 +63,12 @@ class GridFeatures(Rewrite):
         return 0
 
 
-def _kinds(node: Node) -> list[Kind[Value]]:
+def _kinds(node: Node) -> list[Segment[Value]]:
     """The keys that one head attends to without a mask, by kind."""
-    if op := node.only(JointAttention, "axes", "kinds"):
-        return list(kinds(node.inputs, op.axes))
+    if op := node.only(SegmentedAttention, "axes", "segments"):
+        return list(segments(op, node.inputs))
     if node.only(Attention, "masked_rows"):
-        return [Kind(node["queries"], node["keys"], node["values"])]
+        return [Segment(node["queries"], node["keys"], node["values"])]
     return []
 
 
@@ -114,7 +113,7 @@ class _Features:
         return sum(map(size_of, self.tables))
 
 
-def _match(rewriter: Rewriter, kind: Kind[Value]) -> _Features | None:
+def _match(rewriter: Rewriter, kind: Segment[Value]) -> _Features | None:
     """Cases 1 to 3."""
     if kind.scale is not None or kind.keys != kind.values:
         return None
@@ -149,7 +148,7 @@ def _match(rewriter: Rewriter, kind: Kind[Value]) -> _Features | None:
 
 
 def _cost(
-    rewriter: Rewriter, kind: Kind[Value], features: _Features, passes_flops: int, given: int
+    rewriter: Rewriter, kind: Segment[Value], features: _Features, passes_flops: int, given: int
 ) -> int:
     """Case 4: the FLOPs of the rewritten kind, and what its passes take instead of FLOPs.
 
@@ -169,7 +168,7 @@ class _Change:
 
     rewriter: Rewriter
     node: Node
-    each: Sequence[Kind[Value]]
+    each: Sequence[Segment[Value]]
     index: int
     features: _Features
 
@@ -181,12 +180,10 @@ class _Change:
         rows = [as_rows(self.rewriter, table, at=self.node) for table in features.tables]
         queries, *tables = self._queries(kind.queries, rows)
         tokens, scale = self._tokens()
-        new = Kind(queries, tokens, tokens, scale, tuple(map(self._or_zero, tables)))
+        new = Segment(queries, tokens, tokens, scale, tuple(map(self._or_zero, tables)))
         each = [*self.each[: self.index], new, *self.each[self.index + 1 :]]
         inputs = [value for one in each for value in one.inputs]
-        op: Op = GridAttention()
-        if len(each) > 1:
-            op = JointAttention(tuple(len(one.tables) for one in each))
+        op = SegmentedAttention(tuple(len(one.tables) for one in each))
         found = self.add(op, *inputs, name=f"{self.node.name}.on_grid")
         found = self._without_missing(found)
         self.rewriter.rewrite(self.node, Linear(), found, self._map(rows))
@@ -277,6 +274,11 @@ class _Change:
         return self.add(Concat(1), *columns, name=f"{self.node.name}.map")
 
 
-def _given(kind: Kind[Value]) -> int:
+def _alone(kind: Segment[Value]) -> SegmentedAttention:
+    """Attention to this segment only."""
+    return SegmentedAttention((len(kind.tables),))
+
+
+def _given(kind: Segment[Value]) -> int:
     """Channels that a kind gives."""
-    return int(kind.op.infer(*(value.type for value in kind.inputs)).shape[-1])
+    return int(_alone(kind).infer(*(value.type for value in kind.inputs)).shape[-1])

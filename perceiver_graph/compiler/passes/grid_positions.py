@@ -13,13 +13,13 @@ from perceiver_graph.compiler.ops import (
     Add,
     Attention,
     Concat,
-    GridAttention,
     LayerNorm,
     Linear,
     Mean,
     MergeMoments,
     Moments,
     Scale,
+    SegmentedAttention,
     Slice,
 )
 from perceiver_graph.compiler.passes.grids import (
@@ -141,9 +141,9 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
         shared(rewriter.add(Linear(), position, row, name=f"{q.name}.table", at=node))
         for row in rows
     ]
-    found = rewriter.add(
-        GridAttention(), queries, x, inverse, *tables, name=f"{node.name}.on_grid", at=node
-    )
+    op = SegmentedAttention((len(tables),))
+    name = f"{node.name}.on_grid"
+    found = rewriter.add(op, queries, x, inverse, *tables, name=name, at=node)
     rewriter.rewrite(node, Linear(), found, _map(rewriter, node, tokens, rows))
 
 

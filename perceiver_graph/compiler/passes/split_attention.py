@@ -10,10 +10,10 @@ from perceiver_graph.compiler.ir import Node, Value
 from perceiver_graph.compiler.ops import (
     Attention,
     Concat,
-    JointAttention,
     Linear,
     Permute,
     Scale,
+    SegmentedAttention,
     TensorType,
 )
 from perceiver_graph.compiler.passes.linear_maps import apply_map, has_known_weights, map_flops
@@ -24,7 +24,7 @@ class SplitAttention(Rewrite):
     """Attention to keys [K_1 x_1, K_2 x_2, ...] of several sources, each with a map of its own.
 
     As in `AbsorbProjections`, the scores of a source are (q K_i) x_i and its share of the result
-    V_i (A_i x_i): a joint attention has queries of their own for each source, attends to the sources
+    V_i (A_i x_i): a segmented attention has queries of their own for each source, attends to the sources
     themselves, and one map of what it finds there, side by side, gives the result.
 
     1. One head without a mask, keys and values put together from linear maps of the same sources.
@@ -98,7 +98,7 @@ def _why_not(rewriter: Rewriter, node: Node, op: Attention, keys: _Maps, values:
     after: float = rewriter.type_flops(Linear(), joint, _wide(values, width))
     for key, value in zip(keys.sources, values.sources, strict=True):
         queries = TensorType((*q.shape[:-1], key.shape[-1]), q.dtype)
-        after += rewriter.type_flops(JointAttention(), queries, key.type, value.type)
+        after += rewriter.type_flops(SegmentedAttention((0,)), queries, key.type, value.type)
         after += map_flops(rewriter, q, int(key.shape[-1]), node)
     return "" if after < before else "its projections cost less than wider keys and values"
 
@@ -120,7 +120,8 @@ def _apply(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> None:
         name = f"{q.name}.absorbed"
         queries = apply_map(rewriter, q, turned, (), name=name, at=node, instead_of=node)
         inputs += [queries, x, value["x"]]
-    found = rewriter.add(JointAttention(), *inputs, name=f"{node.name}.jointly", at=node)
+    op = SegmentedAttention((0,) * len(keys.maps))
+    found = rewriter.add(op, *inputs, name=f"{node.name}.jointly", at=node)
     weights = [value["weight"] for value in values.maps]
     name = f"{weights[0].name}.joined"
     weight = rewriter.add(Concat(1), *weights, name=name, at=node)

@@ -14,25 +14,29 @@ from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
+from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 
 
-def grid_attention(op: ops.GridAttention, site: Site) -> ir.Value:
+def attention_on_grid(
+    op: ops.SegmentedAttention, site: Site, segment: Segment[TensorType]
+) -> ir.Value:
     """Shapes: q [b, n, d], x [b, m, d], s [b, m, 1], t_i [b, n, size_i] -> [b, n, d + sum of sizes].
 
     Queries are answered some at a time, so that fewer scores exist at once.
     """
-    site = site.within_scope()
-    q, x = site.type("queries"), site.type("tokens")
-    tokens = turned(site, site.input("tokens"), x)
-    scale = turned(site, site.input("scale"), site.type("scale"))
-    asked = (site.node["queries"], *site.node.each("tables"))
+    (given,) = segments(op, site.node.inputs)
+    assert given.scale is not None
+    q, x = segment.queries, segment.keys
+    tokens = turned(site, site.read(given.keys), x)
+    scale = turned(site, site.read(given.scale), site.type_of(given.scale))
+    asked = (given.queries, *given.tables)
     rows = [(site.read(value), site.type_of(value)) for value in asked]
 
     def answer(some: Rows) -> list[ir.Value]:
         matrix = q.with_shape(*some[0][1].shape[:2], x.shape[1])
         products = scores_on_grid(site, some, tokens, scale, matrix)
         weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-        return found_on_grid(site, some, weights, site.input("tokens"), scale, matrix)
+        return found_on_grid(site, some, weights, site.read(given.keys), scale, matrix)
 
     parts = op.parts(site.types, site.emitter.target.score_limit)
     return by_parts(site, rows, parts, answer)

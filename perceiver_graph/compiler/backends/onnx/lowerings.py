@@ -12,13 +12,11 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
-from perceiver_graph.compiler.backends.onnx.grid_attention import grid_attention
 from perceiver_graph.compiler.backends.onnx.grids import (
     fourier_at,
     positions,
     regrid,
 )
-from perceiver_graph.compiler.backends.onnx.joint_attention import joint_attention
 from perceiver_graph.compiler.backends.onnx.layout import reshape
 from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
 from perceiver_graph.compiler.backends.onnx.positions import (
@@ -34,6 +32,7 @@ from perceiver_graph.compiler.backends.onnx.products import (
     matmul,
     max_pool,
 )
+from perceiver_graph.compiler.backends.onnx.segmented_attention import segmented_attention
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.table_attention import table_attention
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
@@ -158,9 +157,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.FourierTable: fourier_table,
     ops.Gather: _gather,
     ops.Gelu: _gelu,
-    ops.GridAttention: grid_attention,
     ops.Interpolate: interpolate,
-    ops.JointAttention: joint_attention,
     ops.LayerNorm: _layer_norm,
     ops.Linear: linear,
     ops.MatMul: matmul,
@@ -176,6 +173,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Regrid: regrid,
     ops.Relu: _relu,
     ops.Scale: _scale,
+    ops.SegmentedAttention: segmented_attention,
     ops.Sigmoid: _sigmoid,
     ops.Silu: _silu,
     ops.Slice: _slice,

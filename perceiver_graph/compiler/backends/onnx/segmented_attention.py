@@ -15,6 +15,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.grid_attention import (
+    attention_on_grid,
     found_on_grid,
     scores_on_grid,
     turned,
@@ -22,14 +23,16 @@ from perceiver_graph.compiler.backends.onnx.grid_attention import (
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.ops.joint_attention import Kind, kinds
+from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 
 
-def joint_attention(op: ops.JointAttention, site: Site) -> ir.Value:
+def segmented_attention(op: ops.SegmentedAttention, site: Site) -> ir.Value:
     """Shapes: q [b, n, d_i], k [b, m_i, d_i], v [b, m_i, e_i] of each kind -> [b, n, sum of e_i]."""
     site = site.within_scope()
-    values = list(kinds(site.inputs, op.axes))
-    types = list(kinds(site.types, op.axes))
+    types = list(segments(op, site.types))
+    if len(types) == 1 and types[0].scale is not None:
+        return attention_on_grid(op, site, types[0])
+    values = list(segments(op, site.inputs))
     each = [_keys(site, *pair) for pair in zip(values, types, strict=True)]
     rows = [
         row
@@ -48,7 +51,7 @@ class _Keys:
     transposed: ir.Value
     scale: ir.Value | None
     """Of each key [b, 1, m], on a grid."""
-    type: Kind[TensorType]
+    type: Segment[TensorType]
 
     @property
     def rows(self) -> int:
@@ -56,7 +59,7 @@ class _Keys:
         return 1 + len(self.type.tables)
 
 
-def _keys(site: Site, value: Kind[ir.Value], type: Kind[TensorType]) -> _Keys:
+def _keys(site: Site, value: Segment[ir.Value], type: Segment[TensorType]) -> _Keys:
     keys = turned(site, value.keys, type.keys)
     scale = None
     if value.scale is not None and type.scale is not None:
