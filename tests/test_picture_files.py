@@ -263,6 +263,15 @@ def test_a_picture_that_lacks_a_byte_is_refused(kind: str, tmp_path: Path) -> No
     assert " is a picture" not in found.message
 
 
+def test_a_png_with_one_wrong_byte_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(smooth(48, 64)).save(path)
+    data = path.read_bytes()
+    for place in range(0, len(data) - 4, 7):  # but for the sum over the name of the end
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
+        assert fault(lambda: read_picture(path)).code == "PG507"
+
+
 def test_a_gif_without_its_last_frame_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     Image.fromarray(smooth(48, 64)).save(path, **KINDS[".gif"])

@@ -61,6 +61,7 @@ def read_picture(
         _refuse_unknown_values(source, image)
         notes = [*_several(source, image)]
         notes += _fitted(source, image, room, least)
+        _check_sums(source, image)
         notes += _deep_colours(image)
         negative = _is_negative(image)
         if image.format == "TIFF":
@@ -223,6 +224,15 @@ def _several(source: Source, image: Image) -> Iterator[str]:
             count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if count > 1:
         yield f"the file holds {count} pictures, of which the first is read"
+
+
+def _check_sums(source: Source, image: Image) -> None:
+    """Let Pillow check the checksums of a PNG: it decodes one without, and black where it is damaged."""
+    from PIL import Image as Pillow
+
+    if image.format == "PNG":
+        with source.open() as file, Pillow.open(file, formats=["PNG"]) as again:
+            again.verify()
 
 
 def _fitted(source: Source, image: Image, room: int | None, least: int | None) -> Iterator[str]:
