@@ -148,7 +148,11 @@ def test_the_points_of_pcd_files(tmp_path: Path, form: str) -> None:
     assert points_of(tmp_path, pcd(form)) == PCD_POINTS
     values, notes = points_input(tmp_path / "cloud.dat", 4, centre=False)
     assert values[0].tolist() == PCD_POINTS
-    assert notes == ("the columns are taken in the order x, y, z, intensity",)
+    what = "colours, whole numbers and fields of several values"
+    assert notes == (
+        "the columns are taken in the order x, y, z, intensity",
+        f"{what} are left out (`rgb`, `label`); the others are x, y, z, intensity",
+    )
 
 
 def test_old_and_short_headers_of_pcd(tmp_path: Path) -> None:
@@ -224,6 +228,11 @@ def test_a_first_line_may_say_how_many_points_follow(tmp_path: Path) -> None:
         "# z x y\n3 1 2\n6 4 5\n9 7 8\n",
         "# a scan\n#z,x,y\n3,1,2\n6,4,5\n9,7,8\n",
         "# z x y\n# a scan of the hall\n\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z, x, y\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z;x;y\n3,1,2\n6,4,5\n9,7,8\n",
+        "# columns: z,x,y\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z [m] x [m] y [m]\n3 1 2\n6 4 5\n9 7 8\n",
+        "sep=;\n3;1;2\n6;4;5\n9;7;8\n".replace("=;\n", "=;\nz;x;y\n"),
         ",0,1,2\n0,1,2,3\n1,4,5,6\n2,7,8,9\n",
         "Unnamed: 0,z,y,x\n0,3,2,1\n1,6,5,4\n2,9,8,7\n",
     ],
@@ -244,6 +253,9 @@ def test_how_columns_are_taken_is_told(tmp_path: Path) -> None:
     assert "4 channels (x, y, z, w): x, y, z are taken" in notes("x,y,z,w\n1,2,3,4\n")
     assert "4 channels: the first 3 are taken" in notes("1,2,3,4\n")
     assert "taken for an index" in notes(",x,y,z\n0,1,2,3\n")
+    assert "different units (m, m, mm)" in notes("x [m],y [m],z [mm]\n1,2,3\n")
+    assert "units" not in notes("x [m],y [m],z [m]\n1,2,3\n")
+    assert "`all of x y z` does not name the 3 columns" in notes("# all of x y z\n1 2 3\n")
     assert "if it names the columns" in notes("0,1,2\n1,2,3\n")
 
 
@@ -281,6 +293,9 @@ def test_arrays_with_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", points=np.array(SCAN), x=columns[0], y=columns[1], z=columns[2])
     for name in ("records.npy", "columns.npz", "own.npz"):
         assert read_points(tmp_path / name).tolist() == SCAN
+    for name, words in (("records", "no numbers are left out (`id`)"), ("columns", "(`other`)")):
+        path = tmp_path / f"{name}.np{'y' if name == 'records' else 'z'}"
+        assert any(words in note for note in points_input(path)[1])
     np.savez(tmp_path / "bad.npz", x=columns[0], y=columns[1], z=columns[2][:2])
     assert "have 3, 3, 2 values" in code_of(lambda: read_points(tmp_path / "bad.npz"))[1]
     np.save(tmp_path / "bad.npy", np.array([("a",)], [("x", "U1")]))
@@ -295,6 +310,9 @@ def test_columns_of_tables(tmp_path: Path) -> None:
         "the columns are taken in their order: b, a"
     )
     assert read_table(written(tmp_path, "1,2\n")).notes == ()
+    table = read_table(written(tmp_path, "a,ch #1,ch #2 # of 8\n1,2,3 #here\n4,5,6#\n"))
+    assert table.values.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert table.notes == ("the columns are taken in their order: a, ch #1, ch #2",)
 
 
 # Numbers and formats that are not read ---------------------------------------------------------------
@@ -317,6 +335,9 @@ def test_columns_of_tables(tmp_path: Path) -> None:
         ("1,2,3\n1,2,\u0663\n", "line 2, column 3", "is no number"),
         ("1,2,3\n1,2,NA\n", "line 2, column 3", "`NA` is no number"),
         ("1,2,3\n1,2,true\n", "line 2, column 3", "`true` is no number"),
+        ("1,2,3,#N/A\n4,5,6,#N/A\n", "line 1, column 4", "`#N/A` is no number"),
+        ("1 2 3 #DIV/0!\n", "line 1, column 4", "`#DIV/0!` is no number"),
+        ("1,5\t2,5\t3,5\n", "line 1, column 1", "`1,5` has a comma within a number"),
         ("1,5 2,5 3,5\n", "line 1, column 2", "`5 2` is no number"),
     ],
 )

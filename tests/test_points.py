@@ -94,6 +94,10 @@ def test_ply_files_of_any_kind(tmp_path: Path, form: str, newline: str) -> None:
     points = read_points(written(tmp_path, everything(form, newline)))
     assert points.dtype == np.float64
     assert np.array_equal(points, WHOLE)
+    _, notes = points_input(tmp_path / "cloud.ply", 4)
+    assert notes == (
+        "whole numbers and lists are left out (`red`, `seen`); the others are x, y, z, confidence",
+    )
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -12,7 +12,7 @@ from perceiver_graph.runtime.processors.number_common import Rows, undecodable
 
 AXES = ("x", "y", "z")
 
-_UNIT = re.compile(r"\s*[\[(][^\])]*[\])]$")
+_UNIT = re.compile(r"\s*[\[(]([^\])]*)[\])]$")
 _UNNAMED = re.compile(r"(unnamed: ?\d+)?")
 _SHOWN = 12
 
@@ -67,7 +67,19 @@ def arranged(source: Source, points: Rows, names: Sequence[str]) -> Cloud:
     taken = tuple(names[index].strip() for index in order)
     if order != sorted(order):
         notes.append(f"the columns are taken in the order {', '.join(taken)}")
+    units = [found[1].strip() if (found := _UNIT.search(name)) else "" for name in taken[:3]]
+    if len({*units}) > 1:
+        shown = ", ".join(unit or "none" for unit in units)
+        notes.append(f"x, y and z have different units ({shown}), and are taken as they are")
     return Cloud(points[:, order], taken, tuple(notes))
+
+
+def left_out(names: Sequence[str], taken: Sequence[str], what: str) -> tuple[str, ...]:
+    """The note on those of the names that are not taken, as they are `what`; none if all are."""
+    rest = [name for name in names if name.strip() not in taken]
+    if not rest:
+        return ()
+    return (f"{what} are left out ({listed(rest)}); the others are {', '.join(taken)}",)
 
 
 def unindexed(values: Rows, names: Sequence[str]) -> tuple[Rows, tuple[str, ...], tuple[str, ...]]:

@@ -18,12 +18,22 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.columns import AXES, plain
 from perceiver_graph.runtime.processors.number_common import Rows, decoding, undecodable
-from perceiver_graph.runtime.processors.number_text import NUMBER, all_parsed, parsed, text_lines
+from perceiver_graph.runtime.processors.number_text import (
+    NUMBER,
+    all_parsed,
+    is_nearly,
+    parsed,
+    text_lines,
+)
 
 MOST_VALUES = 1 << 24
 """The most numbers that are read from a text, which takes seconds: arrays are for more."""
 _COMMENTS, _LONGEST_COMMENT = 64, 10_000  # before the first row: one may name the columns
 _MOST_BLANK = 1 << 20
+_COMMENT = re.compile(r"(?<![,;])#(?!N/A|(DIV/0|REF|VALUE|NUM|NULL|SPILL|CALC)!|NAME\?)")
+"""Where a comment begins: not at what spreadsheets write for a value that they do not have."""
+_NAMED_COMMENT = re.compile(r"^#|#(?!\w)")  # behind names, of which one may be `ch #1`
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)  # a first line that Excel writes
 _PLAIN = "give a row of numbers for each element"
 
 
@@ -42,7 +52,8 @@ def read_rows(source: Source, most: int | None = None) -> Sheet:
     Columns are separated by commas, semicolons, tabs or blanks, as in the first row. Empty lines and
     what follows a `#` are left out; a first row may name the columns, or say how many rows follow
     (as in .pts files). The last comment before the first row that has x, y and z among its words
-    names them, as numpy.savetxt writes it. Of more rows than `most`, none is read.
+    names them, as numpy.savetxt writes it, however they are separated. Of more rows than `most`, none
+    is read.
     """
     with decoding(source), source.open() as stream:
         return _Parser(source, most).parse(stream)
@@ -58,6 +69,7 @@ class _Parser:
         self._width = 0
         self._promised: int | None = None
         self._delimiter: str | None = None
+        self._told: str | None = None  # the delimiter that the first line says
         self._begun = False
         self._comments: deque[str] = deque(maxlen=_COMMENTS)
         self._notes: tuple[str, ...] = ()
@@ -66,9 +78,12 @@ class _Parser:
         first, blank = "", 0
         for number, line in text_lines(self._source, stream):
             first = first or line
-            line, _, comment = line.partition("#")
-            if line.strip():
+            line, comment = self._parted(line)
+            if number == 1 and (found := _SEPARATOR.fullmatch(line.strip(" \r\n"))):
+                self._told = found[1]
+            elif line.strip():
                 self._take(number, line.strip())
+            if line.strip():
                 continue
             blank += 1
             if blank > _MOST_BLANK:
@@ -88,7 +103,7 @@ class _Parser:
 
     def _take(self, number: int, line: str) -> None:
         if not self._begun or self._may_be_count:
-            self._delimiter = _delimiter(line)
+            self._delimiter = self._told or _delimiter(line)
         fields = self._fields(number, line)
         if not self._begun:
             self._begun, self._width = True, len(fields)
@@ -108,14 +123,25 @@ class _Parser:
         self._rows += 1
         self._check_amount()
 
+    def _parted(self, line: str) -> tuple[str, str]:
+        """A line without its comment, and the comment."""
+        line = line.strip(" \r\n")
+        named = not self._begun and not NUMBER.match(line)
+        found = (_NAMED_COMMENT if named else _COMMENT).search(line)
+        return (line[: found.start()], line[found.end() :]) if found else (line, "")
+
     def _look_at_first(self, number: int, fields: list[str]) -> None:
         """Whether a comment names the columns, or the numbers of the first row do."""
         for comment in self._comments:
-            called = self._fields(number, comment)
-            called = called if len(called) == len(fields) else comment.split()
-            if len(called) == len(fields) and {*AXES} <= {plain(name) for name in called}:
-                self._names = tuple(called)
-                return
+            if {*AXES} <= {plain(name) for name in _words(comment)}:
+                read = [self._fields(number, comment), *map(_words, (comment, _headless(comment)))]
+                fitting = [names for names in read if len(names) == len(fields)]
+                named = [names for names in fitting if {*AXES} <= {plain(name) for name in names}]
+                if named:
+                    self._names = tuple(named[0])
+                    return
+                fault = f"the comment {quote(comment[:40])} does not name the {len(fields)} columns"
+                self._notes = (f"{fault}, which are taken as they come",)
         if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
             shown = ", ".join(fields[:3])
             note = f"the first row is {shown}, ...: if it names the columns, leave it out"
@@ -168,10 +194,22 @@ class _Parser:
 
 
 def _are_names(fields: list[str]) -> bool:
-    """Whether a first row names the columns: none of it is a number, or it begins with the unnamed
-    index of pandas and the columns are numbered."""
+    """Whether a first row names the columns: none of it is a number, nor all of it nearly one, or it
+    begins with the unnamed index of pandas and the columns are numbered."""
+    if all(map(is_nearly, fields)):
+        return False
     numbered = [str(i) for i in range(len(fields) - 1)]
     return not any(NUMBER.fullmatch(one) for one in fields) or fields == ["", *numbered]
+
+
+def _words(comment: str) -> list[str]:
+    """The words of a comment, each with the unit behind it."""
+    return re.split(r"\s*[,;]\s*|\s+", re.sub(r"\s+(?=[\[(])", "", comment))
+
+
+def _headless(comment: str) -> str:
+    """A comment without what it calls the names: `columns: x y z`."""
+    return comment.rpartition(":")[2].strip()
 
 
 def _delimiter(line: str) -> str | None:

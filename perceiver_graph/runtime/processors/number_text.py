@@ -48,6 +48,11 @@ def parsed(source: Source, line: int, column: int, field: str, names: Sequence[s
     raise undecodable(f"{source}, line {line}, column {column}: {what}", *notes, help=help)
 
 
+def is_nearly(field: str) -> bool:
+    """Whether a field is written as a number, though not as one that is read."""
+    return any(pattern.fullmatch(field) for pattern, _, _ in _NEARLY)
+
+
 def all_parsed(fields: Sequence[str]) -> list[float] | None:
     """All numbers of a row, quickly; None where one of the fields may be none."""
     try:

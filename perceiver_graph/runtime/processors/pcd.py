@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from perceiver_graph.diagnostics import quote
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.processors.columns import Cloud, arranged
+from perceiver_graph.runtime.processors.columns import Cloud, arranged, left_out
 from perceiver_graph.runtime.processors.number_common import (
     MOST_BYTES,
     MOST_VALUES,
@@ -57,7 +57,10 @@ def read_pcd(source: Source) -> Cloud:
         header = _header(source, stream)
         read = _ascii if header.data == "ascii" else _binary
         rows = read(source, stream, header)
-    return arranged(source, rows, [header.fields[i] for i in header.taken])
+    cloud = arranged(source, rows, [header.fields[i] for i in header.taken])
+    held = [name for name in header.fields if name != "_"]
+    what = "colours, whole numbers and fields of several values"
+    return replace(cloud, notes=(*cloud.notes, *left_out(held, cloud.names, what)))
 
 
 def _header(source: Source, stream: BinaryIO) -> _Header:

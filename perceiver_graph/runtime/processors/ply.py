@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.processors.columns import AXES, Cloud
+from perceiver_graph.runtime.processors.columns import AXES, Cloud, left_out
 from perceiver_graph.runtime.processors.number_common import MOST_BYTES, undecodable
 from perceiver_graph.runtime.processors.number_text import NUMBER
 
@@ -95,9 +95,9 @@ def read_ply(source: Source) -> Cloud:
     before, after = header.elements[:place], header.elements[place + 1 :]
     read = _binary if header.order else _ascii
     points = read(source, data, header, before, columns, after)
-    return Cloud(
-        points, tuple(name.casefold() if i < 3 else name for i, name in enumerate(columns))
-    )
+    names = tuple(name.casefold() if i < 3 else name for i, name in enumerate(columns))
+    held = [one.name for one in vertex.properties]
+    return Cloud(points, names, left_out(held, columns, "whole numbers and lists"))
 
 
 def _header(source: Source, head: bytes) -> _Header:

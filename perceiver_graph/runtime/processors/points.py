@@ -15,6 +15,7 @@ from perceiver_graph.runtime.processors.columns import (
     AXES,
     Cloud,
     arranged,
+    left_out,
     plain,
     too_narrow,
     unindexed,
@@ -79,7 +80,9 @@ def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
             help="save numbers: numpy.stack([a['x'], a['y'], a['z']], axis=1)",
         )
     columns = np.stack([flat[one].astype(np.float64) for one in names], axis=1)
-    return arranged(source, columns, names)
+    cloud = arranged(source, columns, names)
+    notes = left_out(array.dtype.names, cloud.names, "fields that are no numbers")
+    return replace(cloud, notes=(*cloud.notes, *notes))
 
 
 def _from_archive(source: Source, name: str) -> Cloud:
@@ -98,7 +101,8 @@ def _from_archive(source: Source, name: str) -> Cloud:
             f"the arrays x, y and z of {source} have {', '.join(str(len(c)) for c in columns)} values",
             help="save arrays of equal length",
         )
-    return Cloud(np.concatenate(columns, axis=1), AXES)
+    notes = left_out([*held], [*axes.values()], "arrays beside x, y and z")
+    return Cloud(np.concatenate(columns, axis=1), AXES, notes)
 
 
 _READERS: dict[FileKind, Callable[[Source, str], Cloud]] = {
