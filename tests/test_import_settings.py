@@ -40,3 +40,7 @@ def test_names_of_classes_that_cannot_be_taken_are_told(checkpoints: Any) -> Non
         found = import_checkpoint(path, config=settings | {"id2label": names})
         assert any("`id2label`" in note for note in found.notes), names
         assert "names:" not in found.spec_text
+    for order, taken in ((range(5), False), ([1, 0, 2, 3, 4], True)):
+        names = {str(i): f"LABEL_{other}" for i, other in enumerate(order)}
+        found = import_checkpoint(path, config=settings | {"id2label": names})
+        assert ("names: [LABEL_1, LABEL_0," in found.spec_text) == taken

@@ -20,6 +20,7 @@ from perceiver_graph.spec.media_fit import (
     SOUND_CHANNELS,
     Around,
     Part,
+    certain,
     crowded,
     fitting_kinds,
     misfit,
@@ -124,6 +125,15 @@ def test_what_an_output_cannot_be_written_as(unfit: Part, text: str) -> None:
     assert found is not None
     assert text in found.fault
     assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels", "told"),
+    [("classes", 1, True), ("classes", 2, False), ("labels", 1, True), ("scores", 1, False)],
+)
+def test_a_choice_among_one_class_is_told(kind: str, channels: int, told: bool) -> None:
+    found = certain(output(kind, {"channel": channels}))
+    assert (found is not None) == told
 
 
 def test_outputs_that_need_an_input_say_so() -> None:

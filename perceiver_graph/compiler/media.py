@@ -14,6 +14,7 @@ from perceiver_graph.spec.media_fit import (
     Around,
     Misfit,
     Part,
+    certain,
     crowded,
     fitting_kinds,
     misfit,
@@ -44,7 +45,7 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
     for part in outputs:
         if found := misfit(part, around):
             _report(ctx, part, found)
-        elif found := off_pace(part, around):
+        elif found := off_pace(part, around) or certain(part):
             place: Path = (part.side, part.name, *found.place)
             span = lowered.document.spans.value(place)
             ctx.report.warning("PG215", found.fault, span, help=found.remedy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from mimetypes import guess_type
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
@@ -201,11 +202,14 @@ def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:
         return
     # What is no file is a text, if texts are taken.
     likely = [one for one in readers if one.literal != is_path(value)] or readers
+    kind = guess_type(value)[0] or ""
+    usual = (one for one in readers if is_path(value) and kind.startswith(one.media_types))
+    name = next(usual, likely[0]).input_for(value)
     report.error(
         "PG512",
         f"it cannot be told which input {quote(value)} is for: "
         f"the model takes {', '.join(map(quote, inputs))}",
-        help=f"say it: {option(f'{likely[0].inputs[0]}={value}')}",
+        help=f"say it: {option(f'{name}={value}')}",
     )
 
 

@@ -114,6 +114,15 @@ def misfit(part: Part, around: Around | None = None) -> Misfit | None:
     return next((one for one in found if one is not None), None)
 
 
+def certain(part: Part) -> Misfit | None:
+    """A choice among one class, which is always certain of it."""
+    if part.kind not in ("classes", "labels") or part.channels != 1:
+        return None
+    fault = f"`{part.name}` has one class: the probability that is shown is 100 % for every input"
+    remedy = "give it a score for each answer (yes and no are 2), or write `media: {scores: {}}`"
+    return Misfit(fault, remedy, ("media", part.kind))
+
+
 def crowded(inputs: Iterable[Part]) -> list[list[str]]:
     """Names of the inputs that are all the pictures, or all the sound, of the one clip that is read."""
     streams: dict[bool, list[str]] = {}

@@ -5,7 +5,6 @@ What is wrong is collected, so that one run shows all of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +77,7 @@ class Settings:
         return value if type(value) is int and 1 <= value <= LARGEST else None
 
     def label_names(self, count: int) -> list[str] | None:
-        """What so many classes are called, in order; None for names that are only numbers.
+        """What so many classes are called, in order; None for names that are only their numbers.
 
         Names that cannot be used are noted.
         """
@@ -86,7 +85,7 @@ class Settings:
         if given is None:
             return None
         names = list(given.values()) if isinstance(given, dict) else []
-        if names and all(re.fullmatch(r"LABEL_\d+", str(name)) for name in names):
+        if names and all(name == f"LABEL_{key}" for key, name in given.items()):
             return None
         keys = {str(key): key for key in given} if isinstance(given, dict) else {}
         ordered = [given[keys[str(i)]] for i in range(count) if str(i) in keys]

@@ -72,6 +72,8 @@ class Reader:
     """What it takes, for messages."""
     streams: ClassVar[bool] = False
     """Whether a subject may come in several pieces."""
+    media_types: ClassVar[tuple[str, ...]] = ()
+    """How the MIME types begin that the names of its files usually say."""
     literal: ClassVar[bool] = False
     """Whether a value may be what is read itself, and not a file."""
     archives: ClassVar[bool] = False
@@ -93,6 +95,10 @@ class Reader:
         Raises DiagnosticError (PG507 to PG512, PG514) for what cannot be used.
         """
         raise NotImplementedError
+
+    def input_for(self, value: str) -> str:
+        """The input that a file of this name is most likely for."""
+        return self.inputs[0]
 
     def open_named(self, named: Mapping[str, Sequence[str]]) -> Reading:
         """The same for values that were given as `INPUT=VALUE`."""

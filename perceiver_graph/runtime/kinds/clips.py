@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, repeat
 from math import ceil
+from mimetypes import guess_type
 
 import numpy as np
 
@@ -64,6 +65,7 @@ class ClipReader(Reader):
     """
 
     noun = "a video or audio file"
+    media_types = ("video/", "audio/")
     streams = True
 
     def __init__(self, formats: Mapping[str, ClipFormat], optional: Collection[str] = ()) -> None:
@@ -73,6 +75,11 @@ class ClipReader(Reader):
         forms = self.formats.values()
         self.video = next((form for form in forms if isinstance(form, VideoFormat)), None)
         self.audio = next((form for form in forms if isinstance(form, AudioFormat)), None)
+
+    def input_for(self, value: str) -> str:
+        """The input of sound for a file of sound."""
+        kind = "audio" if (guess_type(value)[0] or "").startswith("audio/") else "video"
+        return next((n for n, form in self.formats.items() if _kind(form) == kind), self.inputs[0])
 
     def open(self, values: Sequence[str]) -> Reading:
         """A clip from its one file. Raises DiagnosticError (PG507 to PG512)."""

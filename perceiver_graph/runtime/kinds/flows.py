@@ -58,6 +58,7 @@ class FlowReader(Reader):
     """Reads two pictures of the same size, the earlier one first."""
 
     noun = "two pictures"
+    media_types = ("image/",)
     streams = True
 
     def __init__(self, name: str, entry: InputEntry, overlap: int) -> None:

@@ -48,6 +48,7 @@ class ImageReader(Reader):
     """Reads a picture in any format that Pillow knows."""
 
     noun = "a picture"
+    media_types = ("image/",)
 
     def __init__(self, name: str, entry: InputEntry, form: ImageParameters) -> None:
         super().__init__(name)

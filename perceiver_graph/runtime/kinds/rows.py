@@ -39,11 +39,13 @@ def table_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[
 
 class _RowsReader(Reader):
     archives = True
+    media_types = ("text/csv",)
 
     def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
         super().__init__(name)
         self._name = name
         self._masked = entry.attention_mask is not None
+        self._are_places = bool(entry.beside or entry.points_of)
         channels = entry.shape[-1]
         assert isinstance(channels, int)  # or its media would not fit
         self._channels = channels
@@ -81,8 +83,9 @@ class _RowsReader(Reader):
                 "PG503",
                 f"{table.path} has {what}, and `{self._name}` takes {self._count}, "
                 "all of them there",
-                help="give as many rows, or set `attention_mask: true` in the spec and compile "
-                "again",
+                help="give as many rows"
+                if self._are_places  # which cannot be masked by themselves
+                else "give as many rows, or set `attention_mask: true` in the spec and compile again",
             )
         return Piece(arrays, notes=notes)
 

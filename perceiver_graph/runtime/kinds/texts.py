@@ -44,6 +44,7 @@ class TextReader(Reader):
     """
 
     noun = "a text or a .txt file"
+    media_types = ("text/plain",)
     literal = True
 
     def __init__(
