@@ -50,6 +50,11 @@ def test_a_file_is_for_all_that_it_fits(manifest: Manifest, tmp_path: Path) -> N
 def test_lines_are_names(manifest: Manifest, tmp_path: Path) -> None:
     path = tmp_path / "five.txt"
     path.write_bytes("\ufeffa \r\nb b\r\n\r\nd\r\né\r\n\r\n".encode())
+    unknown = fault(lambda: read_names([f"totl={path}"], manifest))
+    assert (unknown.message, unknown.help) == (
+        "the model has no output `totl`",
+        "did you mean `total`?",
+    )
     assert read_names([f"total={path}"], manifest)["total"] == ["a", "b b", "", "d", "é"]
 
 

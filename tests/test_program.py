@@ -221,6 +221,7 @@ def test_all_mistakes_of_a_call_are_told_at_once(program: Program) -> None:
         ({"dense": slice(5, 5)}, "5:5 is not a range of the 10 queries"),
         ({"dense": slice(0, 11)}, "0 <= START < STOP <= 10"),
         ({"dense": slice(-3, None)}, "-3:10 is not a range"),
+        ({"dense": slice(None, None, -1)}, "has the step -1"),
         ({"dense": [0, 10]}, "not all from 0 to 9"),
         ({"dense": [-1]}, "not all from 0 to 9"),
         ({"dense": []}, "not a list of whole numbers"),

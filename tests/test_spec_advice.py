@@ -166,6 +166,11 @@ FORMS = {
     ("shape: {height: 16, width: 16, channel: 3} ", "shape: [16, 16, 3] "): None,
     ("patch: {height: 4, width: 4}", "patch: 4"): None,
     ("patch: {height: 4, width: 4} ", "patch: [4, 4] "): None,
+    ("patch: {height: 4, width: 4}", "max_pool: 2"): "max_pool",
+    (
+        "patch: {height: 4, width: 4}",
+        "conv: {channels: 4, kernel: {height: 3, width: 3}, padding: 1}",
+    ): "padding",
     ("{linear: 10}", "10"): "head",
     ("{linear: 10} ", "{linear: {out_features: 10}} "): "linear",
     ("{learned: {count: 1, width: 16}}", "learned"): "query",
@@ -210,6 +215,12 @@ def test_forms_with_something_to_fill_in() -> None:
         "write `steps: [{patch: {height: ..., width: ...}}]`"
     )
     assert help_of("      - linear: 64", "      - relu") == "write `{activation: relu}`"
+    assert help_of("linear: 64", "activation: swish") == "did you mean `silu`?"
+    assert help_of("linear: 64", "batch_norm: true") == "write `{}` for the defaults"
+    assert (
+        help_of("{height: 16, width: 16", "{height: '16', width: 16") == "remove the quotes: `16`"
+    )
+    assert help_of("{height: 16, width: 16", "{height: 16.0, width: 16") == "write `16`"
     assert help_of("{fourier: {bands: 4}}", "none") == "leave `position` out"
     start = TEXT.index("inputs:")
     listed = TEXT[:start] + "inputs:\n  - {name: image}\n" + TEXT[TEXT.index("join:") :]
@@ -230,6 +241,10 @@ def test_keys_that_belong_elsewhere_say_where() -> None:
     assert help_of("{layers: 6", "{num_layers: 6") == "did you mean `layers`?"
     assert places_of(Spec, "outputs") == "`outputs` belongs in the spec itself"
     assert places_of(Spec, "no_such_key") is None
+    assert places_of(Spec, "activation", ("outputs", "y")) == (
+        "`activation` belongs in `outputs.NAME.head` or `outputs.NAME.head.mlp`"
+    )
+    assert places_of(Spec, "learned", ("outputs", "y", "query", "position")) is None
     outputs = errors(
         TEXT.replace("outputs:\n", "decode:\n  outputs:\n").replace("  label", "    label")
     )
@@ -237,7 +252,7 @@ def test_keys_that_belong_elsewhere_say_where() -> None:
 
 
 def test_every_word_of_ours_that_has_other_names_is_a_key() -> None:
-    known = set(_places(Spec))
+    known = {*_places(Spec), *get_args(ActivationName)}
     for line in _WORDS.strip().splitlines():
         ours, _, theirs = line.partition(": ")
         assert ours in known, ours

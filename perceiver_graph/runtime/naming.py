@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
+from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 from perceiver_graph.spec.models.media import kind_of, parameters_of
 
@@ -26,6 +28,11 @@ def read_names(requests: Iterable[str], manifest: Manifest) -> dict[str, list[st
     for text in requests:
         output, equals, rest = text.partition("=")
         named = equals and output in manifest.outputs
+        if equals and not named and is_path(rest) and not is_path(text):
+            help = did_you_mean(output, manifest.outputs)
+            these = f"the outputs are {', '.join(map(quote, manifest.outputs))}"
+            report.error("PG515", f"the model has no output {quote(output)}", help=help or these)
+            continue
         try:
             names = _lines(rest if named else text)
         except DiagnosticError as error:

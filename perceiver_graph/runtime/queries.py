@@ -55,10 +55,12 @@ def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
         start, colon, stop = (part.strip() for part in span.partition(":"))
         numbers = all(not part or part.isdecimal() for part in (start, stop))
         if not name or (equals and not (colon and (start or stop) and numbers)):
+            one = int(span) if span.isdecimal() and len(span) < 16 else 0
+            example = f"{name or 'image'}={one}:{one + 1}"
             report.error(
                 "PG506",
                 f"{quote(text)} is not OUTPUT or OUTPUT=START:STOP",
-                help=f"for example {option('--decode', (name or 'image') + '=0:1000')}",
+                help=f"for example {option('--decode', example)}",
             )
         elif name in found:
             report.error("PG506", f"output {quote(name)} is asked for twice", help="ask once")
@@ -177,6 +179,11 @@ def _positions(
         if numbers and 0 <= start < stop <= count and step > 0:
             return np.arange(start, stop, step, dtype=np.int64)
         fault = f"{start}:{stop} is not a range of the {count} queries of output {quote(name)}"
+        if numbers and step <= 0:
+            fault = f"a range of output {quote(name)} has the step {step}, which is not 1 or more"
+            help = "list the positions, which may be in any order: numpy.arange(LAST, -1, -1)"
+            report.error("PG506", fault, help=help)
+            return None
     else:
         try:
             given = np.asarray(selection)

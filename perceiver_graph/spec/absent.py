@@ -159,6 +159,18 @@ TABLE = (
         "steps",
     ),
     Absent(
+        "dilation dilation_rate dilated",
+        "a convolution with gaps",
+        "a larger `kernel`, or a `stride`, sees as far",
+        "steps",
+    ),
+    Absent(
+        "groups depthwise separable feature_group_count",
+        "a convolution of each group of channels by itself",
+        "every channel that comes out of `conv` is made of all that go in",
+        "steps",
+    ),
+    Absent(
         "resize crop normalize normalise augment",
         "preparation of files",
         "`media` of the input says how files are read, cut and normalised",

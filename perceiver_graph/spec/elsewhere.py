@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
 from perceiver_graph.spec.grammar import Rule, rule_at
+from perceiver_graph.spec.spans import Path
 
 _MOST = 3  # places that are named
 
@@ -50,6 +51,7 @@ batch_norm: batchnorm batchnorm1d batchnorm2d bn
 embedding: embed token_embedding embeddings
 one_hot: onehot to_categorical
 activation: relu gelu silu sigmoid tanh
+silu: swish
 encode: encoder cross_attention attention
 process: processor self_attention latent_transformer transformer backbone attention
 decode: decoder attention
@@ -80,7 +82,7 @@ min: minimum
 mask: mask_token
 attention_mask: padding_mask key_padding_mask
 """
-"""Our word, and what other libraries and papers call it."""
+"""Our word (a key, or an activation), and what other libraries and papers call it."""
 
 
 def synonyms(word: object, known: Iterable[str]) -> tuple[str, ...]:
@@ -97,9 +99,19 @@ def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
     return (guess,) if guess else found
 
 
-def places_of(model: type[BaseModel], key: str) -> str | None:
-    """Where a key belongs, in words: "`heads` belongs in `encode`, `process` or `decode`"."""
+def places_of(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
+    """Where a key belongs, in words: "`heads` belongs in `encode`, `process` or `decode`".
+
+    Places within the mapping `here` are named alone, and none if another form of it has the key.
+    """
     found = _places(model).get(key, ())
+    words = [part for part in here if isinstance(part, str)]
+    if len(words) > 1 and words[0] in ("inputs", "outputs"):
+        words[1] = "NAME"
+    around = ".".join(words)
+    if around and around in found:
+        return None
+    found = tuple(place for place in found if place.startswith(f"{around}.")) or found
     if not found:
         return None
     shown = [quote(place) if place else "the spec itself" for place in found[:_MOST]]

@@ -69,6 +69,8 @@ def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
         return output if len(path) == 2 else f"{{NAME: {output}}}"
     if rule.kind == "dict" and numbers:
         return _by_axis(numbers, path, data)
+    if rule.kind == "union" and path[-1] == "padding" and {*map(type, numbers)} == {int}:
+        return _by_axis(numbers, path, data)
     if rule.kind == "dict" and isinstance(value, list):
         return _by_name(value)
     if rule.kind == "int" and isinstance(value, dict):
@@ -184,9 +186,13 @@ def _filled(rule: Rule, values: list[str], path: Path, data: Any) -> str | None:
     keys = rule.required or (("max",) if "max" in rule.keys else rule.keys[:1])
     if len(values) > len(keys):
         return None
-    parts = []
+    parts: list[str] = []
     for key in keys:
         child = rule.child(key)
+        sizes = values if child is not None and child.kind == "dict" else []
+        if by_axis := _by_axis(sizes, (*path, key), data):
+            values, parts = [], [*parts, f"{key}: {by_axis}"]
+            continue
         takes = child is not None and child.kind in ("int", "float") and values
         parts.append(f"{key}: {values.pop(0) if takes else skeleton(child, path, data)}")
     return None if values else f"{{{', '.join(parts)}}}"

@@ -19,7 +19,7 @@ from perceiver_graph.diagnostics.model import (
     make,
 )
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import nearest, question
+from perceiver_graph.diagnostics.words import question
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
 from perceiver_graph.spec.forms import filled, form, glued, skeleton
@@ -180,7 +180,7 @@ class _Translator:
             return not_there(key, entry, self.spans.key(fault.path))
         known = fault.parent.keys if fault.parent else ()
         guess = glued(key) or question(meant(key, known))
-        place = places_of(self.model, key) or (None if guess else renamed(self.model, key))
+        place = places_of(self.model, key, parent) or (None if guess else renamed(self.model, key))
         if "like" in known and key in ("steps", "position"):
             place = (
                 f"{quote(key)} is that of the input that this one is like: leave one of the two out"
@@ -255,7 +255,8 @@ class _Translator:
                 self.spans.value(fault.path),
                 help="install a newer release of perceiver-graph",
             )
-        guess = nearest(fault.value, choices) if isinstance(fault.value, str) else None
+        guesses = meant(fault.value, choices) if isinstance(fault.value, str) else ()
+        guess = next(iter(guesses), None)
         whole = guess and fault.value and guess.startswith(fault.value)
         entry = None if whole else absent(fault.value, fault.path)
         if entry and isinstance(fault.value, str):
@@ -333,6 +334,8 @@ class _Translator:
     def _type_help(self, fault: _Fault) -> str | None:
         kind = fault.rule.kind if fault.rule else ""
         value = fault.value
+        if fault.type == "size" and value:
+            kind = "int"
         if kind in {"int", "float"} and isinstance(value, str) and _is_number(value):
             return f"remove the quotes: `{value}`"
         if kind == "int" and isinstance(value, float) and value.is_integer():
@@ -353,7 +356,7 @@ class _Translator:
         if kind == "model" and fault.rule and isinstance(value, str):
             keys = f"its keys are {', '.join(map(quote, fault.rule.keys))}"
             return left_out(fault.value, fault.path, fault.parent) or f"write a mapping; {keys}"
-        if kind == "model" and fault.rule and value is None:
+        if kind == "model" and fault.rule and (value is None or value is True):
             required = fault.rule.required
             return (
                 f"give it the key {one_of(required[:1])}"
