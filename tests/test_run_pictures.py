@@ -16,17 +16,14 @@ import perceiver_graph as pg
 from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.kinds import Piece
 from perceiver_graph.runtime.kinds.boxes import BoxesWriter
-from perceiver_graph.runtime.kinds.clips import ClipReader
 from perceiver_graph.runtime.kinds.images import Picture
 from perceiver_graph.runtime.kinds.rows import TableReader
 from perceiver_graph.runtime.processors.flow import fitted, flow_inputs, read_frames, restored
 from perceiver_graph.runtime.processors.flow_picture import read_flo
-from perceiver_graph.runtime.processors.formats import AudioFormat, VideoFormat
 from perceiver_graph.runtime.processors.image import Region, centred, normalised, resized
 from perceiver_graph.runtime.processors.points import points_input
 from perceiver_graph.runtime.processors.tiles import Blend
 from perceiver_graph.runtime.run import FileResult, run_files
-from perceiver_graph.runtime.sources import file_readers, find_subjects
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.models.media import BoxesParameters, ImageParameters
 from tests.media_support import encode as encode_clip
@@ -356,27 +353,6 @@ def test_sound_alone_is_classified_window_by_window(model: Model, tmp_path: Path
         (0.2, 0.25),
     ]
     assert found.answers["label"].data == data["outputs"]["label"]
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("a.png", "image"),
-        ("a.wav", "sound"),
-        ("a.mp4", "film"),
-        ("a.txt", "caption"),
-        ("a", "film"),
-    ],
-)
-def test_the_input_of_a_file_is_guessed_by_its_name(
-    model: Model, name: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clip = ClipReader({"film": VideoFormat(4, 8, 8), "sound": AudioFormat(32)})
-    readers = (clip, *file_readers(model(BOTH).manifest))
-    monkeypatch.chdir(tmp_path)
-    Path(name).touch()
-    unsaid = fault(lambda: find_subjects([name], readers))
-    assert unsaid.help == f"say it: `{wanted}={name}`"
 
 
 def test_a_model_may_read_files_of_several_kinds(model: Model, tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Columns of points and tables: names in first rows, comments and arrays decide which is what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perceiver_graph.runtime.processors.points import points_input, read_points
+from perceiver_graph.runtime.processors.tables import read_table
+from tests.media_support import code_of
+from tests.test_point_formats import CORNERS, SCAN, VERTICES, points_of, written
+
+
+def test_a_first_line_may_say_how_many_points_follow(tmp_path: Path) -> None:
+    assert points_of(tmp_path, "4\n" + VERTICES) == CORNERS
+    assert points_of(tmp_path, "2\r\n1,2,3,0.5\r\n4,5,6,0.5\r\n") == [
+        [1, 2, 3, 0.5],
+        [4, 5, 6, 0.5],
+    ]
+    for count in ("3", "5", "0"):
+        code, text = code_of(lambda: read_points(written(tmp_path, f"{count}\n{VERTICES}")))  # noqa: B023
+        assert (code, f"its first line promises {count}" in text) == ("PG507", True)
+    for first in ("4.5", "-4"):
+        code, text = code_of(lambda: read_points(written(tmp_path, f"{first}\n{VERTICES}")))  # noqa: B023
+        assert (code, "line 2: 3 numbers, and the first row has 1" in text) == ("PG507", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "intensity,x,y,z\n0.9,1,2,3\n0.1,4,5,6\n0.2,7,8,9\n",
+        ",x,y,z\n0,1,2,3\n1,4,5,6\n2,7,8,9\n",
+        "z,y,x\n3,2,1\n6,5,4\n9,8,7\n",
+        '\ufeff"Y" ; "X [m]" ; "Z (m)"\n2;1;3\n5;4;6\n8;7;9\n',
+        "//Z X Y\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z x y\n3 1 2\n6 4 5\n9 7 8\n",
+        "# a scan\n#z,x,y\n3,1,2\n6,4,5\n9,7,8\n",
+        "# z x y\n# a scan of the hall\n\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z, x, y\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z;x;y\n3,1,2\n6,4,5\n9,7,8\n",
+        "# columns: z,x,y\n3 1 2\n6 4 5\n9 7 8\n",
+        "# z [m] x [m] y [m]\n3 1 2\n6 4 5\n9 7 8\n",
+        "sep=;\n3;1;2\n6;4;5\n9;7;8\n".replace("=;\n", "=;\nz;x;y\n"),
+        ",0,1,2\n0,1,2,3\n1,4,5,6\n2,7,8,9\n",
+        "Unnamed: 0,z,y,x\n0,3,2,1\n1,6,5,4\n2,9,8,7\n",
+    ],
+)
+def test_names_decide_which_column_is_what(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    assert read_points(path)[:, :3].tolist() == SCAN
+    values, _ = points_input(path, centre=False)
+    assert values[0].tolist() == SCAN
+
+
+def test_how_columns_are_taken_is_told(tmp_path: Path) -> None:
+    def notes(text: str, channels: int = 3) -> str:
+        return "; ".join(points_input(written(tmp_path, text), channels)[1])
+
+    assert notes("x,y,z\n1,2,3\n") == ""
+    assert "in the order x, y, z, intensity" in notes("intensity,x,y,z\n0.9,1,2,3\n", 4)
+    assert "4 channels (x, y, z, w): x, y, z are taken" in notes("x,y,z,w\n1,2,3,4\n")
+    assert "4 channels: the first 3 are taken" in notes("1,2,3,4\n")
+    assert "taken for an index" in notes(",x,y,z\n0,1,2,3\n")
+    assert "different units (m, m, mm)" in notes("x [m],y [m],z [mm]\n1,2,3\n")
+    assert "units" not in notes("x [m],y [m],z [m]\n1,2,3\n")
+    assert "`all of x y z` does not name the 3 columns" in notes("# all of x y z\n1 2 3\n")
+    assert "if it names the columns" in notes("0,1,2\n1,2,3\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b,c\n1,2,3\n", "no column is called `x`, `y`, `z`"),
+        ("intensity,lat,lon\n1,2,3\n", "its columns: `intensity`, `lat`, `lon`"),
+        ("x,y,w\n1,2,3\n", "no column is called `z`"),
+        ("x,y,z,X\n1,2,3,4\n", "several columns are called `x`"),
+        ("x,y,z\n1,2,3,4\n", "line 2: 4 numbers, and the first row names 3"),
+        ("x,y,z\n1,2,\n", "line 2: 2 numbers"),
+    ],
+)
+def test_other_names_are_refused(tmp_path: Path, text: str, words: str) -> None:
+    code, said = code_of(lambda: read_points(written(tmp_path, text)))
+    assert code == "PG507"
+    assert words in said
+
+
+def test_arrays_with_names(tmp_path: Path) -> None:
+    columns = np.array(SCAN).T
+    records = np.array(
+        [(z, b"a", y, x) for x, y, z in SCAN], [("Z", "f4"), ("id", "S1"), ("Y", "f8"), ("X", "i4")]
+    )
+    np.save(tmp_path / "records.npy", records)
+    np.savez(
+        tmp_path / "columns.npz",
+        allow_pickle=False,
+        z=columns[2],
+        x=columns[0],
+        y=columns[1],
+        other=columns,
+    )
+    np.savez(tmp_path / "own.npz", points=np.array(SCAN), x=columns[0], y=columns[1], z=columns[2])
+    for name in ("records.npy", "columns.npz", "own.npz"):
+        assert read_points(tmp_path / name).tolist() == SCAN
+    for name, words in (("records", "no numbers are left out (`id`)"), ("columns", "(`other`)")):
+        path = tmp_path / f"{name}.np{'y' if name == 'records' else 'z'}"
+        assert any(words in note for note in points_input(path)[1])
+    np.savez(tmp_path / "bad.npz", x=columns[0], y=columns[1], z=columns[2][:2])
+    assert "have 3, 3, 2 values" in code_of(lambda: read_points(tmp_path / "bad.npz"))[1]
+    np.save(tmp_path / "bad.npy", np.array([("a",)], [("x", "U1")]))
+    assert code_of(lambda: read_points(tmp_path / "bad.npy"))[0] == "PG504"
+
+
+def test_columns_of_tables(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, ",b,a\n0,1,2\n1,3,4\n"))
+    assert table.values.tolist() == [[1, 2], [3, 4]]
+    assert "; ".join(table.notes) == (
+        "the first column has no name: it is taken for an index, and left out; "
+        "the columns are taken in their order: b, a"
+    )
+    assert read_table(written(tmp_path, "1,2\n")).notes == ()
+    table = read_table(written(tmp_path, "a,ch #1,ch #2 # of 8\n1,2,3 #here\n4,5,6#\n"))
+    assert table.values.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert table.notes == ("the columns are taken in their order: a, ch #1, ch #2",)
