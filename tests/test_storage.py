@@ -255,6 +255,40 @@ def test_a_file_is_replaced_at_the_end_and_keeps_its_permissions(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "filled"])
+def test_what_is_replaced_keeps_its_group(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = other_group()
+    path = tmp_path / "x"
+    if kind == "file":
+        put(path, "old")
+    else:
+        write(str(path), "old")
+    for one in (path, *path.rglob("*")):
+        os.chown(one, -1, group)
+    path.chmod(path.stat().st_mode | stat.S_ISGID)
+    mode = path.stat().st_mode
+    if kind == "file":
+        put(path)
+    else:
+        if kind == "filled":
+            monkeypatch.setattr(exchange, "_system_call", lambda: None)
+        write(str(path), "new")
+    new = [path, *path.rglob("*")]
+    assert {one.stat().st_gid for one in new} == {group}
+    assert path.stat().st_mode == mode
+
+
+def other_group() -> int:
+    """A group that this user may give files to, and that new ones do not have."""
+    mine = {os.getegid()}
+    others = {1} if os.geteuid() == 0 else set(os.getgroups())
+    if not others - mine:
+        pytest.skip("this user is in one group only")
+    return min(others - mine)
+
+
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real/x")

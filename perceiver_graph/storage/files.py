@@ -17,6 +17,7 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.storage.claims import Claim, is_claim
 from perceiver_graph.storage.exchange import rename_new
 from perceiver_graph.storage.filling import Filling
+from perceiver_graph.storage.groups import keep_group
 from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listing import Former
 from perceiver_graph.storage.locks import alone_in
@@ -95,6 +96,7 @@ def _beside(path: Path, place: Path, new: bool) -> Iterator[Path]:
                     raise _exists(path)
             else:
                 if place.exists():
+                    keep_group([temporary], place)
                     temporary.chmod(stat.S_IMODE(place.stat().st_mode))
                 temporary.replace(place)
         except OSError as error:

@@ -12,6 +12,7 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.storage.claims import Claim
 from perceiver_graph.storage.exchange import exchange, rename_new
 from perceiver_graph.storage.filling import Filling
+from perceiver_graph.storage.groups import keep_group
 from perceiver_graph.storage.leftovers import EXCHANGE, sweep
 from perceiver_graph.storage.listing import Former, NotOurs, Owned, is_empty, prove
 from perceiver_graph.storage.locks import alone_in
@@ -134,6 +135,7 @@ class _Place:
         foreign = collisions(claim.stage, path, self.former)
         if foreign:
             raise NotOurs(f"{_named(foreign)} in it would be replaced, and no manifest lists it")
+        keep_group([claim.stage, *claim.stage.rglob("*")], path)
         if claim.folder.parent == path or not self._swapped():
             self._fill()
         return True

@@ -84,6 +84,7 @@ class Coordinates:
 
 
 CHANNEL = "channel"
+BATCH = "batch"
 
 _INSTEAD = {"encode": "inputs", "decode": "outputs"}
 
@@ -197,6 +198,8 @@ class Context:
         for word in words(size):
             if word not in self.symbols:
                 raise self._undeclared(word, size, path)
+            if word == BATCH:
+                raise self._sized_by_batch(path)
         if len(re.findall(r"\w+", size)) > _MOST_OPERANDS:
             text = f"a size of more than {_MOST_OPERANDS} numbers and symbols is not understood"
             raise self.error("PG216", text, path, help="declare a symbol for a part of it")
@@ -229,6 +232,15 @@ class Context:
             "not a number, not a symbol" if word == size else f"`{word}` is no symbol",
             help=did_you_mean(word, self.symbols)
             or f"declare it: `dims: {{{word}: {{min: 1, max: 2048}}}}`, or write a number",
+        )
+
+    def _sized_by_batch(self, path: Path) -> PartError:
+        return self.error(
+            "PG207",
+            f"`{BATCH}` is how many examples a call has, and no axis of an example is as long",
+            path,
+            also=self.declarations(Dim.of(self.symbols[BATCH])),
+            help="write a number, or a symbol of another name",
         )
 
     def _inexact(self, error: NotDivisible, size: str, path: Path) -> PartError:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from perceiver_graph.compiler.blocks.context import Context, Path
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import FourierPosition
+from perceiver_graph.spec.models.base import SMALLEST_NUMBER
 
 T = TypeVar("T")
 
@@ -78,6 +79,14 @@ def ranges_of(
                 help=f"write the least value first: `[{min(low, high):g}, {max(low, high):g}]`"
                 if low != high
                 else "write the least and the greatest value",
+            )
+        if high - low < SMALLEST_NUMBER:
+            raise ctx.error(
+                "PG221",
+                f"{high - low:.3g} from {low:g} to {high:g} is too little to be divided by in float32",
+                path,
+                help=f"give the coordinates in a smaller unit: at least {SMALLEST_NUMBER:g} lies "
+                "between the least and the greatest value",
             )
         found.append((float(low), float(high)))
     return tuple(found)

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
 from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 LARGEST = 2**31 - 1  # sizes and counts stay below what every index type of every backend can hold
 LARGEST_NUMBER = 1e30  # a few of them can be multiplied in float32
+SMALLEST_NUMBER = 1e-30  # above 0, and float32 can be divided by it
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
@@ -36,13 +37,25 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _positive(value: Any) -> Any:
+    """That 0 is too little says more than that the least float32 is more."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+        raise PydanticKnownError("greater_than", {"gt": 0})
+    return value
+
+
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Axis = Name
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 NonNegative = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), BeforeValidator(_finite)]
-PositiveNumber = Annotated[float, Field(gt=0, le=LARGEST_NUMBER), BeforeValidator(_finite)]
+PositiveNumber = Annotated[
+    float,
+    Field(ge=SMALLEST_NUMBER, le=LARGEST_NUMBER),
+    BeforeValidator(_positive),
+    BeforeValidator(_finite),
+]
 
 
 _OPERAND = r"[( ]*(?:[0-9]{1,10}|[a-z][a-z0-9_]*)[ )]*"

@@ -37,8 +37,8 @@ RESAMPLING: dict[Resampling, int] = {name: n for n, name in enumerate(get_args(R
 class VideoParameters(Model):
     """Frames of a video file."""
 
-    rate: PositiveNumber = 25.0
-    """Frames per second."""
+    rate: Annotated[float, Field(ge=1e-4, le=1e4)] = 25.0
+    """Frames per second: at least one in three hours, as slow films have, at most 10 000."""
 
 
 class VideoMedia(Model):
