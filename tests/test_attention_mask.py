@@ -113,6 +113,20 @@ def test_gradients_are_those_of_the_definition(backend: Any, heads: int, masked_
         torch.testing.assert_close(gradient.double(), known, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("wrong", [1e25, float("nan"), float("inf")])
+@pytest.mark.parametrize("masked_rows", ROWS)
+def test_what_is_masked_has_no_part_in_the_result(masked_rows: Any, wrong: float) -> None:
+    """Where it is no number either: a layer norm makes none of one that is large."""
+    graph = attention(4, masked_rows)
+    model = module(source(graph, name="masked"), parameters(graph))
+    arrays = {name: torch.from_numpy(array[1:]) for name, array in given(40).items()}
+    hidden = ~arrays["text.attention_mask"]
+    found = [arrays["text"].masked_fill(hidden[..., None], x) for x in (0.0, wrong)]
+    encode: Any = torch.compile(model.encode, backend="eager")
+    latents = [encode({**arrays, "text": x}) for x in found]
+    torch.testing.assert_close(latents[1], latents[0], rtol=0, atol=0)
+
+
 def by_definition(qkv: Any, mask: torch.Tensor, heads: int, masked_rows: str) -> torch.Tensor:
     """The sum of the squares."""
     q, k, v = (torch.unflatten(x, -1, (heads, -1)).transpose(1, 2) for x in qkv)

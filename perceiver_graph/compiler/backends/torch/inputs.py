@@ -159,12 +159,20 @@ class Inputs:
             sizes = [written(dim, variables) for dim in leaf.value.shape]
             axes = entries(dict(zip(_axes(leaf), sizes, strict=False)))
             yield from statement(call("check_shape", "inputs", quoted(_key(leaf)), axes), 2)
+        yield from self._check_values(interface)
+
+    def _check_values(self, interface: Interface) -> Iterator[str]:
+        """Statements that check what the inputs hold."""
         for leaf in self.leaves:
             ids = leaf.role == "data" and leaf.value.dtype == "int64"
             count = interface.vocabularies.get(leaf.of) if ids else None
-            if count or leaf.role != "data":
-                checked = call("check_whole", "inputs", quoted(_key(leaf)), count or 2)
-                yield from statement(checked, 2)
+            asked = ("inputs", quoted(_key(leaf)))
+            if leaf.role != "data":
+                yield from statement(call("check_mask", *asked), 2)
+            elif count:
+                yield from statement(call("check_whole", *asked, count), 2)
+            elif not ids:
+                yield from statement(call("check_numbers", *asked, self.like), 2)
             if leaf.role == "data" and (ranges := interface.ranges.get(leaf.of)):
                 within = call("check_within", "inputs", quoted(leaf.of), *ranges)
                 yield from statement(within, 2)

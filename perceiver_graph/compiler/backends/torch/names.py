@@ -18,8 +18,8 @@ from perceiver_graph.compiler.ir import Node, Value
 from perceiver_graph.compiler.ops import PRIMITIVES
 
 LANGUAGE = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "annotations", "self"})
-RESERVED = LANGUAGE | library().imports.keys()
-"""What no variable may be called."""
+RESERVED = LANGUAGE | library().names | {"load"}
+"""What no variable may be called: names of Python, and those that the file has or may have."""
 
 _OF_MODULES = """
 T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda

@@ -100,7 +100,7 @@ class OutputSizes:
 @dataclass(frozen=True)
 class Outputs:
     """Writes for the module of the model. `state` has the keys of what encode hands over, `named` the
-    sizes that the call may give."""
+    sizes that the call may give, and `like` is a parameter that tells the dtype."""
 
     text: ClassText
     interface: Interface
@@ -108,6 +108,7 @@ class Outputs:
     sizes: OutputSizes
     named: Mapping[str, Symbol]
     chunks: int
+    like: str
 
     @cached_property
     def asked(self) -> list[Input]:
@@ -127,6 +128,14 @@ class Outputs:
             else:
                 found[leaf.value] = words.get(leaf.role, leaf.of)
         return found
+
+    @property
+    def _batch(self) -> str | None:
+        """How many examples the state is of, as Python, where an array of it says so."""
+        for value, key in self.state.items():
+            if value.shape and str(value.shape[0]) == "batch":
+                return f"state[{quoted(key)}].shape[0]"
+        return None
 
     @property
     def points(self) -> list[str]:
@@ -185,7 +194,8 @@ class Outputs:
         for leaf in self.asked:
             if leaf.role == "points":
                 asked = ("queries or {}", quoted(leaf.of))
-                refused = call("refuse_points", *asked, leaf.value.shape[-1])
+                options = {} if self._batch is None else {"batch": self._batch}
+                refused = call("refuse_points", *asked, leaf.value.shape[-1], self.like, **options)
                 yield from statement(refused, 3)
                 if ranges := self.interface.ranges.get(leaf.value.name):
                     what = call("check_within", *asked, *ranges, what='"points of output"')

@@ -97,7 +97,9 @@ class Root:
         sizes = OutputSizes(axes, free)
         sizes.find(held, state, self.inputs.data, self.text.reserved)
         named = {**self.inputs.filled, **free}
-        return Outputs(self.text, interface, self.state, sizes, named, self.chunks)
+        return Outputs(
+            self.text, interface, self.state, sizes, named, self.chunks, self.inputs.like
+        )
 
     @property
     def _summary(self) -> Summary:

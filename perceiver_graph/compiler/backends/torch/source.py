@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perceiver_graph.compiler.backends.torch.calls import cut
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
-from perceiver_graph.compiler.backends.torch.copying import import_statements, library, needed
+from perceiver_graph.compiler.backends.torch.copying import import_statements, needed
 from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.modules import Model, ModuleClass, build
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
@@ -47,10 +47,9 @@ def source(
     parameters = [parameter.value.name for parameter in graph.parameters]
     encode, decode = (cut(programs[name], parameters) for name in ("encode", "decode"))
     model = Model(graph, encode, decode, build(graph.parameters, (encode, decode), METHODS))
-    names = RESERVED | library().names | {"load"}
-    root_name = unique(pascal(name), names, "")
-    classes = find_classes(model, names | {root_name})
-    reserved = frozenset({*names, root_name, *(found.name for found in classes)})
+    root_name = unique(pascal(name), RESERVED, "")
+    classes = find_classes(model, RESERVED | {root_name})
+    reserved = frozenset({*RESERVED, root_name, *(found.name for found in classes)})
     root = Root(root_name, ClassText(model, model.tree, {}, reserved), interface, chunks)
     name_arguments(
         model, classes, {encode.root: root.inputs.labels, decode.root: root.outputs.labels}

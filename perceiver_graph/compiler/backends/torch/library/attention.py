@@ -33,11 +33,13 @@ def attend_masked(
     """Attention, as in `attend`, to the keys for which the mask, bool [batch, m], is true.
 
     Where it is true for none, the result is the mean of all values, or zeros if `masked_rows` is
-    "zero".
+    "zero". What the other keys and their values are has no part in it, even if it is no number.
     """
     nowhere = ~mask.any(dim=1)[:, None, None]
     query = query.masked_fill(nowhere, 0)  # so that all keys score alike
     mask = mask[:, None, None] | nowhere[..., None]
+    hidden = ~mask[:, 0, 0, :, None]
+    key, value = key.masked_fill(hidden, 0), value.masked_fill(hidden, 0)  # 0 * nan is nan
     query, key, value = (split_heads(x, heads) for x in (query, key, value))
     found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     found = found.transpose(1, 2).flatten(2)

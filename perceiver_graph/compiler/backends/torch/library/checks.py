@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
 
 import torch
@@ -49,11 +51,17 @@ def refuse_alone(inputs: dict[str, Tensor], name: str, beside: tuple[str, ...]) 
         raise ValueError(f"input `{missing}` is missing, and `{there}` is given")
 
 
-def refuse_points(queries: dict[str, Tensor], name: str, channels: int) -> None:
-    """ValueError if points to ask an output at are no [batch, points, channels]."""
-    if name in queries and (queries[name].ndim != 3 or queries[name].shape[-1] != channels):
-        found = list(queries[name].shape)
-        raise ValueError(f"points of `{name}` have shape {found}, not [batch, points, {channels}]")
+def refuse_points(
+    queries: dict[str, Tensor], name: str, channels: int, like: Tensor, batch: int | None = None
+) -> None:
+    """ValueError if points to ask an output at are no [batch, points, channels] of numbers."""
+    if name not in queries:
+        return
+    x = queries[name]
+    if x.ndim != 3 or x.shape[-1] != channels or batch not in (None, x.shape[0]):
+        wanted = f"[batch{'' if batch is None else f' {batch}'}, points, {channels}]"
+        raise ValueError(f"points of `{name}` have shape {list(x.shape)}, not {wanted}")
+    check_numbers(queries, name, like, "points of output")
 
 
 def in_words(permitted: range) -> str:
@@ -101,14 +109,35 @@ def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None
         raise ValueError(f"input `{name}` has shape {sizes}, expected [{text}]")
 
 
+def check_numbers(arrays: dict[str, Tensor], name: str, like: Tensor, what: str = "input") -> None:
+    """ValueError if what is given are no numbers, not finite ones, or of a dtype that the model, which
+    computes like `like`, cannot take."""
+    if name not in arrays:
+        return
+    x = arrays[name].detach()
+    wide = x.dtype == torch.float64 and like.dtype != torch.float64
+    if wide or x.dtype == torch.bool or x.is_complex():
+        raise ValueError(f"{what} `{name}` is {x.dtype}, and takes {like.dtype}")
+    if x.is_floating_point() and x.device.type == "cpu" and x.numel():
+        wrong = [end for end in map(float, x.aminmax()) if not math.isfinite(end)]
+        if wrong:
+            raise ValueError(f"{what} `{name}` holds {wrong[0]}, and takes finite numbers")
+
+
+def check_mask(inputs: dict[str, Tensor], name: str) -> None:
+    """ValueError if what is given is neither bool nor made of 0 and 1."""
+    if name in inputs and inputs[name].dtype != torch.bool:
+        check_whole(inputs, name, 2)
+
+
 def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "input") -> None:
     """ValueError if what is given are not whole numbers from 0 up to, but without, `count`."""
     if name not in inputs:
         return
     x = inputs[name]
-    if x.is_floating_point() or x.is_complex():
+    if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
         raise ValueError(f"{what} `{name}` is {x.dtype}, and takes whole numbers below {count}")
-    if x.device.type == "cpu" and x.dtype != torch.bool and x.numel():
+    if x.device.type == "cpu" and x.numel():
         low, high = (int(end) for end in x.aminmax())
         if low < 0 or high >= count:
             wrong = low if low < 0 else high
@@ -154,6 +183,7 @@ def check_sizes(sizes: dict[str, int] | None, permitted: dict[str, range]) -> No
     """ValueError for sizes that are unknown, or not permitted."""
     refuse_unknown(sizes, tuple(permitted), "size")
     for name, size in (sizes or {}).items():
-        if not isinstance(size, int) or size not in permitted[name]:
+        whole = hasattr(size, "__index__") and not isinstance(size, bool)
+        if not whole or operator.index(size) not in permitted[name]:
             may = in_words(permitted[name])
             raise ValueError(f"the size `{name}` is {size!r}, and may be {may}")

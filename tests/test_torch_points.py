@@ -1,0 +1,79 @@
+"""Coordinates and points that an emitted model is given: what is wrong with them is told."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import perceiver_graph as pg
+from perceiver_graph.spec.loader import parse_spec
+
+SPACE = """
+perceiver: 1
+name: space
+dims: {events: {max: 12}}
+inputs:
+  record:
+    shape: {event: events}
+    steps: [{embedding: {vocabulary: 20, width: 6}}]
+    position: {given: [hour, depth], range: {hour: [0, 24], depth: [-5, 5]},
+               fourier: {bands: 3, max_resolution: 16}}
+    attention_mask: true
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+outputs:
+  inside:
+    query: {points: [x, y], position: {range: [0, 2], fourier: {bands: 2, max_resolution: 8}}}
+    head: {linear: 1}
+"""
+
+
+def placed() -> dict[str, torch.Tensor]:
+    return {
+        "record": torch.ones(2, 5, dtype=torch.int64),
+        "record.position": torch.full((2, 5, 2), 2.0),
+        "record.attention_mask": torch.ones(2, 5, dtype=torch.bool),
+    }
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (torch.ones(1, 3, 2), r"shape \[1, 3, 2\], not \[batch 2, points, 2\]"),
+        (torch.ones(3, 3, 2), r"shape \[3, 3, 2\], not \[batch 2, points, 2\]"),
+        (torch.ones(2, 3, 2).double(), "`inside` is torch.float64, and takes torch.float32"),
+        (torch.ones(2, 3, 2).bool(), "`inside` is torch.bool, and takes torch.float32"),
+        (torch.full((2, 3, 2), float("nan")), "`inside` holds nan, and takes finite numbers"),
+    ],
+)
+def test_points_that_the_programs_refuse_are_told(points: torch.Tensor, message: str) -> None:
+    net = pg.compile(parse_spec(SPACE)).to_torch().eval()
+    with pytest.raises(ValueError, match=f"points of .*{message}"):
+        net(placed(), {"inside": points})
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_coordinates_are_numbers_even_where_they_are_masked(wrong: float) -> None:
+    """The programs say so too."""
+    net, call = pg.compile(parse_spec(SPACE)).to_torch().eval(), placed()
+    call["record.position"][1, 3, 0] = wrong
+    call["record.attention_mask"][1, 3] = False
+    with pytest.raises(ValueError, match=r"`record.position` holds .*, and takes finite numbers"):
+        net(call, {"inside": torch.ones(2, 3, 2)})
+
+
+@pytest.mark.parametrize("wrong", [24.5, -0.5])
+def test_coordinates_outside_of_their_range_are_told(wrong: float) -> None:
+    net = pg.compile(parse_spec(SPACE)).to_torch().eval()
+    call = placed()
+    points = {"inside": torch.full((2, 3, 2), 2.0000001)}
+    assert net(call, points)["inside"].shape == (2, 3, 1)
+    call["record.position"][1, 3, 0] = wrong
+    with pytest.raises(ValueError, match=r"`record.position` holds .* for hour, and takes 0 to 24"):
+        net(call, points)
+    call["record.attention_mask"][1, 3] = False
+    assert net(call, points)["inside"].shape == (2, 3, 1)
+    points["inside"][1, 2, 1] = 2.1
+    told = r"points of output `inside` holds 2.1 for y, and takes 0 to 2"
+    with pytest.raises(ValueError, match=told):
+        net(call, points)
