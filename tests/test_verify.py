@@ -133,10 +133,16 @@ BROKEN: list[tuple[str, Form, Callable[[Graph], Graph], str]] = [
         "scope `encode/shift` has nodes but no block",
     ),
     (
-        "a value has one type",
+        "a name stands for one value",
         "rewriting",
         lambda g: replace(g, outputs={"y": replace(g.outputs["y"], type=FOUR)}),
         "output `y` takes %encode/shift/add: float32[4] but it is defined as float32[batch, 4]",
+    ),
+    (
+        "a name stands for one value",
+        "rewriting",
+        lambda g: replace(g, outputs={"y": replace(g.outputs["y"])}),
+        "output `y` takes a copy of %encode/shift/add: float32[batch, 4], not the value itself",
     ),
     (
         "inferred types are the recorded ones",

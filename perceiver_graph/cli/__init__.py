@@ -17,8 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: fine. 1: the input is wrong, and a diagnostic was printed. 2: wrong usage. 130: Ctrl-C, and
     128 + N for another signal N that ended it. 141: whoever read the output has gone.
     """
-    if arguments is None:  # imports leave little garbage, and looking for it takes a tenth of them
-        gc.set_threshold(50_000)
+    if arguments is None:  # imports and graphs leave little garbage: a tenth of the time finds it
+        gc.set_threshold(50_000, 1_000)
     streams.provide()
     try:
         with orderly():

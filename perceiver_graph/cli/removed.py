@@ -77,4 +77,5 @@ def _changed(before: Graph, after: Graph) -> int:
     """How many nodes are in one graph only or compute their value in another way."""
     old, new = before.producers, after.producers
     gone = sum(value not in new for value in old)
-    return gone + sum(node != old.get(value) for value, node in new.items())
+    kept = ((old.get(value), node) for value, node in new.items())
+    return gone + sum(node is not was and node != was for was, node in kept)

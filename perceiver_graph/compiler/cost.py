@@ -5,10 +5,11 @@ Figures are for one run of each phase with given sizes; the decode phase runs on
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value, once
+from perceiver_graph.compiler.ir import Graph, Node, Parameter, Value, once
 from perceiver_graph.compiler.ops import (
     Broadcast,
     Flatten,
@@ -160,23 +161,20 @@ class _Sweep:
     def __init__(self, graph: Graph, phase: Phase) -> None:
         phases, nodes = phase_of(graph), _nodes_by_phase(graph)
         self.nodes = nodes[phase]
-        read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
-        early = [value for value in read if phases[value] == COMPILE]
-        self.parameters = [v for v in early if isinstance(graph.leaves.get(v), Parameter)]
-        constants = [v for v in early if isinstance(graph.leaves.get(v), Constant)]
-        results = [v for v in early if v in graph.producers and phase != COMPILE]
-        self.constants = constants + results
-        resident = {*self.parameters, *self.constants}
-        computed = {node.output for node in self.nodes}
-        # The caller holds what the phase is given, and what it hands over, until it has returned.
-        self.given = [value for value in read if value not in computed and value not in resident]
         roots = self._views()
         self.makes = [roots[node.output] is node.output for node in self.nodes]
         """Whether a node's output takes memory of its own."""
-        kept = {v for v in graph.outputs.values() if v in computed}
+        read = dict.fromkeys(value for node in self.nodes for value in node.inputs)
+        outside = [value for value in read if value not in roots]
+        early = [value for value in outside if phases[value] == COMPILE]
+        self.parameters = [v for v in early if isinstance(graph.leaves.get(v), Parameter)]
+        self.constants = [v for v in early if not isinstance(graph.leaves.get(v), Parameter)]
+        # The caller holds what the phase is given, and what it hands over, until it has returned.
+        self.given = [value for value in outside if phases[value] != COMPILE]
+        kept = {roots[value] for value in graph.outputs.values() if value in roots}
         for later in PHASES[PHASES.index(phase) + 1 :]:
-            kept.update(v for node in nodes[later] for v in node.inputs if v in computed)
-        self.last_use = self._last_uses(roots, {roots[value] for value in kept})
+            kept.update(roots[v] for node in nodes[later] for v in node.inputs if v in roots)
+        self.last_use = self._last_uses(roots, kept)
         self.twice = self._twice()
 
     def cost(self, figures: _Figures) -> PhaseCost:
@@ -207,13 +205,10 @@ class _Sweep:
     def _twice(self) -> Sequence[Value]:
         """Weights that nodes share, whose layout for kernels stands beside the original until all
         have it, and tables that are repeated for a batch, which is done once sizes are known."""
-        readers: dict[Value, int] = {}
-        for node in self.nodes:
-            for value in dict.fromkeys(node.inputs):
-                readers[value] = readers.get(value, 0) + 1
+        reads = Counter(value for node in self.nodes for value in {*node.inputs})
         repeated = {n["x"] for n in self.nodes if isinstance(n.op, Broadcast)}
         weights = (*self.parameters, *self.constants)
-        return [value for value in weights if readers[value] > 1 or value in repeated]
+        return [value for value in weights if reads[value] > 1 or value in repeated]
 
     def _views(self) -> dict[Value, Value]:
         """The value whose memory each computed value uses: reshapes take none of their own."""

@@ -6,7 +6,7 @@ cycles and isomorphism.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
@@ -208,13 +208,13 @@ class Graph(Glanced):
     @cached_property
     def users(self) -> Mapping[Value, Sequence[Node]]:
         """The nodes that read each value, each once, in their order."""
-        found: defaultdict[Value, list[Node]] = defaultdict(list)
+        found: dict[Value, list[Node]] = {}
         for node in self.nodes:
             for value in node.inputs:
-                readers = found[value]
+                readers = found.setdefault(value, [])
                 if not readers or readers[-1] is not node:
                     readers.append(node)
-        return dict(found)
+        return found
 
     @cached_property
     def varying(self) -> Set[Value]:
@@ -240,7 +240,7 @@ class Graph(Glanced):
     @cached_property
     def sized(self) -> tuple[Value, ...]:
         """What comes of nodes that hold a size which is known only at run time."""
-        return tuple(node.output for node in self.nodes if node.op.dims)
+        return tuple(node.output for node in self.nodes if node.op.sized and node.op.dims)
 
     @property
     def flops(self) -> Dim:
@@ -266,20 +266,16 @@ class Graph(Glanced):
 
     def ancestors(self, values: Iterable[Value]) -> set[Value]:
         """The values and everything they are computed from."""
-        found: set[Value] = set()
-        pending = list(values)
-        while pending:
-            value = pending.pop()
-            if value not in found:
-                found.add(value)
-                node = self.producers.get(value)
-                pending.extend(node.inputs if node else ())
+        found = set(values)
+        for node in reversed(self.nodes):  # topological order: one sweep is enough
+            if node.output in found:
+                found.update(node.inputs)
         return found
 
     def descendants(self, values: Iterable[Value]) -> set[Value]:
         """The values and everything computed from them."""
         found = set(values)
-        for node in self.nodes:  # topological order: one sweep is enough
+        for node in self.nodes:
             if not found.isdisjoint(node.inputs):
                 found.add(node.output)
         return found

@@ -93,8 +93,11 @@ def _same_value(graph: Graph) -> Iterator[str]:
     reads = [(f"%{node.name}", value) for node in graph.nodes for value in node.inputs]
     reads += [(f"output `{name}`", value) for name, value in graph.outputs.items()]
     for reader, value in reads:
-        if defined.get(value.name, value) != value:
-            yield f"{reader} takes {value} but it is defined as {defined[value.name].type}"
+        same = defined.get(value.name, value)
+        if same.type != value.type:
+            yield f"{reader} takes {value} but it is defined as {same.type}"
+        elif same != value:
+            yield f"{reader} takes a copy of {value}, not the value itself"
 
 
 def _operands_named(graph: Graph) -> Iterator[str]:
@@ -235,7 +238,7 @@ RULES: tuple[Rule, ...] = (
     Rule("outputs are defined", _outputs_defined),
     Rule("blocks exist for scopes", _blocks_exist),
     # Types
-    Rule("a value has one type", _same_value),
+    Rule("a name stands for one value", _same_value),
     Rule("inferred types are the recorded ones", _types_inferred),
     Rule("symbols are declared", _symbols_declared),
     Rule("constants match their types", _constants_match),

@@ -31,7 +31,7 @@ class CommonSubexpressions(Pass):
         first: dict[tuple[type[Op], tuple[Value, ...]], list[Node]] = {}
         nodes: list[Node] = []
         for node in graph.nodes:
-            inputs = tuple([merged.get(value, value) for value in node.inputs])
+            inputs = tuple(map(merged.get, node.inputs, node.inputs))
             alike = first.setdefault((type(node.op), inputs), [])
             same = next((other for other in alike if str(other.op) == str(node.op)), None)
             if same:
