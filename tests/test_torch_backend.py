@@ -175,7 +175,8 @@ def test_any_name_can_be_a_modality() -> None:
 
 
 def test_reserved_names_are_those_of_torch() -> None:
-    for made, known in ((nn.Module(), MODULE_ATTRIBUTES), (nn.ModuleDict(), DICT_ATTRIBUTES)):
+    dicts = (nn.ModuleDict(), nn.ParameterDict())
+    for made, known in ((nn.Module(), MODULE_ATTRIBUTES), *((d, DICT_ATTRIBUTES) for d in dicts)):
         missing = {name for name in dir(made) if not name.startswith("_")} - known
         # transformers adds a method of its own to nn.Module when it is imported
         missing -= {name for name in missing if "torch" not in getattr(made, name).__module__}

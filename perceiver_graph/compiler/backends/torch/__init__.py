@@ -6,7 +6,7 @@ Writing source takes no torch; only `load_module` imports it.
 from __future__ import annotations
 
 from perceiver_graph.compiler.backends.torch.interface import Interface, interface_of
-from perceiver_graph.compiler.backends.torch.module import load_module, write
+from perceiver_graph.compiler.backends.torch.loading import load_module, write
 from perceiver_graph.compiler.backends.torch.simplify import simplify
 from perceiver_graph.compiler.backends.torch.source import source
 

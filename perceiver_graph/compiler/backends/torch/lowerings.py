@@ -39,6 +39,15 @@ class Operands:
     def __iter__(self) -> Iterator[str]:
         return iter(self.texts)
 
+    @property
+    def x(self) -> str:
+        """The first operand."""
+        return self.texts[0]
+
+    def sizes(self, op: Any) -> list[str]:
+        """Those that a primitive holds."""
+        return [self.size(size) for size in op.sizes]
+
     def size(self, size: Dim | int | None) -> str:
         """A size that a primitive holds; None is left to division."""
         if isinstance(size, Dim):
@@ -106,18 +115,8 @@ def _attention(op: Any, o: Operands) -> str:
 
 
 def _coordinate(op: Any, o: Operands) -> str:
-    (positions,) = o
-    quotient = positions if op.stride == 1 else f"{positions} // {o.number(op.stride)}"
+    quotient = o.x if op.stride == 1 else f"{o.x} // {o.number(op.stride)}"
     return f"{quotient} % {o.number(op.size)}"
-
-
-def _gather(op: Any, o: Operands) -> str:
-    table, indices = o
-    return f"{table}[{':, ' * op.axis}{indices}]"
-
-
-def _one_hot(op: Any, o: Operands) -> str:
-    return call("one_hot", *o, o.number(op.classes), o.like)
 
 
 def _switches(op: Any, *more: str) -> dict[str, object]:
@@ -153,20 +152,19 @@ def _fourier_features(op: Any, o: Operands) -> str:
 
 
 def _fourier_at(op: Any, o: Operands) -> str:
-    sizes = several([*map(o.size, op.sizes)])
     options = {"of": several(op.of), "bands": o.number(op.bands)}
     options |= {name: several(getattr(op, name)) for name in ("max_resolution", "endpoint")}
-    return call("fourier_at", *o, sizes, o.like, **options, **_switches(op))
+    return call("fourier_at", o.x, several(o.sizes(op)), o.like, **options, **_switches(op))
 
 
 def _positions(op: Any, o: Operands) -> str:
-    sizes = [size if " " not in size else f"({size})" for size in map(o.size, op.sizes)]
+    sizes = [size if " " not in size else f"({size})" for size in o.sizes(op)]
     return call("torch.arange", " * ".join(sizes), device=f"{o.like}.device")
 
 
 def _conv(op: Any, o: Operands) -> str:
     x, *weights = o
-    options: dict[str, object] = {} if set(op.strides) == {1} else {"stride": several(op.strides)}
+    options = {} if set(op.strides) == {1} else {"stride": several(op.strides)}
     if not symmetric(op.padding):
         x = _pad(x, op.padding)
     elif any(before for before, _ in op.padding):
@@ -174,14 +172,8 @@ def _conv(op: Any, o: Operands) -> str:
     return _channels_first(f"F.conv{len(op.strides)}d", x, *weights, **options)
 
 
-def _layer_norm(op: Any, o: Operands) -> str:
-    x, weight, bias = o
-    return call("F.layer_norm", x, f"{weight}.shape", weight, bias, repr(op.epsilon))
-
-
 def _max_pool(op: Any, o: Operands) -> str:
-    (x,) = o
-    options: dict[str, object] = {}
+    x, options = o.x, dict[str, object]()
     if op.strides != op.window:
         options["stride"] = several(op.strides)
     before = [first for first, _ in op.padding]
@@ -194,32 +186,20 @@ def _max_pool(op: Any, o: Operands) -> str:
 
 
 def _flatten(op: Any, o: Operands) -> str:
-    (x,) = o
-    stop = [] if op.stop == o.types[0].rank - 1 else [op.stop]
-    return call(f"{x}.flatten", op.start, *stop)
-
-
-def _unflatten(op: Any, o: Operands) -> str:
-    (x,) = o
-    return call(f"{x}.unflatten", op.axis, several([*map(o.size, op.sizes)]))
+    last = op.stop == o.types[0].rank - 1
+    return call(f"{o.x}.flatten", op.start, *([] if last else [op.stop]))
 
 
 def _slice(op: Any, o: Operands) -> str:
-    (x,) = o
     stretch = f"{op.start or ''}:{'' if op.stop is None else op.stop}"
     before = "..., " if op.axis == -1 else ":, " * (op.axis % o.types[0].rank)
-    return f"{x}[{before}{stretch}]"
-
-
-def _broadcast(op: Any, o: Operands) -> str:
-    (x,) = o
-    return call(f"{x}.expand", *map(o.size, op.sizes), *["-1"] * o.types[0].rank)
+    return f"{o.x}[{before}{stretch}]"
 
 
 def _trim(op: Any, o: Operands) -> str:
-    (table,), size = o, o.size(op.size)
+    size = o.size(op.size)
     space = "" if size.isidentifier() or size.isdecimal() else " "
-    return f"{table}[:{space}{size}]"
+    return f"{o.x}[:{space}{size}]"
 
 
 def _channels_first(head: str, x: str, *others: str, **options: object) -> str:
@@ -238,7 +218,7 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.Attention: _attention,
     # With the given statistics: only a layer can have its own and follow those of the batch.
     ops.BatchNorm: _format("({0} - {3}) * ({1} / ({4} + {epsilon!r}).sqrt()) + {2}"),
-    ops.Broadcast: _broadcast,
+    ops.Broadcast: lambda op, o: call(f"{o.x}.expand", *o.sizes(op), *["-1"] * o.types[0].rank),
     ops.Concat: lambda op, o: f"torch.cat([{', '.join(o)}], dim={op.axis})",
     ops.Conv: _conv,
     ops.Coordinate: _coordinate,
@@ -246,19 +226,19 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.FourierAt: _fourier_at,
     ops.FourierFeatures: _fourier_features,
     ops.FourierTable: _fourier_table,
-    ops.Gather: _gather,
+    ops.Gather: lambda op, o: f"{o.x}[{':, ' * op.axis}{o.texts[1]}]",
     ops.Gelu: _gelu,
     ops.Interpolate: lambda op, o: call("resize", *o, several(op.sizes), several(op.to)),
-    ops.LayerNorm: _layer_norm,
+    ops.LayerNorm: _format("F.layer_norm({0}, {1}.shape, {1}, {2}, {epsilon!r})"),
     ops.Linear: _function("F.linear"),
-    ops.MatMul: lambda op, o: f"{o.texts[0]} @ {o.texts[1]}{'.mT' if op.transpose_b else ''}",
+    ops.MatMul: lambda op, o: f"{o.x} @ {o.texts[1]}{'.mT' if op.transpose_b else ''}",
     ops.MaxPool: _max_pool,
     ops.Mean: _format("{}.mean({axis})"),
     ops.Mul: _format("{} * {}"),
-    ops.OneHot: _one_hot,
-    ops.Permute: lambda op, o: call(f"{o.texts[0]}.permute", *op.order),
+    ops.OneHot: lambda op, o: call("one_hot", o.x, o.number(op.classes), o.like),
+    ops.Permute: lambda op, o: call(f"{o.x}.permute", *op.order),
     ops.Positions: _positions,
-    ops.Regrid: lambda op, o: call("regrid", *o, several([*map(o.size, op.sizes)]), several(op.to)),
+    ops.Regrid: lambda op, o: call("regrid", o.x, several(o.sizes(op)), several(op.to)),
     ops.Relu: _function("F.relu"),
     ops.Scale: _format("{} * {factor!r}"),
     ops.Sigmoid: _function("torch.sigmoid"),
@@ -266,6 +246,6 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.Slice: _slice,
     ops.Tanh: _function("torch.tanh"),
     ops.Trim: _trim,
-    ops.Unflatten: _unflatten,
+    ops.Unflatten: lambda op, o: call(f"{o.x}.unflatten", op.axis, several(o.sizes(op))),
     ops.Where: _function("torch.where"),
 }

@@ -36,8 +36,9 @@ set_submodule share_memory state_dict to to_empty train training type xpu zero_g
 MODULE_ATTRIBUTES = frozenset(_OF_MODULES.split())
 """What every nn.Module has: a sub-module or parameter of such a name is reached another way."""
 
-DICT_ATTRIBUTES = MODULE_ATTRIBUTES | {"clear", "items", "keys", "pop", "update", "values"}
-"""What nn.ModuleDict has: it refuses these as keys."""
+_OF_DICTS = "clear copy fromkeys get items keys pop popitem setdefault update values"
+DICT_ATTRIBUTES = MODULE_ATTRIBUTES.union(_OF_DICTS.split())
+"""What nn.ModuleDict and nn.ParameterDict have: they refuse these as keys."""
 
 _OF_STEPS = """
 activated dense1 dense2 hidden linear mask_tokens masked output padded padding.rows padding.tokens

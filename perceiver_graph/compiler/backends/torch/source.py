@@ -11,8 +11,8 @@ from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, uniq
 from perceiver_graph.compiler.backends.torch.root import METHODS, Root
 from perceiver_graph.compiler.backends.torch.sharing import find_classes, name_arguments
 from perceiver_graph.compiler.backends.torch.simplify import simplify
-from perceiver_graph.compiler.backends.torch.text import docstring, statement
-from perceiver_graph.compiler.ir import Graph, Value
+from perceiver_graph.compiler.backends.torch.text import docstring, entries, statement
+from perceiver_graph.compiler.ir import Graph
 from perceiver_graph.compiler.phases import split
 
 _LOAD = '''
@@ -20,9 +20,7 @@ _LOAD = '''
     folder = Path(__file__).parent if directory is None else Path(directory)
     model = {name}()
     model.load_state_dict(read_safetensors(folder / "{weights}"))
-    return model if device is None else model.to(device)
-'''
-
+    return model if device is None else model.to(device)'''
 
 WEIGHTS = "weights.safetensors"
 
@@ -55,10 +53,9 @@ def source(
         model, classes, {encode.root: root.inputs.labels, decode.root: root.outputs.labels}
     )
     parts = [_class(model, found, reserved) for found in classes]
-    parts += ["\n".join(root.lines()), "\n".join(_load(root_name, weights))]
-    code = "\n\n\n".join(parts)
+    code = "\n\n\n".join([*parts, "\n".join(root.lines()), _load(root_name, weights)])
     code = "\n\n\n".join([*needed(code), code])
-    head = "\n".join(docstring(_file_summary(root_name, header, graph), 0))
+    head = "\n".join(docstring(_file_summary(root_name, header, model), 0))
     exports = f'__all__ = ["{root_name}", "load"]'
     return f"{head}\n\n{import_statements(code)}\n\n{exports}\n\n\n{code}\n"
 
@@ -72,33 +69,23 @@ def _class(model: Model, found: ModuleClass, reserved: frozenset[str]) -> str:
     return "\n".join(ClassText(model, found.slot, names, reserved).lines(found))
 
 
-def _load(name: str, weights: str) -> list[str]:
+def _load(name: str, weights: str) -> str:
     """The function that reads the weights."""
     arguments = "directory: str | Path | None = None, device: str | torch.device | None = None"
     signature = statement(f"def load({arguments}) -> {name}:", 0)
-    return [*signature, *_LOAD.format(name=name, weights=weights).strip("\n").split("\n")]
+    return "\n".join(signature) + _LOAD.format(name=name, weights=weights)
 
 
-def _file_summary(name: str, header: str, graph: Graph) -> str:
-    title = header or graph.name
-    lines = [
-        title if title.endswith(".") else f"{title}.",
-        "",
-        "Written by perceiver-graph; it needs nothing but torch. `load()` reads the weights that lie",
-        "beside this file:",
-        "",
-        "    model = load()",
-        f"    outputs = model({{{', '.join(_example(graph))}}})",
-        "",
-        f"`{name}()` starts from random weights, ready to be trained.",
-    ]
-    return "\n".join(lines)
+def _file_summary(name: str, header: str, model: Model) -> str:
+    title = header or model.graph.name
+    data = [leaf.of for leaf in model.encode.graph.inputs if leaf.role == "data"]
+    inputs = entries({of: of.replace(".", "_") for of in data})
+    return f"""{title if title.endswith(".") else f"{title}."}
 
+Written by perceiver-graph; it needs nothing but torch. `load()` reads the weights that lie
+beside this file:
 
-def _example(graph: Graph) -> list[str]:
-    inputs = split(graph)["encode"].inputs
-    return [f'"{leaf.of}": {_variable(leaf.value)}' for leaf in inputs if leaf.role == "data"]
+    model = load()
+    outputs = model({inputs})
 
-
-def _variable(value: Value) -> str:
-    return value.name.replace(".", "_")
+`{name}()` starts from random weights, ready to be trained."""
