@@ -301,7 +301,8 @@ def _vertices(
     if whole < vertex.count:
         raise _cut(source, whole, vertex.count)
     table = np.frombuffer(data, dtype, vertex.count, place)
-    points = np.stack([table[name].astype(np.float64) for name in columns], axis=1)
+    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other is
+        points = np.stack([table[name].astype(np.float64) for name in columns], axis=1)
     return points, place + vertex.count * dtype.itemsize
 
 

@@ -171,7 +171,7 @@ class Inputs:
                 yield from statement(call("check_mask", *asked), 2)
             elif count:
                 yield from statement(call("check_whole", *asked, count), 2)
-            elif not ids:
+            elif leaf.value.dtype == "float32":
                 yield from statement(call("check_numbers", *asked, self.like), 2)
             if leaf.role == "data" and (ranges := interface.ranges.get(leaf.of)):
                 within = call("check_within", "inputs", quoted(leaf.of), *ranges)
