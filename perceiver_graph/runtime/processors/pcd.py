@@ -168,5 +168,6 @@ def _binary(source: Source, stream: BinaryIO, header: _Header) -> Rows:
         fault = f"{source}: it goes on after the {header.points} points that it promises"
         raise undecodable(fault, help=_AGAIN)
     table = np.frombuffer(data, record)
-    columns = [table[str(i)].astype(np.float64) for i in header.taken]
+    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other is
+        columns = [table[str(i)].astype(np.float64) for i in header.taken]
     return np.stack(columns, axis=1) if columns else np.zeros((header.points, 0))

@@ -79,7 +79,8 @@ def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
             f"{source} holds records of dtype {array.dtype}, and points have x, y and z",
             help="save numbers: numpy.stack([a['x'], a['y'], a['z']], axis=1)",
         )
-    columns = np.stack([flat[one].astype(np.float64) for one in names], axis=1)
+    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other is
+        columns = np.stack([flat[one].astype(np.float64) for one in names], axis=1)
     cloud = arranged(source, columns, names)
     notes = left_out(array.dtype.names, cloud.names, "fields that are no numbers")
     return replace(cloud, notes=(*cloud.notes, *notes))
