@@ -144,10 +144,10 @@ class Op:
 
     def says_only(self, known: Collection[str], of: Sequence[object]) -> bool:
         """Whether all but these attributes are as usual, and all but these optional operands absent."""
-        usual = {field.name: field.default for field in fields(self)}
-        return all(
-            name in known or value == usual[name] for name, value in self.attributes.items()
-        ) and not any(
+        for one in fields(self):
+            if one.name not in known and getattr(self, one.name) != one.default:
+                return False
+        return len(of) <= self._needed or not any(
             name not in known and self.each(name, of)
             for name, place in self._places.items()
             if place >= self._needed
