@@ -209,10 +209,6 @@ class GraphBuilder:
             raise TooLargeError(what, shape, self.origin)
         self._fitting.add(shape)
 
-    def find_parameter(self, full_name: str) -> Value | None:
-        found = self._parameters.get(full_name)
-        return found.value if found else None
-
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         return Graph(
             self.name,

@@ -162,13 +162,14 @@ class Program(Glanced):
         # Encoding takes long: what decode would refuse is refused before it.
         asked, _ = resolve(self.manifest, feeds.sizes, decode, feeds.points)
         self._plan(feeds.sizes, asked, memory)
-        say: Note = note or (lambda text: None)
-        for text in feeds.notes:
-            say(text)
+        if note is not None:
+            for text in feeds.notes:
+                note(text)
         state = self._encoded(feeds, memory)
         results = self.decode(state, decode, memory=memory, progress=progress)
-        for text in _overflow_notes(results):
-            say(text)
+        if note is not None:
+            for text in _overflow_notes(results):  # which looks at every value
+                note(text)
         return results
 
     def encode(

@@ -27,6 +27,12 @@ def undecodable(what: str, *notes: str, help: str | None = None) -> DiagnosticEr
     return DiagnosticError.of("PG507", what, notes=notes, help=help)
 
 
+def in_float64(array: NDArray[Any]) -> Rows:
+    """Numbers of any width in float64. A signalling NaN, which damage makes, is any NaN, not a warning."""
+    with np.errstate(invalid="ignore"):
+        return array.astype(np.float64)
+
+
 def as_rows(source: Source, array: NDArray[Any], name: str = "") -> Rows:
     """An array as float64 [n, channels]; a leading axis of 1 before these is dropped.
 
@@ -43,7 +49,7 @@ def as_rows(source: Source, array: NDArray[Any], name: str = "") -> Rows:
             f"{what} has the shape {list(array.shape)}, and takes [rows, columns], not empty",
             help="save a row for each element: .reshape(-1, COLUMNS)",
         )
-    return rows.astype(np.float64)
+    return in_float64(rows)
 
 
 def require_finite(source: Source, values: NDArray[Any], element: str) -> None:

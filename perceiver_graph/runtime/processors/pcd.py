@@ -17,6 +17,7 @@ from perceiver_graph.runtime.processors.number_common import (
     MOST_VALUES,
     Rows,
     decoding,
+    in_float64,
     undecodable,
 )
 from perceiver_graph.runtime.processors.number_text import parsed, text_lines
@@ -168,6 +169,5 @@ def _binary(source: Source, stream: BinaryIO, header: _Header) -> Rows:
         fault = f"{source}: it goes on after the {header.points} points that it promises"
         raise undecodable(fault, help=_AGAIN)
     table = np.frombuffer(data, record)
-    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other is
-        columns = [table[str(i)].astype(np.float64) for i in header.taken]
+    columns = [in_float64(table[str(i)]) for i in header.taken]
     return np.stack(columns, axis=1) if columns else np.zeros((header.points, 0))

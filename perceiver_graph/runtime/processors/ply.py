@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.processors.columns import AXES, Cloud, left_out
-from perceiver_graph.runtime.processors.number_common import MOST_BYTES, undecodable
+from perceiver_graph.runtime.processors.number_common import MOST_BYTES, in_float64, undecodable
 from perceiver_graph.runtime.processors.number_text import NUMBER
 
 _TYPES = {
@@ -301,8 +301,7 @@ def _vertices(
     if whole < vertex.count:
         raise _cut(source, whole, vertex.count)
     table = np.frombuffer(data, dtype, vertex.count, place)
-    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other is
-        points = np.stack([table[name].astype(np.float64) for name in columns], axis=1)
+    points = np.stack([in_float64(table[name]) for name in columns], axis=1)
     return points, place + vertex.count * dtype.itemsize
 
 

@@ -20,7 +20,7 @@ from perceiver_graph.runtime.processors.columns import (
     too_narrow,
     unindexed,
 )
-from perceiver_graph.runtime.processors.number_common import as_rows, require_finite
+from perceiver_graph.runtime.processors.number_common import as_rows, in_float64, require_finite
 from perceiver_graph.runtime.processors.number_files import (
     array_names,
     only_array,
@@ -79,8 +79,7 @@ def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
             f"{source} holds records of dtype {array.dtype}, and points have x, y and z",
             help="save numbers: numpy.stack([a['x'], a['y'], a['z']], axis=1)",
         )
-    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused as any other is
-        columns = np.stack([flat[one].astype(np.float64) for one in names], axis=1)
+    columns = np.stack([in_float64(flat[one]) for one in names], axis=1)
     cloud = arranged(source, columns, names)
     notes = left_out(array.dtype.names, cloud.names, "fields that are no numbers")
     return replace(cloud, notes=(*cloud.notes, *notes))

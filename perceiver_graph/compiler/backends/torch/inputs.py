@@ -28,8 +28,8 @@ SIZES = "sizes: dict[str, int] | None = None"
 
 _CHECK = """ValueError for inputs that are missing, unknown, or fit neither the model nor each other.
 
-It takes microseconds, and is left out of what torch.compile and torch.export make. Values are looked \
-at on a CPU only: a GPU would have to be waited for."""
+It is left out of what torch.compile and torch.export make. Values are looked at once each, and on a \
+CPU only: a GPU would have to be waited for."""
 
 _WORDS = {"present": "present", "attention_mask": "mask"}
 """How the variables of inputs that come with the data end."""
