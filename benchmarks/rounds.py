@@ -18,7 +18,7 @@ from benchmarks.remote import Remote
 from benchmarks.results import Outcome, WorkResult
 from benchmarks.tasks import BASE, Conditions, Task
 from benchmarks.works import Work
-from perceiver_graph.compiler import cost
+from perceiver_graph.compiler.programs import cost
 
 _PAUSE_SECONDS = 0.2
 """Threads of the contender before spin a little while before they sleep."""

@@ -7,10 +7,10 @@ from inspect import cleandoc, getdoc
 import perceiver_graph as pg
 from perceiver_graph.cli.removed import WHAT, Recorder
 from perceiver_graph.cli.screen import scaled
-from perceiver_graph.compiler import cost
 from perceiver_graph.compiler.driver import full_bindings
 from perceiver_graph.compiler.passes import Pass
-from perceiver_graph.compiler.pipeline import optimize, passes
+from perceiver_graph.compiler.passes.pipeline import optimize, passes
+from perceiver_graph.compiler.programs import cost
 
 SYSTEMS = ("kinetics", "optical_flow", "imagenet_fourier", "language")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.cli.facts import Facts
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 
 SPECS = Path(__file__).parents[1] / "specs"

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import perceiver_graph as pg
-from perceiver_graph.compiler import describe
+from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.kinds.clips import ClipReader

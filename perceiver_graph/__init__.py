@@ -9,15 +9,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from perceiver_graph.version import __version__
+
 if TYPE_CHECKING:
     from perceiver_graph.compiler import compile  # noqa: A004
-    from perceiver_graph.compiler.dims import Dim
-    from perceiver_graph.compiler.ir import Graph
+    from perceiver_graph.compiler.ir.dims import Dim
+    from perceiver_graph.compiler.ir.graph import Graph
     from perceiver_graph.diagnostics import DiagnosticError
     from perceiver_graph.runtime import load
     from perceiver_graph.spec import load_spec
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DiagnosticError",
@@ -31,8 +31,8 @@ __all__ = [
 
 _HOME = {
     "DiagnosticError": "perceiver_graph.diagnostics",
-    "Dim": "perceiver_graph.compiler.dims",
-    "Graph": "perceiver_graph.compiler.ir",
+    "Dim": "perceiver_graph.compiler.ir.dims",
+    "Graph": "perceiver_graph.compiler.ir.graph",
     "compile": "perceiver_graph.compiler",
     "load": "perceiver_graph.runtime",
     "load_spec": "perceiver_graph.spec",

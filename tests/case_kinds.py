@@ -17,12 +17,12 @@ import numpy as np
 
 from perceiver_graph.compiler import passes as all_passes
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.text import parse_graph, print_graph
+from perceiver_graph.compiler.ir.verify import verify
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.passes import Pass, PassResult
-from perceiver_graph.compiler.text import parse_graph, print_graph
-from perceiver_graph.compiler.verify import verify
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
 from perceiver_graph.spec import parse_spec
 from tests.judge import judge

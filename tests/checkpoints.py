@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import load
 from perceiver_graph.diagnostics import DiagnosticError, render
 from perceiver_graph.spec.loader import parse_spec

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from perceiver_graph.compiler.importing import Imported, import_checkpoint
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.diagnostics import DiagnosticError, render
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.models import Spec

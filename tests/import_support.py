@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import PerceiverConfig
 
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from tests.parity.reference import randomise
 
 TEXT = ("MaskedLM", "SequenceClassification")

@@ -13,12 +13,12 @@ from math import prod
 
 import numpy as np
 
-from perceiver_graph.compiler.dims import Symbol
-from perceiver_graph.compiler.interpreter import trace
-from perceiver_graph.compiler.ir import Graph, Value
+from perceiver_graph.compiler.ir.dims import Symbol
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.interpreter import trace
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.ops import BatchNorm, Coordinate, Gather, OneHot
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.verify import verify
 
 Arrays = tuple[dict[str, Array], dict[str, Array]]
 """Inputs and parameters by name."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Constant, Graph, Value
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Value
+from perceiver_graph.compiler.ir.sizes import inputs_for
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
-from perceiver_graph.compiler.sizes import inputs_for
 
 BATCH = Symbol("batch")
 COUNT = Symbol("image_queries")

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 from tests import size_cases
 from tests.primitive_case import BATCH, COUNT, Case, f32

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from perceiver_graph.compiler import cost
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.ops.base import Op
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.op import Op
 from perceiver_graph.compiler.passes import Pass, PassResult
 from perceiver_graph.compiler.passes.rewriter import largest_sizes
+from perceiver_graph.compiler.programs import cost
 from tests.judge import Arrays, judge, keep_names, keep_numbers
 
 BATCH = Symbol("batch")

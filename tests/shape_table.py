@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.blocks.context import Axis, Context
 from perceiver_graph.compiler.blocks.modality import Modality, prepare
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, product
-from perceiver_graph.compiler.ir import Parameter
-from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.graph import Parameter
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.diagnostics import Report
 
 

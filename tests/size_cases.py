@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, Shape, product
+from perceiver_graph.compiler.ir.dims import Dim, Shape, product
 from perceiver_graph.compiler.ops import Array, TensorType
 from tests.primitive_case import BATCH, TOKENS, Case, f32
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.lowering.lowered import Lowered
 
 POINTS = 5
 """How many points an output is asked at, where nothing else is said."""

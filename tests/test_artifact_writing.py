@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.artifact import ARTIFACT
+from perceiver_graph.compiler.artifact.folder import ARTIFACT
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime import open_artifact
 from perceiver_graph.spec.loader import parse_spec

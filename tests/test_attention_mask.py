@@ -16,15 +16,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
 from perceiver_graph.compiler.backends.torch import source
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.cost import estimate
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.text import parse_graph, print_graph
+from perceiver_graph.compiler.ir.verify import VerificationError, verify
 from perceiver_graph.compiler.ops import Array, TensorType
-from perceiver_graph.compiler.phases import phase_of, split
-from perceiver_graph.compiler.text import parse_graph, print_graph
-from perceiver_graph.compiler.verify import VerificationError, verify
+from perceiver_graph.compiler.programs.cost import estimate
+from perceiver_graph.compiler.programs.phases import phase_of, split
 from tests.primitive_case import Case, f32
 from tests.support import content
 from tests.test_onnx_lowerings import proto_of, run

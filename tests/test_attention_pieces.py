@@ -8,11 +8,11 @@ import pytest
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.target import Target
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.programs.target import Target
 from tests.test_onnx_lowerings import run
 
 

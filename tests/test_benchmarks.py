@@ -18,7 +18,7 @@ from benchmarks.results import Outcome, Results, WorkResult
 from benchmarks.rounds import compare, give_up, outputs_file
 from benchmarks.tasks import Conditions, Task
 from benchmarks.works import WORKS, System, Work, comparable, inputs_of
-from perceiver_graph.compiler import cost
+from perceiver_graph.compiler.programs import cost
 
 SPEC = """
 perceiver: 1

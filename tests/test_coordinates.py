@@ -12,8 +12,8 @@ import torch
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.random_inputs import random_inputs

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.cost import estimate, nbytes
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import trace
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.ops.base import TensorType
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.interpreter import trace
+from perceiver_graph.compiler.ir.op import TensorType
 from perceiver_graph.compiler.passes import DeadCode
-from perceiver_graph.compiler.phases import split
-from perceiver_graph.compiler.pipeline import optimize
+from perceiver_graph.compiler.passes.pipeline import optimize
+from perceiver_graph.compiler.programs.cost import estimate, nbytes
+from perceiver_graph.compiler.programs.phases import split
 from perceiver_graph.testing.graphs import SIZES, arrays, graphs
 
 

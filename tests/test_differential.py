@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import perceiver_graph as pg
-from perceiver_graph.compiler import describe
+from perceiver_graph.compiler.artifact import describe
+from perceiver_graph.compiler.blocks.initial import NORMAL
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.initial import NORMAL
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.runtime import sizes as sizes_of
 from perceiver_graph.runtime.coordinates import is_extra

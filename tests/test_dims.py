@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perceiver_graph.compiler.dims import (
+from perceiver_graph.compiler.ir.dims import (
     Dim,
     NotDivisible,
     Symbol,

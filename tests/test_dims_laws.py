@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from perceiver_graph.compiler.dims import (
+from perceiver_graph.compiler.ir.dims import (
     Dim,
     NotDivisible,
     Symbol,

@@ -17,7 +17,8 @@ import perceiver_graph as pg
 from perceiver_graph.cli.app import COMMANDS, app
 from perceiver_graph.compiler import driver
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.lower import Lowered, lower
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.diagnostics import DiagnosticError, render
 from perceiver_graph.spec import load_spec, models, parse_spec
 from perceiver_graph.spec.descriptions import descriptions

@@ -18,7 +18,7 @@ import torch
 from safetensors.numpy import save, save_file
 from safetensors.torch import save_file as save_torch
 
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.files import read_tensors
 from perceiver_graph.diagnostics import DiagnosticError, Report

@@ -15,13 +15,13 @@ import pytest
 
 import perceiver_graph as pg
 from perceiver_graph.cli.facts import Facts
-from perceiver_graph.compiler.dims import shape_of
 from perceiver_graph.compiler.driver import Backend
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.passes import ComposeLinear, PassResult
-from perceiver_graph.compiler.pipeline import Level
+from perceiver_graph.compiler.passes.pipeline import Level
 from perceiver_graph.spec.loader import parse_spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,7 +113,7 @@ def test_a_type_from_another_process_is_found() -> None:
     """Types remember their hash, and each process hashes text in its own way."""
     code = """
 import pickle, sys
-from perceiver_graph.compiler.dims import shape_of
+from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ops import TensorType
 sys.stdout.buffer.write(pickle.dumps(TensorType(shape_of(2, 3), "bool")))
 """

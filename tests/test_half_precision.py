@@ -19,12 +19,13 @@ import perceiver_graph as pg
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit, write
 from perceiver_graph.compiler.backends.onnx.precision import converted
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ops import Array
-from perceiver_graph.compiler.target import Device, Precision, Target
+from perceiver_graph.compiler.programs.target import Device, Precision, Target
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL
@@ -130,7 +131,7 @@ def types_of(graph: onnx.GraphProto) -> dict[str, int]:
     }
 
 
-def mixed() -> pg.compiler.ir.Graph:
+def mixed() -> Graph:
     """A value that two wide nodes and a narrow one read, and that is an output as well."""
     batch = Symbol("batch")
     b = GraphBuilder("mixed", {"batch": batch})

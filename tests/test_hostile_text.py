@@ -24,7 +24,8 @@ import perceiver_graph
 import perceiver_graph as pg
 from perceiver_graph.cli import screen, tables
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.model import DiagnosticError, Source
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.diagnostics.render import render
 from perceiver_graph.diagnostics.text import clean
 from perceiver_graph.spec.loader import parse_spec

@@ -18,8 +18,8 @@ from safetensors.numpy import save_file
 from perceiver_graph.compiler.importing import import_checkpoint
 from perceiver_graph.compiler.importing.classes import CLASSES as FULL_NAMES
 from perceiver_graph.compiler.importing.yaml_text import spec_text
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.diagnostics import Source
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.yaml12 import parse_yaml

@@ -15,7 +15,7 @@ from perceiver_graph.compiler.importing.pickled import Dtype, Pickled
 from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.specs import BUILDERS
 from perceiver_graph.compiler.importing.yaml_text import spec_text
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights.haiku import HaikuLayout
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import load_spec, parse_spec

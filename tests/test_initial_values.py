@@ -10,10 +10,10 @@ from math import prod, sqrt
 import numpy as np
 import pytest
 
-from perceiver_graph.compiler.initial import CUT_DEVIATION, TABLE, initializer
-from perceiver_graph.compiler.ir import Graph, Parameter
-from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.blocks.initial import CUT_DEVIATION, TABLE, initializer
+from perceiver_graph.compiler.ir.graph import Graph, Parameter
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL

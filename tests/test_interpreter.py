@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.interpreter import EvaluationError, bindings, evaluate, trace
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.ops.base import Array, TensorType
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import EvaluationError, bindings, evaluate, trace
+from perceiver_graph.compiler.ir.op import Array, TensorType
 from perceiver_graph.testing.graphs import SIZES, arrays, graphs
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Constant, Graph, Value
-from perceiver_graph.compiler.ops.base import Array, TensorType
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Value
+from perceiver_graph.compiler.ir.op import Array, TensorType
+from perceiver_graph.compiler.ir.text import INLINE_LIMIT, parse_graph, print_graph, same_structure
 from perceiver_graph.compiler.passes import FoldConstants
-from perceiver_graph.compiler.text import INLINE_LIMIT, parse_graph, print_graph, same_structure
 from perceiver_graph.diagnostics import Source, Span
 from perceiver_graph.testing.graphs import graphs
 from tests.support import content

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.ir import Graph, Node, Value
+from perceiver_graph.compiler.ir.graph import Graph, Node, Value
+from perceiver_graph.compiler.ir.text import parse_graph
 from perceiver_graph.compiler.passes import Pass, PassResult
-from perceiver_graph.compiler.text import parse_graph
 from tests import case_kinds
 from tests.case_kinds import PASSES, rewritten
 from tests.judge import judge

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from perceiver_graph.compiler.dims import Shape
-from perceiver_graph.compiler.lower import Lowered, lower
+from perceiver_graph.compiler.ir.dims import Shape
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops import Attention
 from perceiver_graph.spec.loader import load_spec
 

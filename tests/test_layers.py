@@ -1,4 +1,5 @@
-"""Imports point one way: cli -> (compiler, runtime) -> spec -> diagnostics, and files stay small.
+"""Imports point one way: cli -> (compiler, runtime) -> spec -> diagnostics, and so do the rooms of the
+compiler; no two modules import each other, by whatever way round; files stay small.
 
 Compiler and runtime both write files, and share no more than `storage`, which knows of no model.
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,16 +20,33 @@ MAX_LINES = 400
 
 # What each part of the package may import from the others; every part may import itself.
 ALLOWED: dict[str, set[str]] = {
+    "version": set(),
     "diagnostics": set(),
     "engine": set(),
     "storage": {"diagnostics"},
     "spec": {"diagnostics"},
-    "compiler": {"engine", "spec", "storage", "diagnostics"},
+    "compiler": {"engine", "spec", "storage", "diagnostics", "version"},
     "runtime": {"engine", "spec", "storage", "diagnostics"},
     "testing": {"compiler", "spec", "diagnostics"},
-    "cli": {"compiler", "runtime", "spec", "storage", "diagnostics"},
-    "__init__": {"compiler", "runtime", "spec", "diagnostics"},
+    "cli": {"compiler", "runtime", "spec", "storage", "diagnostics", "version"},
+    "__init__": {"compiler", "runtime", "spec", "diagnostics", "version"},
     "__main__": {"cli"},
+}
+
+# What each room of the compiler may import from the others.
+ROOMS: dict[str, set[str]] = {
+    "ir": set(),
+    "ops": {"ir"},
+    "blocks": {"ir", "ops"},
+    "lowering": {"ir", "ops", "blocks"},
+    "programs": {"ir", "ops", "blocks", "lowering"},
+    "passes": {"ir", "ops", "programs"},
+    "weights": {"ir", "ops"},
+    "importing": {"ir", "ops", "lowering", "weights"},
+    "backends": {"ir", "ops", "blocks", "lowering", "programs", "passes"},
+    "artifact": {"ir", "blocks", "lowering", "programs"},
+    "driver": {"ir", "lowering", "passes", "programs", "weights", "backends", "artifact"},
+    "__init__": {"driver"},
 }
 
 # The public names of the package, by the part each of them comes from.
@@ -82,14 +101,23 @@ def parts(names: set[str]) -> set[str]:
     return {PUBLIC.get(part, part) for part in inside - {"__version__"}}
 
 
+def _module(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
 def _imports_of(path: Path) -> set[str]:
-    module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
     source = (ROOT / path).read_text(encoding="utf-8")
-    return imported(source, module, is_package=path.name == "__init__.py")
+    return imported(source, _module(path), is_package=path.name == "__init__.py")
 
 
 def _part_of(path: Path) -> str:
     return Path(path.parts[1]).stem
+
+
+def rooms(names: set[str]) -> set[str]:
+    """The rooms of the compiler that the imported names belong to."""
+    inside = [name.split(".") for name in names if name.startswith("perceiver_graph.compiler.")]
+    return {room if (room := name[2]) in ROOMS else "__init__" for name in inside}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +134,7 @@ def _part_of(path: Path) -> str:
     ],
 )
 def test_imports_are_found(source: str, expected: set[str]) -> None:
-    assert parts(imported(source, "perceiver_graph.compiler.lower")) == expected
+    assert parts(imported(source, "perceiver_graph.compiler.driver")) == expected
 
 
 def test_relative_imports_of_a_package_start_at_the_package() -> None:
@@ -123,6 +151,35 @@ def test_imports_point_one_way(path: Path) -> None:
     part = _part_of(path)
     wrong = parts(_imports_of(path)) - ALLOWED.get(part, set()) - {part}
     assert not wrong, f"{path}: {part} must not import {', '.join(sorted(wrong))}"
+
+
+COMPILER = _sources("perceiver_graph/compiler")
+
+
+def test_every_room_of_the_compiler_has_a_rule() -> None:
+    assert {Path(path.parts[2]).stem for path in COMPILER} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", COMPILER, ids=str)
+def test_imports_between_rooms_of_the_compiler_point_one_way(path: Path) -> None:
+    room = Path(path.parts[2]).stem
+    wrong = rooms(_imports_of(path)) - ROOMS[room] - {room}
+    assert not wrong, f"{path}: {room} must not import {', '.join(sorted(wrong))}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """By any way round, inside functions and for type checkers too."""
+    modules = {_module(path): path for path in MODULES}
+    imports = nx.DiGraph(
+        (module, target)
+        for module, path in modules.items()
+        for name in _imports_of(path)
+        if (target := name if name in modules else name.rpartition(".")[0]) in modules
+    )
+    # The front doors load what is behind them when it is first asked for.
+    imports.remove_nodes_from(["perceiver_graph", "perceiver_graph.compiler"])
+    circles = [sorted(found) for found in nx.simple_cycles(imports) if len(found) > 1]
+    assert not circles
 
 
 @pytest.mark.parametrize("path", _sources("perceiver_graph/runtime"), ids=str)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from tests.test_coordinates import compiled, numbers
 from tests.test_differential import agree, onnx_program
 

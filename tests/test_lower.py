@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.lower import Lowered, chunk_queries, lower
-from perceiver_graph.compiler.text import print_graph
-from perceiver_graph.compiler.verify import verify
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.text import print_graph
+from perceiver_graph.compiler.ir.verify import verify
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.lowering.lowered import Lowered, chunk_queries
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import parse_spec

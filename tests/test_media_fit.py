@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from perceiver_graph.compiler.describe import input_entries, output_entries
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.artifact.describe import input_entries, output_entries
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.runtime.kinds import READERS, WRITERS
 from perceiver_graph.runtime.processors.decode import LAYOUTS
 from perceiver_graph.runtime.processors.text import VOCABULARY

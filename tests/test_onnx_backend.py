@@ -21,14 +21,14 @@ from perceiver_graph import __version__
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import write
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, EMBED_BELOW
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.ops import Array
-from perceiver_graph.compiler.phases import split
-from perceiver_graph.compiler.pipeline import optimize
+from perceiver_graph.compiler.passes.pipeline import optimize
+from perceiver_graph.compiler.programs.phases import split
 from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.spec.loader import load_spec
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ops import PRIMITIVES, Array
 from perceiver_graph.testing.graphs import arrays, graphs
 from tests.primitive_case import BATCH, Case, f32

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
 from perceiver_graph.compiler.backends.onnx.targets import DEVICES
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.target import Device, Target
+from perceiver_graph.compiler.programs.target import Device, Target
 from tests.primitive_case import BATCH, Case, f32
 from tests.test_onnx_lowerings import run
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import PRIMITIVES, Op, TensorType
 from tests.test_layers import PACKAGE
 

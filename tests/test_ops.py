@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, shape_of
-from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
+from perceiver_graph.compiler.ir.dims import Dim, shape_of
+from perceiver_graph.compiler.ir.op import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
 from tests.attention_references import (
     Torch,
     grid_attention,

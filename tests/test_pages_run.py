@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from perceiver_graph.cli import main
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec
 from perceiver_graph.spec.render import render_yaml, resolved_data
 from tests import import_support

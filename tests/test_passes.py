@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Constant, Graph, Value
-from perceiver_graph.compiler.ops.base import Array, TensorType
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Value
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array, TensorType
+from perceiver_graph.compiler.ir.text import same_structure
+from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.passes import (
     CommonSubexpressions,
     DeadCode,
@@ -27,8 +29,6 @@ from perceiver_graph.compiler.passes import (
     Pass,
     PassResult,
 )
-from perceiver_graph.compiler.text import same_structure
-from perceiver_graph.compiler.verify import verify
 from perceiver_graph.testing.graphs import arrays, graphs
 
 PASSES: dict[str, Callable[[Mapping[str, Array]], Pass]] = {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph, Value
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.passes import NormOfConcat, SplitAttention
 from tests.judge import arrays
 from tests.rewrite_support import (

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.ir import Graph, Value
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
 from perceiver_graph.compiler.passes import (
     CommonSubexpressions,
     FoldNormAffine,

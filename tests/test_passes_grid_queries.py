@@ -8,8 +8,8 @@ import math
 import pytest
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.passes import (
     AbsorbProjections,
     ComposeLinear,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.passes import (
     AbsorbProjections,
     ComposeLinear,

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import perceiver_graph as pg
-from perceiver_graph.compiler import cost, ops
-from perceiver_graph.compiler.builder import GraphBuilder
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.text import parse_graph, print_graph, same_structure
 from perceiver_graph.compiler.ops.segmented_attention import segments
 from perceiver_graph.compiler.passes import (
     AbsorbProjections,
@@ -37,10 +38,10 @@ from perceiver_graph.compiler.passes import (
     Pass,
     SplitAttention,
 )
+from perceiver_graph.compiler.passes.pipeline import optimize
 from perceiver_graph.compiler.passes.rewriter import Rewrite, largest_sizes
-from perceiver_graph.compiler.phases import split
-from perceiver_graph.compiler.pipeline import optimize
-from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
+from perceiver_graph.compiler.programs import cost
+from perceiver_graph.compiler.programs.phases import split
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.specs import LONGEST, render, specs
 from tests.judge import Arrays, arrays

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.phases import phase_of, split
-from perceiver_graph.compiler.pipeline import optimize
-from perceiver_graph.compiler.verify import verify
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.verify import verify
+from perceiver_graph.compiler.passes.pipeline import optimize
+from perceiver_graph.compiler.programs.phases import phase_of, split
 from perceiver_graph.testing.graphs import arrays, graphs
 from tests.support import content
 

@@ -12,14 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.text import parse_graph, print_graph, same_structure
+from perceiver_graph.compiler.ir.verify import VerificationError
 from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode, Pass, PassResult
-from perceiver_graph.compiler.pipeline import Level, PassError, PassManager, optimize, rewrite
-from perceiver_graph.compiler.text import parse_graph, print_graph, same_structure
-from perceiver_graph.compiler.verify import VerificationError
+from perceiver_graph.compiler.passes.pipeline import (
+    Level,
+    PassError,
+    PassManager,
+    optimize,
+    rewrite,
+)
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.written import former_results
 from perceiver_graph.storage import Former

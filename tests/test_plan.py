@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from perceiver_graph.compiler import driver
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops import Attention, Op, SegmentedAttention, TensorType
 from perceiver_graph.compiler.ops.scores import (
     LARGEST_SCORES,
     SMALLEST_SCORES,
     pieces,
 )
-from perceiver_graph.compiler.plan import Plan, decode_memory, plan
+from perceiver_graph.compiler.programs.plan import Plan, decode_memory, plan
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, Manifest
 

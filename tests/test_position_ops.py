@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
 from perceiver_graph.compiler.backends.torch import source
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.ops import Array
-from perceiver_graph.compiler.phases import split
-from perceiver_graph.compiler.verify import verify
+from perceiver_graph.compiler.programs.phases import split
 from tests.primitive_case import Case
 from tests.test_onnx_lowerings import check as check_onnx
 from tests.test_onnx_lowerings import proto_of, run

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.queries import Selection
 from perceiver_graph.spec.loader import parse_spec

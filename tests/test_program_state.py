@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perceiver_graph.compiler import artifact, describe, ops
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.artifact import describe
+from perceiver_graph.compiler.artifact import folder as artifact
 from perceiver_graph.compiler.backends import onnx
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.phases import OUTPUT, Programs
-from perceiver_graph.compiler.verify import verify
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.verify import verify
+from perceiver_graph.compiler.programs.phases import OUTPUT, Programs
 from perceiver_graph.runtime import load
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Memory, OutputEntry
 from perceiver_graph.spec.programs import Role

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import perceiver_graph as pg
-from perceiver_graph.compiler import calibration
-from perceiver_graph.compiler.backends.onnx import quantized
-from perceiver_graph.compiler.calibration import HEAD, INACCURATE
-from perceiver_graph.compiler.calibration import SMALL as TOO_SMALL
+from perceiver_graph.compiler.backends.onnx import calibration, quantized
+from perceiver_graph.compiler.backends.onnx.calibration import HEAD, INACCURATE
+from perceiver_graph.compiler.backends.onnx.calibration import SMALL as TOO_SMALL
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.spec.loader import Document, load_spec, parse_spec

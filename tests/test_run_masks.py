@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.runtime import Program, load, open_artifact
 from perceiver_graph.runtime import program as running
 from perceiver_graph.runtime.cut import cut

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import perceiver_graph as pg
 from perceiver_graph.cli import main
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.spec.arithmetic import NotASize, calculate, solve, words

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.runtime.sizes import evaluate as evaluate_size
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.specs import render, specs, symbol_sizes

@@ -11,11 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from perceiver_graph.compiler.blocks import reading
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.blocks.stages import (
+    Answer,
+    Stage,
+    answers_of,
+    latent_stages,
+    stages_of,
+)
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.ops import Attention
-from perceiver_graph.compiler.stages import Answer, Stage, answers_of, latent_stages, stages_of
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.spec import load_spec, parse_spec
 from perceiver_graph.spec.loader import Document

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from perceiver_graph.cli.facts import Facts
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.small import SMALL
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL, SPECS
 from tests.support import random_inputs

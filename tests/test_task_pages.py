@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perceiver_graph.cli.facts import Facts
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.deepmind.systems import SYSTEMS as TRANSCRIBED
 from tests.parity.classes import PUBLISHED

@@ -14,14 +14,14 @@ from torch import nn
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.lowerings import TABLE
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, MODULE_ATTRIBUTES
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.initial import Kind
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array, DType
-from perceiver_graph.compiler.phases import phase_of
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.blocks.initial import Kind
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array, DType
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.programs.phases import phase_of
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.testing.graphs import arrays, graphs
 from perceiver_graph.testing.specs import render, specs

@@ -13,10 +13,10 @@ import torch
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch import source
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Symbol, shape_of
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.text import parse_graph, print_graph
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.text import parse_graph, print_graph
 from tests.torch_support import assert_clean, check, check_spec, emit, lowered, module, parameters
 
 BATCH = Symbol("batch")

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import perceiver_graph as pg
 from perceiver_graph.compiler.backends.torch import interface_of, write
 from perceiver_graph.compiler.driver import full_bindings
-from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec.loader import parse_spec
 from tests.torch_support import SPEC, assert_clean, emit, lowered, module, parameters, tensors
 
@@ -249,7 +249,7 @@ def test_source_needs_no_torch() -> None:
     code = """
 import sys
 from perceiver_graph.compiler.backends.torch import source
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec
 assert "class Kinetics(" in source(lower(load_spec("kinetics")).graph, name="kinetics")
 assert "torch" not in sys.modules

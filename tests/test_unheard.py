@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from perceiver_graph.compiler import passes
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.text import parse_graph, print_graph
 from perceiver_graph.compiler.ops import PRIMITIVES, Attention, SegmentedAttention
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.text import parse_graph, print_graph
 from tests.case_kinds import rewritten
 from tests.judge import judge
 from tests.test_cases import CASES, Case

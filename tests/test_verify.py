@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Constant, Graph, Input, Node, Value
-from perceiver_graph.compiler.ops.base import TensorType
-from perceiver_graph.compiler.pipeline import optimize
-from perceiver_graph.compiler.verify import FORMS, RULES, Form, VerificationError, verify
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Input, Node, Value
+from perceiver_graph.compiler.ir.op import TensorType
+from perceiver_graph.compiler.ir.verify import FORMS, RULES, Form, VerificationError, verify
+from perceiver_graph.compiler.passes.pipeline import optimize
 from perceiver_graph.testing.graphs import graphs
 
 ROW = Value("row", TensorType(shape_of(4)))

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.files import read_tensors
 from perceiver_graph.compiler.weights.names import collapse
@@ -57,7 +57,7 @@ def test_initial_values_depend_on_seed_and_name_alone(values: Tensors) -> None:
 def test_initial_values_are_the_same_in_another_process(values: Tensors) -> None:
     code = (
         "import hashlib, sys\n"
-        "from perceiver_graph.compiler.lower import lower\n"
+        "from perceiver_graph.compiler.lowering.lowered import lower\n"
         "from perceiver_graph.compiler.weights import initialize\n"
         "from perceiver_graph.spec.loader import parse_spec\n"
         "values = initialize(lower(parse_spec(sys.stdin.read())).graph, 0)\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.transformers import TransformersLayout
 from tests.checkpoints import Tensors, file, folder, problems, small, theirs

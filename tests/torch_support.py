@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from perceiver_graph.compiler.backends.torch import interface_of, load_module, source
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import Lowered, lower
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.programs import ASKED
 from tests.support import random_inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ops import Op, TensorType
 
 WRONG: list[tuple[Op, list[TensorType], str]] = [

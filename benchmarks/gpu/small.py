@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import perceiver_graph as pg
 from benchmarks.gpu.plan import Plan
 from benchmarks.tasks import Precision
-from perceiver_graph.compiler.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL
 from tests.support import random_inputs

@@ -11,9 +11,9 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-import perceiver_graph
 from perceiver_graph.cli import faults, screen, streams, usage
 from perceiver_graph.cli.options import Debug
+from perceiver_graph.version import __version__
 
 # pydantic would look through every installed package for plugins, which takes as long as a command.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
@@ -63,7 +63,7 @@ def _load(name: str) -> Any:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        screen.say(f"{PROGRAM} {perceiver_graph.__version__}")
+        screen.say(f"{PROGRAM} {__version__}")
         raise typer.Exit()
 
 

@@ -10,7 +10,8 @@ import typer
 
 from perceiver_graph.cli import faults, screen
 from perceiver_graph.cli.options import Debug, Overrides, shipped
-from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import Diagnostic
 from perceiver_graph.diagnostics.render import Format, render
 
 
@@ -55,7 +56,7 @@ def check_command(
 
 def _summary(spec: str, overrides: Sequence[str]) -> tuple[str, tuple[Diagnostic, ...]]:
     """Lower the spec, which raises DiagnosticError for all that is wrong with it; and warnings."""
-    from perceiver_graph.compiler.lower import lower
+    from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
     lowered = lower(load_spec(spec, overrides))

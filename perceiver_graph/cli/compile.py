@@ -13,10 +13,10 @@ from perceiver_graph.cli import precision as numbers
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.model import DiagnosticError, Report
+from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 
 if TYPE_CHECKING:
-    from perceiver_graph.compiler.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.calibration import Sample
     from perceiver_graph.compiler.driver import Backend, Compiled
     from perceiver_graph.spec.manifest import Manifest
 
@@ -132,8 +132,8 @@ def _save(
     report: Report,
 ) -> Manifest:
     """Write the artifact. A graph that a pass has broken is PG902, not a traceback."""
-    from perceiver_graph.compiler.pipeline import PassError
-    from perceiver_graph.compiler.verify import VerificationError
+    from perceiver_graph.compiler.ir.verify import VerificationError
+    from perceiver_graph.compiler.passes.pipeline import PassError
 
     try:
         with screen.progress() as progress:

@@ -9,8 +9,8 @@ from perceiver_graph.cli.facts import Facts
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, scaled, size
 from perceiver_graph.cli.tables import Column, Table
-from perceiver_graph.compiler.cost import PhaseCost
-from perceiver_graph.compiler.phases import COMPILE, IN_CHUNKS, Phase
+from perceiver_graph.compiler.programs.cost import PhaseCost
+from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 
 
 def print_costs(facts: Facts, rates: Rates | None) -> None:

@@ -9,20 +9,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from perceiver_graph.cli.machine import Rates
-from perceiver_graph.compiler import cost
-from perceiver_graph.compiler import plan as planner
 from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS
-from perceiver_graph.compiler.dims import Dim, product
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.media import mask_of_coordinates
+from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.lowering.media import mask_of_coordinates
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
-from perceiver_graph.compiler.phases import COMPILE, IN_CHUNKS, Phase
+from perceiver_graph.compiler.programs import cost
+from perceiver_graph.compiler.programs import plan as planner
+from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.spec.programs import ASKED
 
 if TYPE_CHECKING:
     from perceiver_graph.cli.removed import Removed
-    from perceiver_graph.compiler.pipeline import Level
+    from perceiver_graph.compiler.passes.pipeline import Level
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Facts:
         facts = cls(lowered, lowered.graph, memory=memory)
         if level:
             from perceiver_graph.cli.removed import Recorder
-            from perceiver_graph.compiler.pipeline import optimize
+            from perceiver_graph.compiler.passes.pipeline import optimize
 
             recorder = Recorder(lowered.graph, facts.sizes)
             graph = optimize(lowered.graph, level=level, frozen=True, observer=recorder)

@@ -13,12 +13,13 @@ from typing import ParamSpec
 
 import typer
 
-import perceiver_graph
 from perceiver_graph.cli import screen, streams
 from perceiver_graph.cli.usage import UsageError
-from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, make
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import Diagnostic, make
 from perceiver_graph.diagnostics.render import Format, render
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.version import __version__
 
 WRONG_INPUT = 1
 WRONG_USAGE = 2
@@ -135,7 +136,7 @@ def _unforeseen(error: Exception) -> Diagnostic:
 def _internal(error: Exception) -> Diagnostic:
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     versions = (
-        f"perceiver-graph {perceiver_graph.__version__}, Python {platform.python_version()}, "
+        f"perceiver-graph {__version__}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}"
     )
     return make(

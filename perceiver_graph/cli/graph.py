@@ -39,7 +39,7 @@ def graph_command(
     """Draw the blocks of a spec and the arrays between them, with their shapes."""
     from perceiver_graph.cli import drawings
     from perceiver_graph.cli.outline import Outline
-    from perceiver_graph.compiler.lower import lower
+    from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
     lowered = lower(load_spec(spec, overrides or ()))

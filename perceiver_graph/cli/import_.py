@@ -13,7 +13,7 @@ from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import option
-from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
 
 if TYPE_CHECKING:

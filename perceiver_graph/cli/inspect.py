@@ -45,7 +45,7 @@ def inspect_command(
     """
     from perceiver_graph.cli.facts import Facts
     from perceiver_graph.cli.machine import Rates, measure
-    from perceiver_graph.compiler.lower import lower
+    from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
     limit = bytes_of(memory)

@@ -11,7 +11,7 @@ import typer
 from perceiver_graph.cli import files, screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
 
 STARTER = Path(__file__).with_name("starter.yaml")

@@ -10,9 +10,9 @@ from itertools import groupby
 from typing import Any, Literal
 
 from perceiver_graph.cli.facts import plain
-from perceiver_graph.compiler.dims import product
-from perceiver_graph.compiler.ir import Graph, Input, Node, Parameter, Scope, Value
-from perceiver_graph.compiler.sizes import symbols_of
+from perceiver_graph.compiler.ir.dims import product
+from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Parameter, Scope, Value
+from perceiver_graph.compiler.ir.sizes import symbols_of
 
 Kind = Literal["input", "parameter", "group", "block", "op", "output"]
 

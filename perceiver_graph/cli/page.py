@@ -16,8 +16,8 @@ from urllib.parse import quote
 from perceiver_graph.cli.facts import Facts, plain
 from perceiver_graph.cli.outline import Box, Edge, Outline, Row, rows
 from perceiver_graph.cli.screen import count, scaled
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.phases import COMPILE, phase_of
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.programs.phases import COMPILE, phase_of
 from perceiver_graph.diagnostics import escape
 
 TEMPLATE = Path(__file__).with_name("page.html")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perceiver_graph.diagnostics.commands import option
-from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.errors import DiagnosticError
 
 if TYPE_CHECKING:
-    from perceiver_graph.compiler.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.calibration import Sample
     from perceiver_graph.compiler.driver import Compiled
     from perceiver_graph.spec.manifest import Deviation, Manifest, Quantization
 
@@ -39,8 +39,8 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
     """
     import numpy as np
 
-    from perceiver_graph.compiler import describe
-    from perceiver_graph.compiler.calibration import Sample
+    from perceiver_graph.compiler.artifact import describe
+    from perceiver_graph.compiler.backends.onnx.calibration import Sample
     from perceiver_graph.runtime.feeds import check_inputs
     from perceiver_graph.runtime.inputs import archive_of_arrays, read_arrays
     from perceiver_graph.spec.manifest import Manifest

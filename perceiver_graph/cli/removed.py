@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from perceiver_graph.compiler import cost
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.passes import PassResult
+from perceiver_graph.compiler.programs import cost
 
 WHAT: Mapping[str, str] = {
     "absorb-projections": "moves projections where cheaper",

@@ -13,8 +13,8 @@ from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.blocks.stages import LATENTS, Stage, stages_of
 from perceiver_graph.compiler.ops import Concat
-from perceiver_graph.compiler.stages import LATENTS, Stage, stages_of
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.loader import STANDARD_INPUT
 from perceiver_graph.spec.models import LikeInput

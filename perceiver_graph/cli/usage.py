@@ -14,7 +14,8 @@ import typer
 from typer.core import TyperCommand
 
 from perceiver_graph.diagnostics.commands import command, option, shell
-from perceiver_graph.diagnostics.model import DiagnosticError, make
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, did_you_mean, question
 

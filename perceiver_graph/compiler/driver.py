@@ -9,18 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import perceiver_graph
 from perceiver_graph import storage
-from perceiver_graph.compiler import artifact, cost, describe, phases
-from perceiver_graph.compiler import plan as planner
-from perceiver_graph.compiler.dumps import refuse_inside
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import Lowered, lower
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.phases import Programs
-from perceiver_graph.compiler.pipeline import Level, optimize, rewrite
-from perceiver_graph.compiler.places import without_paths
-from perceiver_graph.compiler.target import DEFAULT, Device, Precision, Target
+from perceiver_graph.compiler.artifact import describe
+from perceiver_graph.compiler.artifact import folder as artifact
+from perceiver_graph.compiler.ir.dumps import refuse_inside
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.places import without_paths
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.passes.pipeline import Level, optimize, rewrite
+from perceiver_graph.compiler.programs import cost, phases
+from perceiver_graph.compiler.programs import plan as planner
+from perceiver_graph.compiler.programs.phases import Programs
+from perceiver_graph.compiler.programs.target import DEFAULT, Device, Precision, Target
 from perceiver_graph.compiler.weights import initialize, load_arrays
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.diagnostics import Report
@@ -36,11 +38,12 @@ from perceiver_graph.spec.manifest import (
     ports,
 )
 from perceiver_graph.spec.render import render_yaml, resolved_data
+from perceiver_graph.version import __version__
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from perceiver_graph.compiler.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.calibration import Sample
 
 Backend = Literal["onnx", "torch"]
 Weights = str | Path | Mapping[str, Any]
@@ -219,7 +222,9 @@ class Compiled(Glanced):
         for backend in backends:
             one_of("backend", get_args(Backend), backend)
         if sample is not None and not hasattr(sample, "arrays"):
-            raise wrong_kind("sample", "a Sample of perceiver_graph.compiler.calibration", sample)
+            raise wrong_kind(
+                "sample", "a Sample of perceiver_graph.compiler.backends.onnx.calibration", sample
+            )
         refuse_inside(self.dump_ir, directory)
         storage.refuse_foreign(directory, artifact.ARTIFACT)
         progress("reading weights" if weights else "initialising weights")
@@ -265,9 +270,9 @@ class Compiled(Glanced):
         sample: Sample | None,
         progress: Progress,
     ) -> tuple[list[str], Quantization | None]:
-        from perceiver_graph.compiler import calibration
         from perceiver_graph.compiler.backends import onnx as backend
-        from perceiver_graph.compiler.interpreter import bindings
+        from perceiver_graph.compiler.backends.onnx import calibration
+        from perceiver_graph.compiler.ir.interpreter import bindings
 
         spec = self.lowered.document.spec
         metadata = {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()}
@@ -353,4 +358,4 @@ def full_bindings(lowered: Lowered) -> dict[str, int]:
 
 def tool() -> str:
     """The tool and its version, as artifacts name it."""
-    return f"perceiver-graph {perceiver_graph.__version__}"
+    return f"perceiver-graph {__version__}"

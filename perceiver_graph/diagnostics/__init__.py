@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from perceiver_graph.diagnostics.catalog import CATALOG, RANGES, Entry, explain
+from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.model import (
     Diagnostic,
-    DiagnosticError,
     Label,
-    Report,
     Severity,
     Source,
     Span,

@@ -18,7 +18,8 @@ import perceiver_graph
 from perceiver_graph.diagnostics.arguments import as_path, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
-from perceiver_graph.diagnostics.model import DiagnosticError, Report, Source, Span
+from perceiver_graph.diagnostics.errors import DiagnosticError, Report
+from perceiver_graph.diagnostics.model import Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
 from perceiver_graph.spec.glance import Glance, Glanced

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from perceiver_graph.diagnostics.commands import option
-from perceiver_graph.diagnostics.model import DiagnosticError, Source
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
 from perceiver_graph.spec.spans import Path, SpanTree

@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from perceiver_graph.diagnostics.model import Diagnostic, DiagnosticError, Source, Span
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import Diagnostic, Source, Span
 from perceiver_graph.diagnostics.text import is_hidden, quote
 
 _MOST = 3  # characters that one error names

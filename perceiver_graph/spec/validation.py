@@ -11,13 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from perceiver_graph.diagnostics.model import (
-    Diagnostic,
-    DiagnosticError,
-    Label,
-    Report,
-    make,
-)
+from perceiver_graph.diagnostics.errors import DiagnosticError, Report
+from perceiver_graph.diagnostics.model import Diagnostic, Label, make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question
 from perceiver_graph.spec.absent import absent

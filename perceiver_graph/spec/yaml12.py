@@ -19,7 +19,8 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.diagnostics.model import DiagnosticError, Label, Report, Source, Span
+from perceiver_graph.diagnostics.errors import DiagnosticError, Report
+from perceiver_graph.diagnostics.model import Label, Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.marks import Marks
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve

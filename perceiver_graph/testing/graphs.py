@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.builder import GraphBuilder
-from perceiver_graph.compiler.dims import Dim, Shape, Symbol, shape_of
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.op import Array, Op, TensorType
 
 SIZES = {"batch": 2, "tokens": 4, "image_queries": 3}
 """Sizes for the symbols of `graphs`, for use with `arrays`."""

@@ -13,7 +13,7 @@ import pytest
 
 from perceiver_graph.cli.facts import Facts
 from perceiver_graph.cli.page import page
-from perceiver_graph.compiler.lower import lower
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import load_spec, parse_spec
 from tests.cli.support import ROOT, TINY, Command, process

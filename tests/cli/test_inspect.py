@@ -12,7 +12,7 @@ from perceiver_graph.cli import screen
 from perceiver_graph.cli.costs import seconds
 from perceiver_graph.cli.machine import Rates, measure
 from perceiver_graph.cli.removed import WHAT
-from perceiver_graph.compiler.pipeline import passes
+from perceiver_graph.compiler.passes.pipeline import passes
 from tests.cli.support import ROOT, TINY, Command
 
 

@@ -15,8 +15,8 @@ import torch
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.spec.loader import load_spec
 from tests.deepmind.equations import Weights
 from tests.deepmind.systems import SYSTEMS

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from tests.import_support import IMAGE, TEXT
 
 Settings = dict[str, Any]

@@ -15,8 +15,8 @@ import torch
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.driver import Compiled
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.runtime import Program
 from perceiver_graph.spec.loader import parse_spec
 from tests.parity.reference import Reference, Result

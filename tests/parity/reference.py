@@ -21,7 +21,7 @@ from transformers import PerceiverConfig, PerceiverForMultimodalAutoencoding
 from transformers.models.perceiver import modeling_perceiver as hf
 from transformers.utils import logging
 
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 
 logging.disable_progress_bar()
 

@@ -15,7 +15,7 @@ import torch
 import perceiver_graph as pg
 from perceiver_graph.compiler.importing import import_checkpoint
 from perceiver_graph.compiler.importing import save as save_imported
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from tests.import_support import CLASSES, IMAGE, SIDE, TEXT, answer, inputs_of, model, save
 from tests.parity.classes import batched, random_settings
 from tests.parity.harness import agree, load_emitted

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.runtime.inputs import write_arrays
 from perceiver_graph.spec.loader import load_spec
 from tests.parity.harness import Built, agree, compare, run_onnx, run_torch

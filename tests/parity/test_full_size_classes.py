@@ -15,9 +15,9 @@ import pytest
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.importing import import_checkpoint
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec, parse_spec
 from tests.import_support import IMAGE, TEXT, answer, model, save
 from tests.parity.classes import PUBLISHED

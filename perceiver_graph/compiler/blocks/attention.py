@@ -14,11 +14,11 @@ from typing import Literal
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.stages import Stage
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.compiler.stages import Stage
 from perceiver_graph.spec.models import Decode, Encode, Process
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from perceiver_graph.compiler.builder import GraphBuilder, TooLargeError
-from perceiver_graph.compiler.dims import (
+from perceiver_graph.compiler.blocks.builder import GraphBuilder, TooLargeError
+from perceiver_graph.compiler.ir.dims import (
     Dim,
     NotDivisible,
     Symbol,
@@ -18,7 +18,7 @@ from perceiver_graph.compiler.dims import (
     check_symbol,
     product,
 )
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import ShapeError
 from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.diagnostics.words import did_you_mean

@@ -23,8 +23,8 @@ from perceiver_graph.compiler.blocks.ranges import (
     refuse_few_waves,
 )
 from perceiver_graph.compiler.blocks.symbols import add_count
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import FourierPosition, Input, PointsQuery, Position
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import Rows
 from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.initial import Kind
+from perceiver_graph.compiler.blocks.stages import Answer
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
-from perceiver_graph.compiler.initial import Kind
-from perceiver_graph.compiler.ir import Value
-from perceiver_graph.compiler.stages import Answer
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import LinearHead, MlpHead, TiedHead
 from perceiver_graph.spec.models.media import FlowOutputMedia

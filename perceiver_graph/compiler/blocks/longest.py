@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
-from perceiver_graph.compiler.dims import Undecidable
+from perceiver_graph.compiler.ir.dims import Undecidable
 from perceiver_graph.spec.models import FourierPosition, Position
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from math import prod
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.builder import SharedShapeError
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, PartError, Path
 from perceiver_graph.compiler.blocks.coordinates import given_positions, is_given
 from perceiver_graph.compiler.blocks.position import grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
 from perceiver_graph.compiler.blocks.steps import apply_step
-from perceiver_graph.compiler.builder import SharedShapeError
-from perceiver_graph.compiler.dims import Dim, format_shape, shape_of
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Dim, format_shape, shape_of
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import (

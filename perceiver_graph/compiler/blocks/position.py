@@ -12,8 +12,8 @@ from perceiver_graph.compiler.blocks.coordinates import refuse_settings
 from perceiver_graph.compiler.blocks.longest import fills, places, resolution
 from perceiver_graph.compiler.blocks.ranges import refuse_few_waves
 from perceiver_graph.compiler.blocks.requirements import fixed_size
-from perceiver_graph.compiler.dims import Shape, product
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Shape, product
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.spec.models import (
     FourierParameters,
     FourierPosition,

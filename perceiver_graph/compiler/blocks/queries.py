@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.builder import LARGEST
 from perceiver_graph.compiler.blocks.context import (
     CHANNEL,
     Axis,
@@ -21,11 +22,10 @@ from perceiver_graph.compiler.blocks.context import (
 from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import query_positions
+from perceiver_graph.compiler.blocks.stages import has_queries
 from perceiver_graph.compiler.blocks.symbols import add_count
-from perceiver_graph.compiler.builder import LARGEST
-from perceiver_graph.compiler.dims import Dim, Symbol, product, shape_of
-from perceiver_graph.compiler.ir import Value
-from perceiver_graph.compiler.stages import has_queries
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, product, shape_of
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import (
     GridQuery,

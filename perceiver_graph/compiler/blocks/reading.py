@@ -14,7 +14,7 @@ from perceiver_graph.compiler.blocks.attention import (
     self_attend,
 )
 from perceiver_graph.compiler.blocks.context import Context
-from perceiver_graph.compiler.stages import LATENTS, MOST_LAYERS, Key, Stage, latent_stages
+from perceiver_graph.compiler.blocks.stages import LATENTS, MOST_LAYERS, Key, Stage, latent_stages
 
 Configs = dict[Key, AttentionConfig]
 """How the layers of stages are built, by their place in the spec."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
-from perceiver_graph.compiler.dims import Dim, Symbol
+from perceiver_graph.compiler.ir.dims import Dim, Symbol
 
 
 def said(sizes: Iterable[Dim]) -> set[Symbol]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 from perceiver_graph.compiler.blocks.requirements import require_channel
-from perceiver_graph.compiler.dims import Dim, NotDivisible
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Dim, NotDivisible
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.spec import models
 

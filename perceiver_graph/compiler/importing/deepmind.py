@@ -17,7 +17,7 @@ from perceiver_graph.compiler.importing import classes
 from perceiver_graph.compiler.importing.draft import Draft
 from perceiver_graph.compiler.importing.pickled import Pickled
 from perceiver_graph.compiler.importing.pickles import read_pickle
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights.files import Tensor, Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
 

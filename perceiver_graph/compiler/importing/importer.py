@@ -16,9 +16,9 @@ from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.sources import is_pickle, open_transformers
 from perceiver_graph.compiler.importing.specs import BUILDERS
 from perceiver_graph.compiler.importing.yaml_text import spec_text
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import lower
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.compiler.weights.assign import fit
 from perceiver_graph.compiler.weights.files import Tensors, not_found

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 
 MOST_AXES = 8
 LARGEST = 2**31 - 1

@@ -1,7 +1,7 @@
 """The primitives of the IR: about thirty, each defined in one place."""
 
+from perceiver_graph.compiler.ir.op import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.compiler.ops.attention import Attention
-from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.compiler.ops.elementwise import (
     Add,
     Gelu,

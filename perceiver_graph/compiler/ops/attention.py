@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from perceiver_graph.compiler.dims import Dim, format_shape, product
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ir.dims import Dim, format_shape, product
+from perceiver_graph.compiler.ir.op import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.scores import pieces, scores_held
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, broadcast, require
+from perceiver_graph.compiler.ir.op import Array, Op, TensorType, broadcast, require
 from perceiver_graph.compiler.ops.lazy import np
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim, Shape, product
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ir.dims import Dim, Shape, product
+from perceiver_graph.compiler.ir.op import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.position import FourierFeatures
 

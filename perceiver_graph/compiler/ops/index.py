@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.ops.base import Array, Op, TensorType, require
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.op import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
 
 

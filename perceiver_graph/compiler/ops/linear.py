@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import (
+from perceiver_graph.compiler.ir.dims import (
     Dim,
     NotDivisible,
     Undecidable,
     format_shape,
     product,
 )
-from perceiver_graph.compiler.ops.base import (
+from perceiver_graph.compiler.ir.op import (
     Array,
     Op,
     ShapeError,

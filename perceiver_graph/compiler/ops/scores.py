@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.ops.base import ITEM_BYTES, TensorType
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.op import ITEM_BYTES, TensorType
 
 LARGEST_SCORES = 2**28
 """Bytes of scores that may exist at once for a sample; optical flow would have 1.4 GiB."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
-from perceiver_graph.compiler.dims import Dim, product
+from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.op import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.attention import Attention
-from perceiver_graph.compiler.ops.base import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.scores import pieces, scores_held
 

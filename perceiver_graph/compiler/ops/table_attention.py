@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim, product
+from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.op import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.attention import Attention
-from perceiver_graph.compiler.ops.base import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.compiler.ops.scores import scores_held
 

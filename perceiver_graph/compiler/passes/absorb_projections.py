@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import (
     Attention,
     Broadcast,

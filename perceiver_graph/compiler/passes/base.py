@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 
 
 @dataclass(frozen=True)

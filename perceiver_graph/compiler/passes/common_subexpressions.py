@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Value
-from perceiver_graph.compiler.ops.base import Array, Op
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value
+from perceiver_graph.compiler.ir.op import Array, Op
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Add, Broadcast, Linear, Scale
 from perceiver_graph.compiler.passes.linear_maps import (
     apply_map,

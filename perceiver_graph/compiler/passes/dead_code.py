@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
-from perceiver_graph.compiler.phases import restrict
+from perceiver_graph.compiler.programs.phases import restrict
 
 
 class DeadCode(Pass):

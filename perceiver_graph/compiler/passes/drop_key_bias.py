@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Add, Attention, Linear
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from perceiver_graph.compiler.cost import nbytes
-from perceiver_graph.compiler.interpreter import evaluate
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Value
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.passes.base import Pass, PassResult, bytes_text, counted
+from perceiver_graph.compiler.programs.cost import nbytes
 
 LIMIT_BYTES = 64 * 2**20
 """Every position table of the papers' models fits, dense features of optical flow do not."""

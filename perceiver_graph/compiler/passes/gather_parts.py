@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Add, Broadcast, Concat, Coordinate, Gather
 from perceiver_graph.compiler.passes.grids import as_rows, axis_tables, size_of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter

@@ -6,7 +6,7 @@ before it is repeated, and a map of a map is done at once where that is cheaper.
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Linear, MatMul
 from perceiver_graph.compiler.passes.rewriter import Rewriter, is_linear
 

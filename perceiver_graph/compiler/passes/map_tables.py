@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.ir import Node
+from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import Gather, LayerNorm, Linear
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 

@@ -16,10 +16,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from perceiver_graph.compiler.dims import shape_of
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Value, once
+from perceiver_graph.compiler.ir.dims import shape_of
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value, once
+from perceiver_graph.compiler.ir.op import Array, DType
 from perceiver_graph.compiler.ops import Broadcast, Linear, Op, TensorType
-from perceiver_graph.compiler.ops.base import Array, DType
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 
 _WORDED = re.compile(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import (
     Attention,
     Concat,

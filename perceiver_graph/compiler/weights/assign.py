@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.ir import Graph, Parameter
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph, Parameter
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import transformers
 from perceiver_graph.compiler.weights.configuration import differences
 from perceiver_graph.compiler.weights.files import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perceiver_graph.compiler.ir import Graph, Node
+from perceiver_graph.compiler.ir.graph import Graph, Node
 from perceiver_graph.compiler.ops import Attention, Gelu
 from perceiver_graph.diagnostics import Diagnostic, make
 

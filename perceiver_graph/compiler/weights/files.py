@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import foreign
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import shell

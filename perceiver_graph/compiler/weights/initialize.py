@@ -10,8 +10,8 @@ from math import prod, sqrt
 
 import numpy as np
 
-from perceiver_graph.compiler.ir import Graph, Parameter
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.graph import Graph, Parameter
+from perceiver_graph.compiler.ir.op import Array
 
 _CUT = np.float32(2)
 """In standard deviations: where jax.random.truncated_normal cuts for haiku's TruncatedNormal."""

@@ -1,7 +1,7 @@
 """Common ground of the spec models: strictness, names, sizes and keyed alternatives.
 
 pydantic checks the *syntax* of a spec only. Whether names exist, sizes divide and widths match is
-decided while the graph is built (`perceiver_graph.compiler.lower`), which can point at two places.
+decided while the graph is built (`perceiver_graph.compiler.lowering.lower`), which can point at two places.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _bases() -> Mapping[str, Files]:
 
 def _is_small(text: bytes) -> bool:
     """Whether compiling and running a spec takes moments. A spec that is wrong is small."""
-    from perceiver_graph.compiler.lower import lower
+    from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.diagnostics import DiagnosticError
     from perceiver_graph.spec.loader import parse_spec
 

@@ -15,10 +15,10 @@ from perceiver_graph.compiler.backends.onnx.emit import emit
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, TensorStore
 from perceiver_graph.compiler.ops import Array, Op
-from perceiver_graph.compiler.target import DEFAULT, Target
+from perceiver_graph.compiler.programs.target import DEFAULT, Target
 
 if TYPE_CHECKING:
-    from perceiver_graph.compiler.phases import Programs
+    from perceiver_graph.compiler.programs.phases import Programs
 
 __all__ = ["TensorStore", "emit", "write"]
 

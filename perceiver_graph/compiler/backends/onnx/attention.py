@@ -14,7 +14,7 @@ from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
-from perceiver_graph.compiler.dims import Dim, Undecidable
+from perceiver_graph.compiler.ir.dims import Dim, Undecidable
 from perceiver_graph.compiler.ops import TensorType
 
 

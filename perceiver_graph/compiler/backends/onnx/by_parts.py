@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx.emitter import Site
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 
 Rows = Sequence[tuple[ir.Value, TensorType]]

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
 
-from perceiver_graph import __version__
 from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter, Lowering
 from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
 from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ops import Array, Op
-from perceiver_graph.compiler.target import DEFAULT, Target
+from perceiver_graph.compiler.programs.target import DEFAULT, Target
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.version import __version__
 
 IR_VERSION = 10
 """The first with metadata on nodes."""

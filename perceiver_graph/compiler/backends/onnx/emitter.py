@@ -16,11 +16,11 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx import precision
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorStore, checked
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.ir import Block, Constant, Graph, Node, Parameter, Scope, Value
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.graph import Block, Constant, Graph, Node, Parameter, Scope, Value
+from perceiver_graph.compiler.ir.places import origin
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
-from perceiver_graph.compiler.places import origin
-from perceiver_graph.compiler.target import DEFAULT, Target
+from perceiver_graph.compiler.programs.target import DEFAULT, Target
 from perceiver_graph.diagnostics import escape
 
 OPSET = 20

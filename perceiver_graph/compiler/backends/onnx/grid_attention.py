@@ -12,7 +12,7 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
 from perceiver_graph.compiler.backends.onnx.emitter import Site
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 

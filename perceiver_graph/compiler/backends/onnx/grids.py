@@ -12,7 +12,7 @@ from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.positions import features
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
-from perceiver_graph.compiler.dims import Dim, Shape, product, shape_of
+from perceiver_graph.compiler.ir.dims import Dim, Shape, product, shape_of
 from perceiver_graph.compiler.ops import DType, TensorType
 
 _SIZE = TensorType(shape_of(1), "int64")

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.sizes import vector
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 
 _COPY, _REST = 0, -1  # what Reshape reads as: the input's size at this place, what is left over

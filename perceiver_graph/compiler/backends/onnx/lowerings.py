@@ -36,7 +36,7 @@ from perceiver_graph.compiler.backends.onnx.segmented_attention import segmented
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.table_attention import table_attention
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import Op, TensorType
 
 _END = 2**63 - 1

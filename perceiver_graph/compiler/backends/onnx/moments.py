@@ -6,10 +6,10 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.graph import Value
+from perceiver_graph.compiler.ir.op import broadcast
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.ops.base import broadcast
 
 
 def moments(op: ops.Moments, site: Site) -> ir.Value:

@@ -9,7 +9,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 
 _END = 2**63 - 1

@@ -11,9 +11,9 @@ import numpy as np
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
-from perceiver_graph.compiler.target import Precision, Target
+from perceiver_graph.compiler.programs.target import Precision, Target
 from perceiver_graph.diagnostics.commands import option
-from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.errors import DiagnosticError
 
 _ELEMENTS: dict[Precision, DType] = {"fp16": "float16", "bf16": "bfloat16"}
 

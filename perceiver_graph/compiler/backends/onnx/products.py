@@ -7,7 +7,7 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.emitter import Site
 from perceiver_graph.compiler.backends.onnx.layout import channels_first, channels_last, first_of
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 
 
 def linear(op: ops.Linear, site: Site) -> ir.Value:

@@ -1,7 +1,7 @@
 """Products with a known weight in 8 bits, in the standard operators that onnxruntime fuses.
 
 Activations are quantised at run time, per tensor, to u8; weights now, per output channel, to s8. Which
-products are, `perceiver_graph.compiler.calibration` has measured.
+products are, `perceiver_graph.compiler.backends.onnx.calibration` has measured.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import products
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
-from perceiver_graph.compiler.dims import Shape
-from perceiver_graph.compiler.ir import Constant, Graph, Node, Parameter, Value
+from perceiver_graph.compiler.ir.dims import Shape
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Parameter, Value
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 
 LARGEST_WEIGHT = 64

@@ -21,7 +21,7 @@ from perceiver_graph.compiler.backends.onnx.grid_attention import (
     turned,
 )
 from perceiver_graph.compiler.backends.onnx.precision import wide
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 

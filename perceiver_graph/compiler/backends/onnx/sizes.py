@@ -9,8 +9,8 @@ from itertools import groupby
 import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx.emitter import Site
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.sizes import Place, places
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.sizes import Place, places
 
 
 def vector(site: Site, *sizes: int | Dim) -> ir.Value:

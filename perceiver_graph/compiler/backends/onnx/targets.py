@@ -10,7 +10,7 @@ from perceiver_graph.compiler.backends.onnx.emitter import Lowering
 from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
 from perceiver_graph.compiler.ops import Op
-from perceiver_graph.compiler.target import Device, Target
+from perceiver_graph.compiler.programs.target import Device, Target
 
 DEVICES: dict[Device, dict[type[Op], Lowering]] = {
     "cpu": {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from perceiver_graph.compiler.backends.torch.extents import Extent, Finder, Reading
-from perceiver_graph.compiler.ir import Block, Constant, Graph, Node, Scope, Value
+from perceiver_graph.compiler.ir.graph import Block, Constant, Graph, Node, Scope, Value
 
 ROOT = ""
 """The module of the model as a whole."""

@@ -45,7 +45,7 @@ from perceiver_graph.compiler.backends.torch.text import (
     statement,
 )
 from perceiver_graph.compiler.backends.torch.text import call as called
-from perceiver_graph.compiler.ir import Constant, Node, Parameter, Value
+from perceiver_graph.compiler.ir.graph import Constant, Node, Parameter, Value
 
 _METHODS = frozenset({"forward", "prepare", "resume"})
 

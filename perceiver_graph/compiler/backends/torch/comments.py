@@ -11,8 +11,8 @@ from pathlib import PurePath
 from perceiver_graph.compiler.backends.torch.calls import outputs_of
 from perceiver_graph.compiler.backends.torch.extents import Reading
 from perceiver_graph.compiler.backends.torch.modules import Method, ModuleClass
-from perceiver_graph.compiler.dims import Dim, Shape, format_shape
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.dims import Dim, Shape, format_shape
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.diagnostics import Span, escape
 
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perceiver_graph.compiler.dims import Dim, Symbol
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Dim, Symbol
+from perceiver_graph.compiler.ir.graph import Value
+from perceiver_graph.compiler.ir.sizes import Place, places, symbols_of
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.sizes import Place, places, symbols_of
 
 
 @dataclass(frozen=True)

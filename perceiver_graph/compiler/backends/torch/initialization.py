@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from perceiver_graph.compiler.backends.torch.text import block, quoted, several, statement
-from perceiver_graph.compiler.ir import Graph, Parameter
+from perceiver_graph.compiler.ir.graph import Graph, Parameter
 
 _RANDOM = {"normal", "truncated_normal", "fan_in"}
 """The kinds of `Initializer` that have a scale."""

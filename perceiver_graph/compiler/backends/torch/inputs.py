@@ -19,9 +19,9 @@ from perceiver_graph.compiler.backends.torch.text import (
     statement,
     strings,
 )
-from perceiver_graph.compiler.dims import Symbol
-from perceiver_graph.compiler.ir import Input, Value
-from perceiver_graph.compiler.sizes import places, symbols_of
+from perceiver_graph.compiler.ir.dims import Symbol
+from perceiver_graph.compiler.ir.graph import Input, Value
+from perceiver_graph.compiler.ir.sizes import places, symbols_of
 
 EAGERLY = "        if not torch.compiler.is_compiling():"
 SIZES = "sizes: dict[str, int] | None = None"

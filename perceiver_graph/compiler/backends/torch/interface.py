@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from perceiver_graph.compiler.backends.torch.text import entries, strings
 from perceiver_graph.compiler.blocks.context import Coordinates
-from perceiver_graph.compiler.dims import Dim, Symbol
-from perceiver_graph.compiler.ir import Graph, Input
-from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.media import vocabulary
-from perceiver_graph.compiler.sizes import Place, places, symbols_of
+from perceiver_graph.compiler.ir.dims import Dim, Symbol
+from perceiver_graph.compiler.ir.graph import Graph, Input
+from perceiver_graph.compiler.ir.sizes import Place, places, symbols_of
+from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.lowering.media import vocabulary
 from perceiver_graph.spec.programs import ASKED
 
 Axes = Sequence[tuple[str, Dim]]

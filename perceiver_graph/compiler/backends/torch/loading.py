@@ -14,7 +14,7 @@ import numpy as np
 
 from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.source import WEIGHTS, source
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import shell

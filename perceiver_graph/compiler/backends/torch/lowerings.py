@@ -14,7 +14,7 @@ from typing import Any
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.modules import Layer, symmetric
 from perceiver_graph.compiler.backends.torch.text import call, quoted, several
-from perceiver_graph.compiler.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import Array, Op, TensorType
 
 LIKE = "_like"

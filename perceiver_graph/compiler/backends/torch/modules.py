@@ -11,7 +11,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.calls import Call, Program
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, is_attribute
 from perceiver_graph.compiler.backends.torch.text import several
-from perceiver_graph.compiler.ir import Constant, Graph, Input, Node, Parameter, Value
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Input, Node, Parameter, Value
 
 Number = int | float
 Kind = Literal["parameter", "layer", "class", "list", "dict", "parameters"]

@@ -14,7 +14,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.calls import Call, Item
 from perceiver_graph.compiler.backends.torch.copying import library
 from perceiver_graph.compiler.backends.torch.extents import Extent, Reading
-from perceiver_graph.compiler.ir import Node, Value
+from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import PRIMITIVES
 
 LANGUAGE = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "annotations", "self"})

@@ -25,9 +25,9 @@ from perceiver_graph.compiler.backends.torch.text import (
     statement,
     strings,
 )
-from perceiver_graph.compiler.dims import Dim, Symbol, product
-from perceiver_graph.compiler.ir import Input, Value
-from perceiver_graph.compiler.sizes import places, symbols_of
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, product
+from perceiver_graph.compiler.ir.graph import Input, Value
+from perceiver_graph.compiler.ir.sizes import places, symbols_of
 from perceiver_graph.spec.programs import ASKED
 
 TENSORS = "dict[str, Tensor]"

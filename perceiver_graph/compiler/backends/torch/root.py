@@ -22,7 +22,7 @@ from perceiver_graph.compiler.backends.torch.outputs import TENSORS, Outputs, Ou
 from perceiver_graph.compiler.backends.torch.statements import Body
 from perceiver_graph.compiler.backends.torch.summaries import Summary
 from perceiver_graph.compiler.backends.torch.text import docstring, entries, statement
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.spec.programs import READS
 
 METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})

@@ -12,7 +12,7 @@ from perceiver_graph.compiler.backends.torch.calls import Call
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
 from perceiver_graph.compiler.backends.torch.modules import Method, Model, ModuleClass, Number, Slot
 from perceiver_graph.compiler.backends.torch.names import argument_names, parts_of, pascal, unique
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.graph import Value
 
 
 def find_classes(model: Model, reserved: frozenset[str]) -> list[ModuleClass]:

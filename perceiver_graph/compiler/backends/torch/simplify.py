@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.ir import Graph, Node
+from perceiver_graph.compiler.ir.graph import Graph, Node
 from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode
 
 

@@ -12,8 +12,8 @@ from perceiver_graph.compiler.backends.torch.root import METHODS, Root
 from perceiver_graph.compiler.backends.torch.sharing import find_classes, name_arguments
 from perceiver_graph.compiler.backends.torch.simplify import simplify
 from perceiver_graph.compiler.backends.torch.text import docstring, entries, statement
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.phases import split
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.programs.phases import split
 
 _LOAD = '''
     """The model with {weights} from a folder, by default the one this file lies in."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perceiver_graph.compiler.backends.torch.text import INDENT, statement
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.graph import Value
 
 
 @dataclass(frozen=True)

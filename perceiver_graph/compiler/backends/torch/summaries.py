@@ -9,8 +9,8 @@ from perceiver_graph.compiler.backends.torch.inputs import Inputs
 from perceiver_graph.compiler.backends.torch.interface import permitted
 from perceiver_graph.compiler.backends.torch.modules import Model
 from perceiver_graph.compiler.backends.torch.outputs import Outputs
-from perceiver_graph.compiler.dims import Symbol, format_shape
-from perceiver_graph.compiler.ir import Value
+from perceiver_graph.compiler.ir.dims import Symbol, format_shape
+from perceiver_graph.compiler.ir.graph import Value
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from perceiver_graph.compiler.ir import Graph, Node, Parameter, Value, once
+from perceiver_graph.compiler.ir.graph import Graph, Node, Parameter, Value, once
+from perceiver_graph.compiler.ir.op import ITEM_BYTES
 from perceiver_graph.compiler.ops import (
     Broadcast,
     Flatten,
@@ -17,9 +18,8 @@ from perceiver_graph.compiler.ops import (
     TensorType,
     Unflatten,
 )
-from perceiver_graph.compiler.ops.base import ITEM_BYTES
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
-from perceiver_graph.compiler.phases import COMPILE, Phase, phase_of
+from perceiver_graph.compiler.programs.phases import COMPILE, Phase, phase_of
 from perceiver_graph.spec.programs import READS
 
 _Kind = tuple[Op, tuple[TensorType, ...]]

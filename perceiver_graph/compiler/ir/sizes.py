@@ -6,9 +6,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from perceiver_graph.compiler.dims import Dim, Symbol, shape_of
-from perceiver_graph.compiler.ir import Input, Node, Value
-from perceiver_graph.compiler.ops.base import TensorType
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
+from perceiver_graph.compiler.ir.graph import Input, Node, Value
+from perceiver_graph.compiler.ir.op import TensorType
 
 
 @dataclass(frozen=True)

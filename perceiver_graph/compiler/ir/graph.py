@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from perceiver_graph.compiler.dims import Dim, Shape, Symbol, product
-from perceiver_graph.compiler.ops.base import Array, DType, Op, TensorType
+from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, product
+from perceiver_graph.compiler.ir.op import Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.programs import Role

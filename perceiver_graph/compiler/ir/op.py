@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
-from perceiver_graph.compiler.dims import Dim, Shape, format_shape
+from perceiver_graph.compiler.ir.dims import Dim, Shape, format_shape
 
 T = TypeVar("T")
 DType = Literal["float32", "float64", "float16", "bfloat16", "int64", "bool"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import PurePath
 
-from perceiver_graph.compiler.ir import Graph
+from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.diagnostics.model import Source, Span
 from perceiver_graph.spec.loader import Document
 

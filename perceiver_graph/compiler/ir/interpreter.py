@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from perceiver_graph.compiler.dims import Dim, Symbol, check_symbol, format_shape
-from perceiver_graph.compiler.ir import Constant, Graph, Input, Node, Parameter, Value
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, check_symbol, format_shape
+from perceiver_graph.compiler.ir.graph import Constant, Graph, Input, Node, Parameter, Value
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.spec.arithmetic import solve
 
 _KINDS = {"bool": "b", "int64": "i"}

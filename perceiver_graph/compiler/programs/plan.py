@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from perceiver_graph.compiler import cost
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.lower import Lowered
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES, SMALLEST_SCORES
-from perceiver_graph.compiler.phases import IN_CHUNKS
-from perceiver_graph.compiler.stages import LATENTS
+from perceiver_graph.compiler.programs import cost
+from perceiver_graph.compiler.programs.phases import IN_CHUNKS
 from perceiver_graph.diagnostics.commands import option
-from perceiver_graph.diagnostics.model import DiagnosticError
+from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.models.media import kind_of
 from perceiver_graph.spec.programs import ASKED, READS

@@ -8,9 +8,9 @@ from dataclasses import replace
 from math import prod
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.dims import Dim, Shape, Symbol, format_shape, shape_of
-from perceiver_graph.compiler.initial import Dialect, Kind, initializer
-from perceiver_graph.compiler.ir import (
+from perceiver_graph.compiler.blocks.initial import Dialect, Kind, initializer
+from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, format_shape, shape_of
+from perceiver_graph.compiler.ir.graph import (
     Block,
     Constant,
     Graph,
@@ -20,7 +20,7 @@ from perceiver_graph.compiler.ir import (
     Scope,
     Value,
 )
-from perceiver_graph.compiler.ops.base import Array, DType, Op, ShapeError, TensorType
+from perceiver_graph.compiler.ir.op import Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.spec.programs import Role
 

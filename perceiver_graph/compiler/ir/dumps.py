@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from perceiver_graph import storage
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.text import print_graph
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
 
 LIST = "ir.json"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from perceiver_graph.compiler.dumps import dumping
-from perceiver_graph.compiler.ir import Graph
-from perceiver_graph.compiler.ops.base import Array
+from perceiver_graph.compiler.ir.dumps import dumping
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.verify import verify as check
 from perceiver_graph.compiler.passes import (
     AbsorbProjections,
     CommonSubexpressions,
@@ -28,7 +29,6 @@ from perceiver_graph.compiler.passes import (
     PassResult,
     SplitAttention,
 )
-from perceiver_graph.compiler.verify import verify as check
 
 Level = Literal[0, 1, 2]
 Observer = Callable[[str, PassResult], None]

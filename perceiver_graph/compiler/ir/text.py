@@ -16,8 +16,8 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from perceiver_graph.compiler.dims import Dim, Symbol
-from perceiver_graph.compiler.ir import (
+from perceiver_graph.compiler.ir.dims import Dim, Symbol
+from perceiver_graph.compiler.ir.graph import (
     Block,
     Constant,
     Graph,
@@ -28,7 +28,7 @@ from perceiver_graph.compiler.ir import (
     Scope,
     Value,
 )
-from perceiver_graph.compiler.ops.base import PRIMITIVES, Array, DType, Op, TensorType
+from perceiver_graph.compiler.ir.op import PRIMITIVES, Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.diagnostics.words import did_you_mean
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from perceiver_graph.compiler.dims import Dim, shape_of
-from perceiver_graph.compiler.ir import Graph, Value
-from perceiver_graph.compiler.ops.base import PRIMITIVES
-from perceiver_graph.compiler.sizes import inputs_for, symbols_of
-from perceiver_graph.compiler.text import NAME
+from perceiver_graph.compiler.ir.dims import Dim, shape_of
+from perceiver_graph.compiler.ir.graph import Graph, Value
+from perceiver_graph.compiler.ir.op import PRIMITIVES
+from perceiver_graph.compiler.ir.sizes import inputs_for, symbols_of
+from perceiver_graph.compiler.ir.text import NAME
 
 Form = Literal["lowered", "rewriting", "optimized", "program"]
 """As it comes from a spec; between passes; after all of them; a program."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, cast
 
-from perceiver_graph.compiler import ir
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN
-from perceiver_graph.compiler.dims import Dim
-from perceiver_graph.compiler.lower import Lowered
-from perceiver_graph.compiler.media import mask_of, mask_of_coordinates, vocabulary
-from perceiver_graph.compiler.phases import OUTPUT, Programs
-from perceiver_graph.compiler.plan import Plan
-from perceiver_graph.compiler.stages import LATENTS
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.ir import graph as ir
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.lowering.media import mask_of, mask_of_coordinates, vocabulary
+from perceiver_graph.compiler.programs.phases import OUTPUT, Programs
+from perceiver_graph.compiler.programs.plan import Plan
 from perceiver_graph.spec.manifest import (
     Dimension,
     InputEntry,

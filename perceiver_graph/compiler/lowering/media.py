@@ -6,10 +6,11 @@ A program runs on arrays all the same, so that nothing but `run` would notice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec.media_fit import (
     Around,
     Misfit,
@@ -22,9 +23,6 @@ from perceiver_graph.spec.media_fit import (
 )
 from perceiver_graph.spec.models import Embedding, Input, LinearHead, MlpHead, OneHot, TiedHead
 from perceiver_graph.spec.pace import off_pace
-
-if TYPE_CHECKING:
-    from perceiver_graph.compiler.lower import Lowered
 
 Mask = Literal["always", "optional", "never"]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from perceiver_graph.compiler.ir import Initializer
+from perceiver_graph.compiler.ir.graph import Initializer
 
 Dialect = Literal["huggingface", "deepmind"]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_graph.compiler.ir import Graph, Input, Node, Value
-from perceiver_graph.compiler.ops.base import Array
-from perceiver_graph.compiler.phases import OUTPUT, Programs
-from perceiver_graph.compiler.stages import LATENTS
-from perceiver_graph.compiler.target import Target
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.programs.phases import OUTPUT, Programs
+from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.engine import onnxruntime
 from perceiver_graph.spec.manifest import Deviation, InputEntry, Quantization
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from perceiver_graph.compiler.ir import Graph, Input, Value, once
-from perceiver_graph.compiler.sizes import held, inputs_for, symbols_of
-from perceiver_graph.compiler.stages import LATENTS
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.ir.graph import Graph, Input, Value, once
+from perceiver_graph.compiler.ir.sizes import held, inputs_for, symbols_of
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.programs import ASKED, READS, Role
 

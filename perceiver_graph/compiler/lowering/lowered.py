@@ -1,0 +1,101 @@
+"""What lowering gives: the graph of a spec, and the shapes that people ask about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from perceiver_graph.compiler.blocks.context import Axis, Coordinates, Path
+from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.blocks.symbols import free
+from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.diagnostics import Diagnostic
+from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.loader import Document
+from perceiver_graph.spec.models import Input
+
+
+@dataclass(frozen=True)
+class OutputShape:
+    """An output: index axes (none for a single query), queries in all and per chunk, channels."""
+
+    axes: tuple[Axis, ...]
+    queries: Dim
+    chunk_queries: Dim
+    channels: int
+    source: str = ""
+    """The output whose queries these are, where they are another's."""
+
+
+@dataclass(frozen=True, repr=False)
+class Lowered(Glanced):
+    """A spec's graph and the shapes people ask about."""
+
+    document: Document
+    graph: Graph
+    modalities: Mapping[str, Modality]
+    coordinates: Mapping[str, Coordinates]
+    """Arrays that hold positions of tokens or of queries, by name."""
+    input_array: tuple[Dim, int]
+    """M x C."""
+    latents: tuple[int, int]
+    """N x D."""
+    outputs: Mapping[str, OutputShape]
+    query_width: int
+    derived: Mapping[Path, Any]
+    """What keys that the spec left out stand for."""
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is to be told of a spec that is right."""
+
+    def _glance(self) -> Glance:
+        graph = self.graph
+        shapes = {
+            "input array": self.input_array,
+            "latents": self.latents,
+            "query array": self.query_array,
+        }
+        heading = f"Lowered {graph.name}: {graph.parameter_count:,} parameters"
+        return Glance(heading, tuple((name, f"{a} x {b}") for name, (a, b) in shapes.items()))
+
+    @cached_property
+    def inputs(self) -> dict[str, Input]:
+        """The inputs of the spec, those that are like others written out."""
+        return self.document.spec.modalities
+
+    @property
+    def query_array(self) -> tuple[Dim, int]:
+        """O x E of one decode chunk."""
+        own = (o for o in self.outputs.values() if not o.source)
+        return _total(o.chunk_queries for o in own), self.query_width
+
+    @property
+    def total_queries(self) -> Dim:
+        return _total(o.queries for o in self.outputs.values() if not o.source)
+
+    @property
+    def free_symbols(self) -> set[str]:
+        """Symbols that no input says: given with the call, or else the largest."""
+        given = [m.axes for m in self.modalities.values()]
+        given += [c.axes for c in self.coordinates.values()]
+        return free(given, (o.axes for o in self.outputs.values()))
+
+    @property
+    def chunks(self) -> int:
+        return self.document.spec.decode.chunks
+
+
+def chunk_queries(count: Dim, chunks: int) -> Dim:
+    """Queries of an output in one chunk: its share, or all where there are fewer than chunks."""
+    if count.value is None or count.value < chunks:
+        return count
+    return Dim.of(-(-count.value // chunks))
+
+
+def _total(dims: Iterable[Dim]) -> Dim:
+    total = Dim.of(0)
+    for dim in dims:
+        total = total + dim
+    return total
