@@ -27,8 +27,8 @@ import perceiver_graph as pg
 from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.kinds.clips import ClipReader
-from perceiver_graph.runtime.processors import media_formats
+from perceiver_graph.media.clip.formats import media_formats
+from perceiver_graph.media.clip.reader import ClipReader
 from perceiver_graph.storage import staged_file
 
 QUERY_MAP = "decoder.cross_attend.attention.query.weight"

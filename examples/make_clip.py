@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors import ClipWriter
+from perceiver_graph.media.clip.encode import ClipWriter
 from perceiver_graph.storage import unwritable
 
 RATE = 25  # frames per second

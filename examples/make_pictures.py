@@ -8,7 +8,7 @@ import numpy as np
 from make_inputs import picture
 from PIL import Image
 
-from perceiver_graph.runtime.processors.flow_picture import flow_picture
+from perceiver_graph.media.flow.picture import flow_picture
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
 import perceiver_graph as pg
-from perceiver_graph.runtime.processors.text import encode
+from perceiver_graph.media.text.tokens import encode
 from perceiver_graph.spec import load_spec
 
 SMALLER = [

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
-from perceiver_graph.runtime.kinds import texts
+from perceiver_graph.media.points.cloud import read_points
+from perceiver_graph.media.table.rows import read_table
+from perceiver_graph.media.text import reader as texts
 from perceiver_graph.runtime.naming import _lines
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.processors.points import read_points
-from perceiver_graph.runtime.processors.tables import read_table
 from perceiver_graph.spec import load_spec
 from tests.media_support import code_of
 

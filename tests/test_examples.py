@@ -47,7 +47,8 @@ def test_fitted_heads_reconstruct_the_clip_and_random_ones_do_not(tmp_path: Path
     run("make_clip.py", "--seconds", "0.32", "-o", clip)
     assert "only the last linear maps" in run("fit_heads.py", clip, "-o", weights, "--spec", spec)
 
-    from perceiver_graph.runtime.processors import media_formats, read_clip, to_arrays
+    from perceiver_graph.media.clip.formats import media_formats, to_arrays
+    from perceiver_graph.media.clip.windows import read_clip
 
     compiled = pg.compile(spec)
     fitted = compiled.save(tmp_path / "fitted", weights=weights)

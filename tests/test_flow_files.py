@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from perceiver_graph.runtime.processors.flow import Frames, fitted, flow_inputs, read_frames
-from perceiver_graph.runtime.processors.flow_picture import (
-    flow_picture,
-    read_flo,
-    write_flo,
-    write_flow_picture,
-)
+from perceiver_graph.media.flow.frames import Frames, fitted, flow_inputs, read_frames
+from perceiver_graph.media.flow.picture import flow_picture, read_flo, write_flo, write_flow_picture
 from tests.media_support import code_of
 
 

@@ -17,14 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from perceiver_graph.runtime.processors.flow import (
-    fitted,
-    flow_inputs,
-    kernel_of,
-    patches,
-    restored,
-)
-from perceiver_graph.runtime.processors.tiles import Blend, Tile, offsets, tile_weights, tiles
+from perceiver_graph.media.flow.frames import fitted, flow_inputs, kernel_of, patches, restored
+from perceiver_graph.media.flow.tiles import Blend, Tile, offsets, tile_weights, tiles
 from tests.media_support import code_of
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 import perceiver_graph as pg
 from perceiver_graph.diagnostics import Report
+from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
+from perceiver_graph.media.image.model import ImageMedia
+from perceiver_graph.media.table.model import TableMedia
 from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.arrays import as_array, unscaled
-from perceiver_graph.spec.models.media import AudioMedia, ImageMedia, TableMedia, VideoMedia
 from tests.tiny import fault, write_artifact
 
 FOURIER = {"bands": 4, "max_resolution": 8, "periodic": ["s"]}

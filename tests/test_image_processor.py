@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from perceiver_graph.runtime.processors.image import (
-    Region,
-    centred,
-    normalised,
-    resized,
-)
-from perceiver_graph.spec.models.media import ImageParameters
+from perceiver_graph.media.image.model import ImageParameters
+from perceiver_graph.media.image.resizing import Region, centred, normalised, resized
 
 
 @cache

@@ -16,9 +16,9 @@ from transformers import PerceiverImageProcessorPil
 
 from perceiver_graph.compiler.importing import import_checkpoint
 from perceiver_graph.compiler.importing.preprocessing import Preprocessing
-from perceiver_graph.runtime.kinds.images import ImageReader
+from perceiver_graph.media.image.model import ImageMedia
+from perceiver_graph.media.image.reader import ImageReader
 from perceiver_graph.spec.manifest import InputEntry
-from perceiver_graph.spec.models.media import ImageMedia
 from tests.import_support import model, save
 
 OLD = {
@@ -102,7 +102,7 @@ def test_pixels_are_those_of_transformers(name: str, picture: Path) -> None:
 def test_what_is_cut_out_is_what_transformers_cuts_out(
     size: int, more: int, height: int, width: int
 ) -> None:
-    from perceiver_graph.runtime.processors.image import centred
+    from perceiver_graph.media.image.resizing import centred
 
     share = Preprocessing({"size": size, "crop_size": size + more}).media((size, size))
     region = centred(height, width, (size, size), share["image"].get("crop", 0.875))

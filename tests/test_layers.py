@@ -24,14 +24,23 @@ ALLOWED: dict[str, set[str]] = {
     "diagnostics": set(),
     "engine": set(),
     "storage": {"diagnostics"},
-    "spec": {"diagnostics"},
-    "compiler": {"engine", "spec", "storage", "diagnostics", "version"},
-    "runtime": {"engine", "spec", "storage", "diagnostics"},
+    "spec": {"media", "diagnostics"},
+    "media": {"spec", "diagnostics"},
+    "media files": {"media", "runtime", "spec", "storage", "diagnostics"},
+    "compiler": {"engine", "media", "spec", "storage", "diagnostics", "version"},
+    "runtime": {"engine", "media", "media files", "spec", "storage", "diagnostics"},
     "testing": {"compiler", "spec", "diagnostics"},
-    "cli": {"compiler", "runtime", "spec", "storage", "diagnostics", "version"},
+    "cli": {"compiler", "media", "runtime", "spec", "storage", "diagnostics", "version"},
     "__init__": {"compiler", "runtime", "spec", "diagnostics", "version"},
     "__main__": {"cli"},
 }
+
+# Media have two halves. Specs are made of the one that declares what a kind is and what it fits, which
+# needs no more of the spec than what its other models need; "media files" reads and writes, with numpy.
+DECLARING = {"__init__", "base", "fit", "kinds", "model", "pace"}
+BELOW_MEDIA = {"spec.arithmetic", "spec.models", "spec.models.base"}
+# What the half that reads and writes may take from the runtime, which calls it.
+HELPERS = {"arrays", "chunks", "opening", "paths", "reading", "sizes"}
 
 # What each room of the compiler may import from the others.
 ROOMS: dict[str, set[str]] = {
@@ -97,8 +106,15 @@ def imported(source: str, module: str, *, is_package: bool = False) -> set[str]:
 
 def parts(names: set[str]) -> set[str]:
     """The parts of the package that the imported names belong to."""
-    inside = {name.split(".")[1] for name in names if name.startswith("perceiver_graph.")}
+    inside = {_part(name) for name in names if name.startswith("perceiver_graph.")}
     return {PUBLIC.get(part, part) for part in inside - {"__version__"}}
+
+
+def _part(name: str) -> str:
+    """The part of the package that a module, or a name in one, belongs to."""
+    part, *below = name.split(".")[1:]
+    declares = not below or not DECLARING.isdisjoint(below)
+    return "media files" if part == "media" and not declares else part
 
 
 def _module(path: Path) -> str:
@@ -111,7 +127,7 @@ def _imports_of(path: Path) -> set[str]:
 
 
 def _part_of(path: Path) -> str:
-    return Path(path.parts[1]).stem
+    return _part(_module(path)) if len(path.parts) > 2 else path.stem
 
 
 def rooms(names: set[str]) -> set[str]:
@@ -151,6 +167,16 @@ def test_imports_point_one_way(path: Path) -> None:
     part = _part_of(path)
     wrong = parts(_imports_of(path)) - ALLOWED.get(part, set()) - {part}
     assert not wrong, f"{path}: {part} must not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("path", _sources("perceiver_graph/media"), ids=str)
+def test_media_need_little_of_the_spec_and_of_the_runtime(path: Path) -> None:
+    names = {name.removeprefix("perceiver_graph.") for name in _imports_of(path)}
+    if _part_of(path) == "media":
+        spec = {name for name in names if name.startswith("spec.")}
+        assert all(name in BELOW_MEDIA or name.rpartition(".")[0] in BELOW_MEDIA for name in spec)
+    else:
+        assert {name.split(".")[1] for name in names if name.startswith("runtime.")} <= HELPERS
 
 
 COMPILER = _sources("perceiver_graph/compiler")

@@ -9,8 +9,8 @@ import pytest
 
 import perceiver_graph as pg
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.lengths import Length
 from perceiver_graph.runtime import load
-from perceiver_graph.runtime.kinds.lengths import Length
 from perceiver_graph.runtime.run import run_files
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import Dimension, InputEntry, MaskEntry

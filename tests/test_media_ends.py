@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, probe_clip, read_clip
-from perceiver_graph.runtime.processors.clip import require_room
-from perceiver_graph.runtime.processors.picture_files import read_picture
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
+from perceiver_graph.media.clip.windows import probe_clip, read_clip, require_room
+from perceiver_graph.media.files.pictures import read_picture
 from tests.media_files import FILM_STREAMS, FILMS, SOUNDS, film_file, made, sound_file, wav
 from tests.media_support import code_of
 

@@ -9,11 +9,12 @@ import pytest
 
 from perceiver_graph.compiler.artifact.describe import input_entries, output_entries
 from perceiver_graph.compiler.lowering.lower import lower
-from perceiver_graph.runtime.kinds import READERS, WRITERS
-from perceiver_graph.runtime.processors.decode import LAYOUTS
-from perceiver_graph.runtime.processors.text import VOCABULARY
-from perceiver_graph.spec.loader import load_spec
-from perceiver_graph.spec.media_fit import (
+from perceiver_graph.media.axes import part_of
+from perceiver_graph.media.boxes.model import BoxesParameters
+from perceiver_graph.media.clip import model as clip
+from perceiver_graph.media.clip.decode import LAYOUTS
+from perceiver_graph.media.clip.pace import off_pace
+from perceiver_graph.media.fit import (
     BYTE_IDS,
     INPUTS,
     OUTPUTS,
@@ -26,11 +27,13 @@ from perceiver_graph.spec.media_fit import (
     misfit,
     neighbourhood,
 )
-from perceiver_graph.spec.models import media
-from perceiver_graph.spec.pace import off_pace
+from perceiver_graph.media.flow.model import FlowInputParameters
+from perceiver_graph.media.make import READERS, WRITERS
+from perceiver_graph.media.text.tokens import VOCABULARY
+from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL
 
-FLOW = media.FlowInputParameters(overlap=4)
+FLOW = FlowInputParameters(overlap=4)
 TEXT = Part("text", "inputs", "text", None, {"length": "length"}, "int64", 262)
 FRAMES = Part("frames", "inputs", "flow", FLOW, {"time": 2, "height": 8, "width": 9, "channel": 3})
 
@@ -46,8 +49,8 @@ def test_every_kind_has_rules_and_they_agree_with_the_readers() -> None:
 def test_every_shipped_system_fits(name: str) -> None:
     lowered = lower(load_spec(name, overrides=list(SMALL[name])))
     entries = input_entries(lowered)
-    inputs = [Part.of_input(*item) for item in entries.items() if item[1].mask != "always"]
-    outputs = [Part.of_output(*item) for item in output_entries(lowered).items()]
+    inputs = [part_of(*item) for item in entries.items() if item[1].mask != "always"]
+    outputs = [part_of(*item) for item in output_entries(lowered).items()]
     around = Around.of(inputs, outputs)
     assert [misfit(part, around) for part in (*inputs, *outputs)] == [None] * len(
         [*inputs, *outputs]
@@ -97,9 +100,9 @@ def output(kind: str, sizes: dict[str, int | str], settings: Any = None) -> Part
 
 
 SCORES = output("", {"query": 5, "channel": 7})
-BOXES = media.BoxesParameters(classes="y")
+BOXES = BoxesParameters(classes="y")
 SINGLE = replace(output("", {"query": 5, "channel": 1}), name="one")
-ONE = media.BoxesParameters(classes="one")
+ONE = BoxesParameters(classes="one")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_a_window_lasts_as_long_as_the_one_that_is_read(
     kind: str, sizes: dict[str, int | str], rate: float, remedy: str | None
 ) -> None:
     def settings(kind: str, rate: float) -> Any:
-        return getattr(media, f"{kind.title()}Parameters")(rate=rate)
+        return getattr(clip, f"{kind.title()}Parameters")(rate=rate)
 
     side: dict[str, int | str] = {"height": 8, "width": 8, "channel": 3}
     video = Part("v", "inputs", "video", settings("video", 25), {"time": 16, **side})

@@ -14,21 +14,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perceiver_graph.runtime.processors import (
+from perceiver_graph.media.clip.formats import (
     AudioFormat,
     MelFormat,
     VideoFormat,
-    contact_sheet,
-    evenly_spaced,
     media_formats,
-    probe_clip,
     to_arrays,
     to_frames,
     to_pixels,
     to_samples,
-    top_classes,
 )
-from perceiver_graph.runtime.processors.mel import log_mel
+from perceiver_graph.media.clip.mel import log_mel
+from perceiver_graph.media.clip.sheet import contact_sheet, evenly_spaced
+from perceiver_graph.media.clip.windows import probe_clip
+from perceiver_graph.media.scores.probabilities import top_classes
 from tests.media_support import (
     RATE,
     code_of,
@@ -169,7 +168,7 @@ def test_a_contact_sheet_shows_inputs_above_reconstructions(tmp_path: Path) -> N
 def test_the_package_imports_without_the_media_extra() -> None:
     program = (
         "import sys; sys.modules['av'] = sys.modules['PIL'] = None\n"
-        "import perceiver_graph.runtime.processors as p\n"
+        "import perceiver_graph.media.clip.windows as p\n"
         "from perceiver_graph.diagnostics import DiagnosticError\n"
         "try: p.probe_clip('a.mp4')\n"
         "except DiagnosticError as e: print(e.diagnostics[0].code, e.diagnostics[0].help)"

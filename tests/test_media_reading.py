@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perceiver_graph.runtime.processors import (
-    VideoFormat,
-)
+from perceiver_graph.media.clip.formats import VideoFormat
 from tests.media_support import (
     code_of,
     encode,

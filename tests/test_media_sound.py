@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from perceiver_graph.runtime.processors import (
-    AudioFormat,
-    probe_clip,
-    read_clip,
-)
+from perceiver_graph.media.clip.formats import AudioFormat
+from perceiver_graph.media.clip.windows import probe_clip, read_clip
 from tests.media_support import (
     RATE,
     VIDEO,

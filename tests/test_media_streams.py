@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors import AudioFormat, VideoFormat, read_clip
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
+from perceiver_graph.media.clip.windows import read_clip
 from tests.media_files import FILM_STREAMS, SOUND_STREAMS, film_file, made, sound_file
 from tests.media_support import code_of, encode, grey, tone
 

@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perceiver_graph.runtime.processors import (
-    AudioFormat,
-    ClipWriter,
-    VideoFormat,
-    contact_sheet,
-    probe_clip,
-    to_pixels,
-    write_clip,
-)
+from perceiver_graph.media.clip.encode import ClipWriter, write_clip
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, to_pixels
+from perceiver_graph.media.clip.sheet import contact_sheet
+from perceiver_graph.media.clip.windows import probe_clip
 from tests.media_support import (
     RATE,
     code_of,

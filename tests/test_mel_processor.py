@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
-from perceiver_graph.runtime.processors.mel import log_mel
+from perceiver_graph.media.clip.mel import log_mel
 from tests.media_support import tone
 
 

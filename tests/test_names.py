@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from perceiver_graph.media.base import parameters_of
 from perceiver_graph.runtime import open_artifact
 from perceiver_graph.runtime.naming import class_count, read_names, with_names
 from perceiver_graph.spec.manifest import Manifest
-from perceiver_graph.spec.models.media import parameters_of
 from tests.tiny import fault, faults, write_artifact
 
 

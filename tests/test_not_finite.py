@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.media.scores.writer import score_writers
 from perceiver_graph.runtime import load
-from perceiver_graph.runtime.kinds.classes import score_writers
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.run import run_files
 from perceiver_graph.spec.manifest import OutputEntry

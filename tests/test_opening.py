@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.files.numbers import sheet as number_rows
+from perceiver_graph.media.points.cloud import read_points
+from perceiver_graph.media.table.rows import read_table
 from perceiver_graph.runtime import opening
 from perceiver_graph.runtime.opening import Source, stream_key
-from perceiver_graph.runtime.processors import number_rows
-from perceiver_graph.runtime.processors.points import read_points
-from perceiver_graph.runtime.processors.tables import read_table
 from tests.media_support import code_of
 
 ROWS = np.arange(6000, dtype=np.float64).reshape(2000, 3) / 8

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from perceiver_graph.runtime.processors.picture_files import read_picture
+from perceiver_graph.media.files.pictures import read_picture
 from tests.media_support import code_of
 from tests.tiny import fault
 
@@ -341,8 +341,8 @@ def test_a_jpeg_is_decoded_at_a_part_of_its_size(tmp_path: Path) -> None:
 
 MEASURED = """
 import sys
-from perceiver_graph.runtime.processors.image import centred, resized
-from perceiver_graph.runtime.processors.picture_files import _takes, open_picture, read_picture
+from perceiver_graph.media.image.resizing import centred, resized
+from perceiver_graph.media.files.pictures import _takes, open_picture, read_picture
 
 def most():
     lines = open("/proc/self/status").read().splitlines()

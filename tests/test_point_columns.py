@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perceiver_graph.runtime.processors.points import points_input, read_points
-from perceiver_graph.runtime.processors.tables import read_table
+from perceiver_graph.media.points.cloud import points_input, read_points
+from perceiver_graph.media.table.rows import read_table
 from tests.media_support import code_of
 from tests.test_point_formats import CORNERS, SCAN, VERTICES, points_of, written
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perceiver_graph.runtime.processors import number_rows, number_text, ply
-from perceiver_graph.runtime.processors.points import points_input, read_points
-from perceiver_graph.runtime.processors.tables import read_table
+from perceiver_graph.media.files.numbers import ply
+from perceiver_graph.media.files.numbers import sheet as number_rows
+from perceiver_graph.media.files.numbers import text as number_text
+from perceiver_graph.media.points.cloud import points_input, read_points
+from perceiver_graph.media.table.rows import read_table
 from tests.media_support import code_of
 
 CORNERS = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.points import (
-    centred,
-    points_input,
-    read_points,
-    sampled,
-)
+from perceiver_graph.media.points.cloud import centred, points_input, read_points, sampled
 from tests.media_support import code_of
 
 Cloud = NDArray[np.float64]

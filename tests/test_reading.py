@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from perceiver_graph.media.files.numbers.npy import array_names, read_array, read_npy
+from perceiver_graph.media.files.pictures import read_picture
+from perceiver_graph.media.points.cloud import read_points
+from perceiver_graph.media.table.rows import read_table
 from perceiver_graph.runtime.inputs import read_arrays
-from perceiver_graph.runtime.processors.number_files import array_names, read_array, read_npy
-from perceiver_graph.runtime.processors.picture_files import read_picture
-from perceiver_graph.runtime.processors.points import read_points
-from perceiver_graph.runtime.processors.tables import read_table
 from tests.media_support import code_of
 
 VALUES = np.arange(12, dtype="<f4").reshape(4, 3)

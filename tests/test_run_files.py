@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import perceiver_graph as pg
+from perceiver_graph.media.clip.encode import ClipWriter
+from perceiver_graph.media.clip.formats import VideoFormat, media_formats, to_arrays
+from perceiver_graph.media.clip.reader import ClipReader
+from perceiver_graph.media.clip.windows import probe_clip, read_clip
 from perceiver_graph.runtime import Program, load
-from perceiver_graph.runtime.kinds.clips import ClipReader
-from perceiver_graph.runtime.processors import (
-    ClipWriter,
-    VideoFormat,
-    media_formats,
-    probe_clip,
-    read_clip,
-    to_arrays,
-)
 from perceiver_graph.runtime.run import run_files
 from perceiver_graph.runtime.sources import file_readers
 from perceiver_graph.spec.loader import parse_spec

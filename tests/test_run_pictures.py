@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import perceiver_graph as pg
+from perceiver_graph.media.boxes.model import BoxesParameters
+from perceiver_graph.media.boxes.writer import BoxesWriter
+from perceiver_graph.media.flow.frames import fitted, flow_inputs, read_frames, restored
+from perceiver_graph.media.flow.picture import read_flo
+from perceiver_graph.media.flow.tiles import Blend
+from perceiver_graph.media.image.model import ImageParameters
+from perceiver_graph.media.image.reader import Picture
+from perceiver_graph.media.image.resizing import Region, centred, normalised, resized
+from perceiver_graph.media.io import Piece
+from perceiver_graph.media.points.cloud import points_input
+from perceiver_graph.media.table.reader import TableReader
 from perceiver_graph.runtime import Program, load
-from perceiver_graph.runtime.kinds import Piece
-from perceiver_graph.runtime.kinds.boxes import BoxesWriter
-from perceiver_graph.runtime.kinds.images import Picture
-from perceiver_graph.runtime.kinds.rows import TableReader
-from perceiver_graph.runtime.processors.flow import fitted, flow_inputs, read_frames, restored
-from perceiver_graph.runtime.processors.flow_picture import read_flo
-from perceiver_graph.runtime.processors.image import Region, centred, normalised, resized
-from perceiver_graph.runtime.processors.points import points_input
-from perceiver_graph.runtime.processors.tiles import Blend
 from perceiver_graph.runtime.run import FileResult, run_files
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.spec.models.media import BoxesParameters, ImageParameters
 from tests.media_support import encode as encode_clip
 from tests.media_support import tone
 from tests.tiny import fault

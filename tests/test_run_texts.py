@@ -14,14 +14,16 @@ import pytest
 from numpy.typing import NDArray
 
 import perceiver_graph as pg
+from perceiver_graph.media.io import Piece
+from perceiver_graph.media.labels.model import LabelsParameters
+from perceiver_graph.media.labels.writer import LabelsWriter
+from perceiver_graph.media.span.model import SpanParameters
+from perceiver_graph.media.span.writer import SpanWriter
+from perceiver_graph.media.text.tokens import decode, encode
+from perceiver_graph.media.text.writer import FillWriter
 from perceiver_graph.runtime import Program, load
-from perceiver_graph.runtime.kinds import Piece
-from perceiver_graph.runtime.kinds.fill import FillWriter
-from perceiver_graph.runtime.kinds.spans import LabelsWriter, SpanWriter
-from perceiver_graph.runtime.processors.text import decode, encode
 from perceiver_graph.runtime.run import FileResult, run_files
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.spec.models.media import LabelsParameters, SpanParameters
 from tests.tiny import fault, faults
 from tests.unfit_media import refusal, unchecked
 

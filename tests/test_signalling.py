@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perceiver_graph.runtime.processors.points import read_points
+from perceiver_graph.media.points.cloud import read_points
 from tests.media_support import code_of
 
 DAMAGED = np.array([[1, 2, 3], [4, 5, 6]], np.float32)

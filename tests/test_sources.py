@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import perceiver_graph as pg
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
+from perceiver_graph.media.clip.reader import ClipReader
 from perceiver_graph.runtime import load
-from perceiver_graph.runtime.kinds.clips import ClipReader
-from perceiver_graph.runtime.processors.formats import AudioFormat, VideoFormat
 from perceiver_graph.runtime.sources import file_readers, find_subjects
 from perceiver_graph.spec.loader import parse_spec
 from tests.test_run_pictures import BOTH

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.runtime.processors.tables import Table, padded, read_table
+from perceiver_graph.media.table.rows import Table, padded, read_table
 from tests.media_support import code_of
 
 ROWS = np.array([[1.0, 2.0], [3.0, 4.5], [-5.0, 6.0]])

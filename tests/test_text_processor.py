@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perceiver_graph.runtime.processors.text import (
+from perceiver_graph.media.text.tokens import (
     FIRST_BYTE,
     MASK,
     SPECIAL,

@@ -184,7 +184,7 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
 def _next(manifest: Manifest, directory: Path) -> str:
     if "onnx" not in manifest.backends:
         return f"train {escape.shell_path(directory / 'model.py')}, which needs only torch"
-    from perceiver_graph.spec.models.media import kind_of
+    from perceiver_graph.media.base import kind_of
 
     artifact = escape.shell_path(directory)
     kinds = {name: kind_of(e.media) for name, e in manifest.inputs.items() if e.media}

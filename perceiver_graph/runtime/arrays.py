@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report
+from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
+from perceiver_graph.media.image.model import ImageMedia
 from perceiver_graph.spec.models.base import Model
-from perceiver_graph.spec.models.media import AudioMedia, ImageMedia, VideoMedia
 
 
 def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | None:

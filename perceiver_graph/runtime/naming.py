@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.media.base import kind_of, parameters_of
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
-from perceiver_graph.spec.models.media import kind_of, parameters_of
 
 Names = Mapping[str, Sequence[str]]
 _MOST_OF_NAMES = 1 << 26

@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph.media.io import Answer, Piece, Writer
 from perceiver_graph.runtime.inputs import write_arrays
-from perceiver_graph.runtime.kinds import Answer, Piece, Writer
 from perceiver_graph.runtime.written import SUMMARY, summary_bytes
 from perceiver_graph.storage import digest
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.media.axes import part_of, surroundings
+from perceiver_graph.media.fit import misfit
+from perceiver_graph.media.io import Answer, Reader, Setting, Writer
+from perceiver_graph.media.make import make_writers
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
-from perceiver_graph.runtime.kinds import Answer, Reader, Setting, Writer, make_writers
-from perceiver_graph.runtime.kinds.axes import surroundings
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.program import Program
@@ -21,7 +23,6 @@ from perceiver_graph.runtime.results import ARRAYS, Results
 from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
 from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
-from perceiver_graph.spec.media_fit import Part, misfit
 from perceiver_graph.storage import staged_group, sweep, unwritable
 
 Progress = Callable[[str, float, int | None], None]
@@ -96,7 +97,7 @@ def _setting(
         name
         for name, entry in manifest.outputs.items()
         if (decode is None or (name in decode and decode[name] is None))
-        and (not arrays or misfit(Part.of_output(name, entry), around) is None)
+        and (not arrays or misfit(part_of(name, entry), around) is None)
     ]
     return Setting(manifest, readers, frozenset(whole))
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from perceiver_graph.media.base import kind_of
+from perceiver_graph.media.kinds import InputMedia, OutputMedia
 from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.models.base import (
     LARGEST,
@@ -24,7 +26,6 @@ from perceiver_graph.spec.models.base import (
     NonNegative,
 )
 from perceiver_graph.spec.models.coordinates import MOST
-from perceiver_graph.spec.models.media import InputMedia, OutputMedia, kind_of
 from perceiver_graph.spec.programs import Role
 
 MANIFEST_VERSION = 1

@@ -10,8 +10,8 @@ from perceiver_graph.compiler.blocks.stages import Answer
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.media.flow.model import FlowOutputMedia
 from perceiver_graph.spec.models import LinearHead, MlpHead, TiedHead
-from perceiver_graph.spec.models.media import FlowOutputMedia
 
 
 def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: bool) -> Value:

@@ -11,7 +11,7 @@ from perceiver_graph.compiler.importing.draft import (
     make_body,
 )
 from perceiver_graph.compiler.importing.yaml_text import Path
-from perceiver_graph.spec.models.media import FlowInputParameters
+from perceiver_graph.media.flow.model import FlowInputParameters
 
 
 def _image(facts: Facts, size: tuple[int, int]) -> Data:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perceiver_graph.diagnostics import quote
-from perceiver_graph.spec.models.media import IMAGENET_MEAN, IMAGENET_STD, RESAMPLING
+from perceiver_graph.media.image.model import IMAGENET_MEAN, IMAGENET_STD, RESAMPLING
 
 PICTURES = "preprocessor_config.json"
 PROCESSORS = "processor_config.json"

@@ -11,7 +11,8 @@ from typing import Literal
 from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.spec.media_fit import (
+from perceiver_graph.media.clip.pace import off_pace
+from perceiver_graph.media.fit import (
     Around,
     Misfit,
     Part,
@@ -22,7 +23,6 @@ from perceiver_graph.spec.media_fit import (
     named,
 )
 from perceiver_graph.spec.models import Embedding, Input, LinearHead, MlpHead, OneHot, TiedHead
-from perceiver_graph.spec.pace import off_pace
 
 Mask = Literal["always", "optional", "never"]
 

@@ -19,8 +19,8 @@ from perceiver_graph.compiler.programs import cost
 from perceiver_graph.compiler.programs.phases import IN_CHUNKS
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.media.base import kind_of
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
-from perceiver_graph.spec.models.media import kind_of
 from perceiver_graph.spec.programs import ASKED, READS
 
 MiB = 2**20

@@ -1,5 +1,7 @@
 """The spec language as pydantic models: one file each for inputs, outputs and the whole."""
 
+from perceiver_graph.media.classes.model import ClassesMedia
+from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
 from perceiver_graph.spec.models.inputs import (
     STEPS,
     Activation,
@@ -21,7 +23,6 @@ from perceiver_graph.spec.models.inputs import (
     Step,
     like_chain,
 )
-from perceiver_graph.spec.models.media import AudioMedia, ClassesMedia, VideoMedia
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
     Decode,

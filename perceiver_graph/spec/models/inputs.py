@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from perceiver_graph.media.base import kind_of
+from perceiver_graph.media.kinds import CLIP, InputMedia
 from perceiver_graph.spec.models.base import (
     LARGEST,
     NAME_PATTERN,
@@ -22,7 +24,6 @@ from perceiver_graph.spec.models.base import (
     keyed,
 )
 from perceiver_graph.spec.models.coordinates import Coordinates, Longest, Range, Resolution
-from perceiver_graph.spec.models.media import CLIP, InputMedia, kind_of
 
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
+from perceiver_graph.media.kinds import OutputMedia
 from perceiver_graph.spec.models.base import (
     Axis,
     Count,
@@ -18,7 +19,6 @@ from perceiver_graph.spec.models.base import (
 )
 from perceiver_graph.spec.models.coordinates import Coordinates
 from perceiver_graph.spec.models.inputs import ActivationName, FourierPosition, Position
-from perceiver_graph.spec.models.media import OutputMedia
 
 
 class GridQuery(Model):

@@ -1,0 +1,1 @@
+"""Boxes around what is in a picture, out."""

@@ -1,0 +1,1 @@
+"""One class among several, or several of them, out."""

@@ -1,0 +1,27 @@
+"""Scores over classes, as the spec describes them."""
+
+from __future__ import annotations
+
+from perceiver_graph.media.base import Names
+from perceiver_graph.spec.models.base import (
+    Count,
+    Model,
+)
+
+
+class ClassesParameters(Model):
+    """Scores over classes."""
+
+    top: Count = 5
+    """How many of the best are written."""
+    names: Names | None = None
+    """What the classes are called, in order."""
+    multi_label: bool = False
+    """Whether each class is there or not by itself (sigmoid), instead of one among all (softmax)."""
+
+
+class ClassesMedia(Model):
+    """Class scores; the best are written as JSON."""
+
+    classes: ClassesParameters
+    """How many, and their names; `{}` takes the defaults."""

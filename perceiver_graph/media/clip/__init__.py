@@ -1,0 +1,1 @@
+"""Video and sound, in and out; a file has one of each."""

@@ -1,0 +1,173 @@
+"""Clips in: video and sound, from one file or from two, cut into windows that a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, repeat
+from math import ceil
+from mimetypes import guess_type
+
+import numpy as np
+
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.media.clip.formats import (
+    AudioFormat,
+    ClipFormat,
+    VideoFormat,
+    media_formats,
+    to_arrays,
+)
+from perceiver_graph.media.clip.windows import Window, probe_clip, read_clip, require_room
+from perceiver_graph.media.files.containers import media_source
+from perceiver_graph.media.io import Piece, Reader, Reading, reading
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.spec.manifest import InputEntry, Manifest
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A window of a clip, of which the first `part` belongs to the clip and the rest is padding."""
+
+    window: Window
+    part: Fraction
+    video: VideoFormat | None
+    audio: AudioFormat | None
+
+
+def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """The one reader of all inputs of pictures and sound. Raises DiagnosticError (PG403, PG512)."""
+    dumped = {name: entry.model_dump(exclude_none=True) for name, entry in inputs.items()}
+    formats = media_formats(dumped)
+    report = Report()
+    for kind in (VideoFormat, AudioFormat):
+        names = [quote(name) for name, form in formats.items() if isinstance(form, kind)]
+        if len(names) > 1:
+            message = f"{' and '.join(names)} are of the same kind, and a file has one"
+            report.error(
+                "PG512", message, help=f"pass arrays instead: {option('--inputs', 'IN.npz')}"
+            )
+    report.raise_if_errors()
+    optional = {_kind(form) for n, form in formats.items() if inputs[n].mask == "optional"}
+    return [ClipReader(formats, optional)]
+
+
+def _kind(form: ClipFormat) -> str:
+    return "video" if isinstance(form, VideoFormat) else "audio"
+
+
+class ClipReader(Reader):
+    """Reads at most one input of pictures and one of sound, window by window.
+
+    `optional` says which of `video` and `audio` a file may lack.
+    """
+
+    noun = "a video or audio file"
+    media_types = ("video/", "audio/")
+    streams = True
+
+    def __init__(self, formats: Mapping[str, ClipFormat], optional: Collection[str] = ()) -> None:
+        super().__init__(*formats)
+        self.formats = dict(formats)
+        self.optional = frozenset(optional)
+        forms = self.formats.values()
+        self.video = next((form for form in forms if isinstance(form, VideoFormat)), None)
+        self.audio = next((form for form in forms if isinstance(form, AudioFormat)), None)
+
+    def input_for(self, value: str) -> str:
+        """The input of sound for a file of sound."""
+        kind = "audio" if (guess_type(value)[0] or "").startswith("audio/") else "video"
+        return next((n for n, form in self.formats.items() if _kind(form) == kind), self.inputs[0])
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """A clip from its one file. Raises DiagnosticError (PG507 to PG512)."""
+        source = media_source(values[0])
+        return self._reading(source if self.video else None, source if self.audio else None)
+
+    def open_named(self, named: Mapping[str, Sequence[str]]) -> Reading:
+        """A clip from a file for each input. Raises DiagnosticError (PG507 to PG512)."""
+        report = Report()
+        for name, values in named.items():
+            if len(values) > 1:
+                message = f"input {quote(name)} is given twice"
+                report.error("PG512", message, help="give it one file")
+        report.raise_if_errors()
+        sources = {values[0]: media_source(values[0]) for values in named.values()}
+        by_kind = {_kind(self.formats[name]): sources[values[0]] for name, values in named.items()}
+        return self._reading(by_kind.get("video"), by_kind.get("audio"))
+
+    def _reading(self, video: Source | None, audio: Source | None) -> Reading:
+        report = Report()
+        sources = list(dict.fromkeys(one for one in (video, audio) if one is not None))
+        for source in sources:
+            try:
+                info = probe_clip(source)
+                if source is video and self.video is not None:
+                    require_room(info, self.room)
+            except DiagnosticError as error:
+                report.extend(error.diagnostics)
+        report.raise_if_errors()
+        expected = self._expected(video, audio)
+        return reading(*sources, pieces=lambda: self._pieces(video, audio), expected=expected)
+
+    def _expected(self, video: Source | None, audio: Source | None) -> int | None:
+        """How many windows a clip has, as far as its header says."""
+        lead = self.video if video else self.audio
+        source = video or audio
+        if lead is None or source is None:
+            return None
+        count = Fraction(probe_clip(source).duration) / lead.seconds
+        return ceil(count - Fraction(1, 100)) or None
+
+    def _pieces(self, video: Source | None, audio: Source | None) -> Iterator[Piece]:
+        for window in self._windows(video, audio):
+            moment = Moment(window, self._part(window), self.video, self.audio)
+            lead = self.video or self.audio
+            assert lead is not None
+            stop = round(window.start + float(lead.seconds * moment.part), 6)
+            about = {"start": round(window.start, 6), "stop": stop}
+            yield Piece(to_arrays(window, self.formats), (moment,), about, window.notes)
+
+    def _part(self, window: Window) -> Fraction:
+        """How much of a window belongs to the clip."""
+        if self.video is not None and window.frames is not None:
+            return Fraction(window.frame_count, self.video.time)
+        assert self.audio is not None
+        return Fraction(window.sample_count, self.audio.samples)
+
+    def _windows(self, picture: Source | None, sound: Source | None) -> Iterator[Window]:
+        video = self.video if picture else None
+        audio = self.audio if sound else None
+        source = picture or sound
+        assert source is not None
+        if picture is None or sound is None or picture == sound:
+            return read_clip(
+                source, video=video, audio=audio, allow_missing=self.optional, room=self.room
+            )
+        assert video is not None
+        assert audio is not None
+        if video.seconds != audio.seconds:
+            raise DiagnosticError.of(
+                "PG512",
+                f"{picture} and {sound} cannot be read side by side: a window of pictures "
+                f"lasts {float(video.seconds):g} s, and one of sound {float(audio.seconds):g} s",
+                help="give one file with both",
+            )
+        pictures = read_clip(picture, video=video, audio=None, room=self.room)
+        return _side_by_side(pictures, read_clip(sound, video=None, audio=audio), video, audio)
+
+
+def _side_by_side(
+    pictures: Iterator[Window], sounds: Iterator[Window], video: VideoFormat, audio: AudioFormat
+) -> Iterator[Window]:
+    """Windows with the pictures of one and the sound of another; the pictures say how long."""
+    silence = Window(0, 0.0, None, np.zeros((audio.samples, audio.channels), np.float32), 0, 0)
+    for picture, sound in zip(pictures, chain(sounds, repeat(silence)), strict=False):
+        assert sound.samples is not None
+        count = audio.samples * picture.frame_count // video.time
+        samples = sound.samples.copy()
+        samples[count:] = 0.0
+        notes = (*picture.notes, *sound.notes)
+        yield replace(picture, samples=samples, sample_count=count, notes=notes)

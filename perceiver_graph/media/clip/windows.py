@@ -1,0 +1,281 @@
+"""A clip of any length as consecutive windows that a model takes, pictures and sound aligned.
+
+Nothing is decoded before its window is asked for, so memory does not grow with the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.escape import shell_path
+from perceiver_graph.media.clip.decode import LAYOUTS, PictureStream, stream_shape
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
+from perceiver_graph.media.clip.sound import SampleStream
+from perceiver_graph.media.files.containers import (
+    MOST_PIXELS,
+    media_source,
+    media_stream,
+    open_media,
+    undecodable,
+)
+from perceiver_graph.media.files.packages import require
+from perceiver_graph.runtime.chunks import format_size
+from perceiver_graph.runtime.opening import Named, Source
+
+Progress = Callable[[int, int | None], None]
+"""Called with the number of windows done and the number expected, or None if it is not known."""
+
+
+KEPT_FRAMES = 20
+"""Frames that a decoder of one thread holds: those that others are predicted from, and a few."""
+CONVERSION = 14
+"""Bytes of a pixel while a frame is converted to RGB and resized."""
+LARGEST_FACTOR = 1024
+"""Between the sample rates of a file and a model: it bounds what a packet of sound becomes."""
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a media file contains, as its header states it (0 where it does not say or has none).
+
+    `duration` is in seconds; `width` and `height` are of the stored pictures, not yet rotated, of
+    which a pixel takes `pixel_bits` while they are decoded.
+    """
+
+    source: Source
+    has_video: bool
+    has_audio: bool
+    duration: float = 0.0
+    fps: float = 0.0
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    pixel_bits: int = 0
+
+    def __str__(self) -> str:
+        parts = [f"{self.duration:.2f} s"]
+        if self.has_video:
+            parts.append(f"video of {self.width} x {self.height}, {self.fps:g} frames/s")
+        if self.has_audio:
+            parts.append(f"audio of {self.sample_rate} Hz, {self.channels} channel(s)")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of a clip. `start` is in seconds after the first frame.
+
+    `frames` is uint8 [time, height, width, 3] and `samples` float32 [time, channels], aligned: both
+    begin at `start`. Either is None if the file lacks it. The last window is padded: only the first
+    `frame_count` frames and `sample_count` samples belong to the clip, the rest repeats the last
+    frame and is silent. A clip lasts as long as its pictures: sound beyond them is left out, and
+    where the sound ends early, silence belongs to the clip.
+    """
+
+    index: int
+    start: float
+    frames: NDArray[np.uint8] | None
+    samples: NDArray[np.float32] | None
+    frame_count: int
+    sample_count: int
+    notes: tuple[str, ...] = ()
+    """What is to be told of what was read so far."""
+
+
+def probe_clip(named: Named) -> ClipInfo:
+    """What a file contains. Raises DiagnosticError (PG507, PG509, PG512) if it is no media file."""
+    require("av")
+    source = media_source(named)
+    with open_media(source) as media:
+        container = media.container
+        video: Any = media_stream(media, "video")
+        audio: Any = media_stream(media, "audio")
+        if video is None and audio is None:
+            raise undecodable(source, "the file contains neither video nor audio")
+        main = audio if video is None else video
+        duration = Fraction(container.duration or 0, 1_000_000)
+        if main.duration is not None:
+            duration = main.duration * main.time_base
+        fps = (stream_shape(video)[0] or Fraction(0)) if video else Fraction(0)
+        return ClipInfo(
+            source=source,
+            has_video=video is not None,
+            has_audio=audio is not None,
+            duration=float(duration),
+            fps=float(fps),
+            width=video.width if video else 0,
+            height=video.height if video else 0,
+            frames=(video.frames or round(duration * fps)) if video else 0,
+            sample_rate=audio.sample_rate if audio else 0,
+            channels=audio.channels if audio else 0,
+            pixel_bits=_pixel_bits(video) if video else 0,
+        )
+
+
+def _pixel_bits(video: Any) -> int:
+    form = video.codec_context.format
+    return form.padded_bits_per_pixel if form is not None else 12
+
+
+def require_room(info: ClipInfo, room: int | None) -> None:
+    """PG507 for frames that are too large to be read at all, PG510 for a budget that is too small."""
+    pixels = info.width * info.height
+    size = f"frames of {info.width} x {info.height} pixels"
+    if pixels > MOST_PIXELS:
+        raise undecodable(
+            info.source,
+            f"its {size} are too large: at most {MOST_PIXELS:,} pixels are read",
+            help="make them smaller, or cut out what the model is to see",
+        )
+    takes = pixels * (KEPT_FRAMES * info.pixel_bits // 8 + CONVERSION)
+    if room is not None and takes > room:
+        factor = sqrt(room / takes)
+        small = f"{int(info.width * factor) // 2 * 2}:{int(info.height * factor) // 2 * 2}"
+        path = shell_path(info.source.path)
+        raise DiagnosticError.of(
+            "PG510",
+            f"{info.source}: decoding its {size} takes {format_size(takes)}, and the memory budget "
+            f"leaves {format_size(room)}",
+            help=f"raise `--memory` by {format_size(takes - room)}, or make them smaller: "
+            f"ffmpeg -i {path} -vf scale={small} small.mp4",
+        )
+
+
+def read_clip(
+    named: Named,
+    *,
+    video: VideoFormat | None,
+    audio: AudioFormat | None,
+    allow_missing: Collection[str] = (),
+    progress: Progress | None = None,
+    room: int | None = None,
+) -> Iterator[Window]:
+    """Cut a clip into consecutive windows: `video.time` frames and the sound of the same moments.
+
+    Window w begins `w * video.seconds` after the first frame; without a video format, at
+    `w * audio.seconds`. What the file lacks is an error (PG508), unless `allow_missing` contains
+    "video" or "audio": then it is None in every window. `room` is how many bytes decoding may
+    take. Raises DiagnosticError, at once for a file
+    that cannot be used, during the iteration for damage further on (PG507). Raises ValueError if
+    neither format is given.
+    """
+    lead = video or audio
+    if lead is None:
+        raise ValueError("read_clip needs a video format, an audio format or both")
+    require("PIL")
+    info = probe_clip(named)
+    _check_streams(info, video, audio, allow_missing)
+    pictures = None
+    if video and info.has_video:
+        require_room(info, room)
+        pictures = PictureStream(info.source, video, sparing=room is not None)
+    sound = None
+    if audio and info.has_audio:
+        sound = SampleStream(info.source, audio, pictures.origin if pictures else None)
+    return _Windows(info, video, audio, pictures, sound).iterate(lead.seconds, progress)
+
+
+def _check_streams(
+    info: ClipInfo,
+    video: VideoFormat | None,
+    audio: AudioFormat | None,
+    allow_missing: Collection[str],
+) -> None:
+    wanted = {"video": (video, info.has_video), "audio": (audio, info.has_audio)}
+    missing = [kind for kind, (form, has) in wanted.items() if form is not None and not has]
+    nothing_left = not any(form is not None and has for form, has in wanted.values())
+    for kind in missing:
+        if nothing_left or kind not in allow_missing:
+            raise DiagnosticError.of(
+                "PG508",
+                f"{info.source} has no {kind}, which the model takes from it",
+                notes=[f"the file contains: {info}"],
+                help=f"give a file with {kind}, or a second file for the missing input",
+            )
+    if audio is not None and info.has_audio:
+        _check_rates(info, audio)
+    if audio is not None and audio.channels not in LAYOUTS:
+        raise DiagnosticError.of(
+            "PG403",
+            f"the model takes sound of {audio.channels} channels, and files are read with 1 or 2",
+            help=f"pass the samples as an array: {option('--inputs', 'IN.npz')}",
+        )
+
+
+def _check_rates(info: ClipInfo, audio: AudioFormat) -> None:
+    """PG507 where a sample would become thousands, or thousands one."""
+    rates = sorted((info.sample_rate, audio.rate))
+    if rates[0] < 1 or rates[1] / rates[0] > LARGEST_FACTOR:
+        raise undecodable(
+            info.source,
+            f"its sound of {info.sample_rate} samples a second cannot be made one of {audio.rate}, "
+            f"which the model takes: rates may differ by a factor of {LARGEST_FACTOR}",
+            help="check the rate in its header; a series of other measurements is given as arrays: "
+            f"{option('--inputs', 'IN.npz')}",
+        )
+
+
+@dataclass
+class _Windows:
+    """The state of one pass over a clip."""
+
+    info: ClipInfo
+    video: VideoFormat | None
+    audio: AudioFormat | None
+    pictures: PictureStream | None
+    sound: SampleStream | None
+
+    def iterate(self, seconds: Fraction, progress: Progress | None) -> Iterator[Window]:
+        total = ceil(Fraction(self.info.duration) / seconds - Fraction(1, 100)) or None
+        source = iter(self.pictures) if self.pictures else None
+        try:
+            index = 0
+            while (window := self._window(index, seconds, source)) is not None:
+                yield window
+                index += 1
+                if progress is not None:
+                    progress(index, None if total is None else max(total, index))
+        finally:
+            for stream in (self.pictures, self.sound):
+                if stream is not None:
+                    stream.close()
+
+    def _window(
+        self, index: int, seconds: Fraction, source: Iterator[NDArray[np.uint8]] | None
+    ) -> Window | None:
+        start = index * seconds
+        frames, frame_count = None, 0
+        if self.video is not None and source is not None:
+            found = list(islice(source, self.video.time))
+            if not found:
+                return None
+            frame_count = len(found)
+            frames = np.stack(found + found[-1:] * (self.video.time - frame_count))
+        samples, sample_count = None, 0
+        if self.audio is not None and self.sound is not None:
+            audio = self.audio
+            samples, sample_count = self.sound.read(round(start * audio.rate), audio.samples)
+            if self.video is not None and frames is not None:
+                lasts = round(frame_count / self.video.rate * audio.rate)
+                sample_count = audio.samples if frame_count == self.video.time else lasts
+                sample_count = min(sample_count, audio.samples)
+                samples[sample_count:] = 0.0
+            elif sample_count == 0:
+                return None
+        told = [
+            note for one in (self.pictures, self.sound) if one is not None for note in one.notes
+        ]
+        notes = tuple(dict.fromkeys(told))
+        return Window(index, float(start), frames, samples, frame_count, sample_count, notes)

@@ -1,0 +1,1 @@
+"""Files by their formats, whatever kind of media they are read as."""

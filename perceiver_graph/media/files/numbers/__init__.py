@@ -1,0 +1,1 @@
+"""Files of numbers: points and tables."""

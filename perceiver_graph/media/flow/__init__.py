@@ -1,0 +1,1 @@
+"""Two pictures in, the flow between them out."""

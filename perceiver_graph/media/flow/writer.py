@@ -1,0 +1,75 @@
+"""Optical flow out, blended from its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.media.fit import IMAGE_AXES
+from perceiver_graph.media.flow.frames import (
+    Frames,
+    restored,
+)
+from perceiver_graph.media.flow.model import FlowOutputMedia
+from perceiver_graph.media.flow.picture import write_flo, write_flow_picture
+from perceiver_graph.media.flow.reader import FlowTile
+from perceiver_graph.media.flow.tiles import Blend
+from perceiver_graph.media.io import Answer, Piece, Setting, Writer
+from perceiver_graph.spec.manifest import OutputEntry
+
+
+def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
+    """A writer for each output of flow; the first has the plain names."""
+    found: list[Writer] = []
+    for name, entry in outputs.items():
+        if isinstance(entry.media, FlowOutputMedia):
+            order = [entry.axes[1:].index(axis) for axis in IMAGE_AXES]
+            found.append(FlowWriter(name, order, entry.media.flow.scale, f"-{name}" * bool(found)))
+    return found
+
+
+class FlowWriter(Writer):
+    """Blends the flow of the tiles; writes it as .flo and as a picture."""
+
+    def __init__(self, output: str, order: Sequence[int], scale: float, mark: str) -> None:
+        super().__init__(output)
+        self._name = output
+        self._order = order
+        self._scale = scale
+        self.suffixes = (f"{mark}.flo", f"{mark}.png")
+        self._blend: Blend | None = None
+        self._frames: Frames | None = None
+
+    def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Take the flow of a tile [1, height, width, 2]."""
+        place = piece.origin(FlowTile)
+        assert place is not None  # the factory asks for a reader of frames
+        if self._blend is None:
+            self._frames = place.frames
+            self._blend = Blend(place.frames.height, place.frames.width, channels=2)
+        self._blend.add(place.tile, results[self._name][0].transpose(self._order))
+        return {}
+
+    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+        """Write the files; what is said of the flow is how far things moved."""
+        assert self._blend is not None
+        assert self._frames is not None
+        flow = restored(self._blend.result(), self._frames, self._scale)
+        for suffix, write in zip(self.suffixes, (write_flo, write_flow_picture), strict=True):
+            write(self.path(suffix), flow)
+        length = np.hypot(flow[..., 0], flow[..., 1])
+        height, width = length.shape
+        data = {
+            "height": height,
+            "width": width,
+            "mean_pixels": float(length.mean()),
+            "longest_pixels": float(length.max()),
+            "files": [self.path(suffix).name for suffix in self.suffixes],
+        }
+        line = f"{width} x {height}, moved {length.mean():.3g} pixels, at most {length.max():.3g}"
+        if not np.isfinite(length).all():
+            line = f"{width} x {height}, and not finite everywhere"
+        return {self._name: Answer(data, line)}

@@ -1,0 +1,1 @@
+"""Labelled stretches of a text, out."""

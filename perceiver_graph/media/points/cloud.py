@@ -1,0 +1,170 @@
+"""Point clouds from files, scaled as models of points expect them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.files.numbers.columns import (
+    AXES,
+    Cloud,
+    arranged,
+    left_out,
+    plain,
+    too_narrow,
+    unindexed,
+)
+from perceiver_graph.media.files.numbers.common import as_rows, in_float64, require_finite
+from perceiver_graph.media.files.numbers.formats import FileKind, kind_of_file
+from perceiver_graph.media.files.numbers.npy import array_names, only_array, read_array, read_npy
+from perceiver_graph.media.files.numbers.off import read_off
+from perceiver_graph.media.files.numbers.pcd import read_pcd
+from perceiver_graph.media.files.numbers.ply import read_ply
+from perceiver_graph.media.files.numbers.sheet import read_rows
+from perceiver_graph.media.files.numbers.text import NUMBER
+from perceiver_graph.runtime.opening import Named, Source
+
+
+def read_points(named: Named, name: str = "points") -> NDArray[np.float64]:
+    """The points [n, 3 + k] of a file: x, y, z and k features.
+
+    Read are .ply, .off, .pcd, .npy, .npz and text files (.xyz, .csv, .pts, .txt). Columns that are
+    named are taken by their names. Of an .npz, the array called `name`, or x, y and z, or the only
+    one. In float64, since coordinates on a map are large beside the distances between points, which
+    float32 would round away before they are centred. Raises DiagnosticError (PG503 to PG505, PG507,
+    PG512, PG514).
+    """
+    return read_cloud(named, name).points
+
+
+def read_cloud(named: Named, name: str = "points") -> Cloud:
+    """The same, with the names of the columns and notes on what was left out."""
+    source = Source.of(named)
+    cloud = _READERS[kind_of_file(source)](source, name)
+    if cloud.points.shape[1] < 3:
+        raise too_narrow(source, cloud.points.shape[1])
+    require_finite(source, cloud.points, "point")
+    return cloud
+
+
+def _from_text(source: Source, name: str) -> Cloud:
+    sheet = read_rows(source)
+    if not sheet.names:
+        return Cloud(sheet.values, (), sheet.notes)
+    values, names, notes = unindexed(sheet.values, sheet.names)
+    if all(NUMBER.fullmatch(one) for one in names):
+        return Cloud(values, (), notes)
+    cloud = arranged(source, values, names)
+    return replace(cloud, notes=(*notes, *cloud.notes))
+
+
+def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
+    if array.dtype.names is None:
+        return Cloud(as_rows(source, array, name))
+    names = [one for one in array.dtype.names if array.dtype[one].kind in "iuf"]
+    flat = array.reshape(-1)
+    if not names or not flat.size:
+        raise DiagnosticError.of(
+            "PG504",
+            f"{source} holds records of dtype {array.dtype}, and points have x, y and z",
+            help="save numbers: numpy.stack([a['x'], a['y'], a['z']], axis=1)",
+        )
+    columns = np.stack([in_float64(flat[one]) for one in names], axis=1)
+    cloud = arranged(source, columns, names)
+    notes = left_out(array.dtype.names, cloud.names, "fields that are no numbers")
+    return replace(cloud, notes=(*cloud.notes, *notes))
+
+
+def _from_archive(source: Source, name: str) -> Cloud:
+    held = array_names(source)
+    axes = {plain(one): one for one in held if plain(one) in AXES}
+    if name in held or len(axes) < len(AXES):
+        name = only_array(source, name)
+        return _from_array(source, read_array(source, name), name)
+    columns = []
+    for held_as in (axes[axis] for axis in AXES):
+        values = read_array(source, held_as).reshape(-1, 1)
+        columns.append(as_rows(source, values, held_as))
+    if len({len(one) for one in columns}) > 1:
+        raise DiagnosticError.of(
+            "PG503",
+            f"the arrays x, y and z of {source} have {', '.join(str(len(c)) for c in columns)} values",
+            help="save arrays of equal length",
+        )
+    notes = left_out([*held], [*axes.values()], "arrays beside x, y and z")
+    return Cloud(np.concatenate(columns, axis=1), AXES, notes)
+
+
+_READERS: dict[FileKind, Callable[[Source, str], Cloud]] = {
+    "ply": lambda source, name: read_ply(source),
+    "off": lambda source, name: read_off(source),
+    "pcd": lambda source, name: read_pcd(source),
+    "npy": lambda source, name: _from_array(source, read_npy(source)),
+    "npz": _from_archive,
+    "text": _from_text,
+}
+
+
+def sampled(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """`count` points, evenly spaced in the order of the file; all of them if there are no more."""
+    if len(points) <= count:
+        return points
+    return points[np.arange(count) * len(points) // count]
+
+
+def centred(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points [n, 3 + k] moved to a mean of 0 and scaled, by one factor, into the cube [-1, 1].
+
+    This is how the Perceiver is trained on ModelNet40 (arXiv 2103.03206). The k
+    features stay as they are. Points that are all the same end up at 0.
+    """
+    position = points[:, :3] - points[:, :3].mean(axis=0)
+    reach = np.abs(position).max()
+    if reach > 0:
+        position = position / reach
+    return np.concatenate([position, points[:, 3:]], axis=1)
+
+
+def points_input(
+    named: Named,
+    channels: int = 3,
+    *,
+    limit: int | None = None,
+    centre: bool = True,
+    name: str = "points",
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """A file's points as a model's input, float32 [1, n, channels], with notes on what was left out.
+
+    At most `limit` points are taken (see `sampled`), and then centred if `centre`. Raises
+    DiagnosticError as `read_points` does, and PG503 for points with too few channels.
+    """
+    source = Source.of(named)
+    cloud = read_cloud(source, name)
+    points, names = cloud.points, cloud.names
+    count, width = points.shape
+    notes = list(cloud.notes)
+    if width < channels:
+        raise DiagnosticError.of(
+            "PG503",
+            f"the points of {source} have {width} channels, and the model takes {channels}",
+            help="give points with the features that the model was trained with",
+        )
+    if width > channels:
+        held = f" ({', '.join(names)})" if names else ""
+        taken = f"{', '.join(names[:channels])}" if names else f"the first {channels}"
+        notes.append(f"the points have {width} channels{held}: {taken} are taken")
+        points = points[:, :channels]
+    if limit is not None and count > limit:
+        notes.append(f"there are {count} points: {limit} evenly spaced ones are taken")
+        points = sampled(points, limit)
+    if centre:
+        points = centred(points)
+    with np.errstate(over="ignore"):  # too large for float32: reported as not finite
+        values = points.astype(np.float32)
+    require_finite(source, values, "point")
+    return values[None], tuple(notes)

@@ -1,0 +1,22 @@
+"""A cloud of points, as the spec describes it."""
+
+from __future__ import annotations
+
+from perceiver_graph.spec.models.base import (
+    Model,
+)
+
+
+class PointsParameters(Model):
+    """A cloud of points."""
+
+    centre: bool = True
+    """Whether the points are moved and scaled into [-1, 1], with their mean at 0."""
+
+
+class PointsMedia(Model):
+    """The points of a .ply, .off, .pcd, .npy, .npz or text file (.xyz, .csv, .pts), in the axes point,
+    channel."""
+
+    points: PointsParameters
+    """How they are scaled; `{}` takes the default."""

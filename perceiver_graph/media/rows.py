@@ -1,0 +1,68 @@
+"""Points and tables in: rows of numbers, one for each token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.files.numbers.common import MOST_BYTES
+from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
+from perceiver_graph.media.lengths import Length
+from perceiver_graph.media.table.rows import Table, padded
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.spec.manifest import Dimension, InputEntry
+
+
+class RowsReader(Reader):
+    """Reads a file as rows of numbers, which are filled up to as many as the model takes."""
+
+    archives = True
+    media_types = ("text/csv",)
+
+    def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
+        super().__init__(name)
+        self._name = name
+        self._masked = entry.attention_mask is not None
+        self._are_places = bool(entry.beside or entry.points_of)
+        channels = entry.shape[-1]
+        assert isinstance(channels, int)  # or its media would not fit
+        self._channels = channels
+        self._count = Length(entry, dims)
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """Read the file. Raises DiagnosticError (PG502 to PG505, PG507, PG512, PG514)."""
+        source = Source.of(values[0], noun="file of numbers", most=MOST_BYTES)
+        piece = self._piece(source)
+        files = (source.path,) if source.is_file else ()
+        return Reading(
+            source.label, source.stem, files, lambda: iter([piece]), sources=(source.label,)
+        )
+
+    def _piece(self, source: Source) -> Piece:
+        raise NotImplementedError
+
+    def _filled(self, table: Table, notes: tuple[str, ...] = ()) -> Piece:
+        """The rows, filled up to a number of them that the model takes, [1, count, channels]."""
+        rows = len(table.mask)
+        count = self._count.at_least(rows)
+        if count is None:
+            raise DiagnosticError.of(
+                "PG514",
+                f"{table.path} has {rows} rows, and `{self._name}` takes {self._count}",
+                help="leave rows out, or split the file",
+            )
+        values, mask = padded([table], count)
+        arrays: Arrays = {self._name: values}
+        if self._masked:
+            arrays[f"{self._name}.attention_mask"] = self._count.tokens(mask[0])
+        elif not mask.all():
+            what = f"{rows} rows" if count > rows else "rows that are masked"
+            raise DiagnosticError.of(
+                "PG503",
+                f"{table.path} has {what}, and `{self._name}` takes {self._count}, "
+                "all of them there",
+                help="give as many rows"
+                if self._are_places  # which cannot be masked by themselves
+                else "give as many rows, or set `attention_mask: true` in the spec and compile again",
+            )
+        return Piece(arrays, notes=notes)

@@ -1,0 +1,22 @@
+"""Plain numbers, as the spec describes them."""
+
+from __future__ import annotations
+
+from perceiver_graph.media.base import Names
+from perceiver_graph.spec.models.base import (
+    Model,
+)
+
+
+class ScoresParameters(Model):
+    """Numbers that are written as they are."""
+
+    names: Names | None = None
+    """What they are called, in order."""
+
+
+class ScoresMedia(Model):
+    """Numbers (a similarity, a price), written as JSON."""
+
+    scores: ScoresParameters
+    """Their names; `{}` leaves them out."""

@@ -1,0 +1,1 @@
+"""Answers as stretches of a text, out."""

@@ -1,0 +1,60 @@
+"""Stretches of a text out: labelled ones (a class for each token), and answers (start and end)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.media.io import Answer, Piece, Setting, Writer
+from perceiver_graph.media.scores.probabilities import probabilities
+from perceiver_graph.media.span.model import SpanMedia, SpanParameters
+from perceiver_graph.media.text.places import places
+from perceiver_graph.spec.manifest import OutputEntry
+
+
+def span_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
+    """A writer for each output with a start and an end score."""
+    found: list[Writer] = []
+    for name, entry in outputs.items():
+        if isinstance(entry.media, SpanMedia):
+            found.append(SpanWriter(name, entry.media.span))
+    return found
+
+
+class SpanWriter(Writer):
+    """The most probable answers: a start and an end, not before it, in the last text."""
+
+    def __init__(self, output: str, parameters: SpanParameters) -> None:
+        super().__init__(output)
+        self._name = output
+        self._form = parameters
+        self._found: list[dict[str, Any]] = []
+
+    def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Take scores [1, length, 2]."""
+        place = places(piece)[-1]
+        own = results[self._name][0, place.start : place.stop]
+        if not len(own):
+            return {}
+        starts, ends = probabilities(own[:, 0]), probabilities(own[:, 1])
+        joint = np.triu(np.nan_to_num(np.outer(starts, ends)))
+        joint -= np.triu(joint, self._form.longest)
+        seen: dict[tuple[int, int], dict[str, Any]] = {}
+        for flat in np.argsort(-joint, axis=None, kind="stable").tolist():
+            first, last = divmod(flat, len(own))
+            if joint[first, last] <= 0 or len(seen) >= self._form.top:
+                break
+            stretch = place.stretch(first, last)
+            key = stretch["start"], stretch["stop"]
+            seen.setdefault(key, {**stretch, "probability": float(joint[first, last])})
+        self._found = list(seen.values())
+        return {}
+
+    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+        """The answers, best first."""
+        best = self._found[0] if self._found else None
+        line = f"{best['text']} {best['probability']:.1%}" if best else "there is nothing to find"
+        return {self._name: Answer(self._found, line)}

@@ -1,0 +1,39 @@
+"""Tables in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.io import Piece, Reader
+from perceiver_graph.media.rows import RowsReader
+from perceiver_graph.media.table.model import TableMedia
+from perceiver_graph.media.table.rows import read_table
+from perceiver_graph.runtime.opening import Source
+from perceiver_graph.spec.manifest import InputEntry, Manifest
+
+
+def table_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """A reader for each input that is a table."""
+    return [
+        TableReader(name, entry, manifest.dims)
+        for name, entry in inputs.items()
+        if isinstance(entry.media, TableMedia)
+    ]
+
+
+class TableReader(RowsReader):
+    """Reads a table with a row for each element."""
+
+    noun = "a table (.npz, .npy or .csv)"
+
+    def _piece(self, source: Source) -> Piece:
+        table = read_table(source, self._name, self._count.max)
+        if table.values.shape[1] != self._channels:
+            raise DiagnosticError.of(
+                "PG503",
+                f"{source} has {table.values.shape[1]} columns, and `{self._name}` takes "
+                f"{self._channels} channels",
+                help="give a column for each channel",
+            )
+        return self._filled(table, table.notes)

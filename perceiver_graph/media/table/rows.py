@@ -1,0 +1,139 @@
+"""Tables from files: a row of numbers for each element of a set (a unit, a track, an object)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.media.files.numbers.columns import unindexed
+from perceiver_graph.media.files.numbers.common import Rows, as_rows, require_finite, undecodable
+from perceiver_graph.media.files.numbers.formats import TABLES, kind_of_file
+from perceiver_graph.media.files.numbers.npy import array_names, only_array, read_array, read_npy
+from perceiver_graph.media.files.numbers.sheet import read_rows
+from perceiver_graph.runtime.arrays import rounded
+from perceiver_graph.runtime.opening import Named, Source
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of numbers: `values` float32 [n, channels]; `mask` bool [n] says which rows are there.
+
+    Rows that are not there are 0.
+    """
+
+    path: Path
+    values: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+
+def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
+    """The table in a .npz, .npy, .csv or other text file of numbers.
+
+    Of an .npz, the array called `name` or the only one; the mask, if it has one, is its array
+    `NAME.attention_mask`, `attention_mask` or `mask` (booleans, or 0 and 1). A text with more rows
+    than `most` is not read. Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
+    """
+    source = Source.of(named)
+    kind = kind_of_file(source, TABLES)
+    mask = None
+    notes: tuple[str, ...] = ()
+    if kind in ("ply", "off", "pcd"):
+        help = "give a .npz, .npy or .csv file"
+        raise undecodable(f"{source}: a cloud of points, and no table of numbers", help=help)
+    if kind == "npz":
+        masks = (f"{name}.attention_mask", "attention_mask", "mask")
+        # An input may itself be called `mask`.
+        besides = frozenset(masks) - {name}
+        key = only_array(source, name, besides)
+        rows = as_rows(source, read_array(source, key), key)
+        held = array_names(source)
+        for mask_key in masks:
+            if mask_key in held and mask_key != key:
+                mask = _mask(source, mask_key, read_array(source, mask_key), len(rows))
+                break
+    elif kind == "npy":
+        rows = as_rows(source, read_npy(source))
+    else:
+        rows, notes = _from_text(source, most)
+    if mask is None:
+        mask = np.ones(len(rows), np.bool_)
+    rows = np.where(mask[:, None], rows, 0.0)  # NaN is a usual filler of rows that are not there
+    with np.errstate(over="ignore"):  # too large for float32: reported as not finite
+        values = rows.astype(np.float32)
+    require_finite(source, values, "row")
+    return Table(
+        Path(source.label), values, mask, (*notes, *rounded(rows, values, ("row", "column")))
+    )
+
+
+def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...]]:
+    """The rows of a text, with notes on how its columns are taken."""
+    sheet = read_rows(source, most)
+    rows, names, notes = unindexed(sheet.values, sheet.names)
+    if names:
+        notes = (*notes, f"the columns are taken in their order: {', '.join(names)}")
+    return rows, (*sheet.notes, *notes)
+
+
+def padded(
+    tables: Sequence[Table], length: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Tables side by side: float32 [batch, n, channels] and which rows are there, bool [batch, n].
+
+    Shorter tables are filled up with zeros that are not there: to `length` rows, or by default to
+    those of the longest. Raises DiagnosticError: PG503 for tables of different channels, PG514 for
+    one that is longer than `length`. Raises ValueError if there are no tables.
+    """
+    if not tables:
+        raise ValueError("there is no table")
+    channels = tables[0].values.shape[1]
+    rows = max(len(table.mask) for table in tables) if length is None else length
+    values = np.zeros((len(tables), rows, channels), np.float32)
+    mask = np.zeros((len(tables), rows), np.bool_)
+    for index, table in enumerate(tables):
+        count, width = table.values.shape
+        if width != channels:
+            raise DiagnosticError.of(
+                "PG503",
+                f"{table.path} has {width} columns, and {tables[0].path} has {channels}",
+                help="give tables of the same columns",
+            )
+        if count > rows:
+            raise DiagnosticError.of(
+                "PG514",
+                f"{table.path} has {count} rows, and the model takes {rows} at the most",
+                help=f"leave out all but {rows} rows",
+            )
+        values[index, :count] = table.values
+        mask[index, :count] = table.mask
+    return values, mask
+
+
+def _mask(source: Source, name: str, array: NDArray[Any], count: int) -> NDArray[np.bool_]:
+    what = f"the mask {quote(name)} of {source}"
+    mask = array[0] if array.ndim == 2 and len(array) == 1 else array
+    if mask.shape != (count,):
+        raise DiagnosticError.of(
+            "PG503",
+            f"{what} has the shape {list(array.shape)}, and there are {count} rows",
+            help="give one value for each row",
+        )
+    if mask.dtype.kind not in "biuf":
+        message = f"{what} is of dtype {mask.dtype}"
+        raise DiagnosticError.of("PG504", message, help="save booleans: .astype(bool)")
+    wrong = (mask != 0) & (mask != 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DiagnosticError.of(
+            "PG514",
+            f"{what} has the value {mask[row]} in row {row}, and takes 0 and 1",
+            help="give 1 (or true) for rows that are there, else 0",
+        )
+    return mask.astype(np.bool_)

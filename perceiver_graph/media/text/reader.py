@@ -1,0 +1,187 @@
+"""Texts in: given on the command line, in a .txt file or on standard input."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from perceiver_graph.diagnostics import DiagnosticError, escape, quote
+from perceiver_graph.diagnostics.commands import pipe
+from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
+from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
+from perceiver_graph.media.lengths import Length
+from perceiver_graph.media.text import tokens
+from perceiver_graph.media.text.model import TextMedia, TextParameters
+from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
+from perceiver_graph.runtime.paths import is_path
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
+
+_SHOWN = 40  # characters of a text that name it
+_LONGEST_NAME = len("[MASK]")  # the most bytes that an id is written with
+_AROUND = 1 << 12  # bytes of a file that may stand around the text, and make no ids
+_MOST = 1 << 24  # ids, of a model that takes any number
+_PATH = re.compile(r"(~|\.{1,2})?/.*|\S*/\S*|\S+\.[A-Za-z]\w{0,3}|.*\.txt", re.DOTALL)
+
+
+def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+    """A reader for each input that is a text."""
+    return [
+        TextReader(name, entry, entry.media.text, manifest.dims)
+        for name, entry in inputs.items()
+        if isinstance(entry.media, TextMedia)
+    ]
+
+
+class TextReader(Reader):
+    """Reads a text, or two that are one input, as ids of bytes.
+
+    A value that is no file is the text itself, unless it looks like the path of one; `-` is
+    standard input. A file is one text: its last line end is left out.
+    """
+
+    noun = "a text or a .txt file"
+    media_types = ("text/plain",)
+    literal = True
+
+    def __init__(
+        self, name: str, entry: InputEntry, form: TextParameters, dims: Mapping[str, Dimension]
+    ) -> None:
+        super().__init__(name)
+        self._name = name
+        self._entry = entry
+        self._pair = form.pair
+        self._length = Length(entry, dims)
+
+    def split(self, values: Sequence[str]) -> list[list[str]]:
+        """Each value is a text; of a model that takes pairs, two are. Raises PG512."""
+        if not self._pair or len(values) <= 1:
+            return super().split(values)
+        if len(values) % 2:
+            raise DiagnosticError.of(
+                "PG512",
+                f"{len(values)} texts are given, and two are one input of the model",
+                help="give a text, or pairs of texts: FIRST SECOND",
+            )
+        return [list(values[index : index + 2]) for index in range(0, len(values), 2)]
+
+    def open(self, values: Sequence[str]) -> Reading:
+        """Read the texts. Raises DiagnosticError (PG507, PG512, PG514)."""
+        found = [self._read(value) for value in values]
+        texts = [tokens.expand_masks(text) for text, _ in found]
+        encoded = tokens.encode(*texts)
+        files = [source for _, source in found if source is not None]
+        paths = tuple(source.path for source in files if source.is_file)
+        label = files[0].label if files else quote(texts[0], _SHOWN)
+        piece = self._piece(encoded, label)
+        sources = tuple(
+            str(source) if source is not None and source.is_file else text
+            for text, (_, source) in zip(texts, found, strict=True)
+        )
+        stem = next((one.stem for one in files if one.is_file), "text")
+        return Reading(label, stem, paths, lambda: iter([piece]), sources=sources)
+
+    def _read(self, value: str) -> tuple[str, Source | None]:
+        """A text, and the file that it comes from."""
+        if not _is_source(value):
+            text, source = _literal(value), None
+        else:
+            most = _LONGEST_NAME * (self._length.max or _MOST) + _AROUND
+            source = Source.of(value, noun="text file", most=most)
+            content = source.read(most + 1)
+            if len(content) > most:
+                raise self._too_long(source.label, f"more than {most:,} bytes")
+            text = _decoded(content, source)
+        masks = tokens.count_masks(text)
+        if masks > (self._length.max or _MOST):
+            raise self._too_long(
+                source.label if source else quote(text, _SHOWN), f"{masks:,} times [MASK] alone"
+            )
+        return text, source
+
+    def _too_long(self, label: str, fault: str) -> DiagnosticError:
+        return DiagnosticError.of(
+            "PG514",
+            f"{label} is too long: {fault}, and `{self._name}` takes {self._length}",
+            notes=["each byte of the text is an id; [CLS] and [SEP] are ids as well"],
+            help="shorten the text, or run on its parts",
+        )
+
+    def _piece(self, encoded: tokens.Encoded, label: str) -> Piece:
+        """The ids, padded to a length that the model takes, int64 [1, length]."""
+        count = len(encoded.ids)
+        length = self._length.at_least(count)
+        if length is None:
+            raise self._too_long(label, f"{count} ids")
+        ids = np.full((1, length), tokens.PAD, np.int64)
+        ids[0, :count] = encoded.ids
+        arrays: Arrays = {self._name: ids}
+        notes: tuple[str, ...] = ()
+        if length > count and self._entry.attention_mask is not None:
+            mask = self._length.tokens(np.arange(length) < count)
+            arrays[f"{self._name}.attention_mask"] = mask
+        elif length > count:
+            notes = (f"{length - count} [PAD] were added, and the model cannot tell them apart",)
+        return Piece(arrays, (encoded,), notes=notes)
+
+
+def _is_source(value: str) -> bool:
+    """Whether a value names a file, a pipe or standard input."""
+    return value == STANDARD_INPUT or (is_path(value) and not Path(value).is_dir())
+
+
+def _literal(value: str) -> str:
+    """A text that is given as itself. Raises DiagnosticError (PG507, PG512)."""
+    text = _unescaped(value)
+    if _PATH.fullmatch(text):
+        fault = "is a folder" if is_path(value) else "looks like a file, and there is none"
+        raise DiagnosticError.of(
+            "PG512",
+            f"{quote(text)} {fault}",
+            help="check the path; to give it as a text: "
+            + pipe(text, "run", "ARTIFACT", STANDARD_INPUT),
+            notes=[
+                f"bash and zsh take it in place of a file, too: <(printf %s {escape.shell(text)})"
+            ],
+        )
+    return text
+
+
+def _unescaped(value: str) -> str:
+    """An argument as it was typed: what Python could not decode stands in it as halves of surrogate
+    pairs, in a locale that is not UTF-8 all but ASCII. Raises DiagnosticError (PG507)."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as broken:
+        try:
+            return os.fsencode(value).decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError) as error:
+            raise DiagnosticError.of(
+                "PG507",
+                f"the text {quote(value, _SHOWN)} is not UTF-8",
+                notes=[f"{error.reason}, in character {broken.start}"],
+                help="give the text in UTF-8, or in a text file",
+            ) from error
+    return value
+
+
+def _decoded(content: bytes, source: Source) -> str:
+    if encoding := other_unicode(content[:4096]):
+        raise DiagnosticError.of(
+            "PG507",
+            f"{source} is a text in {encoding}, and texts are read in UTF-8",
+            help=as_utf8(content, source.file),
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DiagnosticError.of(
+            "PG507",
+            f"{source} is not UTF-8 text",
+            notes=[f"{error.reason} at byte {error.start}"],
+            help=as_utf8(content, source.file),
+        ) from error
+    return text.removesuffix("\n").removesuffix("\r")
