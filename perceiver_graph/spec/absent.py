@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.spec.models.inputs import STEPS, ActivationName
+from perceiver_graph.spec.models.inputs import ActivationName, Step
 from perceiver_graph.spec.spans import Path
 
 Where = Literal["anywhere", "attention", "latents", "encode", "query", "steps", "linear", "top"]
@@ -155,7 +155,7 @@ TABLE = (
     Absent(
         "upsample conv_transpose deconv interpolate convtranspose2d",
         "a step that makes an array larger",
-        f"steps are {', '.join(STEPS)}",
+        f"steps are {', '.join(Step.forms)}",
         "steps",
     ),
     Absent(

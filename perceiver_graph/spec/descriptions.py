@@ -35,11 +35,3 @@ def _under_fields(body: ast.ClassDef) -> dict[str, str]:
             ):
                 found[name] = inspect.cleandoc(words)
     return found
-
-
-def all_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """A model and everything derived from it, by class name."""
-    found = {model.__name__: model}
-    for derived in model.__subclasses__():
-        found |= all_models(derived)
-    return found

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
 from perceiver_graph.spec.grammar import Rule, rule_at
+from perceiver_graph.spec.models.base import STALE
 from perceiver_graph.spec.spans import Path
 
 _MOST = 3  # places that are named
@@ -148,7 +149,14 @@ def _places(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(places) for key, places in shortest.items()}
 
 
-def _walk(rule: Rule, place: str, found: dict[str, dict[str, None]]) -> None:
+STALE.append(_places.cache_clear)
+
+
+def _walk(
+    rule: Rule, place: str, found: dict[str, dict[str, None]], around: tuple[int, ...] = ()
+) -> None:
+    if id(rule.node) in around:  # a form that has others of its family inside
+        return
     for key in rule.keys:
         found.setdefault(key, {})[place] = None
     inner = [
@@ -161,4 +169,4 @@ def _walk(rule: Rule, place: str, found: dict[str, dict[str, None]]) -> None:
     elif rule.kind == "tagged-union":
         inner += [(one, place) for tag in rule.tags if (one := rule.child(tag))]
     for child, where in inner:
-        _walk(child, where, found)
+        _walk(child, where, found, (*around, id(rule.node)))

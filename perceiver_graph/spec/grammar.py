@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from perceiver_graph.spec.descriptions import descriptions
+from perceiver_graph.spec.models.base import STALE
 
 _Node = Mapping[str, Any]
 
@@ -119,6 +120,9 @@ def _root(model: type[BaseModel]) -> Rule:
         definitions = {node["ref"]: node for node in schema["definitions"]}
         schema = schema["schema"]
     return Rule(_unwrap(schema, definitions), definitions)
+
+
+STALE.append(_root.cache_clear)
 
 
 def _unwrap(node: _Node, definitions: Mapping[str, _Node]) -> _Node:

@@ -12,9 +12,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.spec.descriptions import all_models, descriptions
+from perceiver_graph.spec.descriptions import descriptions
 from perceiver_graph.spec.models import Spec
-from perceiver_graph.spec.models.base import Model
+from perceiver_graph.spec.models.base import Model, all_models
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "perceiver-graph spec"

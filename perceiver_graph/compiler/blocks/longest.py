@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.ir.dims import Undecidable
-from perceiver_graph.spec.models import FourierPosition, Position
+from perceiver_graph.spec.models import FourierPosition, LearnedPosition, Position
 
 
 def places(ctx: Context, position: Position, axes: Sequence[Axis], path: Path) -> list[int | None]:
     """Of each axis, how many places positions are counted to; None where they are stretched."""
     stretched = isinstance(position, FourierPosition)
+    assert isinstance(position, FourierPosition | LearnedPosition)
     parameters = position.fourier if isinstance(position, FourierPosition) else position.learned
     path = (*path, "fourier" if stretched else "learned")
     given = _given(ctx, parameters.of, axes, (*path, "of"))

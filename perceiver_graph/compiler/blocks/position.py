@@ -45,6 +45,7 @@ def grid_positions(
         if isinstance(position, LearnedPosition):
             encoding = _learned_table(ctx, position, axes, known, channels, path)
         else:
+            assert isinstance(position, FourierPosition)
             parts = _fourier_tables(ctx, position, axes, known, path, endpoint=True)
             encoding = _on_grid(ctx, axes, known, parts)
         if axes[0].size != known[0]:
@@ -127,6 +128,7 @@ def _chosen(
     if isinstance(position, LearnedPosition):
         table = _learned_table(ctx, position, axes, sizes, channels, path)
         return b(ops.Gather(0), table, where, name="position")
+    assert isinstance(position, FourierPosition)
     parts = []
     stride = 1
     strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]

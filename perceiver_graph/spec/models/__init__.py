@@ -3,7 +3,6 @@
 from perceiver_graph.media.classes.model import ClassesMedia
 from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
 from perceiver_graph.spec.models.inputs import (
-    STEPS,
     Activation,
     BatchNorm,
     Conv,
@@ -51,7 +50,6 @@ from perceiver_graph.spec.models.outputs import (
 
 __all__ = [
     "FORMAT_VERSION",
-    "STEPS",
     "Activation",
     "AudioMedia",
     "BatchNorm",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
+from pydantic.annotated_handlers import GetCoreSchemaHandler
 from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
-from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 LARGEST = 2**31 - 1  # sizes and counts stay below what every index type of every backend can hold
 LARGEST_NUMBER = 1e30  # a few of them can be multiplied in float32
@@ -28,6 +29,85 @@ class Model(BaseModel):
     # Fields are described by the docstrings under them, which spec/descriptions.py reads; schemas
     # are built once, with the root model. Both halve the time to start.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class Form(Model):
+    """One of the forms that a value may have, told apart by the key that names it: `{patch: {...}}`.
+
+    A class that says `what` it is a family of, say "a step", may be the type of a field. Each class
+    derived from it is a form: its first field is the key, and defining it is all that it takes. One
+    derived from several families is a form of each.
+    """
+
+    what: ClassVar[str] = ""
+    forms: ClassVar[dict[str, type[Form]]] = {}
+    """Of a family: each form by its key, in order of definition."""
+    key: ClassVar[str] = ""
+    is_built: ClassVar[bool] = False
+    """Of a family: whether pydantic has made a schema of its forms."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **keywords: Any) -> None:
+        super().__pydantic_init_subclass__(**keywords)
+        if "what" in vars(cls):
+            cls.forms, cls.is_built = {}, False
+            return
+        above = [base for base in cls.__mro__ if issubclass(base, Form) and base is not Form]
+        families = [base for base in above if "forms" in vars(base)]
+        shared = {name for family in families for name in family.model_fields}
+        cls.key = next(name for name in cls.model_fields if name not in shared)
+        for family in families:
+            if cls.key in family.forms:
+                raise TypeError(f"{family.what} `{cls.key}` is there already")
+            family.forms[cls.key] = cls
+            if family.is_built:
+                _build_anew()
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Of a family: that one of its forms is there.
+
+        Tags are written `<key>` so that they can never be mistaken for a key of the file in the
+        location of a validation error.
+        """
+        if "forms" not in vars(cls):
+            return handler(source)
+        forms, cls.is_built = cls.forms, True
+
+        def tag(value: Any) -> str | None:
+            if isinstance(value, dict):
+                return next((f"<{key}>" for key in forms if key in value), None)
+            return f"<{value.key}>" if isinstance(value, cls) else None
+
+        return core_schema.tagged_union_schema(
+            {f"<{key}>": handler.generate_schema(form) for key, form in forms.items()},
+            tag,
+            custom_error_type="unknown_alternative",
+            custom_error_message=f"expected {cls.what}: one of {', '.join(forms)}",
+        )
+
+
+def _build_anew() -> None:
+    """Let a model whose schema was built already know of a form that was defined since."""
+    for model in all_models(Model).values():
+        if model.__pydantic_complete__:
+            model.model_rebuild(force=True)
+    for forget in STALE:
+        forget()
+
+
+STALE: list[Callable[[], object]] = []
+"""Forget what was found out about the schema of the models."""
+
+
+def all_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """A model and everything derived from it, by class name."""
+    found = {model.__name__: model}
+    for derived in model.__subclasses__():
+        found |= all_models(derived)
+    return found
 
 
 def _finite(value: Any) -> Any:

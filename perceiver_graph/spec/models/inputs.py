@@ -16,12 +16,12 @@ from perceiver_graph.spec.models.base import (
     NAME_PATTERN,
     Axis,
     Count,
+    Form,
     Model,
     Name,
     NonNegative,
     PositiveNumber,
     Size,
-    keyed,
 )
 from perceiver_graph.spec.models.coordinates import Coordinates, Longest, Range, Resolution
 
@@ -58,14 +58,20 @@ Padding = Annotated[
 """Zeros around each axis: `same` (output = ceil(input / stride)), `valid` (none), or a number."""
 
 
-class Patch(Model):
+class Step(Form):
+    """What happens to an array on the way to tokens."""
+
+    what = "a step"
+
+
+class Patch(Step):
     """Space to depth: fold neighbouring positions into channels (first axis slowest)."""
 
     patch: Annotated[dict[Axis, Count], Field(min_length=1)]
     """How many neighbours along each axis become one token; each must divide the axis."""
 
 
-class Linear(Model):
+class Linear(Step):
     """A linear map of the channels."""
 
     linear: Count
@@ -87,7 +93,7 @@ class ConvParameters(Model):
     """Whether a bias is added."""
 
 
-class Conv(Model):
+class Conv(Step):
     """A convolution."""
 
     conv: ConvParameters
@@ -106,7 +112,7 @@ class MaxPoolParameters(Model):
     dialect."""
 
 
-class MaxPool(Model):
+class MaxPool(Step):
     """Max pooling."""
 
     max_pool: MaxPoolParameters
@@ -120,14 +126,14 @@ class BatchNormParameters(Model):
     """Added to the variance."""
 
 
-class BatchNorm(Model):
+class BatchNorm(Step):
     """Batch normalisation with running statistics (inference) or batch statistics (training)."""
 
     batch_norm: BatchNormParameters
     """Its constants; `{}` takes the defaults."""
 
 
-class Activation(Model):
+class Activation(Step):
     """A non-linearity."""
 
     activation: ActivationName
@@ -143,21 +149,21 @@ class EmbeddingParameters(Model):
     """The number of channels of a vector."""
 
 
-class Embedding(Model):
+class Embedding(Step):
     """Look up a learned vector for each id; the input holds int64 ids and has no channel axis."""
 
     embedding: EmbeddingParameters
     """Vocabulary and width."""
 
 
-class OneHot(Model):
+class OneHot(Step):
     """Turn class ids into vectors of zeros and a one; the input holds int64 ids, no channels."""
 
     one_hot: Count
     """How many classes there are."""
 
 
-class Squeeze(Model):
+class Squeeze(Step):
     """Drop an axis of size 1."""
 
     squeeze: Axis
@@ -176,39 +182,11 @@ class FourierFeaturesParameters(Model):
     features unchanged (default: all)."""
 
 
-class FourierFeatures(Model):
+class FourierFeatures(Step):
     """Replace coordinates in [-1, 1] by themselves, their sines and their cosines."""
 
     fourier: FourierFeaturesParameters
     """Bands and resolution; c coordinates become c x (2 x bands + 1) channels."""
-
-
-STEPS = (
-    "patch",
-    "linear",
-    "conv",
-    "max_pool",
-    "batch_norm",
-    "activation",
-    "embedding",
-    "one_hot",
-    "squeeze",
-    "fourier",
-)
-
-Step = Annotated[
-    Annotated[Patch, Tag("<patch>")]
-    | Annotated[Linear, Tag("<linear>")]
-    | Annotated[Conv, Tag("<conv>")]
-    | Annotated[MaxPool, Tag("<max_pool>")]
-    | Annotated[BatchNorm, Tag("<batch_norm>")]
-    | Annotated[Activation, Tag("<activation>")]
-    | Annotated[Embedding, Tag("<embedding>")]
-    | Annotated[OneHot, Tag("<one_hot>")]
-    | Annotated[Squeeze, Tag("<squeeze>")]
-    | Annotated[FourierFeatures, Tag("<fourier>")],
-    keyed("a step", STEPS),
-]
 
 
 class FourierParameters(Model):
@@ -237,14 +215,18 @@ class FourierParameters(Model):
     periodic axes have in any case)."""
 
 
-class _Positions(Model):
+class Position(Form):
+    """A position encoding."""
+
+    what = "a position encoding"
+
     combine: Literal["concat", "add"] = "concat"
     """Whether positions stand beside the channels or are added to them."""
     project: Count | None = None
     """Channels of a linear map applied to the positions first."""
 
 
-class FourierPosition(_Positions):
+class FourierPosition(Position):
     """Fourier features of the grid, or of coordinates that the caller gives."""
 
     fourier: FourierParameters
@@ -278,17 +260,11 @@ class LearnedPositionParameters(Model):
     """Standard deviation of the initial values."""
 
 
-class LearnedPosition(_Positions):
+class LearnedPosition(Position):
     """A learned table of positions."""
 
     learned: LearnedPositionParameters
     """Its width and initial scale; `{}` takes the defaults."""
-
-
-Position = Annotated[
-    Annotated[FourierPosition, Tag("<fourier>")] | Annotated[LearnedPosition, Tag("<learned>")],
-    keyed("a position encoding", ("fourier", "learned")),
-]
 
 
 class Input(Model):

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field
 
 from perceiver_graph.media.kinds import OutputMedia
 from perceiver_graph.spec.models.base import (
     Axis,
     Count,
+    Form,
     Model,
     Name,
     Number,
     PositiveNumber,
     Size,
-    keyed,
 )
 from perceiver_graph.spec.models.coordinates import Coordinates
 from perceiver_graph.spec.models.inputs import ActivationName, FourierPosition, Position
 
 
-class GridQuery(Model):
+class Query(Form):
+    """What is asked of the latents."""
+
+    what = "a query"
+
+
+class GridQuery(Query):
     """One query per point of a grid, made of its position alone."""
 
     grid: Annotated[dict[Axis, Size], Field(min_length=1)]
@@ -41,21 +47,21 @@ class LearnedQueryParameters(Model):
     """Standard deviation of the initial values."""
 
 
-class LearnedQuery(Model):
+class LearnedQuery(Query):
     """Learned query vectors, one per output element."""
 
     learned: LearnedQueryParameters
     """Their count and width; `{}` takes the defaults."""
 
 
-class InputsQuery(Model):
+class InputsQuery(Query):
     """The tokens of a modality, positions included, are the queries (dense prediction)."""
 
     inputs: Name
     """The modality."""
 
 
-class PointsQuery(Model):
+class PointsQuery(Query):
     """A query for each point that the caller gives: any number of them, nothing of which is encoded,
     answered each by itself."""
 
@@ -66,39 +72,32 @@ class PointsQuery(Model):
     """What a query is made of, from the coordinates."""
 
 
-class OutputQuery(Model):
+class OutputQuery(Query):
     """The queries of another output, learned vectors included: two heads on one answer."""
 
     output: Name
     """The other output."""
 
 
-class MeanQuery(Model):
+class MeanQuery(Query):
     """No query: the mean over the latents goes to the head (the original Perceiver)."""
 
     mean: Literal["latents"]
     """What the mean is taken over."""
 
 
-Query = Annotated[
-    Annotated[GridQuery, Tag("<grid>")]
-    | Annotated[LearnedQuery, Tag("<learned>")]
-    | Annotated[InputsQuery, Tag("<inputs>")]
-    | Annotated[PointsQuery, Tag("<points>")]
-    | Annotated[OutputQuery, Tag("<output>")]
-    | Annotated[MeanQuery, Tag("<mean>")],
-    keyed("a query", ("grid", "learned", "inputs", "points", "output", "mean")),
-]
+class Head(Form):
+    """How an answer is formed."""
 
+    what = "a head"
 
-class _Head(Model):
     activation: ActivationName | None = None
     """A non-linearity of the result."""
     scale: Number | None = None
     """A constant the result is multiplied by."""
 
 
-class LinearHead(_Head):
+class LinearHead(Head):
     """A linear map to the channels of the output."""
 
     linear: Count
@@ -116,26 +115,18 @@ class MlpParameters(Model):
     """The non-linearity."""
 
 
-class MlpHead(_Head):
+class MlpHead(Head):
     """Two linear maps with a non-linearity between them."""
 
     mlp: MlpParameters
     """Widths and the non-linearity."""
 
 
-class TiedHead(_Head):
+class TiedHead(Head):
     """Logits over a vocabulary: products with the embedding of an input, plus a learned bias."""
 
     tied_embedding: Name
     """The modality whose embedding is used."""
-
-
-Head = Annotated[
-    Annotated[LinearHead, Tag("<linear>")]
-    | Annotated[MlpHead, Tag("<mlp>")]
-    | Annotated[TiedHead, Tag("<tied_embedding>")],
-    keyed("a head", ("linear", "mlp", "tied_embedding")),
-]
 
 
 class Output(Model):
