@@ -57,7 +57,7 @@ def test_initial_values_depend_on_seed_and_name_alone(values: Tensors) -> None:
 def test_initial_values_are_the_same_in_another_process(values: Tensors) -> None:
     code = (
         "import hashlib, sys\n"
-        "from perceiver_graph.compiler.lowering.lowered import lower\n"
+        "from perceiver_graph.compiler.lowering.lower import lower\n"
         "from perceiver_graph.compiler.weights import initialize\n"
         "from perceiver_graph.spec.loader import parse_spec\n"
         "values = initialize(lower(parse_spec(sys.stdin.read())).graph, 0)\n"
