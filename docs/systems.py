@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 
@@ -64,8 +64,8 @@ def table() -> str:
     ]
     for name, system in SYSTEMS.items():
         lowered = lower(load_spec(SPECS / f"{name}.yaml"))
-        facts = Facts(lowered, lowered.graph)
-        data = facts.as_json()
+        inspection = Inspection(lowered, lowered.graph)
+        data = inspection.as_json()
         cells = [
             f"[`{name}`](docs/tasks/{system.page}.md)",
             _array(data["input_array"]),

@@ -39,7 +39,7 @@ def ddp(module: Any) -> Any:
 
 def fsdp(module: Any) -> Any:
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
-    layers = [layer for layer in module.modules() if type(layer).__name__ == "SelfAttend"]
+    layers = [layer for layer in module.modules() if type(layer).__name__ == "SelfAttendLayer"]
     assert layers
     for layer in layers:
         fully_shard(layer, mesh=mesh)

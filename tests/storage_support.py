@@ -24,8 +24,8 @@ def interim(stage: Path, prefix: str) -> str:
     return json.dumps({f"{prefix}/{name}": found for name, found in files.items()})
 
 
-KIND = storage.Kind(owned, LAST, interim)
-PAIR = storage.Kind(owned, LAST)
+KIND = storage.FolderKind(owned, LAST, interim)
+PAIR = storage.FolderKind(owned, LAST)
 """The same without a way to replace it where folders cannot be swapped."""
 
 

@@ -291,7 +291,7 @@ def after_training(names: dict[str, Any]) -> None:
     model = names["model"]
     assert names["scores"].shape == (2, 35)
     wrapped = [m for m in model.modules() if type(m).__name__ == "CheckpointWrapper"]
-    layers = [m for m in model.modules() if type(m).__name__ == "SelfAttend"]
+    layers = [m for m in model.modules() if type(m).__name__ == "SelfAttendLayer"]
     assert len(wrapped) == len(layers) > 0
     audio = np.random.default_rng(0).uniform(-1, 1, (1, 16000, 1)).astype(np.float32)
     untrained = names["compiled"].to_torch()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import perceiver_graph as pg
-from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.compiler.driver import Backend
 from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Graph
@@ -39,7 +39,7 @@ outputs: {y: {query: {learned: {}}, head: {linear: 3}}}
 
 
 def inspected(text: str, level: Level) -> None:
-    assert Facts.of(lower(parse_spec(text)), level).as_json()["flops"] > 0
+    assert Inspection.of(lower(parse_spec(text)), level).as_json()["flops"] > 0
 
 
 def calls(work: Callable[[], object]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from perceiver_graph.compiler.importing import classes, deepmind, import_checkpoint
-from perceiver_graph.compiler.importing.draft import Facts
+from perceiver_graph.compiler.importing.draft import Configuration
 from perceiver_graph.compiler.importing.pickled import Dtype, Pickled
 from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.specs import BUILDERS
@@ -95,7 +95,7 @@ def test_released_models_are_those_that_are_shipped(
     monkeypatch.setattr(deepmind, "read_pickle", lambda path: {"params": shapes, "state": {}})
     found = deepmind.read_parameters(tmp_path / RELEASED[short_class][0])
     assert found.model_class == f"PerceiverFor{short_class}"
-    draft = BUILDERS[found.model_class](Facts(Settings(found.config), 2))
+    draft = BUILDERS[found.model_class](Configuration(Settings(found.config), 2))
     deepmind.adapt(found.model_class, draft)
     text = spec_text({"perceiver": 1, "name": "released", **draft.data}, draft.remarks)
     document, shipped = parse_spec(text), load_spec(SHIPPED[short_class])

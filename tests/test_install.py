@@ -128,7 +128,7 @@ def test_torch(wheel: Path, tmp_path: Path) -> None:
     environment.install(f"{wheel}[torch]")
     environment.try_it()
     code = "import perceiver_graph as pg; print(pg.compile('tiny.yaml').to_torch())"
-    assert "SelfAttend" in environment.run("python", "-c", code)
+    assert "SelfAttendLayer" in environment.run("python", "-c", code)
 
 
 def test_what_is_printed_gives_cuda(wheel: Path, tmp_path: Path) -> None:

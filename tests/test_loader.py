@@ -8,7 +8,7 @@ import pytest
 
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, render
 from perceiver_graph.spec import Spec, load_spec, parse_spec
-from perceiver_graph.spec.grammar import rule_at
+from perceiver_graph.spec.grammar import schema_at
 from perceiver_graph.spec.loader import SHIPPED, shipped_names
 from perceiver_graph.spec.validation import MAX_ERRORS
 from perceiver_graph.spec.yaml12 import MAX_BYTES
@@ -336,11 +336,11 @@ def test_errors_come_from_top_to_bottom_and_not_without_end() -> None:
 
 
 def test_the_rules_of_the_models_are_found_where_errors_are() -> None:
-    position = rule_at(Spec, ("inputs", "image", "<shape>", "position"))
+    position = schema_at(Spec, ("inputs", "image", "<shape>", "position"))
     assert position
     assert position.alternatives == ("fourier", "learned")
-    fourier = rule_at(Spec, ("inputs", "image", "<shape>", "position", "<fourier>", "fourier"))
+    fourier = schema_at(Spec, ("inputs", "image", "<shape>", "position", "<fourier>", "fourier"))
     assert fourier
     assert "bands" in fourier.keys
     assert fourier.required == ("bands",)
-    assert rule_at(Spec, ("inputs", "image", "nothing", "below")) is None
+    assert schema_at(Spec, ("inputs", "image", "nothing", "below")) is None

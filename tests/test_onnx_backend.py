@@ -49,10 +49,10 @@ def small_model() -> Graph:
         known = b(ops.Unflatten(0, (None, 1, 1)), present)
         image = b.linear(b(ops.Where(), known, image, token, name="masked"), "project", WIDTH)
     latents = b(ops.Broadcast(image.shape[:1]), b.parameter("latents", (5, WIDTH)), name="start")
-    with b.block("encode", "CrossAttend"):
+    with b.block("encode", "CrossAttendLayer"):
         latents = attend(b, latents, image, heads=1)
     for layer in range(2):
-        with b.block(f"layers.{layer}", "SelfAttend"):
+        with b.block(f"layers.{layer}", "SelfAttendLayer"):
             latents = attend(b, latents, latents, heads=4)
     queries = b.input("image.queries", "queries", "image", ("query",), shape_of(count), "int64")
     with b.block("decode", "Decoder"):

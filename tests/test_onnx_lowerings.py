@@ -97,7 +97,7 @@ def test_a_missing_lowering_is_named() -> None:
 
 def test_a_target_may_have_lowerings_of_its_own() -> None:
     graph = Case(ops.Tanh(), f32(2)).graph(constant=False)
-    lowerings = {**LOWERINGS, ops.Tanh: lambda op, site: site.result("Relu", *site.inputs)}
+    lowerings = {**LOWERINGS, ops.Tanh: lambda op, b: b.result("Relu", *b.inputs)}
     model = emit(graph, {}, TensorStore(), lowerings=lowerings)
     assert [node.op_type for node in model.graph] == ["Relu"]
 

@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.runtime import Program, devices, errors, open_artifact
-from perceiver_graph.runtime.chunks import chunk_limit, parse_size, plan
+from perceiver_graph.runtime.chunks import chunk_limit, fewest, parse_size
 from perceiver_graph.runtime.inputs import read_arrays, write_arrays
 from perceiver_graph.runtime.queries import parse_decode
 from perceiver_graph.runtime.sizes import evaluate as evaluate_size
@@ -73,7 +73,7 @@ def test_a_number_without_a_unit_is_no_number_of_bytes(text: str, meant: str) ->
 @pytest.mark.parametrize("limit", [2, 3, 4, 7, 26, 27, 1000])
 def test_a_plan_holds_every_query_once_within_the_limit(limit: int) -> None:
     counts = {"a": 23, "b": 4}
-    made = plan(counts, limit)
+    made = fewest(counts, limit)
     assert sum(made.sizes.values()) <= limit
     for name, count in counts.items():
         spans = [parts[name] for parts in made if name in parts]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.small import SMALL
@@ -53,9 +53,9 @@ ARRAYS = {
 """Inputs M x C, latents N x D and queries O x E; a mean over the latents asks no queries."""
 
 
-def facts(name: str, *overrides: str) -> dict[str, object]:
+def inspection(name: str, *overrides: str) -> dict[str, object]:
     lowered = lower(load_spec(name, overrides=list(overrides)))
-    return Facts(lowered, lowered.graph).as_json()
+    return Inspection(lowered, lowered.graph).as_json()
 
 
 def test_every_system_is_listed() -> None:
@@ -64,14 +64,14 @@ def test_every_system_is_listed() -> None:
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_sizes(name: str) -> None:
-    found = facts(name)
+    found = inspection(name)
     assert (found["input_array"], found["latents"], found["query_array"]) == ARRAYS[name]
     assert found["parameters"] == PARAMETERS.get(name, found["parameters"])
 
 
 def test_the_original_pads_and_pools_to_another_size() -> None:
     """224 -> 112 -> 56 with `same` padding; transformers does not pad before the pool."""
-    assert facts("imagenet_conv", "dialect=deepmind")["input_array"] == [3136, 322]
+    assert inspection("imagenet_conv", "dialect=deepmind")["input_array"] == [3136, 322]
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_the_original_pads_and_pools_to_another_size() -> None:
     ],
 )
 def test_other_sizes_of_pictures(name: str, overrides: list[str], tokens: int) -> None:
-    found = facts(name, *(f"inputs.image.shape.{size}" for size in overrides))
+    found = inspection(name, *(f"inputs.image.shape.{size}" for size in overrides))
     assert found["input_array"] == [tokens, found["input_array"][1]]  # type: ignore[index]
-    assert found["parameters"] == facts(name)["parameters"]
+    assert found["parameters"] == inspection(name)["parameters"]
 
 
 def test_learned_positions_keep_the_table_of_the_size_they_were_trained_on() -> None:
     shape = ["inputs.image.shape.height=320", "inputs.image.shape.width=320"]
     trained = "inputs.image.position.learned.trained_on={height: 224, width: 224}"
-    assert facts("imagenet_learned", *shape)["parameters"] != PARAMETERS["imagenet_learned"]
-    assert facts("imagenet_learned", *shape, trained)["parameters"] == 62_255_848
+    assert inspection("imagenet_learned", *shape)["parameters"] != PARAMETERS["imagenet_learned"]
+    assert inspection("imagenet_learned", *shape, trained)["parameters"] == 62_255_848

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.deepmind.systems import SYSTEMS as TRANSCRIBED
@@ -35,12 +35,12 @@ def test_the_numbers_of_a_page(
     name: str, inputs: str, latents: str, queries: str, parameters: str
 ) -> None:
     lowered = lower(load_spec(name))
-    facts = Facts(lowered, lowered.graph).as_json()
-    assert inputs == " x ".join(map(str, facts["input_array"]))
-    assert latents == " x ".join(map(str, facts["latents"]))
-    asked = f"{facts['total_queries']} x {facts['query_array'][1]}"
-    assert queries.startswith(asked if facts["total_queries"] else "mean")
-    assert parameters == f"{facts['parameters']:,}"
+    inspection = Inspection(lowered, lowered.graph).as_json()
+    assert inputs == " x ".join(map(str, inspection["input_array"]))
+    assert latents == " x ".join(map(str, inspection["latents"]))
+    asked = f"{inspection['total_queries']} x {inspection['query_array'][1]}"
+    assert queries.startswith(asked if inspection["total_queries"] else "mean")
+    assert parameters == f"{inspection['parameters']:,}"
 
 
 def test_what_a_system_is_checked_against_is_checked() -> None:

@@ -15,7 +15,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.lowerings import TABLE
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, MODULE_ATTRIBUTES
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
-from perceiver_graph.compiler.blocks.initial import Kind
+from perceiver_graph.compiler.blocks.initial import ParameterKind
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph, Value
 from perceiver_graph.compiler.ir.interpreter import evaluate
@@ -99,7 +99,7 @@ def test_convolutions_are_layers_where_torch_has_them(names: Any, padding: Any) 
 def batch_norm() -> Graph:
     b = GraphBuilder("norm", {"batch": BATCH})
     x = data(b, "x", 50, 3)
-    kinds: dict[str, Kind] = {
+    kinds: dict[str, ParameterKind] = {
         "weight": "gain",
         "bias": "bias",
         "running_mean": "running_mean",

@@ -40,15 +40,17 @@ def test_the_source_reads_like_code(small: tuple[Lowered, str]) -> None:
     assert text == emit(lowered())
     assert "class SmallModel(nn.Module):" in text
     classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-    assert classes.count("SelfAttend") == 1
-    assert {"Mlp", "EncoderCrossAttend", "DecoderCrossAttend", "ImageModality"} <= set(classes)
-    assert "self.layers = nn.ModuleList(SelfAttend() for _ in range(3))" in text
+    assert classes.count("SelfAttendLayer") == 1
+    assert {"Mlp", "EncoderCrossAttendLayer", "DecoderCrossAttendLayer", "ImageModality"} <= set(
+        classes
+    )
+    assert "self.layers = nn.ModuleList(SelfAttendLayer() for _ in range(3))" in text
     shape = "  # [batch, 6, 16]\n"
     assert f"        for layer in self.layers:\n            latents = layer(latents){shape}" in text
     assert f"        for _ in range(2):\n            latents = self.process(latents){shape}" in text
     assert '"""latents [batch, 6, 16] -> [batch, 6, 16]."""' in text
     assert '"""x [batch, n, width] -> [batch, n, width]."""' in text
-    assert "# specs/small.yaml:16\nclass SelfAttend(" in text
+    assert "# specs/small.yaml:16\nclass SelfAttendLayer(" in text
     assert "Mlp(width=16)" in text
 
 

@@ -197,12 +197,12 @@ def test_checkpointed_layers_have_the_same_gradients(name: str) -> None:
         module, inputs, asked = fresh(name)
         calls: list[nn.Module] = []
         for layer in module.modules():
-            if type(layer).__name__ == "SelfAttend":
+            if type(layer).__name__ == "SelfAttendLayer":
                 # Before: what is computed again stops as soon as it has what is needed.
                 layer.register_forward_pre_hook(lambda layer, _, calls=calls: calls.append(layer))
         if checkpointed:
             apply_activation_checkpointing(
-                module, check_fn=lambda layer: type(layer).__name__ == "SelfAttend"
+                module, check_fn=lambda layer: type(layer).__name__ == "SelfAttendLayer"
             )
         loss = loss_of(name, module(inputs, asked))
         calls.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from perceiver_graph.cli import screen
-from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, scaled, size
 from perceiver_graph.cli.tables import Column, Table
@@ -13,28 +13,28 @@ from perceiver_graph.compiler.programs.cost import PhaseCost
 from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 
 
-def print_costs(facts: Facts, rates: Rates | None) -> None:
+def print_costs(inspection: Inspection, rates: Rates | None) -> None:
     """Print what each phase costs, what the passes removed, and what a run takes.
 
     Floors are for `rates`; without any there are none.
     """
-    _phases(facts, rates)
-    at = ", ".join(f"{name} = {value}" for name, value in facts.free_sizes.items())
+    _phases(inspection, rates)
+    at = ", ".join(f"{name} = {value}" for name, value in inspection.free_sizes.items())
     if rates:
         screen.say(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
     elif at:
         screen.say(f"at {at}")
-    for name in sorted(facts.lowered.free_symbols):
-        most = facts.sizes[name]
+    for name in sorted(inspection.lowered.free_symbols):
+        most = inspection.sizes[name]
         screen.say(f"{name} is given with each call, `--size {name}={most}`, or else {most}")
-    if facts.memory is not None:
-        screen.say(facts.plan.text(facts.memory))
-    if facts.removed:
+    if inspection.memory is not None:
+        screen.say(inspection.plan.text(inspection.memory))
+    if inspection.removed:
         screen.say()
-        _removed(facts)
+        _removed(inspection)
 
 
-def _phases(facts: Facts, rates: Rates | None) -> None:
+def _phases(inspection: Inspection, rates: Rates | None) -> None:
     """A row a phase and one for a whole run; with passes, a column before and one after them."""
     figures: dict[str, Callable[[PhaseCost], str]] = {
         "FLOPs": lambda cost: scaled(cost.flops),
@@ -43,7 +43,7 @@ def _phases(facts: Facts, rates: Rates | None) -> None:
     }
     if rates:
         figures["floor"] = lambda cost: seconds(rates.seconds(cost.flops, cost.weight_bytes))
-    costs = [facts.before, facts.after] if facts.level else [facts.after]
+    costs = [inspection.before, inspection.after] if inspection.level else [inspection.after]
     rows = [
         [_title(phase), *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
         for phase in costs[0].phases
@@ -52,11 +52,11 @@ def _phases(facts: Facts, rates: Rates | None) -> None:
     whole = [
         [scaled(cost.flops) for cost in costs],
         [size(cost.read) for cost in costs],
-        [*("" for _ in costs[1:]), size(facts.plan.peak)],
+        [*("" for _ in costs[1:]), size(inspection.plan.peak)],
         [seconds(rates.seconds(cost.flops, cost.read)) for cost in costs if rates],
     ]
     rows.append(["a run, every query", *(text for figure in whole for text in figure)])
-    titles = (title for name in figures for title in _titles(name, facts.level))
+    titles = (title for name in figures for title in _titles(name, inspection.level))
     columns = (Column(title, right=True, with_last=title.startswith("at ")) for title in titles)
     Table([Column("batch 1"), *columns], rows).print()
 
@@ -73,9 +73,10 @@ def _titles(name: str, level: int) -> Iterator[str]:
         yield f"at -O{level}"
 
 
-def _removed(facts: Facts) -> None:
+def _removed(inspection: Inspection) -> None:
     rows = [
-        [one.name, one.what, count(one.nodes), _difference(-one.flops)] for one in facts.removed
+        [one.name, one.what, count(one.nodes), _difference(-one.flops)]
+        for one in inspection.removed
     ]
     columns = [
         Column("removed by"),

@@ -50,10 +50,10 @@ def graph_command(
     if format == "json":
         text = escape.json(outline.as_json())
     elif format == "html":
-        from perceiver_graph.cli.facts import Facts
+        from perceiver_graph.cli.inspection import Inspection
         from perceiver_graph.cli.page import page
 
-        text = page(Facts.of(lowered, 0), depth)
+        text = page(Inspection.of(lowered, 0), depth)
     else:
         text = {"tree": drawings.tree, "dot": drawings.dot, "mermaid": drawings.mermaid}[format](
             outline

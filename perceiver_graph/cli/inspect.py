@@ -43,7 +43,7 @@ def inspect_command(
     what is left for the ONNX program, and how long this machine needs for each at the least: a floor.
     With --memory it is that of `compile` unless given: 2.
     """
-    from perceiver_graph.cli.facts import Facts
+    from perceiver_graph.cli.inspection import Inspection
     from perceiver_graph.cli.machine import Rates, measure
     from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.spec.loader import load_spec
@@ -53,12 +53,12 @@ def inspect_command(
         level = 0 if limit is None else 2
     rates = Rates(1e9 * rate) if rate is not None else None
     lowered = lower(load_spec(spec, overrides or ()))
-    facts = Facts.of(lowered, cast(Literal[0, 1, 2], level), limit)
+    inspection = Inspection.of(lowered, cast(Literal[0, 1, 2], level), limit)
     if format == "json":
-        screen.exactly(escape.json(facts.as_json(rates)))
+        screen.exactly(escape.json(inspection.as_json(rates)))
         return
     from perceiver_graph.cli.sheet import print_sheet
 
     if level and rates is None:  # it takes as long as all the rest
         rates = measure()
-    print_sheet(facts, spec, rates)
+    print_sheet(inspection, spec, rates)

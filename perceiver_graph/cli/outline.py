@@ -9,12 +9,12 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal
 
-from perceiver_graph.cli.facts import plain
+from perceiver_graph.cli.inspection import plain
 from perceiver_graph.compiler.ir.dims import product
 from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Parameter, Scope, Value
 from perceiver_graph.compiler.ir.sizes import symbols_of
 
-Kind = Literal["input", "parameter", "group", "block", "op", "output"]
+BoxKind = Literal["input", "parameter", "group", "block", "op", "output"]
 
 _NUMBERED = re.compile(r"(.+\.)(\d+)")
 
@@ -24,7 +24,7 @@ class Box:
     """A place of the outline. `id` is its path; groups and opened blocks have boxes inside."""
 
     id: str
-    kind: Kind
+    kind: BoxKind
     label: str
     what: str = ""
     """The kind of a block, the op of an operation, the role of an input."""
@@ -170,7 +170,7 @@ class Outline:
 
     def _block(self, scope: Scope) -> Box:
         block = self.graph.blocks.get(scope)
-        kind: Kind = "block" if block else "group"
+        kind: BoxKind = "block" if block else "group"
         return Box(
             "/".join(scope),
             kind,

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from perceiver_graph.cli.facts import Facts, plain
+from perceiver_graph.cli.inspection import Inspection, plain
 from perceiver_graph.cli.outline import Box, Edge, Outline, Row, rows
 from perceiver_graph.cli.screen import count, scaled
 from perceiver_graph.compiler.ir.dims import Dim
@@ -23,24 +23,28 @@ from perceiver_graph.diagnostics import escape
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def page(facts: Facts, depth: int) -> str:
+def page(inspection: Inspection, depth: int) -> str:
     """A spec as HTML, in ASCII alone; the blocks of the first `depth` levels can be seen at once."""
-    spec = facts.lowered.document.spec
-    outline = Outline(facts.lowered.graph)
-    boxes = "".join(_Boxes(outline, _flops(outline, facts.sizes), _axes(facts), depth).lines())
+    spec = inspection.lowered.document.spec
+    outline = Outline(inspection.lowered.graph)
+    boxes = "".join(
+        _Boxes(outline, _flops(outline, inspection.sizes), _axes(inspection), depth).lines()
+    )
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=escape.html(spec.name),
         summary=f"<p>{escape.html(spec.summary)}</p>\n" if spec.summary else "",
-        sizes="".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>\n" for k, v in _sizes(facts).items()),
+        sizes="".join(
+            f"<div><dt>{k}</dt><dd>{v}</dd></div>\n" for k, v in _sizes(inspection).items()
+        ),
         boxes=boxes,
-        footer=_footer(facts),
+        footer=_footer(inspection),
     )
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _sizes(facts: Facts) -> dict[str, str]:
+def _sizes(inspection: Inspection) -> dict[str, str]:
     """The sizes of the whole model by what they are sizes of."""
-    lowered = facts.lowered
+    lowered = inspection.lowered
     tokens, width = lowered.input_array
     queries = "the mean over the latents"
     if lowered.query_width:
@@ -56,7 +60,7 @@ def _sizes(facts: Facts) -> dict[str, str]:
         "queries": queries,
         "outputs": ", ".join(outputs),
         "parameters": count(lowered.graph.parameter_count),
-        "FLOPs before the passes": scaled(facts.flops),
+        "FLOPs before the passes": scaled(inspection.flops),
     }
 
 
@@ -66,9 +70,9 @@ def _rows(size: Dim) -> str:
     return f"({text})" if " " in text else text
 
 
-def _axes(facts: Facts) -> dict[str, str]:
+def _axes(inspection: Inspection) -> dict[str, str]:
     """The named axes of inputs and outputs by the ids of their boxes."""
-    lowered = facts.lowered
+    lowered = inspection.lowered
     inputs = {f"input:{leaf.value.name}": leaf.axes for leaf in lowered.graph.inputs}
     outputs = {
         f"output:{name}": ("batch", *(axis.name for axis in output.axes), "channel")
@@ -88,8 +92,10 @@ def _flops(outline: Outline, sizes: Mapping[str, int]) -> Counter[str]:
     return found
 
 
-def _footer(facts: Facts) -> str:
-    at = "".join(f", {escape.html(name)} = {value}" for name, value in facts.free_sizes.items())
+def _footer(inspection: Inspection) -> str:
+    at = "".join(
+        f", {escape.html(name)} = {value}" for name, value in inspection.free_sizes.items()
+    )
     counted = "multiplications and additions of matrix products, every query, before any pass"
     return f"FLOPs: {counted}, at batch 1{at}."
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.costs import print_costs
-from perceiver_graph.cli.facts import Facts, plain
+from perceiver_graph.cli.inspection import Inspection, plain
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from perceiver_graph.spec.models import Input, Spec
 
 
-def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
+def print_sheet(inspection: Inspection, given: str, rates: Rates | None) -> None:
     """Print everything about a spec; `given` is what the user called it, `rates` are for floors, if any."""
-    spec = facts.lowered.document.spec
+    spec = inspection.lowered.document.spec
     screen.heading(spec.name)
     screen.paragraph(spec.summary)
     for section in (_inputs, _stages, _outputs, _parameters):
         screen.say()
-        section(facts)
+        section(inspection)
     screen.say()
-    print_costs(facts, rates)
+    print_costs(inspection, rates)
     if given != STANDARD_INPUT:  # which has been read
         path, folder = escape.shell_path(given), escape.shell(f"build/{spec.name}")
         screen.next_step(
@@ -41,16 +41,16 @@ def print_sheet(facts: Facts, given: str, rates: Rates | None) -> None:
         )
 
 
-def _inputs(facts: Facts) -> None:
-    lowered = facts.lowered
+def _inputs(inspection: Inspection) -> None:
+    lowered = inspection.lowered
     tokens, width = lowered.input_array
     rows = [
         [
             name,
             _axes(modality.axes),
-            _steps(facts, name),
+            _steps(inspection, name),
             count(plain(modality.count)),
-            _channels(facts, modality),
+            _channels(inspection, modality),
             _position(lowered.inputs[name]),
             f"+ {width - modality.channels}" if width > modality.channels else "",
             _mask(lowered.derived["inputs", name, "mask"], modality),
@@ -76,8 +76,8 @@ def _inputs(facts: Facts) -> None:
     Table(columns, rows).print()
 
 
-def _stages(facts: Facts) -> None:
-    lowered, spec = facts.lowered, facts.lowered.document.spec
+def _stages(inspection: Inspection) -> None:
+    lowered, spec = inspection.lowered, inspection.lowered.document.spec
     tokens, width = lowered.input_array
     latents = " x ".join(map(str, lowered.latents))
     queries, query_width = lowered.query_array
@@ -111,7 +111,7 @@ def _layers(stages: Sequence[Stage]) -> str:
     return f"{layers} x {count} blocks, each with {shared}"
 
 
-def _outputs(facts: Facts) -> None:
+def _outputs(inspection: Inspection) -> None:
     rows = [
         [
             name,
@@ -120,10 +120,12 @@ def _outputs(facts: Facts) -> None:
             count(plain(output.chunk_queries)),
             str(output.channels),
         ]
-        for name, output in facts.lowered.outputs.items()
+        for name, output in inspection.lowered.outputs.items()
     ]
-    queries, _ = facts.lowered.query_array
-    rows.append(["all", "", count(plain(facts.lowered.total_queries)), count(plain(queries)), ""])
+    queries, _ = inspection.lowered.query_array
+    rows.append(
+        ["all", "", count(plain(inspection.lowered.total_queries)), count(plain(queries)), ""]
+    )
     columns = [
         Column("output", 14),
         Column("array", 46),
@@ -134,11 +136,11 @@ def _outputs(facts: Facts) -> None:
     Table(columns, rows).print()
 
 
-def _parameters(facts: Facts) -> None:
-    total = facts.lowered.graph.parameter_count
+def _parameters(inspection: Inspection) -> None:
+    total = inspection.lowered.graph.parameter_count
     rows = [
         [part, count(number), f"{100 * number / total:.1f} %", size(4 * number)]
-        for part, number in facts.parameters.items()
+        for part, number in inspection.parameters.items()
     ]
     rows.append(["all", count(total), "", size(4 * total)])
     columns = [
@@ -155,11 +157,11 @@ def _axes(axes: Iterable[Axis], last: str = "") -> str:
     return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
-def _steps(facts: Facts, name: str) -> str:
-    declared = facts.lowered.document.spec.inputs[name]
+def _steps(inspection: Inspection, name: str) -> str:
+    declared = inspection.lowered.document.spec.inputs[name]
     if isinstance(declared, LikeInput):
         return f"like {declared.like}"
-    spec = facts.lowered.inputs[name]
+    spec = inspection.lowered.inputs[name]
     return "\n".join(_step(step.model_dump(exclude_defaults=True)) for step in spec.steps)
 
 
@@ -179,9 +181,9 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _channels(facts: Facts, modality: Modality) -> str:
+def _channels(inspection: Inspection, modality: Modality) -> str:
     """Channels of the data, and those of positions that stand beside them: `48 + 195 = 243`."""
-    producer = facts.lowered.graph.producers.get(modality.tokens)
+    producer = inspection.lowered.graph.producers.get(modality.tokens)
     if producer is None or not isinstance(producer.op, Concat):
         return str(modality.channels)
     parts = " + ".join(str(value.shape[-1]) for value in producer.inputs)

@@ -49,7 +49,7 @@ Backend = Literal["onnx", "torch"]
 Weights = str | Path | Mapping[str, Any]
 """A file or folder of weights, or arrays by the names of the parameters."""
 _WEIGHTS = "the path of a file or folder, or arrays by name"
-Progress = Callable[[str], None]
+Announce = Callable[[str], None]
 """Called with what begins now, for example `writing encode.onnx`."""
 
 
@@ -206,7 +206,7 @@ class Compiled(Glanced):
         weights: Weights | None = None,
         seed: int = 0,
         sample: Sample | None = None,
-        progress: Progress = lambda _: None,
+        progress: Announce = lambda _: None,
         report: Report | None = None,
     ) -> Manifest:
         """Write the artifact folder, whole or not at all; returns its manifest.
@@ -268,7 +268,7 @@ class Compiled(Glanced):
         weights: Mapping[str, Array],
         stage: Path,
         sample: Sample | None,
-        progress: Progress,
+        progress: Announce,
     ) -> tuple[list[str], Quantization | None]:
         from perceiver_graph.compiler.backends import onnx as backend
         from perceiver_graph.compiler.backends.onnx import calibration

@@ -56,7 +56,7 @@ def reading_room(manifest: Manifest, memory: int | None) -> int | None:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Chunks:
     """Queries in chunks of one shape, so that one session runs them all.
 
     `sizes` says how many queries of an output are in each chunk; the last chunk of an output may
@@ -78,7 +78,7 @@ class Plan:
             }
 
 
-def plan(counts: Mapping[str, int], limit: int) -> Plan:
+def fewest(counts: Mapping[str, int], limit: int) -> Chunks:
     """The fewest chunks of at most `limit` queries that hold `counts` queries of each output.
 
     A chunk has a query of each output at the least, whatever the limit.
@@ -90,7 +90,7 @@ def plan(counts: Mapping[str, int], limit: int) -> Plan:
             high = chunks
         else:
             low = chunks + 1
-    return Plan(dict(counts), _sizes(counts, low), low)
+    return Chunks(dict(counts), _sizes(counts, low), low)
 
 
 def _sizes(counts: Mapping[str, int], chunks: int) -> dict[str, int]:

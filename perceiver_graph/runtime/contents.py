@@ -17,7 +17,7 @@ from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.spec.manifest import FileEntry
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes checked and the bytes there are to check."""
+"""Called with how much is done (bytes checked, chunks decoded) and how much there is to do."""
 Identity = tuple[int, ...]
 """What tells, without reading it, that a file is the one that was read."""
 

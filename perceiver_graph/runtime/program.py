@@ -15,7 +15,7 @@ from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
-from perceiver_graph.runtime.contents import Progress as CheckProgress
+from perceiver_graph.runtime.contents import Progress
 from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
@@ -28,8 +28,6 @@ from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, Port, ports
 from perceiver_graph.spec.programs import ASKED
 
 Results = dict[str, NDArray[np.float32]]
-Progress = Callable[[int, int], None]
-"""Called with the number of chunks decoded and the number there are."""
 Note = Callable[[str], None]
 """Called with what a user should know of a call that went well."""
 
@@ -42,7 +40,7 @@ def load(
     *,
     device: DeviceName = "auto",
     threads: int | None = None,
-    progress: CheckProgress | None = None,
+    progress: Progress | None = None,
 ) -> Program:
     """Open a compiled folder, check its files and get ready to run it.
 
@@ -161,7 +159,7 @@ class Program(Glanced):
         memory = memory if memory is None else whole("memory", _BYTES, memory)
         # Encoding takes long: what decode would refuse is refused before it.
         asked, _ = resolve(self.manifest, feeds.sizes, decode, feeds.points)
-        self._plan(feeds.sizes, asked, memory)
+        self._chunks(feeds.sizes, asked, memory)
         if note is not None:
             for text in feeds.notes:
                 note(text)
@@ -232,9 +230,9 @@ class Program(Glanced):
             self._decode_chunks(state, late, points, results, memory, progress)
         return {name: results[name].reshape(asked[name].shape) for name in asked}
 
-    def _plan(
+    def _chunks(
         self, sizes: Mapping[str, int], asked: Mapping[str, Asked], memory: int | None
-    ) -> chunks.Plan:
+    ) -> chunks.Chunks:
         """How the queries that are asked for go into chunks."""
         ports = self._programs["decode"].inputs
         queries = [port.of for port in ports if port.role in ASKED]
@@ -243,7 +241,7 @@ class Program(Glanced):
         sizes = {_count(p): counts.get(p.of, 1) for p in ports if p.role == "points"} | {**sizes}
         cached = self.device.name == "cpu"
         limit = chunks.chunk_limit(self.manifest, sizes, counts, memory, cached=cached)
-        return chunks.plan(counts, limit)
+        return chunks.fewest(counts, limit)
 
     def _decode_chunks(
         self,
@@ -257,8 +255,8 @@ class Program(Glanced):
         """Run decode for chunk after chunk; each writes its part of the results."""
         ports = self._programs["decode"].inputs
         queries = [port for port in ports if port.role in ASKED]
-        plan = self._plan(state._sizes, asked, memory)
-        sizes = state._sizes | {_count(p): plan.sizes.get(p.of, 1) for p in queries}
+        divided = self._chunks(state._sizes, asked, memory)
+        sizes = state._sizes | {_count(p): divided.sizes.get(p.of, 1) for p in queries}
         known = {}
         for port in (p for p in ports if p.role in ("size", "grid")):
             held: list[int | str] = [port.of]
@@ -268,8 +266,8 @@ class Program(Glanced):
         values = state._values
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
-        pending = {name: span for name, span in pending.items() if name not in plan.counts}
-        for done, parts in enumerate(plan):
+        pending = {name: span for name, span in pending.items() if name not in divided.counts}
+        for done, parts in enumerate(divided):
             given = {p.name: _chunk(p, asked, points, parts, sizes) for p in queries}
             wanted = parts | pending
             found, values = self._programs.run("decode", known | given, values, sizes, fetch=wanted)
@@ -279,7 +277,7 @@ class Program(Glanced):
                 results[name][:, start:stop] = rows[:, : stop - start]
             pending = {}
             if progress is not None:
-                progress(done + 1, plan.chunks)
+                progress(done + 1, divided.chunks)
 
 
 def _digest(artifact: Artifact) -> str:

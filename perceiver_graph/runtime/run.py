@@ -25,7 +25,7 @@ from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
 from perceiver_graph.storage import staged_group, sweep, unwritable
 
-Progress = Callable[[str, float, int | None], None]
+FileProgress = Callable[[str, float, int | None], None]
 """Called with what is being run on, the pieces done (a fraction while one is being decoded) and the
 pieces expected, or None if that is not known."""
 
@@ -57,7 +57,7 @@ def run_files(
     sizes: Mapping[str, int] | None = None,
     memory: int | None = None,
     names: Names | None = None,
-    progress: Progress | None = None,
+    progress: FileProgress | None = None,
 ) -> list[FileResult]:
     """Run a program on files, or on texts, and write the results to a folder, made if need be.
 
@@ -122,7 +122,7 @@ class _Job:
     decode: Mapping[str, Selection] | None
     sizes: Mapping[str, int] | None
     memory: int | None
-    progress: Progress | None
+    progress: FileProgress | None
 
     def writers(self) -> list[Writer]:
         """New writers for the outputs that are decoded whole."""

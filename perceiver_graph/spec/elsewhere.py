@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
-from perceiver_graph.spec.grammar import Rule, rule_at
+from perceiver_graph.spec.grammar import Schema, schema_at
 from perceiver_graph.spec.models.base import STALE
 from perceiver_graph.spec.spans import Path
 
@@ -142,7 +142,7 @@ def _ours() -> dict[str, tuple[str, ...]]:
 def _places(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
     """The mappings that know a key, by key; `NAME` stands for a name of the user's."""
     found: dict[str, dict[str, None]] = {}
-    root = rule_at(model, ())
+    root = schema_at(model, ())
     if root is not None:
         _walk(root, "", found)
     shortest = {key: sorted(places, key=lambda p: p.count(".")) for key, places in found.items()}
@@ -153,20 +153,20 @@ STALE.append(_places.cache_clear)
 
 
 def _walk(
-    rule: Rule, place: str, found: dict[str, dict[str, None]], around: tuple[int, ...] = ()
+    schema: Schema, place: str, found: dict[str, dict[str, None]], around: tuple[int, ...] = ()
 ) -> None:
-    if id(rule.node) in around:  # a form that has others of its family inside
+    if id(schema.node) in around:  # a form that has others of its family inside
         return
-    for key in rule.keys:
+    for key in schema.keys:
         found.setdefault(key, {})[place] = None
     inner = [
-        (child, f"{place}.{key}".lstrip(".")) for key in rule.keys if (child := rule.child(key))
+        (child, f"{place}.{key}".lstrip(".")) for key in schema.keys if (child := schema.child(key))
     ]
-    if rule.kind == "dict" and (values := rule.child("NAME")):
+    if schema.kind == "dict" and (values := schema.child("NAME")):
         inner.append((values, f"{place}.NAME"))
-    elif rule.kind == "list" and (items := rule.child(0)):
+    elif schema.kind == "list" and (items := schema.child(0)):
         inner.append((items, place))
-    elif rule.kind == "tagged-union":
-        inner += [(one, place) for tag in rule.tags if (one := rule.child(tag))]
+    elif schema.kind == "tagged-union":
+        inner += [(one, place) for tag in schema.tags if (one := schema.child(tag))]
     for child, where in inner:
-        _walk(child, where, found, (*around, id(rule.node)))
+        _walk(child, where, found, (*around, id(schema.node)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from perceiver_graph.spec.elsewhere import meant
-from perceiver_graph.spec.grammar import Rule
+from perceiver_graph.spec.grammar import Schema
 from perceiver_graph.spec.models.base import NAME_PATTERN
 from perceiver_graph.spec.spans import Path
 
@@ -33,60 +33,60 @@ def glued(word: Any) -> str | None:
     return f"write `{match[1]}: {match[2]}`, with a space after the colon" if match else None
 
 
-def form(rule: Rule | None, path: Path, data: Any) -> str | None:
+def form(schema: Schema | None, path: Path, data: Any) -> str | None:
     """How to write the key and the value at `path` of `data`; None where nothing is known."""
-    written = _form(rule, path, data)
+    written = _form(schema, path, data)
     return f"write `{written}`" if written else None
 
 
-def filled(rule: Rule | None, path: Path, data: Any) -> str | None:
+def filled(schema: Schema | None, path: Path, data: Any) -> str | None:
     """How to write a mapping that must not be empty, with `...` for what is not known."""
     key = path[-1] if path else None
-    if rule is None or rule.kind != "dict" or not isinstance(key, str) or len(path) < 2:
+    if schema is None or schema.kind != "dict" or not isinstance(key, str) or len(path) < 2:
         return None
-    return f"write `{key}: {skeleton(rule, path, data)}`"
+    return f"write `{key}: {skeleton(schema, path, data)}`"
 
 
-def _form(rule: Rule | None, path: Path, data: Any) -> str | None:
+def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
     value = _at(data, path)
     keys = [part for part in path if isinstance(part, str)]
-    if rule is None or not keys or value is None or isinstance(value, bool):
+    if schema is None or not keys or value is None or isinstance(value, bool):
         return None
     if keys[-1] == "shape":
         return _shape(value)
-    written = _written(rule, value, path, data)
+    written = _written(schema, value, path, data)
     if written is None or isinstance(path[-1], int):  # an item of a list has no key
         return written
     return f"{keys[-1]}: {written}"
 
 
-def _written(rule: Rule, value: Any, path: Path, data: Any) -> str | None:
+def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
     numbers = _numbers(value)
     if path[-2:] == ("position", "range"):
         return _range(value, path, data)
     if path[0] == "outputs" and len(path) <= 2 and type(value) is int:
         output = f"{{query: {{learned: {{}}}}, head: {{linear: {value}}}}}"
         return output if len(path) == 2 else f"{{NAME: {output}}}"
-    if rule.kind == "dict" and numbers:
+    if schema.kind == "dict" and numbers:
         return _by_axis(numbers, path, data)
-    if rule.kind == "union" and path[-1] == "padding" and {*map(type, numbers)} == {int}:
+    if schema.kind == "union" and path[-1] == "padding" and {*map(type, numbers)} == {int}:
         return _by_axis(numbers, path, data)
-    if rule.kind == "dict" and isinstance(value, list):
+    if schema.kind == "dict" and isinstance(value, list):
         return _by_name(value)
-    if rule.kind == "int" and isinstance(value, dict):
+    if schema.kind == "int" and isinstance(value, dict):
         found = [n for key, n in value.items() if key in _RESULTS or len(value) == 1]
         return _word(found[0]) if len(found) == 1 and type(found[0]) is int else None
-    if rule.kind == "model" and isinstance(value, list) and "names" in rule.keys:
+    if schema.kind == "model" and isinstance(value, list) and "names" in schema.keys:
         return f"{{names: [{', '.join(map(str, value))}]}}" if _are_texts(value) else None
-    if rule.kind == "list" and (item := rule.child(0)):
-        alike = type(value) in (int, float) and rule.node.get("min_length") == _PRIMARIES
+    if schema.kind == "list" and (item := schema.child(0)):
+        alike = type(value) in (int, float) and schema.node.get("min_length") == _PRIMARIES
         return _flow([value] * _PRIMARIES) if alike else _listed(item, value, path, data)
-    if rule.kind == "model" and numbers:
-        return _filled(rule, list(map(_word, numbers)), path, data)
-    if rule.kind == "tagged-union" and isinstance(value, str):
-        return _alternative(rule, value, path, data)
-    if rule.kind == "tagged-union" and numbers and len(numbers) == 1:
-        return _with_number(rule, _word(numbers[0]), path, data)
+    if schema.kind == "model" and numbers:
+        return _filled(schema, list(map(_word, numbers)), path, data)
+    if schema.kind == "tagged-union" and isinstance(value, str):
+        return _alternative(schema, value, path, data)
+    if schema.kind == "tagged-union" and numbers and len(numbers) == 1:
+        return _with_number(schema, _word(numbers[0]), path, data)
     return None
 
 
@@ -103,7 +103,7 @@ def _range(value: Any, path: Path, data: Any) -> str | None:
     return _flow(dict(zip(names, value, strict=True))) if named else None
 
 
-def _listed(item: Rule, value: Any, path: Path, data: Any) -> str | None:
+def _listed(item: Schema, value: Any, path: Path, data: Any) -> str | None:
     """What is no list as one: a name, an item, or a mapping.
 
     Of a mapping the entries become items: `[{patch: {height: 4, width: 4}}, {linear: 16}]`.
@@ -134,9 +134,9 @@ def _flow(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else _word(value)
 
 
-def _with_number(rule: Rule, number: str, path: Path, data: Any) -> str | None:
+def _with_number(schema: Schema, number: str, path: Path, data: Any) -> str | None:
     """The first alternative that takes a number, else the first of whose keys none has to be there."""
-    inner = [(name, one) for name in rule.alternatives if (one := _inner(rule, name))]
+    inner = [(name, one) for name in schema.alternatives if (one := _inner(schema, name))]
     for name, one in inner:
         if one.kind == "int":
             return f"{{{name}: {number}}}"
@@ -160,35 +160,35 @@ def _are_texts(items: list[Any]) -> bool:
     return all(isinstance(item, str) for item in items)
 
 
-def _alternative(rule: Rule, word: str, path: Path, data: Any) -> str | None:
+def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None:
     """For `fourier`: `{fourier: {bands: ...}}`; for the name of an input: `{inputs: image}`."""
-    names = rule.alternatives
+    names = schema.alternatives
     for other in names:  # `relu` for `{activation: relu}`
-        if (one := _inner(rule, other)) and word in one.choices:
+        if (one := _inner(schema, other)) and word in one.choices:
             return f"{{{other}: {word}}}"
     found = [word] if word in names else []
     inputs = _at(data, ("inputs",))
     if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
         return f"{{inputs: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
-    inner = _inner(rule, name) if name else None
+    inner = _inner(schema, name) if name else None
     return f"{{{name}: {skeleton(inner, path, data)}}}" if inner else None
 
 
-def _inner(rule: Rule, name: str) -> Rule | None:
-    """The rule of what stands below an alternative."""
-    one = rule.child(f"<{name}>")
+def _inner(schema: Schema, name: str) -> Schema | None:
+    """The schema of what stands below an alternative."""
+    one = schema.child(f"<{name}>")
     return one.child(name) if one else None
 
 
-def _filled(rule: Rule, values: list[str], path: Path, data: Any) -> str | None:
+def _filled(schema: Schema, values: list[str], path: Path, data: Any) -> str | None:
     """A mapping of the required keys, or of the first one, with the values in their order."""
-    keys = rule.required or (("max",) if "max" in rule.keys else rule.keys[:1])
+    keys = schema.required or (("max",) if "max" in schema.keys else schema.keys[:1])
     if len(values) > len(keys):
         return None
     parts: list[str] = []
     for key in keys:
-        child = rule.child(key)
+        child = schema.child(key)
         sizes = values if child is not None and child.kind == "dict" else []
         if by_axis := _by_axis(sizes, (*path, key), data):
             values, parts = [], [*parts, f"{key}: {by_axis}"]
@@ -198,18 +198,16 @@ def _filled(rule: Rule, values: list[str], path: Path, data: Any) -> str | None:
     return None if values else f"{{{', '.join(parts)}}}"
 
 
-def skeleton(rule: Rule | None, path: Path, data: Any) -> str:
-    """A value of a rule with `...` for what has to be filled in; the first of alternatives."""
-    if rule is not None and rule.kind == "model":
-        return (
-            f"{{{', '.join(f'{k}: {skeleton(rule.child(k), path, data)}' for k in rule.required)}}}"
-        )
-    if rule is not None and rule.alternatives:
-        return _alternative(rule, rule.alternatives[0], path, data) or "..."
-    if rule is not None and rule.kind == "dict":
+def skeleton(schema: Schema | None, path: Path, data: Any) -> str:
+    """A value of a schema with `...` for what has to be filled in; the first of alternatives."""
+    if schema is not None and schema.kind == "model":
+        return f"{{{', '.join(f'{k}: {skeleton(schema.child(k), path, data)}' for k in schema.required)}}}"
+    if schema is not None and schema.alternatives:
+        return _alternative(schema, schema.alternatives[0], path, data) or "..."
+    if schema is not None and schema.kind == "dict":
         axes = _axes(path, data)[: _MOST_AXES - 1]
         return f"{{{', '.join(f'{axis}: ...' for axis in axes)}}}" if axes else "{AXIS: ...}"
-    return str(rule.choices[0]) if rule is not None and rule.choices else "..."
+    return str(schema.choices[0]) if schema is not None and schema.choices else "..."
 
 
 def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:

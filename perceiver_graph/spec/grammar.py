@@ -1,6 +1,6 @@
 """What the models allow at a place of the spec, for error messages that say what would be right.
 
-A validation error names its place but not the rule there. The rule is found by walking pydantic's
+A validation error names its place but not what is allowed there. That is found by walking pydantic's
 core schema along the same place, union tags included.
 """
 
@@ -20,7 +20,7 @@ _Node = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Rule:
+class Schema:
     """The core schema at one place, seen through its wrappers (defaults, validators, optional values)."""
 
     node: _Node
@@ -30,8 +30,8 @@ class Rule:
     def kind(self) -> str:
         return str(self.node["type"])
 
-    def child(self, part: str | int) -> Rule | None:
-        """The rule one segment further along the location of an error; None where it is not known."""
+    def child(self, part: str | int) -> Schema | None:
+        """The schema one segment further along the location of an error; None where it is not known."""
         node: _Node | None = None
         if self.kind == "model":
             node = _unwrap(self.node["schema"], self.definitions).get("fields", {}).get(part)
@@ -41,7 +41,7 @@ class Rule:
             node = self.node.get("items_schema")
         elif self.kind == "tagged-union":
             node = self.node["choices"].get(part)
-        return Rule(_unwrap(node, self.definitions), self.definitions) if node else None
+        return Schema(_unwrap(node, self.definitions), self.definitions) if node else None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class Rule:
 
     @property
     def expected(self) -> str | None:
-        """The rule in words: "a positive integer"."""
+        """What it allows in words: "a positive integer"."""
         if self.kind in {"int", "float"}:
             noun = "integer" if self.kind == "int" else "number"
             if self.node.get("ge", 0) >= 1 or self.node.get("gt", -1) >= 0:
@@ -96,14 +96,14 @@ class Rule:
         return found
 
 
-def rule_at(model: type[BaseModel], location: Iterable[str | int]) -> Rule | None:
-    """The rule at the location of a validation error of `model`."""
-    rule: Rule | None = _root(model)
+def schema_at(model: type[BaseModel], location: Iterable[str | int]) -> Schema | None:
+    """The schema at the location of a validation error of `model`."""
+    schema: Schema | None = _root(model)
     for part in location:
-        if rule is None:
+        if schema is None:
             return None
-        rule = rule.child(part)
-    return rule
+        schema = schema.child(part)
+    return schema
 
 
 def one_of(values: Iterable[Any]) -> str:
@@ -113,13 +113,13 @@ def one_of(values: Iterable[Any]) -> str:
 
 
 @cache
-def _root(model: type[BaseModel]) -> Rule:
+def _root(model: type[BaseModel]) -> Schema:
     schema: _Node = model.__pydantic_core_schema__
     definitions: dict[str, _Node] = {}
     if schema["type"] == "definitions":
         definitions = {node["ref"]: node for node in schema["definitions"]}
         schema = schema["schema"]
-    return Rule(_unwrap(schema, definitions), definitions)
+    return Schema(_unwrap(schema, definitions), definitions)
 
 
 STALE.append(_root.cache_clear)

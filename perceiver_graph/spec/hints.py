@@ -9,13 +9,13 @@ from typing import Any
 from perceiver_graph.diagnostics.model import Diagnostic, Label, Span, make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.absent import Absent
-from perceiver_graph.spec.grammar import Rule
+from perceiver_graph.spec.grammar import Schema
 from perceiver_graph.spec.spans import Path
 
 _NOTHING = {"none", "no", "null", "false", "off"}
 
 
-def left_out(value: Any, path: Path, parent: Rule | None) -> str | None:
+def left_out(value: Any, path: Path, parent: Schema | None) -> str | None:
     """What to do instead of `position: none`."""
     if parent is None or not path or str(value).casefold() not in _NOTHING:
         return None

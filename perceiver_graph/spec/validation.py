@@ -18,7 +18,7 @@ from perceiver_graph.diagnostics.words import question
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
 from perceiver_graph.spec.forms import filled, form, glued, skeleton
-from perceiver_graph.spec.grammar import Rule, one_of, rule_at
+from perceiver_graph.spec.grammar import Schema, one_of, schema_at
 from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import Path, SpanTree
@@ -62,8 +62,8 @@ class _Fault:
     details: ErrorDetails
     path: Path  # in the file: without union tags
     is_key: bool  # the key itself is wrong, not its value
-    rule: Rule | None  # what the models allow here
-    parent: Rule | None
+    rule: Schema | None  # what the models allow here
+    parent: Schema | None
 
     @property
     def type(self) -> str:
@@ -126,7 +126,7 @@ class _Translator:
             elif isinstance(here, dict) and part != "[key]" and not str(part).startswith("<"):
                 path.append(part)
                 here = None
-        rule, parent = rule_at(self.model, location), rule_at(self.model, location[:-1])
+        rule, parent = schema_at(self.model, location), schema_at(self.model, location[:-1])
         return _Fault(details, tuple(path), "[key]" in location, rule, parent)
 
     def _diagnostic(self, fault: _Fault) -> Diagnostic:
@@ -168,7 +168,7 @@ class _Translator:
 
     def _unknown_key(self, fault: _Fault) -> Diagnostic:
         parent, key = fault.path[:-1], str(fault.path[-1])
-        union = rule_at(self.model, fault.details["loc"][:-2])
+        union = schema_at(self.model, fault.details["loc"][:-2])
         if union and key in union.alternatives:
             return self._second_alternative(fault, union.alternatives)
         if entry := absent(key, parent):

@@ -6,7 +6,7 @@ digests only; what makes a folder an artifact, those who write artifacts tell it
 
 from perceiver_graph.storage.claims import Claim, abandon
 from perceiver_graph.storage.files import Group, descriptor, staged_file, staged_group, unwritable
-from perceiver_graph.storage.folders import Kind, refuse_foreign, staged_folder
+from perceiver_graph.storage.folders import FolderKind, refuse_foreign, staged_folder
 from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listing import Former, NotOurs, digest, is_plain, prove
 from perceiver_graph.storage.notes import LOGGER, tell
@@ -16,9 +16,9 @@ __all__ = [
     "ENDING",
     "LOGGER",
     "Claim",
+    "FolderKind",
     "Former",
     "Group",
-    "Kind",
     "NotOurs",
     "Shield",
     "abandon",

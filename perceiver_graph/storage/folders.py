@@ -28,7 +28,7 @@ _ELSEWHERE = "choose another place with `-o`, or move it away first"
 
 
 @dataclass(frozen=True)
-class Kind:
+class FolderKind:
     """A kind of folder that this program writes.
 
     `owned` knows one again. `last` is the file that makes it complete; `interim` is its text while
@@ -40,7 +40,7 @@ class Kind:
     interim: Interim | None = None
 
 
-def refuse_foreign(directory: str | Path, kind: Kind) -> Former:
+def refuse_foreign(directory: str | Path, kind: FolderKind) -> Former:
     """What of a folder is ours to replace. Raises DiagnosticError (PG407) if anything is not.
 
     What a dead process has left there is cleared first.
@@ -64,7 +64,7 @@ def refuse_foreign(directory: str | Path, kind: Kind) -> Former:
 
 
 @contextmanager
-def staged_folder(directory: str | Path, kind: Kind) -> Iterator[Path]:
+def staged_folder(directory: str | Path, kind: FolderKind) -> Iterator[Path]:
     """A new folder beside `directory` that takes its place when the block ends well.
 
     What stood there before must be proven to be ours; files of others in it are kept, and stand in
@@ -98,14 +98,14 @@ def staged_folder(directory: str | Path, kind: Kind) -> Iterator[Path]:
 class _Place:
     """Where a folder is to stand, and the claim in which it is prepared."""
 
-    def __init__(self, path: Path, kind: Kind, former: Former, claim: Claim) -> None:
+    def __init__(self, path: Path, kind: FolderKind, former: Former, claim: Claim) -> None:
         self.path = path
         self.kind = kind
         self.former = former
         self.claim = claim
 
     @classmethod
-    def of(cls, path: Path, kind: Kind, former: Former, made: list[Path]) -> _Place:
+    def of(cls, path: Path, kind: FolderKind, former: Former, made: list[Path]) -> _Place:
         """With a claim beside it, or in it where it cannot be swapped. Raises OSError."""
         _make_parents(path, made)
         if not _stays(path):

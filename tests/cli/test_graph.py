@@ -28,7 +28,7 @@ def test_the_tree_of_kinetics(command: Command) -> None:
     lines = command("graph", "kinetics").out.splitlines()
     assert lines[0].split() == ["kinetics", "19,858,855", "parameters"]
     (layers,) = [line for line in lines if "layers.0 .. 7" in line]
-    assert "SelfAttend" in layers
+    assert "SelfAttendLayer" in layers
     assert "[batch, 784, 512]" in layers
     assert "8 times" in layers
 

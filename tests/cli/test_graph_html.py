@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from perceiver_graph.cli.facts import Facts
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.page import page
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.diagnostics import DiagnosticError
@@ -103,9 +103,9 @@ class Reader(HTMLParser):
         return found
 
 
-def _facts(text: str) -> Facts:
-    """The facts about a spec."""
-    return Facts.of(lower(parse_spec(text)), 0)
+def _inspection(text: str) -> Inspection:
+    """The inspection about a spec."""
+    return Inspection.of(lower(parse_spec(text)), 0)
 
 
 def _page_of(command: Command, *arguments: object) -> Reader:
@@ -210,7 +210,7 @@ def test_the_depth_is_what_is_open_at_the_start(depth: int, command: Command, ti
 
 def test_texts_of_a_spec_are_shown_and_not_obeyed() -> None:
     quoted = HOSTILE.replace('"', '\\"')
-    written = page(_facts(f'{TINY}summary: "{quoted} $name \\e[2J \\u202e é"\n'), 2)
+    written = page(_inspection(f'{TINY}summary: "{quoted} $name \\e[2J \\u202e é"\n'), 2)
     shown = Reader(written)
     assert not shown.tags & {"script", "img"}
     assert shown.text["p"].startswith(f"{HOSTILE} $name \\x1b[2J \\u202e é")
@@ -228,7 +228,7 @@ def test_names_in_a_graph_are_escaped_too() -> None:
     }
     outputs = {HOSTILE: graph.outputs["y"]}
     changed = replace(graph, inputs=inputs, blocks=blocks, outputs=outputs)
-    shown = Reader(page(Facts.of(replace(lowered, graph=changed), 0), 2))
+    shown = Reader(page(Inspection.of(replace(lowered, graph=changed), 0), 2))
     assert not shown.tags & {"script", "img"}
     assert HOSTILE in shown.box("inputs/x").text
     assert shown.box("input:x").flow["axes"] == [f"{HOSTILE} x time x channel"]

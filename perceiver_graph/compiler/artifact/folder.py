@@ -69,4 +69,4 @@ def _interim(directory: Path, prefix: str) -> str:
     return _text(data)
 
 
-ARTIFACT = storage.Kind(owned_files, MANIFEST_NAME, _interim)
+ARTIFACT = storage.FolderKind(owned_files, MANIFEST_NAME, _interim)

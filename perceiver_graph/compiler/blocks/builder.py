@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import prod
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.initial import Dialect, Kind, initializer
+from perceiver_graph.compiler.blocks.initial import Dialect, ParameterKind, initializer
 from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, format_shape, shape_of
 from perceiver_graph.compiler.ir.graph import (
     Block,
@@ -155,7 +155,7 @@ class GraphBuilder:
         self,
         name: str,
         shape: tuple[int | Dim, ...],
-        kind: Kind = "vectors",
+        kind: ParameterKind = "vectors",
         *,
         scale: float | None = None,
         trainable: bool = True,
@@ -189,7 +189,7 @@ class GraphBuilder:
         return value
 
     def linear(
-        self, x: Value, name: str, width: int, kind: Kind = "linear", *, bias: bool = True
+        self, x: Value, name: str, width: int, kind: ParameterKind = "linear", *, bias: bool = True
     ) -> Value:
         """A learned linear map of the last axis to `width` channels."""
         weight = self.parameter(f"{name}.weight", (width, x.shape[-1]), kind)

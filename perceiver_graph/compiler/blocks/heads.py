@@ -5,7 +5,7 @@ from __future__ import annotations
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import Rows
 from perceiver_graph.compiler.blocks.context import Context, Path
-from perceiver_graph.compiler.blocks.initial import Kind
+from perceiver_graph.compiler.blocks.initial import ParameterKind
 from perceiver_graph.compiler.blocks.stages import Answer
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir.graph import Value
@@ -26,7 +26,7 @@ def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: boo
     spec = ctx.spec.outputs[name]
     # DeepMind starts the maps of these at zero.
     zero = answer.pool is not None or isinstance(spec.media, FlowOutputMedia)
-    start: Kind = "final" if zero else "linear"
+    start: ParameterKind = "final" if zero else "linear"
     b, path = ctx.builder, ("outputs", name, "head")
     blame = b.at(ctx.document.key_span(*path))
     with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):

@@ -15,7 +15,7 @@ from perceiver_graph.compiler.ir.graph import Initializer
 
 Dialect = Literal["huggingface", "deepmind"]
 
-Kind = Literal[
+ParameterKind = Literal[
     "layer",
     "linear",
     "convolution",
@@ -39,7 +39,7 @@ FAN_IN_EXACT = Initializer("fan_in", 1 / CUT_DEVIATION)
 ZEROS = Initializer("zeros")
 ONES = Initializer("ones")
 
-TABLE: Mapping[Kind, tuple[Initializer, Initializer]] = {
+TABLE: Mapping[ParameterKind, tuple[Initializer, Initializer]] = {
     # kind             huggingface, deepmind
     "layer": (NORMAL, FAN_IN_EXACT),
     "linear": (NORMAL, FAN_IN),
@@ -70,7 +70,7 @@ TABLE: Mapping[Kind, tuple[Initializer, Initializer]] = {
 """
 
 
-def initializer(dialect: Dialect, kind: Kind, scale: float | None = None) -> Initializer:
+def initializer(dialect: Dialect, kind: ParameterKind, scale: float | None = None) -> Initializer:
     """How a parameter of a kind starts; `scale` stands for the scale of the table."""
     huggingface, deepmind = TABLE[kind]
     found = deepmind if dialect == "deepmind" else huggingface

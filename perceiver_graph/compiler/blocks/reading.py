@@ -33,11 +33,11 @@ def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) ->
         for number in range(stage.layers):
             layer = stage.layer.format(number)
             if stage.attend == "self":
-                with b.block(layer, "SelfAttend", "one round of reading"):
+                with b.block(layer, "SelfAttendLayer", "one round of reading"):
                     x = self_attend(ctx, config, rows)
             else:
                 summary = f"the {several} read the {stage.read}"
-                with b.block(layer, "CrossAttend", summary) if layer else nullcontext():
+                with b.block(layer, "CrossAttendLayer", summary) if layer else nullcontext():
                     x = cross_attend(ctx, config, rows, arrays[stage.read], f"{one}_norm")
             rows = replace(rows, value=x)
         if stage.project is not None:

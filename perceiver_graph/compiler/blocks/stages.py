@@ -90,7 +90,7 @@ def _encode(encode: Encode, block: int) -> Stage:
         rows=LATENTS,
         read=INPUTS,
         scope=("encode", name),
-        kind="CrossAttend",
+        kind="CrossAttendLayer",
         module=f"encoder.{module}",
         summary="the latents read the inputs",
     )

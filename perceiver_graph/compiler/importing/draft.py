@@ -26,7 +26,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Configuration:
     """What a spec is made from."""
 
     settings: Settings
@@ -98,24 +98,24 @@ def decoder(settings: Settings, query_width: int, **more: Any) -> Data:
     return {"heads": 1} | ({"qk_width": query_width} if by_query else {}) | more
 
 
-def class_media(facts: Facts) -> Data:
+def class_media(config: Configuration) -> Data:
     """How scores are written: the names of classes where there are any."""
-    names = facts.settings.label_names(facts.classes)
+    names = config.settings.label_names(config.classes)
     named = {"names": names} if names else {}
-    problem = facts.settings.text("problem_type")
-    if facts.classes == 1 or problem == "regression":
+    problem = config.settings.text("problem_type")
+    if config.classes == 1 or problem == "regression":
         return {"scores": named}
     if problem == "multi_label_classification":
         return {"classes": named | {"multi_label": True}}
     return {"classes": named}
 
 
-def classifier(facts: Facts) -> Data:
+def classifier(config: Configuration) -> Data:
     """A single learned query of the latents' width, which is also added to what it finds."""
     return {
         "label": {
             "query": {"learned": {}},
-            "head": {"linear": facts.classes},
-            "media": class_media(facts),
+            "head": {"linear": config.classes},
+            "media": class_media(config),
         }
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.importing.draft import (
+    Configuration,
     Data,
     Draft,
-    Facts,
     classifier,
     decoder,
     make_body,
@@ -14,32 +14,34 @@ from perceiver_graph.compiler.importing.yaml_text import Path
 from perceiver_graph.media.flow.model import FlowInputParameters
 
 
-def _image(facts: Facts, size: tuple[int, int]) -> Data:
+def _image(config: Configuration, size: tuple[int, int]) -> Data:
     return {"shape": {"height": size[0], "width": size[1], "channel": 3}}
 
 
-def _any_size(facts: Facts) -> tuple[int, int]:
+def _any_size(config: Configuration) -> tuple[int, int]:
     """For classes that take pictures of any size and do not say which they were trained at."""
-    return facts.image_size or facts.picture.size() or (224, 224)
+    return config.image_size or config.picture.size() or (224, 224)
 
 
-def _image_classifier(facts: Facts, image: Data, channels: int, remarks: dict[Path, str]) -> Draft:
-    s = facts.settings
+def _image_classifier(
+    config: Configuration, image: Data, channels: int, remarks: dict[Path, str]
+) -> Draft:
+    s = config.settings
     shape = image["shape"]
-    image["media"] = facts.picture.media((shape["height"], shape["width"]))
+    image["media"] = config.picture.media((shape["height"], shape["width"]))
     decode = decoder(s, s.count("d_latents"), query_residual=True)
     body = make_body(s, channels, decode)
-    return Draft({"inputs": {"image": image}, **body, "outputs": classifier(facts)}, remarks)
+    return Draft({"inputs": {"image": image}, **body, "outputs": classifier(config)}, remarks)
 
 
-def learned(facts: Facts) -> Draft:
+def learned(config: Configuration) -> Draft:
     """Raw pixels through a 1 x 1 convolution, beside a learned position of each."""
-    side = facts.settings.count("image_size")
-    size = facts.image_size or (side, side)
+    side = config.settings.count("image_size")
+    size = config.image_size or (side, side)
     table: Data = {"width": 256}
     if size != (side, side):
         table["trained_on"] = {"height": side, "width": side}
-    image = _image(facts, size) | {
+    image = _image(config, size) | {
         "steps": [{"linear": 256}],
         "position": {"learned": table, "project": 256},
     }
@@ -47,20 +49,20 @@ def learned(facts: Facts) -> Draft:
         ("inputs", "image", "steps"): "a 1 x 1 convolution",
         ("inputs", "image", "position"): "256 + 256 channels",
     }
-    return _image_classifier(facts, image, 512, remarks)
+    return _image_classifier(config, image, 512, remarks)
 
 
-def fourier(facts: Facts) -> Draft:
+def fourier(config: Configuration) -> Draft:
     """Raw pixels, beside the Fourier features of where they are."""
-    image = _image(facts, _any_size(facts)) | {"position": _plane(64, (224, 224))}
+    image = _image(config, _any_size(config)) | {"position": _plane(64, (224, 224))}
     remarks: dict[Path, str] = {
         ("inputs", "image", "shape"): "other sizes work, too",
         ("inputs", "image", "position"): "3 + 258 channels",
     }
-    return _image_classifier(facts, image, 261, remarks)
+    return _image_classifier(config, image, 261, remarks)
 
 
-def conv(facts: Facts) -> Draft:
+def conv(config: Configuration) -> Draft:
     """What a convolution and a pooling leave of the picture, beside Fourier features."""
     steps = [
         {
@@ -75,12 +77,12 @@ def conv(facts: Facts) -> Draft:
         {"activation": "relu"},
         {"max_pool": {"window": _both(3), "stride": _both(2)}},
     ]
-    image = _image(facts, _any_size(facts)) | {"steps": steps, "position": _plane(64, (56, 56))}
+    image = _image(config, _any_size(config)) | {"steps": steps, "position": _plane(64, (56, 56))}
     remarks: dict[Path, str] = {
         ("inputs", "image", "shape"): "other sizes work, too",
         ("inputs", "image", "position"): "64 + 258 channels",
     }
-    return _image_classifier(facts, image, 322, remarks)
+    return _image_classifier(config, image, 322, remarks)
 
 
 def _both(n: int) -> Data:
@@ -98,11 +100,11 @@ def _tiles(height: int, width: int) -> Data:
     return {} if smallest > FlowInputParameters().overlap else {"overlap": smallest // 2}
 
 
-def flow(facts: Facts) -> Draft:
+def flow(config: Configuration) -> Draft:
     """Where each pixel goes from one frame to the next. The tokens themselves are the queries."""
-    s = facts.settings
+    s = config.settings
     trained_on = s.counts("train_size", 2)
-    height, width = facts.image_size or trained_on
+    height, width = config.image_size or trained_on
     frames: Data = {
         "shape": {"time": 2, "height": height, "width": width, "channel": 27},
         "steps": [{"patch": {"time": 2}}, {"squeeze": "time"}, {"linear": 64}],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perceiver_graph.compiler.importing import classes, deepmind
-from perceiver_graph.compiler.importing.draft import Draft, Facts
+from perceiver_graph.compiler.importing.draft import Configuration, Draft
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
 from perceiver_graph.compiler.importing.preprocessing import Preprocessing
 from perceiver_graph.compiler.importing.settings import Settings
@@ -150,7 +150,7 @@ def _draft(
 ) -> Draft:
     if image_size is not None and model_class in (classes.MASKED_LM, classes.TEXT_CLASSIFIER):
         settings.wrong(f"{model_class} reads no pictures, so an image size means nothing")
-    made = BUILDERS[model_class](Facts(settings, labels, image_size, picture))
+    made = BUILDERS[model_class](Configuration(settings, labels, image_size, picture))
     settings.report.raise_if_errors()
     notes = picture.notes
     if picture.given and model_class not in classes.OF_PICTURES:

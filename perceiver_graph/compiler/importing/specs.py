@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from perceiver_graph.compiler.importing import classes, images, texts, videos
-from perceiver_graph.compiler.importing.draft import Draft, Facts
+from perceiver_graph.compiler.importing.draft import Configuration, Draft
 
-BUILDERS: Mapping[str, Callable[[Facts], Draft]] = {
+BUILDERS: Mapping[str, Callable[[Configuration], Draft]] = {
     classes.MASKED_LM: texts.masked_lm,
     classes.TEXT_CLASSIFIER: texts.text_classifier,
     classes.LEARNED: images.learned,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.importing.draft import (
+    Configuration,
     Data,
     Draft,
-    Facts,
     classifier,
     decoder,
     make_body,
@@ -33,9 +33,9 @@ def _reads_bytes(s: Settings) -> bool:
     return s.count("vocab_size") == 262
 
 
-def masked_lm(facts: Facts) -> Draft:
+def masked_lm(config: Configuration) -> Draft:
     """Logits over the vocabulary at each position, with the embedding as the last matrix."""
-    s = facts.settings
+    s = config.settings
     dims, inputs = _text(s)
     width = s.count("d_model")
     decode = {"heads": 8, "qk_width": 256, "v_width": width}
@@ -55,12 +55,12 @@ def masked_lm(facts: Facts) -> Draft:
     return Draft({"dims": dims, "inputs": inputs, **body, "outputs": {"text": output}}, remarks)
 
 
-def text_classifier(facts: Facts) -> Draft:
+def text_classifier(config: Configuration) -> Draft:
     """Scores of classes for a whole text."""
-    s = facts.settings
+    s = config.settings
     dims, inputs = _text(s)
     decode = decoder(s, s.count("d_latents"), query_residual=True)
     body = make_body(s, s.count("d_model"), decode)
     table = f"a table of {s.count('max_position_embeddings')} x {s.count('d_model')}"
     remarks: dict[Path, str] = {("inputs", "text", "position"): table}
-    return Draft({"dims": dims, "inputs": inputs, **body, "outputs": classifier(facts)}, remarks)
+    return Draft({"dims": dims, "inputs": inputs, **body, "outputs": classifier(config)}, remarks)

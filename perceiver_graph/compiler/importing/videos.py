@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.importing.draft import (
+    Configuration,
     Data,
     Draft,
-    Facts,
     class_media,
     decoder,
     make_body,
@@ -16,9 +16,9 @@ CHUNK = 6272
 """Queries that are decoded at a time, of a video: 1/128 of those of the published model."""
 
 
-def multimodal(facts: Facts) -> Draft:
+def multimodal(config: Configuration) -> Draft:
     """Everything back from the latents; the label is always masked, so it is classified."""
-    s = facts.settings
+    s = config.settings
     frames, side = s.count("num_frames"), s.count("image_size")
     patch, samples = s.count("samples_per_patch"), frames * s.count("audio_samples_per_frame")
     _, out_frames, out_height, out_width = s.counts("output_shape", 4)
@@ -27,7 +27,7 @@ def multimodal(facts: Facts) -> Draft:
             f"{samples} samples of sound (`num_frames` x `audio_samples_per_frame`) are no whole "
             f"number of patches: `samples_per_patch` is {patch}"
         )
-    height, width = facts.image_size or (4 * side, 4 * side)
+    height, width = config.image_size or (4 * side, 4 * side)
     grid = {"time": frames, "height": side, "width": side}
     sound = {"fourier": {"bands": 192, "max_resolution": {"time": samples}}}
     # Sound and frames last equally long; the published model: 25 frames, 48000 samples a second.
@@ -45,9 +45,9 @@ def multimodal(facts: Facts) -> Draft:
             "position": {"fourier": {"bands": 32, "max_resolution": grid}},
             "media": {"video": {"rate": 25}},
         },
-        "label": {"shape": {"channel": facts.classes}, "mask": "always"},
+        "label": {"shape": {"channel": config.classes}, "mask": "always"},
     }
-    joined = max(patch + 385, 48 + 195, facts.classes) + 4
+    joined = max(patch + 385, 48 + 195, config.classes) + 4
     label_width = s.count("_label_trainable_num_channels")
     query_width = max(385, 195, label_width) + 2
     pixels = out_frames * out_height * out_width
@@ -72,8 +72,8 @@ def multimodal(facts: Facts) -> Draft:
         },
         "label": {
             "query": {"learned": {"width": label_width}},
-            "head": {"linear": facts.classes},
-            "media": class_media(facts),
+            "head": {"linear": config.classes},
+            "media": class_media(config),
         },
     }
     remarks: dict[Path, str] = {

@@ -102,4 +102,4 @@ def _interim(stage: Path, prefix: str) -> str:
     return new if same else _CUT_OFF
 
 
-IMPORTED = storage.Kind(owned_files, SPEC_NAME, _interim)
+IMPORTED = storage.FolderKind(owned_files, SPEC_NAME, _interim)

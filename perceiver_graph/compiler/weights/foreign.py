@@ -120,8 +120,8 @@ def _zip(path: Path) -> Foreign:
             names = archive.namelist()
             pickles = [name for name in names if name.endswith("/data.pkl")]
             if pickles:
-                facts = trainers.look(archive, pickles[0])
-                return _of_torch(path, facts, program="/constants.pkl" in "".join(names))
+                found = trainers.look(archive, pickles[0])
+                return _of_torch(path, found, program="/constants.pkl" in "".join(names))
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError):
         return _pickle(path)  # damaged: what it was is told by its name at most
     if names and all(name.endswith(".npy") for name in names):
@@ -131,8 +131,8 @@ def _zip(path: Path) -> Foreign:
     return _archive(path, "zipfile")
 
 
-def _of_torch(path: Path, facts: trainers.Facts, program: bool) -> Foreign:
-    notes = ["opening a pickle runs whatever program is in it", *facts.notes]
+def _of_torch(path: Path, found: trainers.TorchFile, program: bool) -> Foreign:
+    notes = ["opening a pickle runs whatever program is in it", *found.notes]
     if program:
         save = f"safetensors.torch.save_file(tensors, {str(path.with_suffix('.safetensors'))!r})"
         lines = (
@@ -145,7 +145,7 @@ def _of_torch(path: Path, facts: trainers.Facts, program: bool) -> Foreign:
         return Foreign(
             "a TorchScript program, and only safetensors files are read", code(trust, lines), notes
         )
-    what = f"{facts.what}, which is a pickle, and only safetensors files are read"
+    what = f"{found.what}, which is a pickle, and only safetensors files are read"
     return Foreign(what, conversion(path), notes)
 
 

@@ -27,17 +27,17 @@ _AVERAGES = ("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model"
 
 
 @dataclass(frozen=True)
-class Facts:
+class TorchFile:
     """What the words tell."""
 
     what: str
     notes: tuple[str, ...] = ()
 
 
-def look(archive: zipfile.ZipFile, name: str) -> Facts:
+def look(archive: zipfile.ZipFile, name: str) -> TorchFile:
     """Look at the pickle of a PyTorch file. What cannot be followed tells nothing."""
     if archive.getinfo(name).file_size > _LARGEST:
-        return Facts("a file of PyTorch")
+        return TorchFile("a file of PyTorch")
     words, classes = _words(archive.read(name))
     what = next((what for word, what in _WRITERS if word in words), "a file of PyTorch")
     notes = []
@@ -49,7 +49,7 @@ def look(archive: zipfile.ZipFile, name: str) -> Facts:
             f"it names {shown}: if torch.load refuses that, save `model.state_dict()` alone "
             "where the model was trained"
         )
-    return Facts(what, tuple(notes))
+    return TorchFile(what, tuple(notes))
 
 
 def _words(data: bytes) -> tuple[set[str], list[str]]:

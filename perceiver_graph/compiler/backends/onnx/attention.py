@@ -11,116 +11,116 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ir.dims import Dim, Undecidable
 from perceiver_graph.compiler.ops import TensorType
 
 
-def attention(op: ops.Attention, site: Site) -> ir.Value:
+def attention(op: ops.Attention, b: NodeBuilder) -> ir.Value:
     """Shapes: q [b, n, h * d], k [b, m, h * d], v [b, m, h * e] (, mask [b, m]) -> [b, n, h * e].
 
     The scale is multiplied in right before the product, where onnxruntime makes it the `alpha` of
     FusedMatMul; others pay for the smaller operand only. Softmax runs over the last axis: over any
     other it is several times slower.
     """
-    site = site.within_scope()
-    queries, q = _split(site, "query", "queries", op.heads, swap=False)
-    keys, k = _split(site, "key", "keys", op.heads, swap=True)
-    values, v = _split(site, "value", "values", op.heads, swap=False)
-    factor = site.scalar(1 / math.sqrt(int(q.shape[-1])), q)
-    if _fewer_keys(site):
-        keys = site.part("scaled_key", k, "Mul", keys, factor)
+    b = b.within_scope()
+    queries, q = _split(b, "query", "queries", op.heads, swap=False)
+    keys, k = _split(b, "key", "keys", op.heads, swap=True)
+    values, v = _split(b, "value", "values", op.heads, swap=False)
+    factor = b.scalar(1 / math.sqrt(int(q.shape[-1])), q)
+    if _fewer_keys(b):
+        keys = b.part("scaled_key", k, "Mul", keys, factor)
     else:
-        queries = site.part("scaled_query", q, "Mul", queries, factor)
+        queries = b.part("scaled_query", q, "Mul", queries, factor)
     matrix = q.with_shape(*q.shape[:-1], k.shape[-1])
-    if (parts := op.parts(site.types, site.emitter.target.score_limit)) > 1:
+    if (parts := op.parts(b.types, b.emitter.target.score_limit)) > 1:
 
         def answer(rows: Rows) -> list[ir.Value]:
             ((asked, type),) = rows
             matrix = type.with_shape(*type.shape[:-1], k.shape[-1])
-            products = site.part("scores", matrix, "MatMul", asked, keys)
-            weights = site.part("weights", matrix, "Softmax", products, axis=-1)
+            products = b.part("scores", matrix, "MatMul", asked, keys)
+            weights = b.part("weights", matrix, "Softmax", products, axis=-1)
             context = type.with_shape(*type.shape[:-1], v.shape[-1])
-            return [site.part("some", context, "MatMul", weights, values)]
+            return [b.part("some", context, "MatMul", weights, values)]
 
-        return by_parts(site, [(queries, q)], parts, answer)
-    products = site.part("scores", matrix, "MatMul", queries, keys)
-    if "mask" in site:
-        products = _masked(site, products, matrix)
-    weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-    zero = "mask" in site and op.masked_rows == "zero"
+        return by_parts(b, [(queries, q)], parts, answer)
+    products = b.part("scores", matrix, "MatMul", queries, keys)
+    if "mask" in b:
+        products = _masked(b, products, matrix)
+    weights = b.part("weights", matrix, "Softmax", products, axis=-1)
+    zero = "mask" in b and op.masked_rows == "zero"
     if op.heads == 1 and not zero:
-        return site.result("MatMul", weights, values)
+        return b.result("MatMul", weights, values)
     context = q.with_shape(*q.shape[:-1], v.shape[-1])
-    heads = site.part("heads", context, "MatMul", weights, values)
+    heads = b.part("heads", context, "MatMul", weights, values)
     if zero:
-        any_key = _any_key(site, context)
+        any_key = _any_key(b, context)
         if op.heads == 1:
-            return site.result("Mul", heads, any_key)
-        heads = site.part("found", context, "Mul", heads, any_key)
+            return b.result("Mul", heads, any_key)
+        heads = b.part("found", context, "Mul", heads, any_key)
     batch, count, n, width = context.shape
     merged = context.with_shape(batch, n, count, width)
-    rows = site.part("merged", merged, "Transpose", heads, perm=[0, 2, 1, 3])
-    return site.result("Reshape", rows, site.ints(0, 0, int(site.output.shape[-1])))
+    rows = b.part("merged", merged, "Transpose", heads, perm=[0, 2, 1, 3])
+    return b.result("Reshape", rows, b.ints(0, 0, int(b.output.shape[-1])))
 
 
-def _masked(site: Site, scores: ir.Value, matrix: TensorType) -> ir.Value:
+def _masked(b: NodeBuilder, scores: ir.Value, matrix: TensorType) -> ir.Value:
     """The scores, at most the least finite number where the mask is false.
 
     A minimum is exact in every precision, where adding the least number to a score may overflow,
     and takes onnxruntime half as long as selecting.
     """
-    mask, type = _mask_rows(site, matrix)
+    mask, type = _mask_rows(b, matrix)
     limits = DATA_TYPES[matrix.dtype]
-    highest, lowest = (site.scalar(float(x), matrix) for x in (limits.max, limits.min))
+    highest, lowest = (b.scalar(float(x), matrix) for x in (limits.max, limits.min))
     bound = TensorType(type.shape, matrix.dtype)
-    limit = site.part("limit", bound, "Where", mask, highest, lowest)
-    return site.part("masked_scores", matrix, "Min", scores, limit)
+    limit = b.part("limit", bound, "Where", mask, highest, lowest)
+    return b.part("masked_scores", matrix, "Min", scores, limit)
 
 
-def _any_key(site: Site, context: TensorType) -> ir.Value:
+def _any_key(b: NodeBuilder, context: TensorType) -> ir.Value:
     """1 for samples that have any key, else 0, to multiply [b, n, d] or [b, h, n, d] with."""
-    mask, type = _mask_rows(site, context)
+    mask, type = _mask_rows(b, context)
     # Of half precision, onnxruntime's ReduceMax on CUDA knows float16 only.
     type = TensorType(type.shape, wide(context).dtype)
-    number = site.part("mask_number", type, "Cast", mask, to=DATA_TYPES[type.dtype].value)
+    number = b.part("mask_number", type, "Cast", mask, to=DATA_TYPES[type.dtype].value)
     one = type.with_shape(*type.shape[:-1], Dim.of(1))
-    found = site.part("any_key", one, "ReduceMax", number, site.ints(-1), keepdims=1)
-    return site.cast("any_key_rounded", found, one, context.dtype)
+    found = b.part("any_key", one, "ReduceMax", number, b.ints(-1), keepdims=1)
+    return b.cast("any_key_rounded", found, one, context.dtype)
 
 
-def _mask_rows(site: Site, like: TensorType) -> tuple[ir.Value, TensorType]:
+def _mask_rows(b: NodeBuilder, like: TensorType) -> tuple[ir.Value, TensorType]:
     """The mask as [b, 1, m], or [b, 1, 1, m] for several heads."""
-    mask, type = site.input("mask"), site.type("mask")
+    mask, type = b.input("mask"), b.type("mask")
     between = range(1, like.rank - 1)
     rows = type.with_shape(type.shape[0], *(Dim.of(1) for _ in between), type.shape[1])
-    return site.part("mask", rows, "Unsqueeze", mask, site.ints(*between)), rows
+    return b.part("mask", rows, "Unsqueeze", mask, b.ints(*between)), rows
 
 
 def _split(
-    site: Site, part: str, operand: str, heads: int, *, swap: bool
+    b: NodeBuilder, part: str, operand: str, heads: int, *, swap: bool
 ) -> tuple[ir.Value, TensorType]:
     """[b, n, h * d] -> [b, h, n, d], or [b, h, d, n] with `swap`; without h for one head."""
-    x, type = site.input(operand), site.type(operand)
+    x, type = b.input(operand), b.type(operand)
     batch, n, width = type.shape
     if heads == 1:
         if not swap:
             return x, type
         type = type.with_shape(batch, width, n)
-        return site.part(f"{part}_transposed", type, "Transpose", x, perm=[0, 2, 1]), type
+        return b.part(f"{part}_transposed", type, "Transpose", x, perm=[0, 2, 1]), type
     d = width.exact_div(heads)
     count = Dim.of(heads)
     unflat = type.with_shape(batch, n, count, d)
-    x = site.part(f"{part}_heads", unflat, "Reshape", x, site.ints(0, 0, heads, int(d)))
+    x = b.part(f"{part}_heads", unflat, "Reshape", x, b.ints(0, 0, heads, int(d)))
     type = type.with_shape(batch, count, *((d, n) if swap else (n, d)))
     order = [0, 2, 3, 1] if swap else [0, 2, 1, 3]
-    return site.part(f"{part}_split", type, "Transpose", x, perm=order), type
+    return b.part(f"{part}_split", type, "Transpose", x, perm=order), type
 
 
-def _fewer_keys(site: Site) -> bool:
-    q, k = site.type("queries"), site.type("keys")
+def _fewer_keys(b: NodeBuilder) -> bool:
+    q, k = b.type("queries"), b.type("keys")
     try:
         return k.shape[1] < q.shape[1]
     except Undecidable:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 
@@ -16,22 +16,22 @@ Answer = Callable[[Rows], list[ir.Value]]
 """From such values of some queries: what they find, as parts of the channels."""
 
 
-def by_parts(site: Site, rows: Rows, parts: int, answer: Answer) -> ir.Value:
+def by_parts(b: NodeBuilder, rows: Rows, parts: int, answer: Answer) -> ir.Value:
     """The result of an attention with n queries, asked in so many parts. Shape: [b, n, channels]."""
     if parts == 1:
-        return site.result("Concat", *answer(rows), axis=-1)
+        return b.result("Concat", *answer(rows), axis=-1)
     n = int(rows[0][1].shape[1])
     size = -(-n // parts)
     found = []
     for start in range(0, n, size):
         count = Dim.of(min(size, n - start))
-        bounds = (site.ints(start), site.ints(start + int(count)), site.ints(1))
+        bounds = (b.ints(start), b.ints(start + int(count)), b.ints(1))
         some = []
         for value, type in rows:
             part = type.with_shape(type.shape[0], count, *type.shape[2:])
-            some.append((site.part("some_queries", part, "Slice", value, *bounds), part))
+            some.append((b.part("some_queries", part, "Slice", value, *bounds), part))
         answers = answer(some)
-        type = site.output.with_shape(site.output.shape[0], count, site.output.shape[2])
+        type = b.output.with_shape(b.output.shape[0], count, b.output.shape[2])
         whole = answers[0] if len(answers) == 1 else None
-        found.append(whole or site.part("some", type, "Concat", *answers, axis=-1))
-    return site.result("Concat", *found, axis=1)
+        found.append(whole or b.part("some", type, "Concat", *answers, axis=-1))
+    return b.result("Concat", *found, axis=1)

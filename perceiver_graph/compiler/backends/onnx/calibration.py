@@ -65,7 +65,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Choice:
     """Which products are computed in 8 bits; of the others, why not."""
 
     int8: frozenset[str]
@@ -107,7 +107,7 @@ def write(
         expected, errors = _run(aside, trial)
     finally:
         shutil.rmtree(aside)
-    plan = choose(candidates, heads(trial.programs), small, errors)
+    chosen = choose(candidates, heads(trial.programs), small, errors)
     progress("writing ONNX")
     files = backend.write(
         trial.programs,
@@ -115,14 +115,14 @@ def write(
         directory,
         metadata,
         target=trial.target,
-        int8=plan.int8,
+        int8=chosen.int8,
     )
     progress("measuring the error of int8")
     found, _ = _run(directory, trial)
     return files, Quantization(
         products=len(candidates),
-        int8=len(plan.int8),
-        kept=dict(plan.kept),
+        int8=len(chosen.int8),
+        kept=dict(chosen.kept),
         input=trial.sample.source,
         error={name: deviation(array, found[name]) for name, array in expected.items()},
     )
@@ -145,7 +145,7 @@ def choose(
     heads: Collection[str],
     small: Collection[str],
     errors: Mapping[str, float],
-) -> Plan:
+) -> Choice:
     """Everything that gains and stays within `LIMIT`, output heads excepted.
 
     What a head rounds is in the answer as it is, where other errors are averaged over channels.
@@ -158,7 +158,7 @@ def choose(
             kept[name] = SMALL
         elif not errors[name] <= LIMIT:  # not a number where an activation is none
             kept[name] = f"{INACCURATE}: {errors[name]:.2g} of the product"
-    return Plan(frozenset(candidates) - kept.keys(), kept)
+    return Choice(frozenset(candidates) - kept.keys(), kept)
 
 
 def heads(programs: Programs) -> set[str]:

@@ -1,6 +1,6 @@
 """The ONNX graph while it grows: values, initializers and names.
 
-A lowering sees one IR node at a time through a `Site`, which names what the lowering emits, gives
+A lowering sees one IR node at a time through a `NodeBuilder`, which names what the lowering emits, gives
 it its type and keeps where in the spec it comes from. Nothing is inferred: the IR knows all shapes,
 and `precision` the element type of each node.
 """
@@ -28,7 +28,7 @@ OPSET = 20
 NAMESPACE = "perceiver_graph"
 """What the keys of our metadata start with."""
 
-Lowering = Callable[[Any, "Site"], ir.Value]
+Lowering = Callable[[Any, "NodeBuilder"], ir.Value]
 Attribute = int | float | str | list[int]
 
 
@@ -70,8 +70,8 @@ class Emitter:
     def lower(self, node: Node, lowerings: Mapping[type[Op], Lowering]) -> None:
         if type(node.op) not in lowerings:
             raise NotImplementedError(f"the ONNX backend has no lowering for `{node.op.name}`")
-        site = Site(self, node, node.name)
-        self.values[node.output] = lowerings[type(node.op)](node.op, site)
+        b = NodeBuilder(self, node, node.name)
+        self.values[node.output] = lowerings[type(node.op)](node.op, b)
 
     def value(self, value: Value, dtype: DType) -> ir.Value:
         """The ONNX value of an IR value, in `dtype` if the IR says float32.
@@ -191,7 +191,7 @@ class Emitter:
 
 
 @dataclass(frozen=True)
-class Site:
+class NodeBuilder:
     """Where a lowering puts the ONNX nodes of one IR node."""
 
     emitter: Emitter
@@ -199,7 +199,7 @@ class Site:
     prefix: str
     """What the names of intermediate values start with."""
 
-    def within_scope(self) -> Site:
+    def within_scope(self) -> NodeBuilder:
         """Name intermediate values after the scope: `encode/cross_attend/attention/scores`."""
         return replace(self, prefix="/".join(self.node.scope))
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
-from perceiver_graph.compiler.backends.onnx.emitter import OPSET, Lowering, Site
+from perceiver_graph.compiler.backends.onnx.emitter import OPSET, Lowering, NodeBuilder
 
 FUSED = "com.microsoft.MultiHeadAttention"
 
@@ -21,12 +21,12 @@ def fused_up_to(channels: int, *, one_head: bool) -> Lowering:
     Masks leave the fast path of the kernel, on CPU and on CUDA: they are written out too.
     """
 
-    def lowering(op: ops.Attention, site: Site) -> ir.Value:
-        widths = [int(site.type(name).shape[-1]) // op.heads for name in ("keys", "values")]
-        if "mask" in site or max(widths) > channels or (op.heads == 1 and not one_head):
-            return attention(op, site)
-        site.emitter.define(FUSED, _function)
-        return site.result(FUSED, *site.inputs, num_heads=op.heads)
+    def lowering(op: ops.Attention, b: NodeBuilder) -> ir.Value:
+        widths = [int(b.type(name).shape[-1]) // op.heads for name in ("keys", "values")]
+        if "mask" in b or max(widths) > channels or (op.heads == 1 and not one_head):
+            return attention(op, b)
+        b.emitter.define(FUSED, _function)
+        return b.result(FUSED, *b.inputs, num_heads=op.heads)
 
     return lowering
 

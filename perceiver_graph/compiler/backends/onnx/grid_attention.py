@@ -11,55 +11,55 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 
 
 def attention_on_grid(
-    op: ops.SegmentedAttention, site: Site, segment: Segment[TensorType]
+    op: ops.SegmentedAttention, b: NodeBuilder, segment: Segment[TensorType]
 ) -> ir.Value:
     """Shapes: q [b, n, d], x [b, m, d], s [b, m, 1], t_i [b, n, size_i] -> [b, n, d + sum of sizes].
 
     Queries are answered some at a time, so that fewer scores exist at once.
     """
-    (given,) = segments(op, site.node.inputs)
+    (given,) = segments(op, b.node.inputs)
     assert given.scale is not None
     q, x = segment.queries, segment.keys
-    tokens = turned(site, site.read(given.keys), x)
-    scale = turned(site, site.read(given.scale), site.type_of(given.scale))
+    tokens = turned(b, b.read(given.keys), x)
+    scale = turned(b, b.read(given.scale), b.type_of(given.scale))
     asked = (given.queries, *given.tables)
-    rows = [(site.read(value), site.type_of(value)) for value in asked]
+    rows = [(b.read(value), b.type_of(value)) for value in asked]
 
     def answer(some: Rows) -> list[ir.Value]:
         matrix = q.with_shape(*some[0][1].shape[:2], x.shape[1])
-        products = scores_on_grid(site, some, tokens, scale, matrix)
-        weights = site.part("weights", matrix, "Softmax", products, axis=-1)
-        return found_on_grid(site, some, weights, site.read(given.keys), scale, matrix)
+        products = scores_on_grid(b, some, tokens, scale, matrix)
+        weights = b.part("weights", matrix, "Softmax", products, axis=-1)
+        return found_on_grid(b, some, weights, b.read(given.keys), scale, matrix)
 
-    parts = op.parts(site.types, site.emitter.target.score_limit)
-    return by_parts(site, rows, parts, answer)
+    parts = op.parts(b.types, b.emitter.target.score_limit)
+    return by_parts(b, rows, parts, answer)
 
 
-def turned(site: Site, value: ir.Value, type: TensorType) -> ir.Value:
+def turned(b: NodeBuilder, value: ir.Value, type: TensorType) -> ir.Value:
     """Rows as columns, [b, m, d] -> [b, d, m], once for all queries."""
     columns = type.with_shape(type.shape[0], type.shape[2], type.shape[1])
-    return site.part("transposed", columns, "Transpose", value, perm=[0, 2, 1])
+    return b.part("transposed", columns, "Transpose", value, perm=[0, 2, 1])
 
 
 def scores_on_grid(
-    site: Site, rows: Rows, tokens: ir.Value, scale: ir.Value, matrix: TensorType
+    b: NodeBuilder, rows: Rows, tokens: ir.Value, scale: ir.Value, matrix: TensorType
 ) -> ir.Value:
     """Of queries and their tables, with tokens [b, d, m] and a scale [b, 1, m]: [b, n, m]."""
     (asked, _), *tables = rows
-    sums = site.part("products", matrix, "MatMul", asked, tokens)
-    sums = _with_tables(site, sums, tables, matrix)
-    return site.part("scores", matrix, "Mul", sums, scale)
+    sums = b.part("products", matrix, "MatMul", asked, tokens)
+    sums = _with_tables(b, sums, tables, matrix)
+    return b.part("scores", matrix, "Mul", sums, scale)
 
 
 def found_on_grid(
-    site: Site,
+    b: NodeBuilder,
     rows: Rows,
     weights: ir.Value,
     tokens: ir.Value,
@@ -68,61 +68,61 @@ def found_on_grid(
 ) -> list[ir.Value]:
     """The sum of tokens [b, m, d] with these weights, and of weights for the places on each axis."""
     (_, q), *tables = rows
-    weights = site.part("scaled_weights", matrix, "Mul", weights, scale)
-    found = site.part("tokens_found", q, "MatMul", weights, tokens)
-    return [found, *_sums(site, weights, [type for _, type in tables])]
+    weights = b.part("scaled_weights", matrix, "Mul", weights, scale)
+    found = b.part("tokens_found", q, "MatMul", weights, tokens)
+    return [found, *_sums(b, weights, [type for _, type in tables])]
 
 
-def _with_tables(site: Site, x: ir.Value, tables: Rows, matrix: TensorType) -> ir.Value:
+def _with_tables(b: NodeBuilder, x: ir.Value, tables: Rows, matrix: TensorType) -> ir.Value:
     """Products, and the tables of the axes added to them, in place: [b, n, m].
 
     All but the last table are summed first, to far fewer numbers. The sum of all of them is as large
     as the scores, and known where the queries are: onnxruntime would keep it.
     """
     *rows, last = (
-        _placed(site, value, table, axis, len(tables)) for axis, (value, table) in enumerate(tables)
+        _placed(b, value, table, axis, len(tables)) for axis, (value, table) in enumerate(tables)
     )
     points = matrix.with_shape(*matrix.shape[:2], *(table.shape[2] for _, table in tables))
-    x = site.part("points", points, "Reshape", x, site.ints(0, 0, *map(int, points.shape[2:])))
+    x = b.part("points", points, "Reshape", x, b.ints(0, 0, *map(int, points.shape[2:])))
     if rows:
         total, shape = rows[0]
         for value, other in rows[1:]:
-            shape = tuple(a if b.value == 1 else b for a, b in zip(shape, other, strict=True))
-            total = site.part("tables", points.with_shape(*shape), "Add", total, value)
-        x = site.part("with_tables", points, "Add", x, total)
-    x = site.part("with_tables", points, "Add", x, last[0])
-    return site.part("sums", matrix, "Reshape", x, site.ints(0, 0, int(matrix.shape[2])))
+            shape = tuple(x if y.value == 1 else y for x, y in zip(shape, other, strict=True))
+            total = b.part("tables", points.with_shape(*shape), "Add", total, value)
+        x = b.part("with_tables", points, "Add", x, total)
+    x = b.part("with_tables", points, "Add", x, last[0])
+    return b.part("sums", matrix, "Reshape", x, b.ints(0, 0, int(matrix.shape[2])))
 
 
 def _placed(
-    site: Site, value: ir.Value, table: TensorType, axis: int, axes: int
+    b: NodeBuilder, value: ir.Value, table: TensorType, axis: int, axes: int
 ) -> tuple[ir.Value, tuple[Dim, ...]]:
     """A table along its own axis of the grid, and the shape of that: [b, n, 1, ..., size, ..., 1]."""
     own = [table.shape[2] if a == axis else Dim.of(1) for a in range(axes)]
     type = table.with_shape(*table.shape[:2], *own)
     around = [2 + a for a in range(axes) if a != axis]
     if around:
-        value = site.part("table", type, "Unsqueeze", value, site.ints(*around))
+        value = b.part("table", type, "Unsqueeze", value, b.ints(*around))
     return value, type.shape
 
 
-def _sums(site: Site, weights: ir.Value, tables: list[TensorType]) -> list[ir.Value]:
+def _sums(b: NodeBuilder, weights: ir.Value, tables: list[TensorType]) -> list[ir.Value]:
     """For each axis, the sums of weights over the other axes. Two of them read all weights."""
     like, count = tables[0], len(tables)
     sizes = [table.shape[2] for table in tables]
     if count == 1:
         return [weights]
     points = like.with_shape(*like.shape[:2], *sizes)
-    target = site.ints(0, 0, *map(int, sizes))
-    weights = site.part("weights_on_grid", points, "Reshape", weights, target)
+    target = b.ints(0, 0, *map(int, sizes))
+    weights = b.part("weights_on_grid", points, "Reshape", weights, target)
     short = like.with_shape(*like.shape[:2], *sizes[:-1])
-    rows = site.part("sums", short, "ReduceSum", weights, site.ints(-1), keepdims=0)
+    rows = b.part("sums", short, "ReduceSum", weights, b.ints(-1), keepdims=0)
     found = []
     for axis, table in enumerate(tables[:-1]):
         others = [2 + a for a in range(count - 1) if a != axis]
         if others:
-            part = site.part("sums", table, "ReduceSum", rows, site.ints(*others), keepdims=0)
+            part = b.part("sums", table, "ReduceSum", rows, b.ints(*others), keepdims=0)
         found.append(part if others else rows)
-    last = site.ints(*range(2, 1 + count))
-    found.append(site.part("sums", tables[-1], "ReduceSum", weights, last, keepdims=0))
+    last = b.ints(*range(2, 1 + count))
+    found.append(b.part("sums", tables[-1], "ReduceSum", weights, last, keepdims=0))
     return found

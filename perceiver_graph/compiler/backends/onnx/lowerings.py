@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
-from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
+from perceiver_graph.compiler.backends.onnx.emitter import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.onnx.grids import (
     fourier_at,
     positions,
@@ -42,105 +42,105 @@ from perceiver_graph.compiler.ops import Op, TensorType
 _END = 2**63 - 1
 
 
-def _add(op: ops.Add, site: Site) -> ir.Value:
-    return site.result("Add", *site.inputs)
+def _add(op: ops.Add, b: NodeBuilder) -> ir.Value:
+    return b.result("Add", *b.inputs)
 
 
-def _mul(op: ops.Mul, site: Site) -> ir.Value:
-    return site.result("Mul", *site.inputs)
+def _mul(op: ops.Mul, b: NodeBuilder) -> ir.Value:
+    return b.result("Mul", *b.inputs)
 
 
-def _scale(op: ops.Scale, site: Site) -> ir.Value:
-    return site.result("Mul", *site.inputs, site.scalar(op.factor, site.output))
+def _scale(op: ops.Scale, b: NodeBuilder) -> ir.Value:
+    return b.result("Mul", *b.inputs, b.scalar(op.factor, b.output))
 
 
-def _where(op: ops.Where, site: Site) -> ir.Value:
-    return site.result("Where", *site.inputs)
+def _where(op: ops.Where, b: NodeBuilder) -> ir.Value:
+    return b.result("Where", *b.inputs)
 
 
-def _gelu(op: ops.Gelu, site: Site) -> ir.Value:
-    return site.result("Gelu", *site.inputs, approximate=op.approximate)
+def _gelu(op: ops.Gelu, b: NodeBuilder) -> ir.Value:
+    return b.result("Gelu", *b.inputs, approximate=op.approximate)
 
 
-def _relu(op: ops.Relu, site: Site) -> ir.Value:
-    return site.result("Relu", *site.inputs)
+def _relu(op: ops.Relu, b: NodeBuilder) -> ir.Value:
+    return b.result("Relu", *b.inputs)
 
 
-def _tanh(op: ops.Tanh, site: Site) -> ir.Value:
-    return site.result("Tanh", *site.inputs)
+def _tanh(op: ops.Tanh, b: NodeBuilder) -> ir.Value:
+    return b.result("Tanh", *b.inputs)
 
 
-def _sigmoid(op: ops.Sigmoid, site: Site) -> ir.Value:
-    return site.result("Sigmoid", *site.inputs)
+def _sigmoid(op: ops.Sigmoid, b: NodeBuilder) -> ir.Value:
+    return b.result("Sigmoid", *b.inputs)
 
 
-def _silu(op: ops.Silu, site: Site) -> ir.Value:
-    (x,) = site.inputs
-    return site.result("Mul", x, site.part("sigmoid", site.output, "Sigmoid", x))
+def _silu(op: ops.Silu, b: NodeBuilder) -> ir.Value:
+    (x,) = b.inputs
+    return b.result("Mul", x, b.part("sigmoid", b.output, "Sigmoid", x))
 
 
-def _mean(op: ops.Mean, site: Site) -> ir.Value:
-    return site.result("ReduceMean", *site.inputs, site.ints(op.axis), keepdims=0)
+def _mean(op: ops.Mean, b: NodeBuilder) -> ir.Value:
+    return b.result("ReduceMean", *b.inputs, b.ints(op.axis), keepdims=0)
 
 
-def _layer_norm(op: ops.LayerNorm, site: Site) -> ir.Value:
-    return site.result("LayerNormalization", *site.inputs, axis=-1, epsilon=op.epsilon)
+def _layer_norm(op: ops.LayerNorm, b: NodeBuilder) -> ir.Value:
+    return b.result("LayerNormalization", *b.inputs, axis=-1, epsilon=op.epsilon)
 
 
-def _permute(op: ops.Permute, site: Site) -> ir.Value:
-    return site.result("Transpose", *site.inputs, perm=list(op.order))
+def _permute(op: ops.Permute, b: NodeBuilder) -> ir.Value:
+    return b.result("Transpose", *b.inputs, perm=list(op.order))
 
 
-def _concat(op: ops.Concat, site: Site) -> ir.Value:
-    return site.result("Concat", *site.inputs, axis=op.axis)
+def _concat(op: ops.Concat, b: NodeBuilder) -> ir.Value:
+    return b.result("Concat", *b.inputs, axis=op.axis)
 
 
-def _slice(op: ops.Slice, site: Site) -> ir.Value:
+def _slice(op: ops.Slice, b: NodeBuilder) -> ir.Value:
     stop = _END if op.stop is None else op.stop
-    bounds = (site.ints(op.start), site.ints(stop), site.ints(op.axis))
-    return site.result("Slice", *site.inputs, *bounds)
+    bounds = (b.ints(op.start), b.ints(stop), b.ints(op.axis))
+    return b.result("Slice", *b.inputs, *bounds)
 
 
-def _flatten(op: ops.Flatten, site: Site) -> ir.Value:
-    return reshape(site, op.start, op.stop + 1, site.output.shape[op.start].value)
+def _flatten(op: ops.Flatten, b: NodeBuilder) -> ir.Value:
+    return reshape(b, op.start, op.stop + 1, b.output.shape[op.start].value)
 
 
-def _unflatten(op: ops.Unflatten, site: Site) -> ir.Value:
-    axis = op.axis % site.type("x").rank
-    made = site.output.shape[axis : axis + len(op.sizes)]
+def _unflatten(op: ops.Unflatten, b: NodeBuilder) -> ir.Value:
+    axis = op.axis % b.type("x").rank
+    made = b.output.shape[axis : axis + len(op.sizes)]
     sizes = [
         size.value if held is None else held for held, size in zip(op.sizes, made, strict=True)
     ]
-    return reshape(site, axis, axis + 1, *sizes)
+    return reshape(b, axis, axis + 1, *sizes)
 
 
-def _broadcast(op: ops.Broadcast, site: Site) -> ir.Value:
-    ones = [1] * site.type("x").rank  # a size of 1 in the target leaves the value's own size
-    return site.result("Expand", *site.inputs, vector(site, *op.sizes, *ones))
+def _broadcast(op: ops.Broadcast, b: NodeBuilder) -> ir.Value:
+    ones = [1] * b.type("x").rank  # a size of 1 in the target leaves the value's own size
+    return b.result("Expand", *b.inputs, vector(b, *op.sizes, *ones))
 
 
-def _gather(op: ops.Gather, site: Site) -> ir.Value:
-    return site.result("Gather", *site.inputs, axis=op.axis)
+def _gather(op: ops.Gather, b: NodeBuilder) -> ir.Value:
+    return b.result("Gather", *b.inputs, axis=op.axis)
 
 
-def _one_hot(op: ops.OneHot, site: Site) -> ir.Value:
+def _one_hot(op: ops.OneHot, b: NodeBuilder) -> ir.Value:
     """By comparison: ONNX's OneHot counts negative ids from the end."""
-    (ids,) = site.types
-    column = site.part(
-        "column", ids.with_shape(*ids.shape, Dim.of(1)), "Unsqueeze", *site.inputs, site.ints(-1)
+    (ids,) = b.types
+    column = b.part(
+        "column", ids.with_shape(*ids.shape, Dim.of(1)), "Unsqueeze", *b.inputs, b.ints(-1)
     )
-    hit = TensorType(site.output.shape, "bool")
-    classes = site.emitter.initializer(f"int64[0..{op.classes - 1}]", np.arange(op.classes))
-    equal = site.part("equal", hit, "Equal", column, classes)
-    return site.result("Cast", equal, to=DATA_TYPES[site.output.dtype].value)
+    hit = TensorType(b.output.shape, "bool")
+    classes = b.emitter.initializer(f"int64[0..{op.classes - 1}]", np.arange(op.classes))
+    equal = b.part("equal", hit, "Equal", column, classes)
+    return b.result("Cast", equal, to=DATA_TYPES[b.output.dtype].value)
 
 
-def _coordinate(op: ops.Coordinate, site: Site) -> ir.Value:
-    (positions,) = site.inputs
+def _coordinate(op: ops.Coordinate, b: NodeBuilder) -> ir.Value:
+    (positions,) = b.inputs
     if op.stride != 1:  # positions are never negative, so that Div, which truncates, rounds down
-        stride = site.scalar(op.stride, site.output)
-        positions = site.part("quotient", site.output, "Div", positions, stride)
-    return site.result("Mod", positions, site.scalar(op.size, site.output))
+        stride = b.scalar(op.stride, b.output)
+        positions = b.part("quotient", b.output, "Div", positions, stride)
+    return b.result("Mod", positions, b.scalar(op.size, b.output))
 
 
 LOWERINGS: dict[type[Op], Lowering] = {

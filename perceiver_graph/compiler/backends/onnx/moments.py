@@ -5,68 +5,68 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ir.op import broadcast
 from perceiver_graph.compiler.ops import TensorType
 
 
-def moments(op: ops.Moments, site: Site) -> ir.Value:
+def moments(op: ops.Moments, b: NodeBuilder) -> ir.Value:
     """The mean, then the mean square of the distances from it."""
-    x, type = site.input("x"), site.type("x")
+    x, type = b.input("x"), b.type("x")
     one = type.with_shape(*type.shape[:-1], Dim.of(1))
-    mean = site.part("mean", one, "ReduceMean", x, site.ints(-1), keepdims=1)
-    centred = site.part("centred", type, "Sub", x, mean)
-    squared = site.part("squared", type, "Mul", centred, centred)
-    variance = site.part("variance", one, "ReduceMean", squared, site.ints(-1), keepdims=1)
-    return site.result("Concat", mean, variance, axis=-1)
+    mean = b.part("mean", one, "ReduceMean", x, b.ints(-1), keepdims=1)
+    centred = b.part("centred", type, "Sub", x, mean)
+    squared = b.part("squared", type, "Mul", centred, centred)
+    variance = b.part("variance", one, "ReduceMean", squared, b.ints(-1), keepdims=1)
+    return b.result("Concat", mean, variance, axis=-1)
 
 
-def merge_moments(op: ops.MergeMoments, site: Site) -> ir.Value:
+def merge_moments(op: ops.MergeMoments, b: NodeBuilder) -> ir.Value:
     """Sums over the parts, each weighted by its share of the channels."""
     shares = [width / sum(op.widths) for width in op.widths]
-    one = site.output.with_shape(*site.output.shape[:-1], Dim.of(1))
-    means = [_column(site, part, 0) for part in site.node.each("parts")]
-    mean = _weighted(site, "mean", means, shares)
+    one = b.output.with_shape(*b.output.shape[:-1], Dim.of(1))
+    means = [_column(b, part, 0) for part in b.node.each("parts")]
+    mean = _weighted(b, "mean", means, shares)
     spreads = []
-    for part, (value, _) in zip(site.node.each("parts"), means, strict=True):
-        distance = site.part("distance", one, "Sub", value, mean)
-        squared = site.part("distance_squared", one, "Mul", distance, distance)
-        variance, _ = _column(site, part, 1)
-        spreads.append((site.part("spread", one, "Add", squared, variance), one))
-    variance = _weighted(site, "variance", spreads, shares)
-    safe = site.part("safe", one, "Add", variance, site.scalar(op.epsilon, one))
-    deviation = site.part("deviation", one, "Sqrt", safe)
-    inverse = site.part("inverse", one, "Reciprocal", deviation)
-    return site.result("Concat", mean, inverse, axis=-1)
+    for part, (value, _) in zip(b.node.each("parts"), means, strict=True):
+        distance = b.part("distance", one, "Sub", value, mean)
+        squared = b.part("distance_squared", one, "Mul", distance, distance)
+        variance, _ = _column(b, part, 1)
+        spreads.append((b.part("spread", one, "Add", squared, variance), one))
+    variance = _weighted(b, "variance", spreads, shares)
+    safe = b.part("safe", one, "Add", variance, b.scalar(op.epsilon, one))
+    deviation = b.part("deviation", one, "Sqrt", safe)
+    inverse = b.part("inverse", one, "Reciprocal", deviation)
+    return b.result("Concat", mean, inverse, axis=-1)
 
 
-def inverse_norm(op: ops.InverseNorm, site: Site) -> ir.Value:
+def inverse_norm(op: ops.InverseNorm, b: NodeBuilder) -> ir.Value:
     """One over the root of the sum of squares."""
-    one = site.output
-    total = site.part("squares", one, "ReduceSumSquare", site.input("x"), site.ints(-1), keepdims=1)
-    safe = site.part("safe", one, "Add", total, site.scalar(op.epsilon, one))
-    return site.result("Reciprocal", site.part("norm", one, "Sqrt", safe))
+    one = b.output
+    total = b.part("squares", one, "ReduceSumSquare", b.input("x"), b.ints(-1), keepdims=1)
+    safe = b.part("safe", one, "Add", total, b.scalar(op.epsilon, one))
+    return b.result("Reciprocal", b.part("norm", one, "Sqrt", safe))
 
 
-def _column(site: Site, part: Value, index: int) -> tuple[ir.Value, TensorType]:
+def _column(b: NodeBuilder, part: Value, index: int) -> tuple[ir.Value, TensorType]:
     """The means or the variances of a part. Shape: [..., 1]."""
-    type = site.type_of(part)
+    type = b.type_of(part)
     column = type.with_shape(*type.shape[:-1], Dim.of(1))
-    bounds = (site.ints(index), site.ints(index + 1), site.ints(-1))
-    return site.part("moment", column, "Slice", site.read(part), *bounds), column
+    bounds = (b.ints(index), b.ints(index + 1), b.ints(-1))
+    return b.part("moment", column, "Slice", b.read(part), *bounds), column
 
 
 def _weighted(
-    site: Site, part: str, values: list[tuple[ir.Value, TensorType]], shares: list[float]
+    b: NodeBuilder, part: str, values: list[tuple[ir.Value, TensorType]], shares: list[float]
 ) -> ir.Value:
     """The sum of the values, each times its share."""
     total, sum_type = None, values[0][1]
     for (value, type), share in zip(values, shares, strict=True):
-        scaled = site.part(f"{part}_share", type, "Mul", value, site.scalar(share, type))
+        scaled = b.part(f"{part}_share", type, "Mul", value, b.scalar(share, type))
         shape = broadcast("add", sum_type.shape, type.shape)
         sum_type = type.with_shape(*shape)
-        total = scaled if total is None else site.part(part, sum_type, "Add", total, scaled)
+        total = scaled if total is None else b.part(part, sum_type, "Add", total, scaled)
     assert total is not None
     return total

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ir.dims import Dim
@@ -15,62 +15,62 @@ from perceiver_graph.compiler.ops import TensorType
 _END = 2**63 - 1
 
 
-def fourier_table(op: ops.FourierTable, site: Site) -> ir.Value:
+def fourier_table(op: ops.FourierTable, b: NodeBuilder) -> ir.Value:
     """Known, so a tensor."""
-    return site.tensor(op.evaluate())
+    return b.tensor(op.evaluate())
 
 
-def fourier_features(op: ops.FourierFeatures, site: Site) -> ir.Value:
+def fourier_features(op: ops.FourierFeatures, b: NodeBuilder) -> ir.Value:
     """Of what the node reads."""
-    return features(op, site, site.input("x"), site.type("x"))
+    return features(op, b, b.input("x"), b.type("x"))
 
 
-def features(op: ops.FourierFeatures, site: Site, x: ir.Value, type: TensorType) -> ir.Value:
+def features(op: ops.FourierFeatures, b: NodeBuilder, x: ir.Value, type: TensorType) -> ir.Value:
     """Frequency before pi, as in the reference: in float32 the order shows."""
     before, dtype = type.shape[:-1], DATA_TYPES[type.dtype].numpy()
-    last = site.ints(-1)
+    last = b.ints(-1)
     position, rest = x, []
     if op.channels != type.shape[-1]:
         place = type.with_shape(*before, Dim.of(op.channels))
         others = type.with_shape(*before, type.shape[-1] - op.channels)
-        first, split = site.ints(0), site.ints(op.channels)
-        position = site.part("position", place, "Slice", x, first, split, last)
-        rest = [site.part("rest", others, "Slice", x, split, site.ints(_END), last)]
+        first, split = b.ints(0), b.ints(op.channels)
+        position = b.part("position", place, "Slice", x, first, split, last)
+        rest = [b.part("rest", others, "Slice", x, split, b.ints(_END), last)]
     if op.ranges:
         place = type.with_shape(*before, Dim.of(op.channels))
         for kind, numbers in zip(("Sub", "Mul"), op.mapping(), strict=True):
             name = f"{type.dtype}[{op.ranges}:{kind}]"
-            factor = site.emitter.initializer(name, numbers.astype(dtype))
-            position = site.part(f"range_{kind.lower()}", place, kind, position, factor)
+            factor = b.emitter.initializer(name, numbers.astype(dtype))
+            position = b.part(f"range_{kind.lower()}", place, kind, position, factor)
     column = type.with_shape(*before, Dim.of(op.channels), Dim.of(1))
-    points = site.part("points", column, "Unsqueeze", position, last)
+    points = b.part("points", column, "Unsqueeze", position, last)
     table = type.with_shape(*before, Dim.of(op.channels), Dim.of(op.bands))
     numbers = op.frequencies()
     if len(set(op.resolutions)) == 1 and len(op.periodic) in (0, op.channels):
         numbers = numbers[0]  # the same for all
     name = f"{type.dtype}[1..{op.max_resolution!r}/2:{op.bands}"
     name += f":{list(op.periodic)}]" if op.periodic else "]"
-    frequencies = site.emitter.initializer(name, numbers.astype(dtype))
-    cycles = site.part("cycles", table, "Mul", points, frequencies)
-    angles = site.part("angles", table, "Mul", cycles, site.scalar(np.pi, type))
+    frequencies = b.emitter.initializer(name, numbers.astype(dtype))
+    cycles = b.part("cycles", table, "Mul", points, frequencies)
+    angles = b.part("angles", table, "Mul", cycles, b.scalar(np.pi, type))
     flat = type.with_shape(*before, Dim.of(op.channels * op.bands))
-    target = site.ints(*[0] * len(before), op.channels * op.bands)
-    phases = site.part("phases", flat, "Reshape", angles, target)
+    target = b.ints(*[0] * len(before), op.channels * op.bands)
+    phases = b.part("phases", flat, "Reshape", angles, target)
     kinds = ("Sin",) if op.sine_only else ("Sin", "Cos")
-    waves = [site.part(wave.lower(), flat, wave, phases) for wave in kinds]
+    waves = [b.part(wave.lower(), flat, wave, phases) for wave in kinds]
     front = [position] if op.kept else []
     if 0 < len(op.kept) < op.channels:
         kept = type.with_shape(*before, Dim.of(len(op.kept)))
-        front = [site.part("kept", kept, "Gather", position, site.ints(*op.kept), axis=-1)]
-    return site.result("Concat", *front, *waves, *rest, axis=-1)
+        front = [b.part("kept", kept, "Gather", position, b.ints(*op.kept), axis=-1)]
+    return b.result("Concat", *front, *waves, *rest, axis=-1)
 
 
-def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:
+def interpolate(op: ops.Interpolate, b: NodeBuilder) -> ir.Value:
     """A product with a known matrix for each axis, between reshapes that cost nothing.
 
     ONNX's Resize computes the same weights, but is slow where many channels come last.
     """
-    x, type = site.input("table"), site.type("table")
+    x, type = b.input("table"), b.type("table")
     dtype = DATA_TYPES[type.dtype].numpy()
     sizes = [*op.sizes, int(type.shape[-1])]
     for axis, matrix in enumerate(op.matrices(np.float32)):
@@ -78,18 +78,18 @@ def interpolate(op: ops.Interpolate, site: Site) -> ir.Value:
             continue  # the matrix is the identity
         around = (int(np.prod(sizes[:axis])), int(np.prod(sizes[axis + 1 :])))
         lines = [around[0], sizes[axis], around[1]]
-        x = site.part("lines", _fixed(lines, type), "Reshape", x, site.ints(*lines))
+        x = b.part("lines", _fixed(lines, type), "Reshape", x, b.ints(*lines))
         name = f"{type.dtype}[{op.sizes[axis]}->{op.to[axis]}]"
-        weights = site.emitter.initializer(name, matrix.astype(dtype))
+        weights = b.emitter.initializer(name, matrix.astype(dtype))
         sizes[axis] = lines[1] = op.to[axis]
-        x = site.part("resized", _fixed(lines, type), "MatMul", weights, x)
-    return site.result("Reshape", x, site.ints(*(int(size) for size in site.output.shape)))
+        x = b.part("resized", _fixed(lines, type), "MatMul", weights, x)
+    return b.result("Reshape", x, b.ints(*(int(size) for size in b.output.shape)))
 
 
-def trim(op: ops.Trim, site: Site) -> ir.Value:
+def trim(op: ops.Trim, b: NodeBuilder) -> ir.Value:
     """The first rows."""
-    first = site.ints(0)
-    return site.result("Slice", site.input("table"), first, vector(site, op.size), first)
+    first = b.ints(0)
+    return b.result("Slice", b.input("table"), first, vector(b, op.size), first)
 
 
 def _fixed(sizes: list[int], like: TensorType) -> TensorType:

@@ -5,35 +5,35 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.layout import channels_first, channels_last, first_of
 from perceiver_graph.compiler.ir.dims import Dim
 
 
-def linear(op: ops.Linear, site: Site) -> ir.Value:
+def linear(op: ops.Linear, b: NodeBuilder) -> ir.Value:
     """MatMul with the transposed weight, which is stored so, then Add."""
-    x, weight = site.input("x"), site.transposed("weight")
-    if "bias" not in site:
-        return site.result("MatMul", x, weight)
-    product = site.part("product", site.output, "MatMul", x, weight)
-    return site.result("Add", product, site.input("bias"))
+    x, weight = b.input("x"), b.transposed("weight")
+    if "bias" not in b:
+        return b.result("MatMul", x, weight)
+    product = b.part("product", b.output, "MatMul", x, weight)
+    return b.result("Add", product, b.input("bias"))
 
 
-def matmul(op: ops.MatMul, site: Site) -> ir.Value:
+def matmul(op: ops.MatMul, b: NodeBuilder) -> ir.Value:
     """MatMul; a transposed operand is stored transposed if it is known."""
-    b = site.transposed("b") if op.transpose_b else site.input("b")
-    return site.result("MatMul", site.input("a"), b)
+    right = b.transposed("b") if op.transpose_b else b.input("b")
+    return b.result("MatMul", b.input("a"), right)
 
 
-def conv(op: ops.Conv, site: Site) -> ir.Value:
+def conv(op: ops.Conv, b: NodeBuilder) -> ir.Value:
     """Conv between transposes: ONNX wants channels first."""
-    x, weight = site.input("x"), site.input("weight")
-    bias = [site.read(value) for value in site.node.each("bias")]
-    x, _ = channels_first(site, x, site.type("x"))
-    kernel = [int(size) for size in site.type("weight").shape[2:]]
-    y = site.part(
+    x, weight = b.input("x"), b.input("weight")
+    bias = [b.read(value) for value in b.node.each("bias")]
+    x, _ = channels_first(b, x, b.type("x"))
+    kernel = [int(size) for size in b.type("weight").shape[2:]]
+    y = b.part(
         "convolved",
-        first_of(site.output),
+        first_of(b.output),
         "Conv",
         x,
         weight,
@@ -42,38 +42,38 @@ def conv(op: ops.Conv, site: Site) -> ir.Value:
         strides=list(op.strides),
         pads=_pads(op.padding),
     )
-    return channels_last(site, y)
+    return channels_last(b, y)
 
 
-def batch_norm(op: ops.BatchNorm, site: Site) -> ir.Value:
+def batch_norm(op: ops.BatchNorm, b: NodeBuilder) -> ir.Value:
     """BatchNormalization between transposes: after a convolution onnxruntime folds it into that."""
-    x, *statistics = map(site.input, ("x", "weight", "bias", "mean", "variance"))
-    type = site.type("x")
+    x, *statistics = map(b.input, ("x", "weight", "bias", "mean", "variance"))
+    type = b.type("x")
     if type.rank == 1:
         row = type.with_shape(Dim.of(1), *type.shape)
-        x = site.part("row", row, "Unsqueeze", x, site.ints(0))
-        y = site.part("normalized", row, "BatchNormalization", x, *statistics, epsilon=op.epsilon)
-        return site.result("Squeeze", y, site.ints(0))
+        x = b.part("row", row, "Unsqueeze", x, b.ints(0))
+        y = b.part("normalized", row, "BatchNormalization", x, *statistics, epsilon=op.epsilon)
+        return b.result("Squeeze", y, b.ints(0))
     if type.rank == 2:
-        return site.result("BatchNormalization", x, *statistics, epsilon=op.epsilon)
-    x, type = channels_first(site, x, type)
-    y = site.part("normalized", type, "BatchNormalization", x, *statistics, epsilon=op.epsilon)
-    return channels_last(site, y)
+        return b.result("BatchNormalization", x, *statistics, epsilon=op.epsilon)
+    x, type = channels_first(b, x, type)
+    y = b.part("normalized", type, "BatchNormalization", x, *statistics, epsilon=op.epsilon)
+    return channels_last(b, y)
 
 
-def max_pool(op: ops.MaxPool, site: Site) -> ir.Value:
+def max_pool(op: ops.MaxPool, b: NodeBuilder) -> ir.Value:
     """MaxPool between transposes; its padding never wins either."""
-    x, _ = channels_first(site, site.input("x"), site.type("x"))
-    y = site.part(
+    x, _ = channels_first(b, b.input("x"), b.type("x"))
+    y = b.part(
         "pooled",
-        first_of(site.output),
+        first_of(b.output),
         "MaxPool",
         x,
         kernel_shape=list(op.window),
         strides=list(op.strides),
         pads=_pads(op.padding),
     )
-    return channels_last(site, y)
+    return channels_last(b, y)
 
 
 def _pads(padding: tuple[tuple[int, int], ...]) -> list[int]:

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import products
-from perceiver_graph.compiler.backends.onnx.emitter import Lowering, Site
+from perceiver_graph.compiler.backends.onnx.emitter import Lowering, NodeBuilder
 from perceiver_graph.compiler.ir.dims import Shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Parameter, Value
 from perceiver_graph.compiler.ops import Array, Op, TensorType
@@ -68,20 +68,20 @@ def gains(node: Node) -> bool:
     return min(int(size) for size in weight.shape) >= SMALLEST_SIZE
 
 
-def linear(op: ops.Linear, site: Site) -> ir.Value:
+def linear(op: ops.Linear, b: NodeBuilder) -> ir.Value:
     """In 8 bits where the plan says so."""
-    if site.node.name not in site.emitter.int8:
-        return products.linear(op, site)
-    if "bias" not in site:
-        return _product(site, as_result=True)
-    return site.result("Add", _product(site), site.input("bias"))
+    if b.node.name not in b.emitter.int8:
+        return products.linear(op, b)
+    if "bias" not in b:
+        return _product(b, as_result=True)
+    return b.result("Add", _product(b), b.input("bias"))
 
 
-def matmul(op: ops.MatMul, site: Site) -> ir.Value:
+def matmul(op: ops.MatMul, b: NodeBuilder) -> ir.Value:
     """In 8 bits where the plan says so."""
-    if site.node.name not in site.emitter.int8:
-        return products.matmul(op, site)
-    return _product(site, as_result=True)
+    if b.node.name not in b.emitter.int8:
+        return products.matmul(op, b)
+    return _product(b, as_result=True)
 
 
 LOWERINGS: dict[type[Op], Lowering] = {ops.Linear: linear, ops.MatMul: matmul}
@@ -96,67 +96,67 @@ def measuring(
     Each adds two outputs to the program: the norms of the difference and of the product.
     """
 
-    def lowering(op: Op, site: Site) -> ir.Value:
-        result = common[type(op)](op, site)
-        if site.node.name in names:
-            _measure(site, result, biased=isinstance(op, ops.Linear) and "bias" in site)
+    def lowering(op: Op, b: NodeBuilder) -> ir.Value:
+        result = common[type(op)](op, b)
+        if b.node.name in names:
+            _measure(b, result, biased=isinstance(op, ops.Linear) and "bias" in b)
         return result
 
     return {**common, ops.Linear: lowering, ops.MatMul: lowering}
 
 
-def _measure(site: Site, result: ir.Value, *, biased: bool) -> None:
+def _measure(b: NodeBuilder, result: ir.Value, *, biased: bool) -> None:
     """The bias, which is exact, counts neither for nor against."""
     exact = result
     if biased:
-        exact = site.part("without_bias", site.output, "Sub", result, site.input("bias"))
-    found = _product(site)
-    difference = site.part("difference", site.output, "Sub", found, exact)
+        exact = b.part("without_bias", b.output, "Sub", result, b.input("bias"))
+    found = _product(b)
+    difference = b.part("difference", b.output, "Sub", found, exact)
     for value, end in ((difference, DIFFERENCE), (exact, SIZE)):
-        name = site.emitter.fresh(f"{site.node.name}{end}")
+        name = b.emitter.fresh(f"{b.node.name}{end}")
         norm = ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([]))
-        site.append(name, "ReduceL2", (value,), (norm,), {"keepdims": 0})
-        site.emitter.measured.append(norm)
+        b.append(name, "ReduceL2", (value,), (norm,), {"keepdims": 0})
+        b.emitter.measured.append(norm)
 
 
-def _product(site: Site, *, as_result: bool = False) -> ir.Value:
+def _product(b: NodeBuilder, *, as_result: bool = False) -> ir.Value:
     """x W in 8 bits, in float32 again; the pattern that MatMulIntegerToFloat is fused from."""
-    rounded, scale, zero = _quantized(site, _operands(site.node)[0])
-    values, scales = _weights(site)
-    total = _value(site, "integers", site.output.shape, ir.DataType.INT32)
-    site.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
-    number = site.part("integers_as_floats", site.output, "Cast", total, to=ir.DataType.FLOAT.value)
-    columns = TensorType(site.output.shape[-1:])
-    step = site.part("steps", columns, "Mul", scale, scales)
+    rounded, scale, zero = _quantized(b, _operands(b.node)[0])
+    values, scales = _weights(b)
+    total = _value(b, "integers", b.output.shape, ir.DataType.INT32)
+    b.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
+    number = b.part("integers_as_floats", b.output, "Cast", total, to=ir.DataType.FLOAT.value)
+    columns = TensorType(b.output.shape[-1:])
+    step = b.part("steps", columns, "Mul", scale, scales)
     if as_result:
-        return site.result("Mul", number, step)
-    return site.part("product", site.output, "Mul", number, step)
+        return b.result("Mul", number, step)
+    return b.part("product", b.output, "Mul", number, step)
 
 
-def _quantized(site: Site, value: Value) -> tuple[ir.Value, ...]:
+def _quantized(b: NodeBuilder, value: Value) -> tuple[ir.Value, ...]:
     """A value as u8, with its scale and its zero."""
-    x = site.read(value)
-    if x not in site.emitter.quantized:
+    x = b.read(value)
+    if x not in b.emitter.quantized:
         results = (
-            _value(site, "rounded", value.shape, ir.DataType.UINT8),
-            _value(site, "scale", (), ir.DataType.FLOAT),
-            _value(site, "zero", (), ir.DataType.UINT8),
+            _value(b, "rounded", value.shape, ir.DataType.UINT8),
+            _value(b, "scale", (), ir.DataType.FLOAT),
+            _value(b, "zero", (), ir.DataType.UINT8),
         )
-        site.append(_name(results[0]), "DynamicQuantizeLinear", (x,), results, {})
-        site.emitter.quantized[x] = results
-    return site.emitter.quantized[x]
+        b.append(_name(results[0]), "DynamicQuantizeLinear", (x,), results, {})
+        b.emitter.quantized[x] = results
+    return b.emitter.quantized[x]
 
 
-def _weights(site: Site) -> tuple[ir.Value, ir.Value]:
-    _, weight = _operands(site.node)
-    transposed = isinstance(site.node.op, ops.Linear) or cast(ops.MatMul, site.node.op).transpose_b
+def _weights(b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
+    _, weight = _operands(b.node)
+    transposed = isinstance(b.node.op, ops.Linear) or cast(ops.MatMul, b.node.op).transpose_b
     name = f"{weight.name}.T" if transposed else weight.name
-    known = site.emitter.initializers
+    known = b.emitter.initializers
     if f"{name}.int8" not in known:
-        matrix = site.emitter.data(weight)
+        matrix = b.emitter.data(weight)
         values, scales = quantize(matrix.T if transposed else matrix)
-        site.emitter.initializer(f"{name}.int8", values)
-        site.emitter.initializer(f"{name}.scale", scales)
+        b.emitter.initializer(f"{name}.int8", values)
+        b.emitter.initializer(f"{name}.scale", scales)
     return known[f"{name}.int8"], known[f"{name}.scale"]
 
 
@@ -166,9 +166,9 @@ def _operands(node: Node) -> tuple[Value, Value]:
     return node[names[0]], node[names[1]]
 
 
-def _value(site: Site, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
+def _value(b: NodeBuilder, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
     """A value of an element type that the graph does not know."""
-    name = site.emitter.fresh(f"{site.prefix}/{part}")
+    name = b.emitter.fresh(f"{b.prefix}/{part}")
     sizes = [size.value if size.value is not None else str(size) for size in shape]
     return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(sizes))
 

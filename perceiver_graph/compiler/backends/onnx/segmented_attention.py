@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.grid_attention import (
     attention_on_grid,
     found_on_grid,
@@ -26,21 +26,21 @@ from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.ops.segmented_attention import Segment, segments
 
 
-def segmented_attention(op: ops.SegmentedAttention, site: Site) -> ir.Value:
+def segmented_attention(op: ops.SegmentedAttention, b: NodeBuilder) -> ir.Value:
     """Shapes: q [b, n, d_i], k [b, m_i, d_i], v [b, m_i, e_i] of each kind -> [b, n, sum of e_i]."""
-    site = site.within_scope()
-    types = list(segments(op, site.types))
+    b = b.within_scope()
+    types = list(segments(op, b.types))
     if len(types) == 1 and types[0].scale is not None:
-        return attention_on_grid(op, site, types[0])
-    values = list(segments(op, site.inputs))
-    each = [_keys(site, *pair) for pair in zip(values, types, strict=True)]
+        return attention_on_grid(op, b, types[0])
+    values = list(segments(op, b.inputs))
+    each = [_keys(b, *pair) for pair in zip(values, types, strict=True)]
     rows = [
         row
         for value, type in zip(values, types, strict=True)
         for row in zip((value.queries, *value.tables), (type.queries, *type.tables), strict=True)
     ]
-    parts = op.parts(site.types, site.emitter.target.score_limit)
-    return by_parts(site, rows, parts, lambda some: _answer(site, some, each))
+    parts = op.parts(b.types, b.emitter.target.score_limit)
+    return by_parts(b, rows, parts, lambda some: _answer(b, some, each))
 
 
 @dataclass(frozen=True)
@@ -59,64 +59,64 @@ class _Keys:
         return 1 + len(self.type.tables)
 
 
-def _keys(site: Site, value: Segment[ir.Value], type: Segment[TensorType]) -> _Keys:
-    keys = turned(site, value.keys, type.keys)
+def _keys(b: NodeBuilder, value: Segment[ir.Value], type: Segment[TensorType]) -> _Keys:
+    keys = turned(b, value.keys, type.keys)
     scale = None
     if value.scale is not None and type.scale is not None:
-        scale = turned(site, value.scale, type.scale)
+        scale = turned(b, value.scale, type.scale)
     return _Keys(value.values, keys, scale, type)
 
 
-def _answer(site: Site, rows: Rows, each: list[_Keys]) -> list[ir.Value]:
+def _answer(b: NodeBuilder, rows: Rows, each: list[_Keys]) -> list[ir.Value]:
     """What queries find among the keys of each kind, as much of it as these weigh among all."""
     one = wide(rows[0][1].with_shape(*rows[0][1].shape[:-1], Dim.of(1)))
     found: list[tuple[ir.Value, Dim]] = []
     logarithms: list[ir.Value] = []
     for keys in each:
         own, rows = rows[: keys.rows], rows[keys.rows :]
-        value, logarithm = _attend(site, own, keys)
+        value, logarithm = _attend(b, own, keys)
         found.append((value, keys.type.infer().shape[-1]))
         logarithms.append(logarithm)
-    highest = site.part("highest", one, "Max", *logarithms)
+    highest = b.part("highest", one, "Max", *logarithms)
     shares = [
-        site.part("share", one, "Exp", site.part("below_highest", one, "Sub", x, highest))
+        b.part("share", one, "Exp", b.part("below_highest", one, "Sub", x, highest))
         for x in logarithms
     ]
-    total = site.part("total", one, "Sum", *shares)
+    total = b.part("total", one, "Sum", *shares)
     parts = []
     for (value, width), share in zip(found, shares, strict=True):
-        weight = site.part("weight", one, "Div", share, total)
-        weight = site.cast("weight_rounded", weight, one, site.output.dtype)
-        type = TensorType((*one.shape[:-1], width), site.output.dtype)
-        parts.append(site.part("part", type, "Mul", value, weight))
+        weight = b.part("weight", one, "Div", share, total)
+        weight = b.cast("weight_rounded", weight, one, b.output.dtype)
+        type = TensorType((*one.shape[:-1], width), b.output.dtype)
+        parts.append(b.part("part", type, "Mul", value, weight))
     return parts
 
 
-def _attend(site: Site, rows: Rows, keys: _Keys) -> tuple[ir.Value, ir.Value]:
+def _attend(b: NodeBuilder, rows: Rows, keys: _Keys) -> tuple[ir.Value, ir.Value]:
     """What queries find among the keys of one kind, and the logarithm of the sum that it is over."""
     (asked, q), *_ = rows
     matrix = q.with_shape(*q.shape[:-1], keys.type.keys.shape[1])
     if keys.scale is None:
-        products = site.part("scores", matrix, "MatMul", asked, keys.transposed)
+        products = b.part("scores", matrix, "MatMul", asked, keys.transposed)
     else:
-        products = scores_on_grid(site, rows, keys.transposed, keys.scale, matrix)
-    weights = site.part("weights", matrix, "Softmax", products, axis=-1)
+        products = scores_on_grid(b, rows, keys.transposed, keys.scale, matrix)
+    weights = b.part("weights", matrix, "Softmax", products, axis=-1)
     one = wide(matrix.with_shape(*matrix.shape[:-1], Dim.of(1)))
-    top = _highest(site, "highest_score", products, matrix)
-    largest = _highest(site, "highest_weight", weights, matrix)
-    logarithm = site.part("logarithm", one, "Log", largest)
-    logarithm = site.part("log_sum", one, "Sub", top, logarithm)
+    top = _highest(b, "highest_score", products, matrix)
+    largest = _highest(b, "highest_weight", weights, matrix)
+    logarithm = b.part("logarithm", one, "Log", largest)
+    logarithm = b.part("log_sum", one, "Sub", top, logarithm)
     type = q.with_shape(*q.shape[:-1], keys.type.infer().shape[-1])
     if keys.scale is None:
-        return site.part("found", type, "MatMul", weights, keys.values), logarithm
-    parts = found_on_grid(site, rows, weights, keys.values, keys.scale, matrix)
-    return site.part("found", type, "Concat", *parts, axis=-1), logarithm
+        return b.part("found", type, "MatMul", weights, keys.values), logarithm
+    parts = found_on_grid(b, rows, weights, keys.values, keys.scale, matrix)
+    return b.part("found", type, "Concat", *parts, axis=-1), logarithm
 
 
-def _highest(site: Site, part: str, x: ir.Value, type: TensorType) -> ir.Value:
+def _highest(b: NodeBuilder, part: str, x: ir.Value, type: TensorType) -> ir.Value:
     """The maximum of each row, in float32. onnxruntime's ReduceMax on CUDA knows no bfloat16."""
     one = type.with_shape(*type.shape[:-1], Dim.of(1))
     if type.dtype == "bfloat16":
-        x, one = site.cast(f"{part}_of", x, type, "float32"), wide(one)
-    top = site.part(part, one, "ReduceMax", x, site.ints(-1), keepdims=1)
-    return site.cast(f"{part}_wide", top, one, wide(one).dtype)
+        x, one = b.cast(f"{part}_of", x, type, "float32"), wide(one)
+    top = b.part(part, one, "ReduceMax", x, b.ints(-1), keepdims=1)
+    return b.cast(f"{part}_wide", top, one, wide(one).dtype)

@@ -8,56 +8,56 @@ from itertools import groupby
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler.backends.onnx.emitter import Site
+from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.sizes import Place, places
 
 
-def vector(site: Site, *sizes: int | Dim) -> ir.Value:
+def vector(b: NodeBuilder, *sizes: int | Dim) -> ir.Value:
     """Sizes one after the other: int64 [n]."""
     parts: list[ir.Value] = []
     for known, run in groupby(map(Dim.of, sizes), lambda size: size.is_constant):
         each = list(run)
-        parts += [site.ints(*map(int, each))] if known else [_one(site, size) for size in each]
+        parts += [b.ints(*map(int, each))] if known else [_one(b, size) for size in each]
     if len(parts) == 1:
         return parts[0]
-    return site.sizes(sizes, "Concat", *parts, axis=0)
+    return b.sizes(sizes, "Concat", *parts, axis=0)
 
 
-def _one(site: Site, size: Dim) -> ir.Value:
+def _one(b: NodeBuilder, size: Dim) -> ir.Value:
     """A symbolic size: int64 [1]."""
-    inputs = site.emitter.program.inputs
+    inputs = b.emitter.program.inputs
     said = places(size, {leaf.value.name: leaf.value for leaf in inputs if leaf.role != "size"})
     if said:
-        return _read(site, size, said[0])
+        return _read(b, size, said[0])
     for leaf in inputs:
         if leaf.role == "size" and leaf.of == str(size):
-            return site.emitter.inputs[leaf.value]
+            return b.emitter.inputs[leaf.value]
     if size.symbol:
-        raise ValueError(f"no input of `{site.emitter.program.name}` says how large `{size}` is")
-    return reduce(lambda a, b: site.sizes([size], "Add", a, b), _terms(site, size))
+        raise ValueError(f"no input of `{b.emitter.program.name}` says how large `{size}` is")
+    return reduce(lambda x, y: b.sizes([size], "Add", x, y), _terms(b, size))
 
 
-def _read(site: Site, size: Dim, place: Place) -> ir.Value:
+def _read(b: NodeBuilder, size: Dim, place: Place) -> ir.Value:
     """A size that an axis of an input says."""
-    array = next(x for x in site.emitter.inputs.values() if x.name == place.of)
-    found = site.sizes([size], "Shape", array, start=place.axis, end=place.axis + 1)
+    array = next(x for x in b.emitter.inputs.values() if x.name == place.of)
+    found = b.sizes([size], "Shape", array, start=place.axis, end=place.axis + 1)
     for op_type, number, nothing in (
         ("Sub", place.plus, 0),
         ("Mul", place.over, 1),
         ("Div", place.times, 1),
     ):
         if number != nothing:
-            found = site.sizes([size], op_type, found, site.ints(number))
+            found = b.sizes([size], op_type, found, b.ints(number))
     return found
 
 
-def _terms(site: Site, size: Dim) -> list[ir.Value]:
+def _terms(b: NodeBuilder, size: Dim) -> list[ir.Value]:
     """What a size is the sum of."""
     found = []
     for times, symbols, over in size.terms:
-        factors = [_one(site, Dim.of(symbol)) for symbol in symbols]
-        factors += [site.ints(times)] if times != 1 or not factors else []
-        term = reduce(lambda a, b: site.sizes([size], "Mul", a, b), factors)
-        found.append(term if over == 1 else site.sizes([size], "Div", term, site.ints(over)))
+        factors = [_one(b, Dim.of(symbol)) for symbol in symbols]
+        factors += [b.ints(times)] if times != 1 or not factors else []
+        term = reduce(lambda x, y: b.sizes([size], "Mul", x, y), factors)
+        found.append(term if over == 1 else b.sizes([size], "Div", term, b.ints(over)))
     return found

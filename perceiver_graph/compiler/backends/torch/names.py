@@ -135,7 +135,8 @@ def _results(call: Call, of: Callable[[Value], str]) -> list[str]:
             names.append(unique(identifier(last_part(value.name)), names))
         return names
     own = call.scope[-1]
-    if not any(c.isdigit() for c in own) and not call.block.kind.endswith(pascal(own)):
+    is_named = not call.block.kind.removesuffix("Layer").endswith(pascal(own))
+    if is_named and not any(c.isdigit() for c in own):
         return [identifier(own)]
     alike = [value for value in call.inputs if value.type == call.outputs[0].type]
     return [of(value) for value in (*alike, *call.inputs)][:1] or [identifier(own)]

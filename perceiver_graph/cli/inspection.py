@@ -56,7 +56,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Inspection:
     """A lowered spec, and its graph after the passes of a level: at level 0, as lowered."""
 
     lowered: Lowered
@@ -67,19 +67,19 @@ class Facts:
     """What a run may take, in bytes."""
 
     @classmethod
-    def of(cls, lowered: Lowered, level: Level, memory: int | None = None) -> Facts:
-        """The facts about a spec. Raises DiagnosticError (PG604) where a run takes more memory."""
-        facts = cls(lowered, lowered.graph, memory=memory)
+    def of(cls, lowered: Lowered, level: Level, memory: int | None = None) -> Inspection:
+        """The inspection about a spec. Raises DiagnosticError (PG604) where a run takes more memory."""
+        inspection = cls(lowered, lowered.graph, memory=memory)
         if level:
             from perceiver_graph.cli.removed import Recorder
             from perceiver_graph.compiler.passes.pipeline import optimize
 
-            recorder = Recorder(lowered.graph, facts.sizes)
+            recorder = Recorder(lowered.graph, inspection.sizes)
             graph = optimize(lowered.graph, level=level, frozen=True, observer=recorder)
-            facts = cls(lowered, graph, level, recorder.removed, memory)
+            inspection = cls(lowered, graph, level, recorder.removed, memory)
         if memory is not None:
-            planner.plan(lowered, facts.graph, memory)  # refused before anything is printed
-        return facts
+            planner.plan(lowered, inspection.graph, memory)  # refused before anything is printed
+        return inspection
 
     @cached_property
     def sizes(self) -> dict[str, int]:
