@@ -58,7 +58,7 @@ def test_what_is_normalised_is_not_computed(out: tuple[int, ...], bias: bool) ->
     assert result.notes[0] == "1 norm rewritten"
     assert "layer_norm" not in kinds(result.graph)
     assert "output" not in {node.name for node in result.graph.nodes}
-    widths = [int(n.output.shape[-1]) for n in result.graph.nodes if n.name == "norm.spread"]
+    widths = [n["x"].shape[-1] for n in result.graph.nodes if isinstance(n.op, ops.InverseNorm)]
     assert widths == [3 + bias]
 
 

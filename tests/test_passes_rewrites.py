@@ -41,7 +41,7 @@ def test_key_biases_are_dropped(heads: int, mask: bool, rows: Literal["uniform",
     b, _, _, _, found = attention(heads, mask=mask, rows=rows)
     result = fires(DropKeyBias(), b.graph({"y": found}), cheaper=False)
     assert result.notes == ("1 key bias dropped",)
-    keys = next(node for node in result.graph.nodes if node.name == "key.unbiased")
+    keys = next(node for node in result.graph.nodes if node.name == "key~linear")
     assert len(keys.inputs) == 2
     assert "key" not in [node.name for node in result.graph.nodes]
 
@@ -295,17 +295,38 @@ def test_rows_are_mapped_before_they_are_repeated() -> None:
 # The rewriter
 
 
-def test_names_grow_by_one_word_only_and_are_numbered() -> None:
+def test_what_is_added_is_called_after_its_node_and_stands_before_it() -> None:
     b = builder()
-    node = b.linear(data(b, "x", 5, 6), "key", 4)
-    graph = b.graph({"y": node})
+    x = data(b, "x", 5, 6)
+    with b.block("attend", "Attend"):
+        key = b.linear(x, "key", 4)
+    graph = b.graph({"y": b(ops.Relu(), key, name="y")})
     rewriter = Rewriter(graph)
-    at = graph.nodes[0]
-    names = [
-        rewriter.add(ops.Relu(), node, name=name, at=at).name
-        for name in ("key.plain", "key.plain.scaled", "key.scaled.shift", "key.plain_2.scaled")
+    for node in rewriter.visit():
+        doubled = rewriter.add(ops.Scale(2.0), rewriter.add(ops.Scale(0.5), node["x"]))
+        with rewriter.at(graph.nodes[0]):
+            rewriter.add(ops.Relu(), x)
+        rewriter.add(ops.Tanh(), doubled)
+    nodes = {node.name: node for node in rewriter.graph().nodes}
+    assert list(nodes) == [
+        *("attend/key~scale", "attend/key~scale_2", "attend/key~relu", "attend/key~tanh"),
+        *("attend/key~relu_2", "attend/key", "y~scale", "y~scale_2", "y~tanh", "y"),
     ]
-    assert names == ["key.plain", "key.scaled", "key.shift", "key.scaled_2"]
+    assert all(node.scope == ("attend",) * ("attend" in name) for name, node in nodes.items())
+
+
+def test_what_was_added_lends_its_short_name_in_turn() -> None:
+    b = builder()
+    graph = b.graph({"y": b(ops.Relu(), data(b, "x", 5, 6), name="y~relu")})
+    rewriter = Rewriter(graph)
+    added = [rewriter.add(ops.Relu(), node.output).name for node in rewriter.visit()]
+    assert added == ["y~relu_2"]
+
+
+def test_nothing_is_added_where_nothing_is_visited() -> None:
+    graph = decoder()
+    with pytest.raises(AssertionError, match="while one is visited"):
+        Rewriter(graph).add(ops.Relu(), graph.nodes[0].output)
 
 
 def test_a_rewrite_that_changes_the_type_is_refused() -> None:

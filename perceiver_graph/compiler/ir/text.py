@@ -35,7 +35,7 @@ from perceiver_graph.diagnostics.words import did_you_mean
 INLINE_LIMIT = 16
 """Constants of up to so many elements are written out."""
 
-NAME = r"[\w./-]+"
+NAME = r"[\w./~-]+"
 """What a value, an output, a scope or a graph may be called in IR text."""
 
 

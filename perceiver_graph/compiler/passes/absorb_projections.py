@@ -20,8 +20,10 @@ from perceiver_graph.compiler.ops import (
 from perceiver_graph.compiler.passes.linear_maps import (
     apply_map,
     compose,
-    has_known_weights,
+    is_map,
     map_flops,
+    map_of,
+    weights,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
 
@@ -67,8 +69,8 @@ class AbsorbProjections(Rewrite):
 def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 1."""
     q, k = node["queries"], node["keys"]
-    key = rewriter.producer(k)
-    if not _is_map(rewriter, key) or key is None:
+    key = map_of(rewriter, k)
+    if key is None:
         return False
     x, weight = key["x"], key["weight"]
     width = int(x.shape[-1])
@@ -76,12 +78,8 @@ def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     change = _scores(rewriter, node, width) - saved + map_flops(rewriter, q, width, node)
     if change >= 0:
         return _stays(notes, node, "keys", "queries")
-    name = f"{weight.name}.transposed"
-    turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
-    turned = _rescaled(rewriter, turned, _width(q), width, node)
-    queries = apply_map(
-        rewriter, q, turned, (), name=f"{q.name}.absorbed", at=node, instead_of=node
-    )
+    turned = _turned(rewriter, weight, _width(q), width)
+    queries = apply_map(rewriter, q, turned, instead_of=node)
     rewriter.rewrite(node, node.op, *node.replaced(queries=queries, keys=x))
     return True
 
@@ -90,8 +88,8 @@ def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 2."""
     q, k = node["queries"], node["keys"]
     projected, sharing = rewriter.sharing(q)
-    query = rewriter.producer(projected)
-    if not _is_map(rewriter, query) or query is None:
+    query = map_of(rewriter, projected)
+    if query is None:
         return False
     y, weight, bias = query["x"], query["weight"], query.each("bias")
     width = int(y.shape[-1]) + len(bias)
@@ -103,17 +101,13 @@ def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     if change >= 0:
         return _stays(notes, node, "queries", "keys")
     if bias:
-        column = rewriter.add(
-            Unflatten(0, (None, 1)), bias[0], name=f"{bias[0].name}.column", at=node
-        )
-        weight = rewriter.add(Concat(-1), weight, column, name=f"{weight.name}.with_bias", at=node)
-        y = _with_one(rewriter, y, node)
-    name = f"{weight.name}.transposed"
-    turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
-    turned = _rescaled(rewriter, turned, _width(q), width, node)
-    keys = apply_map(rewriter, k, turned, (), name=f"{k.name}.absorbed", at=node, instead_of=node)
+        column = rewriter.add(Unflatten(0, (None, 1)), *bias)
+        weight = rewriter.add(Concat(-1), weight, column)
+        y = _with_one(rewriter, y)
+    turned = _turned(rewriter, weight, _width(q), width)
+    keys = apply_map(rewriter, k, turned, instead_of=node)
     if sharing:
-        y = rewriter.add(sharing.op, y, name=f"{y.name}.batch", at=node)
+        y = rewriter.add(sharing.op, y)
     rewriter.rewrite(node, node.op, *node.replaced(queries=y, keys=keys))
     return True
 
@@ -121,60 +115,47 @@ def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
 def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 3."""
     v = node["values"]
-    value = rewriter.producer(v)
-    if not _is_map(rewriter, value) or value is None or not _sums_to_one(node, value):
+    value = map_of(rewriter, v)
+    if value is None or not _sums_to_one(node, value):
         return False
-    x, weight, bias = value["x"], value["weight"], value.each("bias")
+    x, weight = value["x"], value["weight"]
     found = TensorType((*node.output.shape[:-1], x.shape[-1]), x.dtype)
     saved = rewriter.cost(value) if _only_as(rewriter, v, node) else 0
     change = _results(rewriter, node, int(x.shape[-1])) - saved
     after = rewriter.only_reader(node.output)
     direct = rewriter.type_flops(Linear(), found, weight.type)
     composed = float("inf")
-    if after and is_linear(after) and has_known_weights(rewriter, after):
+    if after and is_map(rewriter, after):
         wide = TensorType((after.output.shape[-1], x.shape[-1]), x.dtype)
         composed = rewriter.type_flops(Linear(), found, wide) - rewriter.cost(after)
     if change + min(direct, composed) >= 0:
         return _stays(notes, node, "values", "result")
-    name = f"{node.name}.absorbed"
-    attended = rewriter.add(node.op, *node.replaced(values=x), name=name, at=node)
-    new = rewriter.rewrite(node, Linear(), attended, weight, *bias)
+    attended = rewriter.add(node.op, *node.replaced(values=x))
+    new = rewriter.rewrite(node, Linear(), attended, *weights(value))
     if after and composed < direct:
-        last, shift = after["weight"], tuple(after.each("bias"))
-        source, composition, shift = compose(rewriter, new, last, shift, at=after)
-        rewriter.rewrite(after, Linear(), source, composition, *shift)
+        with rewriter.at(after):
+            rewriter.rewrite(after, Linear(), *compose(rewriter, new, *weights(after)))
     return True
 
 
 def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     """Case 4, at the linear map that follows."""
-    attended, weight, bias = node["x"], node["weight"], node.each("bias")
+    attended = node["x"]
     attention = rewriter.producer(attended)
     if attention is None or not attention.only(Attention, "mask", "masked_rows"):
         return False
-    if rewriter.only_reader(attended) != node or not has_known_weights(rewriter, node):
+    if rewriter.only_reader(attended) != node or not is_map(rewriter, node):
         return False
     if not _sums_to_one(attention, node):
         return False
     v = attention["values"]
-    width = int(weight.shape[0])
+    width = _width(node.output)
     change = _results(rewriter, attention, width) - rewriter.cost(node)
     if change + map_flops(rewriter, v, width, attention) >= 0:
         return _stays(notes, attention, "result", "values")
-    name = f"{v.name}.projected"
-    values = apply_map(rewriter, v, weight, tuple(bias), name=name, at=node, instead_of=attention)
+    values = apply_map(rewriter, v, *weights(node), instead_of=attention)
     rewriter.rewrite(node, attention.op, *attention.replaced(values=values))
     return True
-
-
-def _is_map(rewriter: Rewriter, node: Node | None) -> bool:
-    """Whether a node is a projection that costs anything at run time."""
-    return (
-        node is not None
-        and is_linear(node)
-        and not rewriter.known(node.output)
-        and has_known_weights(rewriter, node)
-    )
 
 
 def _only_as(rewriter: Rewriter, value: Value, node: Node) -> bool:
@@ -208,20 +189,18 @@ def _width(value: Value) -> int:
     return int(value.shape[-1])
 
 
-def _rescaled(rewriter: Rewriter, weight: Value, before: int, now: int, at: Node) -> Value:
-    """Make up for a scale of 1 / sqrt(now) that was 1 / sqrt(before)."""
-    if before == now:
-        return weight
-    scale = Scale(math.sqrt(now / before))
-    return rewriter.add(scale, weight, name=f"{weight.name}.rescaled", at=at)
+def _turned(rewriter: Rewriter, weight: Value, before: int, now: int) -> Value:
+    """Transposed weights that make up for a scale of 1 / sqrt(now) that was 1 / sqrt(before)."""
+    turned = rewriter.add(Permute((1, 0)), weight)
+    return turned if before == now else rewriter.add(Scale(math.sqrt(now / before)), turned)
 
 
-def _with_one(rewriter: Rewriter, y: Value, at: Node) -> Value:
+def _with_one(rewriter: Rewriter, y: Value) -> Value:
     """A channel of ones appended."""
     one = rewriter.constant("one", np.ones(1, np.dtype(y.dtype)))
     if y.type.rank > 1:
-        one = rewriter.add(Broadcast(y.shape[:-1]), one, name=f"{y.name}.ones", at=at)
-    return rewriter.add(Concat(-1), y, one, name=f"{y.name}.with_one", at=at)
+        one = rewriter.add(Broadcast(y.shape[:-1]), one)
+    return rewriter.add(Concat(-1), y, one)
 
 
 def _stays(notes: list[str], node: Node, what: str, where: str) -> bool:

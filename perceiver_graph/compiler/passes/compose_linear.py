@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perceiver_graph.compiler.ir.graph import Node, Value
+from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import Add, Broadcast, Linear, Scale
 from perceiver_graph.compiler.passes.linear_maps import (
     apply_map,
     compose,
-    has_known_weights,
+    is_map,
     map_flops,
+    weights,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
 
@@ -39,8 +40,8 @@ class ComposeLinear(Rewrite):
         if before is None or rewriter.known(before.output):
             return 0
         if isinstance(node.op, Scale):
-            return _scale_after(rewriter, node, node.op, before)
-        if not has_known_weights(rewriter, node):
+            return _scale_after(rewriter, node, before)
+        if not is_map(rewriter, node):
             return 0
         rule = _RULES.get(type(before.op))
         return rule(rewriter, node, before, notes) if rule else 0
@@ -51,49 +52,32 @@ def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) ->
     (x,) = before.inputs
     if not x.type.rank:
         return False
-    name = f"{node.name}.once"
-    mapped = rewriter.add(Linear(), *node.replaced(x=x), name=name, at=node)
-    rewriter.rewrite(node, before.op, mapped)
+    rewriter.rewrite(node, before.op, rewriter.add(Linear(), *node.replaced(x=x)))
     return True
 
 
 def _of_linear(rewriter: Rewriter, node: Node, inner: Node, notes: list[str]) -> bool:
     """Case 1."""
-    if not has_known_weights(rewriter, inner):
+    if not is_map(rewriter, inner):
         return False
-    x = inner["x"]
-    alone = rewriter.linear_flops(x, int(node.output.shape[-1])), rewriter.cost(node)
-    together = _all_readers(rewriter, inner)
-    if alone[0] < alone[1]:
+
+    def after(reader: Node) -> int:
+        return rewriter.linear_flops(inner["x"], int(reader.output.shape[-1]))
+
+    together = rewriter.readers(inner.output)
+    if after(node) < rewriter.cost(node):
         together = [node]
-    elif not together or _flops_after(rewriter, x, together) >= _flops_before(
-        rewriter, inner, together
+    elif (
+        rewriter.is_output(inner.output)
+        or not all(is_map(rewriter, reader, inner.output) for reader in together)
+        or sum(map(after, together)) >= sum(map(rewriter.cost, (inner, *together)))
     ):
         notes.append(f"%{node.name} stays a map of %{inner.name}: one map would cost more")
         return False
     for reader in together:
-        weight, bias = reader["weight"], tuple(reader.each("bias"))
-        x, weight, bias = compose(rewriter, inner, weight, bias, at=reader)
-        rewriter.rewrite(reader, Linear(), x, weight, *bias)
+        with rewriter.at(reader):
+            rewriter.rewrite(reader, Linear(), *compose(rewriter, inner, *weights(reader)))
     return True
-
-
-def _all_readers(rewriter: Rewriter, inner: Node) -> list[Node]:
-    """The readers of a map, if they are all maps of it: it is not needed then once they have gone."""
-    readers = rewriter.readers(inner.output)
-    maps = all(
-        is_linear(reader) and reader["x"] == inner.output and has_known_weights(rewriter, reader)
-        for reader in readers
-    )
-    return readers if maps and not rewriter.is_output(inner.output) else []
-
-
-def _flops_before(rewriter: Rewriter, inner: Node, readers: list[Node]) -> int:
-    return rewriter.cost(inner) + sum(map(rewriter.cost, readers))
-
-
-def _flops_after(rewriter: Rewriter, x: Value, readers: list[Node]) -> int:
-    return sum(rewriter.linear_flops(x, int(reader.output.shape[-1])) for reader in readers)
 
 
 def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bool:
@@ -112,31 +96,24 @@ def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bo
     if change >= rewriter.cost(node):
         notes.append(f"%{node.name} stays a map of a sum: two maps would cost more")
         return False
-    weight, bias = node["weight"], tuple(node.each("bias"))
-    parts = []
-    for x, shift in ((left, bias), (right, ())):
-        name = f"{node.name}.part"
-        parts.append(apply_map(rewriter, x, weight, shift, name=name, at=node, instead_of=total))
-    rewriter.rewrite(node, Add(), *parts)
+    weight, bias = node["weight"], node.each("bias")
+    first = apply_map(rewriter, left, weight, *bias, instead_of=total)
+    rewriter.rewrite(node, Add(), first, apply_map(rewriter, right, weight, instead_of=total))
     return True
 
 
 def _of_scaled(rewriter: Rewriter, node: Node, scale: Node, notes: list[str]) -> bool:
     """Case 3, before."""
-    weight = node["weight"]
-    scaled = rewriter.add(scale.op, weight, name=f"{weight.name}.scaled", at=node)
+    scaled = rewriter.add(scale.op, node["weight"])
     rewriter.rewrite(node, Linear(), *node.replaced(x=scale["x"], weight=scaled))
     return True
 
 
-def _scale_after(rewriter: Rewriter, node: Node, scale: Scale, before: Node) -> bool:
+def _scale_after(rewriter: Rewriter, node: Node, before: Node) -> bool:
     """Case 3, after."""
-    if rewriter.only_reader(before.output) != node or not is_linear(before):
+    if rewriter.only_reader(before.output) != node or not is_map(rewriter, before):
         return False
-    weights = before["weight"], *before.each("bias")
-    if not has_known_weights(rewriter, before):
-        return False
-    scaled = [rewriter.add(scale, w, name=f"{w.name}.scaled", at=node) for w in weights]
+    scaled = (rewriter.add(node.op, weight) for weight in weights(before))
     rewriter.rewrite(node, Linear(), before["x"], *scaled)
     return True
 

@@ -32,18 +32,19 @@ class DropKeyBias(Rewrite):
             notes.append(f"%{node.name} stays: {reader} reads it too")
         if reader is not None:
             return 0
-        _drop(rewriter, node)
+        plain = _summand(node) or rewriter.add(Linear(), node["x"], node["weight"])
+        rewriter.substitute(node.output, plain)
         return 1
 
 
 def _has_bias(node: Node) -> bool:
-    if isinstance(node.op, Linear):
-        return "bias" in node
-    return isinstance(node.op, Add) and _summand(node) is not None
+    return "bias" in node if isinstance(node.op, Linear) else _summand(node) is not None
 
 
 def _summand(node: Node) -> Value | None:
-    """What a row is added to, the same for all keys."""
+    """What a row is added to, the same for all keys, if a node does so."""
+    if not isinstance(node.op, Add):
+        return None
     for x, row in ((node["a"], node["b"]), (node["b"], node["a"])):
         same_for_all = row.type.rank == 1 or row.shape[-2] == 1 if row.type.rank else False
         if same_for_all and x.type == node.output.type:
@@ -65,15 +66,3 @@ def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
     if rewriter.is_output(keys):
         return "an output"
     return f"%{others[0].name}" if others else None
-
-
-def _drop(rewriter: Rewriter, node: Node) -> None:
-    if isinstance(node.op, Linear):
-        plain = rewriter.add(
-            Linear(), node["x"], node["weight"], name=f"{node.name}.unbiased", at=node
-        )
-    else:
-        summand = _summand(node)
-        assert summand is not None
-        plain = summand
-    rewriter.substitute(node.output, plain)

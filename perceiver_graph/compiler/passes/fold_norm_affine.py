@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.ir.graph import Node
-from perceiver_graph.compiler.ops import (
-    BatchNorm,
-    Conv,
-    LayerNorm,
-    Linear,
-    Mul,
-    Unflatten,
-)
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear, is_plain
+from perceiver_graph.compiler.ops import BatchNorm, Conv, LayerNorm, Linear, Mul, Unflatten
+from perceiver_graph.compiler.passes.linear_maps import weights
+from perceiver_graph.compiler.passes.norms import is_plain, map_of_affine
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
 
 
 class FoldNormAffine(Rewrite):
@@ -53,17 +48,14 @@ def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
         return "it is an output"
     readers = rewriter.readers(node.output)
     for reader in readers:
-        weights = (reader["weight"], *reader.each("bias")) if is_linear(reader) else ()
-        if not weights or node.output in weights:
+        if not is_linear(reader) or node.output in weights(reader):
             return f"%{reader.name} is no linear map of it"
-    ones, zeros = rewriter.filled(1.0, gamma), rewriter.filled(0.0, beta)
-    plain = rewriter.add(node.op, x, ones, zeros, name=f"{node.name}.plain", at=node)
+    ones, zeros = rewriter.filled(1.0, gamma.type), rewriter.filled(0.0, beta.type)
+    plain = rewriter.add(node.op, x, ones, zeros)
     for reader in readers:
-        weight, bias = reader["weight"], reader.each("bias")
-        name = weight.name
-        scaled = rewriter.add(Mul(), weight, gamma, name=f"{name}.scaled", at=reader)
-        shift = rewriter.add(Linear(), beta, weight, *bias, name=f"{name}.shift", at=reader)
-        rewriter.rewrite(reader, Linear(), plain, scaled, shift)
+        with rewriter.at(reader):
+            maps = map_of_affine(rewriter, gamma, beta, *weights(reader))
+            rewriter.rewrite(reader, Linear(), plain, *maps)
     return None
 
 
@@ -80,16 +72,10 @@ def _fold_batch_norm(rewriter: Rewriter, node: Node) -> str | None:
     statistics = (gamma, node["bias"], node["mean"], variance)
     if not all(map(rewriter.known, (weight, *bias, *statistics))):
         return "its statistics or the weights before it depend on the inputs"
-    zeros, ones = rewriter.filled(0.0, gamma), rewriter.filled(1.0, gamma)
-    name = node.name
-    scale = rewriter.add(
-        node.op, ones, gamma, zeros, zeros, variance, name=f"{name}.scale", at=node
-    )
-    shift = rewriter.add(
-        node.op, bias[0] if bias else zeros, *statistics, name=f"{name}.shift", at=node
-    )
+    zeros, ones = rewriter.filled(0.0, gamma.type), rewriter.filled(1.0, gamma.type)
+    scale = rewriter.add(node.op, ones, gamma, zeros, zeros, variance)
+    shift = rewriter.add(node.op, *(bias or [zeros]), *statistics)
     column = Unflatten(0, (None, *(1,) * (weight.type.rank - 1)))
-    scale = rewriter.add(column, scale, name=f"{name}.column", at=node)
-    scaled = rewriter.add(Mul(), weight, scale, name=f"{weight.name}.scaled", at=node)
+    scaled = rewriter.add(Mul(), weight, rewriter.add(column, scale))
     rewriter.rewrite(node, before.op, before["x"], scaled, shift)
     return None

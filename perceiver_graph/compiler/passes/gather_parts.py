@@ -51,14 +51,13 @@ def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> in
     found: list[Value | None] = [None] * len(parts)
     for i, part in enumerate(joined.inputs):
         if own[i]:
-            found[i] = _lookup(rewriter, node, axis, part, index)
+            found[i] = rewriter.add(Gather(axis), part, index)
     front = next(value for value in found if value is not None).shape
     for i, (source, shares) in enumerate(parts):
         if found[i] is None and shares is not None:
             leading = _leading(shares)
-            rows = _lookup(rewriter, node, axis - leading, source, index)
-            name = f"{rows.name}.batch"
-            found[i] = rewriter.add(Broadcast(front[:leading]), rows, name=name, at=node)
+            rows = rewriter.add(Gather(axis - leading), source, index)
+            found[i] = rewriter.add(Broadcast(front[:leading]), rows)
     rewriter.rewrite(node, Concat(-1), *(value for value in found if value is not None))
     return 1
 
@@ -69,18 +68,16 @@ def _axes(rewriter: Rewriter, node: Node) -> int:
     tables = axis_tables(rewriter, table)
     if len(tables) < 2:
         return 0
-    stride, total = 1, None
+    stride = 1
     terms = []
     for one in reversed(tables):
         size = size_of(one)
-        name = f"{node.name}.place"
-        place = rewriter.add(Coordinate(stride, size), index, name=name, at=node)
-        rows = as_rows(rewriter, one, at=node)
-        terms.append(rewriter.add(Gather(0), rows, place, name=f"{node.name}.part", at=node))
+        place = rewriter.add(Coordinate(stride, size), index)
+        terms.append(rewriter.add(Gather(0), as_rows(rewriter, one), place))
         stride *= size
     total, *rest, last = reversed(terms)
     for term in rest:
-        total = rewriter.add(Add(), total, term, name=f"{node.name}.part", at=node)
+        total = rewriter.add(Add(), total, term)
     rewriter.rewrite(node, Add(), total, last)
     return 1
 
@@ -94,7 +91,3 @@ def _looks_up(reader: Node, table: Value, axis: int) -> bool:
     """Whether a node does nothing but look rows up."""
     lookup = isinstance(reader.op, Gather) and reader.op.axis == axis
     return lookup and reader["table"] == table != reader["indices"]
-
-
-def _lookup(rewriter: Rewriter, node: Node, axis: int, table: Value, index: Value) -> Value:
-    return rewriter.add(Gather(axis), table, index, name=f"{table.name}.chosen", at=node)

@@ -172,19 +172,19 @@ class _Change:
     index: int
     features: _Features
 
-    def add(self, op: Op, *inputs: Value, name: str) -> Value:
-        return self.rewriter.add(op, *inputs, name=name, at=self.node)
+    def add(self, op: Op, *inputs: Value) -> Value:
+        return self.rewriter.add(op, *inputs)
 
     def apply(self) -> None:
         kind, features = self.each[self.index], self.features
-        rows = [as_rows(self.rewriter, table, at=self.node) for table in features.tables]
+        rows = [as_rows(self.rewriter, table) for table in features.tables]
         queries, *tables = self._queries(kind.queries, rows)
         tokens, scale = self._tokens()
         new = Segment(queries, tokens, tokens, scale, tuple(map(self._or_zero, tables)))
         each = [*self.each[: self.index], new, *self.each[self.index + 1 :]]
         inputs = [value for one in each for value in one.inputs]
         op = SegmentedAttention(tuple(len(one.tables) for one in each))
-        found = self.add(op, *inputs, name=f"{self.node.name}.on_grid")
+        found = self.add(op, *inputs)
         found = self._without_missing(found)
         self.rewriter.rewrite(self.node, Linear(), found, self._map(rows))
 
@@ -196,29 +196,29 @@ class _Change:
             Attention, "masked_rows"
         ):  # whose scores are scaled, those of kinds are not
             factor = Scale(1 / math.sqrt(features.width))
-            source = self.add(factor, source, name=f"{q.name}.scaled")
+            source = self.add(factor, source)
         around = []
         for start, stop in ((0, features.start), (features.stop, features.width)):
             if start < stop:
-                around.append(self.add(Slice(-1, start, stop), source, name=f"{q.name}.channels"))
+                around.append(self.add(Slice(-1, start, stop), source))
         known = around[0]
         if len(around) > 1:
-            known = self.add(Concat(-1), *around, name=f"{q.name}.parts")
+            known = self.add(Concat(-1), *around)
         place = Slice(-1, features.start, features.stop)
-        position = self.add(place, source, name=f"{q.name}.channels")
+        position = self.add(place, source)
         found = [known]
-        found += [self.add(Linear(), position, row, name=f"{q.name}.table") for row in rows]
+        found += [self.add(Linear(), position, row) for row in rows]
         if sharing is None:
             return found
-        return [self.add(sharing.op, value, name=f"{value.name}.batch") for value in found]
+        return [self.add(sharing.op, value) for value in found]
 
     def _tokens(self) -> tuple[Value, Value]:
         """r and s. Shapes: [batch, m, varying], [batch, m, 1]."""
-        features, name = self.features, self.features.value.name
+        features = self.features
         others = [part for index, part in enumerate(features.parts) if index != features.at]
         tokens = others[0]
         if len(others) > 1:
-            tokens = self.add(Concat(-1), *others, name=f"{name}.parts")
+            tokens = self.add(Concat(-1), *others)
         if features.present is None or features.row is None:
             return tokens, features.scale
         numbers = self.rewriter.array(features.row)
@@ -226,8 +226,8 @@ class _Change:
         known = np.delete(numbers, np.s_[features.start : features.stop])
         row = self.rewriter.constant(f"absent.{len(known)}", known)
         one = self.rewriter.constant("one", np.ones(1, known.dtype))
-        tokens = self.add(Where(), features.present, tokens, row, name=f"{name}.masked")
-        scale = self.add(Where(), features.present, features.scale, one, name=f"{name}.scale")
+        tokens = self.add(Where(), features.present, tokens, row)
+        scale = self.add(Where(), features.present, features.scale, one)
         return tokens, scale
 
     @property
@@ -240,7 +240,7 @@ class _Change:
         if self.features.present is None:
             return table
         zero = self.rewriter.constant("zero", np.zeros(1, np.dtype(table.dtype)))
-        return self.add(Where(), self.features.present, table, zero, name=f"{table.name}.masked")
+        return self.add(Where(), self.features.present, table, zero)
 
     def _without_missing(self, found: Value) -> Value:
         """What was found, with zeros for the places where the tokens are missing."""
@@ -253,9 +253,8 @@ class _Change:
         ones = self.rewriter.constant(f"ones.{len(known)}", known.copy())
         known[start : start + features.places] = 0
         without = self.rewriter.constant(f"without_places.{len(known)}", known)
-        name = f"{found.name}.masked"
-        kept = self.add(Where(), features.present, ones, without, name=name)
-        return self.add(Mul(), found, kept, name=name)
+        kept = self.add(Where(), features.present, ones, without)
+        return self.add(Mul(), found, kept)
 
     def _map(self, rows: list[Value]) -> Value:
         """What the result is mapped by to be what it was. Shape: [channels before, channels now]."""
@@ -266,12 +265,12 @@ class _Change:
         groups = [stay[:, :start], stay[:, stop : before + features.width]]
         columns = [
             self.rewriter.constant(f"channels.{total}", np.concatenate(groups, axis=1)),
-            *(at_channels(self.rewriter, row, start, total, at=self.node) for row in rows),
+            *(at_channels(self.rewriter, row, start, total) for row in rows),
         ]
         if before + features.width < total:
             after = np.ascontiguousarray(stay[:, before + features.width :])
             columns.append(self.rewriter.constant(f"channels_after.{total}", after))
-        return self.add(Concat(1), *columns, name=f"{self.node.name}.map")
+        return self.add(Concat(1), *columns)
 
 
 def _alone(kind: Segment[Value]) -> SegmentedAttention:

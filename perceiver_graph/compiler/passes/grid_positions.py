@@ -16,11 +16,8 @@ from perceiver_graph.compiler.ops import (
     LayerNorm,
     Linear,
     Mean,
-    MergeMoments,
-    Moments,
     Scale,
     SegmentedAttention,
-    Slice,
 )
 from perceiver_graph.compiler.passes.grids import (
     NormOfParts,
@@ -30,7 +27,8 @@ from perceiver_graph.compiler.passes.grids import (
     size_of,
     width_of,
 )
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_plain
+from perceiver_graph.compiler.passes.norms import INVERSE, is_plain, merged_moments
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 PASSES_FLOPS = 200
 """What a pair of a query and a token costs more than its FLOPs say: six passes over the scores add
@@ -125,70 +123,62 @@ def _rewrite(rewriter: Rewriter, node: Node, tokens: _Tokens) -> None:
     q = node["queries"]
     source, sharing = rewriter.sharing(q)
     scale = Scale(1 / math.sqrt(tokens.channels))
-    scaled = rewriter.add(scale, source, name=f"{q.name}.scaled", at=node)
-    scaled = _centred(rewriter, node, scaled)
+    scaled = rewriter.add(scale, source)
+    scaled = _centred(rewriter, scaled)
 
     def shared(value: Value) -> Value:
         if sharing is None:
             return value
-        return rewriter.add(sharing.op, value, name=f"{value.name}.batch", at=node)
+        return rewriter.add(sharing.op, value)
 
-    x, inverse = _features(rewriter, node, tokens)
-    queries = shared(_queries(rewriter, node, tokens, scaled))
-    position = tokens.take(rewriter, tokens.at, scaled, name=node["queries"].name, at=node)
-    rows = [as_rows(rewriter, table, at=node) for table in tokens.tables]
-    tables = [
-        shared(rewriter.add(Linear(), position, row, name=f"{q.name}.table", at=node))
-        for row in rows
-    ]
+    x, inverse = _features(rewriter, tokens)
+    queries = shared(_queries(rewriter, tokens, scaled))
+    position = tokens.take(rewriter, tokens.at, scaled)
+    rows = [as_rows(rewriter, table) for table in tokens.tables]
+    tables = [shared(rewriter.add(Linear(), position, row)) for row in rows]
     op = SegmentedAttention((len(tables),))
-    name = f"{node.name}.on_grid"
-    found = rewriter.add(op, queries, x, inverse, *tables, name=name, at=node)
-    rewriter.rewrite(node, Linear(), found, _map(rewriter, node, tokens, rows))
+    found = rewriter.add(op, queries, x, inverse, *tables)
+    rewriter.rewrite(node, Linear(), found, _map(rewriter, tokens, rows))
 
 
-def _centred(rewriter: Rewriter, node: Node, q: Value) -> Value:
+def _centred(rewriter: Rewriter, q: Value) -> Value:
     """Queries without the mean of their channels."""
     channels, dtype = width_of(q), np.dtype(q.dtype)
     row = rewriter.constant(f"minus_mean.{channels}", np.full((1, channels), -1 / channels, dtype))
-    mean = rewriter.add(Linear(), q, row, name=f"{q.name}.minus_mean", at=node)
-    return rewriter.add(Add(), q, mean, name=f"{q.name}.centred", at=node)
+    mean = rewriter.add(Linear(), q, row)
+    return rewriter.add(Add(), q, mean)
 
 
-def _features(rewriter: Rewriter, node: Node, tokens: _Tokens) -> tuple[Value, Value]:
+def _features(rewriter: Rewriter, tokens: _Tokens) -> tuple[Value, Value]:
     """r and s. Shapes: [batch, m, width], [batch, m, 1]."""
-    name, at = tokens.norm.name, node
     sources = [rewriter.sharing(part)[0] for part in tokens.parts]
-    moments = [rewriter.add(Moments(), x, name=f"{name}.moments", at=at) for x in sources]
-    merge = MergeMoments(tuple(map(width_of, tokens.parts)), tokens.epsilon)
-    merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=at)
-    inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=at)
-    return _joined(rewriter, node, tokens.varying, f"{name}.parts"), inverse
+    widths = [width_of(part) for part in tokens.parts]
+    inverse = rewriter.add(INVERSE, merged_moments(rewriter, sources, widths, tokens.epsilon))
+    return _joined(rewriter, tokens.varying), inverse
 
 
-def _joined(rewriter: Rewriter, node: Node, parts: Sequence[Value], name: str) -> Value:
-    return parts[0] if len(parts) == 1 else rewriter.add(Concat(-1), *parts, name=name, at=node)
+def _joined(rewriter: Rewriter, parts: Sequence[Value]) -> Value:
+    return parts[0] if len(parts) == 1 else rewriter.add(Concat(-1), *parts)
 
 
-def _queries(rewriter: Rewriter, node: Node, tokens: _Tokens, scaled: Value) -> Value:
+def _queries(rewriter: Rewriter, tokens: _Tokens, scaled: Value) -> Value:
     """q_r. Shape: [..., width]."""
-    name = node["queries"].name
     parts = [
-        tokens.take(rewriter, index, scaled, name=name, at=node)
+        tokens.take(rewriter, index, scaled)
         for index in range(len(tokens.parts))
         if index != tokens.at
     ]
-    return _joined(rewriter, node, parts, f"{name}.parts")
+    return _joined(rewriter, parts)
 
 
-def _map(rewriter: Rewriter, node: Node, tokens: _Tokens, rows: list[Value]) -> Value:
+def _map(rewriter: Rewriter, tokens: _Tokens, rows: list[Value]) -> Value:
     """What the result is mapped by to be the sum of normalised tokens. Shape: [channels, width + places]."""
     dtype = np.dtype(rows[0].dtype)
     start, width = tokens.start(tokens.at), width_of(tokens.parts[tokens.at])
     stay = np.delete(np.eye(tokens.channels, dtype=dtype), np.s_[start : start + width], axis=1)
     columns = [rewriter.constant(f"all_but_position.{tokens.channels}", stay)]
-    columns += [at_channels(rewriter, row, start, tokens.channels, at=node) for row in rows]
-    joined = rewriter.add(Concat(1), *columns, name=f"{node.name}.columns", at=node)
-    mean = rewriter.add(Mean(0), joined, name=f"{node.name}.mean", at=node)
-    minus = rewriter.add(Scale(-1.0), mean, name=f"{node.name}.minus_mean", at=node)
-    return rewriter.add(Add(), joined, minus, name=f"{node.name}.map", at=node)
+    columns += [at_channels(rewriter, row, start, tokens.channels) for row in rows]
+    joined = rewriter.add(Concat(1), *columns)
+    mean = rewriter.add(Mean(0), joined)
+    minus = rewriter.add(Scale(-1.0), mean)
+    return rewriter.add(Add(), joined, minus)

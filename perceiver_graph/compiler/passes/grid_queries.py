@@ -15,8 +15,6 @@ from perceiver_graph.compiler.ops import (
     Gather,
     LayerNorm,
     Linear,
-    MergeMoments,
-    Moments,
     Mul,
     Permute,
     Scale,
@@ -24,7 +22,13 @@ from perceiver_graph.compiler.ops import (
     TableAttention,
 )
 from perceiver_graph.compiler.passes.grids import NormOfParts, width_of
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_plain
+from perceiver_graph.compiler.passes.norms import (
+    INVERSE,
+    MEAN,
+    is_plain,
+    merged_moments,
+)
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 PASSES_FLOPS = 170
 """What a pair of a query and a key costs more than its FLOPs say: five passes over the scores look up
@@ -134,50 +138,43 @@ def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) 
 def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
     q, k, v = node["queries"], node["keys"], node["values"]
     scale = Scale(1 / math.sqrt(width_of(q)))
-    scaled = rewriter.add(scale, k, name=f"{k.name}.scaled", at=node)
-    features, inverse = _features(rewriter, node, queries)
+    scaled = rewriter.add(scale, k)
+    features, inverse = _features(rewriter, queries)
     if queries.more:
-        join, name = Concat(-1), f"{q.name}.joined"
-        features = rewriter.add(join, features, *queries.more, name=name, at=node)
-    position = queries.take(rewriter, queries.at, scaled, name=node["keys"].name, at=node)
+        features = rewriter.add(Concat(-1), features, *queries.more)
+    position = queries.take(rewriter, queries.at, scaled)
     tables: list[Value] = []
     for lookup in queries.lookups:
         rows, places = lookup["table"], lookup["indices"]
-        table = rewriter.add(Linear(), position, rows, name=f"{k.name}.table", at=node)
-        turn = Permute((0, 2, 1))
-        table = rewriter.add(turn, table, name=f"{k.name}.transposed", at=node)
-        tables += [table, places]
-    keys = _keys(rewriter, node, queries, scaled)
+        table = rewriter.add(Linear(), position, rows)
+        tables += [rewriter.add(Permute((0, 2, 1)), table), places]
+    keys = _keys(rewriter, queries, scaled)
     rewriter.rewrite(node, TableAttention(), features, keys, v, inverse, *tables)
 
 
-def _features(rewriter: Rewriter, node: Node, queries: _Queries) -> tuple[Value, Value]:
+def _features(rewriter: Rewriter, queries: _Queries) -> tuple[Value, Value]:
     """s [r | m] and s. Shapes: [batch, n, width], [batch, n, 1]."""
-    name, at = queries.norm.name, node
-    moments = [rewriter.add(Moments(), x, name=f"{name}.moments", at=at) for x in queries.parts]
-    merge = MergeMoments(tuple(map(width_of, queries.parts)), queries.epsilon)
-    merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=at)
-    mean = rewriter.add(Slice(-1, 0, 1), merged, name=f"{name}.mean", at=at)
-    inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=at)
-    joined = rewriter.add(Concat(-1), *queries.varying, mean, name=f"{name}.parts", at=at)
-    return rewriter.add(Mul(), joined, inverse, name=f"{name}.features", at=at), inverse
+    widths = [width_of(part) for part in queries.parts]
+    merged = merged_moments(rewriter, queries.parts, widths, queries.epsilon)
+    mean, inverse = rewriter.add(MEAN, merged), rewriter.add(INVERSE, merged)
+    joined = rewriter.add(Concat(-1), *queries.varying, mean)
+    return rewriter.add(Mul(), joined, inverse), inverse
 
 
-def _keys(rewriter: Rewriter, node: Node, queries: _Queries, scaled: Value) -> Value:
+def _keys(rewriter: Rewriter, queries: _Queries, scaled: Value) -> Value:
     """[k_r | -sum(k) | what the channels behind the norm read]. Shape: [batch, m, width]."""
-    name = node["keys"].name
     parts = [
-        queries.take(rewriter, index, scaled, name=node["keys"].name, at=node)
+        queries.take(rewriter, index, scaled)
         for index in range(len(queries.parts))
         if index != queries.at
     ]
     normal = scaled
     if queries.more:
         first, last = Slice(-1, 0, queries.channels), Slice(-1, queries.channels, None)
-        normal = rewriter.add(first, scaled, name=f"{name}.channels", at=node)
+        normal = rewriter.add(first, scaled)
     minus = np.full((1, queries.channels), -1, np.dtype(scaled.dtype))
     row = rewriter.constant(f"minus_ones.{queries.channels}", minus)
-    parts.append(rewriter.add(Linear(), normal, row, name=f"{name}.sums", at=node))
+    parts.append(rewriter.add(Linear(), normal, row))
     if queries.more:
-        parts.append(rewriter.add(last, scaled, name=f"{name}.channels", at=node))
-    return rewriter.add(Concat(-1), *parts, name=f"{name}.parts", at=node)
+        parts.append(rewriter.add(last, scaled))
+    return rewriter.add(Concat(-1), *parts)

@@ -40,11 +40,11 @@ class NormOfParts:
         """The first channel of a part."""
         return sum(map(width_of, self.parts[:index]))
 
-    def take(self, rewriter: Rewriter, index: int, x: Value, *, name: str, at: Node) -> Value:
+    def take(self, rewriter: Rewriter, index: int, x: Value) -> Value:
         """The channels of x that belong to a part. Shape: [..., width of the part]."""
         start = self.start(index)
         stretch = Slice(-1, start, start + width_of(self.parts[index]))
-        return rewriter.add(stretch, x, name=f"{name}.channels", at=at)
+        return rewriter.add(stretch, x)
 
 
 def width_of(value: Value) -> int:
@@ -86,18 +86,16 @@ def size_of(table: Value) -> int:
     return max(int(size) for size in table.shape[:-1])
 
 
-def as_rows(rewriter: Rewriter, table: Value, *, at: Node) -> Value:
+def as_rows(rewriter: Rewriter, table: Value) -> Value:
     """A table of an axis as rows, [1, ..., size, ..., 1, channels] -> [size, channels]."""
     rank = table.type.rank
-    if rank == 2:
-        return table
-    return rewriter.add(Flatten(0, rank - 2), table, name=f"{table.name}.rows", at=at)
+    return table if rank == 2 else rewriter.add(Flatten(0, rank - 2), table)
 
 
-def at_channels(rewriter: Rewriter, rows: Value, start: int, channels: int, *, at: Node) -> Value:
+def at_channels(rewriter: Rewriter, rows: Value, start: int, channels: int) -> Value:
     """Known rows [size, c] as columns of so many channels, theirs from `start` on: [channels, size]."""
     size, dtype = int(rows.shape[0]), np.dtype(rows.dtype)
-    turned = rewriter.add(Permute((1, 0)), rows, name=f"{rows.name}.transposed", at=at)
+    turned = rewriter.add(Permute((1, 0)), rows)
     after = channels - start - int(rows.shape[1])
     above, below = (
         [rewriter.constant(f"zeros.{count}.{size}", np.zeros((count, size), dtype))]
@@ -107,4 +105,4 @@ def at_channels(rewriter: Rewriter, rows: Value, start: int, channels: int, *, a
     )
     if not (above or below):
         return turned
-    return rewriter.add(Concat(0), *above, turned, *below, name=f"{rows.name}.column", at=at)
+    return rewriter.add(Concat(0), *above, turned, *below)

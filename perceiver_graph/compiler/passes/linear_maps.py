@@ -6,9 +6,29 @@ before it is repeated, and a map of a map is done at once where that is cheaper.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Linear, MatMul
 from perceiver_graph.compiler.passes.rewriter import Rewriter, is_linear
+
+
+def is_map(rewriter: Rewriter, node: Node | None, of: Value | None = None) -> bool:
+    """Whether a node is a linear map with weights known at compile time, of this value if one is given."""
+    if node is None or not is_linear(node) or (of is not None and node["x"] != of):
+        return False
+    return all(map(rewriter.known, weights(node)))
+
+
+def weights(node: Node) -> tuple[Value, ...]:
+    """The weight of a linear map and, where there is one, its bias."""
+    return node["weight"], *node.each("bias")
+
+
+def map_of(rewriter: Rewriter, value: Value) -> Node | None:
+    """The map with known weights that gives a value at run time, if one does."""
+    node = rewriter.producer(value)
+    return node if is_map(rewriter, node) and not rewriter.known(value) else None
 
 
 def map_flops(rewriter: Rewriter, x: Value, width: int, instead_of: Node) -> float:
@@ -23,45 +43,25 @@ def map_flops(rewriter: Rewriter, x: Value, width: int, instead_of: Node) -> flo
     )
 
 
-def apply_map(
-    rewriter: Rewriter,
-    x: Value,
-    weight: Value,
-    bias: tuple[Value, ...],
-    *,
-    name: str,
-    at: Node,
-    instead_of: Node,
-) -> Value:
-    """Emit, right before `at`, the map whose cost `map_flops` counts. Shape: [..., width]."""
+def apply_map(rewriter: Rewriter, x: Value, weight: Value, *bias: Value, instead_of: Node) -> Value:
+    """Emit the map whose cost `map_flops` counts. Shape: [..., width]."""
     source, sole = _source(rewriter, x, instead_of)
     width = int(weight.shape[0])
     direct = rewriter.linear_flops(source, width)
+    inputs: Sequence[Value] = (source, weight, *bias)
     inner = rewriter.producer(source)
     if inner and _composed_flops(rewriter, source, width, sole) < direct:
-        source, weight, bias = compose(rewriter, inner, weight, bias, at=at)
-    mapped = rewriter.add(Linear(), source, weight, *bias, name=name, at=at)
+        inputs = compose(rewriter, inner, weight, *bias)
+    mapped = rewriter.add(Linear(), *inputs)
     _, sharing = rewriter.sharing(x)
-    if sharing:
-        mapped = rewriter.add(sharing.op, mapped, name=f"{name}.batch", at=at)
-    return mapped
+    return rewriter.add(sharing.op, mapped) if sharing else mapped
 
 
-def compose(
-    rewriter: Rewriter, inner: Node, weight: Value, bias: tuple[Value, ...], *, at: Node
-) -> tuple[Value, Value, tuple[Value, ...]]:
-    """W (V x + c) + b = (W V) x + (W c + b): x, the weight and the bias."""
-    x, first, shift = inner["x"], inner["weight"], inner.each("bias")
-    product = rewriter.add(MatMul(), weight, first, name=f"{weight.name}.composed", at=at)
-    if shift:
-        name = f"{weight.name}.shift"
-        bias = (rewriter.add(Linear(), shift[0], weight, *bias, name=name, at=at),)
-    return x, product, bias
-
-
-def has_known_weights(rewriter: Rewriter, node: Node) -> bool:
-    """Whether the weights of a linear map are known at compile time."""
-    return all(map(rewriter.known, (node["weight"], *node.each("bias"))))
+def compose(rewriter: Rewriter, inner: Node, weight: Value, *bias: Value) -> Sequence[Value]:
+    """W (V x + c) + b = (W V) x + (W c + b): x, the weight and the bias, which may be absent."""
+    product = rewriter.add(MatMul(), weight, inner["weight"])
+    bias = tuple(rewriter.add(Linear(), c, weight, *bias) for c in inner.each("bias")) or bias
+    return inner["x"], product, *bias
 
 
 def _source(rewriter: Rewriter, x: Value, reader: Node) -> tuple[Value, bool]:
@@ -75,10 +75,7 @@ def _source(rewriter: Rewriter, x: Value, reader: Node) -> tuple[Value, bool]:
 
 def _composed_flops(rewriter: Rewriter, source: Value, width: int, sole: bool) -> float:
     """The cost of a map of a map as one; infinite where it is no such thing."""
-    inner = rewriter.producer(source)
-    if not is_linear(inner) or inner is None or rewriter.known(source):
+    inner = map_of(rewriter, source)
+    if inner is None:
         return float("inf")
-    if not has_known_weights(rewriter, inner):
-        return float("inf")
-    saved = rewriter.cost(inner) if sole else 0
-    return rewriter.linear_flops(inner["x"], width) - saved
+    return rewriter.linear_flops(inner["x"], width) - (rewriter.cost(inner) if sole else 0)

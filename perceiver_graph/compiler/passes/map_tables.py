@@ -38,6 +38,6 @@ class MapTables(Rewrite):
         if int(node.output.shape[-1]) > LARGEST_GROWTH * int(table.shape[-1]):
             notes.append(f"%{node.name} stays: its table would be larger than %{table.name}")
             return 0
-        mapped = rewriter.add(node.op, table, *weights, name=f"{node.name}.table", at=node)
+        mapped = rewriter.add(node.op, table, *weights)
         rewriter.rewrite(node, Gather(0), mapped, lookup["indices"])
         return 1

@@ -14,16 +14,22 @@ from perceiver_graph.compiler.ops import (
     Concat,
     LayerNorm,
     Linear,
-    MergeMoments,
-    Moments,
     Mul,
     Scale,
     Slice,
+    TensorType,
     Unflatten,
     Where,
 )
-from perceiver_graph.compiler.passes.linear_maps import has_known_weights
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear, is_plain
+from perceiver_graph.compiler.passes.linear_maps import is_map, weights
+from perceiver_graph.compiler.passes.norms import (
+    INVERSE,
+    MEAN,
+    is_plain,
+    map_of_affine,
+    merged_moments,
+)
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 
 class NormOfConcat(Rewrite):
@@ -151,8 +157,7 @@ def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) 
     if not all(map(rewriter.known, affine)):
         return "its affine part depends on the inputs"
     for reader in readers:
-        linear = is_linear(reader) and reader["x"] == node.output
-        if not linear or not has_known_weights(rewriter, reader):
+        if not is_map(rewriter, reader, node.output):
             return f"%{reader.name} is no linear map of it with known weights"
     outputs = sum(int(reader.output.shape[-1]) for reader in readers)
     before = rewriter.linear_flops(x, outputs)
@@ -169,92 +174,68 @@ def _apply(
     rewriter: Rewriter, node: Node, norm: LayerNorm, sources: Sequence[_Tokens | None]
 ) -> None:
     x, gamma, beta = node.inputs
-    ones, zeros = rewriter.filled(1.0, gamma), rewriter.filled(0.0, beta)
-    mapped: list[Value] = []
-    for value, tokens in zip(_rows(rewriter, x), sources, strict=True):
-        if tokens:
-            mapped.append(_features(rewriter, node, norm, tokens))
-        else:
-            name = f"{node.name}.part"
-            mapped.append(rewriter.add(norm, value, ones, zeros, name=name, at=node))
+    ones, zeros = rewriter.filled(1.0, gamma.type), rewriter.filled(0.0, beta.type)
+    normal = [
+        _features(rewriter, norm, tokens) if tokens else rewriter.add(norm, value, ones, zeros)
+        for value, tokens in zip(_rows(rewriter, x), sources, strict=True)
+    ]
+    plain = is_plain(rewriter, gamma, beta)
     for reader in rewriter.readers(node.output):
-        weight, bias = reader["weight"], reader.each("bias")
-        shift = bias
-        if not is_plain(rewriter, gamma, beta):
-            name = weight.name
-            scaled = rewriter.add(Mul(), weight, gamma, name=f"{name}.scaled", at=reader)
-            added = rewriter.add(Linear(), beta, weight, *bias, name=f"{name}.shift", at=reader)
-            weight, shift = scaled, [added]
-        maps = []
-        for features, tokens in zip(mapped, sources, strict=True):
-            columns = _weight(rewriter, reader, norm, tokens, weight) if tokens else weight
-            maps.append((features, columns, *shift))
-        if len(maps) == 1:
-            rewriter.rewrite(reader, Linear(), *maps[0])
-            continue
-        parts = [
-            rewriter.add(Linear(), *inputs, name=f"{reader.name}.part", at=reader)
-            for inputs, value in zip(maps, _rows(rewriter, x), strict=True)
-        ]
-        rewriter.rewrite(reader, Concat(x.type.rank - 2), *parts)
+        with rewriter.at(reader):
+            maps = weights(reader)
+            weight, *bias = maps if plain else map_of_affine(rewriter, gamma, beta, *maps)
+            columns = [
+                _weight(rewriter, norm, tokens, weight) if tokens else weight for tokens in sources
+            ]
+            parts = [(*each, *bias) for each in zip(normal, columns, strict=True)]
+            if len(parts) == 1:
+                rewriter.rewrite(reader, Linear(), *parts[0])
+            else:
+                mapped = [rewriter.add(Linear(), *inputs) for inputs in parts]
+                rewriter.rewrite(reader, Concat(x.type.rank - 2), *mapped)
 
 
-def _features(rewriter: Rewriter, node: Node, norm: LayerNorm, tokens: _Tokens) -> Value:
+def _features(rewriter: Rewriter, norm: LayerNorm, tokens: _Tokens) -> Value:
     """f. Shapes: [..., sum of varying channels + 2] or, with a token, one channel more."""
     first = next(
         part.value for part in tokens.varying if not rewriter.known(rewriter.sharing(part.value)[0])
     )
-    name = node.name
     sources = [part.fixed or rewriter.sharing(part.value)[0] for part in tokens.parts]
-    moments = [
-        rewriter.add(Moments(), source, name=f"{name}.moments", at=node) for source in sources
-    ]
-    merge = MergeMoments(tuple(part.width for part in tokens.parts), norm.epsilon)
-    merged = rewriter.add(merge, *moments, name=f"{name}.merged", at=node)
-    mean = rewriter.add(Slice(-1, 0, 1), merged, name=f"{name}.mean", at=node)
-    inverse = rewriter.add(Slice(-1, 1, 2), merged, name=f"{name}.inverse", at=node)
+    moments = merged_moments(rewriter, sources, [part.width for part in tokens.parts], norm.epsilon)
+    mean, inverse = rewriter.add(MEAN, moments), rewriter.add(INVERSE, moments)
     extra = np.array([1.0] if tokens.token is None else [1.0, 0.0], np.dtype(first.dtype))
     column = rewriter.constant("one" if tokens.token is None else "one_zero", extra)
-    column = rewriter.add(Broadcast(first.shape[:-1]), column, name=f"{name}.ones", at=node)
+    column = rewriter.add(Broadcast(first.shape[:-1]), column)
     varying = [part.value for part in tokens.varying]
-    joined = rewriter.add(Concat(-1), *varying, column, mean, name=f"{name}.parts", at=node)
-    features = rewriter.add(Mul(), joined, inverse, name=f"{name}.features", at=node)
+    features = rewriter.add(Mul(), rewriter.add(Concat(-1), *varying, column, mean), inverse)
     if tokens.present is None:
         return features
     absent = np.zeros(tokens.width, np.dtype(first.dtype))
     absent[-2] = 1
     row = rewriter.constant(f"absent.{tokens.width}", absent)
-    return rewriter.add(Where(), tokens.present, features, row, name=f"{name}.masked", at=node)
+    return rewriter.add(Where(), tokens.present, features, row)
 
 
-def _weight(rewriter: Rewriter, at: Node, norm: LayerNorm, tokens: _Tokens, weight: Value) -> Value:
+def _weight(rewriter: Rewriter, norm: LayerNorm, tokens: _Tokens, weight: Value) -> Value:
     """The map of f that does what `weight` does to the normalised tokens. Shape: [out, channels]."""
-    name = weight.name
-
-    def row(op_input: Value, matrix: Value, word: str) -> Value:
-        return rewriter.add(Linear(), op_input, matrix, name=f"{name}.{word}", at=at)
+    add = rewriter.add
 
     def column(value: Value) -> Value:
-        return rewriter.add(Unflatten(0, (None, 1)), value, name=f"{value.name}.column", at=at)
+        return add(Unflatten(0, (None, 1)), value)
 
     def channels(part: _Part) -> Value:
-        stretch = Slice(1, part.start, part.start + part.width)
-        return rewriter.add(stretch, weight, name=f"{name}.channels", at=at)
+        return add(Slice(1, part.start, part.start + part.width), weight)
 
     columns = [channels(part) for part in tokens.varying]
-    constants = [row(part.fixed, channels(part), "constant") for part in tokens.fixed if part.fixed]
+    constants = [add(Linear(), part.fixed, channels(part)) for part in tokens.fixed if part.fixed]
     constant = constants[0]
     for other in constants[1:]:
-        constant = rewriter.add(Add(), constant, other, name=f"{name}.constant", at=at)
+        constant = add(Add(), constant, other)
     columns.append(column(constant))
-    ones = rewriter.constant(
-        f"ones.{weight.shape[1]}", np.ones(int(weight.shape[1]), np.dtype(weight.dtype))
-    )
+    row = TensorType(weight.shape[1:], weight.dtype)
+    ones = rewriter.filled(1.0, row)
     if tokens.token is not None:
-        zeros = rewriter.filled(0.0, ones)
-        token = tokens.token
-        normal = rewriter.add(norm, token, ones, zeros, name=f"{token.name}.normalised", at=at)
-        columns.append(column(row(normal, weight, "token")))
-    sums = rewriter.add(Scale(-1.0), row(ones, weight, "sums"), name=f"{name}.sums", at=at)
-    columns.append(column(sums))
-    return rewriter.add(Concat(1), *columns, name=f"{name}.features", at=at)
+        zeros = rewriter.filled(0.0, row)
+        columns.append(column(add(Linear(), add(norm, tokens.token, ones, zeros), weight)))
+    columns.append(column(add(Scale(-1.0), add(Linear(), ones, weight))))
+    return add(Concat(1), *columns)

@@ -16,14 +16,14 @@ from perceiver_graph.compiler.ops import (
     MatMul,
     Mean,
     Mul,
-    Op,
     Scale,
     Slice,
     TriangularFactor,
     Unflatten,
 )
-from perceiver_graph.compiler.passes.linear_maps import has_known_weights
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear, is_plain
+from perceiver_graph.compiler.passes.linear_maps import is_map, map_of
+from perceiver_graph.compiler.passes.norms import is_plain
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 
 class NormOfLinear(Rewrite):
@@ -61,14 +61,9 @@ def _match(rewriter: Rewriter, node: Node) -> Node | None:
     if not isinstance(node.op, LayerNorm) or rewriter.is_output(node.output):
         return None
     x, gamma, beta = node.inputs
-    inner = rewriter.producer(x)
-    if inner is None or not is_linear(inner) or not has_known_weights(rewriter, inner):
-        return None
+    inner = map_of(rewriter, x)
     readers = rewriter.readers(node.output)
-    fits = all(
-        is_linear(reader) and reader["x"] == node.output and has_known_weights(rewriter, reader)
-        for reader in readers
-    )
+    fits = all(is_map(rewriter, reader, node.output) for reader in readers)
     return inner if fits and is_plain(rewriter, gamma, beta) else None
 
 
@@ -95,50 +90,32 @@ class _Change:
     def apply(self) -> None:
         assert isinstance(self.node.op, LayerNorm)
         centred = self._centred()
-        name = self.node.name
         channels = int(self.node.output.shape[-1])
-        fraction = self._known(Scale(1 / math.sqrt(channels)), centred, word="scaled")
-        factor = self._known(TriangularFactor(), fraction, word="factor")
-        spread = self._map(factor, name=f"{name}.spread", at=self.node)
-        inverse = self.rewriter.add(
-            InverseNorm(self.node.op.epsilon), spread, name=f"{name}.inverse", at=self.node
-        )
+        fraction = self.rewriter.add(Scale(1 / math.sqrt(channels)), centred)
+        spread = self._map(self.rewriter.add(TriangularFactor(), fraction))
+        inverse = self.rewriter.add(InverseNorm(self.node.op.epsilon), spread)
         for reader in self.rewriter.readers(self.node.output):
-            weight, bias = reader["weight"], reader.each("bias")
-            word = f"{weight.name}.composed"
-            composed = self.rewriter.add(MatMul(), weight, centred, name=word, at=reader)
-            mapped = self._map(composed, name=f"{reader.name}.unscaled", at=reader)
-            if not bias:
-                self.rewriter.rewrite(reader, Mul(), mapped, inverse)
-                continue
-            scaled = self.rewriter.add(
-                Mul(), mapped, inverse, name=f"{reader.name}.unbiased", at=reader
-            )
-            self.rewriter.rewrite(reader, Add(), scaled, *bias)
+            with self.rewriter.at(reader):
+                mapped = self._map(self.rewriter.add(MatMul(), reader["weight"], centred))
+                if "bias" not in reader:
+                    self.rewriter.rewrite(reader, Mul(), mapped, inverse)
+                    continue
+                scaled = self.rewriter.add(Mul(), mapped, inverse)
+                self.rewriter.rewrite(reader, Add(), scaled, reader["bias"])
 
     def _centred(self) -> Value:
         """D. Shape: [C, c + 1], or [C, c] without a bias."""
-        weight, bias = self.inner["weight"], self.inner.each("bias")
-        columns = [weight]
-        columns += [self._known(Unflatten(0, (None, 1)), b, word="column") for b in bias]
-        joined = weight
-        if bias:
-            joined = self._known(Concat(1), *columns, word="with_bias")
-        mean = self._known(Mean(0), joined, word="mean")
-        minus = self._known(Scale(-1.0), mean, word="minus_mean")
-        return self._known(Add(), joined, minus, word="centred")
+        add, joined = self.rewriter.add, self.inner["weight"]
+        if "bias" in self.inner:
+            joined = add(Concat(1), joined, add(Unflatten(0, (None, 1)), self.inner["bias"]))
+        return add(Add(), joined, add(Scale(-1.0), add(Mean(0), joined)))
 
-    def _known(self, op: Op, x: Value, *others: Value, word: str) -> Value:
-        return self.rewriter.add(op, x, *others, name=f"{x.name}.{word}", at=self.node)
-
-    def _map(self, matrix: Value, *, name: str, at: Node) -> Value:
+    def _map(self, matrix: Value) -> Value:
         """The product of known rows [out, c (+ 1)] with a'."""
-        a = self.inner["x"]
+        add, a = self.rewriter.add, self.inner["x"]
         width = int(a.shape[-1])
         if int(matrix.shape[1]) == width:
-            return self.rewriter.add(Linear(), a, matrix, name=name, at=at)
-        add = self.rewriter.add
-        weight = add(Slice(1, 0, width), matrix, name=f"{matrix.name}.part", at=at)
-        column = add(Slice(1, width, width + 1), matrix, name=f"{matrix.name}.column", at=at)
-        bias = add(Flatten(0, 1), column, name=f"{matrix.name}.shift", at=at)
-        return add(Linear(), a, weight, bias, name=name, at=at)
+            return add(Linear(), a, matrix)
+        weight = add(Slice(1, 0, width), matrix)
+        bias = add(Flatten(0, 1), add(Slice(1, width, width + 1), matrix))
+        return add(Linear(), a, weight, bias)

@@ -6,9 +6,9 @@ What nothing reads any more because of a rewrite is dropped with it.
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -22,13 +22,8 @@ from perceiver_graph.compiler.ir.op import Array, DType
 from perceiver_graph.compiler.ops import Broadcast, Linear, Op, TensorType
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 
-_WORDED = re.compile(
-    r"(?:\.(?:absorbed|batch|centred|channels|chosen|columns?|composed|constant|divided|factor|features"
-    r"|inverse|joined|jointly|map|masked|mean|merged|minus_mean|moments|normalised|on_grid|once|ones"
-    r"|part|parts|place|plain|projected|rescaled|rows|scale|scaled|shift|spread|sums|table|token"
-    r"|transposed|unbiased|unscaled|with_bias|with_one)(?:_\d+)?)+$"
-)
-"""What passes append to the name of a value for those they make of it: `key.weight.composed`."""
+MADE_BY = "~"
+"""In the name of a value, between the node that it was made for and its own op: `query~matmul`."""
 
 
 class Rewrite(Pass):
@@ -81,6 +76,7 @@ class Rewriter:
         self._read: dict[Value, dict[Value, None]] = {}
         self._taken = taken
         self._numbers: dict[str, int] = {}
+        self._at: Node | None = None
 
     @cached_property
     def _names(self) -> set[str]:
@@ -89,10 +85,21 @@ class Rewriter:
     # Asking
 
     def visit(self) -> Iterator[Node]:
-        """The nodes computed at run time, as they are by then, without those dropped by then."""
+        """The nodes computed at run time, as they are by then, without those dropped by then.
+
+        What is added meanwhile belongs to the node at hand.
+        """
         for before in self.original.nodes:
             if before.output in self._varying and before.output in self._nodes:
-                yield self._nodes[before.output]
+                self._at = self._nodes[before.output]
+                yield self._at
+
+    @contextmanager
+    def at(self, node: Node) -> Iterator[None]:
+        """Let what is added belong to another node than the one that is visited."""
+        visited, self._at = self._at, node
+        yield
+        self._at = visited
 
     def producer(self, value: Value) -> Node | None:
         return self._nodes.get(value)
@@ -154,12 +161,14 @@ class Rewriter:
 
     # Changing
 
-    def add(self, op: Op, *inputs: Value, name: str, at: Node) -> Value:
-        """A new node right before another one, of the same scope and spec line."""
-        output = Value(self._fresh(name), self._infer(op, tuple(value.type for value in inputs)))
-        node = Node(op, inputs, output, at.scope, at.origin)
+    def add(self, op: Op, *inputs: Value) -> Value:
+        """A new node right before the one at hand, of its scope and spec line and called after it."""
+        assert self._at is not None, "nodes are added while one is visited"
+        stem, _, _ = self._at.name.partition(MADE_BY)
+        output = Value(self._fresh(f"{stem}{MADE_BY}{op.name}"), self._type(op, inputs))
+        node = Node(op, inputs, output, self._at.scope, self._at.origin)
         self._nodes[output] = node
-        self._before.setdefault(at.output, []).append(output)
+        self._before.setdefault(self._at.output, []).append(output)
         self._count(node)
         if op.dims or not self._varying.isdisjoint(inputs):
             self._varying.add(output)
@@ -176,17 +185,16 @@ class Rewriter:
         self._constants[value.name] = Constant(value, array)
         return value
 
-    def filled(self, number: float, like: Value) -> Value:
-        """A row of equal numbers, as many as another row has: `ones.8`."""
-        (width,) = like.shape
+    def filled(self, number: float, row: TensorType) -> Value:
+        """A row of equal numbers of this type: `ones.8`."""
+        (width,) = row.shape
         word = {0.0: "zeros", 1.0: "ones"}[number]
-        dtype = np.dtype(like.dtype)
-        return self.constant(f"{word}.{width}", np.full(int(width), number, dtype))
+        return self.constant(f"{word}.{width}", np.full(int(width), number, np.dtype(row.dtype)))
 
     def rewrite(self, node: Node, op: Op, *inputs: Value) -> Node:
         """Compute a node's value, the same numbers, in another way."""
         new = replace(node, op=op, inputs=inputs)
-        if self._infer(op, tuple(value.type for value in inputs)) != node.output.type:
+        if self._type(op, inputs) != node.output.type:
             raise ValueError(f"{op} gives something else than {node.output}")
         self._nodes[node.output] = new
         self._count(new)
@@ -214,6 +222,9 @@ class Rewriter:
         )
 
     # Inside
+
+    def _type(self, op: Op, inputs: tuple[Value, ...]) -> TensorType:
+        return self._infer(op, tuple(value.type for value in inputs))
 
     def _infer(self, op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
         kind = op, inputs
@@ -251,9 +262,7 @@ class Rewriter:
                     pending.append(read)
 
     def _fresh(self, name: str) -> str:
-        """`key.absorbed` for `key.unbiased.absorbed`: the last word only, numbered where it is taken."""
-        base, dot, word = name.rpartition(".")
-        name = f"{_WORDED.sub('', base)}{dot}{word}"
+        """The name, numbered where it is taken."""
         count = self._numbers.get(name, 0)
         candidate = f"{name}_{count}" if count else name
         while candidate in self._names:
@@ -276,12 +285,6 @@ def largest_sizes(graph: Graph) -> Mapping[str, int]:
         (name, s.lowest if s.highest is None else s.highest) for name, s in graph.symbols.items()
     )
     return {**dict(symbols), "batch": 1}
-
-
-def is_plain(rewriter: Rewriter, gamma: Value, beta: Value) -> bool:
-    """Whether an affine part changes nothing, and is known to."""
-    ones, zeros = rewriter.array(gamma), rewriter.array(beta)
-    return ones is not None and zeros is not None and bool((ones == 1).all() and not zeros.any())
 
 
 def is_linear(node: Node | None) -> bool:

@@ -16,8 +16,8 @@ from perceiver_graph.compiler.ops import (
     SegmentedAttention,
     TensorType,
 )
-from perceiver_graph.compiler.passes.linear_maps import apply_map, has_known_weights, map_flops
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
+from perceiver_graph.compiler.passes.linear_maps import apply_map, is_map, map_flops
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 
 class SplitAttention(Rewrite):
@@ -74,7 +74,7 @@ def _describe(rewriter: Rewriter, x: Value) -> _Maps | None:
     if node is None or not isinstance(node.op, Concat) or node.op.axis % x.type.rank != 1:
         return None
     found = [rewriter.producer(value) for value in node.inputs]
-    maps = tuple(n for n in found if n and is_linear(n) and has_known_weights(rewriter, n))
+    maps = tuple(n for n in found if n and is_map(rewriter, n))
     return _Maps(node, maps) if len(maps) == len(found) > 1 else None
 
 
@@ -113,17 +113,10 @@ def _apply(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> None:
     factor = Scale(1 / math.sqrt(int(q.shape[-1])))
     inputs: list[Value] = []
     for key, value in zip(keys.maps, values.maps, strict=True):
-        x, weight = key["x"], key["weight"]
-        name = f"{weight.name}.transposed"
-        turned = rewriter.add(Permute((1, 0)), weight, name=name, at=node)
-        turned = rewriter.add(factor, turned, name=f"{weight.name}.divided", at=node)
-        name = f"{q.name}.absorbed"
-        queries = apply_map(rewriter, q, turned, (), name=name, at=node, instead_of=node)
-        inputs += [queries, x, value["x"]]
-    op = SegmentedAttention((0,) * len(keys.maps))
-    found = rewriter.add(op, *inputs, name=f"{node.name}.jointly", at=node)
-    weights = [value["weight"] for value in values.maps]
-    name = f"{weights[0].name}.joined"
-    weight = rewriter.add(Concat(1), *weights, name=name, at=node)
+        turned = rewriter.add(factor, rewriter.add(Permute((1, 0)), key["weight"]))
+        queries = apply_map(rewriter, q, turned, instead_of=node)
+        inputs += [queries, key["x"], value["x"]]
+    found = rewriter.add(SegmentedAttention((0,) * len(keys.maps)), *inputs)
+    weight = rewriter.add(Concat(1), *(value["weight"] for value in values.maps))
     (bias,) = values.biases
     rewriter.rewrite(node, Linear(), found, weight, *bias)
