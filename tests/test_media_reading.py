@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageOps
 
 from perceiver_graph.media.clip.formats import VideoFormat
 from tests.media_support import (
@@ -162,3 +165,36 @@ def test_the_model_may_take_frames_that_are_not_square(tmp_path: Path) -> None:
     (window,) = windows(path, audio=None, video=VideoFormat(time=4, height=18, width=32))
     assert window.frames is not None
     assert window.frames.shape == (4, 18, 32, 3)
+
+
+def photograph(orientation: int, format: str = "JPEG") -> bytes:
+    """A picture of four grey quarters, which EXIF says to turn."""
+    quarters = np.kron([[60, 120], [180, 240]], np.ones((32, 32))).astype(np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    file = BytesIO()
+    Image.fromarray(quarters).convert("RGB").save(file, format, exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "film"])
+def test_frames_with_exif_are_shown_as_it_says(
+    format: str, orientation: int, tmp_path: Path
+) -> None:
+    data = photograph(orientation, "JPEG" if format == "film" else format)
+    path = tmp_path / f"one.{format}"
+    if format == "film":
+        with av.open(path, "w", format="avi") as film:
+            stream = film.add_stream("mjpeg", rate=25, width=64, height=64, pix_fmt="yuvj420p")
+            for tick in range(4):
+                packet = av.Packet(data)
+                packet.stream, packet.pts, packet.dts = stream, tick, tick
+                film.mux(packet)
+    else:
+        path.write_bytes(data)
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))).convert("L"))
+    found = window.frames[0, 8::16, 8::16, 0].astype(int)
+    assert np.abs(found - shown[16::32, 16::32]).max() < 8

@@ -7,6 +7,7 @@ All eight ways to put a picture on its sides and its back occur; front cameras m
 from __future__ import annotations
 
 import struct
+from enum import Enum
 from math import hypot
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,10 @@ class Display:
 def _matrix(frame: VideoFrame) -> tuple[float, float, float, float]:
     """a, b, c, d without the scale; those of a frame without a matrix, or with an empty one, turn it
     nowhere."""
+    from av.sidedata.sidedata import Type
+
+    # PyAV names what is beside a frame, and cannot list it where FFmpeg knows more kinds (EXIF).
+    Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]
     found: Any = frame.side_data.get("DISPLAYMATRIX")
     if found is not None:
         a, b, _, c, d = struct.unpack("=5i", bytes(found)[:20])
@@ -71,3 +76,10 @@ def _matrix(frame: VideoFrame) -> tuple[float, float, float, float]:
         if wide and high:
             return a / wide, b / high, c / wide, d / high
     return 1.0, 0.0, 0.0, 1.0
+
+
+def _unnamed(kinds: type[Enum], value: object) -> Enum:
+    """A member of an enumeration for a value that it lacks."""
+    member = object.__new__(kinds)
+    member._name_, member._value_ = f"UNNAMED_{value}", value
+    return member
