@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _REAL = ("flt", "fltp", "dbl", "dblp")
 
+_NO_SAMPLE = 2.0**32
+"""No sample is as large, not even of sound that was never scaled down from whole numbers."""
+
 # Timestamps jitter by a few ms (matroska rounds to 1 ms); a larger step is a gap in the sound.
 _SOUND_JITTER = Fraction(1, 25)
 
@@ -152,6 +155,13 @@ class SampleStream:
                 "PG505",
                 f"{self._source}: the sound at {float(time):.2f} s holds values that are no numbers",
                 help="write the file again, without NaN and infinity",
+            )
+        if values.size and values.max() > _NO_SAMPLE:
+            fault = f"the sound at {float(time):.2f} s holds values such as {values.max():.3g}"
+            raise undecodable(
+                self._source,
+                f"{fault}, where floating-point samples reach about 1",
+                help="its samples are perhaps whole numbers: write it again, as 16 or 24 bits",
             )
         if self._plain and not self._loud and values.size and values.max() > 1:
             self._loud = True

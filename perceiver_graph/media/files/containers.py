@@ -18,6 +18,7 @@ from perceiver_graph.media.files.extents import shortfall
 from perceiver_graph.media.files.foreign import MEDIA, foreign
 from perceiver_graph.media.files.mp3 import counts_frames
 from perceiver_graph.media.files.pictures import read_picture
+from perceiver_graph.media.files.sample_sizes import all_bits_count
 from perceiver_graph.media.files.stream_ends import loose_end
 from perceiver_graph.runtime.opening import Named, Source
 
@@ -129,21 +130,26 @@ def media_source(named: Named) -> Source:
 
 
 class _Nameless:
-    """An open file without its name, of which FFmpeg would make a pattern.
+    """An open file without its name, of which FFmpeg would make a pattern, and with other bytes at
+    one place.
 
     It raises nothing: what is raised while FFmpeg calls is printed, and lost. `fault` is what a pipe
     had to say.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, place: int, instead: bytes) -> None:
+        self._file, self._place, self._instead = file, place, instead
         self.fault: DiagnosticError | None = None
         self.tell = file.tell
 
     def read(self, count: int) -> bytes:
         """Bytes, none at the end or where the file cannot be read on."""
         try:
-            return self._file.read(count)
+            offset = self._place - self._file.tell()
+            data = self._file.read(count)
+            for i, byte in enumerate(self._instead, start=offset):
+                data = data[:i] + bytes([byte]) + data[i + 1 :] if 0 <= i < len(data) else data
+            return data
         except DiagnosticError as error:
             self.fault = error
         except OSError as error:
@@ -170,8 +176,13 @@ def open_media(named: Named) -> Iterator[Media]:
     with source.open() as file:
         head = _head(source, file)
         counted = counts_frames(file)
+        try:
+            place, instead = all_bits_count(file)
+        except ValueError as error:
+            help = "write it again, with samples of 2 or 3 whole bytes"
+            raise undecodable(source, str(error), help=help) from error
         file.seek(0)
-        stream = _Nameless(file)
+        stream = _Nameless(file, place, instead)
         try:
             container: Any = av.open(
                 stream,
