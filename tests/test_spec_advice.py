@@ -13,7 +13,7 @@ from perceiver_graph.spec.absent import TABLE, Absent, absent
 from perceiver_graph.spec.elsewhere import _WORDS, _places, meant, places_of
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.models import Spec
-from perceiver_graph.spec.models.inputs import ActivationName
+from perceiver_graph.spec.models.steps import ActivationName
 
 TEXT = """\
 perceiver: 1

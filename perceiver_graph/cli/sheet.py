@@ -198,9 +198,8 @@ def _whose(found: Coordinates) -> str:
 def _position(spec: Input) -> str:
     if spec.position is None:
         return ""
-    kind = next(key for key in type(spec.position).model_fields if key in {"fourier", "learned"})
     added = ", added" if spec.position.combine == "add" else ""
-    return f"{kind}{added}"
+    return f"{spec.position.key}{added}"
 
 
 def _mask(mask: str, modality: Modality) -> str:

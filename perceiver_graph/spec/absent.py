@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.spec.models.inputs import ActivationName, Step
+from perceiver_graph.spec.models.steps import ActivationName, Step
 from perceiver_graph.spec.spans import Path
 
 Where = Literal["anywhere", "attention", "latents", "encode", "query", "steps", "linear", "top"]

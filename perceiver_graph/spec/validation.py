@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,12 +16,12 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
+from perceiver_graph.spec.faults import Fault, type_help
 from perceiver_graph.spec.forms import filled, form, glued, skeleton
-from perceiver_graph.spec.grammar import Schema, one_of, schema_at
+from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
-from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import Path, SpanTree
-from perceiver_graph.spec.wording import dotted, found, listed, number, subject
+from perceiver_graph.spec.wording import found, listed, number, subject
 
 MAX_ERRORS = 100
 _SHORT = 40  # characters of a list that a message repeats
@@ -40,7 +39,6 @@ _LENGTHS = {
     "too_long": "max_length",
     "string_too_long": "max_length",
 }
-_SWITCHES = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -55,33 +53,6 @@ def validate(model: type[ModelT], data: Any, spans: SpanTree) -> ModelT:
     raise DiagnosticError(_Translator(model, data, spans).translate(details))
 
 
-@dataclass(frozen=True)
-class _Fault:
-    """One validation error with what is known about its place."""
-
-    details: ErrorDetails
-    path: Path  # in the file: without union tags
-    is_key: bool  # the key itself is wrong, not its value
-    rule: Schema | None  # what the models allow here
-    parent: Schema | None
-
-    @property
-    def type(self) -> str:
-        return self.details["type"]
-
-    @property
-    def value(self) -> Any:
-        return self.details["input"]
-
-    @property
-    def context(self) -> dict[str, Any]:
-        return self.details.get("ctx", {})
-
-    @property
-    def name(self) -> str:
-        return dotted(self.path)
-
-
 class _Translator:
     """Turns the validation errors of one spec into diagnostics."""
 
@@ -93,7 +64,7 @@ class _Translator:
     def translate(self, errors: Sequence[ErrorDetails]) -> tuple[Diagnostic, ...]:
         report = Report()
         faults = [self._fault(details) for details in errors[:MAX_ERRORS]]
-        missing: dict[Path, list[_Fault]] = {}
+        missing: dict[Path, list[Fault]] = {}
         guesses: set[Path] = set()  # keys that are missing only because they are misspelt
         wishes: set[Path] = set()  # mappings that ask for what the language does not have
         for fault in faults:
@@ -115,7 +86,7 @@ class _Translator:
             report.add(make("PG103", more, severity="note"))
         return report.diagnostics
 
-    def _fault(self, details: ErrorDetails) -> _Fault:
+    def _fault(self, details: ErrorDetails) -> Fault:
         location = details["loc"]
         path: list[str | int] = []
         here = self.data
@@ -127,11 +98,11 @@ class _Translator:
                 path.append(part)
                 here = None
         rule, parent = schema_at(self.model, location), schema_at(self.model, location[:-1])
-        return _Fault(details, tuple(path), "[key]" in location, rule, parent)
+        return Fault(details, tuple(path), "[key]" in location, rule, parent)
 
-    def _diagnostic(self, fault: _Fault) -> Diagnostic:
+    def _diagnostic(self, fault: Fault) -> Diagnostic:
         kind = fault.type
-        rules: list[tuple[bool, Callable[[_Fault], Diagnostic]]] = [
+        rules: list[tuple[bool, Callable[[Fault], Diagnostic]]] = [
             (kind == "extra_forbidden", self._unknown_key),
             (
                 kind in {"unknown_alternative", "union_tag_invalid", "union_tag_not_found"},
@@ -144,7 +115,7 @@ class _Translator:
         ]
         return next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
 
-    def _missing(self, parent: Path, faults: list[_Fault]) -> Diagnostic:
+    def _missing(self, parent: Path, faults: list[Fault]) -> Diagnostic:
         keys = [str(fault.path[-1]) for fault in faults]
         rule = faults[0].parent
         about = [f"{quote(key)}: {text}" for key in keys if rule and (text := rule.describe(key))]
@@ -166,7 +137,7 @@ class _Translator:
             help=f"write {', '.join(known)}" if known else None,
         )
 
-    def _unknown_key(self, fault: _Fault) -> Diagnostic:
+    def _unknown_key(self, fault: Fault) -> Diagnostic:
         parent, key = fault.path[:-1], str(fault.path[-1])
         union = schema_at(self.model, fault.details["loc"][:-2])
         if union and key in union.alternatives:
@@ -188,7 +159,7 @@ class _Translator:
             help=" ".join(filter(None, (guess, place))) or None,
         )
 
-    def _second_alternative(self, fault: _Fault, names: Sequence[str]) -> Diagnostic:
+    def _second_alternative(self, fault: Fault, names: Sequence[str]) -> Diagnostic:
         parent, second = fault.path[:-1], str(fault.path[-1])
         first = str(fault.details["loc"][-2]).strip(
             "<>"
@@ -201,7 +172,7 @@ class _Translator:
             help="keep one of the two",
         )
 
-    def _alternative(self, fault: _Fault) -> Diagnostic:
+    def _alternative(self, fault: Fault) -> Diagnostic:
         names = fault.rule.alternatives if fault.rule else ()
         what = fault.details["msg"].split(":")[0]  # "expected a step"
         note = f"write one of {forms_of(names)}"
@@ -236,7 +207,7 @@ class _Translator:
             help=glued(key) or (question(guesses[key]) if guesses else place),
         )
 
-    def _choice(self, fault: _Fault) -> Diagnostic:
+    def _choice(self, fault: Fault) -> Diagnostic:
         choices = fault.rule.choices if fault.rule else ()
         expected = one_of(choices) if choices else fault.context.get("expected", "another value")
         if (
@@ -263,7 +234,7 @@ class _Translator:
             help=f"did you mean {quote(guess)}?" if guess else None,
         )
 
-    def _out_of_range(self, fault: _Fault) -> Diagnostic:
+    def _out_of_range(self, fault: Fault) -> Diagnostic:
         expected = "a finite number"
         if fault.type in _BOUNDS:
             words, key = _BOUNDS[fault.type]
@@ -274,7 +245,7 @@ class _Translator:
             self.spans.value(fault.path),
         )
 
-    def _length(self, fault: _Fault) -> Diagnostic:
+    def _length(self, fault: Fault) -> Diagnostic:
         limit = fault.context[_LENGTHS[fault.type]]
         words = "at least" if _LENGTHS[fault.type] == "min_length" else "at most"
         unit = "character" if isinstance(fault.value, str) else "entry"
@@ -286,7 +257,7 @@ class _Translator:
             "PG110", text, span, help=filled(fault.rule, fault.path, self.data) if empty else None
         )
 
-    def _bad_name(self, fault: _Fault) -> Diagnostic:
+    def _bad_name(self, fault: Fault) -> Diagnostic:
         pattern = str(fault.context.get("pattern", ""))
         better = re.sub(r"[^a-z0-9]+", "_", str(fault.value).lower()).strip("_0123456789")
         fits = bool(better) and re.search(pattern, better) is not None
@@ -304,7 +275,7 @@ class _Translator:
             help=glued(fault.value) or (f"for example {quote(better)}" if fits else None),
         )
 
-    def _wrong_type(self, fault: _Fault) -> Diagnostic:
+    def _wrong_type(self, fault: Fault) -> Diagnostic:
         message = fault.details["msg"]
         custom = message.removeprefix("expected ") if message.startswith("expected ") else None
         expected = custom or (fault.rule.expected if fault.rule else None)
@@ -315,10 +286,10 @@ class _Translator:
             if expected
             else f"{subject(fault.path)}: {message}",
             self.spans.value(fault.path),
-            help=self._type_help(fault),
+            help=type_help(fault, self.spans.value(fault.path).text, self.data),
         )
 
-    def _found(self, fault: _Fault) -> str:
+    def _found(self, fault: Fault) -> str:
         """The value in a few words; a number as it is written in the file."""
         written = self.spans.value(fault.path).text
         if type(fault.value) in (int, float):
@@ -326,49 +297,8 @@ class _Translator:
         short = len(written) <= _SHORT and "\n" not in written
         return written if fault.type == "counted" and short else found(fault.value)
 
-    def _type_help(self, fault: _Fault) -> str | None:
-        kind = fault.rule.kind if fault.rule else ""
-        value = fault.value
-        if fault.type == "size" and value:
-            kind = "int"
-        if kind in {"int", "float"} and isinstance(value, str) and _is_number(value):
-            return f"remove the quotes: `{value}`"
-        if kind == "int" and isinstance(value, float) and value.is_integer():
-            return f"write `{value:.0f}`"
-        if kind == "bool" and isinstance(value, str) and value.lower() in _SWITCHES:
-            return f"write `{_SWITCHES[value.lower()]}`"
-        if kind == "str" and isinstance(value, int | float):
-            return f'put it in quotes: "{self.spans.value(fault.path).text}"'
-        better = form(fault.rule, fault.path, self.data)
-        if kind == "list" and not better and fault.type != "counted":
-            if value and isinstance(value, dict):
-                return "make it a list by putting `- ` before each entry"
-            return f"write a list: `{fault.path[-1]}: [...]`"
-        if kind == "model" and (apart := glued(value)):
-            return apart
-        if better:
-            return better
-        if kind == "model" and fault.rule and isinstance(value, str):
-            keys = f"its keys are {', '.join(map(quote, fault.rule.keys))}"
-            return left_out(fault.value, fault.path, fault.parent) or f"write a mapping; {keys}"
-        if kind == "model" and fault.rule and (value is None or value is True):
-            required = fault.rule.required
-            return (
-                f"give it the key {one_of(required[:1])}"
-                if required
-                else "write `{}` for the defaults"
-            )
-        return None
-
 
 def _has(data: Any, part: str | int) -> bool:
     if isinstance(data, dict):
         return part in data
     return isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return type(resolve(text)) in (int, float)
-    except NumberTooLargeError:
-        return False

@@ -24,15 +24,7 @@ from perceiver_graph.spec.manifest import (
     RunMemory,
 )
 from perceiver_graph.spec.models import (
-    Activation,
-    BatchNorm,
-    Embedding,
-    FourierFeatures,
-    FourierPosition,
     Input,
-    LearnedPosition,
-    Linear,
-    OneHot,
 )
 
 
@@ -121,19 +113,10 @@ def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
     return None
 
 
-_POINTWISE = (Activation, BatchNorm, Embedding, FourierFeatures, Linear, OneHot)
-
-
 def _pointwise(spec: Input) -> bool:
     """Whether each token depends on its own position alone, and not on how many there are."""
-    match spec.position:
-        case LearnedPosition(learned=learned):
-            counted = not learned.trained_on
-        case FourierPosition(fourier=fourier):
-            counted = fourier.of is not None
-        case _:
-            counted = spec.position is None
-    return counted and all(isinstance(step, _POINTWISE) for step in spec.steps)
+    counted = spec.position is None or spec.position.pointwise
+    return counted and all(step.pointwise for step in spec.steps)
 
 
 def dimensions(lowered: Lowered) -> dict[str, Dimension]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import (
@@ -34,25 +35,24 @@ POINTS = ".points"
 """Ends the name of the array in which the points of an output are given."""
 
 
-def is_given(position: Position | None) -> bool:
+def is_given(position: Position | None) -> TypeGuard[FourierPosition]:
     """Whether a position is made of coordinates that the caller gives, not of a grid."""
     return isinstance(position, FourierPosition) and (
         position.given is not None or position.inputs is not None
     )
 
 
-def refuse_settings(ctx: Context, position: Position, path: Path, what: str) -> None:
+def refuse_settings(ctx: Context, position: FourierPosition, path: Path, what: str) -> None:
     """Refuse what is said of given coordinates where there are none (PG220)."""
-    if isinstance(position, FourierPosition):
-        for key in ("given", "inputs", "coordinates", "range"):
-            if getattr(position, key) is not None:
-                raise ctx.error(
-                    "PG220",
-                    f"`{key}` is for coordinates that the caller gives, and {what}",
-                    (*path, key),
-                    help="leave it out",
-                    at_key=True,
-                )
+    for key in ("given", "inputs", "coordinates", "range"):
+        if getattr(position, key) is not None:
+            raise ctx.error(
+                "PG220",
+                f"`{key}` is for coordinates that the caller gives, and {what}",
+                (*path, key),
+                help="leave it out",
+                at_key=True,
+            )
 
 
 def readers(inputs: Mapping[str, Input]) -> dict[str, list[str]]:

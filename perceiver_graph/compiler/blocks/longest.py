@@ -11,16 +11,19 @@ from collections.abc import Mapping, Sequence
 
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.ir.dims import Undecidable
-from perceiver_graph.spec.models import FourierPosition, LearnedPosition, Position
 
 
-def places(ctx: Context, position: Position, axes: Sequence[Axis], path: Path) -> list[int | None]:
-    """Of each axis, how many places positions are counted to; None where they are stretched."""
-    stretched = isinstance(position, FourierPosition)
-    assert isinstance(position, FourierPosition | LearnedPosition)
-    parameters = position.fourier if isinstance(position, FourierPosition) else position.learned
-    path = (*path, "fourier" if stretched else "learned")
-    given = _given(ctx, parameters.of, axes, (*path, "of"))
+def places(
+    ctx: Context,
+    of: int | Mapping[str, int] | None,
+    axes: Sequence[Axis],
+    path: Path,
+    *,
+    stretched: bool = False,
+) -> list[int | None]:
+    """Of each axis, how many places positions are counted to, perhaps those that the spec says they
+    are `of`; None where they are stretched, if they may be."""
+    given = _given(ctx, of, axes, (*path, "of"))
     found: list[int | None] = []
     for axis in axes:
         largest = longest(axis)

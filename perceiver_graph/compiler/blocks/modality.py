@@ -9,21 +9,14 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import SharedShapeError
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, PartError, Path
 from perceiver_graph.compiler.blocks.coordinates import given_positions, is_given
-from perceiver_graph.compiler.blocks.position import grid_positions
+from perceiver_graph.compiler.blocks.position import Grid, grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
 from perceiver_graph.compiler.blocks.steps import apply_step
 from perceiver_graph.compiler.ir.dims import Dim, format_shape, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.spec.models import (
-    Embedding,
-    FourierPosition,
-    Input,
-    OneHot,
-    WidthPadding,
-    like_chain,
-)
+from perceiver_graph.spec.models import Input, WidthPadding, like_chain
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,7 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
         Axis(axis, ctx.size(size, *path, "shape", axis)) for axis, size in spec.shape.items()
     )
     _check_axes(ctx, axes, path)
-    ids = bool(spec.steps) and isinstance(spec.steps[0], Embedding | OneHot)
+    ids = bool(spec.steps) and bool(spec.steps[0].ids)
     with ctx.builder.at(ctx.key_span(*path, "shape")):
         data = ctx.builder.input(
             name,
@@ -73,7 +66,7 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
             x = _steps(ctx, spec, Field(data, axes), path)
             tokens = _flatten(ctx, x)
             if spec.position is not None:
-                spec = _with_resolution(ctx, name, spec)
+                spec = _with_shared(ctx, name, spec)
                 tokens = _attach(ctx, name, spec, x, tokens, (*path, "position"))
             mask = _attention_mask(ctx, name, x) if spec.attention_mask else None
     except SharedShapeError as error:
@@ -81,14 +74,19 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
     return Modality(name, data, axes, x.index, tokens, mask)
 
 
-def _with_resolution(ctx: Context, name: str, spec: Input) -> Input:
-    """The same frequencies as the input that this one is like, whatever its own size."""
-    found = ctx.derived.get(("inputs", ctx.origin(name), "position", "fourier", "max_resolution"))
+def _with_shared(ctx: Context, name: str, spec: Input) -> Input:
+    """The same settings, such as frequencies, as the input that this one is like, whatever its size."""
     position = spec.position
-    if found is None or not isinstance(position, FourierPosition) or ctx.origin(name) == name:
+    if position is None or ctx.origin(name) == name:
         return spec
-    fourier = position.fourier.model_copy(update={"max_resolution": found})
-    return spec.model_copy(update={"position": position.model_copy(update={"fourier": fourier})})
+    place = ("inputs", ctx.origin(name), "position", position.key)
+    found = {key: at for key in position.shared if (at := ctx.derived.get((*place, key)))}
+    settings = getattr(position, position.key)
+    if found:
+        settings = settings.model_copy(update=found)
+    return spec.model_copy(
+        update={"position": position.model_copy(update={position.key: settings})}
+    )
 
 
 def _cannot_share(ctx: Context, name: str, error: SharedShapeError) -> PartError:
@@ -186,9 +184,8 @@ def _check_axes(ctx: Context, axes: tuple[Axis, ...], path: Path) -> None:
 def _steps(ctx: Context, spec: Input, x: Field, path: Path) -> Field:
     used: dict[str, int] = {}
     for i, step in enumerate(spec.steps):
-        kind = next(iter(type(step).model_fields))
-        used[kind] = used.get(kind, 0) + 1
-        name = kind if used[kind] == 1 else f"{kind}_{used[kind]}"
+        used[step.key] = used.get(step.key, 0) + 1
+        name = step.key if used[step.key] == 1 else f"{step.key}_{used[step.key]}"
         place = (*path, "steps", i)
         with ctx.builder.at(ctx.key_span(*place)):
             x = apply_step(step, ctx, x, name, place)
@@ -212,10 +209,10 @@ def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path:
     assert position is not None
     channels = int(tokens.shape[-1])
     with ctx.builder.at(ctx.key_span(*path)):
-        if isinstance(position, FourierPosition) and is_given(position):
+        if is_given(position):
             encoding = given_positions(ctx, name, position, x.index, path)
         else:
-            encoding = grid_positions(ctx, position, x.index, channels, path)
+            encoding = grid_positions(ctx, position, Grid(x.index, channels=channels), path)
         if position.combine == "concat":
             if encoding.type.rank == 2:
                 batch = ops.Broadcast(tokens.shape[:1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 from math import prod
 
 from perceiver_graph.compiler import ops
@@ -22,35 +23,102 @@ from perceiver_graph.spec.models import (
 )
 
 
-def grid_positions(
-    ctx: Context,
-    position: Position,
-    axes: Sequence[Axis],
-    channels: int,
-    path: Path,
-) -> Value:
-    """The encoding of every point of a grid, first axis slowest. Shape: [points, width].
+@dataclass(frozen=True)
+class Grid:
+    """The places whose positions are wanted: all of a grid, first axis slowest, or chosen ones."""
 
-    `channels` are those of the tokens that the positions are for.
-    """
-    _require_axes(ctx, axes, path)
-    refuse_settings(ctx, position, path, "these are the positions of a grid")
-    counted, b = places(ctx, position, axes, path), ctx.builder
-    sizes = tuple(axis.size for axis in axes)
-    if None in counted or not fills(axes, counted):
-        grid = _Grid(axes, counted, b(ops.Positions(sizes), name="places"))
-        encoding = _chosen(ctx, position, grid, channels, path, endpoint=True)
-    else:
-        known = [size for size in counted if size is not None]
-        if isinstance(position, LearnedPosition):
-            encoding = _learned_table(ctx, position, axes, known, channels, path)
-        else:
-            assert isinstance(position, FourierPosition)
-            parts = _fourier_tables(ctx, position, axes, known, path, endpoint=True)
-            encoding = _on_grid(ctx, axes, known, parts)
-        if axes[0].size != known[0]:
-            encoding = b(ops.Trim(product(sizes)), encoding, name="position")
-    return _project(ctx, position, encoding)
+    axes: Sequence[Axis]
+    chosen: Value | None = None
+    """Flat places: int64 [count]. None where all are wanted."""
+    channels: int | None = None
+    """Those of the tokens that the positions are for. Queries have none."""
+
+    @property
+    def sizes(self) -> Shape:
+        return tuple(axis.size for axis in self.axes)
+
+    def places(self, ctx: Context) -> Value:
+        """The flat places: int64 [count]."""
+        return self.chosen or ctx.builder(ops.Positions(self.sizes), name="places")
+
+    def is_whole(self, counted: Sequence[int]) -> bool:
+        """Whether all are wanted of a grid of these sizes, or the first of them."""
+        return self.chosen is None and fills(self.axes, counted)
+
+    def counted_places(self, ctx: Context, counted: Sequence[int]) -> Value:
+        """The flat places in a grid of these sizes, the longest: int64 [count]."""
+        where = self.places(ctx)
+        if fills(self.axes, counted):
+            return where
+        return ctx.builder(ops.Regrid(self.sizes, tuple(counted)), where, name="counted")
+
+    def first(self, ctx: Context, counted: Sequence[int], encoding: Value) -> Value:
+        """As many rows as there are places, of an encoding of the whole grid of these sizes."""
+        if self.axes[0].size == counted[0]:
+            return encoding
+        return ctx.builder(ops.Trim(product(self.sizes)), encoding, name="position")
+
+
+def grid_positions(ctx: Context, position: Position, grid: Grid, path: Path) -> Value:
+    """The encoding of places of a grid. Shape: [count, width]."""
+    if not grid.axes:
+        raise ctx.error(
+            "PG202",
+            "a position encoding needs axes, and a single token has none",
+            path,
+            help="leave `position` out",
+            at_key=True,
+        )
+    encoding = encode(position, ctx, grid, path)
+    if position.project is None:
+        return encoding
+    return ctx.builder.linear(encoding, "position.project", position.project)
+
+
+@singledispatch
+def encode(position: object, ctx: Context, grid: Grid, path: Path) -> Value:
+    """What a kind of position gives for places, before `project`. Shape: [count, width]."""
+    raise TypeError(f"no lowering for the position {type(position).__name__}")
+
+
+@encode.register
+def _fourier(position: FourierPosition, ctx: Context, grid: Grid, path: Path) -> Value:
+    whole = grid.chosen is None
+    what = (
+        "these are the positions of a grid" if whole else "the queries of a grid have its positions"
+    )
+    refuse_settings(ctx, position, path, what)
+    axes, fourier, b = grid.axes, position.fourier, ctx.builder
+    counted = places(ctx, fourier.of, axes, (*path, "fourier"), stretched=True)
+    sizes = [size for size in counted if size is not None]
+    if len(sizes) < len(counted):
+        where = grid.places(ctx)
+        waves = _waves(ctx, position, axes, counted, path, endpoint=whole)
+        features = ops.FourierAt(
+            grid.sizes,
+            of=tuple(counted),
+            bands=fourier.bands,
+            max_resolution=waves.resolution,
+            endpoint=waves.endpoint,
+            include_position=fourier.include_position,
+            sine_only=fourier.sine_only,
+            periodic=waves.periodic,
+        )
+        return b(features, where, name="position")
+    if grid.is_whole(sizes):
+        parts = _fourier_tables(ctx, position, axes, sizes, path, endpoint=True)
+        return grid.first(ctx, sizes, _on_grid(ctx, axes, sizes, parts))
+    where = grid.counted_places(ctx, sizes)
+    parts = []
+    stride = 1
+    strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]
+    tables = _fourier_tables(ctx, position, axes, sizes, path, endpoint=whole)
+    for i, table in enumerate(tables):
+        along = where
+        if len(sizes) > 1:
+            along = b(ops.Coordinate(strides[i], sizes[i]), where, name=axes[i].name)
+        parts.append(b(ops.Gather(0), table, along, name=f"position.{axes[i].name}"))
+    return _sum(ctx, parts)
 
 
 def _on_grid(
@@ -69,139 +137,6 @@ def _on_grid(
         for i, table in enumerate(parts)
     ]
     return ctx.builder(ops.Flatten(0, rank - 1), _sum(ctx, parts), name="position")
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Chosen places of a grid, flat."""
-
-    axes: Sequence[Axis]
-    counted: Sequence[int | None]
-    where: Value
-
-    @property
-    def sizes(self) -> Shape:
-        return tuple(axis.size for axis in self.axes)
-
-
-def query_positions(
-    ctx: Context,
-    position: Position,
-    axes: Sequence[Axis],
-    queries: Value,
-    path: Path,
-) -> Value:
-    """The encoding of chosen points of a grid. Shapes: queries int64 [count] -> [count, width]."""
-    _require_axes(ctx, axes, path)
-    refuse_settings(ctx, position, path, "the queries of a grid have its positions")
-    grid = _Grid(axes, places(ctx, position, axes, path), queries)
-    return _project(ctx, position, _chosen(ctx, position, grid, None, path, endpoint=False))
-
-
-def _chosen(
-    ctx: Context,
-    position: Position,
-    grid: _Grid,
-    channels: int | None,
-    path: Path,
-    *,
-    endpoint: bool,
-) -> Value:
-    """The encoding of chosen places. Shape: [count, width]."""
-    b, axes, where = ctx.builder, grid.axes, grid.where
-    if isinstance(position, FourierPosition) and None in grid.counted:
-        waves = _waves(ctx, position, axes, grid.counted, path, endpoint=endpoint)
-        features = ops.FourierAt(
-            grid.sizes,
-            of=tuple(grid.counted),
-            bands=position.fourier.bands,
-            max_resolution=waves.resolution,
-            endpoint=waves.endpoint,
-            include_position=position.fourier.include_position,
-            sine_only=position.fourier.sine_only,
-            periodic=waves.periodic,
-        )
-        return b(features, where, name="position")
-    sizes = [size for size in grid.counted if size is not None]
-    if not fills(axes, sizes):
-        where = b(ops.Regrid(grid.sizes, tuple(sizes)), where, name="counted")
-    if isinstance(position, LearnedPosition):
-        table = _learned_table(ctx, position, axes, sizes, channels, path)
-        return b(ops.Gather(0), table, where, name="position")
-    assert isinstance(position, FourierPosition)
-    parts = []
-    stride = 1
-    strides = [stride := stride * size for size in (1, *reversed(sizes[1:]))][::-1]
-    tables = _fourier_tables(ctx, position, axes, sizes, path, endpoint=endpoint)
-    for i, table in enumerate(tables):
-        along = where
-        if len(sizes) > 1:
-            along = b(ops.Coordinate(strides[i], sizes[i]), where, name=axes[i].name)
-        parts.append(b(ops.Gather(0), table, along, name=f"position.{axes[i].name}"))
-    return _sum(ctx, parts)
-
-
-def _require_axes(ctx: Context, axes: Sequence[Axis], path: Path) -> None:
-    if not axes:
-        raise ctx.error(
-            "PG202",
-            "a position encoding needs axes, and a single token has none",
-            path,
-            help="leave `position` out",
-            at_key=True,
-        )
-
-
-def _learned_table(
-    ctx: Context,
-    position: LearnedPosition,
-    axes: Sequence[Axis],
-    sizes: list[int],
-    channels: int | None,
-    path: Path,
-) -> Value:
-    """A learned vector for each point of a grid of these sizes. Shape: [points, width]."""
-    learned = position.learned
-    width = learned.width or (channels if position.combine == "add" else None)
-    if width is None:
-        raise ctx.error(
-            "PG205",
-            "a learned position table needs a width where it is not added to channels",
-            (*path, "learned"),
-            help="write `learned: {width: 256}`"
-            + (", or `combine: add` beside `learned`" if channels else ""),
-            at_key=True,
-        )
-    if learned.width is None:
-        ctx.derive(width, *path, "learned", "width")
-    trained = sizes
-    if learned.trained_on is not None:
-        trained = _trained_sizes(ctx, learned.trained_on, axes, (*path, "learned", "trained_on"))
-    shape = (prod(trained), width)
-    ctx.builder.declare(count=prod(trained))
-    table = ctx.builder.parameter("position.table", shape, scale=learned.init_scale)
-    if trained == sizes:
-        return table
-    resize = ops.Interpolate(tuple(trained), tuple(sizes))
-    return ctx.builder(resize, table, name="position.resized")
-
-
-def _trained_sizes(
-    ctx: Context, trained_on: Mapping[str, int], axes: Sequence[Axis], path: Path
-) -> list[int]:
-    """The grid a table was trained on: the same axes, perhaps of other sizes."""
-    ctx.axis_sizes(trained_on, axes, "`trained_on`", path)
-    for axis in axes:
-        if axis.name not in trained_on:
-            raise ctx.error(
-                "PG202",
-                f"`trained_on` leaves out the axis `{axis.name}`",
-                path,
-                help=f"give every axis a size: {', '.join(a.name for a in axes)}",
-                at_key=True,
-            )
-        fixed_size(ctx, axis, "resizing a position table", path)
-    return [trained_on[axis.name] for axis in axes]
 
 
 def _fourier_tables(
@@ -302,7 +237,65 @@ def _sum(ctx: Context, parts: Sequence[Value]) -> Value:
     return total
 
 
-def _project(ctx: Context, position: Position, encoding: Value) -> Value:
-    if position.project is None:
-        return encoding
-    return ctx.builder.linear(encoding, "position.project", position.project)
+@encode.register
+def _learned(position: LearnedPosition, ctx: Context, grid: Grid, path: Path) -> Value:
+    counted = places(ctx, position.learned.of, grid.axes, (*path, "learned"))
+    sizes = [size for size in counted if size is not None]
+    if grid.is_whole(sizes):
+        table = _learned_table(ctx, position, grid.axes, sizes, grid.channels, path)
+        return grid.first(ctx, sizes, table)
+    where = grid.counted_places(ctx, sizes)
+    table = _learned_table(ctx, position, grid.axes, sizes, grid.channels, path)
+    return ctx.builder(ops.Gather(0), table, where, name="position")
+
+
+def _learned_table(
+    ctx: Context,
+    position: LearnedPosition,
+    axes: Sequence[Axis],
+    sizes: list[int],
+    channels: int | None,
+    path: Path,
+) -> Value:
+    """A learned vector for each point of a grid of these sizes. Shape: [points, width]."""
+    learned = position.learned
+    width = learned.width or (channels if position.combine == "add" else None)
+    if width is None:
+        raise ctx.error(
+            "PG205",
+            "a learned position table needs a width where it is not added to channels",
+            (*path, "learned"),
+            help="write `learned: {width: 256}`"
+            + (", or `combine: add` beside `learned`" if channels else ""),
+            at_key=True,
+        )
+    if learned.width is None:
+        ctx.derive(width, *path, "learned", "width")
+    trained = sizes
+    if learned.trained_on is not None:
+        trained = _trained_sizes(ctx, learned.trained_on, axes, (*path, "learned", "trained_on"))
+    shape = (prod(trained), width)
+    ctx.builder.declare(count=prod(trained))
+    table = ctx.builder.parameter("position.table", shape, scale=learned.init_scale)
+    if trained == sizes:
+        return table
+    resize = ops.Interpolate(tuple(trained), tuple(sizes))
+    return ctx.builder(resize, table, name="position.resized")
+
+
+def _trained_sizes(
+    ctx: Context, trained_on: Mapping[str, int], axes: Sequence[Axis], path: Path
+) -> list[int]:
+    """The grid a table was trained on: the same axes, perhaps of other sizes."""
+    ctx.axis_sizes(trained_on, axes, "`trained_on`", path)
+    for axis in axes:
+        if axis.name not in trained_on:
+            raise ctx.error(
+                "PG202",
+                f"`trained_on` leaves out the axis `{axis.name}`",
+                path,
+                help=f"give every axis a size: {', '.join(a.name for a in axes)}",
+                at_key=True,
+            )
+        fixed_size(ctx, axis, "resizing a position table", path)
+    return [trained_on[axis.name] for axis in axes]

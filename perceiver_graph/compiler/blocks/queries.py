@@ -21,7 +21,7 @@ from perceiver_graph.compiler.blocks.context import (
 )
 from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
-from perceiver_graph.compiler.blocks.position import query_positions
+from perceiver_graph.compiler.blocks.position import Grid, grid_positions
 from perceiver_graph.compiler.blocks.stages import has_queries
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, product, shape_of
@@ -72,7 +72,7 @@ def make_queries(ctx: Context, name: str, modalities: dict[str, Modality]) -> Qu
                 axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
                 _check_count(ctx, axes, (*path, "grid"))
                 indices, count = _query_input(ctx, name, axes)
-                rows = query_positions(ctx, position, axes, indices, (*path, "position"))
+                rows = grid_positions(ctx, position, Grid(axes, indices), (*path, "position"))
                 return Queries(name, axes, count, rows, source, indices)
             case LearnedQuery(learned=learned):
                 width = learned.width or ctx.spec.latents.width

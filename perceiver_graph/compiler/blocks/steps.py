@@ -1,7 +1,7 @@
 """The steps that prepare a modality, one function each, dispatched on the step's model.
 
 A step takes an array with named axes and returns one. To add a step: a model in
-`spec/models/inputs.py`, a function here, a case under `tests/cases/shapes`.
+`spec/models/steps.py`, a function here, a case under `tests/cases/shapes`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from perceiver_graph.media.fit import (
     misfit,
     named,
 )
-from perceiver_graph.spec.models import Embedding, Input, LinearHead, MlpHead, OneHot, TiedHead
+from perceiver_graph.spec.models import Input, LinearHead, MlpHead, TiedHead
 
 Mask = Literal["always", "optional", "never"]
 
@@ -113,8 +113,7 @@ def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:
     """The number itself in a step or a head, which the rules do not know from inside."""
     if part.side == "inputs":
         first = next(iter(ctx.inputs[part.name].steps), None)
-        within: Path = ("embedding", "vocabulary") if isinstance(first, Embedding) else ("one_hot",)
-        return ("steps", 0, *within) if place == ("steps",) else place
+        return ("steps", 0, *first.ids) if first and place == ("steps",) else place
     match ctx.spec.outputs[part.name].head:
         case LinearHead() if place == ("head",):
             return ("head", "linear")
@@ -158,9 +157,4 @@ def mask_of_coordinates(lowered: Lowered, found: Coordinates) -> Mask:
 
 def vocabulary(spec: Input) -> int | None:
     """How many ids an input of ids may hold."""
-    match spec.steps:
-        case [Embedding(embedding=parameters), *_]:
-            return parameters.vocabulary
-        case [OneHot(one_hot=classes), *_]:
-            return classes
-    return None
+    return spec.steps[0].vocabulary if spec.steps else None

@@ -2,26 +2,7 @@
 
 from perceiver_graph.media.classes.model import ClassesMedia
 from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
-from perceiver_graph.spec.models.inputs import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Embedding,
-    FourierFeatures,
-    FourierParameters,
-    FourierPosition,
-    Input,
-    LearnedPosition,
-    LikeInput,
-    Linear,
-    MaxPool,
-    OneHot,
-    Patch,
-    Position,
-    Squeeze,
-    Step,
-    like_chain,
-)
+from perceiver_graph.spec.models.inputs import Input, LikeInput, like_chain
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
     Decode,
@@ -46,6 +27,25 @@ from perceiver_graph.spec.models.outputs import (
     PointsQuery,
     Query,
     TiedHead,
+)
+from perceiver_graph.spec.models.positions import (
+    FourierParameters,
+    FourierPosition,
+    LearnedPosition,
+    Position,
+)
+from perceiver_graph.spec.models.steps import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Embedding,
+    FourierFeatures,
+    Linear,
+    MaxPool,
+    OneHot,
+    Patch,
+    Squeeze,
+    Step,
 )
 
 __all__ = [

@@ -16,8 +16,9 @@ from perceiver_graph.spec.models.base import (
     NonNegative,
     PositiveNumber,
 )
-from perceiver_graph.spec.models.inputs import ActivationName, AnyInput, Input, written_out
+from perceiver_graph.spec.models.inputs import AnyInput, Input, written_out
 from perceiver_graph.spec.models.outputs import Output
+from perceiver_graph.spec.models.steps import ActivationName
 
 FORMAT_VERSION = 1
 

@@ -18,7 +18,8 @@ from perceiver_graph.spec.models.base import (
     Size,
 )
 from perceiver_graph.spec.models.coordinates import Coordinates
-from perceiver_graph.spec.models.inputs import ActivationName, FourierPosition, Position
+from perceiver_graph.spec.models.positions import FourierPosition, Position
+from perceiver_graph.spec.models.steps import ActivationName
 
 
 class Query(Form):
