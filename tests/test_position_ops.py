@@ -174,6 +174,23 @@ def test_features_of_periodic_coordinates_close_and_differ() -> None:
     np.testing.assert_allclose(steps, steps[0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("start", [None, 0.0, -9.0, 48_000.0])
+def test_what_is_many_periods_away_keeps_its_digits(start: float | None) -> None:
+    period = 2.0 if start is None else 24.0
+    first = -1.0 if start is None else start
+    ranges = () if start is None else ((0.0, 8.0), (start, start + period))
+    op = ops.FourierFeatures(6, 64.0, 2, periodic=(1,), ranges=ranges)
+    place = np.array([0.25, 0.5, 1.0, 1.75], np.float32) + np.float32(first)
+    here = op.evaluate(np.stack([place % 1, place], axis=-1))
+    for turns in (-40_000, 20_000):
+        away = place + np.float32(turns * period)
+        np.testing.assert_array_equal(away - place, turns * period)  # float32 holds them exactly
+        points = np.stack([place % 1, away], axis=-1)
+        np.testing.assert_array_equal(op.evaluate(points), here)
+        check_onnx(Case(op, points), rtol=0, atol=1e-6)
+        check(Case(op, points).graph(constant=False), {"x0": points}, {})
+
+
 def test_features_are_computed_in_float32_for_half_precision_too() -> None:
     graph = Case(ops.FourierFeatures(8, 64.0, 3), table(20, 4)).graph(constant=False)
     net, x = module(source(graph, name="points")), torch.from_numpy(table(20, 4)).bfloat16()

@@ -38,8 +38,7 @@ def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | Non
 def wrapped(array: NDArray[Any], periods: Sequence[Sequence[float] | None]) -> NDArray[Any]:
     """Coordinates within their period, before float32 rounds them: moments of today in seconds of
     1970 are 128 apart in it. `periods` has two values for each channel that is periodic."""
-    wide = array.dtype.kind in "iu" or array.dtype.itemsize > np.dtype(np.float32).itemsize
-    if not wide or array.ndim == 0 or array.shape[-1] != len(periods):
+    if array.ndim == 0 or array.shape[-1] != len(periods):
         return array
     found = array.astype(np.float64)
     for channel, bounds in enumerate(periods):

@@ -83,7 +83,8 @@ class FourierFeatures(Op):
     follows unchanged. `max_resolution` is one number, or one for each coordinate. `ranges` are the
     least and the greatest value of each, which become -1 and 1 (none: they lie there). The frequencies,
     the rounding, what `periodic` coordinates (by number) lack and the order of the columns are as in
-    `fourier_table`: at the points of a grid, these are the features of that grid.
+    `fourier_table`: at the points of a grid, these are the features of that grid. Whole periods are
+    taken off first, without rounding: what is many of them away keeps the digits it is given with.
     """
 
     name = "fourier_features"
@@ -124,10 +125,24 @@ class FourierFeatures(Op):
             ]
         )
 
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """What becomes -1 and 1, of each coordinate."""
+        return self.ranges or ((-1.0, 1.0),) * self.channels
+
+    def periods(self) -> Array:
+        """Of each coordinate; of one that does not return, what none reaches. Shape: float32 [channels]."""
+        lengths = [
+            high - low if i in self.periodic else 2.0**127
+            for i, (low, high) in enumerate(self.bounds)
+        ]
+        return np.array(lengths, np.float32)
+
     def mapping(self) -> tuple[Array, Array]:
         """The middle of each range and 2 / its length. Shapes: float32 [channels]."""
-        low, high = np.array(self.ranges, np.float64).T
-        return ((low + high) / 2).astype(np.float32), (2 / (high - low)).astype(np.float32)
+        low, high = np.array(self.bounds, np.float64).T
+        middle = ((low + high) / 2).astype(np.float32)
+        return np.fmod(middle, self.periods()), (2 / (high - low)).astype(np.float32)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -150,8 +165,12 @@ class FourierFeatures(Op):
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
         position, rest = x[..., : self.channels], x[..., self.channels :]
-        if self.ranges:
-            middle, scale = (part.astype(x.dtype) for part in self.mapping())
+        middle, scale = (part.astype(x.dtype) for part in self.mapping())
+        if self.periodic:
+            period = self.periods().astype(x.dtype)
+            position = np.fmod(position, period) - middle
+            position = (position - period * np.rint(position / period)) * scale
+        elif self.ranges:
             position = (position - middle) * scale
         phases = (position[..., None] * self.frequencies().astype(x.dtype)) * x.dtype.type(np.pi)
         angles = phases.reshape(*x.shape[:-1], self.channels * self.bands)

@@ -10,7 +10,7 @@ from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ir.dims import Dim
-from perceiver_graph.compiler.ops import TensorType
+from perceiver_graph.compiler.ops import Array, TensorType
 
 _END = 2**63 - 1
 
@@ -36,12 +36,24 @@ def features(op: ops.FourierFeatures, b: NodeBuilder, x: ir.Value, type: TensorT
         first, split = b.ints(0), b.ints(op.channels)
         position = b.part("position", place, "Slice", x, first, split, last)
         rest = [b.part("rest", others, "Slice", x, split, b.ints(_END), last)]
+    place = type.with_shape(*before, Dim.of(op.channels))
+
+    def mapped(kind: str, x: ir.Value, what: str, numbers: Array, **options: int) -> ir.Value:
+        name = f"{type.dtype}[{op.ranges}:{op.periodic or ''}{what}]"
+        factor = b.emitter.initializer(name, numbers.astype(dtype))
+        return b.part(f"range_{kind.lower()}", place, kind, x, factor, **options)
+
+    if op.periodic:
+        position = mapped("Mod", position, "period", op.periods(), fmod=1)
     if op.ranges:
-        place = type.with_shape(*before, Dim.of(op.channels))
-        for kind, numbers in zip(("Sub", "Mul"), op.mapping(), strict=True):
-            name = f"{type.dtype}[{op.ranges}:{kind}]"
-            factor = b.emitter.initializer(name, numbers.astype(dtype))
-            position = b.part(f"range_{kind.lower()}", place, kind, position, factor)
+        position = mapped("Sub", position, "Sub", op.mapping()[0])
+    if op.periodic:
+        quotient = mapped("Div", position, "period", op.periods())
+        turns = b.part("turns", place, "Round", quotient)
+        whole = mapped("Mul", turns, "period", op.periods())
+        position = b.part("turn", place, "Sub", position, whole)
+    if op.ranges:
+        position = mapped("Mul", position, "Mul", op.mapping()[1])
     column = type.with_shape(*before, Dim.of(op.channels), Dim.of(1))
     points = b.part("points", column, "Unsqueeze", position, last)
     table = type.with_shape(*before, Dim.of(op.channels), Dim.of(op.bands))

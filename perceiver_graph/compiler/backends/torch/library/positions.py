@@ -31,14 +31,21 @@ def fourier_features(
 
     [..., c] -> [..., channels * (2 * bands + 1) + c - channels]: coordinates, sines of all, cosines
     of all, the rest. Periodic ones (by number) are left out of the first part. The least and the
-    greatest of `ranges` become -1 and 1. In float32, frequency before pi: at high frequencies any
-    other rounding shows.
+    greatest of `ranges` become -1 and 1. In float32, whole periods off first, frequency before pi: at
+    high frequencies any other rounding shows.
     """
     position, rest = x[..., :channels].float(), x[..., channels:]
-    if ranges:
-        middle = [(low + high) / 2 for low, high in ranges]
-        scale = [2 / (high - low) for low, high in ranges]
-        position = (position - position.new_tensor(middle)) * position.new_tensor(scale)
+    if ranges or periodic:
+        bounds = ranges or ((-1.0, 1.0),) * channels
+        middle = position.new_tensor([(low + high) / 2 for low, high in bounds])
+        scale = position.new_tensor([2 / (high - low) for low, high in bounds])
+        if periodic:
+            lengths = [b[1] - b[0] if i in periodic else 2.0**127 for i, b in enumerate(bounds)]
+            period = position.new_tensor(lengths)
+            position = position.fmod(period) - middle.fmod(period)
+            position = (position - period * (position / period).round()) * scale
+        else:
+            position = (position - middle) * scale
     steps = []
     for i in range(channels):
         resolution = max_resolution[i] if isinstance(max_resolution, tuple) else max_resolution
