@@ -1,4 +1,5 @@
-"""An attribute of attention that no pass has heard of: every pass keeps its hands off it.
+"""An attribute of attention that nobody has heard of: passes keep their hands off it, and no backend
+drops it.
 
 Each golden case of a pass with attention in it is run with an attention that may turn queries and
 keys by their positions, as rotary embeddings do. Where it does, almost nothing that passes do to
@@ -9,18 +10,28 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from perceiver_graph.compiler import passes
+from perceiver_graph.compiler import ops, passes
+from perceiver_graph.compiler.backends import onnx, torch
+from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
+from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
+from perceiver_graph.compiler.backends.onnx.targets import DEVICES
+from perceiver_graph.compiler.backends.reading import lowered
+from perceiver_graph.compiler.backends.torch.lowerings import TABLE
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.text import parse_graph, print_graph
 from perceiver_graph.compiler.ops import PRIMITIVES, Attention, SegmentedAttention
 from tests.case_kinds import rewritten
 from tests.judge import judge
+from tests.primitive_case import BATCH, f32
 from tests.test_cases import CASES, Case
 from tests.test_layers import PACKAGE
 
@@ -119,3 +130,45 @@ def test_passes_ask_for_attention_that_says_nothing_else() -> None:
             match node:
                 case ast.Call(func=ast.Name(id="isinstance"), args=[_, kinds]):
                     assert "Attention" not in ast.unparse(kinds), f"{path.name}: use `Node.only`"
+
+
+# Backends
+
+
+def _attention(op: Attention, *, masked: bool = True) -> Graph:
+    b = GraphBuilder("case", {"batch": BATCH})
+    x = b.input("x", "data", "x", (), shape_of(BATCH, 4, 6), "float32")
+    mask = b.input("mask", "data", "mask", (), shape_of(BATCH, 4), "bool")
+    return b.graph({"found": b(op, x, x, x, *[mask] * masked)})
+
+
+def _as_torch(graph: Graph) -> str:
+    return torch.source(graph, name="turning")
+
+
+def _as_onnx(graph: Graph) -> str:
+    return str(onnx.emit(graph, {}, onnx.TensorStore()))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("emit", [_as_torch, _as_onnx])
+def test_what_a_backend_has_not_heard_of_is_refused(
+    emit: Callable[[Graph], str], fused: bool, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attention = fused_up_to(128, one_head=True) if fused else LOWERINGS[Attention]
+    monkeypatch.setitem(TABLE, Turning, TABLE[Attention])
+    for table in (LOWERINGS, *DEVICES.values()):
+        monkeypatch.setitem(table, Turning, attention)
+    emit(_attention(Turning(2, "zero" if masked else "uniform"), masked=masked))
+    with pytest.raises(NotImplementedError, match="reads `turned`, which is True"):
+        emit(_attention(Turning(2, turned=True), masked=masked))
+
+
+def test_what_is_read_by_a_property_or_a_method_is_read() -> None:
+    op = ops.FourierFeatures(2, 5.0, 1, include_position=False)
+    with pytest.raises(NotImplementedError, match="`include_position`, which is False"):
+        lowered(lambda op: op.bands, op)
+    assert lowered(lambda op: op.width, op) == op.width
+    assert lowered(lambda op: op.infer(f32(2, 1)), op) == op.infer(f32(2, 1))
+    assert lowered(lambda seen: isinstance(seen, ops.FourierFeatures) and seen == op, op)

@@ -26,6 +26,7 @@ def attention(op: ops.Attention, b: NodeBuilder) -> ir.Value:
     other it is several times slower.
     """
     b = b.within_scope()
+    zero = op.masked_rows == "zero" and "mask" in b
     queries, q = _split(b, "query", "queries", op.heads, swap=False)
     keys, k = _split(b, "key", "keys", op.heads, swap=True)
     values, v = _split(b, "value", "values", op.heads, swap=False)
@@ -50,7 +51,6 @@ def attention(op: ops.Attention, b: NodeBuilder) -> ir.Value:
     if "mask" in b:
         products = _masked(b, products, matrix)
     weights = b.part("weights", matrix, "Softmax", products, axis=-1)
-    zero = "mask" in b and op.masked_rows == "zero"
     if op.heads == 1 and not zero:
         return b.result("MatMul", weights, values)
     context = q.with_shape(*q.shape[:-1], v.shape[-1])

@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx import precision
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorStore, checked
+from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Block, Constant, Graph, Node, Parameter, Scope, Value
 from perceiver_graph.compiler.ir.places import origin
@@ -71,7 +72,7 @@ class Emitter:
         if type(node.op) not in lowerings:
             raise NotImplementedError(f"the ONNX backend has no lowering for `{node.op.name}`")
         b = NodeBuilder(self, node, node.name)
-        self.values[node.output] = lowerings[type(node.op)](node.op, b)
+        self.values[node.output] = lowered(lowerings[type(node.op)], node.op, b)
 
     def value(self, value: Value, dtype: DType) -> ir.Value:
         """The ONNX value of an IR value, in `dtype` if the IR says float32.

@@ -23,7 +23,8 @@ def fused_up_to(channels: int, *, one_head: bool) -> Lowering:
 
     def lowering(op: ops.Attention, b: NodeBuilder) -> ir.Value:
         widths = [int(b.type(name).shape[-1]) // op.heads for name in ("keys", "values")]
-        if "mask" in b or max(widths) > channels or (op.heads == 1 and not one_head):
+        masked = "mask" in b or op.masked_rows != "uniform"
+        if masked or max(widths) > channels or (op.heads == 1 and not one_head):
             return attention(op, b)
         b.emitter.define(FUSED, _function)
         return b.result(FUSED, *b.inputs, num_heads=op.heads)

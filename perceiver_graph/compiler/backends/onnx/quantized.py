@@ -73,15 +73,15 @@ def linear(op: ops.Linear, b: NodeBuilder) -> ir.Value:
     if b.node.name not in b.emitter.int8:
         return products.linear(op, b)
     if "bias" not in b:
-        return _product(b, as_result=True)
-    return b.result("Add", _product(b), b.input("bias"))
+        return _product(op, b, as_result=True)
+    return b.result("Add", _product(op, b), b.input("bias"))
 
 
 def matmul(op: ops.MatMul, b: NodeBuilder) -> ir.Value:
     """In 8 bits where the plan says so."""
     if b.node.name not in b.emitter.int8:
         return products.matmul(op, b)
-    return _product(b, as_result=True)
+    return _product(op, b, as_result=True)
 
 
 LOWERINGS: dict[type[Op], Lowering] = {ops.Linear: linear, ops.MatMul: matmul}
@@ -97,20 +97,20 @@ def measuring(
     """
 
     def lowering(op: Op, b: NodeBuilder) -> ir.Value:
-        result = common[type(op)](op, b)
+        result = common[type(b.node.op)](op, b)
         if b.node.name in names:
-            _measure(b, result, biased=isinstance(op, ops.Linear) and "bias" in b)
+            _measure(op, b, result)
         return result
 
     return {**common, ops.Linear: lowering, ops.MatMul: lowering}
 
 
-def _measure(b: NodeBuilder, result: ir.Value, *, biased: bool) -> None:
+def _measure(op: Op, b: NodeBuilder, result: ir.Value) -> None:
     """The bias, which is exact, counts neither for nor against."""
     exact = result
-    if biased:
+    if isinstance(op, ops.Linear) and "bias" in b:
         exact = b.part("without_bias", b.output, "Sub", result, b.input("bias"))
-    found = _product(b)
+    found = _product(op, b)
     difference = b.part("difference", b.output, "Sub", found, exact)
     for value, end in ((difference, DIFFERENCE), (exact, SIZE)):
         name = b.emitter.fresh(f"{b.node.name}{end}")
@@ -119,10 +119,10 @@ def _measure(b: NodeBuilder, result: ir.Value, *, biased: bool) -> None:
         b.emitter.measured.append(norm)
 
 
-def _product(b: NodeBuilder, *, as_result: bool = False) -> ir.Value:
+def _product(op: Op, b: NodeBuilder, *, as_result: bool = False) -> ir.Value:
     """x W in 8 bits, in float32 again; the pattern that MatMulIntegerToFloat is fused from."""
     rounded, scale, zero = _quantized(b, _operands(b.node)[0])
-    values, scales = _weights(b)
+    values, scales = _weights(op, b)
     total = _value(b, "integers", b.output.shape, ir.DataType.INT32)
     b.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
     number = b.part("integers_as_floats", b.output, "Cast", total, to=ir.DataType.FLOAT.value)
@@ -147,9 +147,9 @@ def _quantized(b: NodeBuilder, value: Value) -> tuple[ir.Value, ...]:
     return b.emitter.quantized[x]
 
 
-def _weights(b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
+def _weights(op: Op, b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
     _, weight = _operands(b.node)
-    transposed = isinstance(b.node.op, ops.Linear) or cast(ops.MatMul, b.node.op).transpose_b
+    transposed = not isinstance(op, ops.MatMul) or op.transpose_b
     name = f"{weight.name}.T" if transposed else weight.name
     known = b.emitter.initializers
     if f"{name}.int8" not in known:

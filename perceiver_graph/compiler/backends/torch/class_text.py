@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.calls import Call, Item, outputs_of, relative, runs
 from perceiver_graph.compiler.backends.torch.comments import Comments, origin_of
 from perceiver_graph.compiler.backends.torch.extents import Extent, Reading, read, text_of
+from perceiver_graph.compiler.backends.torch.layers import argument
 from perceiver_graph.compiler.backends.torch.lowerings import (
     LIKE,
     MAKERS,
     Operands,
-    apply_layer,
     literal,
     lower,
 )
@@ -88,9 +87,8 @@ class ClassText:
                 return self._parameter(slot.parameter, unread=slot.unread)
             case "layer":
                 assert slot.layer is not None
-                return called(
-                    slot.layer.head, *map(self.number, slot.layer.sizes), *slot.layer.options
-                )
+                layer, sizes = slot.layer, map(self.number, slot.layer.sizes)
+                return called(layer.head, *sizes, *layer.more, **layer.options)
             case "class":
                 made = self.model.classes[slot.path]
                 given = made.arguments_of(slot).items()
@@ -230,9 +228,9 @@ class ClassText:
             reads = (*node.inputs, *extents)
             expression = _lowering(node, self._number_of_self, extents)
         else:
-            reads = (node.inputs[1 if isinstance(node.op, ops.Gather) else 0],)
+            reads = (argument(node),)
             access = self.slot.access(relative(slot.path, self.slot.path))
-            expression = partial(apply_layer, slot.layer, access)
+            expression = partial(slot.layer.applied, access)
         other = identifier(last_part(node.name))
         return Step(reads, (node.output,), expression, names, other)
 
@@ -319,12 +317,11 @@ def _lowering(
     early: bool = False,
 ) -> Callable[..., str]:
     """The expression of a node, given texts of its operands and of what its sizes come from."""
-    types = tuple(value.type for value in node.inputs)
 
     def text(*texts: str) -> str:
-        sizes = dict(zip(extents, texts[len(types) :], strict=True))
-        dim = partial(text_of, extents=extents, get=sizes.__getitem__)
-        return lower(node.op, Operands(texts[: len(types)], types, number, dim, early))
+        found = dict(zip((*node.inputs, *extents), texts, strict=True))
+        dim = partial(text_of, extents=extents, get=found.__getitem__)
+        return lower(Operands(node, [found[x] for x in node.inputs], number, dim, early))
 
     return text
 

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.torch.calls import Call, Program
+from perceiver_graph.compiler.backends.torch.layers import Layer, find_layer
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, is_attribute
-from perceiver_graph.compiler.backends.torch.text import several
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Input, Node, Parameter, Value
 
 Number = int | float
 Kind = Literal["parameter", "layer", "class", "list", "dict", "parameters"]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A module that torch (or the library) has: `head(*sizes, *options)`."""
-
-    head: str
-    op: ops.Op
-    parameters: tuple[Value, ...]
-    """As they stand in the inputs of the nodes that the layer stands for."""
-    sizes: tuple[int, ...]
-    options: tuple[str, ...] = ()
-
-    def applies(self, node: Node) -> bool:
-        """Whether a node is this layer applied to something."""
-        others = node.inputs[:1] if isinstance(node.op, ops.Gather) else node.inputs[1:]
-        return node.op == self.op and others == self.parameters
 
 
 @dataclass(eq=False)
@@ -132,91 +114,10 @@ def build(
     for slot in root.walk():
         slot.unread = slot.parameter is not None and slot.parameter.value not in readers
         if slot.path and not slot.calls:
-            slot.layer = _layer(slot, readers)
+            leaves = {name: x.parameter for name, x in slot.children.items() if x.parameter}
+            if len(leaves) == len(slot.children):
+                slot.layer = find_layer(leaves, readers)
     return root
-
-
-def _layer(slot: Slot, readers: Mapping[Value, Sequence[Node]]) -> Layer | None:
-    """The layer that owns exactly the parameters of a slot, if every node that could be it is."""
-    leaves = {name: child.parameter for name, child in slot.children.items() if child.parameter}
-    weight = leaves.get("weight")
-    usual = all(leaf.trainable != name.startswith("running_") for name, leaf in leaves.items())
-    if weight is None or len(leaves) != len(slot.children) or not usual:
-        return None
-    values = {name: leaf.value for name, leaf in leaves.items()}
-    for node in readers.get(weight.value, ()):
-        if type(node.op) in _LAYERS:
-            head, names, sizes, options = _LAYERS[type(node.op)](node)
-            found = tuple(values[name] for name in names if name in values)
-            layer = Layer(head, node.op, found, sizes, options)
-            alike = [
-                reader
-                for value in values.values()
-                for reader in readers.get(value, ())
-                if type(reader.op) is type(node.op)
-            ]
-            if set(found) == set(values.values()) and all(map(layer.applies, alike)):
-                return layer
-    return None
-
-
-_Described = tuple[str, tuple[str, ...], tuple[int, ...], tuple[str, ...]]
-"""A layer that a node may be: its class, the names of its parameters, sizes and options."""
-
-
-def _linear(node: Node) -> _Described:
-    width, inputs = map(int, node.inputs[1].shape)
-    return "nn.Linear", ("weight", "bias"), (inputs, width), _without_bias(node)
-
-
-def _layer_norm(node: Node) -> _Described:
-    sizes = (int(node.output.shape[-1]),)
-    return "nn.LayerNorm", ("weight", "bias"), sizes, _epsilon(node.op)
-
-
-def _batch_norm(node: Node) -> _Described:
-    names = ("weight", "bias", "running_mean", "running_var")
-    return "BatchNorm", names, (int(node.output.shape[-1]),), _epsilon(node.op)
-
-
-def _conv(node: Node) -> _Described:
-    op: Any = node.op
-    out, inputs, *kernel = map(int, node.inputs[1].shape)
-    options = [several(kernel)]
-    if set(op.strides) != {1}:
-        options.append(f"stride={several(op.strides)}")
-    if symmetric(op.padding) and any(before for before, _ in op.padding):
-        options.append(f"padding={several([before for before, _ in op.padding])}")
-    options += _without_bias(node)
-    return f"nn.Conv{len(kernel)}d", ("weight", "bias"), (inputs, out), tuple(options)
-
-
-def _embedding(node: Node) -> _Described:
-    table = node.inputs[0].shape
-    names = ("weight",) if len(table) == 2 and node.op == ops.Gather(0) else ()
-    return "nn.Embedding", names, tuple(map(int, table)), ()
-
-
-_LAYERS: Mapping[type[ops.Op], Callable[[Node], _Described]] = {
-    ops.Linear: _linear,
-    ops.LayerNorm: _layer_norm,
-    ops.BatchNorm: _batch_norm,
-    ops.Conv: _conv,
-    ops.Gather: _embedding,
-}
-
-
-def symmetric(padding: Sequence[tuple[int, int]]) -> bool:
-    """Whether each axis is padded alike at both ends, which is all that torch's layers can."""
-    return all(before == after for before, after in padding)
-
-
-def _without_bias(node: Node) -> tuple[str, ...]:
-    return () if len(node.inputs) == 3 else ("bias=False",)
-
-
-def _epsilon(op: Any) -> tuple[str, ...]:
-    return () if op.epsilon == 1e-5 else (f"eps={op.epsilon!r}",)
 
 
 @dataclass(eq=False)

@@ -121,9 +121,9 @@ def _changed(node: Node, given: Mapping[Value, str]) -> Value | None:
     """The operand of which a value is a new version, for a sum an argument if there is one."""
     match node.op:
         case ops.Add():
-            return next((value for value in node.inputs if value in given), node.inputs[0])
+            return next((value for value in node.inputs if value in given), node["a"])
         case ops.Where():
-            return node.inputs[1]
+            return node["a"]
     return next(iter(node.inputs), None)
 
 

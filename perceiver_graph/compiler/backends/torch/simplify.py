@@ -12,7 +12,7 @@ from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode
 def simplify(graph: Graph) -> Graph:
     """Compute once what is computed twice; drop what changes nothing."""
     found = CommonSubexpressions().run(graph).graph
-    same = {node.output: node.inputs[0] for node in found.nodes if _changes_nothing(node)}
+    same = {n.output: x for n in found.nodes if _changes_nothing(n) for x in n.inputs}
     found = found.substitute(same)
     nodes = tuple(node for node in found.nodes if node.output not in same)
     return DeadCode().run(replace(found, nodes=nodes)).graph
@@ -29,5 +29,5 @@ def _changes_nothing(node: Node) -> bool:
         case ops.Interpolate(sizes=sizes, to=to):
             return sizes == to
         case ops.Trim():
-            return node.output.type == node.inputs[0].type
+            return node.output.type == node["table"].type
     return False
