@@ -112,6 +112,31 @@ def test_arrays_with_names(tmp_path: Path) -> None:
     assert code_of(lambda: read_points(tmp_path / "bad.npy"))[0] == "PG504"
 
 
+@pytest.mark.parametrize("key", ["points.attention_mask", "attention_mask", "mask"])
+@pytest.mark.parametrize("columns", [False, True])
+def test_points_that_their_mask_says_are_not_there(key: str, columns: bool, tmp_path: Path) -> None:
+    points = np.array([*SCAN, [np.nan] * 3])
+    held = dict(zip("xyz", points.T, strict=True)) if columns else {"points": points}
+    there = np.array([True, False, True, False])
+    for mask in (there, there.astype("f4"), there[None].astype("u1")):
+        np.savez(tmp_path / "a.npz", allow_pickle=False, **held, **{key: mask})
+        assert read_points(tmp_path / "a.npz").tolist() == [SCAN[0], SCAN[2]]
+        notes = points_input(tmp_path / "a.npz")[1]
+        assert "2 of 4 points are masked, and left out" in notes
+    wrong = {"is there": there & False, "takes 0 and 1": there * 2, "one value for each": there[1:]}
+    for words, mask in wrong.items():
+        np.savez(tmp_path / "a.npz", allow_pickle=False, **held, **{key: mask})
+        assert words in code_of(lambda: read_points(tmp_path / "a.npz"))[1]
+
+
+def test_other_arrays_of_an_archive_are_told(tmp_path: Path) -> None:
+    beside = {"mask": np.ones(3), "colours": np.zeros(3)}
+    np.savez(tmp_path / "a.npz", points=np.array(SCAN), **beside)  # type: ignore[arg-type]
+    told = "other arrays of the file are left out (`colours`); the others are points, mask"
+    assert points_input(tmp_path / "a.npz")[1] == (told,)
+    assert read_table(tmp_path / "a.npz", "points").notes[0] == told
+
+
 def test_columns_of_tables(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, ",b,a\n0,1,2\n1,3,4\n"))
     assert table.values.tolist() == [[1, 2], [3, 4]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from perceiver_graph.media.files.numbers.columns import (
 )
 from perceiver_graph.media.files.numbers.common import as_rows, in_float64, require_finite
 from perceiver_graph.media.files.numbers.formats import FileKind, kind_of_file
+from perceiver_graph.media.files.numbers.masks import mask_names, read_mask
 from perceiver_graph.media.files.numbers.npy import array_names, only_array, read_array, read_npy
 from perceiver_graph.media.files.numbers.off import read_off
 from perceiver_graph.media.files.numbers.pcd import read_pcd
@@ -35,9 +36,9 @@ def read_points(named: Named, name: str = "points") -> NDArray[np.float64]:
 
     Read are .ply, .off, .pcd, .npy, .npz and text files (.xyz, .csv, .pts, .txt). Columns that are
     named are taken by their names. Of an .npz, the array called `name`, or x, y and z, or the only
-    one. In float64, since coordinates on a map are large beside the distances between points, which
-    float32 would round away before they are centred. Raises DiagnosticError (PG503 to PG505, PG507,
-    PG512, PG514).
+    one, without the points that are not there by its mask. In float64, since coordinates on a map are
+    large beside the distances between points, which float32 would round away before they are centred.
+    Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
     """
     return read_cloud(named, name).points
 
@@ -84,8 +85,8 @@ def _from_archive(source: Source, name: str) -> Cloud:
     held = array_names(source)
     axes = {plain(one): one for one in held if plain(one) in AXES}
     if name in held or len(axes) < len(AXES):
-        name = only_array(source, name)
-        return _from_array(source, read_array(source, name), name)
+        key = only_array(source, name, mask_names(name))
+        return _there(source, name, (key,), _from_array(source, read_array(source, key), key))
     columns = []
     for held_as in (axes[axis] for axis in AXES):
         values = read_array(source, held_as).reshape(-1, 1)
@@ -96,8 +97,24 @@ def _from_archive(source: Source, name: str) -> Cloud:
             f"the arrays x, y and z of {source} have {', '.join(str(len(c)) for c in columns)} values",
             help="save arrays of equal length",
         )
-    notes = left_out([*held], [*axes.values()], "arrays beside x, y and z")
-    return Cloud(np.concatenate(columns, axis=1), AXES, notes)
+    cloud = Cloud(np.concatenate(columns, axis=1), AXES)
+    return _there(source, name, [*axes.values()], cloud)
+
+
+def _there(source: Source, name: str, keys: Sequence[str], cloud: Cloud) -> Cloud:
+    """The points of an archive that its mask says are there; `keys` are the arrays they are from."""
+    mask, notes = read_mask(source, name, keys, len(cloud.points))
+    notes = (*cloud.notes, *notes)
+    if mask is None or mask.all():
+        return replace(cloud, notes=notes)
+    if not mask.any():
+        raise DiagnosticError.of(
+            "PG503",
+            f"the mask of {source} says that none of its {len(mask)} points is there",
+            help="give 1 (or true) for points that are there, else 0",
+        )
+    note = f"{np.count_nonzero(~mask)} of {len(mask)} points are masked, and left out"
+    return Cloud(cloud.points[mask], cloud.names, (*notes, note))
 
 
 _READERS: dict[FileKind, Callable[[Source, str], Cloud]] = {

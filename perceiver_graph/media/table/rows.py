@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.numbers.columns import unindexed
 from perceiver_graph.media.files.numbers.common import Rows, as_rows, require_finite, undecodable
 from perceiver_graph.media.files.numbers.formats import TABLES, kind_of_file
-from perceiver_graph.media.files.numbers.npy import array_names, only_array, read_array, read_npy
+from perceiver_graph.media.files.numbers.masks import mask_names, read_mask
+from perceiver_graph.media.files.numbers.npy import only_array, read_array, read_npy
 from perceiver_graph.media.files.numbers.sheet import read_rows
 from perceiver_graph.runtime.arrays import rounded
 from perceiver_graph.runtime.opening import Named, Source
@@ -48,16 +48,9 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
         help = "give a .npz, .npy or .csv file"
         raise undecodable(f"{source}: a cloud of points, and no table of numbers", help=help)
     if kind == "npz":
-        masks = (f"{name}.attention_mask", "attention_mask", "mask")
-        # An input may itself be called `mask`.
-        besides = frozenset(masks) - {name}
-        key = only_array(source, name, besides)
+        key = only_array(source, name, besides=mask_names(name))
         rows = as_rows(source, read_array(source, key), key)
-        held = array_names(source)
-        for mask_key in masks:
-            if mask_key in held and mask_key != key:
-                mask = _mask(source, mask_key, read_array(source, mask_key), len(rows))
-                break
+        mask, notes = read_mask(source, name, (key,), len(rows))
     elif kind == "npy":
         rows = as_rows(source, read_npy(source))
     else:
@@ -114,26 +107,3 @@ def padded(
         values[index, :count] = table.values
         mask[index, :count] = table.mask
     return values, mask
-
-
-def _mask(source: Source, name: str, array: NDArray[Any], count: int) -> NDArray[np.bool_]:
-    what = f"the mask {quote(name)} of {source}"
-    mask = array[0] if array.ndim == 2 and len(array) == 1 else array
-    if mask.shape != (count,):
-        raise DiagnosticError.of(
-            "PG503",
-            f"{what} has the shape {list(array.shape)}, and there are {count} rows",
-            help="give one value for each row",
-        )
-    if mask.dtype.kind not in "biuf":
-        message = f"{what} is of dtype {mask.dtype}"
-        raise DiagnosticError.of("PG504", message, help="save booleans: .astype(bool)")
-    wrong = (mask != 0) & (mask != 1)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise DiagnosticError.of(
-            "PG514",
-            f"{what} has the value {mask[row]} in row {row}, and takes 0 and 1",
-            help="give 1 (or true) for rows that are there, else 0",
-        )
-    return mask.astype(np.bool_)
