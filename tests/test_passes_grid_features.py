@@ -16,17 +16,16 @@ from perceiver_graph.compiler.ir.graph import Graph, Value
 from perceiver_graph.compiler.passes import (
     AbsorbProjections,
     ComposeLinear,
-    GridFeatures,
-    GridPositions,
     NormOfConcat,
     Pass,
+    ScoreKeysByAxis,
     SplitAttention,
 )
 from tests.judge import arrays
 from tests.rewrite_support import builder, check, data, fires, stays
 from tests.test_passes_grid import plain_norms, position
 
-ANY = GridFeatures(passes_flops=0)
+ANY = ScoreKeysByAxis(passes_flops=0)
 WIDTH = 40
 
 
@@ -107,15 +106,15 @@ def test_missing_tokens_have_no_positions() -> None:
 
 def test_where_passes_cost_more_than_products_it_stays() -> None:
     graph = prepared(latents_read(("x", (9, 12), True)))
-    stays(GridFeatures(), graph, "few channels")
-    fires(GridFeatures(passes_flops=10), graph)
+    stays(ScoreKeysByAxis(), graph, "few channels")
+    fires(ScoreKeysByAxis(passes_flops=10), graph)
 
 
 def test_other_keys_stay() -> None:
-    note = "reads features on a grid"
+    note = "reads positions on a grid"
     stays(ANY, prepared(latents_read(("x", (20,), False))), note)  # a single axis
     stays(ANY, latents_read(("x", (9, 12), False)), note)  # keys are maps of tokens
-    for heads, masked in ((2, False), (1, True)):
+    for heads, masked, note in ((2, False, "it has 2 heads"), (1, True, "it has a mask")):
         b = builder()
         x = data(b, "x", 20, 2)
         joined = b(ops.Concat(-1), x, position(b, x, 4, 5, width=6))
@@ -141,7 +140,7 @@ def test_a_row_with_positions_stays() -> None:
 
 def test_any_order_gives_the_same_numbers() -> None:
     graph = prepared(latents_read(("x", (9, 12), True), ("z", (11, 10), False)))
-    steps: list[Pass] = [ANY, ComposeLinear(), GridPositions(0), NormOfConcat()]
+    steps: list[Pass] = [ANY, ComposeLinear(), NormOfConcat()]
     for order in itertools.permutations(steps):
         result = graph
         for step in (*order, *order):
@@ -166,6 +165,6 @@ def test_random_inputs(
     sources = [(f"x{i}", tuple(sizes), masked) for i, (sizes, masked) in enumerate(grids)]
     graph = latents_read(*sources, learned=learned)
     result = prepared(graph)
-    for step in (GridFeatures(passes_flops), ComposeLinear()):
+    for step in (ScoreKeysByAxis(passes_flops), ComposeLinear()):
         result = step.run(result).graph
     check(graph, result)

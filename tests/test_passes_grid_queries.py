@@ -15,13 +15,13 @@ from perceiver_graph.compiler.passes import (
     ComposeLinear,
     FoldNormAffine,
     GatherParts,
-    GridQueries,
     Pass,
+    ScoreQueriesByAxis,
 )
 from tests.rewrite_support import QUERIES, builder, check, data, fires, kinds, stays
 from tests.test_passes_grid import position
 
-ANY = GridQueries(passes_flops=0)
+ANY = ScoreQueriesByAxis(passes_flops=0)
 
 
 def asks(*sizes: int, before: int = 2, after: int = 0, width: int = 40, heads: int = 1) -> Graph:
@@ -63,15 +63,15 @@ def test_positions_are_not_multiplied_out(sizes: tuple[int, ...], before: int, a
 
 
 def test_where_passes_cost_more_than_products_it_stays() -> None:
-    stays(GridQueries(), prepared(asks(4, 5)), "few channels")
-    fires(GridQueries(passes_flops=30), prepared(asks(4, 5)))
-    fires(GridQueries(), prepared(asks(20, 30, width=200)))
+    stays(ScoreQueriesByAxis(), prepared(asks(4, 5)), "few channels")
+    fires(ScoreQueriesByAxis(passes_flops=30), prepared(asks(4, 5)))
+    fires(ScoreQueriesByAxis(), prepared(asks(20, 30, width=200)))
 
 
 def test_what_is_no_sum_over_axes_and_several_heads_stay() -> None:
     note = "asked by positions on a grid"
     stays(ANY, prepared(asks(20)), note)
-    stays(ANY, prepared(asks(4, 5, heads=2)), note)
+    stays(ANY, prepared(asks(4, 5, heads=2)), note)  # whose projections stay as well
     stays(ANY, asks(4, 5), note)  # rows that are looked up as a whole
 
 

@@ -29,13 +29,12 @@ from perceiver_graph.compiler.passes import (
     FoldConstants,
     FoldNormAffine,
     GatherParts,
-    GridFeatures,
-    GridPositions,
-    GridQueries,
     MapTables,
     NormOfConcat,
     NormOfLinear,
     Pass,
+    ScoreKeysByAxis,
+    ScoreQueriesByAxis,
     SplitAttention,
 )
 from perceiver_graph.compiler.passes.pipeline import optimize
@@ -58,12 +57,11 @@ REWRITES: dict[str, Callable[[], Rewrite]] = {
         DropKeyBias,
         FoldNormAffine,
         GatherParts,
-        lambda: GridFeatures(passes_flops=0),
-        lambda: GridPositions(passes_flops=0),  # or it would want hundreds of channels
-        lambda: GridQueries(passes_flops=0),
         MapTables,
         NormOfConcat,
         NormOfLinear,
+        lambda: ScoreKeysByAxis(passes_flops=0),  # or it would want hundreds of channels
+        lambda: ScoreQueriesByAxis(passes_flops=0),
         SplitAttention,
     )
 }

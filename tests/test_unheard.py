@@ -118,8 +118,9 @@ def test_every_pass_that_names_attention_is_tried() -> None:
     named = {
         path.stem.replace("_", "-")
         for path in (PACKAGE / "compiler" / "passes").glob("*.py")
-        if "ops.Attention" in path.read_text() or "    Attention,\n" in path.read_text()
-    }
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id in ("Attention", "why_not_one_head")
+    } - {"rewriter"}  # which has this question for others to ask
     assert named <= {case.path.stem for case in ATTENDING}
     assert len(named) >= 5
 

@@ -9,12 +9,11 @@ from perceiver_graph.compiler.passes.drop_key_bias import DropKeyBias
 from perceiver_graph.compiler.passes.fold_constants import FoldConstants
 from perceiver_graph.compiler.passes.fold_norm_affine import FoldNormAffine
 from perceiver_graph.compiler.passes.gather_parts import GatherParts
-from perceiver_graph.compiler.passes.grid_features import GridFeatures
-from perceiver_graph.compiler.passes.grid_positions import GridPositions
-from perceiver_graph.compiler.passes.grid_queries import GridQueries
 from perceiver_graph.compiler.passes.map_tables import MapTables
 from perceiver_graph.compiler.passes.norm_of_concat import NormOfConcat
 from perceiver_graph.compiler.passes.norm_of_linear import NormOfLinear
+from perceiver_graph.compiler.passes.score_keys_by_axis import ScoreKeysByAxis
+from perceiver_graph.compiler.passes.score_queries_by_axis import ScoreQueriesByAxis
 from perceiver_graph.compiler.passes.split_attention import SplitAttention
 
 __all__ = [
@@ -26,13 +25,12 @@ __all__ = [
     "FoldConstants",
     "FoldNormAffine",
     "GatherParts",
-    "GridFeatures",
-    "GridPositions",
-    "GridQueries",
     "MapTables",
     "NormOfConcat",
     "NormOfLinear",
     "Pass",
     "PassResult",
+    "ScoreKeysByAxis",
+    "ScoreQueriesByAxis",
     "SplitAttention",
 ]

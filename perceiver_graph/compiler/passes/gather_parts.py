@@ -5,7 +5,7 @@ from __future__ import annotations
 from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Add, Broadcast, Concat, Coordinate, Gather
 from perceiver_graph.compiler.passes.grids import as_rows, axis_tables, size_of
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of
 
 
 class GatherParts(Rewrite):
@@ -34,13 +34,10 @@ class GatherParts(Rewrite):
 def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> int:
     """Cases 1 and 3."""
     table, index = node["table"], node["indices"]
-    joined = rewriter.producer(table)
-    if joined is None or not isinstance(joined.op, Concat):
+    joined = parts_of(rewriter, table, -1)
+    if len(joined) == 1 or axis == table.type.rank - 1:
         return 0
-    last = table.type.rank - 1
-    if joined.op.axis % table.type.rank != last or axis == last:
-        return 0
-    parts = [rewriter.sharing(part) for part in joined.inputs]
+    parts = [rewriter.sharing(part) for part in joined]
     own = [shares is None or _leading(shares) > axis for _, shares in parts]
     if not any(own):
         return 0
@@ -49,7 +46,7 @@ def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> in
         notes.append(f"%{node.name} stays: %{table.name} is read as a whole, too")
         return 0
     found: list[Value | None] = [None] * len(parts)
-    for i, part in enumerate(joined.inputs):
+    for i, part in enumerate(joined):
         if own[i]:
             found[i] = rewriter.add(Gather(axis), part, index)
     front = next(value for value in found if value is not None).shape

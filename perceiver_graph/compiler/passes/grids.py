@@ -6,50 +6,65 @@ j = (j_1, ..., j_a), the last axis fastest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from perceiver_graph.compiler.ir.graph import Node, Value
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Add, Concat, Flatten, Permute, Slice
 from perceiver_graph.compiler.passes.rewriter import Rewriter
 
 
 @dataclass(frozen=True)
-class NormOfParts:
-    """Normalised rows whose channels are put together from parts, one of which is such a sum."""
+class Channels:
+    """Channels [r | p] put together from parts, one of which, the position, is such a sum."""
 
-    norm: Node
-    epsilon: float
     parts: tuple[Value, ...]
-    """What the channels are put together from."""
     at: int
-    """Which of the parts is the positions."""
+    """Which of the parts is the position."""
 
     @property
-    def varying(self) -> tuple[Value, ...]:
-        """All other parts."""
+    def others(self) -> tuple[Value, ...]:
+        """r: all parts but the position."""
         return self.parts[: self.at] + self.parts[self.at + 1 :]
 
     @property
-    def channels(self) -> int:
-        """Of the rows."""
-        return sum(map(width_of, self.parts))
+    def widths(self) -> tuple[int, ...]:
+        return tuple(map(width_of, self.parts))
 
-    def start(self, index: int) -> int:
-        """The first channel of a part."""
-        return sum(map(width_of, self.parts[:index]))
+    @property
+    def count(self) -> int:
+        return sum(self.widths)
 
-    def take(self, rewriter: Rewriter, index: int, x: Value) -> Value:
-        """The channels of x that belong to a part. Shape: [..., width of the part]."""
-        start = self.start(index)
-        stretch = Slice(-1, start, start + width_of(self.parts[index]))
-        return rewriter.add(stretch, x)
+    @property
+    def start(self) -> int:
+        """The first channel of position."""
+        return sum(self.widths[: self.at])
+
+    @property
+    def stop(self) -> int:
+        """The first channel behind the position."""
+        return sum(self.widths[: self.at + 1])
+
+    def position(self, rewriter: Rewriter, x: Value) -> Value:
+        """The channels of x that meet p."""
+        return rewriter.add(Slice(-1, self.start, self.stop), x)
+
+    def around(self, rewriter: Rewriter, x: Value) -> list[Value]:
+        """The channels of x that meet r, before and behind the position."""
+        stretches = ((0, self.start), (self.stop, self.count))
+        return [rewriter.add(Slice(-1, *each), x) for each in stretches if each[0] < each[1]]
 
 
 def width_of(value: Value) -> int:
     """How many channels a value has."""
     return int(value.shape[-1])
+
+
+def joined(rewriter: Rewriter, parts: Sequence[Value]) -> Value:
+    """Parts side by side."""
+    return parts[0] if len(parts) == 1 else rewriter.add(Concat(-1), *parts)
 
 
 def axis_tables(rewriter: Rewriter, rows: Value) -> tuple[Value, ...]:
@@ -96,12 +111,11 @@ def at_channels(rewriter: Rewriter, rows: Value, start: int, channels: int) -> V
     """Known rows [size, c] as columns of so many channels, theirs from `start` on: [channels, size]."""
     size, dtype = int(rows.shape[0]), np.dtype(rows.dtype)
     turned = rewriter.add(Permute((1, 0)), rows)
-    after = channels - start - int(rows.shape[1])
     above, below = (
         [rewriter.constant(f"zeros.{count}.{size}", np.zeros((count, size), dtype))]
         if count
         else []
-        for count in (start, after)
+        for count in (start, channels - start - width_of(rows))
     )
     if not (above or below):
         return turned

@@ -29,7 +29,7 @@ from perceiver_graph.compiler.passes.norms import (
     map_of_affine,
     merged_moments,
 )
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of
 
 
 class NormOfConcat(Rewrite):
@@ -57,7 +57,7 @@ class NormOfConcat(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
         if not isinstance(node.op, LayerNorm):
             return 0
-        sources = [_describe(rewriter, value) for value in _rows(rewriter, node["x"])]
+        sources = [_describe(rewriter, value) for value in parts_of(rewriter, node["x"], -2)]
         if not any(sources):
             return 0
         if reason := _why_not(rewriter, node, sources):
@@ -104,14 +104,6 @@ class _Tokens:
         return sum(part.width for part in self.varying) + 2 + (self.token is not None)
 
 
-def _rows(rewriter: Rewriter, x: Value) -> tuple[Value, ...]:
-    """What the tokens are put together from."""
-    node = rewriter.producer(x)
-    if node and isinstance(node.op, Concat) and node.op.axis % x.type.rank == x.type.rank - 2:
-        return node.inputs
-    return (x,)
-
-
 def _describe(rewriter: Rewriter, x: Value) -> _Tokens | None:
     """The structure of tokens, if f has fewer channels than they have."""
     node = rewriter.producer(x)
@@ -142,10 +134,10 @@ def _describe(rewriter: Rewriter, x: Value) -> _Tokens | None:
 
 def _channels(rewriter: Rewriter, x: Value) -> list[Value]:
     """What the channels are put together from, at any depth."""
-    node = rewriter.producer(x)
-    if node and isinstance(node.op, Concat) and node.op.axis % x.type.rank == x.type.rank - 1:
-        return [part for value in node.inputs for part in _channels(rewriter, value)]
-    return [x]
+    parts = parts_of(rewriter, x, -1)
+    if len(parts) == 1:
+        return [*parts]
+    return [part for value in parts for part in _channels(rewriter, value)]
 
 
 def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> str:
@@ -162,7 +154,7 @@ def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) 
     outputs = sum(int(reader.output.shape[-1]) for reader in readers)
     before = rewriter.linear_flops(x, outputs)
     after = 0
-    for value, tokens in zip(_rows(rewriter, x), sources, strict=True):
+    for value, tokens in zip(parts_of(rewriter, x, -2), sources, strict=True):
         width = tokens.width if tokens else int(x.shape[-1])
         known = rewriter.known(rewriter.sharing(value)[0])
         rows = rewriter.elements(value) // int(x.shape[-1])
@@ -177,7 +169,7 @@ def _apply(
     ones, zeros = rewriter.filled(1.0, gamma.type), rewriter.filled(0.0, beta.type)
     normal = [
         _features(rewriter, norm, tokens) if tokens else rewriter.add(norm, value, ones, zeros)
-        for value, tokens in zip(_rows(rewriter, x), sources, strict=True)
+        for value, tokens in zip(parts_of(rewriter, x, -2), sources, strict=True)
     ]
     plain = is_plain(rewriter, gamma, beta)
     for reader in rewriter.readers(node.output):

@@ -14,7 +14,6 @@ from perceiver_graph.compiler.ops import (
     LayerNorm,
     Linear,
     MatMul,
-    Mean,
     Mul,
     Scale,
     Slice,
@@ -22,7 +21,7 @@ from perceiver_graph.compiler.ops import (
     Unflatten,
 )
 from perceiver_graph.compiler.passes.linear_maps import is_map, map_of
-from perceiver_graph.compiler.passes.norms import is_plain
+from perceiver_graph.compiler.passes.norms import is_plain, without_mean
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 
@@ -108,7 +107,7 @@ class _Change:
         add, joined = self.rewriter.add, self.inner["weight"]
         if "bias" in self.inner:
             joined = add(Concat(1), joined, add(Unflatten(0, (None, 1)), self.inner["bias"]))
-        return add(Add(), joined, add(Scale(-1.0), add(Mean(0), joined)))
+        return without_mean(self.rewriter, joined)
 
     def _map(self, matrix: Value) -> Value:
         """The product of known rows [out, c (+ 1)] with a'."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perceiver_graph.compiler.ir.graph import Value
-from perceiver_graph.compiler.ops import Linear, MergeMoments, Moments, Mul, Slice
+from perceiver_graph.compiler.ops import (
+    Add,
+    Linear,
+    Mean,
+    MergeMoments,
+    Moments,
+    Mul,
+    Scale,
+    Slice,
+)
 from perceiver_graph.compiler.passes.rewriter import Rewriter
 
 MEAN, INVERSE = Slice(-1, 0, 1), Slice(-1, 1, 2)
@@ -18,6 +27,12 @@ def merged_moments(
     """The moments of channels put together from parts of such widths. Shape: [..., 2]."""
     moments = [rewriter.add(Moments(), part) for part in parts]
     return rewriter.add(MergeMoments(tuple(widths), epsilon), *moments)
+
+
+def without_mean(rewriter: Rewriter, rows: Value) -> Value:
+    """Rows less the mean of all of them: a map to channels becomes one to channels without their mean."""
+    mean = rewriter.add(Mean(0), rows)
+    return rewriter.add(Add(), rows, rewriter.add(Scale(-1.0), mean))
 
 
 def is_plain(rewriter: Rewriter, gamma: Value, beta: Value) -> bool:

@@ -19,14 +19,13 @@ from perceiver_graph.compiler.passes import (
     FoldConstants,
     FoldNormAffine,
     GatherParts,
-    GridFeatures,
-    GridPositions,
-    GridQueries,
     MapTables,
     NormOfConcat,
     NormOfLinear,
     Pass,
     PassResult,
+    ScoreKeysByAxis,
+    ScoreQueriesByAxis,
     SplitAttention,
 )
 
@@ -80,10 +79,9 @@ def _rewrites() -> list[Pass]:
         # Move: projections to where there are fewer rows or channels.
         SplitAttention(),
         AbsorbProjections(),
-        GridPositions(),
-        GridFeatures(),
+        ScoreKeysByAxis(),
         GatherParts(),
-        GridQueries(),
+        ScoreQueriesByAxis(),
         CommonSubexpressions(),  # what several outputs now read of the latents
         # Compose: what is left of them, with each other.
         ComposeLinear(),

@@ -19,7 +19,7 @@ import numpy as np
 from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value, once
 from perceiver_graph.compiler.ir.op import Array, DType
-from perceiver_graph.compiler.ops import Broadcast, Linear, Op, TensorType
+from perceiver_graph.compiler.ops import Attention, Broadcast, Concat, Linear, Op, TensorType
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
 
 MADE_BY = "~"
@@ -290,3 +290,24 @@ def largest_sizes(graph: Graph) -> Mapping[str, int]:
 def is_linear(node: Node | None) -> bool:
     """Whether a value comes from a linear map."""
     return node is not None and isinstance(node.op, Linear)
+
+
+def parts_of(rewriter: Rewriter, value: Value, axis: int) -> tuple[Value, ...]:
+    """What a value is put together from along an axis: itself alone where it is not."""
+    node, rank = rewriter.producer(value), value.type.rank
+    if node and isinstance(node.op, Concat) and node.op.axis % rank == axis % rank:
+        return node.inputs
+    return (value,)
+
+
+def why_not_one_head(node: Node) -> str | None:
+    """What an attention has that one of a single head without a mask has not: empty if nothing.
+
+    None for what is no attention, and for one that says what is not known here.
+    """
+    op = node.only(Attention, "heads", "mask", "masked_rows")
+    if op is None:
+        return None
+    if op.heads != 1:
+        return f"it has {op.heads} heads"
+    return "it has a mask" if "mask" in node else ""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import (
-    Attention,
     Concat,
     Linear,
     Permute,
@@ -17,7 +16,7 @@ from perceiver_graph.compiler.ops import (
     TensorType,
 )
 from perceiver_graph.compiler.passes.linear_maps import apply_map, is_map, map_flops
-from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
+from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of, why_not_one_head
 
 
 class SplitAttention(Rewrite):
@@ -39,14 +38,14 @@ class SplitAttention(Rewrite):
     nothing = "nothing split: no keys and values are maps of several sources"
 
     def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        op = node.only(Attention, "heads", "mask", "masked_rows")
-        if op is None:
+        reason = why_not_one_head(node)
+        if reason is None:
             return 0
         keys = _describe(rewriter, node["keys"])
         values = _describe(rewriter, node["values"])
         if keys is None or values is None:
             return 0
-        if reason := _why_not(rewriter, node, op, keys, values):
+        if reason := reason or _why_not(rewriter, node, keys, values):
             notes.append(f"%{node.name} stays: {reason}")
             return 0
         _apply(rewriter, node, keys, values)
@@ -57,7 +56,7 @@ class SplitAttention(Rewrite):
 class _Maps:
     """Rows put together from linear maps."""
 
-    joined: Node
+    joined: Value
     maps: tuple[Node, ...]
 
     @property
@@ -70,28 +69,21 @@ class _Maps:
 
 
 def _describe(rewriter: Rewriter, x: Value) -> _Maps | None:
-    node = rewriter.producer(x)
-    if node is None or not isinstance(node.op, Concat) or node.op.axis % x.type.rank != 1:
-        return None
-    found = [rewriter.producer(value) for value in node.inputs]
-    maps = tuple(n for n in found if n and is_map(rewriter, n))
-    return _Maps(node, maps) if len(maps) == len(found) > 1 else None
+    found = [rewriter.producer(value) for value in parts_of(rewriter, x, 1)]
+    maps = tuple(node for node in found if node and is_map(rewriter, node))
+    return _Maps(x, maps) if len(maps) == len(found) > 1 else None
 
 
-def _why_not(rewriter: Rewriter, node: Node, op: Attention, keys: _Maps, values: _Maps) -> str:
+def _why_not(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> str:
     """Empty where the rule fires."""
-    if op.heads != 1:
-        return f"it has {op.heads} heads"
-    if "mask" in node:
-        return "it has a mask"
     if [x.shape[1] for x in keys.sources] != [x.shape[1] for x in values.sources]:
         return "keys and values come from different sources"
     if len(keys.biases) > 1 or len(values.biases) > 1:
         return "the biases of the sources differ"
     q = node["queries"]
     before = rewriter.cost(node)
-    for maps in {keys.joined.output: keys, values.joined.output: values}.values():
-        if all(reader == node for reader in rewriter.readers(maps.joined.output)):
+    for maps in {keys.joined: keys, values.joined: values}.values():
+        if all(reader == node for reader in rewriter.readers(maps.joined)):
             before += sum(map(rewriter.cost, maps.maps))
     width = sum(int(x.shape[-1]) for x in values.sources)
     joint = TensorType((*node.output.shape[:-1], Dim.of(width)), q.dtype)
