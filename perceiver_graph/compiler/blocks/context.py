@@ -25,6 +25,7 @@ from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.arithmetic import NotASize, words
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
+from perceiver_graph.spec.models.base import LARGEST
 
 Path = tuple[str | int, ...]
 
@@ -214,6 +215,13 @@ class Context:
             smallest = 0
         if smallest < 1:
             raise self._not_positive(found, size, path)
+        if smallest > LARGEST:
+            least = f"{smallest:,}{'' if found.is_constant else ' or more'}"
+            text, help = (
+                f"`{size}` is {least}, and sizes go up to {LARGEST:,}",
+                "use smaller numbers",
+            )
+            raise self.error("PG213", text, path, also=self.declarations(found), help=help)
         return found
 
     @property

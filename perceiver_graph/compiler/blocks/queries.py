@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.builder import LARGEST
 from perceiver_graph.compiler.blocks.context import (
     CHANNEL,
     Axis,
@@ -36,6 +35,7 @@ from perceiver_graph.spec.models import (
     Position,
     Query,
 )
+from perceiver_graph.spec.models.base import LARGEST
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def make_queries(ctx: Context, name: str, modalities: dict[str, Modality]) -> Qu
             case GridQuery(grid=grid, position=position):
                 _check_grid(ctx, grid, position, path)
                 axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
-                _check_count(ctx, axes, (*path, "grid"))
-                indices, count = _query_input(ctx, name, axes)
+                indices, count = _query_input(ctx, name, axes, (*path, "grid"))
                 rows = grid_positions(ctx, position, Grid(axes, indices), (*path, "position"))
                 return Queries(name, axes, count, rows, source, indices)
             case LearnedQuery(learned=learned):
@@ -83,14 +82,14 @@ def make_queries(ctx: Context, name: str, modalities: dict[str, Modality]) -> Qu
                 if learned.count == 1:
                     return Queries(name, (), Dim.of(1), table, source)
                 axes = (Axis("query", Dim.of(learned.count)),)
-                indices, count = _query_input(ctx, name, axes)
+                indices, count = _query_input(ctx, name, axes, (*path, "learned"))
                 rows = ctx.builder(ops.Gather(0), table, indices, name="rows")
                 return Queries(name, axes, count, rows, source, indices)
             case InputsQuery(inputs=modality):
                 prepared = _modality(ctx, modality, modalities, (*path, "inputs"))
                 if not prepared.index:  # a single token: nothing to choose from
                     return Queries(name, (), Dim.of(1), prepared.tokens, source)
-                indices, count = _query_input(ctx, name, prepared.index)
+                indices, count = _query_input(ctx, name, prepared.index, (*path, "inputs"))
                 rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
                 return Queries(name, prepared.index, count, rows, source, indices)
             case PointsQuery():
@@ -191,18 +190,6 @@ def refuse_sum(ctx: Context, position: Position, path: Path) -> None:
         )
 
 
-def _check_count(ctx: Context, axes: tuple[Axis, ...], path: Path) -> None:
-    count = product(tuple(axis.size for axis in axes))
-    if count.bounds()[0] > LARGEST:
-        raise ctx.error(
-            "PG213",
-            f"the grid would have {count} points, more than {LARGEST:,} (2 to the power of 40)",
-            path,
-            help="use a coarser grid",
-            at_key=True,
-        )
-
-
 def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Path) -> Modality:
     if name not in ctx.spec.inputs:
         raise ctx.error(
@@ -225,10 +212,23 @@ def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Pa
     return modalities[name]
 
 
-def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...]) -> tuple[Value, Dim]:
+def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...], path: Path) -> tuple[Value, Dim]:
     """Which flat positions are asked for: int64 [count], count known only at run time."""
     total = product(tuple(axis.size for axis in axes))
-    symbol = Symbol(f"{name}_queries", max=total.bounds()[1])
+    most = total.bounds()[1]
+    if most is not None and most > LARGEST:
+        symbols = " and ".join(sorted(f"`{symbol.name}`" for symbol in total.symbols))
+        raise ctx.error(
+            "PG213",
+            f"`{name}` would have up to {most:,} queries, more than {LARGEST:,}",
+            path,
+            also=ctx.declarations(total),
+            help=f"declare a smaller `max` of {symbols}"
+            if symbols
+            else "use a coarser grid, or make fewer tokens, say with `patch`",
+            at_key=True,
+        )
+    symbol = Symbol(f"{name}_queries", max=most)
     add_count(ctx, symbol, name, f"queries of `{name}` are asked for")
     indices = ctx.builder.input(
         f"{name}.queries", "queries", name, ("query",), shape_of(symbol), "int64"

@@ -167,8 +167,9 @@ ENTRIES = (
         "PG213",
         "too large",
         "An array (at batch 1), or the parameters together, would have more than 2**40 elements, "
-        "or the model more than 10,000 layers. The message gives the number. Usually an axis was "
-        "given in the wrong unit, or a patch was forgotten.",
+        "an axis or an output more than 2**31 - 1 places, or the model more than 10,000 layers. "
+        "The message gives the number. Usually an axis was given in the wrong unit, or a patch was "
+        "forgotten.",
         "latents: {count: 2000000000, width: 2000000000}",
         "latents: {count: 512, width: 1024}",
     ),
