@@ -93,3 +93,21 @@ def test_a_film_that_would_be_a_fast_one_is_a_warning(tmp_path: Path, command: C
     assert "write `rate: 12.5`" in done.err
     done = command("check", path, "--set", "outputs.out.media.video.rate=12.5")
     assert (done.code, done.err) == (0, "")
+
+
+def test_bands_that_hold_nothing_are_a_warning(tmp_path: Path, command: Command) -> None:
+    # Half of 16 kHz is 2840 mel: of 101 bands, the lowest ends at 700 (10^(2 * 2840 / 102 / 2595) - 1)
+    # = 35.5 Hz, and 400 samples tell apart multiples of 40 Hz. 16000 / 35.5 is 451.
+    path = tmp_path / "mel.yaml"
+    text = FILM.replace("time: 4, height: 8, width: 8, c", "time: 98, frequency: 101, c")
+    text = text.replace(
+        "channel: 3}\n    steps: [{patch: {time: 1, height: 8, width: 8}}]", "channel: 1}"
+    )
+    text = text.replace("{video: {rate: 25}}\nl", "{mel: {}}\nl").partition("    query")[0]
+    path.write_text(text + "    query: {mean: latents}\n", encoding="utf-8")
+    done = command("check", path)
+    assert done.code == 0
+    assert "warning[PG215]: the lowest of the 101 bands of `film` is 35.5 Hz wide" in done.err
+    assert "write `window: 452` or more, or take at most 89 bands" in done.err
+    done = command("check", path, "--set", "inputs.film.media.mel.window=452")
+    assert (done.code, done.err) == (0, "")

@@ -11,6 +11,7 @@ from typing import Literal
 from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.media.clip.bands import empty_bands
 from perceiver_graph.media.clip.pace import off_pace
 from perceiver_graph.media.fit import (
     Around,
@@ -33,6 +34,8 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
     for part in inputs:
         if found := misfit(part):
             _report(ctx, part, found, fitting_kinds(part))
+        elif found := empty_bands(part):
+            _warn(ctx, part, found)
     for first, *others in crowded(inputs):
         for name in others:
             _report_crowded(ctx, first, name)
@@ -44,9 +47,7 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
         if found := misfit(part, around):
             _report(ctx, part, found)
         elif found := off_pace(part, around) or certain(part):
-            place: Path = (part.side, part.name, *found.place)
-            span = lowered.document.spans.value(place)
-            ctx.report.warning("PG215", found.fault, span, help=found.remedy)
+            _warn(ctx, part, found)
 
 
 def _inputs(lowered: Lowered) -> list[Part]:
@@ -107,6 +108,11 @@ def _report(ctx: Context, part: Part, found: Misfit, kinds: Iterable[str] = ()) 
         help=f"{found.remedy}, or {other}",
         at_key=found.place == part.place(),
     )
+
+
+def _warn(ctx: Context, part: Part, found: Misfit) -> None:
+    span = ctx.document.spans.value((part.side, part.name, *found.place))
+    ctx.report.warning("PG215", found.fault, span, help=found.remedy)
 
 
 def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:

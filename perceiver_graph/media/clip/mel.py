@@ -32,6 +32,7 @@ def _filters(rate: int, window: int, bands: int) -> NDArray[np.float64]:
     """How much each frequency counts in each band [window // 2 + 1, bands]."""
     highest = 2595.0 * np.log10(1 + rate / 2 / 700.0)
     corners = 700.0 * (10 ** (np.linspace(0, highest, bands + 2) / 2595.0) - 1)
-    hertz = np.linspace(0, rate / 2, window // 2 + 1)[:, None]
+    highest_known = window // 2 * rate / window  # of an odd window, less than half the rate
+    hertz = np.linspace(0, highest_known, window // 2 + 1)[:, None]
     low, peak, high = corners[:-2], corners[1:-1], corners[2:]
     return np.maximum(0, np.minimum((hertz - low) / (peak - low), (high - hertz) / (high - peak)))
