@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("build/shapes"))
     options = parser.parse_args()
     compiled = pg.compile(load_spec("imagenet_conv", overrides=SMALLER))
-    model = compiled.to_torch(compiled.weights(seed=1))
+    model = compiled.to_torch(compiled.weights(seed=1)).train()
     lightning.seed_everything(1, verbose=False)
     task = Classifier(model)
     trainer = lightning.Trainer(

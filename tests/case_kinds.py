@@ -50,10 +50,10 @@ def diagnostics(yaml_text: str, options: Options) -> str:
     overrides = [options["set"]] if "set" in options else []
     format: Format = next(f for f in get_args(Format) if f == options.get("format", "full"))
     try:
-        lower(parse_spec(yaml_text, "spec.yaml", overrides))
+        found = lower(parse_spec(yaml_text, "spec.yaml", overrides)).warnings
     except DiagnosticError as error:
-        return render(error.diagnostics, format)
-    return "no errors\n"
+        found = error.diagnostics
+    return render(found, format) if found else "no errors\n"
 
 
 @kind("shapes")

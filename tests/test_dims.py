@@ -61,7 +61,7 @@ def test_texts(dim: Dim, text: str) -> None:
         ("1.5", "is not a size"),
         ("batch; import os", "is not a size"),
         ("8*btach", "`btach` in `8*btach` is not a declared dim (declared: batch, length, time)"),
-        ("length/16", "declare `length: {multiple_of: 16}`"),
+        ("length/16", "declare `length: {max: 2048, multiple_of: 16}`"),
         ("batch/0", "the divisor is zero"),
     ],
 )
@@ -77,10 +77,14 @@ def test_spaces_are_free() -> None:
 @pytest.mark.parametrize(
     ("dividend", "divisor", "hint"),
     [
-        (length, 16, "declare `length: {multiple_of: 16}`"),
-        (time, 64, "declare `time: {multiple_of: 64}`"),
-        (batch * time, 24, "declare `time: {multiple_of: 48}`"),
-        (batch + length, 2, "declare `batch: {multiple_of: 2}` and `length: {multiple_of: 2}`"),
+        (length, 16, "declare `length: {max: 2048, multiple_of: 16}`"),
+        (time, 64, "declare `time: {min: 64, max: 512, multiple_of: 64}`"),
+        (batch * time, 24, "declare `time: {min: 48, max: 480, multiple_of: 48}`"),
+        (
+            batch + length,
+            2,
+            "declare `batch: {multiple_of: 2}` and `length: {max: 2048, multiple_of: 2}`",
+        ),
         (time + 1, 16, "1 is not a multiple of 16, but 0 and 16 are"),
         (Dim.of(1026), 8, "1026 is not a multiple of 8, but 1024 and 1032 are"),
         (batch * time, length, "`length` is not a factor of it"),

@@ -13,7 +13,7 @@ import perceiver_graph as pg
 from perceiver_graph.compiler.importing import import_checkpoint
 from perceiver_graph.compiler.weights import initialize
 from tests.import_checks import CONV, FOURIER, configure, problems, spec_of, tensors_of
-from tests.import_support import BASE, inputs_of, model
+from tests.import_support import BASE, inputs_of, model, save
 
 
 @pytest.mark.parametrize("short_class", ["SequenceClassification", CONV, "MultimodalAutoencoding"])
@@ -70,3 +70,17 @@ def test_a_new_head_answers(checkpoints: Any, tmp_path: Path) -> None:
     assert spec_of(found).outputs["flow"].media is None, "no flow has 4 channels"
     same = import_checkpoint(checkpoints["OpticalFlow"], replace_heads={"flow": 2})
     assert spec_of(same).outputs["flow"].media is not None
+
+
+def test_a_body_alone_is_no_model_and_how_it_becomes_one(tmp_path: Path) -> None:
+    whole = model("MaskedLM")
+    whole.perceiver.decoder = whole.perceiver.input_preprocessor = None
+    body = save(whole.perceiver, tmp_path / "body")
+    for named in (None, "MaskedLM"):
+        codes, text = problems(body, model_class=named)
+        assert codes == ["PG311"]
+        assert "PerceiverForMaskedLM.from_pretrained(FOLDER)" in text
+    again = type(whole).from_pretrained(body)
+    found = import_checkpoint(save(again, tmp_path / "whole"))
+    body_latents = whole.perceiver.embeddings.latents.detach().numpy()
+    assert any(np.array_equal(value, body_latents) for value in found.weights.values())

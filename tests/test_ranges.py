@@ -67,10 +67,38 @@ def test_the_range_of_points_is_not_that_of_an_input_of_the_same_name() -> None:
 def test_coordinates_without_a_range_that_lie_beyond_it_are_noted(tmp_path: Path) -> None:
     """In degrees, say: positions that the features do not tell apart."""
     scene = onnx_program(*compiled(SCENE), tmp_path)
-    cloud, points = numbers(2, 6, 3), np.full((2, 4, 3), 0.5, np.float32)
+    cloud, points = numbers(2, 6, 3) / 9, np.full((2, 4, 3), 0.5, np.float32)
     for far in (-51.5, 0.5):
         points[1, 2, 1] = far
         notes: list[str] = []
         scene.run({"cloud": cloud, "inside.points": points}, note=notes.append)
         told = "`inside.points` goes up to 51.5, and is taken to lie in -1 to 1: `range`"
         assert [told in note for note in notes] == [True] * (far != 0.5)
+
+
+def test_coordinates_of_a_fourier_step_that_lie_beyond_it_are_noted(tmp_path: Path) -> None:
+    """Those that follow the coordinates in further channels are no coordinates."""
+    text = SCENE.replace("channel: 3}", "channel: 4}").replace(
+        "max_resolution: 8}", "max_resolution: 8, channels: 3}"
+    )
+    scene = onnx_program(*compiled(text.replace("heads: 3", "heads: 4")), tmp_path)
+    cloud = np.full((2, 6, 4), 0.5, np.float32)
+    for channel in (0, 3):
+        cloud[1, 2] = 0.5
+        cloud[1, 2, channel] = -51.5
+        notes: list[str] = []
+        scene.run({"cloud": cloud}, {"label": None}, note=notes.append)
+        told = "`cloud` goes up to 51.5, and is taken to lie in -1 to 1: bring it there first"
+        assert [told in note for note in notes] == [True] * (channel == 0)
+
+
+@pytest.mark.parametrize("text", [RECORD, GIVEN])
+def test_masks_and_positions_that_are_not_as_many(text: str, tmp_path: Path) -> None:
+    """That they are not is told, before the mask says which positions are looked at."""
+    program = onnx_program(*compiled(text), tmp_path)
+    arrays = an_event_record()
+    if text == GIVEN:
+        arrays["record.position"] = arrays.pop("times")
+    (name,) = (name for name, one in program.manifest.inputs.items() if one.ranges)
+    arrays |= {name: arrays[name][:, :-1], "record.attention_mask": arrays["record"] > -1}
+    assert "PG503: `events` cannot be several sizes" in refusal(program.run, arrays)

@@ -125,6 +125,12 @@ def changed(name: str, tensor: torch.Tensor | None) -> dict[str, torch.Tensor]:
         ),
         ("sound", torch.zeros(2, 60, 1).bool(), "`sound` is torch.bool, and takes torch.float32"),
         ("sound", torch.zeros(2, 60, 1).double(), "is torch.float64, and takes torch.float32"),
+        (
+            "sound",
+            torch.zeros(2, 60, 1).half(),
+            "`sound` is torch.float16, and takes torch.float32",
+        ),
+        ("sound", torch.zeros(2, 60, 1).byte(), "`sound` is torch.uint8, and takes torch.float32"),
         ("sound", torch.full((2, 60, 1), float("nan")), "`sound` holds nan, and takes finite"),
         ("image", torch.full((2, 4, 2, 3), -torch.inf), "`image` holds -inf, and takes finite"),
     ],

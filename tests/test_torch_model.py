@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import importlib.util
 import inspect
 import io
 import os
@@ -154,6 +155,22 @@ def test_compile_and_export() -> None:
     }
     fewer = queries | {"image": queries["image"][:3]}
     torch.testing.assert_close(exported.module()(first, queries=fewer), net(first, fewer))
+
+
+def test_models_come_in_eval_mode(tmp_path: Path) -> None:
+    """So that they answer as the programs do, and a call changes nothing."""
+    text = SPEC.replace(
+        "patch: {height: 4, width: 4}}", "patch: {height: 4, width: 4}}, {batch_norm: {}}"
+    )
+    compiled = pg.compile(parse_spec(text))
+    compiled.save(tmp_path / "m", backends=["torch"])
+    spec = importlib.util.spec_from_file_location("m", tmp_path / "m" / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    emitted = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(emitted)
+    for net in (compiled.to_torch(), emitted.load()):
+        assert not any(part.training for part in net.modules())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

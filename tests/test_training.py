@@ -40,7 +40,7 @@ def _one_thread() -> Iterator[None]:
 def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
     """The module of a small variant, started from a seed, with inputs and queries of its own."""
     compiled = pg.compile(load_spec(name, overrides=list(SMALL[name])))
-    module: Any = compiled.to_torch(compiled.weights(seed=1))
+    module: Any = compiled.to_torch(compiled.weights(seed=1)).train()
     generator = torch.Generator().manual_seed(2)
     symbols = dict.fromkeys(compiled.lowered.document.spec.dims, LENGTH) | {"batch": BATCH}
     inputs = {}

@@ -106,7 +106,7 @@ def _bad_value(ctx: Any, param: Any, words: Sequence[str]) -> UsageError:
     """A value that is none of the choices, no number, or out of range."""
     given = ctx.command.make_parser(ctx).parse_args(args=[*words])[0].get(param.name)
     kind, limits = _declared(ctx, param)
-    if kind is Path or Path in get_args(kind):  # the parser looks at nothing else of a path
+    if kind is Path:  # the parser looks at nothing else of a path
         path = next(iter(given)) if isinstance(given, list) else given
         return wrong(
             f"{path} may not be read", f"check its permissions: {shell('ls', '-ld', path)}"
@@ -152,7 +152,7 @@ def _declared(ctx: Any, param: Any) -> tuple[Any, Any]:
     kind, limits = get_args(hint)[:2]
     if get_origin(kind) is not Literal and type(None) in get_args(kind):
         kind = next(one for one in get_args(kind) if one is not type(None))
-    return kind, limits
+    return get_args(kind)[0] if get_origin(kind) is list else kind, limits
 
 
 def _wanted(kind: Any, limits: Any) -> str:

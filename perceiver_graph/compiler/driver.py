@@ -179,8 +179,8 @@ class Compiled(Glanced):
         return phases.finish_early(phases.split(optimized))
 
     def to_torch(self, weights: Weights | None = None, *, seed: int = 0) -> nn.Module:
-        """The model as a `torch.nn.Module`, ready to train. Raises DiagnosticError as `weights`, and
-        PG509 without torch."""
+        """The model as a `torch.nn.Module` in eval mode: call `train()` on it before training. Raises
+        DiagnosticError as `weights`, and PG509 without torch."""
         from perceiver_graph.compiler.backends import torch as backend
 
         parameters = self.weights(weights, seed)

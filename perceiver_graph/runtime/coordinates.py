@@ -57,6 +57,8 @@ def check_ranges(
         if entry.ranges is None or name not in arrays:
             continue
         there = [masks[other] for other in entry.beside if other in masks]
+        if any(mask.shape != arrays[name].shape[:-1] for mask in there):
+            continue  # the sizes do not agree, which is reported
         everywhere = len(there) < len(entry.beside)  # the tokens of another input are all there
         shown = None if everywhere or not there else np.logical_or.reduce(there)
         report_outside(name, entry, arrays[name], report, shown)
@@ -101,11 +103,14 @@ def unranged_notes(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> li
     found = []
     for name, array in arrays.items():
         entry = manifest.inputs[name]
-        far = float(np.abs(array).max(initial=0)) if is_extra(entry) and not entry.ranges else 0
+        count = array.shape[-1] if is_extra(entry) and not entry.ranges else entry.fourier or 0
+        far = float(np.abs(array[..., :count]).max(initial=0))
         if far > 1 + 1e-6:
+            remedy = "`range` of its position in the spec says where it lies"
+            if entry.fourier:
+                remedy = f"bring it there first: divide by {far:g} or more"
             found.append(
-                f"{quote(name)} goes up to {far:g}, and is taken to lie in -1 to 1: `range` of its "
-                "position in the spec says where it lies"
+                f"{quote(name)} goes up to {far:g}, and is taken to lie in -1 to 1: {remedy}"
             )
     return found
 

@@ -119,6 +119,8 @@ class InputEntry(Model):
     """Of coordinates, where each channel begins anew, and where it began, if it is periodic."""
     coordinates: Annotated[list[Axis], Field(max_length=MOST)] = []
     """Of coordinates, what each channel is called, if they have names."""
+    fourier: Count | None = None
+    """How many channels, from the first, are coordinates that a step takes to lie in -1 to 1."""
     media: InputMedia | None = None
     """How the input is read from files."""
 

@@ -58,6 +58,7 @@ def test_an_option_without_its_value(name: str, param: Any, command: Command) ->
         said = refused(command, name, *NEEDED[name], flag, *rest)
         assert f"`{flag}` needs a value" in said
         assert suggested(said)[0] == flag
+        assert re.fullmatch(r"[\w=:,.\[\]]+", suggested(said)[1])
         assert f"`perceiver-graph {name} --help`" in said
 
 

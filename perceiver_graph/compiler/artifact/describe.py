@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, cast
 
-from perceiver_graph.compiler.blocks.context import Coordinates
+from perceiver_graph.compiler.blocks.context import Axis, Coordinates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir import graph as ir
@@ -24,7 +24,9 @@ from perceiver_graph.spec.manifest import (
     RunMemory,
 )
 from perceiver_graph.spec.models import (
+    FourierFeatures,
     Input,
+    Squeeze,
 )
 
 
@@ -48,6 +50,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             mask=mask_of(lowered, modality),
             vocabulary=vocabulary(lowered.inputs[name]),
             attention_mask=_attention_mask(lowered, name),
+            fourier=_fourier(lowered.inputs[name], modality.axes),
             media=lowered.inputs[name].media,
         )
     order = [n for name in lowered.inputs for n in (name, name + GIVEN)]
@@ -73,6 +76,14 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
         for name, found in lowered.coordinates.items()
         if not found.points_of or not lowered.outputs[found.points_of].source
     }
+
+
+def _fourier(spec: Input, axes: Sequence[Axis]) -> int | None:
+    """How many channels of an input become Fourier features as they are given."""
+    first = next((step for step in spec.steps if not isinstance(step, Squeeze)), None)
+    if not isinstance(first, FourierFeatures):
+        return None
+    return first.fourier.channels or int(axes[-1].size)
 
 
 def _bounds(found: Sequence[tuple[float, float] | None]) -> list[list[float] | None] | None:

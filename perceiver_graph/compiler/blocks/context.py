@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import lcm
 from typing import Any
 
 from perceiver_graph.compiler.blocks.builder import GraphBuilder, TooLargeError
@@ -16,6 +17,7 @@ from perceiver_graph.compiler.ir.dims import (
     Symbol,
     Undecidable,
     check_symbol,
+    declare,
     product,
 )
 from perceiver_graph.compiler.ir.graph import Value
@@ -108,6 +110,8 @@ class Context:
     """The embedding table of each modality that has one."""
     coordinates: dict[str, Coordinates] = field(default_factory=dict)
     """The arrays of coordinates by name."""
+    multiples: dict[Symbol, int] = field(default_factory=dict)
+    """What symbols would have to be multiples of, for divisions that were not exact."""
 
     @property
     def spec(self) -> Spec:
@@ -259,8 +263,15 @@ class Context:
             path,
             f"divided by {error.divisor} here",
             also=self.declarations(error.dividend),
-            help=error.hint,
+            help=self.exact(error),
         )
+
+    def exact(self, error: NotDivisible) -> str:
+        """What would make a division exact, and those before it that were not."""
+        for symbol, step in error.multiples.items():
+            self.multiples[symbol] = lcm(step, self.multiples.get(symbol, 1))
+        wanted = {symbol: self.multiples[symbol] for symbol in error.multiples}
+        return declare(wanted) if wanted else error.hint
 
     def _not_positive(self, found: Dim, size: str, path: Path) -> PartError:
         help = None
@@ -269,7 +280,7 @@ class Context:
             tried = range(symbol.lowest, symbol.lowest + 10_000 * symbol.multiple_of)
             permitted = (n for n in tried[:: symbol.multiple_of] if not check_symbol(symbol, n))
             least = next((n for n in permitted if found.evaluate({symbol.name: n}) > 0), None)
-            help = None if least is None else f"declare `{symbol.name}: {{min: {least}}}`"
+            help = None if least is None else f"declare `{symbol.declaration(least)}`"
         return self.error(
             "PG216",
             f"`{size}` is not always a positive number",

@@ -79,15 +79,15 @@ def _given(
 def _required(ctx: Context, axis: Axis, what: str, key: str, path: Path) -> int:
     largest = longest(axis)
     if largest is None:
-        (symbol, *_) = sorted(symbol.name for symbol in axis.size.symbols)
+        symbol = min(axis.size.symbols, key=lambda symbol: symbol.name)
         raise ctx.error(
             "PG208",
             f"{what} needs a largest size, and `{axis.name}` has none",
             path,
-            also=[(("dims", symbol), f"`{symbol}` has no `max`")]
-            if symbol in ctx.spec.dims
+            also=[(("dims", symbol.name), f"`{symbol.name}` has no `max`")]
+            if symbol.name in ctx.spec.dims
             else [],
-            help=f"declare it: `dims: {{{symbol}: {{max: 2048}}}}`"
+            help=f"declare it: `dims: {{{symbol.declaration(most=2048)}}}`"
             + (f", or write `{key}: {{{axis.name}: 2048}}`" if key == "max_resolution" else ""),
             at_key=True,
         )

@@ -88,7 +88,7 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
             ],
             help=f"sizes that divide it: {', '.join(map(str, sorted(closest)))}"
             if closest
-            else error.hint,
+            else ctx.exact(error),
         ) from error
 
 

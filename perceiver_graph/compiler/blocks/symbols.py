@@ -59,7 +59,8 @@ def check_symbols(
                 f"no input says how large `{name}` is, and it has no `max` that it could be",
                 path,
                 also=_declared(ctx, [name]),
-                help=f"declare it: `{name}: {{max: 100}}`; less can be asked for with each call",
+                help=f"declare it: `{ctx.symbols[name].declaration(most=100)}`; less can be asked for "
+                "with each call",
             )
 
 

@@ -157,7 +157,7 @@ def _remainder(ctx: Context, axis: Axis, size: Dim, stride: int, what: str, path
             f"{axis.size} evenly: what is left over depends on the size",
             path,
             also=ctx.declarations(axis.size),
-            help=error.hint,
+            help=ctx.exact(error),
             at_key=True,
         ) from error
 

@@ -42,6 +42,8 @@ def find_class(
 
     Raises DiagnosticError (PG311) for another class, and where nothing tells.
     """
+    if names and not any(name.startswith(f"{prefix}decoder.") for name in names):
+        raise _bare()
     if given is not None:
         return _known(given)
     listed = config.get("architectures")
@@ -61,10 +63,16 @@ def told_by_tensors(names: Collection[str], prefix: str) -> str:
     raise DiagnosticError.of(
         "PG311",
         "the tensors do not tell which model this is",
-        notes=["a bare PerceiverModel has no preprocessor and no decoder, so nothing to import"]
-        if not any(name.startswith(f"{prefix}decoder.") for name in names)
-        else (),
         help=f"say it with {option('--model-class', 'CLASS')}: {', '.join(CLASSES)}",
+    )
+
+
+def _bare() -> DiagnosticError:
+    return DiagnosticError.of(
+        "PG311",
+        "there is no decoder, so no model to import: a bare PerceiverModel has latents alone",
+        help=f"make it a whole model: transformers.{MASKED_LM}.from_pretrained(FOLDER)"
+        ".save_pretrained(OTHER) keeps its tensors and starts the others anew; import OTHER",
     )
 
 

@@ -18,10 +18,14 @@ _NAME = r"[^\W\d]\w*"
 
 
 class NotDivisible(ValueError):  # noqa: N818 - read as "except NotDivisible"
-    """A division that is not exact for every permitted size; `hint` says what would make it so."""
+    """A division that is not exact for every permitted size; `hint` says what would make it so, and
+    `multiples` what symbols would have to be multiples of."""
 
-    def __init__(self, dividend: Dim, divisor: Dim, hint: str) -> None:
+    def __init__(
+        self, dividend: Dim, divisor: Dim, hint: str, multiples: Mapping[Symbol, int] | None = None
+    ) -> None:
         self.dividend, self.divisor, self.hint = dividend, divisor, hint
+        self.multiples = multiples or {}
         super().__init__(f"`{dividend}` is not divisible by `{divisor}`: {hint}")
 
 
@@ -63,6 +67,16 @@ class Symbol:
     def highest(self) -> int | None:
         """The largest permitted size, None if there is no limit."""
         return None if self.max is None else self.max // self.multiple_of * self.multiple_of
+
+    def declaration(self, least: int = 1, most: int | None = None, multiple_of: int = 1) -> str:
+        """How a spec declares it where it has to be this, too: `n: {max: 40, multiple_of: 8}`."""
+        step = lcm(self.multiple_of, multiple_of)
+        low, most = max(self.min, least), self.max or most
+        limits = {"min": -(-low // step) * step} if low > 1 else {}
+        if most is not None:
+            limits["max"] = max(most // step, -(-low // step)) * step
+        limits |= {"multiple_of": step} if step > 1 else {}
+        return f"{self.name}: {{{', '.join(f'{key}: {value}' for key, value in limits.items())}}}"
 
 
 def check_symbol(symbol: Symbol, value: int) -> str | None:
@@ -148,7 +162,7 @@ class Dim:
             missing = Counter(lead) - Counter(top)
             c, inexact = divmod(rest._terms[top], divisor._terms[lead])
             if missing or inexact:
-                raise NotDivisible(self, divisor, _divisibility_hint(self, divisor))
+                raise NotDivisible(self, divisor, *_divisibility_hint(self, divisor))
             part = _collect([(_sorted((Counter(top) - Counter(lead)).elements()), c)])
             quotient, rest = quotient + part, rest - part * divisor
         return quotient
@@ -347,17 +361,25 @@ def _less(left: int | Dim, right: int | Dim, gap: int) -> bool:
     raise Undecidable(f"`{left} {sign} {right}` holds only for some sizes", margin.symbols)
 
 
-def _divisibility_hint(dividend: Dim, divisor: Dim) -> str:
-    """What to declare, or to change, so that the division becomes exact."""
+def declare(multiples: Mapping[Symbol, int]) -> str:
+    """What to declare of symbols that have to be multiples of these."""
+    return "declare " + " and ".join(
+        f"`{symbol.declaration(multiple_of=step)}`" for symbol, step in multiples.items()
+    )
+
+
+def _divisibility_hint(dividend: Dim, divisor: Dim) -> tuple[str, dict[Symbol, int]]:
+    """What to declare, or to change, so that the division becomes exact; the multiples to declare."""
     if divisor._value is None:
-        return f"`{divisor}` is not a factor of it"
+        return f"`{divisor}` is not a factor of it", {}
     k = abs(divisor._value)
     wanted: dict[Symbol, int] = {}
     for monomial, c in dividend._terms.items():
         missing = k // gcd(c, k)
         if missing > 1 and not monomial:
-            return f"{c} is not a multiple of {k}, but {c // k * k} and {c // k * k + k} are"
+            near = f"{c // k * k} and {c // k * k + k} are"
+            return f"{c} is not a multiple of {k}, but {near}", {}
         if missing > 1:
             symbol = max(monomial, key=lambda s: (s in wanted, s.min, s.name))
             wanted[symbol] = lcm(wanted.get(symbol, 1), symbol.multiple_of * missing)
-    return "declare " + " and ".join(f"`{s.name}: {{multiple_of: {m}}}`" for s, m in wanted.items())
+    return declare(wanted), wanted

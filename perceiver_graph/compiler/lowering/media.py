@@ -23,6 +23,7 @@ from perceiver_graph.media.fit import (
     misfit,
     named,
 )
+from perceiver_graph.media.points.model import PointsMedia
 from perceiver_graph.spec.models import Input, LinearHead, MlpHead, TiedHead
 
 Mask = Literal["always", "optional", "never"]
@@ -41,6 +42,7 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
             _report_crowded(ctx, first, name)
     if ctx.report.has_errors:  # outputs are held against the inputs
         return
+    _warn_of_frames(ctx, lowered)
     outputs = _outputs(lowered)
     around = Around.of(inputs, outputs)
     for part in outputs:
@@ -48,6 +50,25 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
             _report(ctx, part, found)
         elif found := off_pace(part, around) or certain(part):
             _warn(ctx, part, found)
+
+
+def _warn_of_frames(ctx: Context, lowered: Lowered) -> None:
+    """Warn (PG215) of clouds that are centred as they are read, where points are asked at that are not.
+
+    Not where the spec says itself that they are to be centred.
+    """
+    asked = [c.points_of for c in lowered.coordinates.values() if c.points_of]
+    for name, spec in lowered.inputs.items():
+        if asked and isinstance(spec.media, PointsMedia) and not spec.media.points.model_fields_set:
+            ctx.report.warning(
+                "PG215",
+                f"the points of `{name}` are centred and scaled when a file is read, and those that "
+                f"`{asked[0]}` is asked at are not",
+                lowered.document.spans.value(("inputs", name, "media")),
+                help="write `media: {points: {centre: false}}` where both are given in one frame, "
+                "and `centre: true` where they are not",
+            )
+            break  # those that are read alike need it no less, and one says it
 
 
 def _inputs(lowered: Lowered) -> list[Part]:

@@ -9,8 +9,9 @@ ENTRIES = (
         "PG501",
         "input missing",
         "The model has an input for which nothing was given. Inputs that the spec declares with "
-        "`mask: always` are filled in; all others need an array or a file. Some take several files "
-        "each: optical flow is between two pictures. An attention mask needs the input it is of.",
+        "`mask: always` are filled in, unless an output's query is made of them; all others need an "
+        "array or a file. Some take several files each: optical flow is between two pictures. An "
+        "attention mask needs the input it is of.",
         "$ perceiver-graph run build/flow first_frame.png",
         "$ perceiver-graph run build/flow first_frame.png second_frame.png",
     ),

@@ -54,7 +54,7 @@ def write(
 
 
 def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> nn.Module:
-    """Run emitted source and make its model, in training mode, with the parameters if given.
+    """Run emitted source and make its model, in eval mode, with the parameters if given.
 
     A model pickles with its source, as those of torch.fx do: `torch.load` and processes that are
     spawned need nothing but this package. Tracebacks, `inspect.getsource` and `torch.compile` find
@@ -72,7 +72,7 @@ def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> n
         ) from error
 
     module = execute(source)
-    model: nn.Module = getattr(module, module.__all__[0])()
+    model: nn.Module = getattr(module, module.__all__[0])().eval()
     if parameters is not None:
         state = {key: torch.from_numpy(_copy(parameters[key])) for key in model.state_dict()}
         model.load_state_dict(state)

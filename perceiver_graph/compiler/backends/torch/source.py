@@ -16,9 +16,12 @@ from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.programs.phases import split
 
 _LOAD = '''
-    """The model with {weights} from a folder, by default the one this file lies in."""
+    """The model with {weights} from a folder, by default the one this file lies in.
+
+    It is in eval mode: call `model.train()` before training.
+    """
     folder = Path(__file__).parent if directory is None else Path(directory)
-    model = {name}()
+    model = {name}().eval()
     model.load_state_dict(read_safetensors(folder / "{weights}"))
     return model if device is None else model.to(device)'''
 

@@ -110,15 +110,15 @@ def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None
 
 
 def check_numbers(arrays: dict[str, Tensor], name: str, like: Tensor, what: str = "input") -> None:
-    """ValueError if what is given are no numbers, not finite ones, or of a dtype that the model, which
-    computes like `like`, cannot take."""
+    """ValueError if what is given are no finite numbers, or of another dtype than `like`, with which the
+    model computes; autocast takes any up to float32."""
     if name not in arrays:
         return
     x = arrays[name].detach()
-    wide = x.dtype == torch.float64 and like.dtype != torch.float64
-    if wide or x.dtype == torch.bool or x.is_complex():
+    narrow = x.is_floating_point() and x.itemsize <= 4
+    if x.dtype != like.dtype and not (narrow and torch.is_autocast_enabled(x.device.type)):
         raise ValueError(f"{what} `{name}` is {x.dtype}, and takes {like.dtype}")
-    if x.is_floating_point() and x.device.type == "cpu" and x.numel():
+    if x.device.type == "cpu" and x.numel():
         wrong = [end for end in map(float, x.aminmax()) if not math.isfinite(end)]
         if wrong:
             raise ValueError(f"{what} `{name}` holds {wrong[0]}, and takes finite numbers")
