@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspect import cleandoc, getdoc
 
 import perceiver_graph as pg
-from perceiver_graph.cli.removed import WHAT, Recorder
+from perceiver_graph.cli.removed import Recorder
 from perceiver_graph.cli.screen import scaled
 from perceiver_graph.compiler.driver import full_bindings
 from perceiver_graph.compiler.passes import Pass
@@ -58,10 +58,10 @@ def _table() -> list[str]:
         after[system] = scaled(cost.flops(graph, sizes))
         found[system] = {one.name: one.flops for one in recorder.removed if one.flops}
     rows = [("before", "", before)]
-    for name in _steps():
+    for name, step in _steps().items():
         cells = {s: _change(found[s][name]) for s in SYSTEMS if name in found[s]}
         if cells:
-            rows.append((f"[{name}](#{name})", WHAT[name], cells))
+            rows.append((f"[{name}](#{name})", step.what, cells))
     rows.append(("after", "", after))
     lines = [f"| pass | | {' | '.join(SYSTEMS)} |", f"|---|---|{'---:|' * len(SYSTEMS)}"]
     for name, what, cells in rows:

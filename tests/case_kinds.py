@@ -15,14 +15,13 @@ from typing import get_args
 
 import numpy as np
 
-from perceiver_graph.compiler import passes as all_passes
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.text import parse_graph, print_graph
 from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.lowering.lower import lower
-from perceiver_graph.compiler.passes import Pass, PassResult
+from perceiver_graph.compiler.passes import PASSES, PassResult
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
 from perceiver_graph.spec import parse_spec
 from tests.judge import judge
@@ -63,13 +62,6 @@ def shapes(yaml_text: str, options: Options) -> str:
     if "parameters" in options:
         return parameter_list(model, options["parameters"])
     return shape_table(model)
-
-
-PASSES: dict[str, type[Pass]] = {
-    found.name: found
-    for found in vars(all_passes).values()
-    if isinstance(found, type) and issubclass(found, Pass) and found is not Pass
-}
 
 
 @kind("passes")

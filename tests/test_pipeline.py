@@ -18,12 +18,13 @@ from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.text import parse_graph, print_graph, same_structure
 from perceiver_graph.compiler.ir.verify import VerificationError
-from perceiver_graph.compiler.passes import CommonSubexpressions, DeadCode, Pass, PassResult
+from perceiver_graph.compiler.passes import PASSES, CommonSubexpressions, DeadCode, Pass, PassResult
 from perceiver_graph.compiler.passes.pipeline import (
     Level,
     PassError,
     PassManager,
     optimize,
+    passes,
     rewrite,
 )
 from perceiver_graph.diagnostics import DiagnosticError
@@ -172,3 +173,47 @@ def test_every_level_keeps_the_results(graph: Graph, level: Level, weights: bool
     for name, array in expected.items():
         np.testing.assert_allclose(got[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
     assert after.parameters == graph.parameters
+
+
+def _defined(monkeypatch: pytest.MonkeyPatch, name: str, after: str) -> type[Pass]:
+    """A pass that somebody defines, which is forgotten after the test."""
+    monkeypatch.setitem(PASSES, name, DeadCode)
+    del PASSES[name]
+    return type(name, (_Breaking,), {"name": name, "after": after})
+
+
+def _order(level: Level = 2) -> list[str]:
+    return [step.name for step in passes(level, frozen=True)]
+
+
+def test_a_pass_runs_where_it_says_once_it_is_defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _order()
+    _defined(monkeypatch, "first", "norm-of-linear")
+    _defined(monkeypatch, "second", "norm-of-linear")
+    _defined(monkeypatch, "behind-first", "first")
+    _defined(monkeypatch, "last", "compose-linear")
+    after = _order()
+    place = after.index("norm-of-linear")
+    assert after[place + 1 : place + 4] == ["second", "first", "behind-first"]
+    assert after[after.index("last") - 1] == "compose-linear"
+    new = {"first", "second", "behind-first", "last"}
+    assert [name for name in after if name not in new] == before
+    assert not new & {*_order(0), *_order(1)}
+
+
+def test_each_pass_that_rewrites_has_a_place_of_its_own() -> None:
+    """Or the order of imports would decide."""
+    places = [found.after for found in PASSES.values() if found.after]
+    assert len(places) == len(set(places)) > 10
+
+
+def test_a_pass_behind_one_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _defined(monkeypatch, "lost", "norm-of-linea")
+    with pytest.raises(PassError, match="`lost` cannot run after `norm-of-linea`: it may name one"):
+        passes(2, frozen=True)
+    passes(1)
+
+
+def test_two_passes_of_one_name_are_refused() -> None:
+    with pytest.raises(TypeError, match="there is a pass `dead-code`"):
+        type("Another", (DeadCode,), {"name": "dead-code"})

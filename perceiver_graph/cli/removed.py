@@ -6,26 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from perceiver_graph.compiler.ir.graph import Graph
-from perceiver_graph.compiler.passes import PassResult
+from perceiver_graph.compiler.passes import PASSES, PassResult
 from perceiver_graph.compiler.programs import cost
-
-WHAT: Mapping[str, str] = {
-    "absorb-projections": "moves projections where cheaper",
-    "common-subexpressions": "computes equal values once",
-    "compose-linear": "multiplies consecutive linear maps",
-    "dead-code": "drops what nothing reads",
-    "drop-key-bias": "drops biases softmax cancels",
-    "fold-constants": "evaluates what needs no input",
-    "fold-norm-affine": "moves norm affines into projections",
-    "gather-parts": "looks parts up, not wholes",
-    "score-keys-by-axis": "scores positions axis by axis",
-    "score-queries-by-axis": "asks for positions by axis",
-    "map-tables": "maps tables before lookups",
-    "norm-of-concat": "normalises varying channels only",
-    "norm-of-linear": "normalises before widening",
-    "split-attention": "attends to each input apart",
-}
-"""Every pass in five words at most."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +22,8 @@ class Removed:
 
     @property
     def what(self) -> str:
-        """What the pass does in a few words; nothing for a pass that has none yet."""
-        return WHAT.get(self.name, "")
+        """What the pass does, in a few words."""
+        return PASSES[self.name].what
 
 
 class Recorder:

@@ -1,7 +1,7 @@
 """Rewrites of the graph, one file each. The order they run in is `pipeline.py`'s."""
 
 from perceiver_graph.compiler.passes.absorb_projections import AbsorbProjections
-from perceiver_graph.compiler.passes.base import Pass, PassResult
+from perceiver_graph.compiler.passes.base import PASSES, Pass, PassResult
 from perceiver_graph.compiler.passes.common_subexpressions import CommonSubexpressions
 from perceiver_graph.compiler.passes.compose_linear import ComposeLinear
 from perceiver_graph.compiler.passes.dead_code import DeadCode
@@ -17,6 +17,7 @@ from perceiver_graph.compiler.passes.score_queries_by_axis import ScoreQueriesBy
 from perceiver_graph.compiler.passes.split_attention import SplitAttention
 
 __all__ = [
+    "PASSES",
     "AbsorbProjections",
     "CommonSubexpressions",
     "ComposeLinear",

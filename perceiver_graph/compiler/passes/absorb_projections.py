@@ -49,7 +49,8 @@ class AbsorbProjections(Rewrite):
     """
 
     name = "absorb-projections"
-
+    what = "moves projections where cheaper"
+    after = "split-attention"
     done = ("projection", "projections", "moved")
     nothing = "nothing moved: no projection is cheaper on the other side"
 

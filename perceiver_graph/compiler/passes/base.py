@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from perceiver_graph.compiler.ir.graph import Graph
 
@@ -19,8 +19,14 @@ class PassResult:
     """What was done, and for each rule that could have fired and did not, why."""
 
 
+PASSES: dict[str, type[Pass]] = {}
+"""Every pass by its name, in order of definition."""
+
+
 class Pass(ABC):
-    """A rewrite that keeps what the graph computes. Settings go to the constructor.
+    """A rewrite that keeps what the graph computes. Settings go to the constructor, and have defaults.
+
+    Defining a pass registers it: it runs where `after` says.
 
     A pass keeps the names, types and origins of the values it does not remove, the outputs' names,
     and the topological order of nodes.
@@ -28,6 +34,18 @@ class Pass(ABC):
 
     name: ClassVar[str]
     """As in dumps and errors: lower case with hyphens."""
+    what: ClassVar[str] = ""
+    """What it does, in five words at most: `inspect` shows it."""
+    after: ClassVar[str] = ""
+    """The pass right behind which it runs, among those that rewrite a graph; none if it does not."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "name" not in vars(cls):  # a kind of pass
+            return
+        if cls.name in PASSES:
+            raise TypeError(f"{cls.__name__} needs a name of its own: there is a pass `{cls.name}`")
+        PASSES[cls.name] = cls
 
     @abstractmethod
     def run(self, graph: Graph) -> PassResult:

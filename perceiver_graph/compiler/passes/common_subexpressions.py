@@ -24,6 +24,8 @@ class CommonSubexpressions(Pass):
     """
 
     name = "common-subexpressions"
+    what = "computes equal values once"
+    after = "score-queries-by-axis"  # what several outputs now read of the latents
 
     def run(self, graph: Graph) -> PassResult:
         merged: dict[Value, Value] = {}

@@ -29,7 +29,8 @@ class ComposeLinear(Rewrite):
     """
 
     name = "compose-linear"
-
+    what = "multiplies consecutive linear maps"
+    after = "common-subexpressions"
     done = ("map", "maps", "composed")
     nothing = "nothing composed: no map of a map is cheaper as one"
 

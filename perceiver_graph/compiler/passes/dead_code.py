@@ -22,6 +22,7 @@ class DeadCode(Pass):
     """
 
     name = "dead-code"
+    what = "drops what nothing reads"
 
     def __init__(self, *, drop_unused_leaves: bool = False) -> None:
         self.drop_unused_leaves = drop_unused_leaves

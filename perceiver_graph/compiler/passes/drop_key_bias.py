@@ -20,7 +20,8 @@ class DropKeyBias(Rewrite):
     """
 
     name = "drop-key-bias"
-
+    what = "drops biases softmax cancels"
+    after = "fold-norm-affine"
     done = ("key bias", "key biases", "dropped")
     nothing = "nothing dropped: no bias is added to keys alone"
 

@@ -34,6 +34,7 @@ class FoldConstants(Pass):
     """
 
     name = "fold-constants"
+    what = "evaluates what needs no input"
 
     def __init__(
         self, parameters: Mapping[str, Array] | None = None, limit_bytes: int = LIMIT_BYTES

@@ -21,7 +21,8 @@ class FoldNormAffine(Rewrite):
     """
 
     name = "fold-norm-affine"
-
+    what = "moves norm affines into projections"
+    after = "dead-code"
     done = ("norm", "norms", "folded")
     nothing = "nothing folded: no norm has an affine part beside linear maps alone"
 

@@ -21,7 +21,8 @@ class GatherParts(Rewrite):
     """
 
     name = "gather-parts"
-
+    what = "looks parts up, not wholes"
+    after = "score-keys-by-axis"
     done = ("lookup", "lookups", "divided")
     nothing = "nothing divided: no lookup reads a table that it alone needs"
 

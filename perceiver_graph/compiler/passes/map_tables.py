@@ -21,7 +21,8 @@ class MapTables(Rewrite):
     """
 
     name = "map-tables"
-
+    what = "maps tables before lookups"
+    after = "drop-key-bias"
     done = ("map", "maps", "of tables known beforehand")
     nothing = "nothing mapped: no map of single rows reads rows of a known table"
 

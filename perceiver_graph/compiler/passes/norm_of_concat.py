@@ -50,7 +50,8 @@ class NormOfConcat(Rewrite):
     """
 
     name = "norm-of-concat"
-
+    what = "normalises varying channels only"
+    after = "map-tables"
     done = ("norm", "norms", "rewritten")
     nothing = "nothing rewritten: no norm has constant channels that linear maps read"
 

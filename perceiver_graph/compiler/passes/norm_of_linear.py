@@ -40,7 +40,8 @@ class NormOfLinear(Rewrite):
     """
 
     name = "norm-of-linear"
-
+    what = "normalises before widening"
+    after = "norm-of-concat"
     done = ("norm", "norms", "rewritten")
     nothing = "nothing rewritten: no norm of a linear map is read by linear maps alone"
 

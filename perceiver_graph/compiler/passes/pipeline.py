@@ -1,8 +1,8 @@
-"""Which passes run, in which order. Everything that optimises a graph is in the list below."""
+"""Which passes run, in which order: cleaning and folding at fixed places, each rewrite behind another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,22 +11,12 @@ from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.verify import verify as check
 from perceiver_graph.compiler.passes import (
-    AbsorbProjections,
+    PASSES,
     CommonSubexpressions,
-    ComposeLinear,
     DeadCode,
-    DropKeyBias,
     FoldConstants,
-    FoldNormAffine,
-    GatherParts,
-    MapTables,
-    NormOfConcat,
-    NormOfLinear,
     Pass,
     PassResult,
-    ScoreKeysByAxis,
-    ScoreQueriesByAxis,
-    SplitAttention,
 )
 
 Level = Literal[0, 1, 2]
@@ -58,6 +48,9 @@ def passes(
         CommonSubexpressions(),
         DeadCode(),
         # Rewrite: what makes a Perceiver cheaper, while the parameters still have their own shapes.
+        # First norms and keys become bare of what linear maps can take over, or softmax does not see,
+        # then tokens narrow: without the channels that are the same for all of them. Projections move
+        # to where there are fewer rows or channels, and what is left of them is composed.
         *(_rewrites() if level == 2 and frozen else []),
         # Fold: evaluate what no longer depends on any input.
         FoldConstants(parameters),
@@ -68,24 +61,25 @@ def passes(
 
 
 def _rewrites() -> list[Pass]:
-    return [
-        # Bare: norms and keys without what linear maps can take over, or softmax does not see.
-        FoldNormAffine(),
-        DropKeyBias(),
-        MapTables(),
-        # Narrow: tokens without the channels that are the same for all of them.
-        NormOfConcat(),
-        NormOfLinear(),
-        # Move: projections to where there are fewer rows or channels.
-        SplitAttention(),
-        AbsorbProjections(),
-        ScoreKeysByAxis(),
-        GatherParts(),
-        ScoreQueriesByAxis(),
-        CommonSubexpressions(),  # what several outputs now read of the latents
-        # Compose: what is left of them, with each other.
-        ComposeLinear(),
-    ]
+    """Every pass that names the one it runs behind, which leads back to the cleaning before.
+
+    Of several behind the same one, the last that was defined comes first: it runs where it says.
+    """
+
+    def behind(name: str) -> Iterator[type[Pass]]:
+        for found in reversed(PASSES.values()):
+            if found.after == name:
+                yield found
+                yield from behind(found.name)
+
+    order = list(behind(DeadCode.name))
+    for lost in PASSES.values():
+        if lost.after and lost not in order:
+            known = ", ".join([DeadCode.name, *(found.name for found in order)])
+            raise PassError(
+                f"pass `{lost.name}` cannot run after `{lost.after}`: it may name one of {known}"
+            )
+    return [found() for found in order]
 
 
 def optimize(

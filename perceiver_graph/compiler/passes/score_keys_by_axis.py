@@ -60,7 +60,8 @@ class ScoreKeysByAxis(Rewrite):
     """
 
     name = "score-keys-by-axis"
-
+    what = "scores positions axis by axis"
+    after = "absorb-projections"
     done = ("kind of keys", "kinds of keys", "rewritten")
     nothing = "nothing rewritten: no attention reads positions on a grid"
 

@@ -45,7 +45,8 @@ class ScoreQueriesByAxis(Rewrite):
     """
 
     name = "score-queries-by-axis"
-
+    what = "asks for positions by axis"
+    after = "gather-parts"
     done = ("attention", "attentions", "rewritten")
     nothing = "nothing rewritten: no attention is asked by positions on a grid"
 

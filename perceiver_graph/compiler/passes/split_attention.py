@@ -33,7 +33,8 @@ class SplitAttention(Rewrite):
     """
 
     name = "split-attention"
-
+    what = "attends to each input apart"
+    after = "norm-of-linear"
     done = ("attention", "attentions", "split")
     nothing = "nothing split: no keys and values are maps of several sources"
 
