@@ -272,8 +272,9 @@ def _features(
     for i in periodic:
         refuse_few_waves(ctx, fourier.bands, resolutions[i], (*inner, "periodic"))
     ranges = ranges_of(ctx, position, names, count, path)
-    for bounds, resolution in zip(ranges, resolutions, strict=False):
-        refuse_coarse(ctx, bounds, resolution, (*path, "range"))
+    for i, (bounds, resolution) in enumerate(zip(ranges, resolutions, strict=False)):
+        named = (names[i],) if isinstance(position.range, Mapping) else ()
+        refuse_coarse(ctx, bounds, resolution, (*path, "range", *named))
     _note(ctx, array, names, ranges, periodic)
     alike = len(set(resolutions)) == 1
     features = ops.FourierFeatures(

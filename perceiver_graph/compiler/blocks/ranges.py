@@ -93,14 +93,27 @@ def ranges_of(
 
 
 def refuse_coarse(ctx: Context, bounds: tuple[float, float], resolution: float, path: Path) -> None:
-    """Numbers that are large beside their range have too few digits in float32 (PG221)."""
+    """Numbers that are large beside their range have too few digits in float32 (PG221).
+
+    A 32nd of what the highest frequency tells apart turns it by up to 0.05 radians.
+    """
     low, high = bounds
-    spacing = 2.0 ** (frexp(max(abs(low), abs(high)))[1] - 24)
-    if spacing * resolution > high - low:
+    told_apart = (high - low) / resolution
+    spacing = _spacing(low, high)
+    if spacing > told_apart / 32:
+        from_zero = _spacing(0, high - low)
+        most = int((high - low) / (32 * from_zero))
         raise ctx.error(
             "PG221",
-            f"in float32, numbers about {high:g} differ by {spacing:.3g} or more, and the features "
-            f"would tell {(high - low) / resolution:.3g} apart",
+            f"in float32, numbers about {high:g} differ by {spacing:.3g} or more, too coarse to tell "
+            f"{told_apart:.3g} apart, as the features would",
             path,
-            help=f"give them from where they start: `range: [0, {high - low:g}]`",
+            help=f"subtract {low:.15g} from what you give: `[0, {high - low:.15g}]`"
+            if from_zero < spacing and from_zero <= told_apart / 32
+            else f"write a `max_resolution` of at most {most}",
         )
+
+
+def _spacing(low: float, high: float) -> float:
+    """How far from each other numbers of float32 are, where they are the largest."""
+    return 2.0 ** (frexp(max(abs(low), abs(high)))[1] - 24)
