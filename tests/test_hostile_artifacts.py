@@ -251,6 +251,40 @@ def test_a_size_is_at_least_one(tiny: Path, tmp_path: Path) -> None:
     assert answers_or_says_why(lambda: load(folder, device="cpu")) == "PG403"
 
 
+EVENTS = """
+perceiver: 1
+name: events
+dims: {n: {max: 9}}
+inputs:
+  a:
+    shape: {event: n, channel: 2}
+    position: {given: [s], range: [0, 24], fourier: {bands: 2, max_resolution: 8, periodic: [s]}}
+latents: {count: 2, width: 8}
+process: {layers: 1, heads: 1}
+outputs:
+  y: {query: {learned: {}}, head: {linear: 3}}
+  p: {query: {points: [s], position: {fourier: {bands: 2, max_resolution: 8}}}, head: {linear: 1}}
+decode: {padding: {min: 0}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("points_of", ["p"]),
+        ("points_of", ["y"]),
+        ("ranges", [[0, float("nan")]]),
+        *(("periods", [pair]) for pair in ([5, 5], [24, 0], [0, float("nan")], [-1e308, 1e308])),
+    ],
+)
+def test_what_is_said_of_coordinates_fits_them(key: str, value: Any, tmp_path: Path) -> None:
+    pg.compile(EVENTS).save(tmp_path / "events")
+    data = json.loads((tmp_path / "events" / "manifest.json").read_text(encoding="utf-8"))
+    data["inputs"]["a.position"][key] = value
+    rewrite(tmp_path / "events", data)
+    assert answers_or_says_why(lambda: load(tmp_path / "events", device="cpu")) == "PG403"
+
+
 def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

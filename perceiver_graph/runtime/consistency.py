@@ -86,6 +86,8 @@ def _bad_input(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
         case "attention_mask":
             if entry.attention_mask is None:
                 yield f"{program} reads an attention mask of {of}, which has none"
+        case _ if entry.points_of:
+            yield f"{program} reads {of}, which holds points of an output"
         case _ if entry.mask == "always":
             yield f"{program} reads {of}, which is always masked"
         case "data" if port.dtype != entry.dtype:
@@ -108,9 +110,10 @@ def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterat
     if entry.points_of and not (len(entry.shape) == 3 and isinstance(entry.shape[1], str)):
         yield f"the number of points in {quote(name)} is not a symbol"
     for key, found in (("ranges", entry.ranges), ("periods", entry.periods)):
-        pairs = all(bounds is None or len(bounds) == 2 for bounds in found or ())
-        if found is not None and not (pairs and entry.shape[-1] == len(found)):
+        if found is not None and entry.shape[-1] != len(found):
             yield f"{quote(name)} needs two numbers for each of its channels as `{key}`"
+    if any(bounds is not None and bounds[0] >= bounds[1] for bounds in entry.periods or ()):
+        yield f"{quote(name)} has a period in `periods` that does not end after it begins"
     if entry.coordinates and entry.shape[-1] != len(entry.coordinates):
         yield f"{quote(name)} needs a name for each of its channels as `coordinates`"
 

@@ -25,7 +25,7 @@ from perceiver_graph.spec.models.base import (
     Name,
     NonNegative,
 )
-from perceiver_graph.spec.models.coordinates import MOST
+from perceiver_graph.spec.models.coordinates import MOST, Bounds
 from perceiver_graph.spec.programs import Role
 
 MANIFEST_VERSION = 1
@@ -113,9 +113,9 @@ class InputEntry(Model):
     """Of coordinates, the inputs whose tokens lie there: given with them and left out with them."""
     points_of: list[str] = []
     """Of points, the outputs that are asked there: as many as one likes, which decode is given."""
-    ranges: list[list[float] | None] | None = None
+    ranges: list[Bounds | None] | None = None
     """Of coordinates, the least and the greatest value of each channel, if that is said."""
-    periods: list[list[float] | None] | None = None
+    periods: list[Bounds | None] | None = None
     """Of coordinates, where each channel begins anew, and where it began, if it is periodic."""
     coordinates: Annotated[list[Axis], Field(max_length=MOST)] = []
     """Of coordinates, what each channel is called, if they have names."""
