@@ -316,6 +316,13 @@ def test_outputs_come_whole_beside_points_and_in_sizes_that_are_given(
         net({"b": b})
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+def test_a_module_of_several_inputs_is_traced(net: Any) -> None:
+    traced: Any = torch.jit.trace(net, (inputs(12),), strict=False)
+    for given in (inputs(12), inputs(12, batch=3)):
+        torch.testing.assert_close(traced(given), net(given), **CLOSE)
+
+
 def test_what_is_compiled_makes_no_checks() -> None:
     """Not of what is asked for either: each statement that refuses stands under the same condition."""
     text = emit(lowered(LEFT_OUT.replace("CHUNKS", "1")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def bind(
             sizes[axis.size], by[axis.size] = axis.actual, axis
             if not _check_permitted(manifest, axis, report):
                 faulty.add(axis.size)
-    _take_given(manifest, sizes, given or {}, arrays, report)
+    _take_given(manifest, sizes, given or {}, _said(manifest, arrays), report)
     axes = [axis for axis in axes if not faulty.intersection(words(axis.size))]
     while found := [axis for axis in axes if len(axis.unknown(sizes)) == 1]:
         axis = found[0]
@@ -104,6 +104,11 @@ def check_permitted(manifest: Manifest, arrays: Arrays, report: Report) -> None:
             _check_permitted(manifest, axis, report)
 
 
+def _said(manifest: Manifest, names: Iterable[str]) -> set[str]:
+    """The symbols that the shapes of these inputs tell."""
+    return {word for name in names for word in _words(manifest.inputs[name].shape)}
+
+
 def _words(shape: Iterable[int | str]) -> list[str]:
     return [word for size in shape if isinstance(size, str) for word in words(size)]
 
@@ -130,13 +135,15 @@ def _take_given(
     manifest: Manifest,
     sizes: dict[str, int],
     given: Mapping[str, int],
-    arrays: Arrays,
+    said: Collection[str],
     report: Report,
 ) -> None:
-    """Add what was given to `sizes`, and the largest for what could have been given."""
+    """Add what was given to `sizes`, and the largest for what could have been given.
+
+    `said` are the symbols that inputs tell, which cannot be given too.
+    """
     free = free_sizes(manifest)
     points = {str(entry.shape[1]) for entry in manifest.inputs.values() if entry.points_of}
-    said = {word for name in arrays for word in _words(manifest.inputs[name].shape)}
     for name, value in given.items():
         dimension = manifest.dims.get(name)
         if dimension is not None and name in points:  # there may be none
@@ -217,8 +224,17 @@ def _report_disagreement(
     report.error("PG503", message, help=f"pass arrays that agree on `{symbol}`")
 
 
-def refuse_unknown_sizes(manifest: Manifest, given: Mapping[str, int] | None) -> None:
-    """Refuse, before files are read, sizes that no call could have. Raises DiagnosticError (PG516)."""
-    report = Report()
-    _take_given(manifest, {}, given or {}, {}, report)
+def refuse_unknown_sizes(
+    manifest: Manifest, given: Mapping[str, int] | None, arrays: Collection[str] | None = None
+) -> None:
+    """Refuse, before files are read, sizes that no call could have. Raises DiagnosticError (PG516).
+
+    `arrays` are the inputs that come as arrays where the others are files; None if nothing is there.
+    """
+    report, said = Report(), set[str]()
+    if arrays is not None:
+        inputs = manifest.inputs.items()
+        there = [name for name, entry in inputs if name in arrays or entry.mask == "never"]
+        said = {"batch", *_said(manifest, there)}
+    _take_given(manifest, {}, given or {}, said, report)
     report.raise_if_errors()

@@ -69,8 +69,8 @@ def run_files(
     `decode`, `sizes` and `memory` are those of `Program.run`; `names` are what the classes of an
     output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
-    refuse_unknown_sizes(program.manifest, sizes)
     arrays = arrays or {}
+    refuse_unknown_sizes(program.manifest, sizes, arrays)
     _refuse_both(files, arrays)
     readers = file_readers(program.manifest, memory, arrays, files)
     setting = _setting(with_names(program.manifest, names or {}), readers, decode, arrays)

@@ -81,6 +81,10 @@ def file_readers(
     used = {name: entry for name, entry in inputs.items() if entry.mask != "always"}
     readers = make_readers(manifest.model_copy(update={"inputs": inputs}))
     arrays = _inputs_option(values)
+    taken = [name for name in given if manifest.inputs.get(name) and manifest.inputs[name].media]
+    if not readers and taken:
+        message = f"no input is left for files: {' and '.join(map(quote, taken))} came as an array"
+        raise DiagnosticError.of("PG512", message, help="leave out the files, or that array")
     if not readers:
         names = ", ".join(quote(name) for name in used)
         raise DiagnosticError.of(

@@ -93,9 +93,23 @@ def test_one_input_is_given_once(robot: Path, command: Command) -> None:
     assert (done.code, "input `front` is given as a file and as an array" in done.err) == (1, True)
     done = command("run", robot, "b.png", "--inputs", "front.npz", "-o", "one")
     assert done.code == 0, done.err  # what is left is for `wrist`
+    rest = {"wrist": np.zeros((1, 8, 8, 3)), "joints": np.zeros((1, 8, 7))}
+    np.savez("all.npz", front=np.zeros((1, 8, 8, 3)), **rest)
+    done = command("run", robot, "a.png", "--inputs", "all.npz")
+    assert (done.code, "for files: `front` and `wrist` came as an array" in done.err) == (1, True)
     done = command("run", robot, "front=a.png", "wrist=b.png")
     assert (done.code, "error[PG501]" in done.err) == (1, True)
     assert "`--inputs IN.npz` with `joints` in it" in done.err
+
+
+def test_sizes_that_files_and_arrays_say_are_not_offered(robot: Path, command: Command) -> None:
+    call = ("run", robot, "a.png", "--inputs", "rest.npz", "--size")
+    done = command(*call, "n=3")
+    assert (done.code, "= help: the sizes that can be given: none" in done.err) == (1, True)
+    for size in ("batch=2", "steps=8"):
+        done = command(*call, size)
+        assert (done.code, "is what the shapes of the inputs say" in done.err) == (1, True)
+    assert command("run", robot, "--random", "--size", "batch=2", "-o", "b.npz").code == 0
 
 
 def test_random_inputs(robot: Path, command: Command) -> None:

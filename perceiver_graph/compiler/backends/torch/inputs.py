@@ -23,13 +23,13 @@ from perceiver_graph.compiler.ir.dims import Symbol
 from perceiver_graph.compiler.ir.graph import Input, Value
 from perceiver_graph.compiler.ir.sizes import places, symbols_of
 
-EAGERLY = "        if not torch.compiler.is_compiling():"
+EAGERLY = "        if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):"
 SIZES = "sizes: dict[str, int] | None = None"
 
 _CHECK = """ValueError for inputs that are missing, unknown, or fit neither the model nor each other.
 
-It is left out of what torch.compile and torch.export make. Values are looked at once each, and on a \
-CPU only: a GPU would have to be waited for."""
+It is left out of what torch.compile, torch.export and torch.jit.trace make. Values are looked at once \
+each, and on a CPU only: a GPU would have to be waited for."""
 
 _WORDS = {"present": "present", "attention_mask": "mask"}
 """How the variables of inputs that come with the data end."""
