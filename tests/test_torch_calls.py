@@ -318,7 +318,8 @@ def test_outputs_come_whole_beside_points_and_in_sizes_that_are_given(
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
 def test_a_module_of_several_inputs_is_traced(net: Any) -> None:
-    traced: Any = torch.jit.trace(net, (inputs(12),), strict=False)
+    trace: Any = torch.jit.trace
+    traced = trace(net, (inputs(12),), strict=False)
     for given in (inputs(12), inputs(12, batch=3)):
         torch.testing.assert_close(traced(given), net(given), **CLOSE)
 

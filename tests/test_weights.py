@@ -11,11 +11,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize, load
+from perceiver_graph.compiler.weights.assign import load_arrays
 from perceiver_graph.compiler.weights.files import read_tensors
 from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.diagnostics import DiagnosticError, Report
@@ -91,6 +93,47 @@ def test_every_float_format_is_read(
     notes = [d.message for d in report.diagnostics]
     expected = f"{len(values)} tensors converted from {np.dtype(dtype).name} to float32"
     assert notes == ([] if dtype == np.float32 else [expected])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda value: value.astype(">f4"),
+        np.ma.masked_array,
+        lambda value: torch.from_numpy(value).to_sparse(),
+        lambda value: torch.quantize_per_tensor(torch.from_numpy(value), 0.25, 0, torch.qint8),
+    ],
+    ids=["big-endian", "masked", "sparse", "quantised"],
+)
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_arrays_and_tensors_of_every_form(form: Any, graph: Graph, values: Tensors) -> None:
+    halves = {
+        name: (np.arange(value.size) % 9 / 2).reshape(value.shape) for name, value in values.items()
+    }
+    halves = {name: value.astype(np.float32) for name, value in halves.items()}
+    found = load_arrays({name: form(value) for name, value in halves.items()}, graph)
+    for name, value in halves.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (
+            lambda x: np.ma.masked_array(x, x < x.max()),
+            "is a masked array, and some of it is masked",
+        ),
+        (lambda x: torch.from_numpy(x).to("meta"), "is no array: "),
+        (lambda x: [[1], [2, 3]], "is no array: "),
+    ],
+    ids=["masked", "meta", "ragged"],
+)
+def test_what_has_no_numbers_to_give_is_refused(
+    form: Any, message: str, graph: Graph, values: Tensors
+) -> None:
+    with pytest.raises(DiagnosticError, match="PG305") as caught:
+        load_arrays(values | {"latents": form(values["latents"])}, graph)
+    assert f"the tensor `latents` {message}" in caught.value.diagnostics[0].message
 
 
 def test_a_header_is_read_without_its_tensors(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def test_one_input_is_given_once(robot: Path, command: Command) -> None:
     assert (done.code, "input `front` is given as a file and as an array" in done.err) == (1, True)
     done = command("run", robot, "b.png", "--inputs", "front.npz", "-o", "one")
     assert done.code == 0, done.err  # what is left is for `wrist`
-    rest = {"wrist": np.zeros((1, 8, 8, 3)), "joints": np.zeros((1, 8, 7))}
-    np.savez("all.npz", front=np.zeros((1, 8, 8, 3)), **rest)
+    pixels = np.zeros((1, 8, 8, 3))
+    np.savez("all.npz", front=pixels, wrist=pixels, joints=np.zeros((1, 8, 7)))
     done = command("run", robot, "a.png", "--inputs", "all.npz")
     assert (done.code, "for files: `front` and `wrist` came as an array" in done.err) == (1, True)
     done = command("run", robot, "front=a.png", "wrist=b.png")

@@ -74,15 +74,30 @@ class Tensors:
 
 
 def given_tensors(arrays: Mapping[str, Any]) -> Tensors:
-    """Arrays that the caller has, or tensors of torch, as if they came from a file."""
+    """Arrays that the caller has, or tensors of torch, as if they came from a file.
+
+    Raises DiagnosticError (PG305) for what is no array of numbers, or has some of them masked.
+    """
     found = {}
     for name, value in arrays.items():
-        if hasattr(value, "detach"):  # a tensor of torch; numpy has no bfloat16
-            value = value.detach().cpu()
-            value = value.float() if value.is_floating_point() else value
-        array = np.asarray(value)
-        found[str(name)] = Tensor(array.shape, str(array.dtype), partial(np.asarray, array))
+        if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+            message = f"the tensor {quote(str(name))} is a masked array, and some of it is masked"
+            help = "say what stands for what is masked, as in `.filled(0)`"
+            raise DiagnosticError.of("PG305", message, help=help)
+        try:
+            array = _array_of(value) if hasattr(value, "detach") else np.asarray(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            message = f"the tensor {quote(str(name))} is no array: {error}"
+            raise DiagnosticError.of("PG305", message) from None
+        found[str(name)] = Tensor(array.shape, array.dtype.name, partial(np.asarray, array))
     return Tensors(Path("what was given"), found)
+
+
+def _array_of(tensor: Any) -> Array:
+    """The numbers of a tensor of torch, sparse and quantised ones too; numpy has no bfloat16."""
+    tensor = tensor.detach().cpu()
+    tensor = tensor.dequantize() if tensor.is_quantized else tensor.to_dense()
+    return np.asarray(tensor.float() if tensor.is_floating_point() else tensor)
 
 
 def read_tensors(path: str | Path) -> Tensors:
