@@ -51,7 +51,7 @@ def read_windows(compiled: Compiled, clip: Path) -> list[dict[str, NDArray[Any]]
     """The media inputs of each window of a clip, by name. Raises DiagnosticError (PG507 to PG512)."""
     entries = describe.input_entries(compiled.lowered)
     used = {name: entry for name, entry in entries.items() if entry.mask != "always"}
-    formats = media_formats({name: e.model_dump(exclude_none=True) for name, e in used.items()})
+    formats = media_formats(used)
     reading = ClipReader(formats, optional=("video", "audio")).open([str(clip)])
     return [piece.arrays for piece in reading.pieces()]
 

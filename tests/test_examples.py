@@ -53,8 +53,7 @@ def test_fitted_heads_reconstruct_the_clip_and_random_ones_do_not(tmp_path: Path
     compiled = pg.compile(spec)
     fitted = compiled.save(tmp_path / "fitted", weights=weights)
     compiled.save(tmp_path / "random")
-    inputs = {name: e.model_dump(exclude_none=True) for name, e in fitted.inputs.items()}
-    formats = media_formats(inputs)
+    formats = media_formats(fitted.inputs)
     (window, *_) = read_clip(clip, video=formats["image"], audio=None)  # type: ignore[arg-type]
     data = to_arrays(window, formats)
     errors = {}

@@ -44,8 +44,7 @@ def ours(media: dict[str, Any], size: tuple[int, int], path: Path) -> Any:
             "media": media,
         }
     )
-    form = ImageMedia.model_validate(media).image
-    (piece,) = ImageReader("image", entry, form).open([str(path)]).pieces()
+    (piece,) = ImageReader("image", entry, {}).open([str(path)]).pieces()
     return piece.arrays["image"][0]
 
 

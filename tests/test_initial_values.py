@@ -146,6 +146,15 @@ def test_heads_of_means_and_of_flow_start_at_zero(system: str, head: str, zero: 
     assert initialize(graph_of(system, "dialect=huggingface"), 0)[name].any()
 
 
+def test_how_flow_is_written_has_no_part_in_how_it_starts() -> None:
+    found = initialize(graph_of("optical_flow", "dialect=deepmind", "outputs.flow.media=null"), 0)
+    assert not found["heads.flow.linear.weight"].any()
+    three = ("outputs.flow.media=null", "outputs.flow.head.linear=3")
+    assert initialize(graph_of("optical_flow", "dialect=deepmind", *three), 0)[
+        "heads.flow.linear.weight"
+    ].any()
+
+
 def test_deepmind_values_depend_on_seed_and_name_alone() -> None:
     name, layer = "starcraft", "process.layers.0.attention.query.weight"
     values = initialize(graph_of(name), 0)

@@ -9,40 +9,49 @@ import pytest
 
 from perceiver_graph.compiler.artifact.describe import input_entries, output_entries
 from perceiver_graph.compiler.lowering.lower import lower
-from perceiver_graph.media.axes import part_of
-from perceiver_graph.media.boxes.model import BoxesParameters
-from perceiver_graph.media.clip import model as clip
-from perceiver_graph.media.clip.decode import LAYOUTS
-from perceiver_graph.media.clip.pace import off_pace
-from perceiver_graph.media.fit import (
-    BYTE_IDS,
-    INPUTS,
-    OUTPUTS,
-    SOUND_CHANNELS,
-    Around,
+from perceiver_graph.media.base import (
+    InputMedia,
+    OutputMedia,
     Part,
-    certain,
-    crowded,
-    fitting_kinds,
-    misfit,
-    neighbourhood,
+    Signature,
+    mismatch,
+    warned,
 )
-from perceiver_graph.media.flow.model import FlowInputParameters
-from perceiver_graph.media.make import READERS, WRITERS
-from perceiver_graph.media.text.tokens import VOCABULARY
+from perceiver_graph.media.clip.pace import off_pace
+from perceiver_graph.media.entries import loaded, part_of
+from perceiver_graph.media.fit import fitting_kinds, same_stream
+from perceiver_graph.media.flow.model import neighbourhood
+from perceiver_graph.media.io import Reader, Writer
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL
 
-FLOW = FlowInputParameters(overlap=4)
-TEXT = Part("text", "inputs", "text", None, {"length": "length"}, "int64", 262)
-FRAMES = Part("frames", "inputs", "flow", FLOW, {"time": 2, "height": 8, "width": 9, "channel": 3})
+
+def read_as(kind: str, name: str, sizes: dict[str, int | str], **more: Any) -> Part:
+    settings = more.pop("settings", {})
+    media = InputMedia.forms[kind].model_validate({kind: settings}) if kind else None
+    return Part(name, "inputs", media, sizes, **more)  # type: ignore[arg-type]
 
 
-def test_every_kind_has_rules_and_they_agree_with_the_readers() -> None:
-    assert INPUTS.keys() == READERS.keys()
-    assert OUTPUTS.keys() == WRITERS.keys()
-    assert BYTE_IDS == VOCABULARY
-    assert set(SOUND_CHANNELS) == set(LAYOUTS)
+TEXT = read_as("text", "text", {"length": "length"}, dtype="int64", vocabulary=262)
+FLOW = {"overlap": 4}
+FRAMES = read_as(
+    "flow", "frames", {"time": 2, "height": 8, "width": 9, "channel": 3}, settings=FLOW
+)
+
+
+@pytest.mark.parametrize("kind", InputMedia.forms)
+def test_every_kind_of_input_has_checks_and_a_reader(kind: str) -> None:
+    form: Any = InputMedia.forms[kind]
+    assert form.input_checks
+    assert issubclass(loaded(form.reader), Reader)
+    assert form.example != InputMedia.example
+
+
+@pytest.mark.parametrize("kind", OutputMedia.forms)
+def test_every_kind_of_output_has_checks_and_a_writer(kind: str) -> None:
+    form: Any = OutputMedia.forms[kind]
+    assert form.output_checks
+    assert issubclass(loaded(form.writer), Writer)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -51,14 +60,14 @@ def test_every_shipped_system_fits(name: str) -> None:
     entries = input_entries(lowered)
     inputs = [part_of(*item) for item in entries.items() if item[1].mask != "always"]
     outputs = [part_of(*item) for item in output_entries(lowered).items()]
-    around = Around.of(inputs, outputs)
-    assert [misfit(part, around) for part in (*inputs, *outputs)] == [None] * len(
+    signature = Signature.of(inputs, outputs)
+    assert [mismatch(part, signature) for part in (*inputs, *outputs)] == [None] * len(
         [*inputs, *outputs]
     )
 
 
 def part(kind: str, sizes: dict[str, int | str], **more: Any) -> Part:
-    return Part("x", "inputs", kind, FLOW, sizes, **more)
+    return read_as(kind, "x", sizes, settings=FLOW if kind == "flow" else {}, **more)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +91,7 @@ def part(kind: str, sizes: dict[str, int | str], **more: Any) -> Part:
     ],
 )
 def test_what_an_input_cannot_be_read_from(unfit: Part, text: str) -> None:
-    found = misfit(unfit)
+    found = mismatch(unfit)
     assert found is not None
     assert text in found.fault
     assert "`x`" in found.fault
@@ -91,18 +100,17 @@ def test_what_an_input_cannot_be_read_from(unfit: Part, text: str) -> None:
 
 def test_axes_may_come_in_any_order() -> None:
     sizes: dict[str, int | str] = {"channel": 3, "width": 8, "height": 8}
-    assert misfit(part("image", sizes)) is None
-    assert misfit(part("", {"anything": "n"})) is None
+    assert mismatch(part("image", sizes)) is None
+    assert mismatch(part("", {"anything": "n"})) is None
 
 
-def output(kind: str, sizes: dict[str, int | str], settings: Any = None) -> Part:
-    return Part("y", "outputs", kind, settings, sizes)
+def output(kind: str, sizes: dict[str, int | str], **settings: Any) -> Part:
+    media = OutputMedia.forms[kind].model_validate({kind: settings}) if kind else None
+    return Part("y", "outputs", media, sizes)  # type: ignore[arg-type]
 
 
 SCORES = output("", {"query": 5, "channel": 7})
-BOXES = BoxesParameters(classes="y")
 SINGLE = replace(output("", {"query": 5, "channel": 1}), name="one")
-ONE = BoxesParameters(classes="one")
 
 
 @pytest.mark.parametrize(
@@ -117,14 +125,17 @@ ONE = BoxesParameters(classes="one")
         (output("flow", {"height": 8, "width": 9, "channel": 3}), "3 channels"),
         (output("video", {"time": 8, "channel": 3}), "height, width"),
         (output("audio", {"time": 3, "channel": 1}), "samples of 2 channels"),
-        (output("boxes", {"query": 4, "channel": 4}, BOXES), "4 boxes, and `y` has scores for 5"),
-        (output("boxes", {"query": 5, "channel": 3}, BOXES), "a box needs 4"),
-        (output("boxes", {"query": 5, "channel": 4}, ONE), "`one` has one class"),
+        (
+            output("boxes", {"query": 4, "channel": 4}, classes="y"),
+            "4 boxes, and `y` has scores for 5",
+        ),
+        (output("boxes", {"query": 5, "channel": 3}, classes="y"), "a box needs 4"),
+        (output("boxes", {"query": 5, "channel": 4}, classes="one"), "`one` has one class"),
     ],
 )
 def test_what_an_output_cannot_be_written_as(unfit: Part, text: str) -> None:
     stereo = part("audio", {"time": 4, "channel": 2})
-    found = misfit(unfit, Around.of([TEXT, FRAMES, stereo], [SCORES, SINGLE]))
+    found = mismatch(unfit, Signature.of([TEXT, FRAMES, stereo], [SCORES, SINGLE]))
     assert found is not None
     assert text in found.fault
     assert found.remedy
@@ -135,24 +146,24 @@ def test_what_an_output_cannot_be_written_as(unfit: Part, text: str) -> None:
     [("classes", 1, True), ("classes", 2, False), ("labels", 1, True), ("scores", 1, False)],
 )
 def test_a_choice_among_one_class_is_told(kind: str, channels: int, told: bool) -> None:
-    found = certain(output(kind, {"channel": channels}))
+    found = warned(output(kind, {"channel": channels}))
     assert (found is not None) == told
 
 
 def test_outputs_that_need_an_input_say_so() -> None:
-    labels = misfit(output("labels", {"length": 7, "channel": 3}))
+    labels = mismatch(output("labels", {"length": 7, "channel": 3}))
     assert labels is not None
     assert "reads no text" in labels.fault
-    flow = misfit(output("flow", {"height": 8, "width": 8, "channel": 2}))
+    flow = mismatch(output("flow", {"height": 8, "width": 8, "channel": 2}))
     assert flow is not None
     assert "no input is read as `flow`" in flow.fault
-    assert misfit(output("text", {"length": 7, "channel": 262})) is None, "out of something else"
+    assert mismatch(output("text", {"length": 7, "channel": 262})) is None, "out of something else"
 
 
 @pytest.mark.parametrize(
     ("kind", "sizes", "rate", "remedy"),
     [
-        ("video", {"time": 16}, 25, None),
+        ("video", {"time": 16}, 25.0, None),
         ("video", {"time": 8}, 12.5, None),
         ("video", {"time": 16}, 30, "write `rate: 25`"),
         ("video", {"time": 8}, 25, "write `rate: 12.5`"),
@@ -164,27 +175,24 @@ def test_outputs_that_need_an_input_say_so() -> None:
 def test_a_window_lasts_as_long_as_the_one_that_is_read(
     kind: str, sizes: dict[str, int | str], rate: float, remedy: str | None
 ) -> None:
-    def settings(kind: str, rate: float) -> Any:
-        return getattr(clip, f"{kind.title()}Parameters")(rate=rate)
-
     side: dict[str, int | str] = {"height": 8, "width": 8, "channel": 3}
-    video = Part("v", "inputs", "video", settings("video", 25), {"time": 16, **side})
-    audio = Part("a", "inputs", "audio", settings("audio", 48000), {"time": 30_720, "channel": 2})
-    made = output(kind, sizes | side if kind == "video" else sizes, settings(kind, rate))
-    found = off_pace(made, Around.of([audio, video], []))
+    video = read_as("video", "v", {"time": 16, **side}, settings={"rate": 25.0})
+    audio = read_as("audio", "a", {"time": 30_720, "channel": 2}, settings={"rate": 48000})
+    made = output(kind, sizes | side if kind == "video" else sizes, rate=rate)
+    found = off_pace(made, Signature.of([audio, video], []))
     assert (found.remedy if found else None) == remedy
-    assert off_pace(made, Around.of([TEXT], [])) is None, "nothing to keep up with"
+    assert off_pace(made, Signature.of([TEXT], [])) is None, "nothing to keep up with"
 
 
 def test_inputs_that_do_not_fit_are_not_held_against() -> None:
     broken = part("flow", {"row": 3})
-    assert Around.of([broken, TEXT], []).inputs == (TEXT,)
+    assert Signature.of([broken, TEXT], []).inputs == (TEXT,)
 
 
 def test_streams_of_a_clip() -> None:
-    video, audio, mel = (Part(k, "inputs", k, None, {}) for k in ("video", "audio", "mel"))
-    assert crowded([video, audio, TEXT]) == []
-    assert crowded([video, audio, mel]) == [["audio", "mel"]]
+    video, audio, mel = (read_as(k, k, {}) for k in ("video", "audio", "mel"))
+    assert same_stream([video, audio, TEXT]) == []
+    assert same_stream([video, audio, mel]) == [["audio", "mel"]]
 
 
 def test_kinds_that_would_fit() -> None:
@@ -194,6 +202,6 @@ def test_kinds_that_would_fit() -> None:
 
 
 def test_neighbourhoods() -> None:
-    assert [neighbourhood(channels) for channels in (3, 27, 75, 12, 0, -3)] == [1, 3, 5] + [
+    assert [neighbourhood(channels) for channels in (3, 27, 75, 1, 12, 0, -3)] == [1, 3, 5] + [
         None
-    ] * 3
+    ] * 4

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
+from perceiver_graph.media.base import Mismatch, Part, Signature
 from perceiver_graph.media.clip.bands import empty_bands
 from perceiver_graph.media.clip.mel import log_mel
-from perceiver_graph.media.clip.model import MelParameters
-from perceiver_graph.media.fit import Misfit, Part
+from perceiver_graph.media.clip.model import MelMedia, MelParameters
 from tests.media_support import tone
 
 
@@ -72,12 +72,14 @@ def test_a_band_counts_frequencies_as_they_are(window: int, bands: int) -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_bands_without_a_frequency_are_told_with_what_would_fill_them(rate: int) -> None:
-    def empty(window: int, bands: int) -> tuple[Misfit | None, bool]:
+    def empty(window: int, bands: int) -> tuple[Mismatch | None, bool]:
         mel = MelParameters(rate=rate, window=window, hop=1)
         sizes = {"time": 3, "frequency": bands, "channel": 1}
         lowest = np.full(window, 1e6) + 1e6 * np.random.default_rng(2).normal(size=window)
         heard = log_mel(lowest.astype("f4"), rate=rate, window=window, hop=1, bands=bands)
-        return empty_bands(Part("a", "inputs", "mel", mel, sizes)), heard.min() < -23
+        return empty_bands(
+            Part("a", "inputs", MelMedia(mel=mel), sizes), Signature()
+        ), heard.min() < -23
 
     for window, bands in ((400, 64), (401, 101), (256, 128), (25, 3), (2, 1), (100, 30)):
         found, silent = empty(window, bands)

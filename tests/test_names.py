@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perceiver_graph.media.base import parameters_of
+from perceiver_graph.media.base import settings_of
 from perceiver_graph.runtime import open_artifact
 from perceiver_graph.runtime.naming import class_count, read_names, with_names
 from perceiver_graph.spec.manifest import Manifest
@@ -41,8 +41,10 @@ def test_a_file_is_for_all_that_it_fits(manifest: Manifest, tmp_path: Path) -> N
     assert read_names([str(five)], manifest) == {"total": letters, "dense": letters}
     assert read_names([str(five), f"dense={others}"], manifest)["dense"] == list("vwxyz")
     named = with_names(manifest, {"total": letters}).outputs
-    assert parameters_of(named["total"].media).names == letters  # type: ignore[arg-type]
-    assert parameters_of(named["total"].media).top == 1  # type: ignore[arg-type]
+    media = named["total"].media
+    assert media is not None
+    assert settings_of(media).names == letters
+    assert settings_of(media).top == 1
     assert named["dense"] == manifest.outputs["dense"]
     assert with_names(manifest, {}) == manifest
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.media.scores.writer import score_writers
+from perceiver_graph.media.scores.writer import ScoresWriter
 from perceiver_graph.runtime import load
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.run import run_files
@@ -112,7 +112,7 @@ def test_finite_results_are_not_talked_about(tmp_path: Path) -> None:
 
 
 def test_the_line_of_scores_has_null_as_the_json_has() -> None:
-    (writer,) = score_writers({"y": _scores()}, None)  # type: ignore[arg-type]
+    (writer,) = ScoresWriter.of({"y": _scores()}, None)  # type: ignore[arg-type]
     writer.add(None, {"y": np.array([[np.inf, 1.5, np.nan]], np.float32)})  # type: ignore[arg-type]
     assert writer.finish(())["y"].line == "[null, 1.5, null]"
 

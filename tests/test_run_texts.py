@@ -19,6 +19,7 @@ from perceiver_graph.media.labels.model import LabelsParameters
 from perceiver_graph.media.labels.writer import LabelsWriter
 from perceiver_graph.media.span.model import SpanParameters
 from perceiver_graph.media.span.writer import SpanWriter
+from perceiver_graph.media.text.model import FillParameters
 from perceiver_graph.media.text.tokens import decode, encode
 from perceiver_graph.media.text.writer import FillWriter
 from perceiver_graph.runtime import Program, load
@@ -292,7 +293,7 @@ def test_answers_are_no_longer_than_allowed() -> None:
 
 
 def test_a_text_without_masks_is_read_back() -> None:
-    writer = FillWriter("y", 2)
+    writer = FillWriter("y", FillParameters(top=2))
     answer = [6 + ord(letter) for letter in "[Hello]"]
     values = np.eye(262, dtype=np.float32)[answer][None]
     writer.add(piece("jello"), {"y": values})

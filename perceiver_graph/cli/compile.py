@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from perceiver_graph.compiler.driver import Backend, Compiled
     from perceiver_graph.spec.manifest import Manifest
 
-# What a model is run on, by the kind of its inputs; of several kinds, the first here is shown.
-_EXAMPLES = {
-    "video": "CLIP.mp4",
-    "audio": "SOUND.wav",
-    "mel": "SOUND.wav",
-    "image": "PICTURE.jpg",
-    "text": '"A TEXT"',
-    "flow": "FIRST.png SECOND.png",
-    "points": "POINTS.ply",
-    "table": "TABLE.npz",
-}
-_IN_A_CLIP = {"video", "audio"}
-
 
 def compile_command(
     spec: SpecArgument,
@@ -184,19 +171,15 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
 def _next(manifest: Manifest, directory: Path) -> str:
     if "onnx" not in manifest.backends:
         return f"train {escape.shell_path(directory / 'model.py')}, which needs only torch"
-    from perceiver_graph.media.base import kind_of
-
     artifact = escape.shell_path(directory)
-    kinds = {name: kind_of(e.media) for name, e in manifest.inputs.items() if e.media}
-    shown = [
-        (name, example)
-        for kind, example in _EXAMPLES.items()
-        for name in kinds
-        if kinds[name] == kind
-    ]
-    files = shown[0][1] if shown else None
-    if len(shown) > 1 and not set(kinds.values()) <= _IN_A_CLIP:  # a file would fit several
-        files = " ".join(f"{name}={example}" for name, example in shown)
+    from perceiver_graph.media.base import InputMedia
+
+    media = {name: e.media for name, e in manifest.inputs.items() if e.media}
+    order = [*InputMedia.forms]
+    shown = sorted(media.items(), key=lambda item: order.index(item[1].key))
+    files = shown[0][1].example if shown else None
+    if len(shown) > 1 and not all(one.stream for _, one in shown):  # a file would fit several
+        files = " ".join(f"{name}={one.example}" for name, one in shown)
     if files is None:
         return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"
     arrays = any(e.media is None and e.mask != "always" for e in manifest.inputs.values())

@@ -14,10 +14,12 @@ from typing import Any, ClassVar, Self, TypeVar
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.base import settings_of
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.spec.manifest import Manifest
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, OutputEntry
 
 Origin = TypeVar("Origin")
+_MOST_SHOWN = 8
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -82,8 +84,18 @@ class Reader:
     room: int | None = None
     """How many bytes reading a file may take; None: as many as it takes."""
 
-    def __init__(self, *inputs: str) -> None:
-        self.inputs = inputs
+    def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
+        self.inputs: tuple[str, ...] = (name,)
+        self._name, self._entry = name, entry
+        self._form: Any = settings_of(entry.media) if entry.media else None
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, InputEntry], manifest: Manifest) -> Sequence[Reader]:
+        """The readers of all inputs that it reads: by default, one for each.
+
+        Raises DiagnosticError (PG512) for what cannot be read together.
+        """
+        return [cls(name, entry, manifest.dims) for name, entry in inputs.items()]
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """The values of each subject: by default, each is one. Raises DiagnosticError (PG512)."""
@@ -120,6 +132,12 @@ class Answer:
     line: str | None = None
 
 
+def some_of(texts: Sequence[str]) -> str:
+    """Texts in a line for people, the first few of many."""
+    more = len(texts) - _MOST_SHOWN
+    return ", ".join([*texts[:_MOST_SHOWN], *[f"{more} more"] * (more > 0)])
+
+
 @dataclass(frozen=True)
 class Setting:
     """What writers are made for: the model, and the readers of its inputs."""
@@ -136,9 +154,20 @@ class Writer:
     suffixes: tuple[str, ...] = ()
     """What the names of the files that it writes have after the stem."""
 
-    def __init__(self, *outputs: str) -> None:
-        self.outputs = outputs
+    shows_others: ClassVar[bool] = False
+    """Whether it shows what the others have to say, and is finished after them."""
+
+    def __init__(self, name: str, form: Any) -> None:
+        self.outputs: tuple[str, ...] = (name,)
         """The outputs that it takes care of."""
+        self._name, self._form = name, form
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, OutputEntry], setting: Setting) -> Sequence[Writer]:
+        """The writers of all outputs that it writes: by default, one for each."""
+        return [
+            cls(name, settings_of(entry.media)) for name, entry in outputs.items() if entry.media
+        ]
 
     def begin(self, folder: Path, stem: str, title: str) -> Self:
         """Say where to write, before anything else."""

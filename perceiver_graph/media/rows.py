@@ -20,8 +20,7 @@ class RowsReader(Reader):
     media_types = ("text/csv",)
 
     def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
-        super().__init__(name)
-        self._name = name
+        super().__init__(name, entry, dims)
         self._masked = entry.attention_mask is not None
         self._are_places = bool(entry.beside or entry.points_of)
         channels = entry.shape[-1]

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report
-from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
-from perceiver_graph.media.image.model import ImageMedia
-from perceiver_graph.spec.models.base import Model
+from perceiver_graph.media.base import InputMedia
 
 
 def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | None:
@@ -65,20 +63,11 @@ def rounded(given: NDArray[Any], values: NDArray[np.float32], axes: Sequence[str
         )
 
 
-def unscaled(array: NDArray[Any], media: Model | None) -> Iterator[str]:
+def unscaled(array: NDArray[Any], media: InputMedia | None) -> Iterator[str]:
     """A note on whole numbers where files are read as fractions: pixels and samples as files have them."""
-    if array.dtype.kind not in "iu" or not isinstance(media, ImageMedia | VideoMedia | AudioMedia):
-        return
-    if array.max(initial=0) <= 1:
-        return
-    match media:
-        case ImageMedia(image=form):
-            scale = f"(pixels / 255 - {list(form.mean)}) / {list(form.std)}"
-        case VideoMedia():
-            scale = "0 to 1"
-        case _:
-            scale = "-1 to 1"
-    yield f"whole numbers up to {array.max()}, where files are read as {scale}"
+    scale = media.scale() if media and array.dtype.kind in "iu" else None
+    if scale and array.max(initial=0) > 1:
+        yield f"whole numbers up to {array.max()}, where files are read as {scale}"
 
 
 def _of_tensor(value: Any) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.media.base import kind_of, parameters_of
+from perceiver_graph.media.base import settings_of
+from perceiver_graph.media.entries import part_of
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
@@ -79,20 +80,17 @@ def with_names(manifest: Manifest, names: Names) -> Manifest:
 def class_count(manifest: Manifest, name: str) -> int | None:
     """How many classes of an output have names; None if it has none."""
     entry = manifest.outputs[name]
-    if entry.media is None or "names" not in type(parameters_of(entry.media)).model_fields:
+    if entry.media is None:
         return None
-    if (
-        kind_of(entry.media) == "boxes"
-    ):  # the last class of their scores means that there is nothing
-        scores = manifest.outputs.get(parameters_of(entry.media).classes)
-        return int(scores.shape[-1]) - 1 if scores is not None else None
-    return int(entry.shape[-1])
+    parts = {name: part_of(name, one) for name, one in manifest.outputs.items()}
+    count = entry.media.class_count(parts[name], parts)
+    return None if count is None else int(count)
 
 
 def _renamed(entry: OutputEntry, names: Sequence[str]) -> OutputEntry:
     assert entry.media is not None
-    parameters = parameters_of(entry.media).model_copy(update={"names": list(names)})
-    media = entry.media.model_copy(update={kind_of(entry.media): parameters})
+    settings = settings_of(entry.media).model_copy(update={"names": list(names)})
+    media = entry.media.model_copy(update={entry.media.key: settings})
     return entry.model_copy(update={"media": media})
 
 

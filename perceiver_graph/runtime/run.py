@@ -10,10 +10,9 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.media.axes import part_of, surroundings
-from perceiver_graph.media.fit import misfit
+from perceiver_graph.media.base import mismatch
+from perceiver_graph.media.entries import make_writers, part_of, signature_of
 from perceiver_graph.media.io import Answer, Reader, Setting, Writer
-from perceiver_graph.media.make import make_writers
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
@@ -92,12 +91,12 @@ def _setting(
 ) -> Setting:
     # What an output says of a file (where in a text, in a picture) takes that it was read from one.
     inputs = {name: entry for name, entry in manifest.inputs.items() if name not in arrays}
-    around = surroundings(manifest.model_copy(update={"inputs": inputs}))
+    signature = signature_of(manifest.model_copy(update={"inputs": inputs}))
     whole = [
         name
         for name, entry in manifest.outputs.items()
         if (decode is None or (name in decode and decode[name] is None))
-        and (not arrays or misfit(part_of(name, entry), around) is None)
+        and (not arrays or mismatch(part_of(name, entry), signature) is None)
     ]
     return Setting(manifest, readers, frozenset(whole))
 

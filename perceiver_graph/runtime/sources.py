@@ -10,8 +10,8 @@ from pathlib import Path
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import did_you_mean, nearest
+from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Piece, Reader, Reading
-from perceiver_graph.media.make import make_readers
 from perceiver_graph.runtime.chunks import reading_room
 from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from perceiver_graph.media.base import kind_of
 from perceiver_graph.media.kinds import InputMedia, OutputMedia
 from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.models.base import (
@@ -263,7 +262,7 @@ def axes_of(entry: InputEntry | OutputEntry) -> str:
 
 def described(entry: InputEntry | OutputEntry) -> str:
     """What an array is, in a line: dtype, axes with their sizes, media, and whether it is not read."""
-    media = f", {kind_of(entry.media)}" if entry.media else ""
+    media = f", {entry.media.key}" if entry.media else ""
     masked = isinstance(entry, InputEntry) and entry.mask == "always"
     return f"{entry.dtype} {axes_of(entry)}{media}{', always masked' * masked}"
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import Rows
-from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.blocks.initial import ParameterKind
 from perceiver_graph.compiler.blocks.stages import Answer
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.media.flow.model import FlowOutputMedia
 from perceiver_graph.spec.models import LinearHead, MlpHead, TiedHead
 
 
-def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: bool) -> Value:
-    """What the head makes of rows, or of their mean, which the original Perceiver classifies.
+def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, axes: Sequence[Axis]) -> Value:
+    """What the head makes of rows, which lie along `axes`, or of their mean, which the original
+    Perceiver classifies.
 
     Shapes: [batch, n, E] -> [batch, n, channels]; -> [batch, channels] for a mean or a single row.
     """
@@ -24,15 +26,15 @@ def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: boo
         with ctx.builder.inside("heads"):
             x = ctx.builder(ops.Mean(1), x, name=f"{name}.mean")
     spec = ctx.spec.outputs[name]
-    # DeepMind starts the maps of these at zero.
-    zero = answer.pool is not None or isinstance(spec.media, FlowOutputMedia)
-    start: ParameterKind = "final" if zero else "linear"
+    is_of_pixels = {axis.name for axis in axes} == {"height", "width"}
     b, path = ctx.builder, ("outputs", name, "head")
     blame = b.at(ctx.document.key_span(*path))
     with blame, b.inside("heads"), b.block(name, "Head", f"forms {name}"):
         match spec.head:
             case LinearHead(linear=channels):
                 b.declare(channels=channels)
+                is_flow = is_of_pixels and channels == 2  # how far each has gone right, and down
+                start: ParameterKind = "final" if answer.pool or is_flow else "linear"
                 x = b.linear(x, "linear", channels, start)
             case MlpHead(mlp=parameters):
                 b.declare(hidden=parameters.hidden, channels=parameters.channels)
@@ -47,7 +49,7 @@ def form_output(ctx: Context, name: str, answer: Answer, rows: Rows, single: boo
             x = b(ACTIVATIONS[spec.head.activation], x, name="output_activated")
         if spec.head is not None and spec.head.scale is not None:
             x = b(ops.Scale(spec.head.scale), x, name="scaled")
-        if single and x.type.rank == 3:
+        if not axes and x.type.rank == 3:
             x = b(ops.Flatten(1, 2), x, name=name)
     return x
 

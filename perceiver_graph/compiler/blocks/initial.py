@@ -58,8 +58,9 @@ TABLE: Mapping[ParameterKind, tuple[Initializer, Initializer]] = {
   VarianceScaling(1): after the cut, the variance is 1 / inputs.
 - `linear`, `convolution`: all other maps, as hk.Linear and hk.ConvND start by themselves: the
   deviation is 1 / sqrt(inputs) before the cut, so 0.88 of it after.
-- `final`: the map to classes of a mean over the latents (ProjectionDecoder), and the one to optical
-  flow (`output_w_init` in the colab). All other heads are `linear`.
+- `final`: the map to classes of a mean over the latents (ProjectionDecoder), and the one to two
+  numbers for each pixel, which are optical flow (`output_w_init` in the colab). All other heads are
+  `linear`.
 - `embedding`: hk.Embed. transformers ties the head to it as DeepMind does.
 - `vectors`: latents, position tables, learned queries, paddings and mask tokens, all of them
   TrainablePositionEncoding. `init_scale` of the spec stands for 0.02.

@@ -198,7 +198,7 @@ def _outputs(
             known: Arrays = {queries_of(name): Rows(width, rows, mask), **arrays}
             for stage in answer.stages:
                 known = read(ctx, stage, configs[stage.key], known)
-            x = form_output(ctx, name, answer, known[answer.of], single=not queries.axes)
+            x = form_output(ctx, name, answer, known[answer.of], queries.axes)
             chunk = chunk_queries(queries.count, ctx.spec.decode.chunks)
             source = "" if queries.source == name else queries.source
             shape = OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]), source)

@@ -11,18 +11,8 @@ from typing import Literal
 from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.media.clip.bands import empty_bands
-from perceiver_graph.media.clip.pace import off_pace
-from perceiver_graph.media.fit import (
-    Around,
-    Misfit,
-    Part,
-    certain,
-    crowded,
-    fitting_kinds,
-    misfit,
-    named,
-)
+from perceiver_graph.media.base import Mismatch, Part, Signature, mismatch, warned
+from perceiver_graph.media.fit import fitting_kinds, same_stream
 from perceiver_graph.media.points.model import PointsMedia
 from perceiver_graph.spec.models import Input, LinearHead, MlpHead, TiedHead
 
@@ -31,24 +21,24 @@ Mask = Literal["always", "optional", "never"]
 
 def check_media(ctx: Context, lowered: Lowered) -> None:
     """Report (PG215) every input that its media cannot fill and every output they cannot show."""
-    inputs = [part for part in _inputs(lowered) if part.kind]
+    inputs = [part for part in _inputs(lowered) if part.media]
     for part in inputs:
-        if found := misfit(part):
+        if found := mismatch(part):
             _report(ctx, part, found, fitting_kinds(part))
-        elif found := empty_bands(part):
+        elif found := warned(part):
             _warn(ctx, part, found)
-    for first, *others in crowded(inputs):
+    for one, *others in same_stream(inputs):
         for name in others:
-            _report_crowded(ctx, first, name)
+            _report_same_stream(ctx, one, name)
     if ctx.report.has_errors:  # outputs are held against the inputs
         return
     _warn_of_frames(ctx, lowered)
     outputs = _outputs(lowered)
-    around = Around.of(inputs, outputs)
+    signature = Signature.of(inputs, outputs)
     for part in outputs:
-        if found := misfit(part, around):
+        if found := mismatch(part, signature):
             _report(ctx, part, found)
-        elif found := off_pace(part, around) or certain(part):
+        elif found := warned(part, signature):
             _warn(ctx, part, found)
 
 
@@ -85,29 +75,18 @@ def _inputs(lowered: Lowered) -> list[Part]:
         if name in inputs and inputs[name].media
     }
     return [
-        Part(
-            name,
-            "inputs",
-            *named(inputs[name].media),
-            _sizes(axes),
-            dtype,
-            vocabulary(inputs[name]),
-        )
+        Part(name, "inputs", inputs[name].media, _sizes(axes), dtype, vocabulary(inputs[name]))
         for name, (axes, dtype) in read.items()
     ]
 
 
 def _outputs(lowered: Lowered) -> list[Part]:
     spec = lowered.document.spec
-    return [
-        Part(
-            name,
-            "outputs",
-            *named(spec.outputs[name].media),
-            _sizes(output.axes) | {"channel": output.channels},
-        )
+    sizes = {
+        name: _sizes(output.axes) | {"channel": output.channels}
         for name, output in lowered.outputs.items()
-    ]
+    }
+    return [Part(name, "outputs", spec.outputs[name].media, sizes[name]) for name in sizes]
 
 
 def _sizes(axes: Iterable[Axis]) -> dict[str, int | str]:
@@ -115,7 +94,7 @@ def _sizes(axes: Iterable[Axis]) -> dict[str, int | str]:
     return {name: str(size) if size.value is None else size.value for name, size in sizes}
 
 
-def _report(ctx: Context, part: Part, found: Misfit, kinds: Iterable[str] = ()) -> None:
+def _report(ctx: Context, part: Part, found: Mismatch, kinds: Iterable[str] = ()) -> None:
     path: Path = (part.side, part.name)
     use = "read" if part.side == "inputs" else "written"
     others = [f"`{kind}`" for kind in kinds] if found.place == part.place() else []
@@ -131,7 +110,7 @@ def _report(ctx: Context, part: Part, found: Misfit, kinds: Iterable[str] = ()) 
     )
 
 
-def _warn(ctx: Context, part: Part, found: Misfit) -> None:
+def _warn(ctx: Context, part: Part, found: Mismatch) -> None:
     span = ctx.document.spans.value((part.side, part.name, *found.place))
     ctx.report.warning("PG215", found.fault, span, help=found.remedy)
 
@@ -151,13 +130,13 @@ def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:
     return place
 
 
-def _report_crowded(ctx: Context, first: str, name: str) -> None:
+def _report_same_stream(ctx: Context, one: str, name: str) -> None:
     media: Path = ("inputs", name, "media")
     ctx.error(
         "PG215",
-        f"`{first}` and `{name}` are read from the same stream of a clip, and a file has one",
+        f"`{one}` and `{name}` are read from the same stream of a clip, and a file has one",
         media,
-        also=[(("inputs", first, "media"), "the first")],
+        also=[(("inputs", one, "media"), "the first")],
         help="leave `media` out of one of them: it is then given as an array, or not at all",
         at_key=True,
     )

@@ -19,7 +19,6 @@ from perceiver_graph.compiler.programs import cost
 from perceiver_graph.compiler.programs.phases import IN_CHUNKS
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
-from perceiver_graph.media.base import kind_of
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.programs import ASKED, READS
 
@@ -28,7 +27,6 @@ PROCESS = 128 * MiB
 """Python, numpy, onnxruntime and what it allocates for a model of any size."""
 MEDIA = READING_MEMORY
 """What reads and writes files besides."""
-_DECODED = frozenset({"video", "audio", "mel", "image", "flow"})
 ENCODE_ARENA = 1.6
 """What onnxruntime holds for each byte that is live while it encodes: 1.2 to 1.6 on optical flow,
 Kinetics and two systems for ImageNet. With a budget it is given back after encoding."""
@@ -258,7 +256,7 @@ class _Planner:
         arrays = sum(found.given_bytes for found in once)
         arrays += sum(cost.nbytes(value, self.sizes) for value in results)
         given = [entry.media for entry in self.lowered.inputs.values()]
-        decoded = any(kind_of(media) in _DECODED for media in given if media)
+        decoded = any(media.is_decoded for media in given if media)
         return PROCESS + (MEDIA if decoded else 0) + arrays
 
 

@@ -1,16 +1,16 @@
-"""Boxes in a picture, as the spec describes them."""
+"""Boxes in a picture, as the spec describes them, and what they fit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from perceiver_graph.media.base import Names
-from perceiver_graph.spec.models.base import (
-    Model,
-    Name,
-)
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.media.base import Mismatch, Names, OutputMedia, Part, Signature
+from perceiver_graph.media.fit import channels, names, rank
+from perceiver_graph.spec.models.base import Model, Name
 
 
 class BoxesParameters(Model):
@@ -24,8 +24,41 @@ class BoxesParameters(Model):
     """The lowest probability of a box that is written."""
 
 
-class BoxesMedia(Model):
+def _with_scores(part: Part, signature: Signature) -> Mismatch | None:
+    named = part.settings.classes
+    scores = signature.outputs.get(named)
+    place = ("media", "boxes", "classes")
+    if scores is None:
+        fault = f"`{part.name}` has no classes: there is no output {quote(named)}"
+        return Mismatch(fault, "name the output with their scores", place)
+    if scores.channels == 1:
+        fault = f"{quote(named)} has one class, and the last class says that there is nothing"
+        return Mismatch(fault, f"give {quote(named)} 2 channels or more", place)
+    count, wanted = next(iter(part.sizes.values())), list(scores.sizes.values())[:-1]
+    if wanted == [count]:
+        return None
+    have = " x ".join(map(str, wanted)) or "one"
+    fault = f"`{part.name}` has {count} boxes, and {quote(named)} has scores for {have}"
+    remedy = f"give {quote(named)} its queries: `query: {{output: {part.name}}}`"
+    return Mismatch(fault, remedy, place)
+
+
+class BoxesMedia(OutputMedia):
     """Boxes, written as JSON and drawn on the picture."""
 
     boxes: BoxesParameters
     """The output with their classes, and the threshold."""
+
+    output_checks = (
+        rank(2, "ask one query for each box: `query: {learned: {count: ...}}`"),
+        channels(4, "a box needs 4: centre x, centre y, width and height"),
+        _with_scores,
+        names,
+    )
+    writer = "perceiver_graph.media.boxes.writer:BoxesWriter"
+
+    def class_count(self, part: Part, outputs: Mapping[str, Part]) -> int | None:
+        """Those of their scores, of which the last means that there is nothing."""
+        scores = outputs.get(self.boxes.classes)
+        count = scores.channels if scores is not None else None
+        return count - 1 if isinstance(count, int) else None

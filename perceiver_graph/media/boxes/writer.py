@@ -8,27 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph.media.base import settings_of
 from perceiver_graph.media.boxes.drawing import draw_boxes
-from perceiver_graph.media.boxes.model import BoxesMedia, BoxesParameters
+from perceiver_graph.media.boxes.model import BoxesParameters
 from perceiver_graph.media.image.reader import Picture
 from perceiver_graph.media.image.resizing import Region
-from perceiver_graph.media.io import Answer, Piece, Setting, Writer
+from perceiver_graph.media.io import Answer, Piece, Setting, Writer, some_of
 from perceiver_graph.media.scores.probabilities import named, row_probabilities
 from perceiver_graph.spec.manifest import OutputEntry
 
 _MOST_SHOWN = 8
-
-
-def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of boxes, with that of their classes."""
-    found: list[Writer] = []
-    for name, entry in outputs.items():
-        if not isinstance(entry.media, BoxesMedia):
-            continue
-        form = entry.media.boxes
-        if form.classes in setting.whole:
-            found.append(BoxesWriter(name, form))
-    return found
 
 
 class BoxesWriter(Writer):
@@ -36,12 +25,17 @@ class BoxesWriter(Writer):
 
     suffixes = (".png",)
 
-    def __init__(self, output: str, parameters: BoxesParameters) -> None:
-        super().__init__(output, parameters.classes)
-        self._name = output
-        self._form = parameters
+    def __init__(self, name: str, form: BoxesParameters) -> None:
+        super().__init__(name, form)
+        self.outputs = (name, form.classes)
         self._picture: Picture | None = None
         self._found: list[dict[str, Any]] = []
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
+        """A writer for each output of boxes, with that of their classes, if that is decoded whole."""
+        every = ((name, settings_of(entry.media)) for name, entry in outputs.items() if entry.media)
+        return [cls(name, form) for name, form in every if form.classes in setting.whole]
 
     def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """Take boxes [1, count, 4] and scores [1, count, classes + 1]."""
@@ -58,15 +52,12 @@ class BoxesWriter(Writer):
 
     def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
         """Draw the boxes, and say what was found."""
+        captions = [f"{one['label']} {one['probability']:.0%}" for one in self._found]
         if self._picture is not None:
-            captions = [f"{one['label']} {one['probability']:.0%}" for one in self._found]
             boxes = [one["box"] for one in self._found]
             draw_boxes(self.path(".png"), self._picture.pixels, boxes, captions)
-        shown = [f"{one['label']} {one['probability']:.0%}" for one in self._found[:_MOST_SHOWN]]
-        if more := len(self._found) - len(shown):
-            shown.append(f"{more} more")
         nothing = f"nothing with a probability of {self._form.threshold:g} or more"
-        return {self._name: Answer(self._found, ", ".join(shown) or nothing)}
+        return {self._name: Answer(self._found, some_of(captions) or nothing)}
 
 
 def _corners(box: NDArray[Any], picture: Picture | None) -> list[float]:

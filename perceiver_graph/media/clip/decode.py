@@ -22,8 +22,6 @@ from perceiver_graph.runtime.opening import Source
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame
 
-LAYOUTS = {1: "mono", 2: "stereo"}
-
 _CHECKED = ("flac", "wavpack", "tta", "ac3", "eac3")
 """Codecs whose frames have check sums; FFmpeg plays frames that do not agree with them."""
 

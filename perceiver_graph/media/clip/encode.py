@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.media.clip.decode import LAYOUTS
 from perceiver_graph.media.clip.formats import to_int16, to_pixels
+from perceiver_graph.media.clip.model import LAYOUTS
 from perceiver_graph.media.files.packages import require
 from perceiver_graph.storage import staged_file, unwritable
 

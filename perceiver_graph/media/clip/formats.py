@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.clip.mel import log_mel
-from perceiver_graph.media.fit import MEL_AXES, SOUND_AXES, VIDEO_AXES, Part, misfit
+from perceiver_graph.media.clip.model import MEL_AXES, SOUND_AXES, AudioMedia, MelMedia, VideoMedia
+from perceiver_graph.media.entries import Entry, sizes_of
+from perceiver_graph.media.fit import VIDEO_AXES
 
 
 @dataclass(frozen=True)
@@ -81,65 +82,29 @@ class WindowLike(Protocol):
 
 
 def media_formats(
-    entries: Mapping[str, Mapping[str, Any]], *, channels: int | None = None
+    entries: Mapping[str, Entry], *, channels: int | None = None
 ) -> dict[str, ClipFormat]:
-    """The formats of the manifest's `inputs` or `outputs` that are video or audio, by name.
+    """The formats of inputs or outputs that are video or audio, which fit their media, by name.
 
     For outputs, `channels` is the number of sound channels (that of the input, or 1): the `channel`
     axis of an output may hold several samples. By default the `channel` axis is taken at its word.
-    Raises DiagnosticError (PG403) for an entry that does not describe what its `media` promises.
     """
     found: dict[str, ClipFormat] = {}
     for name, entry in entries.items():
-        for kind, options in (entry.get("media") or {}).items():
-            if kind == "video":
-                found[name] = _video(_sizes(name, kind, entry), options)
-            elif kind == "audio":
-                found[name] = _audio(name, _sizes(name, kind, entry), options, channels)
-            elif kind == "mel":
-                found[name] = _mel(_sizes(name, kind, entry), options)
+        sizes = sizes_of(entry)
+        axes, shape = tuple(sizes), tuple(sizes.values())
+        match entry.media:
+            case VideoMedia(video=form):
+                found[name] = VideoFormat(**sizes, rate=Fraction(str(form.rate)), axes=axes)
+            case AudioMedia(audio=form):
+                count = channels or sizes["channel"]
+                samples = sizes["time"] * sizes["channel"] // count
+                found[name] = AudioFormat(samples, count, form.rate, axes, shape)
+            case MelMedia(mel=form):
+                samples = (sizes["time"] - 1) * form.hop + form.window
+                further = (form.window, form.hop, sizes["frequency"])
+                found[name] = MelFormat(samples, 1, form.rate, axes, shape, *further)
     return found
-
-
-def _video(sizes: dict[str, int], options: Mapping[str, Any]) -> VideoFormat:
-    return VideoFormat(**sizes, rate=Fraction(str(options.get("rate", 25))), axes=tuple(sizes))
-
-
-def _audio(
-    name: str, sizes: dict[str, int], options: Mapping[str, Any], channels: int | None
-) -> AudioFormat:
-    channels = sizes["channel"] if channels is None else channels
-    values = sizes["time"] * sizes["channel"]
-    if values % channels:
-        raise _bad_entry(
-            f"`{name}` has {values} values, which are not samples of {channels} channels"
-        )
-    rate = int(options.get("rate", 48000))
-    shape = tuple(sizes.values())
-    return AudioFormat(values // channels, channels, rate, axes=tuple(sizes), shape=shape)
-
-
-def _mel(sizes: dict[str, int], options: Mapping[str, Any]) -> MelFormat:
-    rate, window, hop = (int(options[key]) for key in ("rate", "window", "hop"))
-    samples = (sizes["time"] - 1) * hop + window
-    axes, shape, bands = tuple(sizes), tuple(sizes.values()), sizes["frequency"]
-    return MelFormat(samples, 1, rate, axes, shape, window, hop, bands)
-
-
-def _sizes(name: str, kind: str, entry: Mapping[str, Any]) -> dict[str, int]:
-    """Axis sizes in the entry's order, without batch."""
-    sizes = dict(zip(entry.get("axes", ()), entry.get("shape", ()), strict=False))
-    sizes.pop("batch", None)
-    # An input is held against the rules of outputs, too: they leave open how many channels it has.
-    found = misfit(Part(name, "inputs" if kind == "mel" else "outputs", kind, None, sizes))
-    if found is not None:
-        raise _bad_entry(found.fault)
-    return sizes
-
-
-def _bad_entry(fault: str) -> DiagnosticError:
-    help = "change its `media` or its shape in the spec and compile again"
-    return DiagnosticError.of("PG403", fault, help=help)
 
 
 def to_arrays(window: WindowLike, formats: Mapping[str, ClipFormat]) -> dict[str, NDArray[Any]]:

@@ -37,23 +37,6 @@ class Moment:
     audio: AudioFormat | None
 
 
-def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """The one reader of all inputs of pictures and sound. Raises DiagnosticError (PG403, PG512)."""
-    dumped = {name: entry.model_dump(exclude_none=True) for name, entry in inputs.items()}
-    formats = media_formats(dumped)
-    report = Report()
-    for kind in (VideoFormat, AudioFormat):
-        names = [quote(name) for name, form in formats.items() if isinstance(form, kind)]
-        if len(names) > 1:
-            message = f"{' and '.join(names)} are of the same kind, and a file has one"
-            report.error(
-                "PG512", message, help=f"pass arrays instead: {option('--inputs', 'IN.npz')}"
-            )
-    report.raise_if_errors()
-    optional = {_kind(form) for n, form in formats.items() if inputs[n].mask == "optional"}
-    return [ClipReader(formats, optional)]
-
-
 def _kind(form: ClipFormat) -> str:
     return "video" if isinstance(form, VideoFormat) else "audio"
 
@@ -69,12 +52,28 @@ class ClipReader(Reader):
     streams = True
 
     def __init__(self, formats: Mapping[str, ClipFormat], optional: Collection[str] = ()) -> None:
-        super().__init__(*formats)
+        self.inputs = tuple(formats)
         self.formats = dict(formats)
         self.optional = frozenset(optional)
         forms = self.formats.values()
         self.video = next((form for form in forms if isinstance(form, VideoFormat)), None)
         self.audio = next((form for form in forms if isinstance(form, AudioFormat)), None)
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
+        """One for all. Raises DiagnosticError (PG512) for two of a kind."""
+        formats = media_formats(inputs)
+        report = Report()
+        for kind in (VideoFormat, AudioFormat):
+            names = [quote(name) for name, form in formats.items() if isinstance(form, kind)]
+            if len(names) > 1:
+                message = f"{' and '.join(names)} are of the same kind, and a file has one"
+                report.error(
+                    "PG512", message, help=f"pass arrays instead: {option('--inputs', 'IN.npz')}"
+                )
+        report.raise_if_errors()
+        optional = {_kind(form) for n, form in formats.items() if inputs[n].mask == "optional"}
+        return [cls(formats, optional)]
 
     def input_for(self, value: str) -> str:
         """The input of sound for a file of sound."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.escape import shell_path
-from perceiver_graph.media.clip.decode import LAYOUTS, check_pause, decoded, frame_time
+from perceiver_graph.media.clip.decode import check_pause, decoded, frame_time
 from perceiver_graph.media.clip.formats import AudioFormat
+from perceiver_graph.media.clip.model import LAYOUTS
 from perceiver_graph.media.files.containers import media_stream, open_media, undecodable
 from perceiver_graph.runtime.opening import Source
 

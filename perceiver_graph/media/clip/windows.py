@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.escape import shell_path
-from perceiver_graph.media.clip.decode import LAYOUTS, PictureStream, stream_shape
+from perceiver_graph.media.clip.decode import PictureStream, stream_shape
 from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
+from perceiver_graph.media.clip.model import LAYOUTS
 from perceiver_graph.media.clip.sound import SampleStream
 from perceiver_graph.media.files.containers import (
     MOST_PIXELS,

@@ -34,20 +34,6 @@ _MOST_PAIRS = 64
 _PER_SECOND = 1000  # low and high values of a sound that the sheet is drawn from
 
 
-def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each pair of a video and a sound output. Raises DiagnosticError (PG403)."""
-    sounds_in = [r.audio for r in setting.readers if isinstance(r, ClipReader) and r.audio]
-    channels = sounds_in[0].channels if sounds_in else 1
-    dumped = {name: entry.model_dump(exclude_none=True) for name, entry in outputs.items()}
-    formats = media_formats(dumped, channels=channels)
-    videos = [(name, form) for name, form in formats.items() if isinstance(form, VideoFormat)]
-    sounds = [(name, form) for name, form in formats.items() if isinstance(form, AudioFormat)]
-    return [
-        TrackWriter(video, audio, first=index == 0)
-        for index, (video, audio) in enumerate(zip_longest(videos, sounds))
-    ]
-
-
 @dataclass
 class _Sketch:
     """What a contact sheet shows: frames side by side, thinned out as they become many, and the
@@ -96,6 +82,8 @@ def _outline(samples: NDArray[Any], rate: int) -> NDArray[np.float32]:
 class TrackWriter(Writer):
     """An mp4 of a video output, a sound output, or both; the first also draws the sheet."""
 
+    shows_others = True
+
     def __init__(
         self,
         video: tuple[str, VideoFormat] | None,
@@ -103,12 +91,24 @@ class TrackWriter(Writer):
         *,
         first: bool,
     ) -> None:
-        super().__init__(*(track[0] for track in (video, audio) if track is not None))
+        self.outputs = tuple(track[0] for track in (video, audio) if track is not None)
         self._video = video
         self._audio = audio
         self._sketch = _Sketch() if first else None
         self._film = ".mp4" if first else f"-{self.outputs[0]}.mp4"
         self.suffixes = (self._film, ".png") if first else (self._film,)
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
+        """A writer for each pair of a video and a sound."""
+        sounds_in = [r.audio for r in setting.readers if isinstance(r, ClipReader) and r.audio]
+        formats = media_formats(outputs, channels=sounds_in[0].channels if sounds_in else 1)
+        videos = [(name, form) for name, form in formats.items() if isinstance(form, VideoFormat)]
+        sounds = [(name, form) for name, form in formats.items() if isinstance(form, AudioFormat)]
+        return [
+            cls(video, audio, first=index == 0)
+            for index, (video, audio) in enumerate(zip_longest(videos, sounds))
+        ]
 
     def __enter__(self) -> Self:
         self._writer = ClipWriter(

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.packages import require
 from perceiver_graph.media.files.pictures import read_picture
-from perceiver_graph.media.fit import neighbourhood
 from perceiver_graph.media.flow.tiles import Tile, tiles
 from perceiver_graph.runtime.opening import Named
 
@@ -109,22 +108,6 @@ def fitted(
     return Frames(np.stack(pixels), size, (*notes, note))
 
 
-def kernel_of(channels: int) -> int:
-    """The side of the neighbourhood of which a pixel's channels are made: 3 of 27 channels, 1 of 3.
-
-    Raises DiagnosticError (PG403) for a number of channels that is not 3 k^2 with an odd k.
-    """
-    kernel = neighbourhood(channels)
-    if kernel is None:
-        raise DiagnosticError.of(
-            "PG403",
-            f"{channels} channels are not those of a pixel and its neighbours",
-            help="give the input 3 (the pixel itself), 27 (3 x 3 pixels) or 75 (5 x 5) channels in "
-            "the spec and compile again",
-        )
-    return kernel
-
-
 def patches(frames: ArrayLike, kernel: int = 3) -> NDArray[np.float32]:
     """The `kernel` x `kernel` pixels around each pixel of frames, scaled to [-1, 1].
 
@@ -156,7 +139,7 @@ def flow_inputs(
     """The tiles of frames with the model's input for each, made when it is asked for.
 
     An input is [batch 1, time 2, height, width, kernel * kernel * 3]. Every tile has its own border
-    of zeros, as in training. Raises DiagnosticError (PG403) as `tiles` does.
+    of zeros, as in training. Raises ValueError as `tiles` does.
     """
     for tile in tiles(frames.height, frames.width, height, width, overlap):
         yield tile, patches(frames.pixels[:, tile.rows, tile.columns], kernel)[None]

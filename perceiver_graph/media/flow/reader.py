@@ -8,21 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.media.axes import rows_of, sizes_of
+from perceiver_graph.media.entries import rows_of, sizes_of
 from perceiver_graph.media.files.pictures import picture_source
 from perceiver_graph.media.fit import VIDEO_AXES
 from perceiver_graph.media.flow.frames import (
     Frames,
     fitted,
     flow_inputs,
-    kernel_of,
     read_frames,
 )
-from perceiver_graph.media.flow.model import FlowInputMedia
+from perceiver_graph.media.flow.model import neighbourhood
 from perceiver_graph.media.flow.tiles import Tile, tiles
 from perceiver_graph.media.io import Piece, Reader, Reading, reading
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.spec.manifest import InputEntry, Manifest
+from perceiver_graph.spec.manifest import Dimension, InputEntry
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +32,6 @@ class FlowTile:
     tile: Tile
 
 
-def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a pair of frames."""
-    return [
-        FlowReader(name, entry, entry.media.flow.overlap)
-        for name, entry in inputs.items()
-        if isinstance(entry.media, FlowInputMedia)
-    ]
-
-
 class FlowReader(Reader):
     """Reads two pictures of the same size, the earlier one first."""
 
@@ -49,14 +39,12 @@ class FlowReader(Reader):
     media_types = ("image/",)
     streams = True
 
-    def __init__(self, name: str, entry: InputEntry, overlap: int) -> None:
-        super().__init__(name)
-        self._name = name
+    def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
+        super().__init__(name, entry, dims)
         sizes = sizes_of(entry)
         self.size = sizes["height"], sizes["width"]
         self._order = rows_of(entry, VIDEO_AXES)
-        self._kernel = kernel_of(sizes["channel"])
-        self._overlap = overlap
+        self._kernel = neighbourhood(sizes["channel"]) or 1
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """Two pictures are a pair. Raises DiagnosticError (PG501)."""
@@ -72,7 +60,7 @@ class FlowReader(Reader):
         """Read both pictures. Raises DiagnosticError (PG503, PG507, PG509, PG512)."""
         first, second = map(picture_source, values)
         frames = self._frames(first, second)
-        count = len(tiles(frames.height, frames.width, *self.size, self._overlap))
+        count = len(tiles(frames.height, frames.width, *self.size, self._form.overlap))
         return reading(
             first,
             second,
@@ -85,7 +73,7 @@ class FlowReader(Reader):
         return fitted(frames, *self.size, notes)
 
     def _pieces(self, frames: Frames) -> Iterator[Piece]:
-        cut = flow_inputs(frames, *self.size, overlap=self._overlap, kernel=self._kernel)
+        cut = flow_inputs(frames, *self.size, overlap=self._form.overlap, kernel=self._kernel)
         order = [0, *(axis + 1 for axis in self._order)]
         for tile, values in cut:
             array = np.ascontiguousarray(values.transpose(order))

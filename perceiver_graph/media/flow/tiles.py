@@ -10,9 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.media.fit import overlap_fault
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -58,14 +55,8 @@ def tiles(
     """The tiles that cover a picture, row by row; no two are the same.
 
     436 x 1024 pixels in tiles of 368 x 496 are 2 x 3 tiles. Raises ValueError for a picture smaller
-    than a tile, DiagnosticError (PG403) for an overlap that leaves no step from tile to tile.
+    than a tile, and for an overlap that leaves no step from tile to tile.
     """
-    if fault := overlap_fault(tile_height, tile_width, overlap):
-        raise DiagnosticError.of(
-            "PG403",
-            fault,
-            help="set a smaller `overlap` (20 is usual) in the spec and compile again",
-        )
     return [
         Tile(top, left, tile_height, tile_width)
         for top in offsets(height, tile_height, overlap)

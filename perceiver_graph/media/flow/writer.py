@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph.media.base import settings_of
 from perceiver_graph.media.fit import IMAGE_AXES
 from perceiver_graph.media.flow.frames import (
     Frames,
     restored,
 )
-from perceiver_graph.media.flow.model import FlowOutputMedia
+from perceiver_graph.media.flow.model import FlowOutputParameters
 from perceiver_graph.media.flow.picture import write_flo, write_flow_picture
 from perceiver_graph.media.flow.reader import FlowTile
 from perceiver_graph.media.flow.tiles import Blend
@@ -21,27 +22,27 @@ from perceiver_graph.media.io import Answer, Piece, Setting, Writer
 from perceiver_graph.spec.manifest import OutputEntry
 
 
-def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of flow; the first has the plain names."""
-    found: list[Writer] = []
-    for name, entry in outputs.items():
-        if isinstance(entry.media, FlowOutputMedia):
-            order = [entry.axes[1:].index(axis) for axis in IMAGE_AXES]
-            found.append(FlowWriter(name, order, entry.media.flow.scale, f"-{name}" * bool(found)))
-    return found
-
-
 class FlowWriter(Writer):
     """Blends the flow of the tiles; writes it as .flo and as a picture."""
 
-    def __init__(self, output: str, order: Sequence[int], scale: float, mark: str) -> None:
-        super().__init__(output)
-        self._name = output
+    def __init__(
+        self, name: str, form: FlowOutputParameters, order: Sequence[int], mark: str
+    ) -> None:
+        super().__init__(name, form)
         self._order = order
-        self._scale = scale
         self.suffixes = (f"{mark}.flo", f"{mark}.png")
         self._blend: Blend | None = None
         self._frames: Frames | None = None
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
+        """A writer for each output; the first has the plain names."""
+        found: list[Writer] = []
+        for name, entry in outputs.items():
+            assert entry.media is not None
+            order = [entry.axes[1:].index(axis) for axis in IMAGE_AXES]
+            found.append(cls(name, settings_of(entry.media), order, f"-{name}" * bool(found)))
+        return found
 
     def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """Take the flow of a tile [1, height, width, 2]."""
@@ -57,7 +58,7 @@ class FlowWriter(Writer):
         """Write the files; what is said of the flow is how far things moved."""
         assert self._blend is not None
         assert self._frames is not None
-        flow = restored(self._blend.result(), self._frames, self._scale)
+        flow = restored(self._blend.result(), self._frames, self._form.scale)
         for suffix, write in zip(self.suffixes, (write_flo, write_flow_picture), strict=True):
             write(self.path(suffix), flow)
         length = np.hypot(flow[..., 0], flow[..., 1])

@@ -1,4 +1,4 @@
-"""A picture, as the spec describes it."""
+"""A picture, as the spec describes it, and what it fits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from perceiver_graph.spec.models.base import (
-    Model,
-    Number,
-    PositiveNumber,
-    counted,
-)
+from perceiver_graph.media.base import InputMedia
+from perceiver_graph.media.fit import IMAGE_AXES, axes, channels
+from perceiver_graph.spec.models.base import Model, Number, PositiveNumber, counted
 
 _COLOURS = counted(3, "a number for red, green and blue each, say `[0.5, 0.5, 0.5]`")
 Channels = Annotated[list[Number], Field(min_length=3, max_length=3), _COLOURS]
@@ -41,8 +38,16 @@ class ImageParameters(Model):
     """What they are then divided by."""
 
 
-class ImageMedia(Model):
+class ImageMedia(InputMedia):
     """A picture from a file, in the axes height, width, channel."""
 
     image: ImageParameters
     """How it is cut out and normalised; `{}` does as the published Perceivers do."""
+
+    input_checks = (axes(*IMAGE_AXES), channels(3, "pictures have 3 (RGB)"))
+    reader = "perceiver_graph.media.image.reader:ImageReader"
+    example, is_decoded = "PICTURE.jpg", True
+
+    def scale(self) -> str:
+        """How pixels are scaled."""
+        return f"(pixels / 255 - {self.image.mean}) / {self.image.std}"

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.media.axes import rows_of, sizes_of
+from perceiver_graph.media.entries import rows_of, sizes_of
 from perceiver_graph.media.files.pictures import open_picture, picture_source, read_picture
 from perceiver_graph.media.fit import IMAGE_AXES
-from perceiver_graph.media.image.model import ImageMedia, ImageParameters
 from perceiver_graph.media.image.resizing import Region, centred, normalised, resized
 from perceiver_graph.media.io import Piece, Reader, Reading, reading
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.spec.manifest import InputEntry, Manifest
+from perceiver_graph.spec.manifest import Dimension, InputEntry
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,25 +25,14 @@ class Picture:
     region: Region
 
 
-def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a picture."""
-    return [
-        ImageReader(name, entry, entry.media.image)
-        for name, entry in inputs.items()
-        if isinstance(entry.media, ImageMedia)
-    ]
-
-
 class ImageReader(Reader):
     """Reads a picture in any format that Pillow knows."""
 
     noun = "a picture"
     media_types = ("image/",)
 
-    def __init__(self, name: str, entry: InputEntry, form: ImageParameters) -> None:
-        super().__init__(name)
-        self._name = name
-        self._form = form
+    def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
+        super().__init__(name, entry, dims)
         sizes = sizes_of(entry)
         self._size = sizes["height"], sizes["width"]
         self._order = rows_of(entry, IMAGE_AXES)

@@ -1,11 +1,10 @@
-"""A class for each token of a text, as the spec describes it."""
+"""A class for each token of a text, as the spec describes it, and what it fits."""
 
 from __future__ import annotations
 
-from perceiver_graph.media.base import Names
-from perceiver_graph.spec.models.base import (
-    Model,
-)
+from perceiver_graph.media.base import Names, OutputMedia
+from perceiver_graph.media.fit import PER_TOKEN, about_tokens, names, rank, several_classes
+from perceiver_graph.spec.models.base import Model
 
 
 class LabelsParameters(Model):
@@ -16,8 +15,12 @@ class LabelsParameters(Model):
     in front of a name mark the beginning and the inside of one."""
 
 
-class LabelsMedia(Model):
+class LabelsMedia(OutputMedia):
     """Labelled stretches of a text, written as JSON."""
 
     labels: LabelsParameters
     """The names; `{}` numbers the classes."""
+
+    output_checks = (rank(2, PER_TOKEN), about_tokens, names)
+    output_warnings = (several_classes,)
+    writer = "perceiver_graph.media.labels.writer:LabelsWriter"

@@ -8,33 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.media.io import Answer, Piece, Setting, Writer
-from perceiver_graph.media.labels.model import LabelsMedia, LabelsParameters
+from perceiver_graph.media.io import Answer, Piece, Writer, some_of
+from perceiver_graph.media.labels.model import LabelsParameters
 from perceiver_graph.media.scores.probabilities import named, row_probabilities
 from perceiver_graph.media.text.places import places
-from perceiver_graph.spec.manifest import OutputEntry
-
-
-def label_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output with a class for every token."""
-    found: list[Writer] = []
-    for name, entry in outputs.items():
-        if isinstance(entry.media, LabelsMedia):
-            found.append(LabelsWriter(name, entry.media.labels))
-    return found
-
-
-_MOST_SHOWN = 8
 
 
 class LabelsWriter(Writer):
     """Neighbouring tokens of the same label make up a stretch; B- begins a new one."""
 
-    def __init__(self, output: str, parameters: LabelsParameters) -> None:
-        super().__init__(output)
-        self._name = output
-        self._names = parameters.names
-        names = parameters.names or []
+    def __init__(self, name: str, form: LabelsParameters) -> None:
+        super().__init__(name, form)
+        names = form.names or []
         self._nothing = names.index("O") if "O" in names else 0
         self._found: list[dict[str, Any]] = []
 
@@ -55,7 +40,7 @@ class LabelsWriter(Writer):
         """The label, first and last token of each stretch."""
         start, label, before = 0, "", self._nothing
         for index, one in enumerate([*classes, self._nothing]):
-            name = named(one, self._names)
+            name = named(one, self._form.names)
             kind = "" if one == self._nothing else name.removeprefix("B-").removeprefix("I-")
             if kind != label or (name.startswith("B-") and one != before):
                 if label:
@@ -65,7 +50,5 @@ class LabelsWriter(Writer):
 
     def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
         """The stretches in order."""
-        shown = [f"{one['text']!r} {one['label']}" for one in self._found[:_MOST_SHOWN]]
-        if more := len(self._found) - len(shown):
-            shown.append(f"{more} more")
-        return {self._name: Answer(self._found, ", ".join(shown) or "nothing is labelled")}
+        shown = some_of([f"{one['text']!r} {one['label']}" for one in self._found])
+        return {self._name: Answer(self._found, shown or "nothing is labelled")}

@@ -1,10 +1,10 @@
-"""A cloud of points, as the spec describes it."""
+"""A cloud of points, as the spec describes it, and what it fits."""
 
 from __future__ import annotations
 
-from perceiver_graph.spec.models.base import (
-    Model,
-)
+from perceiver_graph.media.base import InputMedia
+from perceiver_graph.media.fit import one_length, rank, rows
+from perceiver_graph.spec.models.base import Model
 
 
 class PointsParameters(Model):
@@ -14,9 +14,13 @@ class PointsParameters(Model):
     """Whether the points are moved and scaled into [-1, 1], with their mean at 0."""
 
 
-class PointsMedia(Model):
+class PointsMedia(InputMedia):
     """The points of a .ply, .off, .pcd, .npy, .npz or text file (.xyz, .csv, .pts), in the axes point,
     channel."""
 
     points: PointsParameters
     """How they are scaled; `{}` takes the default."""
+
+    input_checks = (rank(2, "give it one axis of points, and `channel`"), one_length, rows)
+    reader = "perceiver_graph.media.points.reader:PointsReader"
+    example = "POINTS.ply"

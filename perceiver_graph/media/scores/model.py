@@ -1,11 +1,10 @@
-"""Plain numbers, as the spec describes them."""
+"""Plain numbers, as the spec describes them, and what they fit."""
 
 from __future__ import annotations
 
-from perceiver_graph.media.base import Names
-from perceiver_graph.spec.models.base import (
-    Model,
-)
+from perceiver_graph.media.base import Names, OutputMedia
+from perceiver_graph.media.fit import names
+from perceiver_graph.spec.models.base import Model
 
 
 class ScoresParameters(Model):
@@ -15,8 +14,11 @@ class ScoresParameters(Model):
     """What they are called, in order."""
 
 
-class ScoresMedia(Model):
+class ScoresMedia(OutputMedia):
     """Numbers (a similarity, a price), written as JSON."""
 
     scores: ScoresParameters
     """Their names; `{}` leaves them out."""
+
+    output_checks = (names,)
+    writer = "perceiver_graph.media.scores.writer:ScoresWriter"

@@ -50,16 +50,6 @@ def best_classes(
     ]
 
 
-def top_classes(
-    logits: ArrayLike, top: int = 5, names: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """The `top` most probable classes of `logits` [n] by the softmax, as `best_classes` gives them.
-
-    Raises ValueError unless `logits` is one vector (leading axes of size 1 are dropped).
-    """
-    return best_classes(probabilities(logits), top, names)
-
-
 def _vector(logits: ArrayLike) -> NDArray[np.float64]:
     scores = np.atleast_1d(np.asarray(logits, dtype=np.float64))
     if scores.size == 0 or scores.size != scores.shape[-1]:

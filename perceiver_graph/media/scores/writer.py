@@ -10,51 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics.escape import json
-from perceiver_graph.media.io import Answer, Piece, Setting, Writer
-from perceiver_graph.media.scores.model import ScoresMedia, ScoresParameters
-from perceiver_graph.media.scores.probabilities import (
-    named,
-)
-from perceiver_graph.spec.manifest import OutputEntry
+from perceiver_graph.media.io import Answer, Piece, Writer
+from perceiver_graph.media.scores.probabilities import named
+
+Values = NDArray[np.float64]
 
 
-def score_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of plain numbers."""
-    return [
-        ScoresWriter(name, entry.media.scores)
-        for name, entry in outputs.items()
-        if isinstance(entry.media, ScoresMedia)
-    ]
+class MeanWriter(Writer):
+    """Says something of the values of every piece, and the same of their mean over all."""
 
-
-class ScoresWriter(Writer):
-    """Numbers as they are; over several pieces, their mean."""
-
-    def __init__(self, output: str, parameters: ScoresParameters) -> None:
-        super().__init__(output)
-        self._name = output
-        self._names = parameters.names
-        self._sum: NDArray[np.float64] = np.zeros(())
+    def __init__(self, name: str, form: Any) -> None:
+        super().__init__(name, form)
+        self._sum: Values = np.zeros(())
         self._count = 0
 
     def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """Take the numbers of a piece."""
-        values = results[self._name][0].astype(np.float64)
+        """Take the result of a piece."""
+        values = self.values(results[self._name])
         self._sum, self._count = self._sum + values, self._count + 1
-        return {self._name: self._labelled(values)}
+        return {self._name: self.answer(values).data}
 
     def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
-        """The numbers of the whole."""
-        found = self._labelled(self._sum / self._count)
-        shown = found if isinstance(found, dict) else {"": found}
-        line = ", ".join(f"{key} {_short(value)}".strip() for key, value in shown.items())
-        return {self._name: Answer(found, line)}
+        """What the mean says."""
+        return {self._name: self.answer(self._sum / self._count)}
 
-    def _labelled(self, values: NDArray[np.float64]) -> Any:
+    def values(self, result: NDArray[Any]) -> Values:
+        """What the mean is taken of."""
+        raise NotImplementedError
+
+    def answer(self, values: Values) -> Answer:
+        """What the values say."""
+        raise NotImplementedError
+
+
+class ScoresWriter(MeanWriter):
+    """Numbers as they are."""
+
+    def values(self, result: NDArray[Any]) -> Values:
+        """The numbers of a piece."""
+        return np.asarray(result[0], np.float64)
+
+    def answer(self, values: Values) -> Answer:
         """By name if the spec names them; a single one as a number, else a list."""
-        if self._names is not None and values.ndim == 1:
-            return {named(index, self._names): float(value) for index, value in enumerate(values)}
-        return float(values.item()) if values.size == 1 else values.tolist()
+        data: Any = float(values.item()) if values.size == 1 else values.tolist()
+        if self._form.names is not None and values.ndim == 1:
+            data = {named(i, self._form.names): float(value) for i, value in enumerate(values)}
+        shown = data if isinstance(data, dict) else {"": data}
+        return Answer(data, ", ".join(f"{key} {_short(one)}".strip() for key, one in shown.items()))
 
 
 def _short(value: Any) -> str:

@@ -1,11 +1,10 @@
-"""Answers in a text, as the spec describes them."""
+"""Answers in a text, as the spec describes them, and what they fit."""
 
 from __future__ import annotations
 
-from perceiver_graph.spec.models.base import (
-    Count,
-    Model,
-)
+from perceiver_graph.media.base import OutputMedia
+from perceiver_graph.media.fit import PER_TOKEN, about_tokens, channels, rank
+from perceiver_graph.spec.models.base import Count, Model
 
 
 class SpanParameters(Model):
@@ -17,8 +16,15 @@ class SpanParameters(Model):
     """The most tokens that an answer has."""
 
 
-class SpanMedia(Model):
+class SpanMedia(OutputMedia):
     """Answers as stretches of the second of two texts (or of the only one), written as JSON."""
 
     span: SpanParameters
     """How many and how long; `{}` takes the defaults."""
+
+    output_checks = (
+        rank(2, PER_TOKEN),
+        channels(2, "an answer needs 2: start and end"),
+        about_tokens,
+    )
+    writer = "perceiver_graph.media.span.writer:SpanWriter"

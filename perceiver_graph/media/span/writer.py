@@ -8,29 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.media.io import Answer, Piece, Setting, Writer
+from perceiver_graph.media.io import Answer, Piece, Writer
 from perceiver_graph.media.scores.probabilities import probabilities
-from perceiver_graph.media.span.model import SpanMedia, SpanParameters
+from perceiver_graph.media.span.model import SpanParameters
 from perceiver_graph.media.text.places import places
-from perceiver_graph.spec.manifest import OutputEntry
-
-
-def span_writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output with a start and an end score."""
-    found: list[Writer] = []
-    for name, entry in outputs.items():
-        if isinstance(entry.media, SpanMedia):
-            found.append(SpanWriter(name, entry.media.span))
-    return found
 
 
 class SpanWriter(Writer):
     """The most probable answers: a start and an end, not before it, in the last text."""
 
-    def __init__(self, output: str, parameters: SpanParameters) -> None:
-        super().__init__(output)
-        self._name = output
-        self._form = parameters
+    def __init__(self, name: str, form: SpanParameters) -> None:
+        super().__init__(name, form)
         self._found: list[dict[str, Any]] = []
 
     def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

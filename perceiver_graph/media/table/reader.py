@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.media.io import Piece, Reader
+from perceiver_graph.media.io import Piece
 from perceiver_graph.media.rows import RowsReader
-from perceiver_graph.media.table.model import TableMedia
 from perceiver_graph.media.table.rows import read_table
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.spec.manifest import InputEntry, Manifest
-
-
-def table_readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a table."""
-    return [
-        TableReader(name, entry, manifest.dims)
-        for name, entry in inputs.items()
-        if isinstance(entry.media, TableMedia)
-    ]
 
 
 class TableReader(RowsReader):

@@ -15,25 +15,15 @@ from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
 from perceiver_graph.media.lengths import Length
 from perceiver_graph.media.text import tokens
-from perceiver_graph.media.text.model import TextMedia, TextParameters
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
 from perceiver_graph.runtime.paths import is_path
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
+from perceiver_graph.spec.manifest import Dimension, InputEntry
 
 _SHOWN = 40  # characters of a text that name it
 _LONGEST_NAME = len("[MASK]")  # the most bytes that an id is written with
 _AROUND = 1 << 12  # bytes of a file that may stand around the text, and make no ids
 _MOST = 1 << 24  # ids, of a model that takes any number
 _PATH = re.compile(r"(~|\.{1,2})?/.*|\S*/\S*|\S+\.[A-Za-z]\w{0,3}|.*\.txt", re.DOTALL)
-
-
-def readers(inputs: Mapping[str, InputEntry], manifest: Manifest) -> list[Reader]:
-    """A reader for each input that is a text."""
-    return [
-        TextReader(name, entry, entry.media.text, manifest.dims)
-        for name, entry in inputs.items()
-        if isinstance(entry.media, TextMedia)
-    ]
 
 
 class TextReader(Reader):
@@ -47,18 +37,13 @@ class TextReader(Reader):
     media_types = ("text/plain",)
     literal = True
 
-    def __init__(
-        self, name: str, entry: InputEntry, form: TextParameters, dims: Mapping[str, Dimension]
-    ) -> None:
-        super().__init__(name)
-        self._name = name
-        self._entry = entry
-        self._pair = form.pair
+    def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
+        super().__init__(name, entry, dims)
         self._length = Length(entry, dims)
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """Each value is a text; of a model that takes pairs, two are. Raises PG512."""
-        if not self._pair or len(values) <= 1:
+        if not self._form.pair or len(values) <= 1:
             return super().split(values)
         if len(values) % 2:
             raise DiagnosticError.of(

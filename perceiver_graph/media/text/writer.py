@@ -8,20 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.media.io import Answer, Piece, Setting, Writer
+from perceiver_graph.media.io import Answer, Piece, Writer
 from perceiver_graph.media.scores.probabilities import row_probabilities
 from perceiver_graph.media.text import tokens
-from perceiver_graph.media.text.model import FillMedia
-from perceiver_graph.spec.manifest import OutputEntry
-
-
-def writers(outputs: Mapping[str, OutputEntry], setting: Setting) -> list[Writer]:
-    """A writer for each output of scores over bytes."""
-    found: list[Writer] = []
-    for name, entry in outputs.items():
-        if isinstance(entry.media, FillMedia):
-            found.append(FillWriter(name, entry.media.text.top))
-    return found
+from perceiver_graph.media.text.model import FillParameters
 
 
 class FillWriter(Writer):
@@ -30,10 +20,8 @@ class FillWriter(Writer):
     A text without [MASK] is written as the model reads it back; without a text, all is decoded.
     """
 
-    def __init__(self, output: str, top: int) -> None:
-        super().__init__(output)
-        self._name = output
-        self._top = top
+    def __init__(self, name: str, form: FillParameters) -> None:
+        super().__init__(name, form)
         self._answer = Answer(None)
 
     def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -64,7 +52,7 @@ class FillWriter(Writer):
     def _candidates(self, values: NDArray[np.float64]) -> list[dict[str, Any]]:
         if np.isnan(values).any():
             return []
-        best = np.argsort(-values, kind="stable")[: self._top]
+        best = np.argsort(-values, kind="stable")[: self._form.top]
         return [
             {"id": one, "text": _shown(one), "probability": float(values[one])}
             for one in best.tolist()

@@ -1,7 +1,5 @@
 """The spec language as pydantic models: one file each for inputs, outputs and the whole."""
 
-from perceiver_graph.media.classes.model import ClassesMedia
-from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
 from perceiver_graph.spec.models.inputs import Input, LikeInput, like_chain
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
@@ -51,9 +49,7 @@ from perceiver_graph.spec.models.steps import (
 __all__ = [
     "FORMAT_VERSION",
     "Activation",
-    "AudioMedia",
     "BatchNorm",
-    "ClassesMedia",
     "Conv",
     "Decode",
     "Embedding",
@@ -88,7 +84,6 @@ __all__ = [
     "Step",
     "SymbolDeclaration",
     "TiedHead",
-    "VideoMedia",
     "WidthPadding",
     "like_chain",
 ]

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
-from perceiver_graph.media.base import kind_of
-from perceiver_graph.media.kinds import CLIP, InputMedia
+from perceiver_graph.media.kinds import InputMedia
 from perceiver_graph.spec.models.base import Axis, Model, Name, Size
 from perceiver_graph.spec.models.positions import Position
 from perceiver_graph.spec.models.steps import Step
@@ -73,7 +72,7 @@ def written_out(inputs: Mapping[str, Input | LikeInput]) -> dict[str, Input]:
             own = inputs[other]
             assert isinstance(own, LikeInput)
             given = {key: value for key in _OWN if (value := getattr(own, key)) is not None}
-            if base.media is not None and kind_of(base.media) in CLIP:
+            if base.media is not None and base.media.stream:
                 given = {"media": None} | given
             base = base.model_copy(update=given)
         found[name] = base
