@@ -220,11 +220,33 @@ def test_forms_with_something_to_fill_in() -> None:
     assert (
         help_of("{height: 16, width: 16", "{height: '16', width: 16") == "remove the quotes: `16`"
     )
-    assert help_of("{height: 16, width: 16", "{height: 16.0, width: 16") == "write `16`"
+    for text in ("16.0", "'16.0'", "'1.6e1'"):
+        assert help_of("{height: 16, width: 16", f"{{height: {text}, width: 16") == "write `16`"
+    assert help_of("{height: 16, width: 16", "{height: '1.5', width: 16") is None
     assert help_of("{fourier: {bands: 4}}", "none") == "leave `position` out"
     start = TEXT.index("inputs:")
     listed = TEXT[:start] + "inputs:\n  - {name: image}\n" + TEXT[TEXT.index("join:") :]
     assert errors(listed)[0].help == "write `inputs: {image: {...}}`"
+
+
+@pytest.mark.parametrize("position", ["{given: [x]}", "{inputs: clip}", "{range: [0, 1]}"])
+def test_coordinates_go_with_fourier_features(position: str) -> None:
+    key = position[1:].partition(":")[0]
+    assert help_of("{fourier: {bands: 4}}", position) == (
+        f"`{key}` goes with `fourier`: add `fourier: {{bands: ...}}`"
+    )
+    learned = f"{position[:-1]}, learned: {{}}}}"
+    assert help_of("{fourier: {bands: 4}}", learned) == f"`{key}` goes with `fourier`"
+
+
+def test_one_resolution_for_each_axis_or_coordinate() -> None:
+    wrong = "{fourier: {bands: 4, max_resolution: [8, 9]}}"
+    assert (
+        help_of("{fourier: {bands: 4}}", wrong) == "write `max_resolution: {height: 8, width: 9}`"
+    )
+    given = f"{{given: [x, y], {wrong[1:]}"
+    assert help_of("{fourier: {bands: 4}}", given) == "write `max_resolution: {x: 8, y: 9}`"
+    assert help_of("{fourier: {bands: 4}}", given.replace("[x, y]", "2")) is None
 
 
 # Keys of other places and of other libraries
@@ -245,6 +267,11 @@ def test_keys_that_belong_elsewhere_say_where() -> None:
         "`activation` belongs in `outputs.NAME.head` or `outputs.NAME.head.mlp`"
     )
     assert places_of(Spec, "learned", ("outputs", "y", "query", "position")) is None
+    # A word for many things is for one that stands nearby.
+    assert help_of("join:", "    media: {image: {size: 224}}\njoin:") == (
+        "it has another name here: `shape` belongs in `inputs.NAME`"
+    )
+    assert help_of("heads: 8}", "heads: 8, size: 1}") is None
     outputs = errors(
         TEXT.replace("outputs:\n", "decode:\n  outputs:\n").replace("  label", "    label")
     )

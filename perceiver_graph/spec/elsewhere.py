@@ -121,9 +121,15 @@ def places_of(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
     return f"{quote(key)} belongs in {joined}"
 
 
-def renamed(model: type[BaseModel], key: str) -> str | None:
-    """For what others call one of our keys: what it is called here, and where that belongs."""
+def renamed(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
+    """For what others call one of our keys: what it is called here, and where that belongs.
+
+    A word for several of them is for one of the part of the spec in which it stands.
+    """
     ours = _ours().get(key.casefold().replace("-", "_"), ())
+    if here and len(ours) > 1:
+        found = _places(model)
+        ours = tuple(o for o in ours if any(p.split(".")[0] == here[0] for p in found.get(o, ())))
     places = (places_of(model, one) for one in ours)
     return next((f"it has another name here: {place}" for place in places if place), None)
 

@@ -51,10 +51,15 @@ def type_help(fault: Fault, written: str, data: Any) -> str | None:
     value = fault.value
     if fault.type == "size" and value:
         kind = "int"
-    if kind in {"int", "float"} and isinstance(value, str) and _is_number(value):
+    number = _number(value) if isinstance(value, str) else value
+    if type(number) is float and kind == "int" and number.is_integer() and number < 1e15:
+        return f"write `{number:.0f}`"
+    if (
+        type(number) in (int, float)
+        and isinstance(value, str)
+        and kind in (type(number).__name__, "float")
+    ):
         return f"remove the quotes: `{value}`"
-    if kind == "int" and isinstance(value, float) and value.is_integer():
-        return f"write `{value:.0f}`"
     if kind == "bool" and isinstance(value, str) and value.lower() in _SWITCHES:
         return f"write `{_SWITCHES[value.lower()]}`"
     if kind == "str" and isinstance(value, int | float):
@@ -79,8 +84,9 @@ def type_help(fault: Fault, written: str, data: Any) -> str | None:
     return None
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> Any:
+    """What a text would be without its quotes."""
     try:
-        return type(resolve(text)) in (int, float)
+        return resolve(text)
     except NumberTooLargeError:
-        return False
+        return text

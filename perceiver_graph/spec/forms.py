@@ -67,7 +67,7 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
     if path[0] == "outputs" and len(path) <= 2 and type(value) is int:
         output = f"{{query: {{learned: {{}}}}, head: {{linear: {value}}}}}"
         return output if len(path) == 2 else f"{{NAME: {output}}}"
-    if schema.kind == "dict" and numbers:
+    if (schema.kind == "dict" and numbers) or ("<each>" in schema.tags and len(numbers) > 1):
         return _by_axis(numbers, path, data)
     if schema.kind == "union" and path[-1] == "padding" and {*map(type, numbers)} == {int}:
         return _by_axis(numbers, path, data)
@@ -97,10 +97,17 @@ def _range(value: Any, path: Path, data: Any) -> str | None:
         return _flow(sorted(numbers)) if len(numbers) == len(_ENDS) else None
     if not isinstance(value, list) or not all(len(_numbers(one)) == len(_ENDS) for one in value):
         return None
-    around = _at(data, path[:-1]) or {}
-    names = around.get("given") or around.get("coordinates") or _at(data, (*path[:-2], "points"))
-    named = isinstance(names, list) and _are_texts(names) and len(names) == len(value)
-    return _flow(dict(zip(names, value, strict=True))) if named else None
+    names = _coordinates(path[:-1], data) or []
+    return _flow(dict(zip(names, value, strict=True))) if len(names) == len(value) else None
+
+
+def _coordinates(position: Path, data: Any) -> list[str] | None:
+    """What the coordinates that a position is made of are called; None where it is one in a grid."""
+    around = _at(data, position) or {}
+    given = [around.get(key) for key in ("given", "coordinates", "inputs")]
+    given.append(_at(data, (*position[:-1], "points")))
+    named = (one for one in given if isinstance(one, list) and _are_texts(one))
+    return next(named, []) if any(given) else None
 
 
 def _listed(item: Schema, value: Any, path: Path, data: Any) -> str | None:
@@ -223,7 +230,12 @@ def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
 
 
 def _axes(path: Path, data: Any) -> list[str]:
-    """The axes of the input or of the grid of queries around a path, without the channels."""
+    """The axes of the input or of the grid of queries around a path, without the channels; the names
+    of coordinates where these are given."""
+    if "position" in path:
+        names = _coordinates(path[: path.index("position") + 1], data)
+        if names is not None:
+            return names
     place = ("shape",) if path[:1] == ("inputs",) else ("query", "grid")
     axes = _at(data, (*path[:2], *place))
     return [str(axis) for axis in axes if axis != "channel"] if isinstance(axes, dict) else []

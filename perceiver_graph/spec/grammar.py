@@ -60,6 +60,11 @@ class Schema:
         choices = self.node["choices"] if self.kind == "tagged-union" else ()
         return tuple(tag.strip("<>") for tag in choices)
 
+    def with_key(self, key: str) -> tuple[str, ...]:
+        """Those of the alternatives that a key stands beside."""
+        tags = ((tag, self.child(tag)) for tag in self.tags)
+        return tuple(tag.strip("<>") for tag, one in tags if one and key in one.keys)
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The same as `child` takes them: with their angle brackets."""

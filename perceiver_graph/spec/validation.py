@@ -146,7 +146,11 @@ class _Translator:
             return not_there(key, entry, self.spans.key(fault.path))
         known = fault.parent.keys if fault.parent else ()
         guess = glued(key) or question(meant(key, known))
-        place = places_of(self.model, key, parent) or (None if guess else renamed(self.model, key))
+        place = places_of(self.model, key, parent) or (
+            None if guess else renamed(self.model, key, parent)
+        )
+        if union and (fits := union.with_key(key)):
+            place = f"{quote(key)} goes with {one_of(fits)}"
         if "like" in known and key in ("steps", "position"):
             place = (
                 f"{quote(key)} is that of the input that this one is like: leave one of the two out"
@@ -199,6 +203,10 @@ class _Translator:
         guesses = {key: guess for key in fault.value if (guess := meant(key, names))}
         key = next(iter(guesses), next(iter(fault.value)))
         place = places_of(self.model, key)
+        if fault.rule and (fits := fault.rule.with_key(key)):
+            one = fault.rule.child(f"<{fits[0]}>")
+            lacking = skeleton(one.child(fits[0]) if one else None, fault.path, self.data)
+            place = f"{quote(key)} goes with {one_of(fits)}: add `{fits[0]}: {lacking}`"
         return make(
             "PG106",
             f"{quote(fault.name)}: {what}, found {quote(key)}",
