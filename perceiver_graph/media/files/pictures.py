@@ -42,7 +42,7 @@ with a sign for others."""
 _DECODERS = {"WEBP": 8, "AVIF": 12, "JPEG2000": 16, "GIF": 4}
 """Bytes a pixel that decoders hold beside what they give."""
 
-_ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0112, 262, 339
+_ORIENTATION, _DEPTH, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0112, 258, 262, 339
 _STRIP = 1 << 18  # pixels that are copied at a time
 
 
@@ -63,7 +63,7 @@ def read_picture(
         notes += _fitted(source, image, room, least)
         _check_sums(source, image)
         notes += _deep_colours(image)
-        negative = _is_negative(image)
+        negative, depth = _grey_scale(image)
         if image.format == "TIFF":
             turns = _orientation(image)
             with _hushed():
@@ -71,8 +71,8 @@ def read_picture(
         else:
             image.load()
             turns = _orientation(image)
-        notes += _about_values(image, negative)
-        return _rgb(_turned(image, turns), negative), tuple(notes)
+        notes += _about_values(image, negative, depth)
+        return _rgb(_turned(image, turns), negative, depth), tuple(notes)
 
 
 def picture_source(named: Named) -> Source:
@@ -206,9 +206,12 @@ def _tag(image: Image, number: int) -> tuple[Any, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
-def _is_negative(image: Image) -> bool:
-    """Whether 0 is white, where Pillow takes it for black all the same: a TIFF of 16 bits."""
-    return image.format == "TIFF" and image.mode.startswith("I") and 0 in _tag(image, _PHOTOMETRIC)
+def _grey_scale(image: Image) -> tuple[bool, int]:
+    """Whether 0 is white, and how many bits a value has, where it is more than 8. In a TIFF, Pillow
+    takes 0 for black and leaves 12 bits as they are; elsewhere it scales them to 16."""
+    if image.format != "TIFF" or not image.mode.startswith("I"):
+        return False, 16
+    return 0 in _tag(image, _PHOTOMETRIC), int(_tag(image, _DEPTH)[0])
 
 
 def _several(source: Source, image: Image) -> Iterator[str]:
@@ -280,13 +283,14 @@ def _deep_colours(image: Image) -> Iterator[str]:
         yield "16 bits a value: 65535 is the brightest, and the upper 8 bits are kept"
 
 
-def _about_values(image: Image, negative: bool) -> Iterator[str]:
+def _about_values(image: Image, negative: bool, depth: int) -> Iterator[str]:
     """What becomes of values that are not 8 bits of red, green and blue."""
     if image.mode.startswith("I"):
         low, high = image.getextrema()
-        black, white = (65535, 0) if negative else (0, 65535)
+        top = (1 << depth) - 1
+        black, white = (top, 0) if negative else (0, top)
         yield (
-            f"16 bits a value: {black} is black and {white} white, and the upper 8 bits are kept "
+            f"{depth} bits a value: {black} is black and {white} white, and the upper 8 bits are kept "
             f"(its values: {low} to {high})"
         )
     if image.mode == "CMYK":
@@ -331,14 +335,14 @@ def _turned(image: Image, orientation: Any) -> Image:
     return image if method is None else image.transpose(method)
 
 
-def _rgb(image: Image, negative: bool) -> Pixels:
+def _rgb(image: Image, negative: bool, depth: int) -> Pixels:
     """The pixels, converted and copied strip by strip, so that they are not there three times."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         if image.mode.startswith("I"):  # Pillow would cut off all above 255
-            grey = np.asarray(strip).astype(np.int64).clip(0, 0xFFFF) >> 8
+            grey = np.asarray(strip).astype(np.int64).clip(0, (1 << depth) - 1) >> depth - 8
             pixels[top : top + rows] = (255 - grey if negative else grey)[:, :, None]
         else:
             pixels[top : top + rows] = np.asarray(strip.convert("RGB"))
