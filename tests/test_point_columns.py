@@ -137,6 +137,31 @@ def test_other_arrays_of_an_archive_are_told(tmp_path: Path) -> None:
     assert read_table(tmp_path / "a.npz", "points").notes[0] == told
 
 
+@pytest.mark.parametrize("name", ["rgb", "rgba", "RGB"])
+@pytest.mark.parametrize("kind", ["f4", "u4"])
+def test_packed_colours_are_no_channel(name: str, kind: str, tmp_path: Path) -> None:
+    """Three bytes in the bits of a number: as such it is 2.3e-38, or 16 million."""
+    columns = [(axis, "f4") for axis in "xyz"] + [(name, kind), ("intensity", "f4")]
+    records = np.array([(*point, 0, 0.5) for point in SCAN], columns)
+    records[name] = np.array([0xFF8040], "u4").view(kind)[0]
+    wanted = [[*point, 0.5] for point in SCAN]
+    np.save(tmp_path / "a.npy", records)
+    text = f"x y z {name} intensity\n" + "\n".join(
+        " ".join(map(repr, one)) for one in records.tolist()
+    )
+    (tmp_path / "a.txt").write_text(text)
+    head = "".join(
+        f"property {'uint' if form == 'u4' else 'float'} {one}\n" for one, form in columns
+    )
+    head = f"ply\nformat binary_little_endian 1.0\nelement vertex 3\n{head}end_header\n"
+    (tmp_path / "a.ply").write_bytes(head.encode() + records.tobytes())
+    for suffix in ("npy", "txt", "ply"):
+        points, (note,) = points_input(tmp_path / f"a.{suffix}", 4, centre=False)
+        assert points[0].tolist() == wanted
+        assert f"colours are left out (`{name}`)" in note.replace(", whole numbers and lists", "")
+        assert note.endswith("the others are x, y, z, intensity")
+
+
 def test_columns_of_tables(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, ",b,a\n0,1,2\n1,3,4\n"))
     assert table.values.tolist() == [[1, 2], [3, 4]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perceiver_graph.media.files.numbers import ply
+from perceiver_graph.media.files.numbers import ply_header
 from perceiver_graph.media.files.numbers import sheet as number_rows
 from perceiver_graph.media.files.numbers import text as number_text
 from perceiver_graph.media.points.cloud import points_input, read_points
@@ -102,7 +102,7 @@ def test_comments_without_an_end_are_refused(
 ) -> None:
     monkeypatch.setattr(number_rows, "_MOST_BLANK", 500)
     monkeypatch.setattr(number_text, "MOST_LINES", 500)
-    monkeypatch.setattr(ply, "_LONGEST_HEADER", 5000)
+    monkeypatch.setattr(ply_header, "_LONGEST_HEADER", 5000)
     path = written(tmp_path, head + "#\n" * 4000)
     wanted = "PG507" if head == "ply\n" else "PG514"
     assert code_of(lambda: read_points(path))[0] == wanted

@@ -89,10 +89,9 @@ def test_ply_files_of_any_kind(tmp_path: Path, form: str, newline: str) -> None:
     points = read_points(written(tmp_path, everything(form, newline)))
     assert points.dtype == np.float64
     assert np.array_equal(points, WHOLE)
-    _, notes = points_input(tmp_path / "cloud.ply", 4)
-    assert notes == (
-        "whole numbers and lists are left out (`red`, `seen`); the others are x, y, z, confidence",
-    )
+    _, (note,) = points_input(tmp_path / "cloud.ply", 4)
+    assert note.startswith("colours, whole numbers and lists are left out (`red`, `seen`); ")
+    assert note.endswith("the others are x, y, z, confidence")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -191,6 +190,57 @@ def test_damaged_ply_files(tmp_path: Path, change: tuple[bytes, bytes], words: s
     code, text = code_of(lambda: read_points(path))
     assert code == "PG507"
     assert words in text
+
+
+TYPED = """ply
+format ascii 1.0
+element camera 1
+property short focal
+element vertex 1
+property float x
+property float y
+property int z
+property uchar red
+property list uchar uint seen
+element face 1
+property list uchar int vertex_indices
+property double area
+end_header
+-35
+1 2 3 255 1 9
+3 0 0 -1 1.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("\n-35", "\n-35000", "camera 0 is `-35000`"),
+        ("\n-35", "\n35 1", "camera 0 is `35 1`"),
+        ("3 255", "2.5 255", "vertex 0 is `1 2 2.5 255 1 9`"),
+        ("255", "300", "vertex 0 is `1 2 3 300 1 9`"),
+        ("255", "-1", "vertex 0"),
+        ("255", "2.5", "vertex 0"),
+        ("255", "inf", "vertex 0"),
+        ("1 9", "1 -9", "vertex 0"),
+        ("1 9", "2 9", "vertex 0"),
+        ("3 0 0 -1 1.5", "3 0 1", "face 0 is `3 0 1`, which is not what the header promises"),
+        ("3 0 0 -1", "3 0 0 x", "face 0"),
+        ("3 0 0 -1", "3 0 0 3000000000", "face 0"),
+        ("1.5", "1,5", "a face has: vertex_indices, area"),
+        ("1.5", "1.5 2", "face 0"),
+        ("3 0 0 -1 1.5", "", "come 0 lines, and the header promises 1"),
+    ],
+)
+def test_every_record_of_a_ply_is_what_its_header_promises(
+    old: str, new: str, words: str, tmp_path: Path
+) -> None:
+    assert TYPED.count(old) == 1 or old == "1 9"
+    assert read_points(written(tmp_path, TYPED.encode())).tolist() == [[1, 2, 3]]
+    assert read_points(written(tmp_path, TYPED.replace("255", "255.0").encode())).tolist()
+    path = written(tmp_path, TYPED.replace(old, new, 1).encode())
+    code, text = code_of(lambda: read_points(path))
+    assert (code, words in text) == ("PG507", True)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -77,7 +77,8 @@ def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
         )
     columns = np.stack([in_float64(flat[one]) for one in names], axis=1)
     cloud = arranged(source, columns, names)
-    notes = left_out(array.dtype.names, cloud.names, "fields that are no numbers")
+    others = [one for one in array.dtype.names if one not in names]
+    notes = left_out(others, cloud.names, "fields that are no numbers")
     return replace(cloud, notes=(*cloud.notes, *notes))
 
 

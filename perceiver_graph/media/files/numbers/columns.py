@@ -11,6 +11,8 @@ from perceiver_graph.media.files.numbers.common import Rows, undecodable
 from perceiver_graph.runtime.opening import Source
 
 AXES = ("x", "y", "z")
+PACKED = ("rgb", "rgba")
+"""Colours in one number, whose bits are their bytes: as a number, it means nothing."""
 
 _UNIT = re.compile(r"\s*[\[(]([^\])]*)[\])]$")
 _UNNAMED = re.compile(r"(unnamed: ?\d+)?")
@@ -43,12 +45,11 @@ def listed(names: Sequence[str]) -> str:
 
 
 def arranged(source: Source, points: Rows, names: Sequence[str]) -> Cloud:
-    """Points whose columns are named: x, y and z first, then the others as they come.
+    """Points whose columns are named: x, y and z first, then the others as they come, without packed
+    colours.
 
-    Raises DiagnosticError (PG507) if not
-    exactly one column each is called x, y and z.
+    Raises DiagnosticError (PG507) if not exactly one column each is called x, y and z.
     """
-    notes = []
     called = [plain(name) for name in names]
     wrong = [axis for axis in AXES if called.count(axis) != 1]
     if wrong:
@@ -63,8 +64,9 @@ def arranged(source: Source, points: Rows, names: Sequence[str]) -> Cloud:
             "first three columns are taken",
         )
     order = [called.index(axis) for axis in AXES]
-    order += [index for index, name in enumerate(called) if name not in AXES]
+    order += [index for index, name in enumerate(called) if name not in AXES + PACKED]
     taken = tuple(names[index].strip() for index in order)
+    notes = [*left_out(names, taken, "packed colours")]
     if order != sorted(order):
         notes.append(f"the columns are taken in the order {', '.join(taken)}")
     units = [found[1].strip() if (found := _UNIT.search(name)) else "" for name in taken[:3]]

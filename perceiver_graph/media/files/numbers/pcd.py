@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from perceiver_graph.diagnostics import quote
-from perceiver_graph.media.files.numbers.columns import Cloud, arranged, left_out
+from perceiver_graph.media.files.numbers.columns import PACKED, Cloud, arranged, left_out
 from perceiver_graph.media.files.numbers.common import (
     MOST_BYTES,
     MOST_VALUES,
@@ -26,7 +26,6 @@ _LONGEST_HEADER = 1 << 16
 _KEYS = ("VERSION", "FIELDS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT", "POINTS")
 _AGAIN = "write the cloud again: pcl_convert_pcd_ascii_binary IN.pcd OUT.pcd 1, or save it as .ply"
 _TYPES = {"F": "f", "I": "i", "U": "u"}
-_PACKED = ("rgb", "rgba")  # three bytes that are stored as the bits of a number
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class _Header:
             i
             for i, (name, kind) in enumerate(zip(self.fields, self.types, strict=True))
             if kind.shape == ()
-            and name.casefold() not in (*_PACKED, "_")
+            and name.casefold() not in (*PACKED, "_")
             and (kind.kind == "f" or name.casefold() in ("x", "y", "z"))
         ]
 

@@ -5,9 +5,7 @@ Only what a point cloud needs is kept; everything else in the file is stepped ov
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -15,78 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.media.files.numbers.columns import AXES, Cloud, left_out
+from perceiver_graph.media.files.numbers.columns import AXES, PACKED, Cloud, left_out
 from perceiver_graph.media.files.numbers.common import MOST_BYTES, in_float64, undecodable
+from perceiver_graph.media.files.numbers.ply_header import AGAIN, Element, Header, read_header
 from perceiver_graph.media.files.numbers.text import NUMBER
 from perceiver_graph.runtime.opening import Source
 
-_TYPES = {
-    "char": "i1",
-    "uchar": "u1",
-    "short": "i2",
-    "ushort": "u2",
-    "int": "i4",
-    "uint": "u4",
-    "float": "f4",
-    "double": "f8",
-    "int8": "i1",
-    "uint8": "u1",
-    "int16": "i2",
-    "uint16": "u2",
-    "int32": "i4",
-    "uint32": "u4",
-    "float32": "f4",
-    "float64": "f8",
+_LIMITS = {
+    f"{sign}{size}": range(-(1 << 8 * size - 1) * (sign == "i"), 1 << 8 * size - (sign == "i"))
+    for sign in "iu"
+    for size in (1, 2, 4)
 }
-_FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
-_LONGEST_HEADER = 1 << 20
-_END = re.compile(rb"(?<=[\r\n])end_header[ \t]*(\r\n|\n|\r)")
-_AGAIN = "export the cloud again, as ascii or binary PLY 1.0"
-
-
-@dataclass(frozen=True)
-class _Property:
-    name: str
-    type: str
-    counted_by: str | None = None  # the type of the count, of a list
-
-
-@dataclass(frozen=True)
-class _Element:
-    name: str
-    count: int
-    properties: tuple[_Property, ...]
-
-    @property
-    def has_lists(self) -> bool:
-        return any(one.counted_by for one in self.properties)
-
-    def dtype(self, order: str) -> np.dtype[np.void]:
-        """The layout in a binary file of an element without lists."""
-        return np.dtype([(one.name, order + one.type) for one in self.properties])
-
-
-@dataclass(frozen=True)
-class _Header:
-    order: str  # the byte order as numpy writes it, empty for ascii
-    elements: tuple[_Element, ...]
-    start: int  # where the data begin
 
 
 def read_ply(source: Source) -> Cloud:
     """The vertices [n, 3 + k]: x, y, z and the k other floating-point properties, in their order.
 
-    Lists and whole-number properties (colours, indices) are left out. Raises DiagnosticError
-    (PG507) for a damaged file and one without such vertices.
+    Lists, whole-number properties (colours, indices) and packed colours are left out. Raises
+    DiagnosticError (PG507) for a damaged file and one without such vertices.
     """
-    header = _header(source, source.peek(_LONGEST_HEADER))
+    header = read_header(source)
     data = source.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         fault = f"{source} has more than {MOST_BYTES:,} bytes, the most that are read"
         raise DiagnosticError.of("PG514", fault, help="leave points out")
     elements = [one.name for one in header.elements]
     if "vertex" not in elements:
-        raise undecodable(f"{source}: it has no element `vertex`", help=_AGAIN)
+        raise undecodable(f"{source}: it has no element `vertex`", help=AGAIN)
     vertex = header.elements[elements.index("vertex")]
     columns = _columns(source, vertex)
     if vertex.count == 0:
@@ -97,106 +50,74 @@ def read_ply(source: Source) -> Cloud:
     points = read(source, data, header, before, columns, after)
     names = tuple(name.casefold() if i < 3 else name for i, name in enumerate(columns))
     held = [one.name for one in vertex.properties]
-    return Cloud(points, names, left_out(held, columns, "whole numbers and lists"))
+    return Cloud(points, names, left_out(held, columns, "colours, whole numbers and lists"))
 
 
-def _header(source: Source, head: bytes) -> _Header:
-    end = _END.search(head)
-    if not head.startswith((b"ply\n", b"ply\r")) or end is None:
-        fault = "it does not begin with `ply`" if end else "its header does not end (`end_header`)"
-        raise undecodable(f"{source}: {fault}", help=_AGAIN)
-    order: str | None = None
-    found: list[tuple[str, int, list[_Property]]] = []
-    lines = head[: end.start()].decode("latin-1").splitlines()
-    for number, line in enumerate(lines[1:], start=2):
-        match line.split():
-            case [] | ["comment", *_] | ["obj_info", *_]:
-                continue
-            case ["format", name, "1.0"] if name in _FORMATS and order is None:
-                order = _FORMATS[name]
-            case ["element", name, count] if count.isascii() and count.isdecimal():
-                if len(count) > 15 or name in [one[0] for one in found]:
-                    raise _bad_line(source, number, line)
-                found.append((name, int(count), []))
-            case ["property", *words] if found and (made := _property(words)) is not None:
-                if made.name in [one.name for one in found[-1][2]]:
-                    raise _bad_line(source, number, line)
-                found[-1][2].append(made)
-            case _:
-                raise _bad_line(source, number, line)
-    if order is None:
-        raise undecodable(f"{source}: its header has no `format` line", help=_AGAIN)
-    start = end.end()
-    if head.startswith(b"ply\r") and not head.startswith(b"ply\r\n") and end[1] == b"\r\n":
-        start -= 1  # lines end with \r alone, and the first byte of the data happens to be \n
-    elements = tuple(_Element(name, count, tuple(made)) for name, count, made in found)
-    return _Header(order, elements, start)
-
-
-def _property(words: list[str]) -> _Property | None:
-    match words:
-        case [kind, name] if kind in _TYPES:
-            return _Property(name, _TYPES[kind])
-        case ["list", count, kind, name] if kind in _TYPES and "f" not in _TYPES.get(count, "f"):
-            return _Property(name, _TYPES[kind], _TYPES[count])
-    return None
-
-
-def _bad_line(source: Source, number: int, line: str) -> DiagnosticError:
-    return undecodable(
-        f"{source}, line {number}: {quote(line)} has no place in a header", help=_AGAIN
-    )
-
-
-def _columns(source: Source, vertex: _Element) -> list[str]:
+def _columns(source: Source, vertex: Element) -> list[str]:
     scalars = {one.name: one.type for one in vertex.properties if not one.counted_by}
     axes = {name.casefold(): name for name in reversed(scalars) if name.casefold() in AXES}
     missing = [axis for axis in AXES if axis not in axes]
     if missing:
         fault = f": its vertices have no {' and no '.join(quote(axis) for axis in missing)}"
         raise undecodable(
-            f"{source}{fault}", f"they have: {', '.join(scalars) or 'nothing'}", help=_AGAIN
+            f"{source}{fault}", f"they have: {', '.join(scalars) or 'nothing'}", help=AGAIN
         )
-    further = [n for n, kind in scalars.items() if kind[0] == "f" and n not in axes.values()]
+    passed_over = {*axes.values(), *(name for name in scalars if name.casefold() in PACKED)}
+    further = [n for n, kind in scalars.items() if kind[0] == "f" and n not in passed_over]
     return [*(axes[axis] for axis in AXES), *further]
 
 
 def _ascii(
     source: Source,
     data: bytes,
-    header: _Header,
-    before: tuple[_Element, ...],
+    header: Header,
+    before: tuple[Element, ...],
     columns: list[str],
-    after: tuple[_Element, ...],
+    after: tuple[Element, ...],
 ) -> NDArray[np.float64]:
     vertex = header.elements[len(before)]
     lines = (line.split() for line in data[header.start :].splitlines())
     rows = (words for words in lines if words)
-    skipped = sum(one.count for one in before)
-    if sum(1 for _ in islice(rows, skipped)) < skipped:
-        raise _cut(source, 0, vertex.count)
-    points: list[list[float]] = []
-    for index, words in enumerate(islice(rows, vertex.count)):
-        try:
-            values = _walk(words, vertex)
-            points.append([_number(values[name]) for name in columns])
-        except (ValueError, IndexError) as error:
-            line = b" ".join(words).decode("latin-1")
-            fault = f": vertex {index} is {quote(line)}, which is not what the header promises"
-            names = ", ".join(one.name for one in vertex.properties)
-            raise undecodable(f"{source}{fault}", f"a vertex has: {names}", help=_AGAIN) from error
+    for one in before:
+        if sum(1 for _ in _values(source, rows, one)) < one.count:
+            raise _cut(source, 0, vertex.count)
+    points = [[values[name] for name in columns] for values in _values(source, rows, vertex)]
     if len(points) < vertex.count:
         raise _cut(source, len(points), vertex.count)
-    further = sum(one.count for one in after if one.properties)
-    _check_rest(source, sum(1 for _ in rows), further)
+    further = [one for one in after if one.properties]
+    have = sum(sum(1 for _ in _values(source, rows, one)) for one in further)
+    _check_rest(source, have + sum(1 for _ in rows), sum(one.count for one in further))
     return np.array(points)
 
 
-def _number(word: bytes) -> float:
+def _values(
+    source: Source, rows: Iterator[list[bytes]], element: Element
+) -> Iterator[dict[str, float]]:
+    """The scalars of each record of an element, as far as there are any. Raises DiagnosticError."""
+    for index, words in enumerate(islice(rows, element.count)):
+        try:
+            yield _walk(words, element)
+        except (ValueError, IndexError) as error:
+            line = b" ".join(words).decode("latin-1")
+            fault = (
+                f"{element.name} {index} is {quote(line)}, which is not what the header promises"
+            )
+            names = ", ".join(one.name for one in element.properties)
+            note = f"a {element.name} has: {names}"
+            raise undecodable(f"{source}: {fault}", note, help=AGAIN) from error
+
+
+def _number(word: bytes, kind: str) -> float:
+    """A number that a type can hold. Raises ValueError."""
+    if word.isdigit() and kind in _LIMITS and int(word) in _LIMITS[kind]:
+        return int(word)
     text = word.decode("ascii", "replace")
     if not NUMBER.fullmatch(text):
         raise ValueError(text)
-    return float(text)
+    value = float(text)
+    if kind in _LIMITS and not (value.is_integer() and int(value) in _LIMITS[kind]):
+        raise ValueError(text)
+    return value
 
 
 def _check_rest(source: Source, have: int, want: int) -> None:
@@ -206,18 +127,21 @@ def _check_rest(source: Source, have: int, want: int) -> None:
         raise undecodable(fault, help="copy it again, or export it again")
 
 
-def _walk(words: list[bytes], element: _Element) -> dict[str, bytes]:
-    """The scalar properties of a line. Raises ValueError or IndexError if it has too few or many."""
-    found: dict[str, bytes] = {}
+def _walk(words: list[bytes], element: Element) -> dict[str, float]:
+    """The scalar properties of a line. Raises ValueError or IndexError if it has too few or many, or
+    numbers that their types cannot hold."""
+    found: dict[str, float] = {}
     place = 0
     for one in element.properties:
         if one.counted_by:
-            length = int(words[place])
+            length = int(_number(words[place], one.counted_by))
             if length < 0:
                 raise ValueError("a list of negative length")
+            for word in words[place + 1 : place + 1 + length]:
+                _number(word, one.type)
             place += 1 + length
         else:
-            found[one.name] = words[place]
+            found[one.name] = _number(words[place], one.type)
             place += 1
     if place != len(words):
         raise ValueError(f"{len(words)} words in place of {place}")
@@ -227,10 +151,10 @@ def _walk(words: list[bytes], element: _Element) -> dict[str, bytes]:
 def _binary(
     source: Source,
     data: bytes,
-    header: _Header,
-    before: tuple[_Element, ...],
+    header: Header,
+    before: tuple[Element, ...],
     columns: list[str],
-    after: tuple[_Element, ...],
+    after: tuple[Element, ...],
 ) -> NDArray[np.float64]:
     vertex = header.elements[len(before)]
     start = header.start
@@ -247,11 +171,11 @@ def _binary(
     if data[place:].strip():
         more = len(data) - place
         fault = f"{source}: it goes on for {more:,} bytes after all that its header promises"
-        raise undecodable(fault, help=_AGAIN)
+        raise undecodable(fault, help=AGAIN)
     return points
 
 
-def _end(data: bytes, place: int, element: _Element, order: str) -> int:
+def _end(data: bytes, place: int, element: Element, order: str) -> int:
     """Where the records of an element end; beyond the data if they are cut off."""
     if not element.has_lists:
         return place + element.count * element.dtype(order).itemsize
@@ -261,7 +185,7 @@ def _end(data: bytes, place: int, element: _Element, order: str) -> int:
     return max(ends, default=place)
 
 
-def _uniform(data: bytes, place: int, element: _Element, order: str) -> int | None:
+def _uniform(data: bytes, place: int, element: Element, order: str) -> int | None:
     """The size of a record if all are alike, as the faces of most meshes are: found at once."""
     offset = 0
     counts: list[tuple[int, np.dtype[Any], int]] = []
@@ -285,7 +209,7 @@ def _uniform(data: bytes, place: int, element: _Element, order: str) -> int | No
 
 
 def _vertices(
-    source: Source, data: bytes, place: int, vertex: _Element, order: str, columns: list[str]
+    source: Source, data: bytes, place: int, vertex: Element, order: str, columns: list[str]
 ) -> tuple[NDArray[np.float64], int]:
     """The points, and where they end."""
     if vertex.has_lists:
@@ -306,7 +230,7 @@ def _vertices(
 
 
 def _records(
-    data: bytes, place: int, element: _Element, order: str
+    data: bytes, place: int, element: Element, order: str
 ) -> Iterator[tuple[dict[str, int], int]]:
     """Of each record with lists: where its scalars are, and where it ends.
 
@@ -336,7 +260,7 @@ def _records(
 def _gathered(
     data: bytes,
     found: list[dict[str, int]],
-    vertex: _Element,
+    vertex: Element,
     order: str,
     columns: list[str],
 ) -> NDArray[np.float64]:
