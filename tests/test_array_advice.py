@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,25 @@ def test_there_is_no_advice_where_nothing_would_fit(
     with pytest.raises(DiagnosticError) as caught:
         program.run({name: np.zeros(shape, np.float32)})
     assert [one.help for one in caught.value.diagnostics] == [None]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_the_advice_makes_numbers_finite(wrong: float, program: Program) -> None:
+    joints = np.full((1, 7, 1), wrong, np.float32)
+    with pytest.raises(DiagnosticError) as caught:
+        program.run({"joints": joints})
+    help = str(caught.value.diagnostics[0].help)
+    better = eval(
+        help.removeprefix("replace them: ").partition(";")[0], {"numpy": np, "joints": joints}
+    )
+    np.testing.assert_array_equal(better, np.zeros((1, 7, 1)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "help"),
+    [(bool, ".astype('float32')"), (complex, ".real"), ("U4", "not texts"), (object, "None")],
+)
+def test_what_are_no_real_numbers_is_called_so(dtype: Any, help: str, program: Program) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        program.run({"joints": np.zeros((1, 7, 1), dtype)})
+    assert help in str(caught.value.diagnostics[0].help)

@@ -46,6 +46,18 @@ def test_a_clip_is_cut_into_aligned_windows_and_the_last_is_padded(tmp_path: Pat
     assert not last.samples[3_840:].any()
 
 
+@pytest.mark.parametrize(("count", "short"), [(15, True), (16, False), (17, False)])
+def test_a_clip_that_does_not_fill_a_window_is_told(
+    count: int, short: bool, tmp_path: Path
+) -> None:
+    path = encode(tmp_path / "clip.mp4", [grey(i) for i in range(count)], tone(count / 25))
+    for options in ({}, {"audio": None}, {"video": None}):
+        first, *rest = windows(path, **options)
+        told = "it is shorter than a window of"
+        assert [told in note for note in first.notes] == [True] * short
+        assert not any(told in note for window in rest for note in window.notes)
+
+
 @pytest.mark.parametrize("rate", [10, 24, 30, Fraction(30000, 1001), 50])
 def test_other_frame_rates_take_the_frame_nearest_in_time(
     tmp_path: Path, rate: int | Fraction

@@ -150,13 +150,21 @@ def test_each_text_is_a_result_of_its_own(program: Program, tmp_path: Path) -> N
     assert [summary(one)["source"] for one in found] == [["one"], ["x = 2, y = 3"], ["build"]]
 
 
+def test_a_picture_is_no_text(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF")
+    found = fault(lambda: run_files(program, [str(path)], tmp_path / "out"))
+    assert (found.code, "is a picture, and no text" in found.message) == ("PG507", True)
+    assert "iconv" not in str(found.help)
+
+
 @pytest.mark.parametrize(
     "typo", ["notes.txt", "my notes.txt", "./notes", "docs/notes", "/no/such file", "a.md"]
 )
 def test_what_looks_like_a_path_is_no_text(program: Program, tmp_path: Path, typo: str) -> None:
     found = fault(lambda: run_files(program, [typo], tmp_path / "out"))
     assert (found.code, "looks like a file" in found.message) == ("PG512", True)
-    assert "run ARTIFACT -" in str(found.help)
+    assert "run ARTIFACT text=-" in str(found.help)
     assert not (tmp_path / "out").exists()
 
 

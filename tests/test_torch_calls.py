@@ -191,6 +191,12 @@ def test_what_is_no_tensor_is_refused(net: Any, name: str, value: Any, message: 
         net({**inputs(), name: value})
 
 
+def test_the_advice_for_a_range_of_positions_works(net: Any) -> None:
+    with pytest.raises(TypeError, match=r"type slice, and takes torch.arange\(START, STOP\)"):
+        net(inputs(), {"map": slice(0, 2)})
+    assert net(inputs(), {"map": torch.arange(0, 2)})["map"].shape == (2, 2, 2)
+
+
 def test_queries_and_sizes_of_the_wrong_kind_are_refused(net: Any) -> None:
     for queries in ({"map": None}, {"map": slice(0, 2)}, {"map": [1]}, {"map": np.arange(2)}):
         with pytest.raises(TypeError, match=r"output with positions `map` is (None|of type \w+)"):

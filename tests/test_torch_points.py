@@ -54,6 +54,12 @@ def test_points_that_the_programs_refuse_are_told(points: torch.Tensor, message:
         net(placed(), {"inside": points})
 
 
+def test_points_that_are_needed_are_asked_for_by_name() -> None:
+    net = pg.compile(parse_spec(SPACE)).to_torch()
+    with pytest.raises(ValueError, match=r"give queries.*\{'inside': POINTS\}"):
+        net(placed())
+
+
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_coordinates_are_numbers_even_where_they_are_masked(wrong: float) -> None:
     """The programs say so too."""

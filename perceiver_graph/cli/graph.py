@@ -7,19 +7,32 @@ from typing import Annotated, Literal
 
 import typer
 
-from perceiver_graph.cli import files, screen
+from perceiver_graph.cli import files, screen, usage
 from perceiver_graph.cli.options import Debug, Overrides, SpecArgument
-from perceiver_graph.diagnostics import escape
+from perceiver_graph.diagnostics import escape, quote
+from perceiver_graph.diagnostics.commands import command, shell
 
 DEFAULT_DEPTH = 2
+
+Format = Literal["tree", "dot", "mermaid", "json", "html"]
+
+_ENDINGS: dict[str, Format] = {
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".json": "json",
+    ".html": "html",
+}
+_DRAWN = frozenset({".svg", ".png", ".pdf"})
+"""Endings of what Graphviz makes of `dot`."""
 
 
 def graph_command(
     spec: SpecArgument,
     format: Annotated[
-        Literal["tree", "dot", "mermaid", "json", "html"],
-        typer.Option("--format", help="How to draw it."),
-    ] = "tree",
+        Format | None,
+        typer.Option("--format", help="How to draw it [as FILE ends, else tree]."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout."),
@@ -42,6 +55,15 @@ def graph_command(
     from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.spec.loader import load_spec
 
+    ending = "" if output is None else output.suffix.lower()
+    if output is not None and ending in _DRAWN:
+        source = output.with_suffix(".dot")
+        raise usage.wrong(
+            f"{quote(output)} is a picture, which Graphviz makes",
+            f"{command('graph', spec, '-o', source)}, then "
+            f"{shell('dot', f'-T{ending[1:]}', source, '-o', output)}",
+        )
+    format = format or _ENDINGS.get(ending, "tree")
     lowered = lower(load_spec(spec, overrides or ()))
     outline = Outline(lowered.graph, depth)
     if format == "tree" and output is None and screen.on_terminal():

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Request = Mapping[str, slice | None] | None
 _DEFAULT_FOLDER = Path("out")
 _DEFAULT_ARCHIVE = Path("out.npz")
+_FILES = frozenset(
+    {".npz", ".npy", ".json", ".mp4", ".png", ".jpg", ".wav", ".flo", ".csv", ".txt"}
+)
+"""Endings of files, which nobody means a folder by."""
 
 
 def run_command(
@@ -147,8 +151,8 @@ def _check_usage(
     if seed is not None and not random:
         message = "`--seed` is what random inputs are drawn from, and there are none"
         raise usage.wrong(message, f"leave it out, or add {option('--random')}")
-    if files and output is not None and output.suffix == ".npz" and not output.is_dir():
-        message = "the results of files go to a folder, and `-o` names an archive"
+    if files and output is not None and output.suffix in _FILES and not output.is_dir():
+        message = "the results of files go to a folder, and `-o` names a file"
         raise usage.wrong(message, option("-o", output.with_suffix("")))
     if not files and output is not None and output.suffix != ".npz" and _is_name(output):
         message = "the results of arrays go to one archive, and `-o` does not name one"

@@ -33,6 +33,12 @@ def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | Non
         return None
 
 
+def real_numbers(dtype: np.dtype[Any]) -> str:
+    """How an array becomes one of real numbers."""
+    ways = {"b": "pass numbers: .astype('float32')", "c": "pass .real of it, or numpy.abs"}
+    return ways.get(dtype.kind, "pass numbers, not texts, dates or None")
+
+
 def wrapped(array: NDArray[Any], periods: Sequence[Sequence[float] | None]) -> NDArray[Any]:
     """Coordinates within their period, before float32 rounds them: moments of today in seconds of
     1970 are 128 apart in it. `periods` has two values for each channel that is periodic."""

@@ -37,7 +37,7 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         name, equals, number = (part.strip() for part in text.partition("="))
         if not (name and equals and number.isascii() and number.isdecimal() and len(number) < 16):
-            help = f"for example --size {name or 'n'}=30"
+            help = f"write the number after it: --size {name or 'n'}=NUMBER"
             report.error("PG516", f"{quote(text)} is not NAME=NUMBER", help=help)
         elif name in found:
             report.error("PG516", f"the size {quote(name)} is given twice", help="give it once")

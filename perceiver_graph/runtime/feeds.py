@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.runtime.arrays import as_array, rounded, unscaled, wrapped
+from perceiver_graph.runtime.arrays import as_array, real_numbers, rounded, unscaled, wrapped
 from perceiver_graph.runtime.bindings import bind, check_permitted
 from perceiver_graph.runtime.coordinates import (
     Points,
@@ -256,8 +256,8 @@ def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report)
     """Whether numbers of a dtype become the input's without loss."""
     if dtype.kind in ("iuf" if entry.dtype == "float32" else "iu"):
         return True
-    help = "pass numbers: .astype('float32')"
-    if entry.dtype == "int64":
+    help = real_numbers(dtype)
+    if entry.dtype == "int64" and dtype.kind in "bf":
         help = "this input takes ids: if the values are whole numbers, .astype('int64')"
     message = f"input {quote(name)} is of dtype {dtype}, and takes {entry.dtype}"
     report.error("PG504", message, help=help)
@@ -331,7 +331,6 @@ def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Rep
             "PG505",
             f"{count} of {array.size} values of input {quote(name)} are not finite in float32",
             notes=[first],
-            help=f"replace them: numpy.nan_to_num({name}); or leave the input out"
-            if entry.mask == "optional"
-            else f"replace them: numpy.nan_to_num({name})",
+            help=f"replace them: numpy.where(numpy.isfinite({name}), {name}, 0)"
+            + ("; or leave the input out" if entry.mask == "optional" else ""),
         )

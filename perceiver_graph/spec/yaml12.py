@@ -128,7 +128,7 @@ class _Builder:
                 "PG012",
                 "a second document starts here",
                 self.marks.event(after),
-                help="keep one spec in a file; remove the line `---`",
+                help="keep one spec in a file: move what follows to another",
             )
         return built
 

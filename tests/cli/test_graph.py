@@ -149,3 +149,20 @@ def test_the_tree_on_a_terminal(command: Command, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(screen, "on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "200")
     assert "layers.0 .. 7" in command("graph", "kinetics").out
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("g.html", "<!doctype html"),
+        ("g.DOT", "digraph"),
+        ("g.mmd", "flowchart"),
+        ("g.json", "{"),
+        ("g.txt", "tiny"),
+    ],
+)
+def test_a_file_is_written_in_the_format_that_its_name_says(
+    name: str, begins: str, command: Command, tiny: Path, tmp_path: Path
+) -> None:
+    assert command("graph", tiny, "-o", tmp_path / name).code == 0
+    assert (tmp_path / name).read_text().lower().startswith(begins)

@@ -112,6 +112,9 @@ def test_every_limited_option_is_tried() -> None:
         ("list y", "takes no arguments: `y`", "`perceiver-graph list --help`"),
         ("inspect x a.b=3", "takes SPEC and no more: `a.b=3`", "did you mean `--set a.b=3`?"),
         ("run x --seed 3 a", "`--seed`", "`--random`"),
+        ("run x a.png -o y.mp4", "`-o` names a file", "`-o y`"),
+        ("graph x -o y.svg", "`y.svg` is a picture", "`dot -Tsvg y.dot -o y.svg`"),
+        ("graph x --format dot -o y.png", "`y.png` is a picture", "graph x -o y.dot`"),
         ("inspect x --memory 20", "20 of what?", "20GB"),
     ],
 )

@@ -47,7 +47,7 @@ ENTRIES = (
         "The array holds NaN or infinite values. Attention mixes every position with every "
         "other, so a single NaN makes the whole result NaN. Replace or mask missing measurements.",
         '>>> program.encode({"points": np.full((1, 1024, 3), np.nan, "float32")})',
-        '>>> program.encode({"points": np.nan_to_num(points)})',
+        '>>> program.encode({"points": np.where(np.isfinite(points), points, 0)})',
     ),
     Entry(
         "PG506",

@@ -278,5 +278,18 @@ class _Windows:
         told = [
             note for one in (self.pictures, self.sound) if one is not None for note in one.notes
         ]
+        if index == 0 and self._is_short(frames, frame_count, sample_count):
+            told.append(
+                f"it is shorter than a window of {float(seconds):g} s: the last frame is held, and "
+                "silence follows the sound"
+            )
         notes = tuple(dict.fromkeys(told))
         return Window(index, float(start), frames, samples, frame_count, sample_count, notes)
+
+    def _is_short(
+        self, frames: NDArray[np.uint8] | None, frame_count: int, sample_count: int
+    ) -> bool:
+        """Whether a window is not full: of frames, or of sound that is read alone."""
+        if frames is not None and self.video is not None:
+            return frame_count < self.video.time
+        return self.audio is not None and sample_count < self.audio.samples

@@ -12,6 +12,7 @@ import numpy as np
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
 from perceiver_graph.diagnostics.commands import pipe
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
+from perceiver_graph.media.files.foreign import foreign
 from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
 from perceiver_graph.media.lengths import Length
 from perceiver_graph.media.text import tokens
@@ -72,7 +73,7 @@ class TextReader(Reader):
     def _read(self, value: str) -> tuple[str, Source | None]:
         """A text, and the file that it comes from."""
         if not _is_source(value):
-            text, source = _literal(value), None
+            text, source = _literal(value, self._name), None
         else:
             most = _LONGEST_NAME * (self._length.max or _MOST) + _AROUND
             source = Source.of(value, noun="text file", most=most)
@@ -118,7 +119,7 @@ def _is_source(value: str) -> bool:
     return value == STANDARD_INPUT or (is_path(value) and not Path(value).is_dir())
 
 
-def _literal(value: str) -> str:
+def _literal(value: str, name: str) -> str:
     """A text that is given as itself. Raises DiagnosticError (PG507, PG512)."""
     text = _unescaped(value)
     if _PATH.fullmatch(text):
@@ -127,7 +128,7 @@ def _literal(value: str) -> str:
             "PG512",
             f"{quote(text)} {fault}",
             help="check the path; to give it as a text: "
-            + pipe(text, "run", "ARTIFACT", STANDARD_INPUT),
+            + pipe(text, "run", "ARTIFACT", f"{name}={STANDARD_INPUT}"),
             notes=[
                 f"bash and zsh take it in place of a file, too: <(printf %s {escape.shell(text)})"
             ],
@@ -163,6 +164,11 @@ def _decoded(content: bytes, source: Source) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if known := foreign(content[:4096]):
+            help = "name a text file, or write `INPUT=FILE` for another input"
+            raise DiagnosticError.of(
+                "PG507", f"{source} is {known}, and no text", help=help
+            ) from error
         raise DiagnosticError.of(
             "PG507",
             f"{source} is not UTF-8 text",

@@ -222,7 +222,10 @@ class Outputs:
             yield "        queries = queries or {}"
         elif self.points or not self.all_counted:
             yield "        if queries is None:"
-            yield '            raise ValueError("give queries: how many there are varies")'
+            first = self.asked[0]
+            given = "POINTS" if first.role == "points" else "POSITIONS"
+            text = f"give queries, how many there are varies: {{{first.of!r}: {given}}}"
+            yield from statement(f"raise ValueError({quoted(text)})", 3)
         else:
             yield "        if queries is None:"
             yield f"            return self.decode_all(state{self._given})"

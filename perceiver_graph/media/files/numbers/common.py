@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.runtime.arrays import real_numbers
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
 
@@ -41,13 +42,15 @@ def as_rows(source: Source, array: NDArray[Any], name: str = "") -> Rows:
     what = f"array {quote(name)} of {source}" if name else str(source)
     if array.dtype.kind not in "biuf":
         message = f"{what} is of dtype {array.dtype}, and holds no numbers"
-        raise DiagnosticError.of("PG504", message, help="save numbers: .astype('float32')")
+        raise DiagnosticError.of("PG504", message, help=real_numbers(array.dtype))
     rows = array[0] if array.ndim == 3 and len(array) == 1 else array
     if rows.ndim != 2 or rows.size == 0:
         raise DiagnosticError.of(
             "PG503",
             f"{what} has the shape {list(array.shape)}, and takes [rows, columns], not empty",
-            help="save a row for each element: .reshape(-1, COLUMNS)",
+            help="save one of them: array[0]"
+            if array.ndim == 3
+            else "save a row for each element: .reshape(-1, COLUMNS)",
         )
     return in_float64(rows)
 

@@ -32,7 +32,9 @@ def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
         if what != "size" and not isinstance(value, Tensor):
             cast = ".float()" if "float" in str(getattr(value, "dtype", "")) else ""
             found = f"of type {type(value).__name__}"
-            raise TypeError(f"{what} `{name}` is {found}, and takes torch.as_tensor(x){cast}")
+            way = f"torch.as_tensor(x){cast}"
+            way = "torch.arange(START, STOP)" if isinstance(value, slice) else way
+            raise TypeError(f"{what} `{name}` is {found}, and takes {way}")
 
 
 def refuse_missing(inputs: dict[str, Tensor], needed: tuple[str, ...]) -> None:
