@@ -368,6 +368,7 @@ def test_a_model_may_read_files_of_several_kinds(model: Model, tmp_path: Path) -
     assert (unsaid.code, unsaid.help) == ("PG512", f"say it: `image={path}`")
     text = fault(lambda: run_files(program, ["a cat"], tmp_path / "out"))
     assert (text.code, text.help) == ("PG512", "say it: `'caption=a cat'`")
+    assert fault(lambda: run_files(program, [""], tmp_path / "out")).help == "say it: `caption=`"
     for value, help in (
         ("capton=a cat", "did you mean `caption`?"),
         (f"photo={path}", "these are: `image`, `caption`"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def is_path(value: str) -> bool:
-    """Whether something exists under this path; False for what can be no path at all."""
+    """Whether something exists under this path; False for what can be no path at all, nothing too."""
     try:
-        return Path(value).exists()
+        return bool(value) and Path(value).exists()
     except (OSError, ValueError):  # too long, or with a NUL in it
         return False
