@@ -128,6 +128,9 @@ def test_bounds() -> None:
     assert time.bounds() == (16, 512)
     assert (8 * batch + 1).bounds() == (9, None)
     assert (Dim.of(Symbol("n", min=10, max=31, multiple_of=8)) * 2).bounds() == (32, 48)
+    n = Dim.of(Symbol("n", max=20))
+    assert (n * (21 - n)).bounds() == (20, 110)
+    assert (n * n - 20 * n + 101).bounds() == (1, 101)
     with pytest.raises(Undecidable, match="`-batch` has no lower bound"):
         (-batch).bounds()
 

@@ -161,6 +161,46 @@ def test_of_random_inputs_every_size_can_be_given(
     assert set(listed.split(", ")) >= {"length", "steps", "side"}
 
 
+WHOLE = """
+perceiver: 1
+name: whole
+dims: {n: DECLARED}
+inputs:
+  a: {shape: {time: n, channel: 2}}
+latents: {count: 2, width: 8}
+process: {layers: 1, heads: 1}
+outputs:
+  y: {query: {grid: {t: SIZE}, position: {fourier: {bands: 2, max_resolution: 8}}}, head: {linear: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "declared", "advice"),
+    [
+        ("20 - n", "{min: 1, max: 20}", "declare `n: {max: 19}`"),
+        ("5 - n", "{}", "declare `n: {max: 4}`"),
+        ("n - 5", "{max: 20, multiple_of: 2}", "declare `n: {min: 6, max: 20, multiple_of: 2}`"),
+        ("n * (9 - n) - 7", "{max: 20}", "declare `n: {max: 8}`"),
+        ("n * (9 - n) - 9", "{max: 20}", "declare `n: {min: 2, max: 7}`"),
+        ("n * n - 9 * n + 21", "{}", "declare `n: {max: 4096}`"),
+        ("1 / 2 * n", "{multiple_of: 2}", "multiply first and divide last, as in `n / 2`"),
+        ("n * (21 - n)", "{max: 20}", ""),
+    ],
+)
+def test_the_advice_on_a_size_is_accepted(size: str, declared: str, advice: str) -> None:
+    text = WHOLE.replace("SIZE", size).replace("DECLARED", declared)
+    if advice:
+        with pytest.raises(DiagnosticError) as caught:
+            pg.compile(text)
+        assert caught.value.diagnostics[0].help == advice
+        better = advice.partition("`")[2].removesuffix("`")
+        if better.startswith("n: "):
+            text = text.replace(f"n: {declared}", better)
+        else:
+            text = text.replace(size, better)
+    pg.compile(text)
+
+
 def value(word: str) -> int:
     return int(word) if word.isdecimal() else {"a": 7, "b": 2}[word]
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import lcm
+from math import inf, lcm
 from typing import Any
 
 from perceiver_graph.compiler.blocks.builder import GraphBuilder, TooLargeError
 from perceiver_graph.compiler.ir.dims import (
+    MOST_VALUES,
     Dim,
     NotDivisible,
     Symbol,
     Undecidable,
-    check_symbol,
     declare,
     product,
 )
@@ -256,14 +256,17 @@ class Context:
         )
 
     def _inexact(self, error: NotDivisible, size: str, path: Path) -> PartError:
-        always = "" if error.dividend.is_constant else " at every size that it may have"
+        constant, help = error.dividend.is_constant, self.exact(error)
+        always = "" if constant else " at every size that it may have"
+        if constant and words(size) and re.search(rf"/\s*{error.divisor}\s*\*", size):
+            help = f"multiply first and divide last, as in `{words(size)[0]} / {error.divisor}`"
         return self.error(
             "PG203",
             f"`{error.dividend}` is not divisible by {error.divisor}{always}",
             path,
             f"divided by {error.divisor} here",
             also=self.declarations(error.dividend),
-            help=self.exact(error),
+            help=help,
         )
 
     def exact(self, error: NotDivisible) -> str:
@@ -277,10 +280,19 @@ class Context:
         help = None
         if len(found.symbols) == 1:
             (symbol,) = found.symbols
-            tried = range(symbol.lowest, symbol.lowest + 10_000 * symbol.multiple_of)
-            permitted = (n for n in tried[:: symbol.multiple_of] if not check_symbol(symbol, n))
-            least = next((n for n in permitted if found.evaluate({symbol.name: n}) > 0), None)
-            help = None if least is None else f"declare `{symbol.declaration(least)}`"
+            step, first = symbol.multiple_of, symbol.lowest
+            last = min(symbol.highest or inf, first + 2 * MOST_VALUES * step)
+            tried = range(first, int(last) + 1, step)
+            wrong = [found.evaluate({symbol.name: n}) < 1 for n in tried]
+            if False in wrong:
+                start = wrong.index(False)
+                stop = wrong.index(True, start) if True in wrong[start:] else None
+                if (
+                    stop is None and not start
+                ):  # as far as can be seen: so that more can be looked at
+                    stop = MOST_VALUES
+                limit = symbol if stop is None else replace(symbol, max=tried[stop - 1])
+                help = f"declare `{limit.declaration(tried[start])}`"
         return self.error(
             "PG216",
             f"`{size}` is not always a positive number",

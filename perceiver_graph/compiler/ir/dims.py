@@ -15,6 +15,8 @@ from operator import index
 from perceiver_graph.spec.arithmetic import calculate
 
 _NAME = r"[^\W\d]\w*"
+MOST_VALUES = 4096
+"""Of a symbol, that are looked at one by one."""
 
 
 class NotDivisible(ValueError):  # noqa: N818 - read as "except NotDivisible"
@@ -332,7 +334,8 @@ def _lowest(dim: Dim) -> float:
     """An int that no evaluation is below, or -inf.
 
     Interval arithmetic after moving the origin to where every symbol is lowest: there no product is
-    negative, and `n*n - n` has no negative term left.
+    negative, and `n*n - n` has no negative term left. Where terms of one symbol have either sign, as
+    in `n*(21 - n)`, each of its values is looked at.
     """
     if dim._value is not None:
         return dim._value
@@ -341,6 +344,13 @@ def _lowest(dim: Dim) -> float:
         from_lowest = [{(s,): 1, (): s.lowest // s.multiple_of} for s in monomial]
         moved += prod((Dim(None, terms) for terms in from_lowest), start=Dim(c))
     low = moved._terms.get((), 0)
+    if len(moved.symbols) == 1 and len({c > 0 for m, c in moved._terms.items() if m}) > 1:
+        (symbol,) = moved.symbols
+        most = ((symbol.highest or inf) - symbol.lowest) / symbol.multiple_of
+        if most <= MOST_VALUES:
+            powers = [(len(m), c) for m, c in moved._terms.items()]
+            values: list[int] = [sum(c * at**k for k, c in powers) for at in range(int(most) + 1)]
+            return min(values)
     for monomial, c in moved._terms.items():
         if monomial and c < 0:
             tops = [(s.highest - s.lowest) // s.multiple_of for s in monomial if s.highest]
