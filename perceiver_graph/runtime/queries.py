@@ -168,7 +168,7 @@ def _positions(
             help=f"ask for the whole: {name}",
         )
         return None
-    fault = None
+    help = f"0 <= START < STOP <= {count}, for example {name}=0:{count}"
     if isinstance(selection, Mapping):
         fault = f"{quote(', '.join(map(str, selection)) or '{}')} is nothing that output {quote(name)} takes"
     elif isinstance(selection, slice):
@@ -182,18 +182,22 @@ def _positions(
         if numbers and step <= 0:
             fault = f"a range of output {quote(name)} has the step {step}, which is not 1 or more"
             help = "list the positions, which may be in any order: numpy.arange(LAST, -1, -1)"
-            report.error("PG506", fault, help=help)
-            return None
     else:
         try:
             given = np.asarray(selection)
         except (TypeError, ValueError):  # rows of unequal length
-            given = np.empty(0)
-        if given.ndim != 1 or given.dtype.kind not in "iu" or not given.size:
+            given = np.empty((1, 0))
+        if given.dtype == bool:
+            fault = f"the positions for output {quote(name)} are a mask, and not whole numbers"
+            help = "list where it is true: numpy.flatnonzero(MASK)"
+        elif given.shape == (0,):
+            fault = f"there are no positions for output {quote(name)}"
+            help = f"leave {quote(name)} out if nothing of it is wanted"
+        elif given.ndim != 1 or given.dtype.kind not in "iu":
             fault = f"the positions for output {quote(name)} are not a list of whole numbers"
         elif given.min() < 0 or given.max() >= count:
             fault = f"the positions for output {quote(name)} are not all from 0 to {count - 1}"
         else:
             return np.ascontiguousarray(given, dtype=np.int64)
-    report.error("PG506", fault, help=f"0 <= START < STOP <= {count}, for example {name}=0:{count}")
+    report.error("PG506", fault, help=help)
     return None
