@@ -20,9 +20,10 @@ from perceiver_graph.compiler.ops import (
 from perceiver_graph.compiler.passes.linear_maps import (
     apply_map,
     compose,
-    is_map,
+    is_map_of,
     map_flops,
     map_of,
+    source_of,
     weights,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
@@ -54,20 +55,19 @@ class AbsorbProjections(Rewrite):
     done = ("projection", "projections", "moved")
     nothing = "nothing moved: no projection is cheaper on the other side"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if is_linear(node):
-            return _into_values(rewriter, node, notes)
+            return _into_values(rewriter, node)
         op = node.only(Attention, "heads", "mask", "masked_rows")
         if op is None:
-            return 0
+            return False
         if op.heads != 1:
-            notes.append(f"%{node.name} stays: it has {op.heads} heads")
-            return 0
+            return rewriter.note(f"%{node.name} stays: it has {op.heads} heads")
         rules = (_into_queries, _into_keys, _behind)
-        return any(rule(rewriter, node, notes) for rule in rules)
+        return any(rule(rewriter, node) for rule in rules)
 
 
-def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+def _into_queries(rewriter: Rewriter, node: Node) -> bool:
     """Case 1."""
     q, k = node["queries"], node["keys"]
     key = map_of(rewriter, k)
@@ -75,45 +75,44 @@ def _into_queries(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
         return False
     x, weight = key["x"], key["weight"]
     width = int(x.shape[-1])
-    saved = rewriter.cost(key) if _only_as(rewriter, k, node) else 0
+    _, sole = source_of(rewriter, k, node)
+    saved = rewriter.cost(key) if sole else 0
     change = _scores(rewriter, node, width) - saved + map_flops(rewriter, q, width, node)
     if change >= 0:
-        return _stays(notes, node, "keys", "queries")
+        return _stays(rewriter, node, "keys", "queries")
     turned = _turned(rewriter, weight, _width(q), width)
     queries = apply_map(rewriter, q, turned, instead_of=node)
     rewriter.rewrite(node, node.op, *node.replaced(queries=queries, keys=x))
     return True
 
 
-def _into_keys(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+def _into_keys(rewriter: Rewriter, node: Node) -> bool:
     """Case 2."""
     q, k = node["queries"], node["keys"]
-    projected, sharing = rewriter.sharing(q)
+    projected, sole = source_of(rewriter, q, node)
     query = map_of(rewriter, projected)
     if query is None:
         return False
     y, weight, bias = query["x"], query["weight"], query.each("bias")
     width = int(y.shape[-1]) + len(bias)
-    sole = _only_as(rewriter, q, node)
-    if sharing:
-        sole = sole and rewriter.only_reader(projected) == sharing
     saved = rewriter.cost(query) if sole else 0
     change = _scores(rewriter, node, width) - saved + map_flops(rewriter, k, width, node)
     if change >= 0:
-        return _stays(notes, node, "queries", "keys")
+        return _stays(rewriter, node, "queries", "keys")
     if bias:
         column = rewriter.add(Unflatten(0, (None, 1)), *bias)
         weight = rewriter.add(Concat(-1), weight, column)
         y = _with_one(rewriter, y)
     turned = _turned(rewriter, weight, _width(q), width)
     keys = apply_map(rewriter, k, turned, instead_of=node)
+    _, sharing = rewriter.sharing(q)
     if sharing:
         y = rewriter.add(sharing.op, y)
     rewriter.rewrite(node, node.op, *node.replaced(queries=y, keys=keys))
     return True
 
 
-def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+def _behind(rewriter: Rewriter, node: Node) -> bool:
     """Case 3."""
     v = node["values"]
     value = map_of(rewriter, v)
@@ -121,16 +120,17 @@ def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
         return False
     x, weight = value["x"], value["weight"]
     found = TensorType((*node.output.shape[:-1], x.shape[-1]), x.dtype)
-    saved = rewriter.cost(value) if _only_as(rewriter, v, node) else 0
+    _, sole = source_of(rewriter, v, node)
+    saved = rewriter.cost(value) if sole else 0
     change = _results(rewriter, node, int(x.shape[-1])) - saved
     after = rewriter.only_reader(node.output)
     direct = rewriter.type_flops(Linear(), found, weight.type)
     composed = float("inf")
-    if after and is_map(rewriter, after):
+    if after and is_map_of(rewriter, after, node.output):
         wide = TensorType((after.output.shape[-1], x.shape[-1]), x.dtype)
         composed = rewriter.type_flops(Linear(), found, wide) - rewriter.cost(after)
     if change + min(direct, composed) >= 0:
-        return _stays(notes, node, "values", "result")
+        return _stays(rewriter, node, "values", "result")
     attended = rewriter.add(node.op, *node.replaced(values=x))
     new = rewriter.rewrite(node, Linear(), attended, *weights(value))
     if after and composed < direct:
@@ -139,13 +139,13 @@ def _behind(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     return True
 
 
-def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
+def _into_values(rewriter: Rewriter, node: Node) -> bool:
     """Case 4, at the linear map that follows."""
     attended = node["x"]
     attention = rewriter.producer(attended)
     if attention is None or not attention.only(Attention, "mask", "masked_rows"):
         return False
-    if rewriter.only_reader(attended) != node or not is_map(rewriter, node):
+    if rewriter.only_reader(attended) != node or not map_of(rewriter, node.output):
         return False
     if not _sums_to_one(attention, node):
         return False
@@ -153,14 +153,10 @@ def _into_values(rewriter: Rewriter, node: Node, notes: list[str]) -> bool:
     width = _width(node.output)
     change = _results(rewriter, attention, width) - rewriter.cost(node)
     if change + map_flops(rewriter, v, width, attention) >= 0:
-        return _stays(notes, attention, "result", "values")
+        return _stays(rewriter, attention, "result", "values")
     values = apply_map(rewriter, v, *weights(node), instead_of=attention)
     rewriter.rewrite(node, attention.op, *attention.replaced(values=values))
     return True
-
-
-def _only_as(rewriter: Rewriter, value: Value, node: Node) -> bool:
-    return rewriter.only_reader(value) == node and node.inputs.count(value) == 1
 
 
 def _sums_to_one(attention: Node, linear: Node) -> bool:
@@ -204,6 +200,5 @@ def _with_one(rewriter: Rewriter, y: Value) -> Value:
     return rewriter.add(Concat(-1), y, one)
 
 
-def _stays(notes: list[str], node: Node, what: str, where: str) -> bool:
-    notes.append(f"%{node.name}: the map of the {what} would cost more with the {where}")
-    return False
+def _stays(rewriter: Rewriter, node: Node, what: str, where: str) -> bool:
+    return rewriter.note(f"%{node.name}: the map of the {what} would cost more with the {where}")

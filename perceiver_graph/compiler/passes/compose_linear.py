@@ -9,8 +9,9 @@ from perceiver_graph.compiler.ops import Add, Broadcast, Linear, Scale
 from perceiver_graph.compiler.passes.linear_maps import (
     apply_map,
     compose,
-    is_map,
     map_flops,
+    map_of,
+    maps_alone_read,
     weights,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
@@ -34,21 +35,21 @@ class ComposeLinear(Rewrite):
     done = ("map", "maps", "composed")
     nothing = "nothing composed: no map of a map is cheaper as one"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if not isinstance(node.op, Linear | Scale):
-            return 0
+            return False
         before = rewriter.producer(node["x"])
         if before is None or rewriter.known(before.output):
-            return 0
+            return False
         if isinstance(node.op, Scale):
             return _scale_after(rewriter, node, before)
-        if not is_map(rewriter, node):
-            return 0
+        if not map_of(rewriter, node.output):
+            return False
         rule = _RULES.get(type(before.op))
-        return rule(rewriter, node, before, notes) if rule else 0
+        return rule(rewriter, node, before) if rule else False
 
 
-def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) -> bool:
+def _repeated(rewriter: Rewriter, node: Node, before: Node) -> bool:
     """Case 4."""
     (x,) = before.inputs
     if not x.type.rank:
@@ -57,9 +58,9 @@ def _repeated(rewriter: Rewriter, node: Node, before: Node, notes: list[str]) ->
     return True
 
 
-def _of_linear(rewriter: Rewriter, node: Node, inner: Node, notes: list[str]) -> bool:
+def _of_linear(rewriter: Rewriter, node: Node, inner: Node) -> bool:
     """Case 1."""
-    if not is_map(rewriter, inner):
+    if not map_of(rewriter, inner.output):
         return False
 
     def after(reader: Node) -> int:
@@ -68,20 +69,17 @@ def _of_linear(rewriter: Rewriter, node: Node, inner: Node, notes: list[str]) ->
     together = rewriter.readers(inner.output)
     if after(node) < rewriter.cost(node):
         together = [node]
-    elif (
-        rewriter.is_output(inner.output)
-        or not all(is_map(rewriter, reader, inner.output) for reader in together)
-        or sum(map(after, together)) >= sum(map(rewriter.cost, (inner, *together)))
+    elif not maps_alone_read(rewriter, inner.output) or sum(map(after, together)) >= sum(
+        map(rewriter.cost, (inner, *together))
     ):
-        notes.append(f"%{node.name} stays a map of %{inner.name}: one map would cost more")
-        return False
+        return rewriter.note(f"%{node.name} stays a map of %{inner.name}: one map would cost more")
     for reader in together:
         with rewriter.at(reader):
             rewriter.rewrite(reader, Linear(), *compose(rewriter, inner, *weights(reader)))
     return True
 
 
-def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bool:
+def _of_sum(rewriter: Rewriter, node: Node, total: Node) -> bool:
     """Case 2. The bias goes with the first of the maps."""
     width = int(node.output.shape[-1])
     if rewriter.only_reader(total.output) != node:
@@ -95,15 +93,14 @@ def _of_sum(rewriter: Rewriter, node: Node, total: Node, notes: list[str]) -> bo
         return False
     change = sum(map_flops(rewriter, x, width, total) for x in (left, right))
     if change >= rewriter.cost(node):
-        notes.append(f"%{node.name} stays a map of a sum: two maps would cost more")
-        return False
+        return rewriter.note(f"%{node.name} stays a map of a sum: two maps would cost more")
     weight, bias = node["weight"], node.each("bias")
     first = apply_map(rewriter, left, weight, *bias, instead_of=total)
     rewriter.rewrite(node, Add(), first, apply_map(rewriter, right, weight, instead_of=total))
     return True
 
 
-def _of_scaled(rewriter: Rewriter, node: Node, scale: Node, notes: list[str]) -> bool:
+def _of_scaled(rewriter: Rewriter, node: Node, scale: Node) -> bool:
     """Case 3, before."""
     scaled = rewriter.add(scale.op, node["weight"])
     rewriter.rewrite(node, Linear(), *node.replaced(x=scale["x"], weight=scaled))
@@ -112,14 +109,14 @@ def _of_scaled(rewriter: Rewriter, node: Node, scale: Node, notes: list[str]) ->
 
 def _scale_after(rewriter: Rewriter, node: Node, before: Node) -> bool:
     """Case 3, after."""
-    if rewriter.only_reader(before.output) != node or not is_map(rewriter, before):
+    if rewriter.only_reader(before.output) != node or not map_of(rewriter, before.output):
         return False
     scaled = (rewriter.add(node.op, weight) for weight in weights(before))
     rewriter.rewrite(node, Linear(), before["x"], *scaled)
     return True
 
 
-_RULES: dict[type, Callable[[Rewriter, Node, Node, list[str]], bool]] = {
+_RULES: dict[type, Callable[[Rewriter, Node, Node], bool]] = {
     Add: _of_sum,
     Broadcast: _repeated,
     Linear: _of_linear,

@@ -25,17 +25,15 @@ class DropKeyBias(Rewrite):
     done = ("key bias", "key biases", "dropped")
     nothing = "nothing dropped: no bias is added to keys alone"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if not _has_bias(node):
-            return 0
+            return False
         reader = _other_reader(rewriter, node.output)
-        if reader:
-            notes.append(f"%{node.name} stays: {reader} reads it too")
         if reader is not None:
-            return 0
+            return bool(reader) and rewriter.note(f"%{node.name} stays: {reader} reads it too")
         plain = _summand(node) or rewriter.add(Linear(), node["x"], node["weight"])
         rewriter.substitute(node.output, plain)
-        return 1
+        return True
 
 
 def _has_bias(node: Node) -> bool:

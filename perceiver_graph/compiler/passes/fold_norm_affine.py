@@ -5,7 +5,7 @@ from __future__ import annotations
 from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import BatchNorm, Conv, LayerNorm, Linear, Mul, Unflatten
 from perceiver_graph.compiler.passes.linear_maps import weights
-from perceiver_graph.compiler.passes.norms import is_plain, map_of_affine
+from perceiver_graph.compiler.passes.norms import PLAIN_NORM, map_of_affine
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
 
 
@@ -26,22 +26,22 @@ class FoldNormAffine(Rewrite):
     done = ("norm", "norms", "folded")
     nothing = "nothing folded: no norm has an affine part beside linear maps alone"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if isinstance(node.op, LayerNorm):
             reason = _fold_layer_norm(rewriter, node)
         elif isinstance(node.op, BatchNorm):
             reason = _fold_batch_norm(rewriter, node)
         else:
-            return 0
+            return False
         if reason:
-            notes.append(f"%{node.name} stays: {reason}")
+            return rewriter.note(f"%{node.name} stays: {reason}")
         return reason is None
 
 
 def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
     """None if folded, else why not; empty where there is nothing to fold."""
     x, gamma, beta = node.inputs
-    if is_plain(rewriter, gamma, beta):
+    if PLAIN_NORM.nodes(rewriter, node.output):
         return ""
     if not (rewriter.known(gamma) and rewriter.known(beta)):
         return "its affine part depends on the inputs"

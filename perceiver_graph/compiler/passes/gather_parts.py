@@ -26,46 +26,43 @@ class GatherParts(Rewrite):
     done = ("lookup", "lookups", "divided")
     nothing = "nothing divided: no lookup reads a table that it alone needs"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if not isinstance(node.op, Gather) or rewriter.known(node["indices"]):
-            return 0
-        return _channels(rewriter, node, node.op.axis, notes) or _axes(rewriter, node)
+            return False
+        return _channels(rewriter, node, node.op.axis) or _axes(rewriter, node)
 
 
-def _channels(rewriter: Rewriter, node: Node, axis: int, notes: list[str]) -> int:
+def _channels(rewriter: Rewriter, node: Node, axis: int) -> bool:
     """Cases 1 and 3."""
     table, index = node["table"], node["indices"]
     joined = parts_of(rewriter, table, -1)
     if len(joined) == 1 or axis == table.type.rank - 1:
-        return 0
-    parts = [rewriter.sharing(part) for part in joined]
-    own = [shares is None or _leading(shares) > axis for _, shares in parts]
-    if not any(own):
-        return 0
+        return False
+    sources = [rewriter.sharing(part)[0] for part in joined]
+    # How many leading axes each part is repeated over.
+    leading = [part.type.rank - x.type.rank for part, x in zip(joined, sources, strict=True)]
+    if all(0 < count <= axis for count in leading):
+        return False
     readers = rewriter.readers(table)
     if rewriter.is_output(table) or not all(_looks_up(reader, table, axis) for reader in readers):
-        notes.append(f"%{node.name} stays: %{table.name} is read as a whole, too")
-        return 0
-    found: list[Value | None] = [None] * len(parts)
-    for i, part in enumerate(joined):
-        if own[i]:
-            found[i] = rewriter.add(Gather(axis), part, index)
-    front = next(value for value in found if value is not None).shape
-    for i, (source, shares) in enumerate(parts):
-        if found[i] is None and shares is not None:
-            leading = _leading(shares)
-            rows = rewriter.add(Gather(axis - leading), source, index)
-            found[i] = rewriter.add(Broadcast(front[:leading]), rows)
-    rewriter.rewrite(node, Concat(-1), *(value for value in found if value is not None))
-    return 1
+        return rewriter.note(f"%{node.name} stays: %{table.name} is read as a whole, too")
+    found = []
+    for part, source, count in zip(joined, sources, leading, strict=True):
+        if 0 < count <= axis:
+            rows = rewriter.add(Gather(axis - count), source, index)
+            found.append(rewriter.add(Broadcast(node.output.shape[:count]), rows))
+        else:
+            found.append(rewriter.add(Gather(axis), part, index))
+    rewriter.rewrite(node, Concat(-1), *found)
+    return True
 
 
-def _axes(rewriter: Rewriter, node: Node) -> int:
+def _axes(rewriter: Rewriter, node: Node) -> bool:
     """Case 2."""
     table, index = node["table"], node["indices"]
     tables = axis_tables(rewriter, table)
     if len(tables) < 2:
-        return 0
+        return False
     stride = 1
     terms = []
     for one in reversed(tables):
@@ -77,12 +74,7 @@ def _axes(rewriter: Rewriter, node: Node) -> int:
     for term in rest:
         total = rewriter.add(Add(), total, term)
     rewriter.rewrite(node, Add(), total, last)
-    return 1
-
-
-def _leading(shares: Node) -> int:
-    assert isinstance(shares.op, Broadcast)
-    return len(shares.op.sizes)
+    return True
 
 
 def _looks_up(reader: Node, table: Value, axis: int) -> bool:

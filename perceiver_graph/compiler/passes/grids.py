@@ -13,6 +13,7 @@ import numpy as np
 
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Add, Concat, Flatten, Permute, Slice
+from perceiver_graph.compiler.passes.patterns import Of
 from perceiver_graph.compiler.passes.rewriter import Rewriter
 
 
@@ -72,12 +73,10 @@ def axis_tables(rewriter: Rewriter, rows: Value) -> tuple[Value, ...]:
 
     Shapes: [1, ..., size, ..., 1, channels]. None for rows that are no such sum.
     """
-    flat = rewriter.producer(rows)
-    if not rewriter.known(rows) or flat is None or not isinstance(flat.op, Flatten):
+    flat = Of(Flatten, start=0).nodes(rewriter, rows)
+    if not flat or not rewriter.known(rows) or rows.type.rank != 2:
         return ()
-    grid = flat["x"]
-    if rows.type.rank != 2 or flat.op.start != 0:
-        return ()
+    grid = flat[0]["x"]
     terms = _terms(rewriter, grid)
     axes = [[a for a, size in enumerate(term.shape[:-1]) if size != 1] for term in terms]
     rank = grid.type.rank

@@ -10,14 +10,8 @@ from collections.abc import Sequence
 
 from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Linear, MatMul
-from perceiver_graph.compiler.passes.rewriter import Rewriter, is_linear
-
-
-def is_map(rewriter: Rewriter, node: Node | None, of: Value | None = None) -> bool:
-    """Whether a node is a linear map with weights known at compile time, of this value if one is given."""
-    if node is None or not is_linear(node) or (of is not None and node["x"] != of):
-        return False
-    return all(map(rewriter.known, weights(node)))
+from perceiver_graph.compiler.passes.patterns import MAP
+from perceiver_graph.compiler.passes.rewriter import Rewriter
 
 
 def weights(node: Node) -> tuple[Value, ...]:
@@ -27,8 +21,19 @@ def weights(node: Node) -> tuple[Value, ...]:
 
 def map_of(rewriter: Rewriter, value: Value) -> Node | None:
     """The map with known weights that gives a value at run time, if one does."""
-    node = rewriter.producer(value)
-    return node if is_map(rewriter, node) and not rewriter.known(value) else None
+    found = MAP.nodes(rewriter, value)
+    return found[0] if found and not rewriter.known(value) else None
+
+
+def is_map_of(rewriter: Rewriter, node: Node, x: Value) -> bool:
+    """Whether a node maps x with known weights."""
+    return bool(MAP.nodes(rewriter, node.output)) and node["x"] == x
+
+
+def maps_alone_read(rewriter: Rewriter, x: Value) -> bool:
+    """Whether nothing but maps with known weights reads a value."""
+    maps = (is_map_of(rewriter, reader, x) for reader in rewriter.readers(x))
+    return all(maps) and not rewriter.is_output(x)
 
 
 def map_flops(rewriter: Rewriter, x: Value, width: int, instead_of: Node) -> float:
@@ -36,7 +41,7 @@ def map_flops(rewriter: Rewriter, x: Value, width: int, instead_of: Node) -> flo
 
     Negative where x need not be computed any more and is itself a more expensive map.
     """
-    source, sole = _source(rewriter, x, instead_of)
+    source, sole = source_of(rewriter, x, instead_of)
     return min(
         rewriter.linear_flops(source, width),
         _composed_flops(rewriter, source, width, sole),
@@ -45,7 +50,7 @@ def map_flops(rewriter: Rewriter, x: Value, width: int, instead_of: Node) -> flo
 
 def apply_map(rewriter: Rewriter, x: Value, weight: Value, *bias: Value, instead_of: Node) -> Value:
     """Emit the map whose cost `map_flops` counts. Shape: [..., width]."""
-    source, sole = _source(rewriter, x, instead_of)
+    source, sole = source_of(rewriter, x, instead_of)
     width = int(weight.shape[0])
     direct = rewriter.linear_flops(source, width)
     inputs: Sequence[Value] = (source, weight, *bias)
@@ -64,7 +69,7 @@ def compose(rewriter: Rewriter, inner: Node, weight: Value, *bias: Value) -> Seq
     return inner["x"], product, *bias
 
 
-def _source(rewriter: Rewriter, x: Value, reader: Node) -> tuple[Value, bool]:
+def source_of(rewriter: Rewriter, x: Value, reader: Node) -> tuple[Value, bool]:
     """What x repeats over the batch, and whether only `reader` needs it, and that once."""
     sole = rewriter.only_reader(x) == reader and reader.inputs.count(x) == 1
     source, sharing = rewriter.sharing(x)

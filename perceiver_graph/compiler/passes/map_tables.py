@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import Gather, LayerNorm, Linear
+from perceiver_graph.compiler.passes.patterns import Of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 LARGEST_GROWTH = 2
 """How many times as large as the table its map may be: a program holds it."""
+
+_ROWS = Of(Gather, axis=0, table=Rewriter.known)
+_MAP_OF_ROWS = Of(LayerNorm, Linear, x=_ROWS, weight=Rewriter.known, bias=Rewriter.known)
 
 
 class MapTables(Rewrite):
@@ -26,19 +30,16 @@ class MapTables(Rewrite):
     done = ("map", "maps", "of tables known beforehand")
     nothing = "nothing mapped: no map of single rows reads rows of a known table"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        if not isinstance(node.op, LayerNorm | Linear):
-            return 0
-        weights = node["weight"], *node.each("bias")
-        lookup = rewriter.producer(node["x"])
-        if lookup is None or not isinstance(lookup.op, Gather) or lookup.op.axis != 0:
-            return 0
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
+        found = _MAP_OF_ROWS.nodes(rewriter, node.output)
+        if not found:
+            return False
+        _, lookup = found
         table = lookup["table"]
-        if not all(map(rewriter.known, (table, *weights))):
-            return 0
         if int(node.output.shape[-1]) > LARGEST_GROWTH * int(table.shape[-1]):
-            notes.append(f"%{node.name} stays: its table would be larger than %{table.name}")
-            return 0
-        mapped = rewriter.add(node.op, table, *weights)
+            return rewriter.note(
+                f"%{node.name} stays: its table would be larger than %{table.name}"
+            )
+        mapped = rewriter.add(node.op, *node.replaced(x=table))
         rewriter.rewrite(node, Gather(0), mapped, lookup["indices"])
-        return 1
+        return True

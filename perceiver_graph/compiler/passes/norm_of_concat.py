@@ -21,11 +21,11 @@ from perceiver_graph.compiler.ops import (
     Unflatten,
     Where,
 )
-from perceiver_graph.compiler.passes.linear_maps import is_map, weights
+from perceiver_graph.compiler.passes.linear_maps import is_map_of, weights
 from perceiver_graph.compiler.passes.norms import (
     INVERSE,
     MEAN,
-    is_plain,
+    PLAIN_NORM,
     map_of_affine,
     merged_moments,
 )
@@ -55,17 +55,16 @@ class NormOfConcat(Rewrite):
     done = ("norm", "norms", "rewritten")
     nothing = "nothing rewritten: no norm has constant channels that linear maps read"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if not isinstance(node.op, LayerNorm):
-            return 0
+            return False
         sources = [_describe(rewriter, value) for value in parts_of(rewriter, node["x"], -2)]
         if not any(sources):
-            return 0
+            return False
         if reason := _why_not(rewriter, node, sources):
-            notes.append(f"%{node.name} stays: {reason}")
-            return 0
+            return rewriter.note(f"%{node.name} stays: {reason}")
         _apply(rewriter, node, node.op, sources)
-        return 1
+        return True
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) 
     if not all(map(rewriter.known, affine)):
         return "its affine part depends on the inputs"
     for reader in readers:
-        if not is_map(rewriter, reader, node.output):
+        if not is_map_of(rewriter, reader, node.output):
             return f"%{reader.name} is no linear map of it with known weights"
     outputs = sum(int(reader.output.shape[-1]) for reader in readers)
     before = rewriter.linear_flops(x, outputs)
@@ -172,7 +171,7 @@ def _apply(
         _features(rewriter, norm, tokens) if tokens else rewriter.add(norm, value, ones, zeros)
         for value, tokens in zip(parts_of(rewriter, x, -2), sources, strict=True)
     ]
-    plain = is_plain(rewriter, gamma, beta)
+    plain = PLAIN_NORM.nodes(rewriter, node.output)
     for reader in rewriter.readers(node.output):
         with rewriter.at(reader):
             maps = weights(reader)

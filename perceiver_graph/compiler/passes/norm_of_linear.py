@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import (
@@ -20,9 +19,12 @@ from perceiver_graph.compiler.ops import (
     TriangularFactor,
     Unflatten,
 )
-from perceiver_graph.compiler.passes.linear_maps import is_map, map_of
-from perceiver_graph.compiler.passes.norms import is_plain, without_mean
+from perceiver_graph.compiler.passes.linear_maps import maps_alone_read
+from perceiver_graph.compiler.passes.norms import without_mean
+from perceiver_graph.compiler.passes.patterns import MAP, Of, equal
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
+
+_NORM_OF_MAP = Of(LayerNorm, x=MAP, weight=equal(1), bias=equal(0))
 
 
 class NormOfLinear(Rewrite):
@@ -45,26 +47,16 @@ class NormOfLinear(Rewrite):
     done = ("norm", "norms", "rewritten")
     nothing = "nothing rewritten: no norm of a linear map is read by linear maps alone"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        inner = _match(rewriter, node)
-        if inner is None:
-            return 0
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
+        found = _NORM_OF_MAP.nodes(rewriter, node.output)
+        if not found or not maps_alone_read(rewriter, node.output):
+            return False
+        _, inner = found
         if _saved(rewriter, node, inner) <= 0:
-            notes.append(f"%{node.name} stays: maps of what %{inner.name} reads would cost as much")
-            return 0
-        _Change(rewriter, node, inner).apply()
-        return 1
-
-
-def _match(rewriter: Rewriter, node: Node) -> Node | None:
-    """The map of which a node is the norm. Case 1."""
-    if not isinstance(node.op, LayerNorm) or rewriter.is_output(node.output):
-        return None
-    x, gamma, beta = node.inputs
-    inner = map_of(rewriter, x)
-    readers = rewriter.readers(node.output)
-    fits = all(is_map(rewriter, reader, node.output) for reader in readers)
-    return inner if fits and is_plain(rewriter, gamma, beta) else None
+            what = f"maps of what %{inner.name} reads would cost as much"
+            return rewriter.note(f"%{node.name} stays: {what}")
+        _rewrite(rewriter, node, inner)
+        return True
 
 
 def _saved(rewriter: Rewriter, node: Node, inner: Node) -> int:
@@ -79,43 +71,37 @@ def _saved(rewriter: Rewriter, node: Node, inner: Node) -> int:
     return before - rewriter.linear_flops(a, widths + min(channels, fewer))
 
 
-@dataclass(frozen=True)
-class _Change:
-    """The rewriting of the maps of one norm."""
+def _rewrite(rewriter: Rewriter, node: Node, inner: Node) -> None:
+    assert isinstance(node.op, LayerNorm)
+    centred = _centred(rewriter, inner)
+    fraction = rewriter.add(Scale(1 / math.sqrt(int(node.output.shape[-1]))), centred)
+    spread = _map(rewriter, inner["x"], rewriter.add(TriangularFactor(), fraction))
+    inverse = rewriter.add(InverseNorm(node.op.epsilon), spread)
+    for reader in rewriter.readers(node.output):
+        with rewriter.at(reader):
+            product = rewriter.add(MatMul(), reader["weight"], centred)
+            mapped = _map(rewriter, inner["x"], product)
+            if "bias" in reader:
+                scaled = rewriter.add(Mul(), mapped, inverse)
+                rewriter.rewrite(reader, Add(), scaled, reader["bias"])
+            else:
+                rewriter.rewrite(reader, Mul(), mapped, inverse)
 
-    rewriter: Rewriter
-    node: Node
-    inner: Node
 
-    def apply(self) -> None:
-        assert isinstance(self.node.op, LayerNorm)
-        centred = self._centred()
-        channels = int(self.node.output.shape[-1])
-        fraction = self.rewriter.add(Scale(1 / math.sqrt(channels)), centred)
-        spread = self._map(self.rewriter.add(TriangularFactor(), fraction))
-        inverse = self.rewriter.add(InverseNorm(self.node.op.epsilon), spread)
-        for reader in self.rewriter.readers(self.node.output):
-            with self.rewriter.at(reader):
-                mapped = self._map(self.rewriter.add(MatMul(), reader["weight"], centred))
-                if "bias" not in reader:
-                    self.rewriter.rewrite(reader, Mul(), mapped, inverse)
-                    continue
-                scaled = self.rewriter.add(Mul(), mapped, inverse)
-                self.rewriter.rewrite(reader, Add(), scaled, reader["bias"])
+def _centred(rewriter: Rewriter, inner: Node) -> Value:
+    """D. Shape: [C, c + 1], or [C, c] without a bias."""
+    rows = inner["weight"]
+    if "bias" in inner:
+        column = rewriter.add(Unflatten(0, (None, 1)), inner["bias"])
+        rows = rewriter.add(Concat(1), rows, column)
+    return without_mean(rewriter, rows)
 
-    def _centred(self) -> Value:
-        """D. Shape: [C, c + 1], or [C, c] without a bias."""
-        add, joined = self.rewriter.add, self.inner["weight"]
-        if "bias" in self.inner:
-            joined = add(Concat(1), joined, add(Unflatten(0, (None, 1)), self.inner["bias"]))
-        return without_mean(self.rewriter, joined)
 
-    def _map(self, matrix: Value) -> Value:
-        """The product of known rows [out, c (+ 1)] with a'."""
-        add, a = self.rewriter.add, self.inner["x"]
-        width = int(a.shape[-1])
-        if int(matrix.shape[1]) == width:
-            return add(Linear(), a, matrix)
-        weight = add(Slice(1, 0, width), matrix)
-        bias = add(Flatten(0, 1), add(Slice(1, width, width + 1), matrix))
-        return add(Linear(), a, weight, bias)
+def _map(rewriter: Rewriter, a: Value, matrix: Value) -> Value:
+    """The product of known rows [out, c (+ 1)] with a'."""
+    add, width = rewriter.add, int(a.shape[-1])
+    if int(matrix.shape[1]) == width:
+        return add(Linear(), a, matrix)
+    weight = add(Slice(1, 0, width), matrix)
+    bias = add(Flatten(0, 1), add(Slice(1, width, width + 1), matrix))
+    return add(Linear(), a, weight, bias)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import (
     Add,
+    LayerNorm,
     Linear,
     Mean,
     MergeMoments,
@@ -15,8 +16,11 @@ from perceiver_graph.compiler.ops import (
     Scale,
     Slice,
 )
+from perceiver_graph.compiler.passes.patterns import Of, equal
 from perceiver_graph.compiler.passes.rewriter import Rewriter
 
+PLAIN_NORM = Of(LayerNorm, weight=equal(1), bias=equal(0))
+"""A norm whose affine part changes nothing, and is known to."""
 MEAN, INVERSE = Slice(-1, 0, 1), Slice(-1, 1, 2)
 """Of merged moments: m, and s = 1 / sqrt(variance + epsilon), where the norm is (x - m) s."""
 
@@ -33,12 +37,6 @@ def without_mean(rewriter: Rewriter, rows: Value) -> Value:
     """Rows less the mean of all of them: a map to channels becomes one to channels without their mean."""
     mean = rewriter.add(Mean(0), rows)
     return rewriter.add(Add(), rows, rewriter.add(Scale(-1.0), mean))
-
-
-def is_plain(rewriter: Rewriter, gamma: Value, beta: Value) -> bool:
-    """Whether an affine part changes nothing, and is known to."""
-    ones, zeros = rewriter.array(gamma), rewriter.array(beta)
-    return ones is not None and zeros is not None and bool((ones == 1).all() and not zeros.any())
 
 
 def map_of_affine(

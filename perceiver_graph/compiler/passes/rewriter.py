@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -35,16 +35,15 @@ class Rewrite(Pass):
     """The note where the rule fired nowhere."""
 
     @abstractmethod
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        """How often the rule fired at a node that is computed at run time; `notes` takes why not."""
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
+        """Whether the rule fired at a node that is computed at run time; it may note why not."""
 
     def run(self, graph: Graph) -> PassResult:
         result, total = graph, 0
         taken: set[str] = set()
         while True:
             rewriter = Rewriter(result, taken)
-            notes: list[str] = []
-            count = sum(self.apply(rewriter, node, notes) for node in rewriter.visit())
+            count = sum(self.apply(rewriter, node) for node in rewriter.visit())
             if not count:
                 break
             total += count
@@ -52,9 +51,9 @@ class Rewrite(Pass):
             taken |= names_of(result)
             result = rewriter.graph()
         if not total:
-            return PassResult(graph, False, (*notes, self.nothing))
+            return PassResult(graph, False, (*rewriter.notes, self.nothing))
         one, several, what = self.done
-        return PassResult(result, True, (f"{counted(total, one, several)} {what}", *notes))
+        return PassResult(result, True, (f"{counted(total, one, several)} {what}", *rewriter.notes))
 
 
 class Rewriter:
@@ -77,6 +76,7 @@ class Rewriter:
         self._taken = taken
         self._numbers: dict[str, int] = {}
         self._at: Node | None = None
+        self.notes: list[str] = []
 
     @cached_property
     def _names(self) -> set[str]:
@@ -100,6 +100,11 @@ class Rewriter:
         visited, self._at = self._at, node
         yield
         self._at = visited
+
+    def note(self, why_not: str) -> Literal[False]:
+        """Say why a rule does not fire, which it does not then."""
+        self.notes.append(why_not)
+        return False
 
     def producer(self, value: Value) -> Node | None:
         return self._nodes.get(value)

@@ -13,7 +13,6 @@ from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import (
     Add,
     Concat,
-    LayerNorm,
     Linear,
     Mul,
     Scale,
@@ -30,7 +29,7 @@ from perceiver_graph.compiler.passes.grids import (
     size_of,
     width_of,
 )
-from perceiver_graph.compiler.passes.norms import INVERSE, is_plain, merged_moments, without_mean
+from perceiver_graph.compiler.passes.norms import INVERSE, PLAIN_NORM, merged_moments, without_mean
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of, why_not_one_head
 
 PASSES_FLOPS = 200
@@ -68,7 +67,7 @@ class ScoreKeysByAxis(Rewrite):
     def __init__(self, passes_flops: int = PASSES_FLOPS) -> None:
         self.passes_flops = passes_flops
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         reason = why_not_one_head(node)
         alone = reason is not None
         each = [Segment(node["queries"], node["keys"], node["values"])] if alone else []
@@ -81,9 +80,9 @@ class ScoreKeysByAxis(Rewrite):
             change = _Change(rewriter, node, each, index, tokens, alone)
             if not reason and change.pays(self.passes_flops):
                 change.apply()
-                return 1
-            notes.append(f"%{node.name} stays: {reason or 'its positions have few channels'}")
-        return 0
+                return True
+            rewriter.note(f"%{node.name} stays: {reason or 'its positions have few channels'}")
+        return False
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,10 @@ class _Tokens(Channels):
 
     tables: tuple[Value, ...]
     """The positions on each axis. Shapes: [1, ..., size, ..., 1, channels]."""
-    norm: LayerNorm | None
+    epsilon: float | None
+    """Of the norm that they are, if they are one."""
     scale: Value | None
-    """s, where there is no norm. Shape: [batch, m, 1]."""
+    """s, if they are none. Shape: [batch, m, 1]."""
     present: Value | None = None
     """Where it does not hold, `row` stands for all tokens. Shape: bool [batch, 1, 1]."""
     row: Value | None = None
@@ -114,7 +114,7 @@ def _match(rewriter: Rewriter, kind: Segment[Value], *, alone: bool) -> _Tokens 
     if kind.scale is not None or kind.keys != kind.values:
         return None
     source = rewriter.producer(kind.keys)
-    present = row = norm = scale = numbers = None
+    present = row = epsilon = scale = numbers = None
     if source and isinstance(source.op, Where):
         present, tokens, row = source.inputs
         numbers = rewriter.array(row)
@@ -127,10 +127,8 @@ def _match(rewriter: Rewriter, kind: Segment[Value], *, alone: bool) -> _Tokens 
         x, scale = source.inputs
         if scale.type != x.type.with_shape(*x.shape[:2], Dim.of(1)):
             return None
-    elif source and isinstance(source.op, LayerNorm) and alone and present is None:
-        x, norm = source["x"], source.op
-        if not is_plain(rewriter, source["weight"], source["bias"]):
-            return None
+    elif alone and (norm := PLAIN_NORM.nodes(rewriter, kind.keys)):
+        x, epsilon = norm[0]["x"], norm[0].op.attributes["epsilon"]
     else:
         return None
     parts = parts_of(rewriter, x, -1)
@@ -138,7 +136,7 @@ def _match(rewriter: Rewriter, kind: Segment[Value], *, alone: bool) -> _Tokens 
         tables = axis_tables(rewriter, rewriter.sharing(part)[0])
         if len(tables) < 2 or len(parts) < 2:
             continue
-        found = _Tokens(parts, at, tables, norm, scale, present, row)
+        found = _Tokens(parts, at, tables, epsilon, scale, present, row)
         if numbers is None or not numbers[found.start : found.stop].any():
             return found
     return None
@@ -199,7 +197,7 @@ class _Change:
         q, sharing = self.rewriter.sharing(self.kind.queries)
         if self.alone:
             q = add(Scale(1 / math.sqrt(tokens.count)), q)
-        if tokens.norm:
+        if tokens.epsilon is not None:
             n = tokens.count
             row = np.full((1, n), -1 / n, np.dtype(q.dtype))
             mean = add(Linear(), q, self.rewriter.constant(f"minus_mean.{n}", row))
@@ -213,9 +211,9 @@ class _Change:
         """r and s. Shapes: [batch, m, left], [batch, m, 1]."""
         add, tokens = self.rewriter.add, self.tokens
         x = joined(self.rewriter, tokens.others)
-        if tokens.norm:
+        if tokens.epsilon is not None:
             sources = [self.rewriter.sharing(part)[0] for part in tokens.parts]
-            moments = merged_moments(self.rewriter, sources, tokens.widths, tokens.norm.epsilon)
+            moments = merged_moments(self.rewriter, sources, tokens.widths, tokens.epsilon)
             return x, add(INVERSE, moments)
         assert tokens.scale is not None
         if tokens.present is None or tokens.row is None:
@@ -262,7 +260,7 @@ class _Change:
             after = np.ascontiguousarray(stay[:, end:])
             columns.append(rewriter.constant(f"channels_after.{total}", after))
         channels = rewriter.add(Concat(1), *columns)
-        return without_mean(rewriter, channels) if tokens.norm else channels
+        return without_mean(rewriter, channels) if tokens.epsilon is not None else channels
 
 
 def _only(kind: Segment[Value]) -> SegmentedAttention:

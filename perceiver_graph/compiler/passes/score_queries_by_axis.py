@@ -12,7 +12,6 @@ from perceiver_graph.compiler.ops import (
     Add,
     Concat,
     Gather,
-    LayerNorm,
     Linear,
     Mul,
     Permute,
@@ -21,12 +20,15 @@ from perceiver_graph.compiler.ops import (
     TableAttention,
 )
 from perceiver_graph.compiler.passes.grids import Channels, joined, width_of
-from perceiver_graph.compiler.passes.norms import INVERSE, MEAN, is_plain, merged_moments
+from perceiver_graph.compiler.passes.norms import INVERSE, MEAN, PLAIN_NORM, merged_moments
+from perceiver_graph.compiler.passes.patterns import Of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of, why_not_one_head
 
 PASSES_FLOPS = 170
 """What a pair of a query and a key costs more than its FLOPs say: five passes over the scores look up
 the rows of two axes and add them. Measured on CPU: 2 ns, in which a core computes so many."""
+
+_ROWS = Of(Gather, axis=0, table=Rewriter.known)
 
 
 class ScoreQueriesByAxis(Rewrite):
@@ -53,23 +55,23 @@ class ScoreQueriesByAxis(Rewrite):
     def __init__(self, passes_flops: int = PASSES_FLOPS) -> None:
         self.passes_flops = passes_flops
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         reason = why_not_one_head(node)
         queries = None if reason is None else _match(rewriter, node["queries"])
         if queries is None:
-            return 0
+            return False
         if not reason and _cost(rewriter, node, queries, self.passes_flops) < rewriter.cost(node):
             _rewrite(rewriter, node, queries)
-            return 1
-        notes.append(f"%{node.name} stays: {reason or 'its positions have few channels'}")
-        return 0
+            return True
+        return rewriter.note(f"%{node.name} stays: {reason or 'its positions have few channels'}")
 
 
 @dataclass(frozen=True)
 class _Queries(Channels):
     """Normalised queries with positions on a grid."""
 
-    norm: LayerNorm
+    epsilon: float
+    """Of the norm."""
     lookups: tuple[Node, ...]
     """Of the positions, in a table of each axis."""
     more: tuple[Value, ...]
@@ -79,17 +81,13 @@ class _Queries(Channels):
 def _match(rewriter: Rewriter, queries: Value) -> _Queries | None:
     """Cases 1 and 2."""
     normal, *more = parts_of(rewriter, queries, -1)
-    node = rewriter.producer(normal)
-    if node is None or not isinstance(node.op, LayerNorm):
-        return None
-    if not is_plain(rewriter, node["weight"], node["bias"]):
-        return None
-    parts = parts_of(rewriter, node["x"], -1)
+    found = PLAIN_NORM.nodes(rewriter, normal)
+    parts = parts_of(rewriter, found[0]["x"], -1) if found else ()
     for at, part in enumerate(parts):
         source, sharing = rewriter.sharing(part)
         lookups = _lookups(rewriter, source) if sharing else ()
         if len(lookups) >= 2:
-            return _Queries(parts, at, node.op, lookups, tuple(more))
+            return _Queries(parts, at, found[0].op.attributes["epsilon"], lookups, tuple(more))
     return None
 
 
@@ -101,11 +99,9 @@ def _lookups(rewriter: Rewriter, value: Value) -> tuple[Node, ...]:
     if isinstance(node.op, Add):
         found = [_lookups(rewriter, part) for part in node.inputs]
         return tuple(one for part in found for one in part) if all(found) else ()
-    if not isinstance(node.op, Gather) or node.op.axis != 0:
-        return ()
-    table = node["table"]
-    flat = table.type.rank == 2 and value.type.rank == 2
-    return (node,) if flat and rewriter.known(table) else ()
+    rows = _ROWS.nodes(rewriter, value)
+    flat = rows and node["table"].type.rank == value.type.rank == 2
+    return (node,) if flat else ()
 
 
 def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) -> int:
@@ -135,7 +131,7 @@ def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
 def _features(rewriter: Rewriter, queries: _Queries) -> tuple[Value, Value]:
     """[s [r | m] | the channels behind the norm], and s. Shapes: [batch, n, width], [batch, n, 1]."""
     add = rewriter.add
-    moments = merged_moments(rewriter, queries.parts, queries.widths, queries.norm.epsilon)
+    moments = merged_moments(rewriter, queries.parts, queries.widths, queries.epsilon)
     mean, inverse = add(MEAN, moments), add(INVERSE, moments)
     features = add(Mul(), add(Concat(-1), *queries.others, mean), inverse)
     return joined(rewriter, [features, *queries.more]), inverse

@@ -15,7 +15,8 @@ from perceiver_graph.compiler.ops import (
     SegmentedAttention,
     TensorType,
 )
-from perceiver_graph.compiler.passes.linear_maps import apply_map, is_map, map_flops
+from perceiver_graph.compiler.passes.linear_maps import apply_map, map_flops
+from perceiver_graph.compiler.passes.patterns import MAP
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of, why_not_one_head
 
 
@@ -38,19 +39,18 @@ class SplitAttention(Rewrite):
     done = ("attention", "attentions", "split")
     nothing = "nothing split: no keys and values are maps of several sources"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
         reason = why_not_one_head(node)
         if reason is None:
-            return 0
+            return False
         keys = _describe(rewriter, node["keys"])
         values = _describe(rewriter, node["values"])
         if keys is None or values is None:
-            return 0
+            return False
         if reason := reason or _why_not(rewriter, node, keys, values):
-            notes.append(f"%{node.name} stays: {reason}")
-            return 0
+            return rewriter.note(f"%{node.name} stays: {reason}")
         _apply(rewriter, node, keys, values)
-        return 1
+        return True
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class _Maps:
 
 
 def _describe(rewriter: Rewriter, x: Value) -> _Maps | None:
-    found = [rewriter.producer(value) for value in parts_of(rewriter, x, 1)]
-    maps = tuple(node for node in found if node and is_map(rewriter, node))
-    return _Maps(x, maps) if len(maps) == len(found) > 1 else None
+    parts = parts_of(rewriter, x, 1)
+    maps = tuple(node for part in parts for node in MAP.nodes(rewriter, part))
+    return _Maps(x, maps) if len(maps) == len(parts) > 1 else None
 
 
 def _why_not(rewriter: Rewriter, node: Node, keys: _Maps, values: _Maps) -> str:
