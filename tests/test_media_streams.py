@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.clip.decode import _Decoding
 from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
 from perceiver_graph.media.clip.windows import read_clip
-from tests.media_files import FILM_STREAMS, SOUND_STREAMS, film_file, made, sound_file
+from tests.media_files import FILM_STREAMS, SOUND_STREAMS, film_file, made, sound_file, wav
 from tests.media_support import code_of, encode, grey, tone
 
 SOUND = AudioFormat(samples=1600, rate=16_000)
@@ -173,3 +177,46 @@ def test_a_gif_with_a_hole_is_refused(place: float, tmp_path: Path) -> None:
     code, message = code_of(lambda: told(path, film=True))
     assert code == "PG507"
     assert "is damaged" in message
+
+
+# Sound of unknown length ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFF_FFFF])
+@pytest.mark.parametrize("dtype", ["<i2", "<f4"])
+@pytest.mark.parametrize("count", [1024, 5000])
+def test_a_wav_from_a_pipe_is_not_damaged(
+    size: int, dtype: str, count: int, tmp_path: Path
+) -> None:
+    """Its last packet has fewer samples than the others."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(np.zeros((count, 1), dtype), size=size))
+    windows = list(read_clip(path, video=None, audio=AudioFormat(samples=count, rate=16_000)))
+    assert [(one.sample_count, one.notes) for one in windows] == [(count, ())]
+
+
+@pytest.mark.parametrize("samples", [True, False])
+@pytest.mark.parametrize("corrupt", [0, 1, 2])
+def test_a_packet_within_a_sound_that_lacks_something_is_told(samples: bool, corrupt: int) -> None:
+    stream = SimpleNamespace(index=0)
+    end = SimpleNamespace(stream=stream, pts=None, is_corrupt=False, size=0, decode=list)
+    packets = [
+        SimpleNamespace(
+            stream=stream,
+            pts=place,
+            time_base=Fraction(1),
+            duration=1,
+            is_corrupt=place == corrupt,
+            size=9,
+            decode=lambda: [SimpleNamespace(is_corrupt=False)],
+        )
+        for place in range(3)
+    ]
+    demuxed = SimpleNamespace(demux=lambda: [*packets, end])
+    media: Any = SimpleNamespace(container=demuxed, start=Fraction(0), cut_off=lambda size: None)
+    notes: dict[str, None] = {}
+    assert len(list(_Decoding(media, "audio", notes, samples).frames(0))) == 3
+    told = [
+        f"the audio is damaged at {corrupt + 1}.00 s, and perhaps elsewhere: it is taken as it is"
+    ]
+    assert list(notes) == told * (corrupt < 2 or not samples)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _CHECKED = ("flac", "wavpack", "tta", "ac3", "eac3")
 """Codecs whose frames have check sums; FFmpeg plays frames that do not agree with them."""
 
+_SAMPLES = ("pcm_", "dsd_", "g722", "g726", "adpcm_g72")
+"""How codecs begin that need no more of a packet than a sample."""
+
 LONGEST_PAUSE = 3600
 """Seconds without a frame or a sample: a longer step of the clock is taken for damage."""
 LONGEST_RETURN = 1
@@ -56,7 +59,7 @@ def decoded(
             context.thread_type = "AUTO"
         if context.name in _CHECKED:
             context.options = {"err_detect": "crccheck+explode"}
-        work = _Decoding(media, kind, notes)
+        work = _Decoding(media, kind, notes, context.name.startswith(_SAMPLES))
         try:
             yield from work.frames(stream.index)
         except FFmpegError as error:
@@ -75,8 +78,11 @@ def decoded(
 class _Decoding:
     """Frames from packets, and how far it has come."""
 
-    def __init__(self, media: Media, kind: str, notes: dict[str, None]) -> None:
+    def __init__(
+        self, media: Media, kind: str, notes: dict[str, None], samples: bool = False
+    ) -> None:
         self._media, self._kind, self._notes = media, kind, notes
+        self._may_be_short, self._short = samples, ""
         self._told = False
         self.count, self.last = 0, cast(Any, None)
         self.end = media.start
@@ -109,9 +115,7 @@ class _Decoding:
                 else:
                     self._tell("cannot be decoded at its beginning, which is left out")
                 continue
-            if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
-                when = f"{float(self.come):.2f} s"
-                self._tell(f"is damaged at {when}, and perhaps elsewhere: it is taken as it is")
+            self._look_at(packet, frames)
             for frame in frames:
                 self.count += 1
                 self.last = frame
@@ -120,6 +124,17 @@ class _Decoding:
             self._notes[note] = None
         elif fault is not None:
             raise fault
+
+    def _look_at(self, packet: Any, frames: list[Any]) -> None:
+        """Tell of a packet that lacks something. The last one of samples may: what is written into a
+        pipe does not say how long it is."""
+        if self._short and packet.size:
+            self._tell(self._short)
+        if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
+            when = f"{float(self.come):.2f} s"
+            self._short = f"is damaged at {when}, and perhaps elsewhere: it is taken as it is"
+            if not self._may_be_short:
+                self._tell(self._short)
 
     def _tell(self, fault: str) -> None:
         if not self._told:
