@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -177,6 +179,47 @@ def test_a_gif_with_a_hole_is_refused(place: float, tmp_path: Path) -> None:
     code, message = code_of(lambda: told(path, film=True))
     assert code == "PG507"
     assert "is damaged" in message
+
+
+# Films in parts -------------------------------------------------------------------------------------
+
+
+def in_parts(path: Path, flags: str) -> tuple[bytes, list[int]]:
+    """A film of 25 frames, and where each of its parts begins."""
+    options = {"movflags": f"{flags}+frag_keyframe+empty_moov"}
+    with av.open(path, "w", options=options) as film:
+        stream = film.add_stream("libx264", rate=25, width=16, height=16, options={"g": "5"})
+        for index in range(25):
+            frame = av.VideoFrame.from_ndarray(grey(index, 16, 16), format="rgb24")
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode(None))
+    data = path.read_bytes()
+    first = b"sidx" if "dash" in flags and "global" not in flags else b"moof"
+    return data, [found.start() - 4 for found in re.finditer(first, data)]
+
+
+@pytest.mark.parametrize("flags", ["cmaf", "dash", "skip_trailer"])
+def test_a_film_in_parts_that_ends_behind_one_is_told(flags: str, tmp_path: Path) -> None:
+    data, parts = in_parts(tmp_path / "a.mp4", flags)
+    count, notes = told(tmp_path / "a.mp4", film=True)
+    assert (count, bool(notes)) == (25, flags == "skip_trailer")
+    assert len(parts) > 4
+    for part in parts[2:]:
+        (tmp_path / "a.mp4").write_bytes(data[:part])
+        count, notes = told(tmp_path / "a.mp4", film=True)
+        assert 5 <= count < 25
+        assert "the file ends without an index of its parts" in "".join(notes)
+
+
+def test_a_film_in_parts_may_say_before_them_how_long_they_are(tmp_path: Path) -> None:
+    data, parts = in_parts(tmp_path / "a.mp4", "dash+global_sidx")
+    whole = data[: data.rindex(b"mfra") - 4]
+    (tmp_path / "a.mp4").write_bytes(whole)
+    assert told(tmp_path / "a.mp4", film=True) == (25, set())
+    for part in parts[2:]:
+        (tmp_path / "a.mp4").write_bytes(data[:part])
+        code, text = code_of(lambda: told(tmp_path / "a.mp4", film=True))
+        assert (code, f"its header says that there are {len(whole):,}" in text) == ("PG507", True)
 
 
 # Sound of unknown length ---------------------------------------------------------------------------

@@ -19,6 +19,7 @@ _UNKNOWN = 0x7FFF_0000
 """From here on, 32-bit sizes are what programs write into a pipe."""
 
 _MOST_CHUNKS = 1_000_000
+_LONGEST_INDEX = 1 << 20
 
 
 def shortfall(file: BinaryIO, source: Source) -> str | None:
@@ -55,7 +56,7 @@ def _second(file: BinaryIO, head: bytes, end: int) -> str | None:
 
 
 Chunk = tuple[bytes, int, int]
-"""Kind, where its content begins, and how many bytes that has."""
+"""Kind, where its content begins (that of mp4: the chunk itself), and how many bytes that has."""
 
 
 def _chunks(at: At, start: int, order: Literal["little", "big"]) -> Iterator[Chunk]:
@@ -131,19 +132,39 @@ def _caf(at: At, size: int) -> int | None:
 
 
 def _mp4(at: At, size: int) -> int | None:
-    end, in_parts = 0, False
+    end, in_parts, indexed = 0, False, 0
+    for kind, start, length in mp4_boxes(at):
+        if kind == b"ftyp" and start and not in_parts:
+            break  # another film; one in parts may have its beginning more than once
+        if kind == b"sidx" and not in_parts:
+            indexed = indexed_end(at, start, length)
+        in_parts |= kind == b"moof"
+        end = start + length
+    return max(end, indexed) or None
+
+
+def mp4_boxes(at: At) -> Iterator[Chunk]:
+    """The kind of each outer box, where it begins, and how long it is."""
+    place = 0
     for _ in range(_MOST_CHUNKS):
-        head = at(end, 16)
+        head = at(place, 16)
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:], "big")
         if len(head) < 8 or length < 8 or not head[4:8].isalnum():
-            break  # to the end of the file, or something else behind it
-        if head[4:8] == b"ftyp" and end and not in_parts:
-            break  # another film; one in parts may have its beginning more than once
-        in_parts |= head[4:8] == b"moof"
-        end += length
-    return end or None
+            return  # to the end of the file, or something else behind it
+        yield head[4:8], place, length
+        place += length
+
+
+def indexed_end(at: At, place: int, length: int) -> int:
+    """Where the last part ends of which an index of an mp4 (sidx) says how long it is."""
+    head = at(place, min(length, _LONGEST_INDEX))
+    width = 8 if head[8:9] > b"\0" else 4  # of a time and a distance
+    distance = int.from_bytes(head[20 + width : 20 + 2 * width], "big")
+    parts = range(24 + 2 * width, len(head) - 11, 12)
+    sizes = (int.from_bytes(head[part : part + 4], "big") & 0x7FFF_FFFF for part in parts)
+    return place + length + distance + sum(sizes)
 
 
 def _matroska(at: At, size: int) -> int | None:

@@ -21,6 +21,7 @@ from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.media.files.extents import shortfall
 from perceiver_graph.media.files.foreign import PICTURE, foreign
 from perceiver_graph.media.files.gif import gif_frames
+from perceiver_graph.media.files.in_a_row import further_pictures
 from perceiver_graph.media.files.jpeg import without_exif
 from perceiver_graph.media.files.packages import require
 from perceiver_graph.runtime.chunks import format_size
@@ -59,7 +60,7 @@ def read_picture(
     source = picture_source(named)
     with open_picture(source) as image, _decoding(source):
         _refuse_unknown_values(source, image)
-        notes = [*_several(source, image)]
+        notes = [*_several(source, image), *further_pictures(source)]
         notes += _fitted(source, image, room, least)
         _check_sums(source, image)
         notes += _deep_colours(image)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from perceiver_graph.media.files.extents import ebml_size
+from perceiver_graph.media.files.extents import ebml_size, indexed_end, mp4_boxes
 from perceiver_graph.media.files.mp3 import after_tags, read_at
 
 _MOST_FRAMES = 10_000_000
@@ -130,6 +130,22 @@ def _nut(file: BinaryIO, size: int, packet: int) -> bool:
     return read_at(file, index, 8) != b"NX\xdd\x67\x2f\x23\xe6\x4e"
 
 
+def _fragments(file: BinaryIO, size: int, packet: int) -> bool:
+    """Of an mp4 in parts: an index at its end, or one before them that is of all."""
+
+    def at(place: int, count: int) -> bytes:
+        return read_at(file, place, count)
+
+    in_parts = False
+    for kind, place, length in mp4_boxes(at):
+        in_parts |= kind == b"moof"
+        if kind == b"mfra" or (
+            kind == b"sidx" and not in_parts and indexed_end(at, place, length) == size
+        ):
+            return False
+    return in_parts
+
+
 def _digital_video(file: BinaryIO, size: int, packet: int) -> bool:
     return size % packet != 0
 
@@ -176,4 +192,5 @@ _ENDS: dict[str, tuple[str, Callable[[BinaryIO, int, int], bool]]] = {
     "matroska,webm": ("within a block", _matroska),
     "ogg": ("without its last page", _ogg),
     "nut": ("without an index", _nut),
+    "mov,mp4,m4a,3gp,3g2,mj2": ("without an index of its parts", _fragments),
 }
