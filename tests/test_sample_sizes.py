@@ -143,3 +143,36 @@ def test_other_bytes_stand_at_their_place_in_reads_of_any_size(size: int) -> Non
     while data := file.read(size):
         found += data
     assert found == bytes(range(9)) + b"ab" + bytes(range(11, 20))
+
+
+# Channels ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("speakers", [0, 1, 4, 256])
+def test_one_channel_is_as_loud_in_both(speakers: int, tmp_path: Path) -> None:
+    header = form(16, 2, 16).replace(struct.pack("<HI", 16, 4), struct.pack("<HI", 16, speakers))
+    (tmp_path / "a.wav").write_bytes(wav(header, left(16, 2)))
+    stereo = AudioFormat(samples=COUNT, channels=2, rate=RATE)
+    (window,) = read_clip(tmp_path / "a.wav", video=None, audio=stereo)
+    assert window.samples is not None
+    assert np.abs(window.samples - WAVE[:, None]).max() < 0.0005
+    assert window.notes == ("its one channel is taken for both",)
+
+
+def test_one_channel_is_resampled_before_it_is_taken_for_both(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(form(16, 2), left(16, 2)))
+    found = []
+    for channels in (1, 2):
+        audio = AudioFormat(samples=4000, channels=channels, rate=44_100)
+        found.append(next(read_clip(tmp_path / "a.wav", video=None, audio=audio)).samples)
+    np.testing.assert_array_equal(found[1], np.repeat(found[0], 2, axis=1))  # type: ignore[arg-type]
+
+
+def test_two_channels_that_are_no_pair_are_told_to_be_mixed(tmp_path: Path) -> None:
+    for speakers, notes in ((3, ()), (12, ("its 2 channels become 2, as FFmpeg mixes them",))):
+        header = form(16, 2, 16, count=2)
+        header = header.replace(struct.pack("<HI", 16, 4), struct.pack("<HI", 16, speakers))
+        (tmp_path / "a.wav").write_bytes(wav(header, left(16, 2, 2)))
+        stereo = AudioFormat(samples=COUNT, channels=2, rate=RATE)
+        (window,) = read_clip(tmp_path / "a.wav", video=None, audio=stereo)
+        assert window.notes == notes

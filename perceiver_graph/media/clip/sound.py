@@ -20,6 +20,8 @@ from perceiver_graph.runtime.opening import Source
 if TYPE_CHECKING:
     from av import AudioFrame, AudioResampler
 
+_BESIDE = ("stereo", "downmix", "2 channels")
+"""How two channels are called of which each is one ear's."""
 _REAL = ("flt", "fltp", "dbl", "dblp")
 
 _NO_SAMPLE = 2.0**32
@@ -106,7 +108,7 @@ class SampleStream:
             jump = resampler is None or abs(due - fed) > _SOUND_JITTER
             if jump or kind != _kind(frame):
                 yield from self._resampled(resampler, None)
-                resampler, kind = self._resampler(), _kind(frame)
+                resampler, kind = self._resampler(frame), _kind(frame)
             if jump:
                 fed = due
                 yield round(due * self._form.rate), np.zeros((0, self._form.channels), np.int16)
@@ -114,12 +116,13 @@ class SampleStream:
             yield from self._resampled(resampler, frame)
         yield from self._resampled(resampler, None)
 
-    def _resampler(self) -> AudioResampler:
+    def _resampler(self, frame: AudioFrame) -> AudioResampler:
         import av
 
         # 16-bit output, as the published pipeline has it. It also makes FFmpeg average the
-        # channels; for float output it would scale them by 0.7 and exceed 1.
-        layout = LAYOUTS[self._form.channels]
+        # channels; for float output it would scale them by 0.7 and exceed 1. One channel becomes
+        # two that are as loud only if FFmpeg does not mix it.
+        layout = LAYOUTS[min(self._form.channels, frame.layout.nb_channels)]
         return av.AudioResampler(format="s16", layout=layout, rate=self._form.rate)
 
     def _resampled(
@@ -138,13 +141,15 @@ class SampleStream:
                 help=f"take one: ffmpeg -i {shell_path(self._source.path)} -af 'pan=mono|c0=c0' mono.wav",
             ) from error
         for part in parts:
-            samples: NDArray[Any] = part.to_ndarray()
-            yield None, samples.reshape(-1, self._form.channels)
+            samples = part.to_ndarray().reshape(-1, part.layout.nb_channels)
+            yield None, np.repeat(samples, self._form.channels // samples.shape[1], axis=1)
 
     def _look_at(self, frame: AudioFrame, time: Fraction) -> None:
         """Refuse values that are no numbers (PG505); tell what becomes of those beyond 1."""
         count = frame.layout.nb_channels
-        if count not in (self._form.channels, 2):
+        if count == 1 < self._form.channels:
+            self.notes["its one channel is taken for both"] = None
+        elif count > 2 or (count == 2 and frame.layout.name not in _BESIDE):
             self.notes[
                 f"its {count} channels become {self._form.channels}, as FFmpeg mixes them"
             ] = None
