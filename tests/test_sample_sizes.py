@@ -116,6 +116,31 @@ def test_so_is_the_sound_of_a_film(tmp_path: Path) -> None:
     assert np.abs(read(path) - WAVE).max() < 0.0005
 
 
+def quicktime(path: Path, bits: int, flags: int) -> None:
+    """The wave as whole numbers of 24 bits at the upper end of 4 bytes, of which so many are said."""
+    with av.open(path, "w", format="mov") as film:
+        stream = film.add_stream("pcm_s32le", rate=RATE * 6, layout="mono")
+        packet = av.Packet(left(24, 4))
+        packet.stream, packet.pts, packet.dts = stream, 0, 0
+        film.mux(packet)
+    data = path.read_bytes()
+    said = struct.pack(">4I", 32, 12, 4, 1)
+    assert data.count(said) == 1
+    path.write_bytes(data.replace(said, struct.pack(">4I", bits, flags, 4, 1)))
+
+
+def test_so_is_a_quicktime_film_that_says_which_end_they_are_at(tmp_path: Path) -> None:
+    path, audio = tmp_path / "one.mov", AudioFormat(samples=COUNT, rate=RATE * 6)
+    for bits, flags in ((32, 12), (24, 0x14), (20, 0x14)):
+        quicktime(path, bits, flags)
+        (window,) = read_clip(path, video=None, audio=audio)
+        assert window.samples is not None
+        assert np.abs(window.samples[:, 0] - WAVE).max() < 0.0005
+    quicktime(path, 24, 4)
+    code, message = code_of(lambda: list(read_clip(path, video=None, audio=audio)))
+    assert (code, "24 bits a sample, and 4 bytes for 1" in message) == ("PG507", True)
+
+
 REFUSED = {
     "20 bits a sample, and 4 bytes for 1": wav(form(20, 4), left(20, 4)),
     "16 bits a sample, and 8 bytes for 2": wav(form(16, 4, count=2), left(16, 4, 2)),

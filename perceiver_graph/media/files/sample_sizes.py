@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+from perceiver_graph.media.files.extents import mp4_boxes
 from perceiver_graph.media.files.mp3 import after_tags, read_at
 
 _FIRST = 1 << 16  # bytes of a file, in which its formats are described
@@ -18,6 +19,10 @@ _FIRST = 1 << 16  # bytes of a file, in which its formats are described
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _CODED = b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"  # of an extensible format, after its tag
 _W64_FORMAT = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+_QUICKTIME = b"\x7f\0\0\0"  # what stands before the bits of a sample
+_AT_THE_UPPER_END = 1 << 4
+_LONGEST_BOX = 1 << 24
 
 
 def all_bits_count(file: BinaryIO) -> tuple[int, bytes]:
@@ -30,6 +35,8 @@ def all_bits_count(file: BinaryIO) -> tuple[int, bytes]:
     if head.startswith(b"caff"):
         _check_caf(head)
         return 0, b""
+    if head[4:8] in (b"ftyp", b"wide", b"moov", b"mdat", b"free", b"skip"):
+        return _in_quicktime(file)
     place = _described(head)
     if len(head) < place + 16 or not place:
         return 0, b""
@@ -58,6 +65,23 @@ def _described(head: bytes) -> int:
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return head.find(b"strf", head.find(b"auds")) + 8 if b"auds" in head else 0
     return head.find(_W64_FORMAT) + 24 if head.startswith(b"riff") and _W64_FORMAT in head else 0
+
+
+def _in_quicktime(file: BinaryIO) -> tuple[int, bytes]:
+    """The same of samples in a QuickTime film (`lpcm`), which says at which end the valid bits are."""
+    for kind, start, length in mp4_boxes(lambda place, count: read_at(file, place, count)):
+        box = read_at(file, start, min(length, _LONGEST_BOX)) if kind == b"moov" else b""
+        place = box.find(b"lpcm") + 52
+        if place < 52 or box[place - 4 : place] != _QUICKTIME or len(box) < place + 16:
+            continue
+        samples = int.from_bytes(box[place - 8 : place - 4], "big")
+        bits, flags, block, frames = struct.unpack_from(">4I", box, place)
+        if not samples * frames or _fits(bits, samples * frames, block):
+            continue
+        if flags & _AT_THE_UPPER_END and block in (2 * samples * frames, 4 * samples * frames):
+            return start + place, struct.pack(">I", 8 * block // (samples * frames))
+        raise ValueError(_contradiction(bits, samples * frames, block))
+    return 0, b""
 
 
 def _check_caf(head: bytes) -> None:
