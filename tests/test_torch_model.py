@@ -20,7 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.backends.torch import interface_of, write
+from perceiver_graph.compiler.backends.torch import interface_of, source, write
 from perceiver_graph.compiler.driver import full_bindings
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec.loader import parse_spec
@@ -283,7 +283,7 @@ def test_the_file_needs_only_torch(small: tuple[Lowered, str], tmp_path: Path) -
     names |= {"interface": interface_of(model)}
     for folder in (tmp_path / "once", tmp_path / "again"):
         folder.mkdir()
-        files = write(model.graph, weights, folder, **names)
+        files = write(source(model.graph, **names), model.graph, weights, folder)
         assert files == ["model.py", "weights.safetensors"]
         assert sorted(path.name for path in folder.iterdir()) == files
     for file in files:
@@ -319,5 +319,5 @@ def test_nothing_is_written_without_all_parameters(
     weights = parameters(graph)
     del weights["latents"]
     with pytest.raises(KeyError, match="latents"):
-        write(graph, weights, tmp_path, name="small-model")
+        write("", graph, weights, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler.backends.torch.text import (
-    block,
+    Commented,
     call,
     docstring,
     entries,
+    method,
+    printed,
     quoted,
     several,
     statement,
@@ -117,4 +119,19 @@ def test_docstrings_hold_what_they_are_given(text: str, depth: int) -> None:
 def test_small_pieces() -> None:
     assert (several([1]), several([1, 2]), several([])) == ("(1,)", "(1, 2)", "()")
     assert strings(["a"]) == '("a",)'
-    assert block(["a", ""], 1) == ["    a", ""]
+
+
+def test_statements_stand_under_their_headers() -> None:
+    loop = (f"for x in {LONG}:", "# specs/a(1).yaml:4", Commented("y = f(x)", "[3]"), "", "g(y)")
+    lines = list(printed([method("run", ["x: int"], "None", "Runs.", loop)], 1))
+    assert lines == [
+        "    def run(self, x: int) -> None:",
+        '        """Runs."""',
+        f"        for x in {LONG}:",
+        "            # specs/a(1).yaml:4",
+        "            y = f(x)  # [3]",
+        "",
+        "            g(y)",
+    ]
+    comment = f"# {LONG}({LONG}, {LONG})"
+    assert list(printed([comment])) == [comment]

@@ -290,15 +290,7 @@ class Compiled(Glanced):
     def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:
         from perceiver_graph.compiler.backends import torch as backend
 
-        backend.write(
-            self.graph,
-            weights,
-            stage,
-            name=self.lowered.document.spec.name,
-            chunks=self.lowered.chunks,
-            header=self._header(),
-            interface=backend.interface_of(self.lowered),
-        )
+        backend.write(self.torch_source(), self.graph, weights, stage)
 
     def _header(self) -> str:
         spec = self.lowered.document.spec

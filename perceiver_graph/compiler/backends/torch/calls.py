@@ -6,14 +6,13 @@ A call becomes a method of its block's class. Everything else is written out aro
 from __future__ import annotations
 
 import heapq
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from perceiver_graph.compiler.backends.torch.extents import Extent, Finder, Reading
-from perceiver_graph.compiler.ir.graph import Block, Constant, Graph, Node, Scope, Value
+from perceiver_graph.compiler.ir.graph import Block, Constant, Graph, Node, Parameter, Scope, Value
 
 ROOT = ""
 """The module of the model as a whole."""
@@ -83,7 +82,7 @@ def cut(graph: Graph, parameters: Iterable[str]) -> Program:
     modules = {name[:i] for name in parameters for i, c in enumerate(name) if c == "."}
     nodes = _grouped([n for n in graph.nodes if n.output not in known], graph.blocks.keys())
     root = Call((), Block("", ROOT), _items(nodes, graph, (), ROOT, modules))
-    _Interfaces(graph, known, nodes).fill(root, 0)
+    _find_interface(root, graph, known)
     _find_sizes(root, given)
     return Program(graph, frozenset(known), root)
 
@@ -171,33 +170,25 @@ def _find_sizes(call: Call, given: Sequence[Value]) -> None:
     call.inputs += tuple(finder.arguments)
 
 
-class _Interfaces:
-    """Finds out what passes in and out of calls, for `nodes` in the order in which the calls are."""
+def _find_interface(call: Call, graph: Graph, known: Set[Value]) -> dict[Value, None]:
+    """Find what passes in and out of a call and of those inside; returns what is made there."""
+    made: dict[Value, None] = {}
+    for item in call.items:
+        inner = _find_interface(item, graph, known) if isinstance(item, Call) else (item.output,)
+        made |= dict.fromkeys(inner)
 
-    def __init__(self, graph: Graph, known: set[Value], nodes: Sequence[Node]) -> None:
-        self.parameters = {leaf.value for leaf in graph.parameters}
-        self.known = known
-        self.made = {node.output: i for i, node in enumerate(nodes)}
-        self.last_read: dict[Value, float] = {}
-        for i, node in enumerate(nodes):
-            self.last_read |= dict.fromkeys(node.inputs, i)
-        self.last_read |= dict.fromkeys(graph.outputs.values(), math.inf)
+    def is_given(value: Value) -> bool:
+        owner = isinstance(graph.leaves.get(value), Parameter)
+        owned = owner and _is_below(value.name, call.module)
+        return not (value in made or value in known or owned)
 
-    def fill(self, call: Call, start: int) -> int:
-        """For a call whose first node has a number; returns that of the first node after it."""
-        stop = start
-        read: dict[Value, None] = {}
-        for item in call.items:
-            stop = self.fill(item, stop) if isinstance(item, Call) else stop + 1
-            read |= dict.fromkeys(item.inputs)
-        call.inputs = tuple(value for value in read if self._is_given(value, call, start))
-        made = (node.output for node in call.nodes)
-        call.outputs = tuple(v for v in made if self.last_read.get(v, 0) >= stop)
-        return stop
+    def is_needed(value: Value) -> bool:
+        readers = graph.users.get(value, ())
+        return value in graph.outputs.values() or any(n.output not in made for n in readers)
 
-    def _is_given(self, value: Value, call: Call, start: int) -> bool:
-        owned = value in self.parameters and _is_below(value.name, call.module)
-        return value not in self.known and not owned and self.made.get(value, -1) < start
+    read = dict.fromkeys(value for item in call.items for value in item.inputs)
+    call.inputs, call.outputs = tuple(filter(is_given, read)), tuple(filter(is_needed, made))
+    return made
 
 
 def runs(call: Call, methods: Mapping[Call, object]) -> Iterator[list[Item]]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.calls import Call, Item, outputs_of, relative, runs
-from perceiver_graph.compiler.backends.torch.comments import Comments, origin_of
 from perceiver_graph.compiler.backends.torch.extents import Extent, Reading, read, text_of
 from perceiver_graph.compiler.backends.torch.layers import argument
 from perceiver_graph.compiler.backends.torch.lowerings import (
@@ -23,6 +23,7 @@ from perceiver_graph.compiler.backends.torch.modules import (
     ModuleClass,
     Number,
     Slot,
+    origin_of,
     store,
 )
 from perceiver_graph.compiler.backends.torch.names import (
@@ -36,14 +37,6 @@ from perceiver_graph.compiler.backends.torch.names import (
     unique,
 )
 from perceiver_graph.compiler.backends.torch.statements import Body, Loop, Step
-from perceiver_graph.compiler.backends.torch.text import (
-    block,
-    docstring,
-    entries,
-    quoted,
-    statement,
-)
-from perceiver_graph.compiler.backends.torch.text import call as called
 from perceiver_graph.compiler.ir.graph import Constant, Node, Parameter, Value
 
 _METHODS = frozenset({"forward", "prepare", "resume"})
@@ -51,32 +44,30 @@ _METHODS = frozenset({"forward", "prepare", "resume"})
 
 @dataclass(frozen=True)
 class ClassText:
-    """Writes for a module. `arguments` are the numbers that are written as a name."""
+    """Writes for a module. `arguments` are the numbers that are written as names."""
 
     model: Model
     slot: Slot
-    arguments: Mapping[tuple[type, Number], str]
+    arguments: Mapping[str, Number]
     reserved: frozenset[str]
     """Names of the file that variables must not hide."""
 
-    def number(self, number: Number) -> str:
-        """A number in the constructor."""
-        return self.arguments.get((type(number), number)) or repr(number)
+    def number(self, number: Number, of: str = "") -> str:
+        """A number in the constructor, or elsewhere where it is `of` self."""
+        same = (n for n, x in self.arguments.items() if x == number and type(x) is type(number))
+        name = next(same, None)
+        return f"{of}{name}" if name else repr(number)
 
-    def _number_of_self(self, number: Number) -> str:
-        name = self.arguments.get((type(number), number))
-        return f"self.{name}" if name else repr(number)
-
-    def members(self) -> Iterator[str]:
+    def members(self) -> Iterator[py.Statement]:
         """Statements that make sub-modules, parameters and buffers."""
         for child in self.slot.children.values():
             made, name = self._construct(child), child.name
             if not is_attribute(name, self.slot.methods):
-                yield from statement(f'self.{store(child)}["{name}"] = {made}', 2)
+                yield f'self.{store(child)}["{name}"] = {made}'
             elif child.parameter is not None and not child.parameter.trainable:
-                yield from statement(called("self.register_buffer", quoted(name), made), 2)
+                yield py.call("self.register_buffer", py.quoted(name), made)
             else:
-                yield from statement(f"self.{name} = {made}", 2)
+                yield f"self.{name} = {made}"
         yield from self._known()
 
     def _construct(self, slot: Slot) -> str:
@@ -87,21 +78,21 @@ class ClassText:
                 return self._parameter(slot.parameter, unread=slot.unread)
             case "layer":
                 assert slot.layer is not None
-                layer, sizes = slot.layer, map(self.number, slot.layer.sizes)
-                return called(layer.head, *sizes, *layer.more, **layer.options)
+                items = [x if isinstance(x, str) else self.number(x) for x in slot.layer.items]
+                return py.call(slot.layer.head, *items, **slot.layer.options)
             case "class":
                 made = self.model.classes[slot.path]
-                given = made.arguments_of(slot).items()
-                return called(made.name, **{name: self.number(value) for name, value in given})
+                given = made.arguments[slot.path].items()
+                return py.call(made.name, **{name: self.number(value) for name, value in given})
             case "list":
                 items = [self._construct(child) for child in slot.children.values()]
                 if len(set(items)) == 1:
-                    return called("nn.ModuleList", f"{items[0]} for _ in range({len(items)})")
-                return called("nn.ModuleList", f"[{', '.join(items)}]")
+                    return py.call("nn.ModuleList", f"{items[0]} for _ in range({len(items)})")
+                return py.call("nn.ModuleList", f"[{', '.join(items)}]")
             case kind:
                 head = "nn.ModuleDict" if kind == "dict" else "nn.ParameterDict"
                 parts = {name: self._construct(child) for name, child in slot.children.items()}
-                return called(head, entries(parts))
+                return py.call(head, py.entries(parts))
 
     def _parameter(self, leaf: Parameter, *, unread: bool) -> str:
         sizes = [self.number(int(size)) for size in leaf.value.shape] or ["()"]
@@ -109,57 +100,52 @@ class ClassText:
         options = {} if dtype == "float32" else {"dtype": f"torch.{dtype}"}
         if leaf.trainable:
             kept = {"requires_grad": False} if unread else {}
-            return called("nn.Parameter", called("torch.empty", *sizes, **options), **kept)
+            return py.call("nn.Parameter", py.call("torch.empty", *sizes, **options), **kept)
         start = "ones" if leaf.init.kind == "ones" else "zeros"
-        return called(f"torch.{start}", *sizes, **options)
+        return py.call(f"torch.{start}", *sizes, **options)
 
     @cached_property
-    def _made(self) -> list[Node]:
-        """What is computed when the module is made, in order."""
-        needed = self.model.graph.ancestors(self.model.buffers(self.slot))
-        return [node for node in self.model.graph.nodes if node.output in needed] if needed else []
+    def _made(self) -> dict[Node, str]:
+        """What is computed when the module is made, in order, and how it is called."""
+        graph, read = self.model.graph, self.model.buffers(self.slot)
+        if not read:
+            return {}
+        needed = graph.ancestors(read)
+        nodes = [node for node in graph.nodes if node.output in needed]
+        labels = label_values(nodes, {}, _constant_name)
+        return {node: labels[node.output] for node in nodes}
 
     @cached_property
     def buffers(self) -> dict[Value, str]:
         """The attribute of each value that is computed when the module is made."""
         taken = {*MODULE_ATTRIBUTES, *self.slot.children, *self.slot.methods, *_METHODS}
-        taken |= set(self.arguments.values())
-        labels = label_values(self._made, {}, _constant_name)
+        taken |= set(self.arguments)
+        labels = {node.output: name for node, name in self._made.items()}
         found: dict[Value, str] = {}
         for value in self.model.buffers(self.slot):
             wanted = labels.get(value) or _constant_name(value)
             found[value] = unique(wanted, taken | set(found.values()))
         return found
 
-    @cached_property
-    def makes_numbers(self) -> bool:
-        """Whether a method makes numbers, in the dtype of the module."""
+    @property
+    def _like(self) -> dict[str, str]:
+        """The buffer that methods make numbers like, in the dtype of the module, if any does."""
         items = (item for call in self.slot.calls for item in call.items)
-        return any(isinstance(item, Node) and isinstance(item.op, MAKERS) for item in items)
+        makes = any(isinstance(item, Node) and isinstance(item.op, MAKERS) for item in items)
+        return {LIKE: "torch.empty(0)"} if makes else {}
 
-    def _known(self) -> Iterator[str]:
+    def _known(self) -> Iterator[py.Statement]:
         """Statements that compute the buffers."""
-        labels = label_values(self._made, {}, _constant_name)
-        steps = [
-            Step(
-                node.inputs,
-                (node.output,),
-                _lowering(node, self.number, early=True),
-                (labels[node.output],),
-                origin=origin_of(node.origin),
-            )
-            for node in self._made
-        ]
+        steps = []
+        for node, name in self._made.items():
+            expression, origin = _lowering(node, self.number, early=True), origin_of(node.origin)
+            steps.append(Step(node.inputs, (node.output,), expression, (name,), origin=origin))
         own = origin_of(self.slot.calls[0].block.origin) if self.slot.calls else ""
         body = Body(steps, self._constant, {}, self.reserved, tuple(self.buffers), own)
-        yield from body.write(len(steps), 2)
-        for value, name in self.buffers.items():
-            register = called(
-                "self.register_buffer", quoted(name), body.text(value), persistent=False
-            )
-            yield from statement(register, 2)
-        if self.makes_numbers:
-            yield f'        self.register_buffer("{LIKE}", torch.empty(0), persistent=False)'
+        yield from body.write()
+        made = {name: body.text(value) for value, name in self.buffers.items()}
+        for name, text in (made | self._like).items():
+            yield py.call("self.register_buffer", py.quoted(name), text, persistent=False)
 
     def _constant(self, value: Value) -> str:
         leaf = self.model.leaves[value]
@@ -182,20 +168,20 @@ class ClassText:
             return f"self.{self.buffers[value]}"
         return self.slot.access(relative(value.name, self.slot.path))
 
-    def steps(
-        self, call: Call, names: Mapping[Value, str], comments: Comments | None = None
-    ) -> list[Step]:
-        """The steps of a call; with shapes and lines of the spec where `comments` are given."""
-        labels, found, index = self.labels(call, names), list[Step](), 0
+    def steps(self, method: Method, names: Mapping[Value, str]) -> list[Step]:
+        """The steps of a method, with shapes and lines of the spec where it has a name."""
+        call, found, index = method.call, list[Step](), 0
+        labels = self.labels(call, names)
         for run in runs(call, self.model.methods):
             loop = self._loop(run)
             for item in run[:1] if loop else run:
                 step = replace(self._step(call, item, labels), loop=loop)
                 if loop:
                     step = replace(step, writes=outputs_of(run[-1]))
-                if comments:
-                    shape, origin = comments.shape_of(index), comments.origin_of(index)
-                    step = replace(step, shape=shape, origin=origin)
+                if method.name:
+                    shapes = method.shapes(outputs_of(call.items[index]) for call in method.calls)
+                    shape = "" if isinstance(item, Reading) else ", ".join(shapes)
+                    step = replace(step, shape=shape, origin=method.origin_of(item))
                 found.append(step)
                 index += len(run) if loop else 1
         return found
@@ -226,7 +212,7 @@ class ClassText:
         slot = self.model.layer(node, self.slot)
         if slot is None or slot.layer is None:
             reads = (*node.inputs, *extents)
-            expression = _lowering(node, self._number_of_self, extents)
+            expression = _lowering(node, partial(self.number, of="self."), extents)
         else:
             reads = (argument(node),)
             access = self.slot.access(relative(slot.path, self.slot.path))
@@ -240,73 +226,63 @@ class ClassText:
         head = access if method == "forward" else f"{access}.{method}"
         names = tuple(labels[value] for value in call.outputs)
         other = identifier(parts_of(call.module)[-1]) if len(names) == 1 else ""
-        return Step(call.inputs, call.outputs, partial(called, head), names, other)
+        return Step(call.inputs, call.outputs, partial(py.call, head), names, other)
 
-    def lines(self, found: ModuleClass) -> Iterator[str]:
+    def written(self, found: ModuleClass) -> Iterator[py.Statement]:
         """The class."""
         calls = [call for slot in found.slots for call in slot.calls]
         if origin := origin_of(*(call.block.origin for call in calls)):
             yield f"# {origin}"
-        yield f"class {found.name}(nn.Module):"
-        yield from docstring(_summary(found, calls), 1)
-        yield ""
-        methods = [["", *self._method(found, method)] for method in found.methods]
-        text = "\n".join(line for lines in methods for line in lines)
-        kept = [name for name in found.arguments if f"self.{name}" in text]
+        methods = [self._method(method) for method in found.methods]
+        kept = [name for name in self.arguments if f"self.{name}" in str(methods)]
+        numbers = {name: [of[name] for of in found.arguments.values()] for name in self.arguments}
         given = [
-            f"{name}: {'float' if any(isinstance(v, float) for v in values) else 'int'}"
-            for name, values in found.arguments.items()
+            f"{name}: {'float' if any(isinstance(x, float) for x in each) else 'int'}"
+            for name, each in numbers.items()
         ]
-        yield from self.constructor(given, [f"self.{name} = {name}" for name in kept])
-        for lines in methods:
-            yield from lines
+        made = self.constructor(given, [f"self.{name} = {name}" for name in kept])
+        parts = [py.Docstring(_summary(found, calls)), "", *made]
+        yield (f"class {found.name}(nn.Module):", *parts, *py.spaced(methods))
 
-    def constructor(self, given: Sequence[str], first: Sequence[str] = ()) -> Iterator[str]:
+    def constructor(
+        self, given: Sequence[str], first: Sequence[str] = (), last: Sequence[str] = ()
+    ) -> Iterator[py.Statement]:
         """`__init__` with arguments beside `self`, and the types of buffers before it."""
-        names = [*self.buffers.values(), *[LIKE] * self.makes_numbers]
-        if names:
-            yield from (f"    {name}: Tensor" for name in names)
+        if names := [*self.buffers.values(), *self._like]:
+            yield from (f"{name}: Tensor" for name in names)
             yield ""
-        yield from statement(f"def __init__({', '.join(['self', *given])}) -> None:", 1)
-        yield from block(["super().__init__()", *first], 2)
-        yield from self.members()
+        header = f"def __init__({', '.join(['self', *given])}) -> None:"
+        yield (header, "super().__init__()", *first, *self.members(), *last)
 
-    def _method(self, found: ModuleClass, method: Method) -> Iterator[str]:
+    def _method(self, method: Method) -> py.Statement:
         call, names = method.call, dict(zip(method.call.inputs, method.arguments, strict=True))
-        types = ("int" if isinstance(value, Extent) else "Tensor" for value in call.inputs)
-        given = [f"{name}: {kind}" for name, kind in zip(method.arguments, types, strict=True)]
+        given = [f"{n}: {'int' if isinstance(v, Extent) else 'Tensor'}" for v, n in names.items()]
         results = ["Tensor"] * len(call.outputs)
         result = f"tuple[{', '.join(results)}]" if len(results) > 1 else "Tensor"
-        head = f"def {method.name}({', '.join(['self', *given])}) -> {result}:"
-        yield from statement(head, 1)
-        comments = Comments(method, found)
         labels = self.labels(call, names)
-        made = comments.outputs()
+        made = method.shapes(call.outputs for call in method.calls)
         if len(made) > 1:
             made = [f"{labels[v]} {shape}" for v, shape in zip(call.outputs, made, strict=True)]
+        shapes = method.shapes(call.inputs for call in method.calls)
         takes = [
             name if isinstance(value, Extent) else f"{name} {shape}"
-            for (value, name), shape in zip(names.items(), comments.inputs(), strict=True)
+            for (value, name), shape in zip(names.items(), shapes, strict=True)
         ]
         text = f"{', '.join(takes)} -> {', '.join(made)}." if takes else f"The result: {made[0]}."
-        yield from docstring(text, 2)
-        yield from self.body(call, names, comments, origin_of(call.block.origin))
+        body = self.body(method, names, origin_of(call.block.origin))
+        return py.method(method.name, given, result, text, *body)
 
     def body(
-        self,
-        call: Call,
-        names: Mapping[Value, str],
-        comments: Comments | None = None,
-        origin: str = "",
-    ) -> Iterator[str]:
+        self, method: Method, names: Mapping[Value, str], origin: str = ""
+    ) -> Iterator[py.Statement]:
         """The statements of a method."""
-        steps = self.steps(call, names, comments)
-        body = Body(steps, self.atom, dict(names), self.reserved, call.outputs, origin)
+        steps, outputs = self.steps(method, names), method.call.outputs
+        body = Body(steps, self.atom, dict(names), self.reserved, outputs, origin)
         last = steps[-1] if steps else None
-        direct = last is not None and not last.loop and last.writes == call.outputs
-        yield from body.write(len(steps), 2, returned=direct)
+        direct = last is not None and not last.loop and last.writes == outputs
+        yield from body.write(returned=direct)
         if not direct:
-            yield from statement(f"return {', '.join(map(body.text, call.outputs))}", 2)
+            yield f"return {', '.join(map(body.text, outputs))}"
 
 
 def _lowering(
@@ -320,7 +296,7 @@ def _lowering(
 
     def text(*texts: str) -> str:
         found = dict(zip((*node.inputs, *extents), texts, strict=True))
-        dim = partial(text_of, extents=extents, get=found.__getitem__)
+        dim = partial(text_of, texts=found)
         return lower(Operands(node, [found[x] for x in node.inputs], number, dim, early))
 
     return text

@@ -35,10 +35,12 @@ def library() -> Library:
         text = file.read_text(encoding="utf-8")
         for node in ast.parse(text).body:
             match node:
-                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                    definitions[name] = _lines(text, node)
-                case ast.Assign(targets=[ast.Name(id=name)]):
-                    definitions[name] = _lines(text, node)
+                case (
+                    ast.FunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                    | ast.Assign(targets=[ast.Name(id=name)])
+                ):
+                    definitions[name] = ast.get_source_segment(text, node) or ""
                 case ast.Import(names=found):
                     imports |= {x.asname or x.name: (x.name, "") for x in found}
                 case ast.ImportFrom(module=str(module), names=found) if module != "__future__":
@@ -91,7 +93,3 @@ def _statements(imports: Iterable[tuple[str, str, str]]) -> list[str]:
             whole.append(f"import {module}" + (f" as {name}" if name != module else ""))
     some = [f"from {m} import {', '.join(sorted(names))}" for m, names in sorted(parts.items())]
     return [*sorted(whole), *some]
-
-
-def _lines(text: str, node: ast.stmt) -> str:
-    return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])

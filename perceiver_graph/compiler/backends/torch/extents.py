@@ -4,7 +4,7 @@ or else from arguments, which their callers find in the same way."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perceiver_graph.compiler.ir.dims import Dim, Symbol
@@ -69,14 +69,12 @@ class Finder:
         """Whether a size is at hand itself, as every symbol is: if nothing says it, it is given."""
         if extent in (*self.arguments, *(reading.output for reading in self.early + self.late)):
             return True
-        for arrays, readings, plain in (
-            (self.given, self.early, True),
-            (self.made[::-1], self.late, True),
-            (self.given, self.early, False),
-        ):
-            if reading := _reading(extent, arrays, plain=plain):
-                readings.append(reading)
-                return True
+        arrays = {value.name: value for value in (*self.given, *reversed(self.made))}
+        if found := places(extent.dim, arrays):
+            source = arrays[found[0].of]
+            readings = self.early if source in self.given else self.late
+            readings.append(Reading(source, found[0], extent))
+            return True
         if extent.dim.symbol:
             self.arguments.append(extent)
         return extent in self.arguments
@@ -87,18 +85,12 @@ class Finder:
         return sorted(self.early, key=lambda r: (order[r.source], r.place.axis))
 
 
-def _reading(extent: Extent, arrays: Iterable[Value], *, plain: bool) -> Reading | None:
-    """Where the shape of one of the arrays says a size: plainly, or as one that it follows from."""
-    named = {value.name: value for value in arrays}
-    found = [p for p in places(extent.dim, named) if p.is_plain or not plain]
-    return Reading(named[found[0].of], found[0], extent) if found else None
-
-
-def text_of(dim: Dim, extents: Collection[Extent], get: Callable[[Extent], str]) -> str:
-    """A size as Python, in terms of what it is computed from."""
-    if (extent := Extent.of(dim)) in extents:
-        return get(extent)
-    text = written(dim, {e.name: get(e) for e in extents if e.dim.symbol})
+def text_of(dim: Dim, texts: Mapping[Value, str]) -> str:
+    """A size as Python, in terms of the texts of what it is computed from."""
+    if (extent := Extent.of(dim)) in texts:
+        return texts[extent]
+    symbols = {x.name: text for x, text in texts.items() if isinstance(x, Extent) and x.dim.symbol}
+    text = written(dim, symbols)
     assert text is not None
     return text
 

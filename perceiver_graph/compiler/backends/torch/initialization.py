@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 
-from perceiver_graph.compiler.backends.torch.text import block, quoted, several, statement
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.ir.graph import Graph, Parameter
 
 _RANDOM = {"normal", "truncated_normal", "fan_in"}
 """The kinds of `Initializer` that have a scale."""
 
 
-def reset_parameters(graph: Graph) -> Iterator[str]:
+def reset_parameters(graph: Graph) -> Iterator[py.Statement]:
     """The method `reset_parameters`."""
     leaves = [leaf for leaf in graph.parameters if leaf.trainable]
     kinds = {leaf.value.name: _start(leaf) for leaf in leaves}
     counts = Counter(kinds.values())
     usual = max(counts, key=lambda kind: (kind[0] in _RANDOM, counts[kind]), default=None)
-    yield "    @torch.no_grad()"
-    yield "    def reset_parameters(self, generator: torch.Generator | None = None) -> None:"
-    yield '        """Start afresh, from `generator` or else from the global one."""'
-    yield "        for name, parameter in self.named_parameters():"
-    branch = "if"
+    branches: list[py.Statement] = []
     for kind in counts:
         if kind != usual:
-            yield from _branch(branch, _suffixes(kinds, kind), _fill(kind))
-            branch = "elif"
+            ends = [*map(py.quoted, _suffixes(kinds, kind))]
+            asked = f"name.endswith({py.several(ends) if len(ends) > 1 else ends[0]})"
+            branches.append((f"{'elif' if branches else 'if'} {asked}:", *_fill(kind)))
     if usual is None:
-        yield "            raise ValueError(name, parameter)"
-    elif branch == "if":
-        yield from block(_fill(usual), 3)
+        branches.append("raise ValueError(name, parameter)")
     else:
-        yield from block(["else:", *block(_fill(usual), 1)], 3)
-
-
-def _branch(branch: str, suffixes: Sequence[str], statements: Sequence[str]) -> list[str]:
-    """A branch for the parameters whose names have one of these ends."""
-    ends = several([*map(quoted, suffixes)]) if len(suffixes) > 1 else quoted(suffixes[0])
-    return [*statement(f"{branch} name.endswith({ends}):", 3), *block(statements, 4)]
+        branches += [("else:", *_fill(usual))] if branches else _fill(usual)
+    yield "@torch.no_grad()"
+    yield py.method(
+        "reset_parameters",
+        ["generator: torch.Generator | None = None"],
+        "None",
+        "Start afresh, from `generator` or else from the global one.",
+        ("for name, parameter in self.named_parameters():", *branches),
+    )
 
 
 def _start(leaf: Parameter) -> tuple[str, float]:

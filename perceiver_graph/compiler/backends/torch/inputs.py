@@ -7,23 +7,22 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.extents import said, written
-from perceiver_graph.compiler.backends.torch.interface import Interface, given, permitted, telling
-from perceiver_graph.compiler.backends.torch.names import identifier, unique
-from perceiver_graph.compiler.backends.torch.text import (
-    call,
-    docstring,
-    entries,
-    quoted,
-    several,
-    statement,
-    strings,
+from perceiver_graph.compiler.backends.torch.interface import (
+    Interface,
+    all_permitted,
+    given,
+    permitted,
+    telling,
 )
-from perceiver_graph.compiler.ir.dims import Symbol
+from perceiver_graph.compiler.backends.torch.names import identifier, unique
+from perceiver_graph.compiler.ir.dims import Symbol, format_shape
 from perceiver_graph.compiler.ir.graph import Input, Value
 from perceiver_graph.compiler.ir.sizes import places, symbols_of
 
-EAGERLY = "        if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):"
+EAGERLY = "if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):"
+TENSORS = "dict[str, Tensor]"
 SIZES = "sizes: dict[str, int] | None = None"
 
 _CHECK = """ValueError for inputs that are missing, unknown, or fit neither the model nor each other.
@@ -37,12 +36,11 @@ _WORDS = {"present": "present", "attention_mask": "mask"}
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of encode. `like` is a parameter that tells dtype and device, `filled` are the
-    symbols that the call may give where inputs are left out, `reserved` names of the file."""
+    """The inputs of encode. `like` is a parameter that tells dtype and device, `reserved` are names of
+    the file."""
 
     leaves: Sequence[Input]
     like: str
-    filled: Mapping[str, Symbol]
     reserved: AbstractSet[str]
 
     @cached_property
@@ -80,7 +78,16 @@ class Inputs:
         beside = {leaf.of for leaf in data if leaf.beside and optional.issuperset(leaf.beside)}
         return [leaf for leaf in data if leaf.of in optional | beside]
 
-    def lines(self) -> Iterator[str]:
+    @cached_property
+    def filled(self) -> dict[str, Symbol]:
+        """The symbols that no input says that has to be there: given with the call where those are
+        left out that do, or else the smallest."""
+        left_out = {leaf.of: leaf.value for leaf in self._left_out}
+        needed = {name: x for name, x in self.data.items() if name not in left_out}
+        found = symbols_of(value.shape[1:] for value in left_out.values())
+        return {symbol.name: symbol for symbol in found if not places(symbol, needed)}
+
+    def taken(self) -> Iterator[str]:
         """Statements that give the variables their values; masks last: one that is left out takes its
         sizes from the data."""
         sizes: dict[str, str] = {}
@@ -90,28 +97,27 @@ class Inputs:
             axes, scaled = telling(places(symbol, self.data))
             smallest = str(symbol.lowest)
             default = given(symbol, smallest) if symbol.name in self.filled else smallest
-            size = call("shared_size", "inputs", axes, default, **scaled)
-            yield from statement(f"{name} = {size}", 2)
-        for leaf in self.leaves:
-            if leaf.role == "data":
-                yield from statement(self._take(leaf, sizes), 2)
+            yield f"{name} = {py.call('shared_size', 'inputs', axes, default, **scaled)}"
+        yield from (self._take(leaf, sizes) for leaf in self.leaves if leaf.role == "data")
         for leaf in self.leaves:
             if leaf.role == "attention_mask":
-                yield from statement(f"{self.variables[leaf.value]} = {self._mask(leaf)}", 2)
+                yield f"{self.variables[leaf.value]} = {self._mask(leaf)}"
 
     def _take(self, leaf: Input, sizes: Mapping[str, str]) -> str:
         """The statement that takes the data of an input."""
         name = self.variables[leaf.value]
         if leaf not in self._left_out:
-            return f"{name} = inputs[{quoted(leaf.of)}]"
-        shape = several([written(dim, sizes) for dim in leaf.value.shape[1:]])
-        asked, options = ("inputs", quoted(leaf.of), shape), {"like": self.like}
+            return f"{name} = inputs[{py.quoted(leaf.of)}]"
+        shape = py.several([written(dim, sizes) for dim in leaf.value.shape[1:]])
+        asked, options = ("inputs", py.quoted(leaf.of), shape), {"like": self.like}
         present = [x.value for x in self.leaves if x.role == "present" and x.of == leaf.of]
         if not present:
-            return f"{name} = {call('given_beside', *asked, **options)}"
+            return f"{name} = {py.call('given_beside', *asked, **options)}"
         if leaf.value.dtype != "float32":
             options["dtype"] = f"torch.{leaf.value.dtype}"
-        return f"{name}, {self.variables[present[0]]} = {call('given_or_not', *asked, **options)}"
+        return (
+            f"{name}, {self.variables[present[0]]} = {py.call('given_or_not', *asked, **options)}"
+        )
 
     def _mask(self, leaf: Input) -> str:
         """A mask that is left out takes its sizes from the data, if they say them."""
@@ -119,63 +125,84 @@ class Inputs:
         name = self.variables[x] if x else ""
         sizes = [said(dim, {name: x}) if x else None for dim in axes]
         if x is None or None in sizes:
-            return f"inputs[{quoted(_key(leaf))}].bool()"
-        shape = f"{name}.shape[:{len(axes)}]" if axes == x.shape[: len(axes)] else several(sizes)
-        return call("given_mask", "inputs", quoted(leaf.of), name, shape)
+            return f"inputs[{py.quoted(_key(leaf))}].bool()"
+        shape = f"{name}.shape[:{len(axes)}]" if axes == x.shape[: len(axes)] else py.several(sizes)
+        return py.call("given_mask", "inputs", py.quoted(leaf.of), name, shape)
 
     def check(
-        self, declared: Iterable[Input], interface: Interface, before: Iterable[str]
-    ) -> Iterator[str]:
-        """The method `check` for `declared` inputs; the statements `before` check the sizes that are
-        given, if any."""
-        arguments = ["self", "inputs: dict[str, Tensor]", *([SIZES] if self.filled else [])]
-        yield from statement(f"def check({', '.join(arguments)}) -> None:", 1)
-        yield from docstring(_CHECK, 2)
-        names = strings(sorted(map(_key, declared)))
-        yield from statement(call("refuse_unknown", "inputs", names, '"input"'), 2)
+        self, declared: Iterable[Input], interface: Interface, sizes: Sequence[py.Statement]
+    ) -> py.Statement:
+        """The method `check` for `declared` inputs; statements check the sizes that are given."""
+        arguments = [f"inputs: {TENSORS}", *([SIZES] if self.filled else [])]
+        names = py.strings(sorted(map(_key, declared)))
+        body: list[py.Statement] = [py.call("refuse_unknown", "inputs", names, '"input"')]
         if self.optional:
-            yield "        if not inputs:"
-            yield '            raise ValueError("no input is given, so the batch has no size")'
+            nothing = 'raise ValueError("no input is given, so the batch has no size")'
+            body.append(("if not inputs:", nothing))
         left_out = {leaf.of for leaf in self._left_out}
         needed = [name for name in self.data if name not in left_out]
         if needed or self.optional:
-            yield from statement(call("refuse_missing", "inputs", strings(needed)), 2)
-        for leaf in self._left_out:
-            if leaf.of not in self.optional:
-                beside = strings(leaf.beside)
-                yield from statement(call("refuse_alone", "inputs", quoted(leaf.of), beside), 2)
-        yield from before if self.filled else ()
+            body.append(py.call("refuse_missing", "inputs", py.strings(needed)))
+        body += [
+            py.call("refuse_alone", "inputs", py.quoted(leaf.of), py.strings(leaf.beside))
+            for leaf in self._left_out
+            if leaf.of not in self.optional
+        ]
+        body += sizes if self.filled else ()
         variables: dict[str, str] = {}
         for symbol in symbols_of(value.shape for value in self.data.values()):
             if found := places(symbol, self.data):
                 axes, options = telling(found)
                 if symbol.name in self.filled:
                     options["given"] = given(symbol, None)
-                asked = ("inputs", quoted(symbol.name), axes, permitted(symbol))
+                asked = ("inputs", py.quoted(symbol.name), axes, permitted(symbol))
                 name = unique(identifier(symbol.name), {*variables.values(), *self._taken})
                 variables[symbol.name] = name
-                yield from statement(f"{name} = {call('agreed_size', *asked, **options)}", 2)
+                body.append(f"{name} = {py.call('agreed_size', *asked, **options)}")
         for leaf in self.leaves:
-            sizes = [written(dim, variables) for dim in leaf.value.shape]
-            axes = entries(dict(zip(_axes(leaf), sizes, strict=False)))
-            yield from statement(call("check_shape", "inputs", quoted(_key(leaf)), axes), 2)
-        yield from self._check_values(interface)
+            each = [written(dim, variables) for dim in leaf.value.shape]
+            axes = py.entries(dict(zip(_axes(leaf), each, strict=False)))
+            body.append(py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes))
+        for leaf in self.leaves:
+            body += self._check_values(leaf, interface)
+        return py.method("check", arguments, "None", _CHECK, *body)
 
-    def _check_values(self, interface: Interface) -> Iterator[str]:
-        """Statements that check what the inputs hold."""
+    def _check_values(self, leaf: Input, interface: Interface) -> Iterator[str]:
+        """Statements that check what an input holds."""
+        asked = ("inputs", py.quoted(_key(leaf)))
+        if leaf.role != "data":
+            yield py.call("check_mask", *asked)
+            return
+        count = interface.vocabularies.get(leaf.of)
+        if leaf.value.dtype == "int64" and count:
+            yield py.call("check_whole", *asked, count)
+        elif leaf.value.dtype == "float32":
+            yield py.call("check_numbers", *asked, self.like)
+        if ranges := interface.ranges.get(leaf.of):
+            yield py.call("check_within", *asked, *ranges)
+
+    def summary(self, made: Iterable[str], ignored: Iterable[str]) -> str:
+        """What `encode` says of itself: what it gives, what may be left out, what it ignores."""
+        takes = (f"{name} {format_shape(value.shape)}" for name, value in self.data.items())
+        lines = [f"{', '.join(takes)} -> {', '.join(made)}."]
+        if self.optional:
+            lines.append(
+                f"What may be left out ({', '.join(self.optional)}) is replaced by its mask "
+                "token: everywhere if it is not given, or where `<name>.present`, bool [batch], is "
+                "false."
+            )
         for leaf in self.leaves:
-            ids = leaf.role == "data" and leaf.value.dtype == "int64"
-            count = interface.vocabularies.get(leaf.of) if ids else None
-            asked = ("inputs", quoted(_key(leaf)))
-            if leaf.role != "data":
-                yield from statement(call("check_mask", *asked), 2)
-            elif count:
-                yield from statement(call("check_whole", *asked, count), 2)
-            elif leaf.value.dtype == "float32":
-                yield from statement(call("check_numbers", *asked, self.like), 2)
-            if leaf.role == "data" and (ranges := interface.ranges.get(leaf.of)):
-                within = call("check_within", "inputs", quoted(leaf.of), *ranges)
-                yield from statement(within, 2)
+            if leaf.role == "attention_mask":
+                mask = f"`{leaf.of}.attention_mask`, bool {format_shape(leaf.value.shape)},"
+                lines.append(f"{mask} says which tokens there are; without it, all.")
+        if self.filled:
+            sizes = all_permitted(self.filled)
+            lines.append(
+                f"`sizes` are those of what is left out: {sizes}; the smallest if not given."
+            )
+        if names := ", ".join(sorted(ignored)):
+            lines.append(f"Always masked, so looked at by nothing: {names}.")
+        return "\n\n".join(lines)
 
 
 def _axes(leaf: Input) -> list[str]:

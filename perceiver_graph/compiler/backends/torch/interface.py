@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perceiver_graph.compiler.backends.torch.text import entries, strings
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.ir.dims import Dim, Symbol
-from perceiver_graph.compiler.ir.graph import Graph, Input
-from perceiver_graph.compiler.ir.sizes import Place, places, symbols_of
+from perceiver_graph.compiler.ir.sizes import Place
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.lowering.media import vocabulary
-from perceiver_graph.spec.programs import ASKED
 
 Axes = Sequence[tuple[str, Dim]]
 UNLIMITED = "2**63"
@@ -49,32 +47,14 @@ def _within(coordinates: Coordinates) -> list[str]:
     names = coordinates.names or [f"channel {i}" for i in range(len(coordinates.ranges))]
     bounds = enumerate(zip(names, coordinates.ranges, strict=True))
     ranges = {name: (channel, *ends) for channel, (name, ends) in bounds if ends is not None}
-    return [entries(ranges), *([strings(coordinates.beside)] if coordinates.beside else [])]
-
-
-def free_symbols(graph: Graph, outputs: Mapping[str, Axes]) -> list[Symbol]:
-    """The symbols of outputs that no input has: given with the call, or else the largest."""
-    said = set(symbols_of(i.value.shape for i in graph.inputs if i.role not in ASKED))
-    axes = ([dim for _, dim in axes] for axes in outputs.values())
-    return [symbol for symbol in symbols_of(axes) if symbol not in said]
-
-
-def filled_symbols(inputs: Sequence[Input]) -> list[Symbol]:
-    """The symbols that no input says that has to be there: given with the call where those are left
-    out that do, or else the smallest."""
-    optional = {leaf.of for leaf in inputs if leaf.role == "present"}
-    optional |= {x.of for x in inputs if x.beside and optional.issuperset(x.beside)}
-    data = {leaf.of: leaf.value for leaf in inputs if leaf.role == "data"}
-    needed = {name: value for name, value in data.items() if name not in optional}
-    found = symbols_of(data[name].shape[1:] for name in data if name in optional)
-    return [symbol for symbol in found if not places(symbol, needed)]
+    return [py.entries(ranges), *([py.strings(coordinates.beside)] if coordinates.beside else [])]
 
 
 def telling(found: Sequence[Place]) -> tuple[str, dict[str, str]]:
     """The axes by array, and the keyword that says how those differ that are not the size itself."""
-    axes = entries({place.of: place.axis for place in found})
+    axes = py.entries({place.of: place.axis for place in found})
     scaled = {p.of: (p.times, p.over, p.plus) for p in found if not p.is_plain}
-    return axes, {"scaled": entries(scaled)} if scaled else {}
+    return axes, {"scaled": py.entries(scaled)} if scaled else {}
 
 
 def permitted(symbol: Symbol) -> str:
@@ -82,6 +62,11 @@ def permitted(symbol: Symbol) -> str:
     end = UNLIMITED if symbol.highest is None else str(symbol.highest + 1)
     step = f", {symbol.multiple_of}" if symbol.multiple_of > 1 else ""
     return f"range({symbol.lowest}, {end}{step})"
+
+
+def all_permitted(symbols: Mapping[str, Symbol]) -> str:
+    """`length (range(1, 10)), ..`."""
+    return ", ".join(f"{name} ({permitted(symbol)})" for name, symbol in symbols.items())
 
 
 def given(symbol: Symbol, default: int | str | None) -> str:

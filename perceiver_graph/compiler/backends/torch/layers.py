@@ -10,19 +10,19 @@ from typing import Any
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.reading import lowered
-from perceiver_graph.compiler.backends.torch.text import call, several
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.ir.graph import Node, Parameter, Value
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A module that torch (or the library) has: `head(*sizes, *more, **options)`."""
+    """A module that torch (or the library) has: `head(*items, **options)`."""
 
     op: ops.Op
     parameters: Mapping[str, Value]
     head: str
-    sizes: tuple[int, ...]
-    more: tuple[str, ...]
+    items: tuple[int | str, ...]
+    """Numbers, which the class around it may take as arguments, and other texts."""
     options: Mapping[str, object]
 
     def applies(self, node: Node) -> bool:
@@ -31,7 +31,7 @@ class Layer:
 
     def applied(self, access: str, x: str) -> str:
         """The layer applied to its input."""
-        return along(self.op, access, x) if isinstance(self.op, ops.Conv) else call(access, x)
+        return along(self.op, access, x) if isinstance(self.op, ops.Conv) else py.call(access, x)
 
 
 def find_layer(
@@ -64,19 +64,19 @@ def _parameters(node: Node) -> dict[str, Value]:
     return {_NAMES.get(name, name): node[name] for name in names if name in node}
 
 
-_Described = tuple[str, tuple[int, ...], tuple[str, ...], dict[str, object]]
+_Described = tuple[str, tuple[int | str, ...], dict[str, object]]
 """The layer that a node may be: its class, or nothing, and what that takes."""
 
 
 def _linear(op: Any, node: Node) -> _Described:
     width, inputs = map(int, node["weight"].shape)
-    return "nn.Linear", (inputs, width), (), _without_bias(node)
+    return "nn.Linear", (inputs, width), _without_bias(node)
 
 
 def _norm(head: str) -> Callable[[Any, Node], _Described]:
     def described(op: Any, node: Node) -> _Described:
         options = {} if op.epsilon == 1e-5 else {"eps": op.epsilon}
-        return head, (int(node.output.shape[-1]),), (), options
+        return head, (int(node.output.shape[-1]),), options
 
     return described
 
@@ -84,13 +84,13 @@ def _norm(head: str) -> Callable[[Any, Node], _Described]:
 def _conv(op: Any, node: Node) -> _Described:
     out, inputs, *kernel = map(int, node["weight"].shape)
     options = window_options(op) | _without_bias(node)
-    return f"nn.Conv{len(kernel)}d", (inputs, out), (several(kernel),), options
+    return f"nn.Conv{len(kernel)}d", (inputs, out, py.several(kernel)), options
 
 
 def _embedding(op: Any, node: Node) -> _Described:
     table = node["table"].shape
     head = "nn.Embedding" if len(table) == 2 and op.axis == 0 else ""
-    return head, tuple(map(int, table)), (), {}
+    return head, tuple(map(int, table)), {}
 
 
 def _without_bias(node: Node) -> dict[str, object]:
@@ -111,16 +111,16 @@ def along(op: ops.Conv | ops.MaxPool, head: str, x: str, /, *more: str, **option
     if not _evenly_padded(op):
         sizes = [0, 0, *(size for pair in reversed(op.padding) for size in pair)]
         least = {"value": 'float("-inf")'} if isinstance(op, ops.MaxPool) else {}
-        x = call("F.pad", x, several(sizes), **least)
-    return f"{call(head, f'{x}.movedim(-1, 1)', *more, **options)}.movedim(1, -1)"
+        x = py.call("F.pad", x, py.several(sizes), **least)
+    return f"{py.call(head, f'{x}.movedim(-1, 1)', *more, **options)}.movedim(1, -1)"
 
 
 def window_options(op: ops.Conv | ops.MaxPool) -> dict[str, object]:
     """What of strides and padding is not as usual, and torch can do."""
     usual = op.window if isinstance(op, ops.MaxPool) else (1,) * len(op.strides)
-    options: dict[str, object] = {} if op.strides == usual else {"stride": several(op.strides)}
+    options: dict[str, object] = {} if op.strides == usual else {"stride": py.several(op.strides)}
     if _evenly_padded(op) and any(before for before, _ in op.padding):
-        options["padding"] = several([before for before, _ in op.padding])
+        options["padding"] = py.several([before for before, _ in op.padding])
     return options
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perceiver_graph.compiler.backends.torch.interface import Interface
-from perceiver_graph.compiler.backends.torch.source import WEIGHTS, source
+from perceiver_graph.compiler.backends.torch.source import WEIGHTS
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.diagnostics import DiagnosticError
@@ -25,32 +24,20 @@ if TYPE_CHECKING:
 MODEL = "model.py"
 
 
-def write(
-    graph: Graph,
-    parameters: Mapping[str, Array],
-    directory: Path,
-    *,
-    name: str,
-    chunks: int = 1,
-    header: str = "",
-    weights: str = WEIGHTS,
-    interface: Interface = Interface(),  # noqa: B008 - it is frozen
-) -> list[str]:
-    """Write model.py and its weights into a folder that exists; returns the names of the files.
+def write(text: str, graph: Graph, parameters: Mapping[str, Array], directory: Path) -> list[str]:
+    """Write the source of a graph and its weights into a folder that exists; returns the names of
+    the files.
 
     The same input gives the same bytes. `KeyError` names a parameter that is missing, before any
     file exists; arrays that are no parameters of the graph are left out.
     """
     from safetensors.numpy import save
 
-    text = source(
-        graph, name=name, chunks=chunks, header=header, weights=weights, interface=interface
-    )
     names = [parameter.value.name for parameter in graph.parameters]
     stored = save({key: np.ascontiguousarray(parameters[key]) for key in names})
     (directory / MODEL).write_text(text, encoding="utf-8")
-    (directory / weights).write_bytes(stored)
-    return [MODEL, weights]
+    (directory / WEIGHTS).write_bytes(stored)
+    return [MODEL, WEIGHTS]
 
 
 def load_module(source: str, parameters: Mapping[str, Array] | None = None) -> nn.Module:

@@ -13,8 +13,8 @@ from typing import Any
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.reading import lowered
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.layers import along, window_options
-from perceiver_graph.compiler.backends.torch.text import call, quoted, several
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import Array, Op
@@ -74,8 +74,8 @@ def literal(array: Array) -> str:
     dtype = f"torch.{array.dtype.name}"
     if array.size and (array == array.flat[0]).all():
         value = _items(array.flat[0].item())
-        return call("torch.full", several(array.shape), value, dtype=dtype)
-    return call("torch.tensor", _items(array.tolist()), dtype=dtype)
+        return py.call("torch.full", py.several(array.shape), value, dtype=dtype)
+    return py.call("torch.tensor", _items(array.tolist()), dtype=dtype)
 
 
 def _items(found: Any) -> str:
@@ -92,12 +92,12 @@ def _format(pattern: str) -> Callable[[Any, Operands], str]:
 
 
 def _function(head: str) -> Callable[[Any, Operands], str]:
-    return lambda op, o: call(head, *o)
+    return lambda op, o: py.call(head, *o)
 
 
 def _gelu(op: Any, o: Operands) -> str:
-    options = {} if op.approximate == "none" else {"approximate": quoted(op.approximate)}
-    return call("F.gelu", *o, **options)
+    options = {} if op.approximate == "none" else {"approximate": py.quoted(op.approximate)}
+    return py.call("F.gelu", *o, **options)
 
 
 def _attention(op: Any, o: Operands) -> str:
@@ -106,8 +106,8 @@ def _attention(op: Any, o: Operands) -> str:
     if "mask" in o.node:
         head = "attend_masked"
         if zero:
-            options["masked_rows"] = quoted(op.masked_rows)
-    return call(head, *o, **options)
+            options["masked_rows"] = py.quoted(op.masked_rows)
+    return py.call(head, *o, **options)
 
 
 def _coordinate(op: Any, o: Operands) -> str:
@@ -132,7 +132,7 @@ def _fourier_table(op: Any, o: Operands) -> str:
     place = {"axis": op.axis, "axes": op.axes} if op.axes > 1 else {}
     sizes = {"bands": o.number(op.bands), "max_resolution": o.number(op.max_resolution)}
     options = _switches(op, "endpoint")
-    return call("fourier_table", o.number(op.size), **place, **sizes, **options)
+    return py.call("fourier_table", o.number(op.size), **place, **sizes, **options)
 
 
 def _fourier_features(op: Any, o: Operands) -> str:
@@ -145,18 +145,20 @@ def _fourier_features(op: Any, o: Operands) -> str:
     }
     if op.ranges:
         options["ranges"] = op.ranges
-    return call("fourier_features", *o, **options)
+    return py.call("fourier_features", *o, **options)
 
 
 def _fourier_at(op: Any, o: Operands) -> str:
-    options = {"of": several(op.of), "bands": o.number(op.bands)}
-    options |= {name: several(getattr(op, name)) for name in ("max_resolution", "endpoint")}
-    return call("fourier_at", *o, several(o.sizes(op.sizes)), o.like, **options, **_switches(op))
+    options = {"of": py.several(op.of), "bands": o.number(op.bands)}
+    options |= {name: py.several(getattr(op, name)) for name in ("max_resolution", "endpoint")}
+    return py.call(
+        "fourier_at", *o, py.several(o.sizes(op.sizes)), o.like, **options, **_switches(op)
+    )
 
 
 def _positions(op: Any, o: Operands) -> str:
     sizes = [size if " " not in size else f"({size})" for size in o.sizes(op.sizes)]
-    return call("torch.arange", " * ".join(sizes), device=f"{o.like}.device")
+    return py.call("torch.arange", " * ".join(sizes), device=f"{o.like}.device")
 
 
 def _conv(op: Any, o: Operands) -> str:
@@ -164,13 +166,13 @@ def _conv(op: Any, o: Operands) -> str:
 
 
 def _max_pool(op: Any, o: Operands) -> str:
-    head, window = f"F.max_pool{len(op.window)}d", several(op.window)
+    head, window = f"F.max_pool{len(op.window)}d", py.several(op.window)
     return along(op, head, *o, window, **window_options(op))
 
 
 def _flatten(op: Any, o: Operands) -> str:
     last = op.stop == o.rank("x") - 1
-    return call(f"{o['x']}.flatten", op.start, *([] if last else [op.stop]))
+    return py.call(f"{o['x']}.flatten", op.start, *([] if last else [op.stop]))
 
 
 def _slice(op: Any, o: Operands) -> str:
@@ -186,7 +188,7 @@ def _trim(op: Any, o: Operands) -> str:
 
 
 def _broadcast(op: Any, o: Operands) -> str:
-    return call(f"{o['x']}.expand", *o.sizes(op.sizes), *["-1"] * o.rank("x"))
+    return py.call(f"{o['x']}.expand", *o.sizes(op.sizes), *["-1"] * o.rank("x"))
 
 
 TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
@@ -206,17 +208,19 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.FourierTable: _fourier_table,
     ops.Gather: lambda op, o: f"{o['table']}[{':, ' * op.axis}{o['indices']}]",
     ops.Gelu: _gelu,
-    ops.Interpolate: lambda op, o: call("resize", *o, several(op.sizes), several(op.to)),
+    ops.Interpolate: lambda op, o: py.call("resize", *o, py.several(op.sizes), py.several(op.to)),
     ops.LayerNorm: _format("F.layer_norm({x}, {weight}.shape, {weight}, {bias}, {op.epsilon!r})"),
     ops.Linear: _function("F.linear"),
     ops.MatMul: lambda op, o: f"{o['a']} @ {o['b']}{'.mT' if op.transpose_b else ''}",
     ops.MaxPool: _max_pool,
     ops.Mean: _format("{x}.mean({op.axis})"),
     ops.Mul: _format("{a} * {b}"),
-    ops.OneHot: lambda op, o: call("one_hot", *o, o.number(op.classes), o.like),
-    ops.Permute: lambda op, o: call(f"{o['x']}.permute", *op.order),
+    ops.OneHot: lambda op, o: py.call("one_hot", *o, o.number(op.classes), o.like),
+    ops.Permute: lambda op, o: py.call(f"{o['x']}.permute", *op.order),
     ops.Positions: _positions,
-    ops.Regrid: lambda op, o: call("regrid", *o, several(o.sizes(op.sizes)), several(op.to)),
+    ops.Regrid: lambda op, o: py.call(
+        "regrid", *o, py.several(o.sizes(op.sizes)), py.several(op.to)
+    ),
     ops.Relu: _function("F.relu"),
     ops.Scale: _format("{x} * {op.factor!r}"),
     ops.Sigmoid: _function("torch.sigmoid"),
@@ -224,6 +228,8 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.Slice: _slice,
     ops.Tanh: _function("torch.tanh"),
     ops.Trim: _trim,
-    ops.Unflatten: lambda op, o: call(f"{o['x']}.unflatten", op.axis, several(o.sizes(op.sizes))),
+    ops.Unflatten: lambda op, o: py.call(
+        f"{o['x']}.unflatten", op.axis, py.several(o.sizes(op.sizes))
+    ),
     ops.Where: _function("torch.where"),
 }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Literal
 
-from perceiver_graph.compiler.backends.torch.calls import Call, Program
+from perceiver_graph.compiler.backends.torch.calls import Call, Item, Program
+from perceiver_graph.compiler.backends.torch.extents import Reading
 from perceiver_graph.compiler.backends.torch.layers import Layer, find_layer
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, is_attribute
+from perceiver_graph.compiler.ir.dims import Dim, Shape, format_shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Input, Node, Parameter, Value
+from perceiver_graph.diagnostics import Span, escape
 
 Number = int | float
 Kind = Literal["parameter", "layer", "class", "list", "dict", "parameters"]
@@ -54,11 +58,17 @@ class Slot:
                 return "parameters"
         return "class"
 
+    @cached_property
+    def height(self) -> int:
+        """How many classes are made of one another here."""
+        heights = (child.height for child in self.children.values())
+        return max(heights, default=0) + (self.kind == "class")
+
     def walk(self) -> Iterator[Slot]:
-        """This slot and all below, parents first."""
-        yield self
+        """This slot and all below, children first."""
         for child in self.children.values():
             yield from child.walk()
+        yield self
 
     def at(self, path: str) -> Slot:
         slot = self
@@ -108,9 +118,8 @@ def build(
     for program in programs:
         for call in program.root.calls:
             root.at(call.module).calls.append(call)
-        for node in program.root.nodes:
-            for value in node.inputs:
-                readers.setdefault(value, []).append(node)
+        for value, nodes in program.graph.users.items():
+            readers.setdefault(value, []).extend(nodes)
     for slot in root.walk():
         slot.unread = slot.parameter is not None and slot.parameter.value not in readers
         if slot.path and not slot.calls:
@@ -126,12 +135,48 @@ class Method:
 
     name: str
     calls: list[Call]
+    sizes: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """What sizes are called in which the calls differ: as the class takes them, or by a letter."""
     arguments: list[str] = field(default_factory=list)
 
     @property
     def call(self) -> Call:
         """The one whose names the method has."""
         return self.calls[0]
+
+    def shapes(self, values: Iterable[Sequence[Value]]) -> list[str]:
+        """The shapes of values that the calls have in the same place."""
+        each = zip(*values, strict=True)
+        return [self._shape([value.shape for value in alike]) for alike in each]
+
+    def _shape(self, shapes: Sequence[Shape]) -> str:
+        if len(set(shapes)) == 1:
+            return format_shape(shapes[0])
+        return f"[{', '.join(map(self._size, zip(*shapes, strict=True)))}]"
+
+    def _size(self, sizes: tuple[Dim, ...]) -> str:
+        texts = tuple(map(str, sizes))
+        if len(set(texts)) == 1:
+            return texts[0]
+        letters = (x for x in "nmkijpqrstuvwxyz" if x not in self.sizes.values())
+        return self.sizes.setdefault(texts, next(letters))
+
+    def origin_of(self, item: Item) -> str:
+        """The line of the spec that an item of the call comes from, if all calls are of one module."""
+        if isinstance(item, Reading) or len({call.module for call in self.calls}) > 1:
+            return ""
+        return origin_of(item.origin if isinstance(item, Node) else item.block.origin)
+
+
+def origin_of(*origins: Span | None) -> str:
+    """`specs/kinetics.yaml:31`; the lines of several places after one another."""
+    places: dict[str, dict[int, None]] = {}
+    for origin in origins:
+        if origin is not None:
+            path = PurePath(origin.source.path)
+            name = f"specs/{path.name}" if path.parent.name == "specs" else path.name
+            places.setdefault(escape.comment(name), {})[origin.start_line] = None
+    return ", ".join(f"{name}:{', '.join(map(str, sorted(at)))}" for name, at in places.items())
 
 
 @dataclass(eq=False)
@@ -141,21 +186,13 @@ class ModuleClass:
     kind: str
     slots: list[Slot]
     methods: list[Method]
-    arguments: dict[str, list[Number]]
-    """The numbers in which the modules differ, by name, for each of the modules."""
+    arguments: Mapping[str, Mapping[str, Number]]
+    """For the path of each module, the numbers in which they differ, by name."""
     name: str = ""
 
     @property
     def slot(self) -> Slot:
         return self.slots[0]
-
-    @cached_property
-    def _index(self) -> Mapping[str, int]:
-        return {slot.path: i for i, slot in enumerate(self.slots)}
-
-    def arguments_of(self, slot: Slot) -> dict[str, Number]:
-        index = self._index[slot.path]
-        return {name: values[index] for name, values in self.arguments.items()}
 
 
 @dataclass

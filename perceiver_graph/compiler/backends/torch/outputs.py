@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
-from perceiver_graph.compiler.backends.torch.comments import Comments
 from perceiver_graph.compiler.backends.torch.extents import Extent, read, written
-from perceiver_graph.compiler.backends.torch.inputs import EAGERLY, SIZES
-from perceiver_graph.compiler.backends.torch.interface import Axes, Interface, given, permitted
+from perceiver_graph.compiler.backends.torch.inputs import EAGERLY, SIZES, TENSORS, Inputs
+from perceiver_graph.compiler.backends.torch.interface import (
+    Axes,
+    Interface,
+    all_permitted,
+    given,
+    permitted,
+)
 from perceiver_graph.compiler.backends.torch.modules import Method
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
 from perceiver_graph.compiler.backends.torch.statements import Body, Step
-from perceiver_graph.compiler.backends.torch.text import (
-    block,
-    call,
-    docstring,
-    entries,
-    quoted,
-    several,
-    statement,
-    strings,
-)
-from perceiver_graph.compiler.ir.dims import Dim, Symbol, product
+from perceiver_graph.compiler.ir.dims import Symbol, format_shape, product
 from perceiver_graph.compiler.ir.graph import Input, Value
 from perceiver_graph.compiler.ir.sizes import places, symbols_of
 from perceiver_graph.spec.programs import ASKED
 
-TENSORS = "dict[str, Tensor]"
 QUERIES = f"queries: {TENSORS} | None = None"
 _TAKEN = frozenset({"grids", "outputs", "points", "queries", "self", "sizes", "state"})
 """Other variables of the methods that sizes stand in."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class OutputSizes:
     """How decode knows the sizes of its outputs: `variables` by the symbols that they stand for, with
     the statements that read them off the state or take what the call gives.
@@ -45,75 +39,81 @@ class OutputSizes:
     that it is cut, moved and stored with the rest. `empty` are the keys of these by input.
     """
 
-    outputs: Mapping[str, Axes]
-    """The axes of each output with positions."""
-    free: Mapping[str, Symbol]
-    """The symbols that no input says."""
     variables: dict[str, str] = field(default_factory=dict)
     extents: dict[Value, str] = field(default_factory=dict)
     """The variables by what they stand for in the program."""
     lines: list[str] = field(default_factory=list)
     empty: dict[str, str] = field(default_factory=dict)
 
-    def find(
-        self,
-        held: Sequence[Dim],
-        state: Mapping[str, Value],
-        data: Mapping[str, Value],
-        reserved: AbstractSet[str],
-    ) -> None:
-        """Find the sizes of outputs, and those that decode holds besides, in the state or the data of
-        inputs."""
-        axes = [[dim for _, dim in axes] for axes in self.outputs.values()]
-        for symbol in symbols_of([*axes, held]):
-            told = [place for place in places(symbol, state) if place.is_plain]
-            if symbol.name in self.free:
-                text = given(symbol, symbol.highest)
-            elif told:
-                text = read(told[0], f"state[{quoted(told[0].of)}]")
-            elif told := places(symbol, data):
-                of = told[0].of
-                key = self.empty.setdefault(of, unique(f"{of}_shape", state))
-                text = read(told[0], f"state[{quoted(key)}]")
-            else:
-                continue
-            taken = {*reserved, *_TAKEN, *self.variables.values()}
-            name = unique(identifier(symbol.name), taken)
-            self.variables[symbol.name] = self.extents[Extent.of(symbol)] = name
-            self.lines.append(f"{name} = {text}")
-
-    @cached_property
-    def grids(self) -> dict[str, str]:
-        """The sizes of each output with positions as a tuple, where they are known."""
-        found: dict[str, str] = {}
-        for output, axes in self.outputs.items():
-            sizes = [written(dim, self.variables) for _, dim in axes]
-            if sizes and None not in sizes:
-                found[output] = several(sizes)
-        return found
-
-    def count(self, output: str) -> str | None:
-        """How many positions an output with such a grid has, as Python."""
-        return written(product(dim for _, dim in self.outputs[output]), self.variables)
-
 
 @dataclass(frozen=True)
 class Outputs:
-    """Writes for the module of the model. `state` has the keys of what encode hands over, `named` the
-    sizes that the call may give, and `like` is a parameter that tells the dtype."""
+    """Writes for the module of the model. `state` has the keys of what encode hands over."""
 
     text: ClassText
     interface: Interface
+    inputs: Inputs
     state: Mapping[Value, str]
-    sizes: OutputSizes
-    named: Mapping[str, Symbol]
     chunks: int
-    like: str
 
     @cached_property
     def asked(self) -> list[Input]:
         """What is asked: outputs at positions that they have, or at points."""
         return [leaf for leaf in self.text.model.decode.graph.inputs if leaf.role in ASKED]
+
+    @cached_property
+    def axes(self) -> dict[str, Axes]:
+        """The axes of each output with positions."""
+        return {name: self.interface.outputs.get(name, ()) for name in self.positioned}
+
+    @cached_property
+    def free(self) -> dict[str, Symbol]:
+        """The symbols of outputs that no input says: given with the call, or else the largest."""
+        leaves = (i for i in self.text.model.graph.inputs if i.role not in ASKED)
+        said = set(symbols_of(leaf.value.shape for leaf in leaves))
+        found = symbols_of([dim for _, dim in axes] for axes in self.axes.values())
+        return {symbol.name: symbol for symbol in found if symbol not in said}
+
+    @property
+    def named(self) -> dict[str, Symbol]:
+        """The symbols that the call may give."""
+        return {**self.inputs.filled, **self.free}
+
+    @cached_property
+    def sizes(self) -> OutputSizes:
+        """The sizes of outputs and those that decode holds besides, told by the state, or by the data
+        of inputs."""
+        root, found = self.text.model.decode.root, OutputSizes()
+        axes = [[dim for _, dim in axes] for axes in self.axes.values()]
+        held = [value.dim for value in root.inputs if isinstance(value, Extent)]
+        state = {key: value for value, key in self.state.items()}
+        for symbol in symbols_of([*axes, held]):
+            told = [place for place in places(symbol, state) if place.is_plain]
+            if symbol.name in self.free:
+                text = given(symbol, symbol.highest)
+            elif told:
+                text = read(told[0], f"state[{py.quoted(told[0].of)}]")
+            elif told := places(symbol, self.inputs.data):
+                of = told[0].of
+                key = found.empty.setdefault(of, unique(f"{of}_shape", state))
+                text = read(told[0], f"state[{py.quoted(key)}]")
+            else:
+                continue
+            taken = {*self.text.reserved, *_TAKEN, *found.variables.values()}
+            name = unique(identifier(symbol.name), taken)
+            found.variables[symbol.name] = found.extents[Extent.of(symbol)] = name
+            found.lines.append(f"{name} = {text}")
+        return found
+
+    @cached_property
+    def grids(self) -> dict[str, str]:
+        """The sizes of each output with positions as a tuple, where they are known."""
+        found: dict[str, str] = {}
+        for output, axes in self.axes.items():
+            sizes = [written(dim, self.sizes.variables) for _, dim in axes]
+            if sizes and None not in sizes:
+                found[output] = py.several(sizes)
+        return found
 
     @cached_property
     def labels(self) -> dict[Value, str]:
@@ -132,10 +132,8 @@ class Outputs:
     @property
     def _batch(self) -> str | None:
         """How many examples the state is of, as Python, where an array of it says so."""
-        for value, key in self.state.items():
-            if value.shape and str(value.shape[0]) == "batch":
-                return f"state[{quoted(key)}].shape[0]"
-        return None
+        held = (key for x, key in self.state.items() if x.shape and str(x.shape[0]) == "batch")
+        return next((f"state[{py.quoted(key)}].shape[0]" for key in held), None)
 
     @property
     def points(self) -> list[str]:
@@ -150,7 +148,7 @@ class Outputs:
     @property
     def all_counted(self) -> bool:
         """Whether there are such outputs, and it is known how many positions each has."""
-        return bool(self.positioned) and set(self.positioned) <= self.sizes.grids.keys()
+        return bool(self.positioned) and set(self.positioned) <= self.grids.keys()
 
     @property
     def arguments(self) -> list[str]:
@@ -162,87 +160,79 @@ class Outputs:
         """The sizes as the last argument of a call."""
         return ", sizes" if self.named else ""
 
-    def decode(self, summary: str) -> Iterator[str]:
+    def decode(self) -> py.Statement:
         """The method `decode`."""
-        signature = ", ".join(["self", f"state: {TENSORS}", *self.arguments])
-        yield from statement(f"def decode({signature}) -> {TENSORS}:", 1)
-        yield from docstring(summary, 2)
-        yield EAGERLY
-        yield from self._checks()
-        yield from self._whole()
-        counts = [name for name in self.positioned if name in self.sizes.grids]
+        counts = [name for name in self.positioned if name in self.grids]
         root = self.text.model.decode.root
-        read = any(v in self.sizes.extents for item in (root, *root.items) for v in item.inputs)
-        if read:
-            yield from block(self.sizes.lines, 2)
+        reads = any(v in self.sizes.extents for item in (root, *root.items) for v in item.inputs)
+        body = [(EAGERLY, *self._checks()), *self._whole()]
+        body += self.sizes.lines if reads else []
         if counts:
-            yield EAGERLY
-            yield from block([] if read else self.sizes.lines, 3)
-        for name in counts:
-            what = ("queries", quoted(name), self.sizes.count(name), '"positions of output"')
-            yield from statement(call("check_whole", *what), 3)
-        yield f"        outputs: {TENSORS} = {{}}"
-        yield from self._outputs()
-        yield "        return outputs"
+            checks = [] if reads else [*self.sizes.lines]
+            for name in counts:
+                count = written(product(dim for _, dim in self.axes[name]), self.sizes.variables)
+                asked = ("queries", py.quoted(name), count, '"positions of output"')
+                checks.append(py.call("check_whole", *asked))
+            body.append((EAGERLY, *checks))
+        body += [f"outputs: {TENSORS} = {{}}", *self._outputs(), "return outputs"]
+        arguments = [f"state: {TENSORS}", *self.arguments]
+        return py.method("decode", arguments, TENSORS, self._summary(), *body)
 
     def _checks(self) -> Iterator[str]:
         """Statements that tell what is wrong with what is asked for."""
         graph = self.text.model.graph
-        known = strings(sorted(leaf.of for leaf in graph.inputs if leaf.role in ASKED))
-        unknown = call("refuse_unknown", "queries", known, '"output with positions"')
-        yield from statement(unknown, 3)
+        known = py.strings(sorted(leaf.of for leaf in graph.inputs if leaf.role in ASKED))
+        yield py.call("refuse_unknown", "queries", known, '"output with positions"')
+        options = {} if self._batch is None else {"batch": self._batch}
         for leaf in self.asked:
             if leaf.role == "points":
-                asked = ("queries or {}", quoted(leaf.of))
-                options = {} if self._batch is None else {"batch": self._batch}
-                refused = call("refuse_points", *asked, leaf.value.shape[-1], self.like, **options)
-                yield from statement(refused, 3)
+                asked = ("queries or {}", py.quoted(leaf.of))
+                yield py.call(
+                    "refuse_points", *asked, leaf.value.shape[-1], self.inputs.like, **options
+                )
                 if ranges := self.interface.ranges.get(leaf.value.name):
-                    what = call("check_within", *asked, *ranges, what='"points of output"')
-                    yield from statement(what, 3)
-        yield from block(self.size_checks(), 1)
+                    yield py.call("check_within", *asked, *ranges, what='"points of output"')
+        yield from self.size_checks()
 
     def size_checks(self) -> list[str]:
         """Statements that refuse sizes that no input may have, or that are unknown."""
-        limits = entries({name: permitted(symbol) for name, symbol in self.named.items()})
-        return statement(call("check_sizes", "sizes", limits), 2) if self.named else []
+        limits = py.entries({name: permitted(symbol) for name, symbol in self.named.items()})
+        return [py.call("check_sizes", "sizes", limits)] if self.named else []
 
-    def _whole(self) -> Iterator[str]:
+    def _whole(self) -> Iterator[py.Statement]:
         """Statements that decode all positions, where none are chosen."""
-        points = strings(self.points)
-        sources = {n: quoted(of) for n, of in self.interface.sources.items() if n in self.points}
-        if sources or (self.points and self.all_counted):
-            alone = call("points_alone", "queries", points)
-            yield from statement(f"if queries and {alone}:", 2)
+        points = py.strings(self.points)
+        sources = {n: py.quoted(of) for n, of in self.interface.sources.items() if n in self.points}
+        alone: list[py.Statement] = []
         if sources:
-            yield from statement(f"queries = {call('asked_too', 'queries', entries(sources))}", 3)
+            alone.append(f"queries = {py.call('asked_too', 'queries', py.entries(sources))}")
         if self.points and self.all_counted:
-            yield f"            return self.decode_all(state, queries{self._given})"
+            alone.append(f"return self.decode_all(state, queries{self._given})")
+        if alone:
+            yield (f"if queries and {py.call('points_alone', 'queries', points)}:", *alone)
         if not self.asked:
-            yield "        queries = queries or {}"
+            yield "queries = queries or {}"
         elif self.points or not self.all_counted:
-            yield "        if queries is None:"
             first = self.asked[0]
             given = "POINTS" if first.role == "points" else "POSITIONS"
             text = f"give queries, how many there are varies: {{{first.of!r}: {given}}}"
-            yield from statement(f"raise ValueError({quoted(text)})", 3)
+            yield ("if queries is None:", f"raise ValueError({py.quoted(text)})")
         else:
-            yield "        if queries is None:"
-            yield f"            return self.decode_all(state{self._given})"
+            yield ("if queries is None:", f"return self.decode_all(state{self._given})")
 
-    def _outputs(self) -> Iterator[str]:
+    def _outputs(self) -> Iterator[py.Statement]:
         """Statements that compute each output under the condition that it is asked for."""
         program = self.text.model.decode
         names: dict[Value, str] = dict(self.sizes.extents)
-        comments = Comments(Method("decode", [program.root]))
+        method = Method("decode", [program.root])
         steps = [
             step
-            for step in self.text.steps(program.root, names, comments)
+            for step in self.text.steps(method, names)
             if step.writes[0] not in self.sizes.extents
         ]
         made = {value for step in steps for value in step.writes}
         for name, value in program.graph.outputs.items():
-            target = f"outputs[{quoted(name)}]"
+            target = f"outputs[{py.quoted(name)}]"
             if value in made and value not in names:
                 names[value] = target
             else:
@@ -255,10 +245,9 @@ class Outputs:
         ordered = [step for group in groups.values() for step in group]
         body = Body(ordered, self._atom, names, reserved)
         for needs, group in groups.items():
-            if needs:
-                condition = " and ".join(f"{quoted(name)} in queries" for name in sorted(needs))
-                yield from statement(f"if {condition}:", 2)
-            yield from body.write(len(group), 3 if needs else 2)
+            found = body.write(len(group))
+            condition = " and ".join(f"{py.quoted(name)} in queries" for name in sorted(needs))
+            yield from [(f"if {condition}:", *found)] if needs else found
 
     def _by_condition(self, steps: Sequence[Step]) -> dict[frozenset[str], list[Step]]:
         """The steps by the outputs that they are for, those that are for all first."""
@@ -276,22 +265,56 @@ class Outputs:
         if not isinstance(leaf, Input):
             return self.text.atom(value)
         if leaf.role in ASKED:
-            return f"queries[{quoted(leaf.of)}]"
-        return f"state[{quoted(self.state[model.encode.graph.outputs[value.name]])}]"
+            return f"queries[{py.quoted(leaf.of)}]"
+        return f"state[{py.quoted(self.state[model.encode.graph.outputs[value.name]])}]"
 
-    def decode_all(self, summary: str) -> Iterator[str]:
+    def decode_all(self) -> py.Statement:
         """The method `decode_all`."""
-        arguments = ["self", f"state: {TENSORS}", *([f"points: {TENSORS}"] if self.points else [])]
-        signature = ", ".join([*arguments, *self.arguments[1:]])
-        yield from statement(f"def decode_all({signature}) -> {TENSORS}:", 1)
-        yield from docstring(summary, 2)
-        yield from block(self.sizes.lines, 2)
-        grids = entries({name: self.sizes.grids[name] for name in self.positioned})
-        yield from statement(f"grids = {grids}", 2)
-        device = next((f"state[{quoted(key)}].device" for key in self.state.values()), "None")
+        arguments = [f"state: {TENSORS}", *([f"points: {TENSORS}"] if self.points else [])]
+        grids = py.entries({name: self.grids[name] for name in self.positioned})
+        device = next((f"state[{py.quoted(key)}].device" for key in self.state.values()), "None")
         decode = f"lambda queries: self.decode(state, queries{self._given})"
         options: dict[str, object] = {"chunks": self.chunks} if self.chunks > 1 else {}
         if self.points:
             options["points"] = "points"
-        made = call("decode_grids", decode, "grids", device, **options)
-        yield from statement(f"return {made}", 2)
+        made = py.call("decode_grids", decode, "grids", device, **options)
+        body = [*self.sizes.lines, f"grids = {grids}", f"return {made}"]
+        arguments += self.arguments[1:]
+        return py.method("decode_all", arguments, TENSORS, self._summary_of_all(), *body)
+
+    def _summary(self) -> str:
+        """What `decode` says of itself: shapes, what is asked and how, sizes that may be given."""
+        found = self.text.model.decode.graph.outputs.items()
+        made = ", ".join(f"{name} {format_shape(value.shape)}" for name, value in found)
+        lines = [f"The outputs: {made}."]
+        names = ", ".join(self.positioned)
+        wanted = [f"the flat positions (int64, first axis slowest) that are wanted of {names}"]
+        wanted = wanted if names else []
+        for leaf in self.asked:
+            if leaf.role == "points":
+                wanted.append(f"the points {format_shape(leaf.value.shape)} to ask {leaf.of} at")
+        if wanted:
+            text = f"`queries` holds {' and '.join(wanted)}; an output that it lacks is left out."
+            if names:
+                alone = f"Points alone stand for all positions of {names} as well"
+                text += f" {alone if self.points else 'None stands for all positions'}"
+                text += f", in {self.chunks} chunks" if self.chunks > 1 else ""
+                on_axes = any(len(axes) > 1 for axes in self.axes.values())
+                text += ", on the axes of the output." if on_axes else "."
+            lines.append(text)
+        if free := self.free:
+            sizes = all_permitted(free)
+            lines.append(f"`sizes` are those that no input says: {sizes}; the largest if left out.")
+        return "\n\n".join(lines)
+
+    def _summary_of_all(self) -> str:
+        """`image [batch, height 224, width 224, 3]` of each output with positions."""
+        shapes = []
+        for output in self.positioned:
+            axes = self.axes[output]
+            names = (axis if axis == str(dim) else f"{axis} {dim}" for axis, dim in axes)
+            channels = self.text.model.decode.graph.outputs[output].shape[-1]
+            shapes.append(f"{output} [batch, {', '.join(names)}, {channels}]")
+        chunks = self.chunks
+        in_chunks = f", in {chunks} chunks: memory for one is enough" if chunks > 1 else ""
+        return f"Decode every position{in_chunks}. Shapes: {', '.join(shapes)}."

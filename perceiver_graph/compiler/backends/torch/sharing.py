@@ -20,52 +20,39 @@ def find_classes(model: Model, reserved: frozenset[str]) -> list[ModuleClass]:
 
     `reserved` are names that no class may have.
     """
-    found: list[ModuleClass] = []
-    heights: dict[str, int] = {}
-    for slot in reversed(list(model.tree.walk())):  # children before parents
-        inner = max((heights[child.path] for child in slot.children.values()), default=0)
-        heights[slot.path] = inner + (slot.kind == "class")
+    slots = [slot for slot in model.tree.walk() if slot.kind == "class" and slot.path]
     levels: dict[int, list[Slot]] = {}
-    for slot in model.tree.walk():
-        if slot.kind == "class" and slot.path:
-            levels.setdefault(heights[slot.path], []).append(slot)
-    for _, slots in sorted(levels.items()):
-        found += _of_level(model, slots, len(found))
-    _name(found, reserved)
-    order = {slot.path: i for i, slot in enumerate(_children_first(model.tree))}
-    return sorted(found, key=lambda made: order[made.slot.path])
-
-
-def _children_first(slot: Slot) -> Iterator[Slot]:
-    for child in slot.children.values():
-        yield from _children_first(child)
-    yield slot
-
-
-def _of_level(model: Model, slots: Sequence[Slot], count: int) -> Iterator[ModuleClass]:
-    """The classes of modules of which none is inside another."""
-    groups: dict[tuple[str, ...], list[Slot]] = {}
-    methods: dict[str, dict[str, list[Call]]] = {}
     for slot in slots:
-        names = {(type(n), n): f"<{name}>" for name, n in reversed(_declared(slot).items())}
+        levels.setdefault(slot.height, []).append(slot)
+    found = [made for _, level in sorted(levels.items()) for made in _of_level(model, level)]
+    _name(found, reserved)
+    return sorted(found, key=lambda made: slots.index(made.slot))
+
+
+def _of_level(model: Model, slots: Sequence[Slot]) -> Iterator[ModuleClass]:
+    """The classes of modules of which none is inside another."""
+    groups: dict[tuple[object, ...], list[Slot]] = {}
+    methods: dict[str, dict[object, list[Call]]] = {}
+    for slot in slots:
+        names = {f"<{name}>": number for name, number in _declared(slot).items()}
         text = ClassText(model, slot, names, frozenset())
         for call in slot.calls:
             given = {value: f"x{i}" for i, value in enumerate(call.inputs)}
-            written = "\n".join(text.body(call, given))
+            written = tuple(text.body(Method("", [call]), given))
             methods.setdefault(slot.path, {}).setdefault(written, []).append(call)
         key = (_kind(slot), *text.members(), *methods.get(slot.path, ()))
         groups.setdefault(key, []).append(slot)
-    for number, (key, alike) in enumerate(groups.items()):
-        declared, written = [*map(_declared, alike)], "\n".join(key)
-        used = [name for name in declared[0] if f"<{name}>" in written]
-        columns = {name: [numbers[name] for numbers in declared] for name in used}
-        differing = {name: numbers for name, numbers in columns.items() if len(set(numbers)) > 1}
+    for key, alike in groups.items():
+        every = {slot.path: _declared(slot) for slot in alike}
+        used = [name for name in _declared(alike[0]) if f"<{name}>" in str(key)]
+        differing = [name for name in used if len({of[name] for of in every.values()}) > 1]
+        arguments = {path: {name: of[name] for name in differing} for path, of in every.items()}
         calls = [
             [call for slot in alike for call in methods[slot.path][method]]
             for method in methods.get(alike[0].path, ())
         ]
-        name = f"class_{count + number}"  # until all are known
-        made = ModuleClass(_kind(alike[0]), alike, _methods(calls), differing, name)
+        name = f"class_{len(model.classes)}"  # until all are known
+        made = ModuleClass(_kind(alike[0]), alike, _methods(calls, arguments), arguments, name)
         model.classes |= dict.fromkeys((slot.path for slot in alike), made)
         model.methods |= {call: method for method in made.methods for call in method.calls}
         yield made
@@ -81,18 +68,19 @@ def _kind(slot: Slot) -> str:
     return slot.calls[0].block.kind if slot.calls else pascal(parts_of(slot.path)[-1])
 
 
-def _methods(groups: Sequence[list[Call]]) -> list[Method]:
+def _methods(
+    groups: Sequence[list[Call]], arguments: Mapping[str, Mapping[str, Number]]
+) -> list[Method]:
     """The most extensive is `forward`; others prepare it or take up its results."""
     main = max(groups, key=lambda calls: len(list(calls[0].nodes)), default=None)
-    found: list[Method] = []
-    word = "prepare"
+    found: dict[str, Method] = {}
     for calls in groups:
-        if calls is main:
-            found.append(Method("forward", calls))
-            word = "resume"
-        else:
-            found.append(Method(unique(word, [method.name for method in found]), calls))
-    return found
+        word = "forward" if calls is main else "resume" if "forward" in found else "prepare"
+        taken = [arguments[call.module] for call in calls]
+        sizes = {tuple(str(of[name]) for of in taken): name for name in taken[0]}
+        name = unique(word, found)
+        found[name] = Method(name, calls, sizes)
+    return [*found.values()]
 
 
 def _name(classes: Sequence[ModuleClass], reserved: frozenset[str]) -> None:

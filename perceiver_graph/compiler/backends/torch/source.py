@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.calls import cut
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
 from perceiver_graph.compiler.backends.torch.copying import import_statements, needed
 from perceiver_graph.compiler.backends.torch.interface import Interface
-from perceiver_graph.compiler.backends.torch.modules import Model, ModuleClass, build
+from perceiver_graph.compiler.backends.torch.modules import Model, build
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
 from perceiver_graph.compiler.backends.torch.root import METHODS, Root
 from perceiver_graph.compiler.backends.torch.sharing import find_classes, name_arguments
 from perceiver_graph.compiler.backends.torch.simplify import simplify
-from perceiver_graph.compiler.backends.torch.text import docstring, entries, statement
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.programs.phases import split
-
-_LOAD = '''
-    """The model with {weights} from a folder, by default the one this file lies in.
-
-    It is in eval mode: call `model.train()` before training.
-    """
-    folder = Path(__file__).parent if directory is None else Path(directory)
-    model = {name}().eval()
-    model.load_state_dict(read_safetensors(folder / "{weights}"))
-    return model if device is None else model.to(device)'''
 
 WEIGHTS = "weights.safetensors"
 
@@ -34,14 +24,13 @@ def source(
     name: str,
     chunks: int = 1,
     header: str = "",
-    weights: str = WEIGHTS,
     interface: Interface = Interface(),  # noqa: B008 - it is frozen
 ) -> str:
     """The text of model.py for a lowered graph.
 
-    `name` becomes the name of the root class, `header` the first line of the file, and `weights` is
-    the file that lies beside it. All positions are decoded in `chunks` parts, and put on the axes
-    that the `interface` has for the output. The same graph gives the same text.
+    `name` becomes the name of the root class, `header` the first line of the file. All positions are
+    decoded in `chunks` parts, and put on the axes that the `interface` has for the output. The same
+    graph gives the same text.
     """
     graph = simplify(graph)
     programs = split(graph)
@@ -55,34 +44,38 @@ def source(
     name_arguments(
         model, classes, {encode.root: root.inputs.labels, decode.root: root.outputs.labels}
     )
-    parts = [_class(model, found, reserved) for found in classes]
-    code = "\n\n\n".join([*parts, "\n".join(root.lines()), _load(root_name, weights)])
+    parts = [
+        *(ClassText(model, x.slot, x.arguments[x.slot.path], reserved).written(x) for x in classes),
+        [root.written()],
+        [_load(root_name)],
+    ]
+    code = "\n\n\n".join("\n".join(py.printed(part)) for part in parts)
     code = "\n\n\n".join([*needed(code), code])
-    head = "\n".join(docstring(_file_summary(root_name, header, model), 0))
+    head = "\n".join(py.docstring(_file_summary(root_name, header, model), 0))
     exports = f'__all__ = ["{root_name}", "load"]'
     return f"{head}\n\n{import_statements(code)}\n\n{exports}\n\n\n{code}\n"
 
 
-def _class(model: Model, found: ModuleClass, reserved: frozenset[str]) -> str:
-    names = {
-        (type(number), number): name
-        for name, numbers in reversed(found.arguments.items())
-        for number in numbers[:1]
-    }
-    return "\n".join(ClassText(model, found.slot, names, reserved).lines(found))
-
-
-def _load(name: str, weights: str) -> str:
+def _load(name: str) -> py.Statement:
     """The function that reads the weights."""
     arguments = "directory: str | Path | None = None, device: str | torch.device | None = None"
-    signature = statement(f"def load({arguments}) -> {name}:", 0)
-    return "\n".join(signature) + _LOAD.format(name=name, weights=weights)
+    return (
+        f"def load({arguments}) -> {name}:",
+        py.Docstring(
+            f"The model with {WEIGHTS} from a folder, by default the one this file lies in.\n\n"
+            "It is in eval mode: call `model.train()` before training."
+        ),
+        "folder = Path(__file__).parent if directory is None else Path(directory)",
+        f"model = {name}().eval()",
+        f'model.load_state_dict(read_safetensors(folder / "{WEIGHTS}"))',
+        "return model if device is None else model.to(device)",
+    )
 
 
 def _file_summary(name: str, header: str, model: Model) -> str:
     title = header or model.graph.name
     data = [leaf.of for leaf in model.encode.graph.inputs if leaf.role == "data"]
-    inputs = entries({of: of.replace(".", "_") for of in data})
+    inputs = py.entries({of: of.replace(".", "_") for of in data})
     return f"""{title if title.endswith(".") else f"{title}."}
 
 Written by perceiver-graph; it needs nothing but torch. `load()` reads the weights that lie

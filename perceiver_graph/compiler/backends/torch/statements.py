@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from perceiver_graph.compiler.backends.torch.text import INDENT, statement
+from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.ir.graph import Value
 
 
@@ -68,35 +68,39 @@ class Body:
         """How a value is written that is at hand."""
         return self.names[value] if value in self.names else self.atom(value)
 
-    def write(self, count: int, depth: int, *, returned: bool = False) -> Iterator[str]:
-        """The next statements; the last is a return where `returned`."""
-        stop = self.done + count
+    def write(self, count: int | None = None, *, returned: bool = False) -> Iterator[py.Statement]:
+        """The next statements, by default all; the last is a return where `returned`."""
+        stop = len(self.steps) if count is None else self.done + count
         while self.done < stop:
             step = self.steps[self.done]
             if step.origin and step.origin != self.origin:
                 self.origin = step.origin
-                yield f"{INDENT * depth}# {step.origin}"
+                yield f"# {step.origin}"
             if step.loop is not None:
-                yield from self._loop(step, step.loop, depth)
+                yield from self._loop(step, step.loop)
             elif returned and self.done == stop - 1:
-                yield from statement(f"return {self._expression(step)}", depth)
+                yield f"return {self._expression(step)}"
             else:
                 expression = self._expression(step)
                 targets = [self._name(step, i) for i in range(len(step.writes))]
-                yield from statement(f"{', '.join(targets)} = {expression}", depth, step.shape)
+                yield self._set(", ".join(targets), expression, step)
             self.done += 1
+
+    def _set(self, target: str, expression: str, step: Step) -> py.Statement:
+        text = f"{target} = {expression}"
+        return py.Commented(text, step.shape) if step.shape else text
 
     def _expression(self, step: Step) -> str:
         return step.expression(*map(self.text, step.reads))
 
-    def _loop(self, step: Step, loop: Loop, depth: int) -> Iterator[str]:
+    def _loop(self, step: Step, loop: Loop) -> Iterator[py.Statement]:
         """The carried value has the name of the result from the start, or else what is there is used."""
         (result,), start = step.writes, self.text(loop.carried)
         free = loop.carried in self.names and self.last[loop.carried] <= self.done
         if free and result not in self.names:
             self.names[result], self.holders[start] = start, result
         else:
-            yield from statement(f"{self._name(step, 0)} = {start}", depth)
+            yield f"{self._name(step, 0)} = {start}"
         expression = step.expression(
             *(self.text(result if value == loop.carried else value) for value in step.reads)
         )
@@ -108,8 +112,7 @@ class Body:
                 item += "_"
             header = f"for {item} in {loop.items}:"
             expression = item + expression.removeprefix(loop.first)
-        yield f"{INDENT * depth}{header}"
-        yield from statement(f"{self.text(result)} = {expression}", depth + 1, step.shape)
+        yield (header, self._set(self.text(result), expression, step))
 
     def _name(self, step: Step, index: int) -> str:
         """A name that nothing needs from here on; the statement itself may still read it."""

@@ -1,12 +1,17 @@
-"""Lines of Python that a formatter leaves as they are, whatever the length of the names in them."""
+"""Python as it is built, statements with what stands under them, and as it is printed.
+
+A formatter leaves the lines as they are, whatever the length of the names in them.
+"""
 
 from __future__ import annotations
 
 import io
 import textwrap
 import tokenize
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 from perceiver_graph.diagnostics import escape
 
@@ -14,12 +19,61 @@ WIDTH = 100
 INDENT = "    "
 
 
+class Docstring(str):
+    """What a docstring says."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Commented:
+    """A statement with a comment behind it."""
+
+    text: str
+    comment: str
+
+
+Statement: TypeAlias = "str | Commented | tuple[Statement, ...]"
+"""A `str` is a statement, a comment or an empty line; a tuple is a header with what stands under it."""
+
+
+def method(
+    name: str, arguments: Iterable[str], result: str, summary: str, *body: Statement
+) -> Statement:
+    """A method; its arguments are those beside `self`."""
+    header = f"def {name}({', '.join(['self', *arguments])}) -> {result}:"
+    return (header, Docstring(summary), *body)
+
+
+def spaced(methods: Iterable[Statement]) -> Iterator[Statement]:
+    """Each after an empty line."""
+    for found in methods:
+        yield from ("", found)
+
+
+def printed(statements: Iterable[Statement], depth: int = 0) -> Iterator[str]:
+    """The lines of statements."""
+    for found in statements:
+        match found:
+            case Docstring():
+                yield from docstring(found, depth)
+            case Commented(text, comment):
+                yield from statement(text, depth, comment)
+            case (header, *body):
+                yield from printed([header], depth)
+                yield from printed(body, depth + 1)
+            case "":
+                yield ""
+            case str():
+                yield from statement(found, depth)
+
+
 def statement(text: str, depth: int, comment: str = "") -> list[str]:
     """A statement on one line, or where that is too long with what its longest bracket holds on a
     line of its own, or else one a line; the comment behind it, or else before."""
     pad = INDENT * depth
     line = f"{pad}{text}  # {comment}" if comment else pad + text
-    if len(line) <= WIDTH:
+    if len(line) <= WIDTH or text.startswith("#"):
         return [line]
     before = [f"{pad}# {comment}"] if comment else []
     found = max(_brackets(text), key=lambda places: places[-1] - places[0], default=[])
@@ -62,12 +116,7 @@ def docstring(text: str, depth: int) -> list[str]:
         lines += textwrap.wrap(paragraph, room, break_long_words=False, break_on_hyphens=False) or [
             ""
         ]
-    return [*block(lines, depth), f'{pad}"""']
-
-
-def block(lines: Iterable[str], depth: int) -> list[str]:
-    """Lines moved `depth` levels in; empty ones stay empty."""
-    return [INDENT * depth + line if line else line for line in lines]
+    return [*(pad + line if line else line for line in lines), f'{pad}"""']
 
 
 def call(head: str, *items: object, **keywords: object) -> str:
