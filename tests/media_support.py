@@ -104,4 +104,11 @@ def code_of(call: Callable[[], object]) -> tuple[str, str]:
     return found.code, " ".join([found.message, *found.notes, found.help or ""])
 
 
+def read_flo(path: Path) -> NDArray[np.float32]:
+    """The flow [height, width, 2] in a .flo file."""
+    data = path.read_bytes()
+    width, height = np.frombuffer(data, "<i4", 2, 4)
+    return np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2)
+
+
 # Reading -----------------------------------------------------------------------------------------

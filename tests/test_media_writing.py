@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.media.clip.encode import ClipWriter, write_clip
-from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, to_pixels
+from perceiver_graph.media.clip.encode import ClipWriter
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, to_int16, to_pixels
 from perceiver_graph.media.clip.sheet import contact_sheet
 from perceiver_graph.media.clip.windows import probe_clip
 from tests.media_support import (
@@ -22,6 +24,34 @@ from tests.media_support import (
     tone,
     windows,
 )
+
+
+def write_clip(
+    path: str | PathLike[str],
+    frames: Iterable[ArrayLike],
+    rate: float | Fraction,
+    samples: ArrayLike | None = None,
+    sample_rate: int = 48000,
+) -> None:
+    """Write frames [height, width, 3], one by one, and samples [time, channels] as an mp4.
+
+    Frames may come from a generator of any length. For values and errors see `ClipWriter`.
+    """
+    sound = None if samples is None else to_int16(samples)
+    if sound is not None and sound.ndim == 1:
+        sound = sound[:, None]
+    channels = 1 if sound is None else sound.shape[1]
+    source = iter(frames)
+    with ClipWriter(
+        path, rate=rate, sample_rate=None if sound is None else sample_rate, channels=channels
+    ) as clip:
+        done = 0
+        while batch := list(islice(source, 32)):
+            end = round((clip.frame_count + len(batch)) / Fraction(str(rate)) * sample_rate)
+            clip.add(np.stack(batch), None if sound is None else sound[done:end])
+            done = end
+        if sound is not None and done < len(sound):
+            clip.add(None, sound[done:])
 
 
 def shapes(count: int) -> NDArray[np.uint8]:

@@ -16,7 +16,6 @@ import perceiver_graph as pg
 from perceiver_graph.media.boxes.model import BoxesParameters
 from perceiver_graph.media.boxes.writer import BoxesWriter
 from perceiver_graph.media.flow.frames import fitted, flow_inputs, read_frames, restored
-from perceiver_graph.media.flow.picture import read_flo
 from perceiver_graph.media.flow.tiles import Blend
 from perceiver_graph.media.image.model import ImageParameters
 from perceiver_graph.media.image.reader import Picture
@@ -28,7 +27,7 @@ from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.run import FileResult, run_files
 from perceiver_graph.spec.loader import parse_spec
 from tests.media_support import encode as encode_clip
-from tests.media_support import tone
+from tests.media_support import read_flo, tone
 from tests.tiny import fault
 from tests.unfit_media import refusal, unchecked
 

@@ -12,17 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.media.table.rows import Table, padded, read_table
+from perceiver_graph.media.table.rows import Table, read_table
 from tests.media_support import code_of
 
 ROWS = np.array([[1.0, 2.0], [3.0, 4.5], [-5.0, 6.0]])
 MASK = np.array([True, False, True])
 MASKED = [[1.0, 2.0], [0.0, 0.0], [-5.0, 6.0]]
-
-
-def made(name: str, rows: int, channels: int = 2) -> Table:
-    values = np.random.default_rng(rows).standard_normal((rows, channels)).astype(np.float32)
-    return Table(Path(name), values, np.arange(rows) % 3 != 1)
 
 
 def outcome(path: Path) -> tuple[Table | None, set[str]]:
@@ -40,7 +35,6 @@ def test_tables_without_a_mask(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("health,shield\n1,2\n3,4.5\n-5,6\n")
     for name in ("a.npy", "a.npz", "one.npz", "a.csv"):
         table = read_table(tmp_path / name, "entities")
-        assert table.path == tmp_path / name
         assert table.values.dtype == np.float32
         assert np.array_equal(table.values, ROWS)
         assert table.mask.dtype == np.bool_
@@ -206,34 +200,6 @@ def test_no_damage_escapes_as_another_error(
 
 
 # Side by side ------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 3))
-def test_tables_side_by_side(counts: list[int], more: int) -> None:
-    tables = [made(f"{count}.csv", count) for count in counts]
-    length = max(counts) + more
-    values, mask = padded(tables, length)
-    assert values.shape == (len(counts), length, 2)
-    assert values.dtype == np.float32
-    assert mask.shape == (len(counts), length)
-    assert mask.dtype == np.bool_
-    for index, (table, count) in enumerate(zip(tables, counts, strict=True)):
-        assert np.array_equal(values[index, :count], table.values)
-        assert np.array_equal(mask[index, :count], table.mask)
-        assert not values[index, count:].any()
-        assert not mask[index, count:].any()
-    assert padded(tables)[0].shape[1] == max(counts)
-
-
-def test_tables_that_do_not_fit() -> None:
-    code, text = code_of(lambda: padded([made("a.csv", 3), made("b.csv", 3, 5)]))
-    assert code == "PG503"
-    assert "b.csv has 5 columns, and a.csv has 2" in text
-    code, text = code_of(lambda: padded([made("a.csv", 3), made("b.csv", 6)], 5))
-    assert code == "PG514"
-    assert "b.csv has 6 rows, and the model takes 5" in text
-    with pytest.raises(ValueError, match="no table"):
-        padded([])
 
 
 def test_whole_numbers_that_float32_rounds_are_told(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.numbers.common import MOST_BYTES
 from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
 from perceiver_graph.media.lengths import Length
-from perceiver_graph.media.table.rows import Table, padded
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.spec.manifest import Dimension, InputEntry
 
@@ -40,25 +42,32 @@ class RowsReader(Reader):
     def _piece(self, source: Source) -> Piece:
         raise NotImplementedError
 
-    def _filled(self, table: Table, notes: tuple[str, ...] = ()) -> Piece:
-        """The rows, filled up to a number of them that the model takes, [1, count, channels]."""
-        rows = len(table.mask)
+    def _filled(
+        self,
+        source: Source,
+        values: NDArray[np.float32],
+        there: NDArray[np.bool_],
+        notes: tuple[str, ...],
+    ) -> Piece:
+        """The rows, of which some are `there`, filled up with zeros, which are not, to a number of
+        them that the model takes, [1, count, channels]."""
+        rows = len(there)
         count = self._count.at_least(rows)
         if count is None:
             raise DiagnosticError.of(
                 "PG514",
-                f"{table.path} has {rows} rows, and `{self._name}` takes {self._count}",
+                f"{source.label} has {rows} rows, and `{self._name}` takes {self._count}",
                 help="leave rows out, or split the file",
             )
-        values, mask = padded([table], count)
-        arrays: Arrays = {self._name: values}
+        there = np.pad(there, (0, count - rows))
+        arrays: Arrays = {self._name: np.pad(values, ((0, count - rows), (0, 0)))[None]}
         if self._masked:
-            arrays[f"{self._name}.attention_mask"] = self._count.tokens(mask[0])
-        elif not mask.all():
+            arrays[f"{self._name}.attention_mask"] = self._count.tokens(there)
+        elif not there.all():
             what = f"{rows} rows" if count > rows else "rows that are masked"
             raise DiagnosticError.of(
                 "PG503",
-                f"{table.path} has {what}, and `{self._name}` takes {self._count}, "
+                f"{source.label} has {what}, and `{self._name}` takes {self._count}, "
                 "all of them there",
                 help="give as many rows"
                 if self._are_places  # which cannot be masked by themselves

@@ -5,10 +5,9 @@ The file appears whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -190,31 +189,3 @@ class ClipWriter:
             # Closing writes the index, which fails again where writing has failed before.
             with suppress(av.error.FFmpegError, OSError):
                 self._container.close()
-
-
-def write_clip(
-    path: str | PathLike[str],
-    frames: Iterable[ArrayLike],
-    rate: float | Fraction,
-    samples: ArrayLike | None = None,
-    sample_rate: int = 48000,
-) -> None:
-    """Write frames [height, width, 3], one by one, and samples [time, channels] as an mp4.
-
-    Frames may come from a generator of any length. For values and errors see `ClipWriter`.
-    """
-    sound = None if samples is None else to_int16(samples)
-    if sound is not None and sound.ndim == 1:
-        sound = sound[:, None]
-    channels = 1 if sound is None else sound.shape[1]
-    source = iter(frames)
-    with ClipWriter(
-        path, rate=rate, sample_rate=None if sound is None else sample_rate, channels=channels
-    ) as clip:
-        done = 0
-        while batch := list(islice(source, 32)):
-            end = round((clip.frame_count + len(batch)) / Fraction(str(rate)) * sample_rate)
-            clip.add(np.stack(batch), None if sound is None else sound[done:end])
-            done = end
-        if sound is not None and done < len(sound):
-            clip.add(None, sound[done:])

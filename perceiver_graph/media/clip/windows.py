@@ -5,11 +5,11 @@ Nothing is decoded before its window is asked for, so memory does not grow with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
-from math import ceil, sqrt
+from itertools import count, islice
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,6 @@ from perceiver_graph.media.files.containers import (
 from perceiver_graph.media.files.packages import require
 from perceiver_graph.runtime.chunks import format_size
 from perceiver_graph.runtime.opening import Named, Source
-
-Progress = Callable[[int, int | None], None]
-"""Called with the number of windows done and the number expected, or None if it is not known."""
-
 
 KEPT_FRAMES = 20
 """Frames that a decoder of one thread holds: those that others are predicted from, and a few."""
@@ -160,7 +156,6 @@ def read_clip(
     video: VideoFormat | None,
     audio: AudioFormat | None,
     allow_missing: Collection[str] = (),
-    progress: Progress | None = None,
     room: int | None = None,
 ) -> Iterator[Window]:
     """Cut a clip into consecutive windows: `video.time` frames and the sound of the same moments.
@@ -185,7 +180,7 @@ def read_clip(
     sound = None
     if audio and info.has_audio:
         sound = SampleStream(info.source, audio, pictures.origin if pictures else None)
-    return _Windows(info, video, audio, pictures, sound).iterate(lead.seconds, progress)
+    return _Windows(video, audio, pictures, sound).iterate(lead.seconds)
 
 
 def _check_streams(
@@ -232,22 +227,18 @@ def _check_rates(info: ClipInfo, audio: AudioFormat) -> None:
 class _Windows:
     """The state of one pass over a clip."""
 
-    info: ClipInfo
     video: VideoFormat | None
     audio: AudioFormat | None
     pictures: PictureStream | None
     sound: SampleStream | None
 
-    def iterate(self, seconds: Fraction, progress: Progress | None) -> Iterator[Window]:
-        total = ceil(Fraction(self.info.duration) / seconds - Fraction(1, 100)) or None
+    def iterate(self, seconds: Fraction) -> Iterator[Window]:
         source = iter(self.pictures) if self.pictures else None
         try:
-            index = 0
-            while (window := self._window(index, seconds, source)) is not None:
+            for index in count():
+                if (window := self._window(index, seconds, source)) is None:
+                    break
                 yield window
-                index += 1
-                if progress is not None:
-                    progress(index, None if total is None else max(total, index))
         finally:
             for stream in (self.pictures, self.sound):
                 if stream is not None:

@@ -35,24 +35,9 @@ _STILL = "_pipe"
 """How FFmpeg's names of formats that are one picture end."""
 
 _FORMATS = (
-    *("mov", "matroska", "avi", "ogg", "flv", "asf", "mpegts", "mpeg", "mpegvideo", "mxf", "nut"),
-    *(
-        "rm",
-        "dv",
-        "ivf",
-        "h264",
-        "hevc",
-        "vvc",
-        "obu",
-        "av1",
-        "m4v",
-        "mjpeg",
-        "yuv4mpegpipe",
-        "gif",
-    ),
-    *("apng", "wav", "w64", "aiff", "au", "caf", "flac", "mp3", "aac", "ac3", "eac3", "amr", "wv"),
-    *("ape", "tta", "tak", "mpc", "mpc8", "dts", "voc", "3dostr", "gsm", "xwma"),
-    *(f"{name}{_STILL}" for name in ("png", "jpeg", "webp", "bmp", "tiff", "gif", "ppm", "pgm")),
+    "mov,matroska,avi,ogg,flv,asf,mpegts,mpeg,mpegvideo,mxf,nut,rm,dv,ivf,h264,hevc,vvc,obu,av1,m4v,"
+    "mjpeg,yuv4mpegpipe,gif,apng,wav,w64,aiff,au,caf,flac,mp3,aac,ac3,eac3,amr,wv,ape,tta,tak,mpc,mpc8,"
+    "dts,voc,3dostr,gsm,xwma,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,gif_pipe,ppm_pipe,pgm_pipe"
 )
 _COUNTED = ("flac", "wv", "tta", "ape", "tak")
 """Formats of sound whose headers count the samples. That of MP3 may count frames."""
@@ -186,7 +171,7 @@ def open_media(named: Named) -> Iterator[Media]:
         try:
             container: Any = av.open(
                 stream,
-                options={"format_whitelist": ",".join(_FORMATS), "max_pixels": str(MOST_PIXELS)},
+                options={"format_whitelist": _FORMATS, "max_pixels": str(MOST_PIXELS)},
                 buffer_size=1 << 18,
                 io_open=_refuse,
                 metadata_errors="replace",

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.packages import require
 from perceiver_graph.storage import staged_file
 
@@ -48,29 +47,6 @@ def write_flo(path: str | PathLike[str], flow: ArrayLike) -> None:
     with staged_file(path) as temporary, temporary.open("wb") as stream:
         stream.write(_HEADER.pack(_MAGIC, values.shape[1], values.shape[0]))
         stream.write(np.ascontiguousarray(values, "<f4").data)
-
-
-def read_flo(path: str | PathLike[str]) -> NDArray[np.float32]:
-    """The flow [height, width, 2] in a .flo file. Raises DiagnosticError (PG507, PG512)."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        message = f"{path} does not exist"
-        raise DiagnosticError.of("PG512", message, help="check the path") from error
-    except OSError as error:
-        raise _undecodable(path, error.strerror or str(error)) from error
-    if len(data) < _HEADER.size or not data.startswith(_MAGIC):
-        raise _undecodable(path, f"no .flo file, which begins with {_MAGIC!r}: {data[:4]!r}")
-    _, width, height = _HEADER.unpack_from(data)
-    wanted = _HEADER.size + 8 * width * height
-    if width < 1 or height < 1 or len(data) != wanted:
-        fault = f"its header says {width} x {height} vectors (width x height)"
-        if width >= 1 and height >= 1:
-            fault += f", {wanted} bytes in all, and it has {len(data)}"
-        raise _undecodable(path, fault)
-    values = np.frombuffer(data, "<f4", offset=_HEADER.size)
-    return values.reshape(height, width, 2).astype(np.float32)
 
 
 def flow_picture(flow: ArrayLike, longest: float | None = None) -> NDArray[np.uint8]:
@@ -115,7 +91,3 @@ def _checked(flow: ArrayLike) -> NDArray[np.float32]:
     if values.ndim != 3 or values.shape[2] != 2 or values.size == 0:
         raise ValueError(f"flow is [height, width, 2], and not of shape {list(values.shape)}")
     return values
-
-
-def _undecodable(path: Path, fault: str) -> DiagnosticError:
-    return DiagnosticError.of("PG507", f"{path}: {fault}", help="write or copy the file again")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import NDArray
 
 from perceiver_graph.media.io import Piece
 from perceiver_graph.media.points.cloud import points_input
 from perceiver_graph.media.rows import RowsReader
-from perceiver_graph.media.table.rows import Table
 from perceiver_graph.runtime.opening import Source
 
 
@@ -23,8 +19,4 @@ class PointsReader(RowsReader):
         points, notes = points_input(
             source, self._channels, limit=self._count.max, centre=self._form.centre, name=self._name
         )
-        return self._filled(_table(source, points[0]), notes)
-
-
-def _table(source: Source, values: NDArray[np.float32]) -> Table:
-    return Table(Path(source.label), values, np.ones(len(values), bool))
+        return self._filled(source, points[0], np.ones(points.shape[1], np.bool_), notes)

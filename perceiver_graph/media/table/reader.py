@@ -23,4 +23,4 @@ class TableReader(RowsReader):
                 f"{self._channels} channels",
                 help="give a column for each channel",
             )
-        return self._filled(table, table.notes)
+        return self._filled(source, table.values, table.mask, table.notes)

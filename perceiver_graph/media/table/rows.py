@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.numbers.columns import unindexed
 from perceiver_graph.media.files.numbers.common import Rows, as_rows, require_finite, undecodable
 from perceiver_graph.media.files.numbers.formats import TABLES, kind_of_file
@@ -27,7 +24,6 @@ class Table:
     Rows that are not there are 0.
     """
 
-    path: Path
     values: NDArray[np.float32]
     mask: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
@@ -61,9 +57,7 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = rows.astype(np.float32)
     require_finite(source, values, "row")
-    return Table(
-        Path(source.label), values, mask, (*notes, *rounded(rows, values, ("row", "column")))
-    )
+    return Table(values, mask, (*notes, *rounded(rows, values, ("row", "column"))))
 
 
 def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...]]:
@@ -73,37 +67,3 @@ def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...]]
     if names:
         notes = (*notes, f"the columns are taken in their order: {', '.join(names)}")
     return rows, (*sheet.notes, *notes)
-
-
-def padded(
-    tables: Sequence[Table], length: int | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Tables side by side: float32 [batch, n, channels] and which rows are there, bool [batch, n].
-
-    Shorter tables are filled up with zeros that are not there: to `length` rows, or by default to
-    those of the longest. Raises DiagnosticError: PG503 for tables of different channels, PG514 for
-    one that is longer than `length`. Raises ValueError if there are no tables.
-    """
-    if not tables:
-        raise ValueError("there is no table")
-    channels = tables[0].values.shape[1]
-    rows = max(len(table.mask) for table in tables) if length is None else length
-    values = np.zeros((len(tables), rows, channels), np.float32)
-    mask = np.zeros((len(tables), rows), np.bool_)
-    for index, table in enumerate(tables):
-        count, width = table.values.shape
-        if width != channels:
-            raise DiagnosticError.of(
-                "PG503",
-                f"{table.path} has {width} columns, and {tables[0].path} has {channels}",
-                help="give tables of the same columns",
-            )
-        if count > rows:
-            raise DiagnosticError.of(
-                "PG514",
-                f"{table.path} has {count} rows, and the model takes {rows} at the most",
-                help=f"leave out all but {rows} rows",
-            )
-        values[index, :count] = table.values
-        mask[index, :count] = table.mask
-    return values, mask

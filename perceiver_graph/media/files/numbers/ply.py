@@ -37,17 +37,11 @@ def read_ply(source: Source) -> Cloud:
     if len(data) > MOST_BYTES:
         fault = f"{source} has more than {MOST_BYTES:,} bytes, the most that are read"
         raise DiagnosticError.of("PG514", fault, help="leave points out")
-    elements = [one.name for one in header.elements]
-    if "vertex" not in elements:
-        raise undecodable(f"{source}: it has no element `vertex`", help=AGAIN)
-    vertex = header.elements[elements.index("vertex")]
+    vertex = header.vertex
     columns = _columns(source, vertex)
     if vertex.count == 0:
         raise undecodable(f"{source}: it has 0 vertices", help="give a cloud with points")
-    place = elements.index("vertex")
-    before, after = header.elements[:place], header.elements[place + 1 :]
-    read = _binary if header.order else _ascii
-    points = read(source, data, header, before, columns, after)
+    points = (_binary if header.order else _ascii)(source, data, header, columns)
     names = tuple(name.casefold() if i < 3 else name for i, name in enumerate(columns))
     held = [one.name for one in vertex.properties]
     return Cloud(points, names, left_out(held, columns, "colours, whole numbers and lists"))
@@ -67,24 +61,17 @@ def _columns(source: Source, vertex: Element) -> list[str]:
     return [*(axes[axis] for axis in AXES), *further]
 
 
-def _ascii(
-    source: Source,
-    data: bytes,
-    header: Header,
-    before: tuple[Element, ...],
-    columns: list[str],
-    after: tuple[Element, ...],
-) -> NDArray[np.float64]:
-    vertex = header.elements[len(before)]
+def _ascii(source: Source, data: bytes, header: Header, columns: list[str]) -> NDArray[np.float64]:
+    vertex = header.vertex
     lines = (line.split() for line in data[header.start :].splitlines())
     rows = (words for words in lines if words)
-    for one in before:
+    for one in header.before:
         if sum(1 for _ in _values(source, rows, one)) < one.count:
             raise _cut(source, 0, vertex.count)
     points = [[values[name] for name in columns] for values in _values(source, rows, vertex)]
     if len(points) < vertex.count:
         raise _cut(source, len(points), vertex.count)
-    further = [one for one in after if one.properties]
+    further = [one for one in header.after if one.properties]
     have = sum(sum(1 for _ in _values(source, rows, one)) for one in further)
     _check_rest(source, have + sum(1 for _ in rows), sum(one.count for one in further))
     return np.array(points)
@@ -148,22 +135,15 @@ def _walk(words: list[bytes], element: Element) -> dict[str, float]:
     return found
 
 
-def _binary(
-    source: Source,
-    data: bytes,
-    header: Header,
-    before: tuple[Element, ...],
-    columns: list[str],
-    after: tuple[Element, ...],
-) -> NDArray[np.float64]:
-    vertex = header.elements[len(before)]
+def _binary(source: Source, data: bytes, header: Header, columns: list[str]) -> NDArray[np.float64]:
+    vertex = header.vertex
     start = header.start
-    for element in before:
+    for element in header.before:
         start = _end(data, start, element, header.order)
         if start > len(data):
             raise _cut(source, 0, vertex.count)
     points, place = _vertices(source, data, start, vertex, header.order, columns)
-    for element in after:
+    for element in header.after:
         place = _end(data, place, element, header.order)
         if place > len(data):
             fault = f"{source}: it ends within its {element.count} records {quote(element.name)}"

@@ -11,24 +11,9 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.media.files.numbers.common import undecodable
 from perceiver_graph.runtime.opening import Source
 
-_TYPES = {
-    "char": "i1",
-    "uchar": "u1",
-    "short": "i2",
-    "ushort": "u2",
-    "int": "i4",
-    "uint": "u4",
-    "float": "f4",
-    "double": "f8",
-    "int8": "i1",
-    "uint8": "u1",
-    "int16": "i2",
-    "uint16": "u2",
-    "int32": "i4",
-    "uint32": "u4",
-    "float32": "f4",
-    "float64": "f8",
-}
+_SIGNED = {"char": "i1", "short": "i2", "int": "i4", "int8": "i1", "int16": "i2", "int32": "i4"}
+_TYPES = _SIGNED | {f"u{name}": f"u{kind[1]}" for name, kind in _SIGNED.items()}
+_TYPES |= {"float": "f4", "double": "f8", "float32": "f4", "float64": "f8"}
 _FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST_HEADER = 1 << 20
 _END = re.compile(rb"(?<=[\r\n])end_header[ \t]*(\r\n|\n|\r)")
@@ -67,7 +52,9 @@ class Header:
     """What the data are."""
 
     order: str  # the byte order as numpy writes it, empty for ascii
-    elements: tuple[Element, ...]
+    before: tuple[Element, ...]
+    vertex: Element
+    after: tuple[Element, ...]
     start: int  # where the data begin
 
 
@@ -102,8 +89,12 @@ def read_header(source: Source) -> Header:
     start = end.end()
     if head.startswith(b"ply\r") and not head.startswith(b"ply\r\n") and end[1] == b"\r\n":
         start -= 1  # lines end with \r alone, and the first byte of the data happens to be \n
-    elements = tuple(Element(name, count, tuple(made)) for name, count, made in found)
-    return Header(order, elements, start)
+    elements = [Element(name, count, tuple(made)) for name, count, made in found]
+    place = next((i for i, one in enumerate(elements) if one.name == "vertex"), None)
+    if place is None:
+        raise undecodable(f"{source}: it has no element `vertex`", help=AGAIN)
+    before, after = tuple(elements[:place]), tuple(elements[place + 1 :])
+    return Header(order, before, elements[place], after, start)
 
 
 def _property(words: list[str]) -> Property | None:
