@@ -22,7 +22,7 @@ from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.diagnostics import DiagnosticError, render
 from perceiver_graph.spec import load_spec, models, parse_spec
 from perceiver_graph.spec.descriptions import descriptions
-from perceiver_graph.spec.models import base, inputs, model, outputs
+from perceiver_graph.spec.models import base, inputs, model, outputs, positions, steps
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,7 +77,7 @@ def test_generated_pages_are_current() -> None:
 def test_every_field_of_the_spec_language_has_a_description() -> None:
     bare = [
         f"{kind.__name__}.{name}"
-        for module in (base, inputs, model, outputs)
+        for module in (base, inputs, model, outputs, positions, steps)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, BaseModel)
         for name in kind.model_fields

@@ -21,6 +21,7 @@ from perceiver_graph.compiler.passes import (
     NormOfLinear,
     Pass,
 )
+from perceiver_graph.diagnostics import DiagnosticError
 from tests.judge import arrays
 from tests.rewrite_support import builder, check, data, fires, kinds, stays
 from tests.test_passes_grid import plain_norms
@@ -124,7 +125,7 @@ def test_no_backend_is_asked_for_a_factor() -> None:
     known = {name: array.astype(np.float32) for name, array in parameters.items()}
     folded = FoldConstants(known).run(graph).graph
     emit(folded, known, TensorStore())
-    with pytest.raises(NotImplementedError, match="triangular_factor"):
+    with pytest.raises(DiagnosticError, match="triangular_factor"):
         emit(graph, known, TensorStore())
 
 

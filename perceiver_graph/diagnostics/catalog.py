@@ -11,6 +11,7 @@ import textwrap
 from perceiver_graph.diagnostics.codes import (
     artifacts,
     devices,
+    extensions,
     files,
     internal,
     resolver,
@@ -28,6 +29,7 @@ RANGES: dict[str, tuple[Entry, ...]] = {
     "artifacts": artifacts.ENTRIES,
     "running": running.ENTRIES,
     "devices and command lines": devices.ENTRIES,
+    "extensions": extensions.ENTRIES,
     "internal": internal.ENTRIES,
 }
 

@@ -7,7 +7,7 @@ plain values, or sizes: what needs a size holds it, and reads no value for the s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
@@ -179,6 +179,14 @@ class Op:
         `score_limit` is how many bytes of them a sample may have, where an operator can keep to it.
         """
         return 0
+
+    def decompose(self, make: Callable[..., T], *operands: T) -> T | None:
+        """The same in other primitives, for a backend that has nothing better; None where there are none.
+
+        `make(op, *operands)` applies one of them; an operand may also be an array, for a number that
+        is known. The result is that of the last one made.
+        """
+        return None
 
     @property
     def dims(self) -> list[Dim]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from perceiver_graph.compiler.ir.op import Array, Op, TensorType, broadcast, require
+from perceiver_graph.compiler.ir.op import Array, Op, T, TensorType, broadcast, require
 from perceiver_graph.compiler.ops.lazy import np
 
 
@@ -164,6 +165,10 @@ class Silu(Op):
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
         return np.multiply(x, _sigmoid(x))
+
+    def decompose(self, make: Callable[..., T], *operands: T) -> T:
+        (x,) = operands
+        return make(Mul(), x, make(Sigmoid(), x))
 
 
 def _sigmoid(x: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
 
+from perceiver_graph.compiler.backends.decompose import decomposed
 from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter, Lowering
 from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
 from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
@@ -34,10 +35,11 @@ def emit(
     `store` takes on its large tensors. `int8` names the nodes whose products are computed in 8
     bits; `lowerings` stands for the table of the target. `metadata` is kept under
     `perceiver_graph.<key>`. `ValueError` if a parameter is missing or does not fit, or if two
-    things would have one name.
+    things would have one name; DiagnosticError (PG703) for a primitive that nothing is known of.
     """
-    emitter = Emitter(program, parameters, store, target, int8)
     lowerings = lowerings_for(target) if lowerings is None else lowerings
+    program = decomposed(program, lowerings, "onnx")
+    emitter = Emitter(program, parameters, store, target, int8)
     for node in program.nodes:
         emitter.lower(node, lowerings)
     model = ir.Model(

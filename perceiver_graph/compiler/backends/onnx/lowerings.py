@@ -74,11 +74,6 @@ def _sigmoid(op: ops.Sigmoid, b: NodeBuilder) -> ir.Value:
     return b.result("Sigmoid", *b.inputs)
 
 
-def _silu(op: ops.Silu, b: NodeBuilder) -> ir.Value:
-    (x,) = b.inputs
-    return b.result("Mul", x, b.part("sigmoid", b.output, "Sigmoid", x))
-
-
 def _mean(op: ops.Mean, b: NodeBuilder) -> ir.Value:
     return b.result("ReduceMean", *b.inputs, b.ints(op.axis), keepdims=0)
 
@@ -175,7 +170,6 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Scale: _scale,
     ops.SegmentedAttention: segmented_attention,
     ops.Sigmoid: _sigmoid,
-    ops.Silu: _silu,
     ops.Slice: _slice,
     ops.TableAttention: table_attention,
     ops.Tanh: _tanh,
@@ -183,4 +177,4 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Unflatten: _unflatten,
     ops.Where: _where,
 }
-"""Every primitive with its lowering."""
+"""Every primitive with its lowering, but for those that are others: `Op.decompose`."""

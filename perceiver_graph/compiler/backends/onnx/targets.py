@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.decompose import table
 from perceiver_graph.compiler.backends.onnx import quantized
 from perceiver_graph.compiler.backends.onnx.emitter import Lowering
 from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
@@ -31,4 +32,4 @@ DEVICES: dict[Device, dict[type[Op], Lowering]] = {
 def lowerings_for(target: Target) -> Mapping[type[Op], Lowering]:
     """Every primitive with its lowering for a target."""
     int8 = quantized.LOWERINGS if target.precision == "int8" else {}
-    return LOWERINGS | DEVICES[target.device] | int8
+    return table("onnx", LOWERINGS | DEVICES[target.device] | int8)

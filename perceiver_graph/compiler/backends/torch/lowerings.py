@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.decompose import table
 from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.layers import along, window_options
@@ -64,9 +65,14 @@ class Operands:
 
 
 def lower(o: Operands) -> str:
-    """The expression of a node. `KeyError` names a primitive that the table lacks, and
-    `NotImplementedError` an attribute that its lowering does not know."""
-    return lowered(TABLE[type(o.node.op)], o.node.op, o)
+    """The expression of a node, whose primitive `known` has. `NotImplementedError` for an attribute
+    that its lowering does not know."""
+    return lowered(known()[type(o.node.op)], o.node.op, o)
+
+
+def known() -> Mapping[type[Op], Callable[[Any, Operands], str]]:
+    """Every primitive with its lowering."""
+    return table("torch", TABLE)
 
 
 def literal(array: Array) -> str:

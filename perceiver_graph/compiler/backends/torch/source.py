@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from perceiver_graph.compiler.backends.decompose import decomposed
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.calls import cut
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
 from perceiver_graph.compiler.backends.torch.copying import import_statements, needed
 from perceiver_graph.compiler.backends.torch.interface import Interface
+from perceiver_graph.compiler.backends.torch.lowerings import known
 from perceiver_graph.compiler.backends.torch.modules import Model, build
 from perceiver_graph.compiler.backends.torch.names import RESERVED, pascal, unique
 from perceiver_graph.compiler.backends.torch.root import METHODS, Root
@@ -30,9 +32,9 @@ def source(
 
     `name` becomes the name of the root class, `header` the first line of the file. All positions are
     decoded in `chunks` parts, and put on the axes that the `interface` has for the output. The same
-    graph gives the same text.
+    graph gives the same text. Raises DiagnosticError (PG703) for a primitive of which nothing is known.
     """
-    graph = simplify(graph)
+    graph = simplify(decomposed(graph, known(), "torch"))
     programs = split(graph)
     parameters = [parameter.value.name for parameter in graph.parameters]
     encode, decode = (cut(programs[name], parameters) for name in ("encode", "decode"))
