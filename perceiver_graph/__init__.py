@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from perceiver_graph.compiler.ir.dims import Dim
     from perceiver_graph.compiler.ir.graph import Graph
     from perceiver_graph.diagnostics import DiagnosticError
+    from perceiver_graph.extensions import extend
     from perceiver_graph.runtime import load
     from perceiver_graph.spec import load_spec
 
@@ -25,6 +26,7 @@ __all__ = [
     "Graph",
     "__version__",
     "compile",
+    "extend",
     "load",
     "load_spec",
 ]
@@ -34,6 +36,7 @@ _HOME = {
     "Dim": "perceiver_graph.compiler.ir.dims",
     "Graph": "perceiver_graph.compiler.ir.graph",
     "compile": "perceiver_graph.compiler",
+    "extend": "perceiver_graph.extensions",
     "load": "perceiver_graph.runtime",
     "load_spec": "perceiver_graph.spec",
 }

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perceiver_graph.cli import faults, screen
-from perceiver_graph.cli.options import Debug, Overrides, shipped
+from perceiver_graph.cli.options import Debug, Extensions, Overrides, shipped
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Diagnostic
 from perceiver_graph.diagnostics.render import Format, render
@@ -32,6 +32,7 @@ def check_command(
         ),
     ] = "full",
     overrides: Overrides = None,
+    extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
     """Check specs: syntax, names, shapes, divisibility. Needs no weights and no backend."""

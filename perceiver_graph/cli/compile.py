@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from perceiver_graph.cli import precision as numbers
-from perceiver_graph.cli import screen
-from perceiver_graph.cli.options import Debug, Level, Memory, Overrides, SpecArgument, bytes_of
+from perceiver_graph.cli import screen, usage
+from perceiver_graph.cli.options import (
+    Debug,
+    Extensions,
+    Level,
+    Memory,
+    Overrides,
+    SpecArgument,
+    bytes_of,
+)
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import did_you_mean
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.backends.onnx.calibration import Sample
-    from perceiver_graph.compiler.driver import Backend, Compiled
+    from perceiver_graph.compiler.driver import Compiled
     from perceiver_graph.spec.manifest import Manifest
 
 
@@ -28,9 +39,11 @@ def compile_command(
         typer.Option("-o", "--output", metavar="DIR", help="The folder to write [build/NAME]."),
     ] = None,
     backend: Annotated[
-        Literal["onnx", "torch", "all"],
+        str,
         typer.Option(
-            "--backend", help="onnx: to run. torch: to train, one file that needs only torch."
+            "--backend",
+            metavar="<onnx|torch|all>",
+            help="onnx: to run. torch: to train, one file that needs only torch.",
         ),
     ] = "onnx",
     weights: Annotated[
@@ -72,6 +85,7 @@ def compile_command(
         Path | None,
         typer.Option("--dump-ir", metavar="DIR", help="Write the graph as text after every pass."),
     ] = None,
+    extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
     """Compile a spec to a folder with programs, weights and a manifest.
@@ -82,6 +96,7 @@ def compile_command(
     numbers.require_sense(precision, backend, calibrate)
     from perceiver_graph.compiler import driver
 
+    backends = _backends(backend)
     began = time.monotonic()
     compiled = driver.compile(
         spec,
@@ -94,7 +109,6 @@ def compile_command(
         dump_ir=dump_ir,
     )
     directory = output or Path("build") / compiled.lowered.document.spec.name
-    backends: Sequence[Backend] = ("onnx", "torch") if backend == "all" else (backend,)
     sample = numbers.read_sample(compiled, calibrate) if calibrate else None
     report = Report()
     manifest = _save(compiled, directory, backends, weights, seed, sample, report)
@@ -109,10 +123,30 @@ def compile_command(
     screen.say(f"next: {_next(manifest, directory)}")
 
 
+def _backends(name: str) -> Sequence[str]:
+    """The backends that a name stands for."""
+    from perceiver_graph.compiler.backends.base import BACKENDS
+    from perceiver_graph.extensions import load_installed
+
+    if name not in BACKENDS:
+        load_installed()
+    if name in BACKENDS:
+        return (name,)
+    if name == "all":
+        return tuple(BACKENDS)
+    known = [*BACKENDS, "all"]
+    *most, last = (f"`{one}`" for one in known)
+    raise usage.wrong(
+        f"`--backend` takes {', '.join(most)} or {last}, not {quote(name)}",
+        help=did_you_mean(name, known) or f"{command('compile', '--help')} says more",
+        notes=["an extension may define others: `--extension FILE.py`"],
+    )
+
+
 def _save(
     compiled: Compiled,
     directory: Path,
-    backends: Sequence[Backend],
+    backends: Sequence[str],
     weights: Path | None,
     seed: int,
     sample: Sample | None,
@@ -170,7 +204,9 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
 
 def _next(manifest: Manifest, directory: Path) -> str:
     if "onnx" not in manifest.backends:
-        return f"train {escape.shell_path(directory / 'model.py')}, which needs only torch"
+        if "torch" in manifest.backends:
+            return f"train {escape.shell_path(directory / 'model.py')}, which needs only torch"
+        return f"use what is in {escape.shell_path(directory)}"
     artifact = escape.shell_path(directory)
     from perceiver_graph.media.base import InputMedia
 

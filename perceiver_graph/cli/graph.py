@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from perceiver_graph.cli import files, screen, usage
-from perceiver_graph.cli.options import Debug, Overrides, SpecArgument
+from perceiver_graph.cli.options import Debug, Extensions, Overrides, SpecArgument
 from perceiver_graph.diagnostics import escape, quote
 from perceiver_graph.diagnostics.commands import command, shell
 
@@ -47,6 +47,7 @@ def graph_command(
         ),
     ] = DEFAULT_DEPTH,
     overrides: Overrides = None,
+    extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
     """Draw the blocks of a spec and the arrays between them, with their shapes."""

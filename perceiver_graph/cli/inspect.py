@@ -9,6 +9,7 @@ import typer
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.options import (
     Debug,
+    Extensions,
     Memory,
     OptionalLevel,
     Overrides,
@@ -35,6 +36,7 @@ def inspect_command(
         ),
     ] = None,
     overrides: Overrides = None,
+    extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
     """Show sizes, parameters, FLOPs and memory of a spec.

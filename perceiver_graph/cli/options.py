@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from perceiver_graph.cli import faults, usage
+from perceiver_graph.diagnostics.errors import DiagnosticError
 
 Debug = Annotated[
     bool,
@@ -18,6 +20,31 @@ Debug = Annotated[
     ),
 ]
 """Declared by every command; its callback does the work and the command never sees the value."""
+
+
+def _load_extensions(files: list[Path] | None) -> None:
+    from perceiver_graph.extensions import extend
+
+    try:
+        for file in files or ():
+            extend(file)
+    except DiagnosticError as error:
+        faults.print_diagnostics(error.diagnostics)
+        raise typer.Exit(faults.WRONG_INPUT) from None
+
+
+Extensions = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--extension",
+        metavar="FILE.py",
+        callback=_load_extensions,
+        is_eager=True,
+        expose_value=False,
+        help="Run a Python file that defines steps, positions, media, passes or backends.",
+    ),
+]
+"""As `Debug`, declared alone: the files have been run when the command begins."""
 
 
 def shipped(incomplete: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from perceiver_graph.cli import screen, usage
-from perceiver_graph.cli.options import Debug, bytes_of
+from perceiver_graph.cli.options import Debug, Extensions, bytes_of
 from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
@@ -99,6 +99,7 @@ def run_command(
             help="Budget for reading a file, and for decoding: 2GiB, 500MB.",
         ),
     ] = None,
+    extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
     """Run a compiled model on files, on texts, on arrays, or on both; --random needs neither.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from perceiver_graph.cli import files, screen
-from perceiver_graph.cli.options import Debug
+from perceiver_graph.cli.options import Debug, Extensions
 
 
 def schema_command(
@@ -16,11 +16,14 @@ def schema_command(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout."),
     ] = None,
+    extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
     """Print the JSON Schema of the spec language."""
+    from perceiver_graph.extensions import load_installed
     from perceiver_graph.spec.schema import schema_text
 
+    load_installed()
     if output is None:
         screen.exactly(schema_text())
     else:

@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from perceiver_graph import storage
 from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.artifact import folder as artifact
+from perceiver_graph.compiler.backends.base import BACKENDS, Job, Torch, Written
 from perceiver_graph.compiler.ir.dumps import refuse_inside
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.places import without_paths
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.compiler.passes.pipeline import Level, optimize, rewrite
+from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, rewrite
 from perceiver_graph.compiler.programs import cost, phases
 from perceiver_graph.compiler.programs import plan as planner
 from perceiver_graph.compiler.programs.phases import Programs
@@ -33,8 +34,6 @@ from perceiver_graph.spec.manifest import (
     MANIFEST_VERSION,
     SPEC_NAME,
     Manifest,
-    ProgramEntry,
-    Quantization,
     ports,
 )
 from perceiver_graph.spec.render import render_yaml, resolved_data
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 
     from perceiver_graph.compiler.backends.onnx.calibration import Sample
 
-Backend = Literal["onnx", "torch"]
 Weights = str | Path | Mapping[str, Any]
 """A file or folder of weights, or arrays by the names of the parameters."""
 _WEIGHTS = "the path of a file or folder, or arrays by name"
@@ -188,21 +186,13 @@ class Compiled(Glanced):
 
     def torch_source(self) -> str:
         """The model as one Python file that needs only torch."""
-        from perceiver_graph.compiler.backends import torch as backend
-
-        return backend.source(
-            self.graph,
-            name=self.lowered.document.spec.name,
-            chunks=self.lowered.chunks,
-            header=self._header(),
-            interface=backend.interface_of(self.lowered),
-        )
+        return Torch.source(self.lowered)
 
     def save(
         self,
         directory: str | Path,
         *,
-        backends: Sequence[Backend] = ("onnx",),
+        backends: Sequence[str] = ("onnx",),
         weights: Weights | None = None,
         seed: int = 0,
         sample: Sample | None = None,
@@ -220,7 +210,7 @@ class Compiled(Glanced):
         if isinstance(backends, str) or not isinstance(backends, Sequence) or not backends:
             raise wrong_kind("backends", 'a list, for example ["onnx", "torch"]', backends)
         for backend in backends:
-            one_of("backend", get_args(Backend), backend)
+            one_of("backend", BACKENDS, backend)
         if sample is not None and not hasattr(sample, "arrays"):
             raise wrong_kind(
                 "sample", "a Sample of perceiver_graph.compiler.backends.onnx.calibration", sample
@@ -231,26 +221,10 @@ class Compiled(Glanced):
         parameters = self.weights(weights, seed, report=report)
         with storage.staged_folder(directory, artifact.ARTIFACT) as stage:
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
-            entries: dict[str, ProgramEntry] = {}
-            quantization = None
-            if "onnx" in backends:
-                progress("optimising")
-                programs = self.programs(parameters)
-                progress("writing ONNX")
-                files, quantization = self._write_onnx(
-                    programs, parameters, stage, sample, progress
-                )
-                entries = describe.program_entries(programs, files, self.lowered.outputs)
-            elif self.dump_ir is not None:
-                storage.tell(
-                    f"nothing is written to {self.dump_ir}: a module is made without passes"
-                )
-            if "torch" in backends:
-                progress("writing PyTorch")
-                self._write_torch(parameters, stage)
+            written = self._write(backends, parameters, stage, sample, progress)
             progress("computing digests")
             origin = _origin(weights, seed)
-            manifest = self._manifest(stage, backends, origin, entries, quantization)
+            manifest = self._manifest(stage, backends, origin, written)
             artifact.write_manifest(stage, manifest)
         return manifest
 
@@ -262,65 +236,67 @@ class Compiled(Glanced):
             f"{document.spec.name}, every default written out by {tool()}",
         )
 
-    def _write_onnx(
+    def _write(
         self,
-        programs: Programs,
-        weights: Mapping[str, Array],
+        backends: Sequence[str],
+        parameters: Mapping[str, Array],
         stage: Path,
         sample: Sample | None,
         progress: Announce,
-    ) -> tuple[list[str], Quantization | None]:
-        from perceiver_graph.compiler.backends import onnx as backend
-        from perceiver_graph.compiler.backends.onnx import calibration
-        from perceiver_graph.compiler.ir.interpreter import bindings
-
+    ) -> Written:
+        """Let the backends write; what is there to run."""
         spec = self.lowered.document.spec
-        metadata = {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()}
-        if self.target.precision != "int8":
-            return backend.write(programs, weights, stage, metadata, target=self.target), None
-        if sample is None:
-            entries = describe.input_entries(self.lowered)
-            sizes = full_bindings(self.lowered)
-            sample = calibration.random_sample(programs["encode"], entries, sizes)
-        sizes = full_bindings(self.lowered) | bindings(programs["encode"], sample.arrays)
-        queries = {name: o.queries.evaluate(sizes) for name, o in self.lowered.outputs.items()}
-        trial = calibration.Trial(programs, weights, self.target, sample, sizes, queries)
-        return calibration.write(trial, stage, metadata, progress)
-
-    def _write_torch(self, weights: Mapping[str, Array], stage: Path) -> None:
-        from perceiver_graph.compiler.backends import torch as backend
-
-        backend.write(self.torch_source(), self.graph, weights, stage)
-
-    def _header(self) -> str:
-        spec = self.lowered.document.spec
-        return f"{spec.name}: {spec.summary}" if spec.summary else spec.name
+        job = Job(
+            self.lowered,
+            parameters,
+            stage,
+            self.target,
+            lambda: self.programs(parameters),
+            describe.input_entries(self.lowered),
+            {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()},
+            full_bindings(self.lowered),
+            sample,
+            progress,
+        )
+        chosen = [BACKENDS[name] for name in BACKENDS if name in backends]
+        if self.dump_ir is not None and not any(backend.optimizes for backend in chosen):
+            storage.tell(f"nothing is written to {self.dump_ir}: a module is made without passes")
+        found = [backend().write(job) for backend in chosen]
+        return next((written for written in found if written.programs), Written())
 
     @property
     def spec_digest(self) -> str:
         """SHA-256 of the resolved spec, which is what the programs were made from."""
         return hashlib.sha256(self.resolved_spec().encode()).hexdigest()
 
+    def _outside(self, backends: Sequence[str]) -> list[type]:
+        """What may come from extensions beside the graph: the backends, and the passes they ask for."""
+        chosen = [BACKENDS[name] for name in backends]
+        optimizing = any(backend.optimizes for backend in chosen)
+        ran = passes(self.level, frozen=True) if optimizing else ()
+        return [*chosen, *map(type, ran)]
+
     def _manifest(
         self,
         stage: Path,
-        backends: Sequence[Backend],
+        backends: Sequence[str],
         origin: str,
-        programs: dict[str, ProgramEntry],
-        quantization: Quantization | None,
+        written: Written,
     ) -> Manifest:
         spec = self.lowered.document.spec
+        programs = describe.program_entries(written.programs, written.files, self.lowered.outputs)
         return Manifest(
             format=MANIFEST_VERSION,
             name=spec.name,
             summary=spec.summary,
             tool=tool(),
             backends=list(backends),
+            extensions=describe.extensions(self.lowered, self._outside(backends)),
             spec_sha256=self.spec_digest,
             weights=origin,
             level=self.level,
             precision=self.target.precision,
-            quantization=quantization,
+            quantization=written.quantization,
             files=artifact.file_entries(stage),
             inputs=describe.input_entries(self.lowered),
             outputs=describe.output_entries(self.lowered),

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.extensions import LOADED, load_installed
 from perceiver_graph.runtime.consistency import check_programs
 from perceiver_graph.runtime.contents import Contents, Progress
 from perceiver_graph.runtime.external import check_references
@@ -117,6 +118,25 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _require_extensions(data: Any, directory: Path) -> None:
+    """Load the extensions that read or write media, without which the manifest cannot be read."""
+    used = data.get("extensions") if isinstance(data, dict) else None
+    entries = used.items() if isinstance(used, dict) else ()
+    needed = {name: e for name, e in entries if isinstance(e, dict) and e.get("needed") is True}
+    if needed:
+        load_installed()
+    for name in needed.keys() - {one.name for one in LOADED.values()}:
+        package = needed[name].get("package")
+        raise DiagnosticError.of(
+            "PG702",
+            f"{directory} needs the extension {quote(name)}, which is not here",
+            notes=[f"it was in the package {quote(package)}"] if package else (),
+            help="install the package"
+            if package
+            else "name its file: `--extension FILE.py`, or `pg.extend` from Python",
+        )
+
+
 def _manifest(text: str, path: Path) -> Manifest:
     try:
         data = json.loads(text, object_pairs_hook=_without_duplicates)
@@ -134,6 +154,7 @@ def _manifest(text: str, path: Path) -> Manifest:
             notes=[f"it was written by {quote(data.get('tool', 'an unnamed tool'))}"],
             help="update the package, or compile the artifact's spec.yaml again with this release",
         )
+    _require_extensions(data, path.parent)
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:

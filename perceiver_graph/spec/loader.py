@@ -22,6 +22,7 @@ from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.model import Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
+from perceiver_graph.extensions import load_installed
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.overrides import apply_override
@@ -77,6 +78,7 @@ def load_spec(spec: AnySpec, overrides: Sequence[str] = ()) -> Document:
     for override in overrides:
         if not isinstance(override, str):
             raise wrong_kind("each of overrides", 'a text such as "latents.count=64"', override)
+    load_installed()
     if isinstance(spec, Spec):
         spec = spec.model_dump(mode="json", exclude_none=True)
     if isinstance(spec, Mapping):

@@ -215,6 +215,15 @@ class Quantization(Model):
     """Of each output, against the same model in float32."""
 
 
+class ExtensionEntry(Model):
+    """What was defined outside the package and used."""
+
+    package: Words | None = None
+    """The installed package, with its version; left out for a file that was named."""
+    needed: bool
+    """Whether it reads or writes media, so that `run` needs it."""
+
+
 class Manifest(Glanced, Model):
     """The description of an artifact."""
 
@@ -223,7 +232,9 @@ class Manifest(Glanced, Model):
     summary: Words = ""
     tool: Words
     """Tool and version that wrote it."""
-    backends: list[Literal["onnx", "torch"]]
+    backends: list[Name]
+    extensions: dict[Words, ExtensionEntry] | None = None
+    """By name; left out where there are none."""
     spec_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     weights: Words
     """Where the weights come from: `seed 0`, or the name of a file."""

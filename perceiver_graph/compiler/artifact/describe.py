@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, cast
 
 from perceiver_graph.compiler.blocks.context import Axis, Coordinates
@@ -12,10 +12,12 @@ from perceiver_graph.compiler.ir import graph as ir
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.lowering.media import mask_of, mask_of_coordinates, vocabulary
-from perceiver_graph.compiler.programs.phases import OUTPUT, Programs
+from perceiver_graph.compiler.programs.phases import OUTPUT
 from perceiver_graph.compiler.programs.plan import Plan
+from perceiver_graph.extensions import extensions_of
 from perceiver_graph.spec.manifest import (
     Dimension,
+    ExtensionEntry,
     InputEntry,
     MaskEntry,
     OutputEntry,
@@ -28,6 +30,7 @@ from perceiver_graph.spec.models import (
     Input,
     Squeeze,
 )
+from perceiver_graph.spec.models.base import Form, Model
 
 
 def size(dim: Dim) -> int | str:
@@ -154,8 +157,36 @@ def run_memory(plan: Plan, limit: int) -> RunMemory:
     )
 
 
+def extensions(lowered: Lowered, others: Iterable[type]) -> dict[str, ExtensionEntry] | None:
+    """The extensions that define what a spec and its graph are made of, or one of these other classes."""
+    spec = lowered.document.spec
+    media: set[type] = {type(one.media) for one in lowered.inputs.values()}
+    media.update(type(one.media) for one in spec.outputs.values())
+    forms = {type(form) for form in _forms(spec)}
+    primitives = {type(node.op) for node in lowered.graph.nodes}
+    needed = set(extensions_of(media))
+    found = {
+        one.name: ExtensionEntry(package=one.package, needed=one in needed)
+        for one in extensions_of([*forms, *media, *primitives, *others])
+    }
+    return found or None
+
+
+def _forms(value: object) -> Iterator[Form]:
+    """The forms of steps, positions and others that are anywhere in a value."""
+    inside: Iterable[object] = ()
+    if isinstance(value, Model):
+        inside = (getattr(value, name) for name in type(value).model_fields)
+        if isinstance(value, Form):
+            yield value
+    elif isinstance(value, list | dict):
+        inside = value.values() if isinstance(value, dict) else value
+    for one in inside:
+        yield from _forms(one)
+
+
 def program_entries(
-    programs: Programs, files: Iterable[str], results: Collection[str]
+    programs: Mapping[str, ir.Graph], files: Iterable[str], results: Collection[str]
 ) -> dict[str, ProgramEntry]:
     """What goes into and comes out of each program that was written, by the names in its file."""
     written = set(files)

@@ -92,7 +92,8 @@ class Op:
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if not cls.name or cls.name in PRIMITIVES:
+        before = PRIMITIVES.get(cls.name)
+        if not cls.name or (before and before.__module__ != cls.__module__):
             raise TypeError(f"{cls.__name__} needs a name of its own")
         marks = "".join(name[-1] if name[-1] in "?*" else "." for name in cls.operands)
         if not re.fullmatch(r"\.*(\?*|\**)", marks):

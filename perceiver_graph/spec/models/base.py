@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.annotated_handlers import GetCoreSchemaHandler
 from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
@@ -57,7 +57,8 @@ class Form(Model):
         shared = {name for family in families for name in family.model_fields}
         cls.key = next(name for name in cls.model_fields if name not in shared)
         for family in families:
-            if cls.key in family.forms:
+            before = family.forms.get(cls.key)
+            if before and before.__module__ != cls.__module__:
                 raise TypeError(f"{family.what} `{cls.key}` is there already")
             family.forms[cls.key] = cls
             if family.is_built:
@@ -183,23 +184,3 @@ def counted(count: int, expected: str) -> BeforeValidator:
         raise PydanticCustomError("counted", "expected {expected}", {"expected": expected})
 
     return BeforeValidator(check)
-
-
-def keyed(what: str, alternatives: Sequence[str]) -> Discriminator:
-    """Tell alternatives apart by the key that names them, as in `{fourier: {...}}`.
-
-    Tags are written `<key>` so that they can never be mistaken for a key of the file in the
-    location of a validation error.
-    """
-
-    def tag(value: Any) -> str | None:
-        if isinstance(value, dict):
-            return next((f"<{key}>" for key in alternatives if key in value), None)
-        fields = getattr(type(value), "model_fields", ())
-        return next((f"<{key}>" for key in alternatives if key in fields), None)
-
-    return Discriminator(
-        tag,
-        custom_error_type="unknown_alternative",
-        custom_error_message=f"expected {what}: one of {', '.join(alternatives)}",
-    )

@@ -1,0 +1,138 @@
+"""What a backend is: a name for `--backend`, and what it writes into the folder of an artifact.
+
+The backends themselves, and onnx and torch with them, are imported when they write.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.ops import Array
+from perceiver_graph.compiler.programs.phases import Programs
+from perceiver_graph.compiler.programs.target import Target
+from perceiver_graph.spec.manifest import InputEntry, Quantization
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler.backends.onnx.calibration import Sample
+
+BACKENDS: dict[str, type[Backend]] = {}
+"""Every backend by its name, in order of definition, which is that of writing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a backend is to write, and where."""
+
+    lowered: Lowered
+    """The spec as a graph, as the reference computes it."""
+    parameters: Mapping[str, Array]
+    folder: Path
+    """Files that are in it afterwards are those of the artifact."""
+    target: Target
+    optimize: Callable[[], Programs]
+    """Runs the passes: the programs, with everything evaluated that depends on weights only."""
+    inputs: Mapping[str, InputEntry]
+    """The inputs as the manifest has them."""
+    metadata: Mapping[str, str]
+    """The name of the model, the digest of its spec, and the tool."""
+    sizes: Mapping[str, int]
+    """Of each symbol the largest size that it may have, else the smallest; a batch of 1."""
+    sample: Sample | None
+    """What an int8 program is measured on, if the caller gives it."""
+    progress: Callable[[str], None]
+    """Is told what begins now: `writing encode.onnx`."""
+
+    @property
+    def graph(self) -> Graph:
+        return self.lowered.graph
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the runtime can run of what was written: nothing, unless a backend says so."""
+
+    programs: Mapping[str, Graph] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    """The file of each program."""
+    quantization: Quantization | None = None
+
+
+class Backend(ABC):
+    """A backend. Deriving a class with a name from it makes it a choice of `compile --backend`."""
+
+    name: ClassVar[str]
+    optimizes: ClassVar[bool] = False
+    """Whether it writes what passes have made of the graph."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        before = BACKENDS.get(cls.name)
+        if cls.name == "all" or (before and before.__module__ != cls.__module__):
+            raise TypeError(f"the backend `{cls.name}` is there already")
+        BACKENDS[cls.name] = cls
+
+    @abstractmethod
+    def write(self, job: Job) -> Written:
+        """Write the files of a model."""
+
+
+class Onnx(Backend):
+    """Programs for onnxruntime."""
+
+    name = "onnx"
+    optimizes = True
+
+    def write(self, job: Job) -> Written:
+        """Write a file for each program, and their weights."""
+        from perceiver_graph.compiler.backends import onnx as backend
+        from perceiver_graph.compiler.backends.onnx import calibration
+        from perceiver_graph.compiler.ir.interpreter import bindings
+
+        job.progress("optimising")
+        programs = job.optimize()
+        job.progress("writing ONNX")
+        if job.target.precision != "int8":
+            files = backend.write(
+                programs, job.parameters, job.folder, job.metadata, target=job.target
+            )
+            return Written(programs, tuple(files))
+        sample = job.sample or calibration.random_sample(programs["encode"], job.inputs, job.sizes)
+        sizes = {**job.sizes, **bindings(programs["encode"], sample.arrays)}
+        queries = {name: o.queries.evaluate(sizes) for name, o in job.lowered.outputs.items()}
+        trial = calibration.Trial(programs, job.parameters, job.target, sample, sizes, queries)
+        files, quantization = calibration.write(trial, job.folder, job.metadata, job.progress)
+        return Written(programs, tuple(files), quantization)
+
+
+class Torch(Backend):
+    """A module to train, as one file that needs only torch."""
+
+    name = "torch"
+
+    def write(self, job: Job) -> Written:
+        """Write model.py and its weights."""
+        from perceiver_graph.compiler.backends import torch as backend
+
+        job.progress("writing PyTorch")
+        backend.write(self.source(job.lowered), job.graph, job.parameters, job.folder)
+        return Written()
+
+    @staticmethod
+    def source(lowered: Lowered) -> str:
+        """The model as one Python file."""
+        from perceiver_graph.compiler.backends import torch as backend
+
+        spec = lowered.document.spec
+        return backend.source(
+            lowered.graph,
+            name=spec.name,
+            chunks=lowered.chunks,
+            header=f"{spec.name}: {spec.summary}" if spec.summary else spec.name,
+            interface=backend.interface_of(lowered),
+        )
