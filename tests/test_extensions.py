@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +101,7 @@ def test_all_of_them_compile_and_run(way: tuple[list[str], Path | None], tmp_pat
     assert "1,423 parameters" in done.stdout
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     package = {} if path is None else {"package": "outside 1.0"}
-    used = {"backend", "position", "primitive", "step"}
+    used = {"backend", "position", "primitive", "rewrite", "step"}
     assert manifest["extensions"] == {name: {**package, "needed": False} for name in used}
     assert manifest["backends"] == ["onnx", "torch", "text"]
     assert b"squared_relu/relu" in (tmp_path / "out" / "encode.onnx").read_bytes()
@@ -143,6 +145,26 @@ np.testing.assert_allclose(parts, op.evaluate(x))
 def test_the_numbers_are_theirs_in_every_backend(tmp_path: Path) -> None:
     (tmp_path / "outside.yaml").write_text(SPEC)
     run("-c", NUMBERS, str(FOLDER), "outside.yaml", cwd=tmp_path)
+
+
+def test_the_pass_runs_where_it_says_and_inspect_tells_of_it(tmp_path: Path) -> None:
+    relus = "{activation: relu}, {activation: relu}"
+    (tmp_path / "outside.yaml").write_text(SPEC.replace("{squared_relu: {}}", relus))
+    words = ("outside.yaml", *named())
+    done = program("inspect", *words, "-O", "2", cwd=tmp_path)
+    assert re.search(r"drops ReLUs of ReLUs", done.stdout)
+    program("compile", *words, "-o", "out", "--dump-ir", "ir", cwd=tmp_path)
+    names = sorted(path.name for path in (tmp_path / "ir").iterdir())
+    place = next(i for i, name in enumerate(names) if "drop-repeated-relu" in name)
+    before, after = ((tmp_path / "ir" / name).read_text() for name in names[place - 1 : place + 1])
+    assert "fold-norm-affine" in names[place - 1]
+    assert (before.count("relu %"), after.count("relu %")) == (2, 1)
+
+
+def test_the_page_about_extensions_shows_these_files() -> None:
+    page = (ROOT / "docs" / "extending.md").read_text()
+    shown = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    assert sorted(shown) == sorted((FOLDER / f"{name}.py").read_text() for name in NAMES)
 
 
 def test_what_they_refuse_is_shown_at_its_place(tmp_path: Path) -> None:
@@ -225,12 +247,18 @@ def test_media_are_needed_to_run(way: tuple[list[str], Path | None], tmp_path: P
     words, path = way
     (tmp_path / "levels.yaml").write_text(LEVELS)
     (tmp_path / "levels.txt").write_text("1\n2\n3\n4\n")
+    levels = np.array([2, 4, 6, 8], np.float32).reshape(1, 4, 1)
+    np.savez(tmp_path / "in.npz", levels=levels)
     told = program("compile", "levels.yaml", "-o", "out", *words, path=path, cwd=tmp_path).stdout
     assert "perceiver-graph run out LEVELS.txt -o out" in told
     entry = json.loads((tmp_path / "out" / "manifest.json").read_text())["extensions"]["media"]
     assert entry["needed"]
     done = program("run", "out", "levels.txt", "-o", "found", *words, path=path, cwd=tmp_path)
     assert "4 numbers" in done.stdout
+    (shown,) = (tmp_path / "found").glob("*.json")
+    program("run", "out", "--inputs", "in.npz", "-o", "same.npz", *words, path=path, cwd=tmp_path)
+    same = np.load(tmp_path / "same.npz")["same"][0, :, 0]
+    np.testing.assert_allclose(json.loads(shown.read_text())["outputs"]["same"], same, rtol=1e-5)
     done = program("run", "out", "levels.txt", cwd=tmp_path, code=1)
     assert "error[PG702]: out needs the extension `media`, which is not here" in done.stderr
     assert ("outside 1.0" in done.stderr) is (path is not None)
