@@ -24,7 +24,7 @@ from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.diagnostics.words import closest, question
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.backends.onnx.calibration import Sample
@@ -39,10 +39,11 @@ def compile_command(
         typer.Option("-o", "--output", metavar="DIR", help="The folder to write [build/NAME]."),
     ] = None,
     backend: Annotated[
-        str,
+        Literal["onnx", "torch", "all"],  # and what extensions define
         typer.Option(
             "--backend",
             metavar="<onnx|torch|all>",
+            parser=str,
             help="onnx: to run. torch: to train, one file that needs only torch.",
         ),
     ] = "onnx",
@@ -138,7 +139,11 @@ def _backends(name: str) -> Sequence[str]:
     *most, last = (f"`{one}`" for one in known)
     raise usage.wrong(
         f"`--backend` takes {', '.join(most)} or {last}, not {quote(name)}",
-        help=did_you_mean(name, known) or f"{command('compile', '--help')} says more",
+        help=(
+            question(f"--backend {one}" for one in closest(name, known))
+            or "write `--backend onnx`;"
+        )
+        + f" {command('compile', '--help')} says more",
         notes=["an extension may define others: `--extension FILE.py`"],
     )
 

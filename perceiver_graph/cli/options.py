@@ -22,12 +22,14 @@ Debug = Annotated[
 """Declared by every command; its callback does the work and the command never sees the value."""
 
 
-def _load_extensions(files: list[Path] | None) -> None:
+def _load_extensions(ctx: typer.Context, files: list[Path] | None) -> None:
     from perceiver_graph.extensions import extend
 
+    flags = {flag for param in ctx.command.params for flag in param.opts}
     try:
         for file in files or ():
-            extend(file)
+            if str(file) not in flags:  # an option that was taken for a value is told elsewhere
+                extend(file)
     except DiagnosticError as error:
         faults.print_diagnostics(error.diagnostics)
         raise typer.Exit(faults.WRONG_INPUT) from None

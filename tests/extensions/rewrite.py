@@ -20,12 +20,12 @@ class DropRepeatedRelu(Rewrite):
     done = ("ReLU", "ReLUs", "dropped")
     nothing = "nothing dropped: no ReLU is applied to another"
 
-    def apply(self, rewriter: Rewriter, node: Node, notes: list[str]) -> int:
-        """How often the rule fired at a node."""
+    def apply(self, rewriter: Rewriter, node: Node) -> bool:
+        """Whether the rule fired at a node."""
         if node.only(Relu) is None or rewriter.is_output(node.output):
-            return 0
+            return False
         before = rewriter.producer(node["x"])
         if before is None or before.only(Relu) is None:
-            return 0
+            return False
         rewriter.substitute(node.output, before.output)
-        return 1
+        return True
