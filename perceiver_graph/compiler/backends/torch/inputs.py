@@ -87,7 +87,7 @@ class Inputs:
         found = symbols_of(value.shape[1:] for value in left_out.values())
         return {symbol.name: symbol for symbol in found if not places(symbol, needed)}
 
-    def taken(self) -> Iterator[str]:
+    def assignments(self) -> Iterator[str]:
         """Statements that give the variables their values; masks last: one that is left out takes its
         sizes from the data."""
         sizes: dict[str, str] = {}

@@ -108,12 +108,9 @@ class Outputs:
     @cached_property
     def grids(self) -> dict[str, str]:
         """The sizes of each output with positions as a tuple, where they are known."""
-        found: dict[str, str] = {}
-        for output, axes in self.axes.items():
-            sizes = [written(dim, self.sizes.variables) for _, dim in axes]
-            if sizes and None not in sizes:
-                found[output] = py.several(sizes)
-        return found
+        variables = self.sizes.variables
+        sizes = {name: [written(d, variables) for _, d in axes] for name, axes in self.axes.items()}
+        return {name: py.several(x) for name, x in sizes.items() if x and None not in x}
 
     @cached_property
     def labels(self) -> dict[Value, str]:

@@ -110,7 +110,7 @@ class Root:
             TENSORS,
             self.inputs.summary(made, ignored),
             (EAGERLY, f"self.check(inputs{', sizes' if sizes else ''})"),
-            *self.inputs.taken(),
+            *self.inputs.assignments(),
             *copies,
             *statements,
             f"return {py.entries(found)}",
