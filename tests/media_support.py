@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
-from perceiver_graph.media.clip.windows import Window, read_clip
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, Window
+from perceiver_graph.media.clip.windows import read_clip
 
 RATE = 48_000
 VIDEO = VideoFormat(time=16, height=32, width=32)

@@ -1,4 +1,4 @@
-"""The rules of media: every kind has them, they know what the readers know, and who breaks them."""
+"""The checks of media: every kind has them, with a reader or a writer, and who does not pass them."""
 
 from __future__ import annotations
 

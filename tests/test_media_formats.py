@@ -7,7 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from perceiver_graph.media.clip.formats import (
     AudioFormat,
     MelFormat,
     VideoFormat,
+    Window,
     media_formats,
     to_arrays,
     to_frames,
@@ -72,7 +73,7 @@ def test_arrays_have_the_axes_of_the_manifest_and_come_back() -> None:
     random = np.random.default_rng(3)
     frames = random.integers(0, 256, (16, 32, 48, 3)).astype(np.uint8)
     samples = random.uniform(-1, 1, (30_720, 1)).astype(np.float32)
-    arrays = to_arrays(SimpleNamespace(frames=frames, samples=samples), formats)
+    arrays = to_arrays(Window(0, 0.0, frames, samples, 0, 0), formats)
     assert {name: (a.shape, a.dtype.name) for name, a in arrays.items()} == {
         "audio": ((1, 30_720, 1), "float32"),
         "image": ((1, 16, 3, 32, 48), "float32"),
@@ -85,7 +86,7 @@ def test_arrays_have_the_axes_of_the_manifest_and_come_back() -> None:
     np.testing.assert_array_equal(to_samples(arrays["audio"], audio), samples)
     patches = AudioFormat(30_720, shape=(1920, 16))
     np.testing.assert_array_equal(to_samples(samples.reshape(1, 1920, 16), patches), samples)
-    assert list(to_arrays(SimpleNamespace(frames=frames, samples=None), formats)) == ["image"]
+    assert list(to_arrays(Window(0, 0.0, frames, None, 0, 0), formats)) == ["image"]
 
 
 def test_sound_may_be_seen_as_a_mel_spectrogram() -> None:
@@ -94,7 +95,7 @@ def test_sound_may_be_seen_as_a_mel_spectrogram() -> None:
     assert isinstance(form, MelFormat)
     assert (form.samples, form.seconds) == (1040, Fraction(13, 200))
     samples = np.random.default_rng(1).uniform(-1, 1, (1040, 1)).astype(np.float32)
-    found = to_arrays(SimpleNamespace(frames=None, samples=samples), {"audio": form})["audio"]
+    found = to_arrays(Window(0, 0.0, None, samples, 0, 0), {"audio": form})["audio"]
     wanted = log_mel(samples[:, 0], rate=16_000, window=400, hop=160, bands=20)
     np.testing.assert_array_equal(found[0, :, :, 0], wanted.T, strict=True)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.numbers.common import MOST_BYTES
-from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
+from perceiver_graph.media.io import Arrays, Piece, Reader, Reading, reading
 from perceiver_graph.media.lengths import Length
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.spec.manifest import Dimension, InputEntry
@@ -34,10 +34,7 @@ class RowsReader(Reader):
         """Read the file. Raises DiagnosticError (PG502 to PG505, PG507, PG512, PG514)."""
         source = Source.of(values[0], noun="file of numbers", most=MOST_BYTES)
         piece = self._piece(source)
-        files = (source.path,) if source.is_file else ()
-        return Reading(
-            source.label, source.stem, files, lambda: iter([piece]), sources=(source.label,)
-        )
+        return reading(source, pieces=lambda: iter([piece]))
 
     def _piece(self, source: Source) -> Piece:
         raise NotImplementedError

@@ -116,7 +116,7 @@ def _warn(ctx: Context, part: Part, found: Mismatch) -> None:
 
 
 def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:
-    """The number itself in a step or a head, which the rules do not know from inside."""
+    """The number itself in a step or a head, which the checks do not know from inside."""
     if part.side == "inputs":
         first = next(iter(ctx.inputs[part.name].steps), None)
         return ("steps", 0, *first.ids) if first and place == ("steps",) else place

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,13 +72,25 @@ class MelFormat(AudioFormat):
 ClipFormat = VideoFormat | AudioFormat
 
 
-class WindowLike(Protocol):
-    """What `to_arrays` needs of a `perceiver_graph.media.clip.windows.Window`."""
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of a clip. `start` is in seconds after the first frame.
 
-    @property
-    def frames(self) -> NDArray[np.uint8] | None: ...
-    @property
-    def samples(self) -> NDArray[np.float32] | None: ...
+    `frames` is uint8 [time, height, width, 3] and `samples` float32 [time, channels], aligned: both
+    begin at `start`. Either is None if the file lacks it. The last window is padded: only the first
+    `frame_count` frames and `sample_count` samples belong to the clip, the rest repeats the last
+    frame and is silent. A clip lasts as long as its pictures: sound beyond them is left out, and
+    where the sound ends early, silence belongs to the clip.
+    """
+
+    index: int
+    start: float
+    frames: NDArray[np.uint8] | None
+    samples: NDArray[np.float32] | None
+    frame_count: int
+    sample_count: int
+    notes: tuple[str, ...] = ()
+    """What is to be told of what was read so far."""
 
 
 def media_formats(
@@ -107,7 +119,7 @@ def media_formats(
     return found
 
 
-def to_arrays(window: WindowLike, formats: Mapping[str, ClipFormat]) -> dict[str, NDArray[Any]]:
+def to_arrays(window: Window, formats: Mapping[str, ClipFormat]) -> dict[str, NDArray[Any]]:
     """The inputs of a model, float32 with a leading batch axis of 1, from a window of a clip.
 
     Frames are divided by 255 (no mean or deviation is taken out), samples are taken as they are or

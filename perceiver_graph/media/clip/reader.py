@@ -17,10 +17,11 @@ from perceiver_graph.media.clip.formats import (
     AudioFormat,
     ClipFormat,
     VideoFormat,
+    Window,
     media_formats,
     to_arrays,
 )
-from perceiver_graph.media.clip.windows import Window, probe_clip, read_clip, require_room
+from perceiver_graph.media.clip.windows import probe_clip, read_clip, require_room
 from perceiver_graph.media.files.containers import media_source
 from perceiver_graph.media.io import Piece, Reader, Reading, reading
 from perceiver_graph.runtime.opening import Source

@@ -19,7 +19,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.media.clip.decode import PictureStream, stream_shape
-from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
+from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, Window
 from perceiver_graph.media.clip.model import LAYOUTS
 from perceiver_graph.media.clip.sound import SampleStream
 from perceiver_graph.media.files.containers import (
@@ -68,27 +68,6 @@ class ClipInfo:
         if self.has_audio:
             parts.append(f"audio of {self.sample_rate} Hz, {self.channels} channel(s)")
         return "; ".join(parts)
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """A stretch of a clip. `start` is in seconds after the first frame.
-
-    `frames` is uint8 [time, height, width, 3] and `samples` float32 [time, channels], aligned: both
-    begin at `start`. Either is None if the file lacks it. The last window is padded: only the first
-    `frame_count` frames and `sample_count` samples belong to the clip, the rest repeats the last
-    frame and is silent. A clip lasts as long as its pictures: sound beyond them is left out, and
-    where the sound ends early, silence belongs to the clip.
-    """
-
-    index: int
-    start: float
-    frames: NDArray[np.uint8] | None
-    samples: NDArray[np.float32] | None
-    frame_count: int
-    sample_count: int
-    notes: tuple[str, ...] = ()
-    """What is to be told of what was read so far."""
 
 
 def probe_clip(named: Named) -> ClipInfo:
