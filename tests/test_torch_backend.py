@@ -115,7 +115,7 @@ def batch_norm() -> Graph:
 def test_batch_norm_uses_running_statistics_and_trains_with_those_of_the_batch() -> None:
     graph = batch_norm()
     text = check(graph, {"x": normal(4, 50, 3)}, parameters(graph))
-    model = module(text)
+    model = module(text).train()
     assert {name for name, _ in model.named_parameters()} == {"norm.weight", "norm.bias"}
     y = model({"x": 5 + 3 * torch.from_numpy(normal(4, 50, 3))})["y"].detach()
     assert y.mean().abs() < 1e-3
