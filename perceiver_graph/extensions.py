@@ -98,6 +98,11 @@ def _lists_some(folder: str) -> bool:
         return False
 
 
+def is_other(one: type, again: type) -> bool:
+    """Whether two classes of one name are two things, and not one whose file was run again."""
+    return (one.__module__, one.__qualname__) != (again.__module__, again.__qualname__)
+
+
 def extensions_of(kinds: Iterable[type]) -> Iterator[Extension]:
     """The extensions that define some of these classes, each once."""
     found = (_home(kind.__module__) for kind in kinds) if LOADED else ()

@@ -210,6 +210,27 @@ def test_a_broken_one_is_a_diagnostic(source: str, shown: str, tmp_path: Path) -
     assert "broken.py:2:" in done.stderr
 
 
+AGAIN = """
+from pathlib import Path
+import sys
+import perceiver_graph as pg
+
+source = "".join(Path(name).read_text().split("annotations", 1)[1] for name in sys.argv[1:])
+file = Path("again.py")
+file.write_text("from __future__ import annotations" + source + "broken")
+try:
+    pg.extend(file)
+except pg.DiagnosticError as error:
+    assert "NameError" in str(error)
+file.write_text("from __future__ import annotations" + source)
+pg.extend(file)
+"""
+
+
+def test_a_file_that_was_mended_is_run_again(tmp_path: Path) -> None:
+    run("-c", AGAIN, *(str(FOLDER / f"{name}.py") for name in NAMES), cwd=tmp_path)
+
+
 def test_a_broken_one_that_is_installed_is_a_note(tmp_path: Path) -> None:
     path = install(tmp_path / "installed", good="", broken="x = 1\nx.y\n")
     (tmp_path / "plain.yaml").write_text(PLAIN)

@@ -69,3 +69,20 @@ def test_a_key_names_one_form_of_a_family() -> None:
             linear: int
 
     assert Step.forms["linear"] is Linear
+
+
+def test_two_forms_of_one_file_have_two_keys() -> None:
+    before = dict(Step.forms)
+    try:
+
+        class _One(Step):
+            twice: int
+
+        with pytest.raises(TypeError, match="a step `twice` is there already"):
+
+            class _Two(Step):
+                twice: int
+
+    finally:
+        Step.forms.clear()
+        Step.forms.update(before)

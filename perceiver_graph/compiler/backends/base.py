@@ -16,6 +16,7 @@ from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import Target
+from perceiver_graph.extensions import is_other
 from perceiver_graph.spec.manifest import InputEntry, Quantization
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Backend(ABC):
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         before = BACKENDS.get(cls.name)
-        if cls.name == "all" or (before and before.__module__ != cls.__module__):
+        if cls.name == "all" or (before and is_other(before, cls)):
             raise TypeError(f"the backend `{cls.name}` is there already")
         BACKENDS[cls.name] = cls
 

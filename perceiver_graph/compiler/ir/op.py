@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from perceiver_graph.compiler.ir.dims import Dim, Shape, format_shape
+from perceiver_graph.extensions import is_other
 
 T = TypeVar("T")
 DType = Literal["float32", "float64", "float16", "bfloat16", "int64", "bool"]
@@ -93,7 +94,7 @@ class Op:
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         before = PRIMITIVES.get(cls.name)
-        if not cls.name or (before and before.__module__ != cls.__module__):
+        if not cls.name or (before and is_other(before, cls)):
             raise TypeError(f"{cls.__name__} needs a name of its own")
         marks = "".join(name[-1] if name[-1] in "?*" else "." for name in cls.operands)
         if not re.fullmatch(r"\.*(\?*|\**)", marks):

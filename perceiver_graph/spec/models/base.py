@@ -17,6 +17,8 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
+from perceiver_graph.extensions import is_other
+
 LARGEST = 2**31 - 1  # sizes and counts stay below what every index type of every backend can hold
 LARGEST_NUMBER = 1e30  # a few of them can be multiplied in float32
 SMALLEST_NUMBER = 1e-30  # above 0, and float32 can be divided by it
@@ -58,7 +60,7 @@ class Form(Model):
         cls.key = next(name for name in cls.model_fields if name not in shared)
         for family in families:
             before = family.forms.get(cls.key)
-            if before and before.__module__ != cls.__module__:
+            if before and is_other(before, cls):
                 raise TypeError(f"{family.what} `{cls.key}` is there already")
             family.forms[cls.key] = cls
             if family.is_built:
