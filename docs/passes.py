@@ -19,7 +19,8 @@ INTRO = """
 
     Every pass maps a graph to a graph with the same results up to rounding. The law of each stands in
     its docstring, printed here in the order in which they first run at `-O2`. At `-O1` only those that merge,
-    fold constants and drop what nothing reads run, at `-O0` only the last two. All are written on
+    fold constants and drop what nothing reads run, at `-O0` only the last two. PyTorch modules are
+    written from the graph as it was before all of them, to be read and trained. All are written on
     primitives and know no model: what they do to a new spec is what its own shapes allow, by the cost
     model's count of FLOPs for the largest sizes.
     `perceiver-graph inspect SPEC -O 2` shows it, `compile --dump-ir DIR` writes the graph after each

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops, passes
 from perceiver_graph.compiler.backends import onnx, torch
@@ -26,12 +28,14 @@ from perceiver_graph.compiler.backends.torch.lowerings import TABLE
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.interpreter import bindings
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.text import parse_graph, print_graph
 from perceiver_graph.compiler.ops import PRIMITIVES, Attention, SegmentedAttention
 from tests.case_kinds import rewritten
 from tests.judge import judge
 from tests.primitive_case import BATCH, f32
+from tests.primitive_cases import CASES as PRIMITIVE_CASES
 from tests.test_cases import CASES, Case
 from tests.test_layers import PACKAGE
 
@@ -173,3 +177,40 @@ def test_what_is_read_by_a_property_or_a_method_is_read() -> None:
     assert lowered(lambda op: op.width, op) == op.width
     assert lowered(lambda op: op.infer(f32(2, 1)), op) == op.infer(f32(2, 1))
     assert lowered(lambda seen: isinstance(seen, ops.FourierFeatures) and seen == op, op)
+
+
+def test_what_chose_a_lowering_is_not_yet_heard_by_it() -> None:
+    """A lowering that looks at an attribute, and hands on to one that does not."""
+    op = Turning(2, turned=True)
+
+    def choosing(op: Turning, hand_on: Callable[..., str]) -> str:
+        return hand_on(lambda op: op.masked_rows * op.heads, op) if op.turned else "plain"
+
+    assert lowered(choosing, op, lambda lowering, op: lowering(op))  # nobody can see that
+    with pytest.raises(NotImplementedError, match="reads `turned`, which is True"):
+        lowered(choosing, op, lowered)
+
+
+# Numpy
+
+
+@pytest.mark.parametrize("name", sorted(PRIMITIVE_CASES))
+@given(data=st.data())
+def test_numpy_reads_all_that_a_primitive_says(name: str, data: st.DataObject) -> None:
+    case = data.draw(PRIMITIVE_CASES[name])
+    inputs = case.arrays()
+    (node,) = case.graph(constant=False).nodes
+    arrays = [inputs[value.name] for value in node.inputs]
+    op = node.op.bound(bindings(case.graph(constant=False), inputs))
+    lowered(lambda op: op.evaluate(*arrays), op)
+
+
+def test_numpy_is_asked_whether_it_reads() -> None:
+    class Deaf(Turning):
+        name = "deaf_attention"
+        evaluate = Attention.evaluate
+
+    del PRIMITIVES[Deaf.name]
+    arrays = [np.ones((1, 2, 2), np.float32)] * 3
+    with pytest.raises(NotImplementedError, match="`deaf_attention` reads `turned`"):
+        lowered(lambda op: op.evaluate(*arrays), Deaf(turned=True))

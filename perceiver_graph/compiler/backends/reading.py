@@ -15,13 +15,22 @@ T = TypeVar("T")
 
 def lowered(lowering: Callable[..., T], op: Op, *others: object) -> T:
     """What a lowering makes of an operator. `NotImplementedError` names an attribute that is not as
-    usual and that it has not read, such as one that was added after it was written."""
-    watched = _Watched(op)
+    usual and that it has not read, such as one that was added after it was written.
+
+    A lowering that hands its operator on to another one asks for that here too: what it has read
+    itself, to choose, says nothing of what the other one does.
+    """
+    given: Any = op
+    outer = given if type(given) is _Watched else None
+    plain = outer._op if outer else op
+    watched = _Watched(plain)
     found = lowering(watched, *others)
-    for field in fields(op):
-        value = getattr(op, field.name)
+    if outer:
+        outer._read |= watched._read
+    for field in fields(plain):
+        value = getattr(plain, field.name)
         if field.default not in (MISSING, value) and field.name not in watched._read:
-            text = f"no lowering of `{op.name}` reads `{field.name}`, which is {value!r}"
+            text = f"no lowering of `{plain.name}` reads `{field.name}`, which is {value!r}"
             raise NotImplementedError(f"{text}: a backend that knows it has to")
     return found
 

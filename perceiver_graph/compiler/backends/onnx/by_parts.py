@@ -1,4 +1,7 @@
-"""Answers some queries of an attention at a time: rows do not see each other, and fewer scores exist."""
+"""Answers some queries of an attention at a time: rows do not see each other, and fewer scores exist.
+
+Nor do rows know their place: an attention that asks for it, as a causal one would, has one part.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import OPSET, Lowering, NodeBuilder
+from perceiver_graph.compiler.backends.reading import lowered
 
 FUSED = "com.microsoft.MultiHeadAttention"
 
@@ -25,7 +26,7 @@ def fused_up_to(channels: int, *, one_head: bool) -> Lowering:
         widths = [int(b.type(name).shape[-1]) // op.heads for name in ("keys", "values")]
         masked = "mask" in b or op.masked_rows != "uniform"
         if masked or max(widths) > channels or (op.heads == 1 and not one_head):
-            return attention(op, b)
+            return lowered(attention, op, b)
         b.emitter.define(FUSED, _function)
         return b.result(FUSED, *b.inputs, num_heads=op.heads)
 
