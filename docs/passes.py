@@ -7,7 +7,7 @@ from inspect import cleandoc, getdoc
 import perceiver_graph as pg
 from perceiver_graph.cli.removed import Recorder
 from perceiver_graph.cli.screen import scaled
-from perceiver_graph.compiler.driver import full_bindings
+from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.passes import Pass
 from perceiver_graph.compiler.passes.pipeline import optimize, passes
 from perceiver_graph.compiler.programs import cost
@@ -52,7 +52,7 @@ def _table() -> list[str]:
     before, found, after = {}, {}, {}
     for system in SYSTEMS:
         lowered = pg.compile(system).lowered
-        sizes = full_bindings(lowered)
+        sizes = largest(lowered.graph.symbols)
         recorder = Recorder(lowered.graph, sizes)
         graph = optimize(lowered.graph, level=2, frozen=True, observer=recorder)
         before[system] = scaled(cost.flops(lowered.graph, sizes))

@@ -18,7 +18,8 @@ import numpy as np
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.ir.text import parse_graph, print_graph
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.passes import PASSES, PassResult

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.diagnostics import Span
+from perceiver_graph.spec.spans import SpanTree
 
 POINTS = 5
 """How many points an output is asked at, where nothing else is said."""
@@ -57,3 +59,11 @@ def content(item: Any) -> Any:
     if is_dataclass(item):
         return type(item), *(content(getattr(item, field.name)) for field in fields(item))
     return item
+
+
+def spans_of(tree: SpanTree) -> Iterator[Span]:
+    """Every span of a tree, keys included."""
+    for node in tree.root.walk():
+        yield node.value
+        if node.key is not None:
+            yield node.key

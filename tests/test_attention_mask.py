@@ -20,7 +20,8 @@ from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import evaluate
-from perceiver_graph.compiler.ir.text import parse_graph, print_graph
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.ir.verify import VerificationError, verify
 from perceiver_graph.compiler.ops import Array, TensorType
 from perceiver_graph.compiler.programs.cost import estimate

@@ -21,7 +21,8 @@ from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.runtime import sizes as sizes_of
 from perceiver_graph.runtime.coordinates import is_extra
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.testing.specs import LONGEST, render, specs
+from perceiver_graph.testing.inputs import LONGEST
+from perceiver_graph.testing.specs import render, specs
 from tests.support import random_inputs
 
 SLOW = settings(

@@ -18,7 +18,6 @@ from perceiver_graph.compiler.ir.dims import (
     Symbol,
     Undecidable,
     check_symbol,
-    max_dim,
 )
 
 BATCH = Symbol("batch")
@@ -291,19 +290,6 @@ def test_decided_comparisons_hold_for_every_evaluation(
         return
     for sizes in all_bindings(scope):
         assert relation(x.plain(sizes), y.plain(sizes)) == answer
-
-
-@given(expressions(3))
-def test_max_is_the_largest_for_every_evaluation(
-    drawn: tuple[list[Symbol], list[Expression]],
-) -> None:
-    scope, items = drawn
-    try:
-        largest = max_dim([item.dim for item in items])
-    except Undecidable:
-        return
-    for sizes in all_bindings(scope):
-        assert largest.evaluate(sizes) == max(item.plain(sizes) for item in items)
 
 
 @given(scopes(), st.integers(-3, 60))

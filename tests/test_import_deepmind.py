@@ -99,7 +99,7 @@ def test_released_models_are_those_that_are_shipped(
     deepmind.adapt(found.model_class, draft)
     text = spec_text({"perceiver": 1, "name": "released", **draft.data}, draft.remarks)
     document, shipped = parse_spec(text), load_spec(SHIPPED[short_class])
-    left = dict(found.tensors.shapes)
+    left = {name: tensor.shape for name, tensor in found.tensors.tensors.items()}
     for leaf in lower(document).graph.parameters:
         names = [n for n in HaikuLayout().candidates(leaf.value.name) if n in left]
         assert len(names) == 1, leaf.value.name

@@ -15,7 +15,8 @@ from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Value
 from perceiver_graph.compiler.ir.op import Array, TensorType
-from perceiver_graph.compiler.ir.text import INLINE_LIMIT, parse_graph, print_graph, same_structure
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import INLINE_LIMIT, print_graph, same_structure
 from perceiver_graph.compiler.passes import FoldConstants
 from perceiver_graph.diagnostics import Source, Span
 from perceiver_graph.testing.graphs import graphs

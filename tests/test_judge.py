@@ -12,7 +12,7 @@ import pytest
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.ir.graph import Graph, Node, Value
-from perceiver_graph.compiler.ir.text import parse_graph
+from perceiver_graph.compiler.ir.parse import parse_graph
 from perceiver_graph.compiler.passes import PASSES, Pass, PassResult
 from tests.case_kinds import rewritten
 from tests.judge import judge

@@ -16,20 +16,39 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "perceiver_graph"
-MAX_LINES = 400
+MAX_LINES, MOST_OF_A_TEST = 350, 400
 
 # What each part of the package may import from the others; every part may import itself.
 ALLOWED: dict[str, set[str]] = {
     "version": set(),
+    "limits": set(),
     "diagnostics": set(),
     "engine": set(),
     "storage": {"diagnostics"},
     "extensions": {"diagnostics"},
-    "spec": {"media", "extensions", "diagnostics"},
+    "spec": {"limits", "media", "extensions", "diagnostics"},
     "media": {"spec", "diagnostics"},
-    "media files": {"media", "runtime", "spec", "storage", "diagnostics"},
-    "compiler": {"engine", "extensions", "media", "spec", "storage", "diagnostics", "version"},
-    "runtime": {"engine", "extensions", "media", "media files", "spec", "storage", "diagnostics"},
+    "media files": {"limits", "media", "runtime", "spec", "storage", "diagnostics"},
+    "compiler": {
+        "limits",
+        "engine",
+        "extensions",
+        "media",
+        "spec",
+        "storage",
+        "diagnostics",
+        "version",
+    },
+    "runtime": {
+        "limits",
+        "engine",
+        "extensions",
+        "media",
+        "media files",
+        "spec",
+        "storage",
+        "diagnostics",
+    },
     "testing": {"compiler", "spec", "diagnostics"},
     "cli": {
         "compiler",
@@ -91,6 +110,9 @@ def _sources(*folders: str) -> list[Path]:
 
 
 MODULES = _sources("perceiver_graph")
+LONGER = {
+    "perceiver_graph/media/files/numbers/ply.py",
+}
 FILES = _sources("perceiver_graph", "tests", "examples", "benchmarks")
 
 
@@ -235,7 +257,8 @@ def test_onnxruntime_is_imported_in_one_place(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_files_stay_small(path: Path) -> None:
     lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES, f"{path} has {lines} lines: split it by what changes together"
+    most = MAX_LINES if path in MODULES and str(path) not in LONGER else MOST_OF_A_TEST
+    assert lines <= most, f"{path} has {lines} lines: split it by what changes together"
 
 
 @pytest.mark.parametrize(

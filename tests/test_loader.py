@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, render
 from perceiver_graph.spec import Spec, load_spec, parse_spec
 from perceiver_graph.spec.grammar import schema_at
 from perceiver_graph.spec.loader import SHIPPED, shipped_names
 from perceiver_graph.spec.validation import MAX_ERRORS
-from perceiver_graph.spec.yaml12 import MAX_BYTES
 
 TEXT = """\
 perceiver: 1
@@ -137,7 +137,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (TEXT.encode("utf-16"), "PG003", None),
         (b"PK\x03\x04\x00\x00\xff", "PG003", None),
         (b"a: \x00", "PG003", (1, 4)),
-        (b"#" * (MAX_BYTES + 1), "PG005", None),
+        (b"#" * (limits.SPEC_BYTES + 1), "PG005", None),
     ],
 )
 def test_files_that_are_not_a_yaml_text(

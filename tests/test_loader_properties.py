@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from perceiver_graph.diagnostics import FORMATS, Diagnostic, DiagnosticError, Span, render
 from perceiver_graph.spec import Document, parse_spec
-from perceiver_graph.spec.yaml12 import spans_of
+from tests.support import spans_of
 from tests.test_loader import TEXT
 
 DATA: dict[str, Any] = {

@@ -18,7 +18,8 @@ from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.graph import Graph, Value
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.ir.text import parse_graph, print_graph, same_structure
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import print_graph, same_structure
 from perceiver_graph.compiler.ops.segmented_attention import segments
 from perceiver_graph.compiler.passes import (
     PASSES,
@@ -34,7 +35,8 @@ from perceiver_graph.compiler.passes.rewriter import Rewrite, largest_sizes
 from perceiver_graph.compiler.programs import cost
 from perceiver_graph.compiler.programs.phases import split
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.testing.specs import LONGEST, render, specs
+from perceiver_graph.testing.inputs import LONGEST
+from perceiver_graph.testing.specs import render, specs
 from tests.judge import Arrays, arrays
 from tests.rewrite_support import builder, check, data
 from tests.small import SMALL

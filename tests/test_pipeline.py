@@ -16,7 +16,8 @@ from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import evaluate
-from perceiver_graph.compiler.ir.text import parse_graph, print_graph, same_structure
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import print_graph, same_structure
 from perceiver_graph.compiler.ir.verify import VerificationError
 from perceiver_graph.compiler.passes import PASSES, CommonSubexpressions, DeadCode, Pass, PassResult
 from perceiver_graph.compiler.passes.pipeline import (

@@ -16,7 +16,8 @@ from perceiver_graph.compiler.backends.torch import source
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
-from perceiver_graph.compiler.ir.text import parse_graph, print_graph
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import print_graph
 from tests.torch_support import assert_clean, check, check_spec, emit, lowered, module, parameters
 
 BATCH = Symbol("batch")

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.backends.torch import interface_of, source, write
-from perceiver_graph.compiler.driver import full_bindings
+from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec.loader import parse_spec
 from tests.torch_support import SPEC, assert_clean, emit, lowered, module, parameters, tensors
@@ -250,7 +250,7 @@ def test_hundreds_of_layers(process: str) -> None:
 @pytest.mark.parametrize("name", ["small", "object_detection"])
 def test_the_flops_that_are_said_are_those_that_are_done(name: str, tmp_path: Path) -> None:
     compiled = pg.compile(parse_spec(SPEC)) if name == "small" else pg.compile(name)
-    sizes = full_bindings(compiled.lowered)
+    sizes = largest(compiled.graph.symbols)
     net = compiled.to_torch().to("meta")
     inputs = {
         leaf.of: torch.zeros([dim.evaluate(sizes) for dim in leaf.value.shape], device="meta")

@@ -30,7 +30,8 @@ from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import bindings
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.ir.text import parse_graph, print_graph
+from perceiver_graph.compiler.ir.parse import parse_graph
+from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.ops import PRIMITIVES, Attention, SegmentedAttention
 from tests.case_kinds import rewritten
 from tests.judge import judge

@@ -8,10 +8,12 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, Source, Span
 from perceiver_graph.spec.scalars import resolve
 from perceiver_graph.spec.spans import SpanTree
-from perceiver_graph.spec.yaml12 import MAX_BYTES, MAX_DEPTH, MAX_VALUES, parse_yaml, spans_of
+from perceiver_graph.spec.yaml12 import parse_yaml
+from tests.support import spans_of
 
 
 def load(text: str) -> object:
@@ -236,7 +238,7 @@ def test_problems_that_leave_the_rest_readable_are_all_reported() -> None:
 
 
 def test_depth_is_limited_before_python_runs_out_of_stack() -> None:
-    assert load("[" * MAX_DEPTH + "]" * MAX_DEPTH) is not None
+    assert load("[" * limits.SPEC_DEPTH + "]" * limits.SPEC_DEPTH) is not None
     for text in ("[" * 100_000, "{a: " * 60 + "}" * 60, "- " * 100_000, "? " * 100_000):
         assert [d.code for d in errors(text)] == ["PG010"]
     blocks = "".join(f"{'  ' * level}a:\n" for level in range(60))
@@ -244,8 +246,8 @@ def test_depth_is_limited_before_python_runs_out_of_stack() -> None:
 
 
 def test_values_are_counted_with_aliases_written_out() -> None:
-    assert load("[" + "1, " * (MAX_VALUES - 2) + "1]") is not None
-    assert [d.code for d in errors("[" + "1, " * MAX_VALUES + "1]")] == ["PG011"]
+    assert load("[" + "1, " * (limits.SPEC_VALUES - 2) + "1]") is not None
+    assert [d.code for d in errors("[" + "1, " * limits.SPEC_VALUES + "1]")] == ["PG011"]
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 20)
     )
@@ -253,9 +255,9 @@ def test_values_are_counted_with_aliases_written_out() -> None:
 
 
 def test_size_is_limited_in_bytes() -> None:
-    assert [d.code for d in errors("# " + "x" * MAX_BYTES)] == ["PG005"]
-    assert [d.code for d in errors("# " + "日" * (MAX_BYTES // 2))] == ["PG005"]
-    assert load("a: 1 # " + "x" * (MAX_BYTES - 10)) == {"a": 1}
+    assert [d.code for d in errors("# " + "x" * limits.SPEC_BYTES)] == ["PG005"]
+    assert [d.code for d in errors("# " + "日" * (limits.SPEC_BYTES // 2))] == ["PG005"]
+    assert load("a: 1 # " + "x" * (limits.SPEC_BYTES - 10)) == {"a": 1}
 
 
 YAMLISH = st.lists(

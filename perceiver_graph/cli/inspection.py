@@ -12,6 +12,7 @@ from perceiver_graph.cli.machine import Rates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS
 from perceiver_graph.compiler.ir.dims import Dim, product
 from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.lowering.media import mask_of_coordinates
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
@@ -84,9 +85,7 @@ class Inspection:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Sizes for the estimates: batch 1, all queries, the largest (else smallest) of others."""
-        symbols = self.graph.symbols.values()
-        largest = {s.name: s.highest if s.highest is not None else s.lowest for s in symbols}
-        return largest | {"batch": 1}
+        return largest(self.graph.symbols)
 
     @cached_property
     def plan(self) -> planner.Plan:
@@ -201,7 +200,7 @@ class Inspection:
         found |= {
             name: {
                 "axes": [axis.name for axis in modality.axes],
-                "shape": [plain(axis.size) for axis in modality.axes],
+                "shape": [axis.size.plain for axis in modality.axes],
                 "dtype": modality.data.dtype,
                 "tokens": self._count(modality.count),
                 "channels": modality.channels,
@@ -218,7 +217,7 @@ class Inspection:
         return {
             name: {
                 "axes": [axis.name for axis in found.axes],
-                "shape": [plain(axis.size) for axis in found.axes],
+                "shape": [axis.size.plain for axis in found.axes],
                 "dtype": found.data.dtype,
                 "tokens": 0,
                 "channels": int(found.axes[-1].size),
@@ -234,7 +233,7 @@ class Inspection:
         return {
             name: {
                 "axes": [*(axis.name for axis in output.axes), "channel"],
-                "shape": [*(plain(axis.size) for axis in output.axes), output.channels],
+                "shape": [*(axis.size.plain for axis in output.axes), output.channels],
                 "queries": self._count(output.queries),
                 "chunk_queries": self._count(output.chunk_queries),
                 "channels": output.channels,
@@ -249,7 +248,7 @@ class Inspection:
         found = self.lowered.coordinates.get(array)
         if found is None:
             return {}
-        return {"points": {"name": array, "shape": [plain(a.size) for a in found.axes]}}
+        return {"points": {"name": array, "shape": [a.size.plain for a in found.axes]}}
 
 
 def _phase(phase: cost.PhaseCost) -> dict[str, Any]:
@@ -262,8 +261,3 @@ def _phase(phase: cost.PhaseCost) -> dict[str, Any]:
         "peak_bytes_with_scores": phase.peak_bytes_with_scores,
         "peak_at": phase.peak_at,
     }
-
-
-def plain(dim: Dim) -> int | str:
-    """A size as JSON: a number, or the expression of a symbolic size."""
-    return dim.value if dim.value is not None else str(dim)

@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal
 
-from perceiver_graph.cli.inspection import plain
 from perceiver_graph.compiler.ir.dims import product
 from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Parameter, Scope, Value
 from perceiver_graph.compiler.ir.sizes import symbols_of
@@ -58,7 +57,7 @@ class Edge:
 
     @property
     def label(self) -> str:
-        return " x ".join(str(plain(dim)) for dim in self.value.shape) or "scalar"
+        return " x ".join(str(dim.plain) for dim in self.value.shape) or "scalar"
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ class Outline:
                     "target": edge.target,
                     "value": edge.value.name,
                     "dtype": edge.value.dtype,
-                    "shape": [plain(dim) for dim in edge.value.shape],
+                    "shape": [dim.plain for dim in edge.value.shape],
                 }
                 for edge in self.edges
             ],

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from perceiver_graph.cli.inspection import Inspection, plain
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.outline import Box, Edge, Outline, Row, rows
 from perceiver_graph.cli.screen import count, scaled
 from perceiver_graph.compiler.ir.dims import Dim
@@ -66,7 +66,7 @@ def _sizes(inspection: Inspection) -> dict[str, str]:
 
 def _rows(size: Dim) -> str:
     """A number of rows; a sum in brackets, since channels follow."""
-    text = count(plain(size))
+    text = count(size.plain)
     return f"({text})" if " " in text else text
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perceiver_graph.cli import screen
 from perceiver_graph.cli.costs import print_costs
-from perceiver_graph.cli.inspection import Inspection, plain
+from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
@@ -49,7 +49,7 @@ def _inputs(inspection: Inspection) -> None:
             name,
             _axes(modality.axes),
             _steps(inspection, name),
-            count(plain(modality.count)),
+            count(modality.count.plain),
             _channels(inspection, modality),
             _position(lowered.inputs[name]),
             f"+ {width - modality.channels}" if width > modality.channels else "",
@@ -62,7 +62,7 @@ def _inputs(inspection: Inspection) -> None:
         for name, found in lowered.coordinates.items()
         if not found.points_of
     ]
-    rows.append(["joined", "", "", count(plain(tokens)), str(width), "", "", ""])
+    rows.append(["joined", "", "", count(tokens.plain), str(width), "", "", ""])
     columns = [
         Column("input", 14),
         Column("array", 22),
@@ -82,7 +82,7 @@ def _stages(inspection: Inspection) -> None:
     latents = " x ".join(map(str, lowered.latents))
     queries, query_width = lowered.query_array
     chunks = f"{lowered.chunks} chunks of " if lowered.chunks > 1 else ""
-    asked = f"{chunks}{plain(queries)} x {query_width} queries"
+    asked = f"{chunks}{queries.plain} x {query_width} queries"
     groups: dict[str, list[Stage]] = {}
     for stage in stages_of(spec):
         groups.setdefault(stage.key, []).append(stage)
@@ -90,7 +90,7 @@ def _stages(inspection: Inspection) -> None:
     for key, group in groups.items():
         stage = group[0]
         who = f"{latents} latents" if stage.rows == LATENTS else asked
-        what = latents if stage.read == LATENTS else f"{plain(tokens)} x {width}"
+        what = latents if stage.read == LATENTS else f"{tokens.plain} x {width}"
         reads = what if stage.rows == stage.read else f"{who} read {what}"
         project = f", project to {stage.project}" if stage.project else ""
         rows.append([key, f"{reads}: {_layers(group)}, {_heads(spec, key)}{project}"])
@@ -116,15 +116,15 @@ def _outputs(inspection: Inspection) -> None:
         [
             name,
             _axes(output.axes, f"channel {output.channels}"),
-            count(plain(output.queries)),
-            count(plain(output.chunk_queries)),
+            count(output.queries.plain),
+            count(output.chunk_queries.plain),
             str(output.channels),
         ]
         for name, output in inspection.lowered.outputs.items()
     ]
     queries, _ = inspection.lowered.query_array
     rows.append(
-        ["all", "", count(plain(inspection.lowered.total_queries)), count(plain(queries)), ""]
+        ["all", "", count(inspection.lowered.total_queries.plain), count(queries.plain), ""]
     )
     columns = [
         Column("output", 14),

@@ -17,6 +17,7 @@ from perceiver_graph.compiler.ir.dumps import refuse_inside
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.places import without_paths
+from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, rewrite
@@ -138,7 +139,7 @@ class Compiled(Glanced):
     @cached_property
     def flops(self) -> int:
         """Multiplications plus additions of a run that answers every query, batch 1."""
-        return cost.flops(self.optimized, full_bindings(self.lowered))
+        return cost.flops(self.optimized, largest(self.graph.symbols))
 
     @cached_property
     def module_flops(self) -> int:
@@ -146,7 +147,7 @@ class Compiled(Glanced):
         from perceiver_graph.compiler.backends import torch as backend
 
         graph = backend.simplify(self.graph)
-        return cost.flops(graph, full_bindings(self.lowered), trained=True)
+        return cost.flops(graph, largest(self.graph.symbols), trained=True)
 
     def weights(
         self, source: Weights | None = None, seed: int = 0, *, report: Report | None = None
@@ -254,7 +255,7 @@ class Compiled(Glanced):
             lambda: self.programs(parameters),
             describe.input_entries(self.lowered),
             {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()},
-            full_bindings(self.lowered),
+            largest(self.graph.symbols),
             sample,
             progress,
         )
@@ -315,13 +316,6 @@ def _origin(weights: Weights | None, seed: int) -> str:
     if weights is None:
         return f"seed {seed}"
     return "arrays given in Python" if isinstance(weights, Mapping) else Path(weights).name
-
-
-def full_bindings(lowered: Lowered) -> dict[str, int]:
-    """Values for all symbols: batch 1, every query, and the largest (else smallest) value of others."""
-    symbols = lowered.graph.symbols.items()
-    bindings = {name: s.lowest if s.highest is None else s.highest for name, s in symbols}
-    return bindings | {"batch": 1}
 
 
 def tool() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.runtime.sizes import evaluate, permitted, smallest
+from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.arithmetic import reach, solve, words
 from perceiver_graph.spec.manifest import Dimension, InputEntry
 
@@ -26,7 +26,7 @@ class Length:
             self._dimension = dims.get(self._symbol, Dimension())
 
     def __str__(self) -> str:
-        takes = permitted(self._dimension)
+        takes = self._dimension.in_words
         plain = self._symbol in ("", self._size)
         return takes if plain else f"`{self._size}`, where `{self._symbol}` is {takes}"
 
@@ -35,13 +35,13 @@ class Length:
         """The greatest length, None if there is none."""
         if self._dimension.max is None:
             return None
-        low = smallest(self._dimension)
+        low = self._dimension.lowest
         last = self._dimension.max - (self._dimension.max - low) % self._dimension.multiple_of
         return max(self._at(low), self._at(last))
 
     def at_least(self, count: int) -> int | None:
         """The smallest length that is not below `count`, or None if there is none."""
-        low, step = smallest(self._dimension), self._dimension.multiple_of
+        low, step = self._dimension.lowest, self._dimension.multiple_of
         value = reach(self._at, count, low, self._dimension.max, step)
         near = (
             () if value is None else (value - step, value)
@@ -56,7 +56,7 @@ class Length:
         """
         mask, axis = self._entry.attention_mask, self._entry.axes[1]
         assert mask is not None
-        low, step = smallest(self._dimension), self._dimension.multiple_of
+        low, step = self._dimension.lowest, self._dimension.multiple_of
         value = solve(self._at, len(there), low, self._dimension.max, step)
         sizes = {"batch": 1} if value is None else {"batch": 1, self._symbol: value}
         shape = [evaluate(size, sizes) for size in mask.shape]

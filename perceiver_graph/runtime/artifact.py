@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.extensions import LOADED, load_installed
 from perceiver_graph.runtime.consistency import check_programs
@@ -23,7 +24,6 @@ from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, Manifest
 
-_LARGEST_MANIFEST = 64 * 2**20
 _PICKLES = {".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 _NOT_EDITED = "artifacts are written by `perceiver-graph compile`, not by hand: compile again"
 
@@ -95,7 +95,7 @@ def _manifest_text(directory: Path) -> str:
             help=what_makes_one(directory),
         )
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST:
+        if path.stat().st_size > limits.MANIFEST_BYTES:
             raise DiagnosticError.of("PG403", f"{path} is too large to be one", help=_NOT_EDITED)
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

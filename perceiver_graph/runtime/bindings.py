@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.runtime.sizes import evaluate, permits, permitted, smallest
+from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.arithmetic import solve, words
 from perceiver_graph.spec.manifest import Dimension, Manifest
 
@@ -49,10 +49,10 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, int]:
 
 def free_sizes(manifest: Manifest) -> dict[str, Dimension]:
     """The symbols that no input says, with what values each may take."""
-    inputs = {word for entry in manifest.inputs.values() for word in _words(entry.shape)}
+    inputs = {word for entry in manifest.inputs.values() for word in symbols(entry.shape)}
     asked = {name for entry in manifest.inputs.values() for name in entry.points_of}
     grids = (entry.shape for name, entry in manifest.outputs.items() if name not in asked)
-    outputs = {word for shape in grids for word in _words(shape)}
+    outputs = {word for shape in grids for word in symbols(shape)}
     return {name: d for name, d in manifest.dims.items() if name in outputs - inputs}
 
 
@@ -106,11 +106,7 @@ def check_permitted(manifest: Manifest, arrays: Arrays, report: Report) -> None:
 
 def _said(manifest: Manifest, names: Iterable[str]) -> set[str]:
     """The symbols that the shapes of these inputs tell."""
-    return {word for name in names for word in _words(manifest.inputs[name].shape)}
-
-
-def _words(shape: Iterable[int | str]) -> list[str]:
-    return [word for size in shape if isinstance(size, str) for word in words(size)]
+    return {word for name in names for word in symbols(manifest.inputs[name].shape)}
 
 
 def _symbolic(manifest: Manifest, arrays: Arrays) -> Iterable[_Axis]:
@@ -123,9 +119,9 @@ def _symbolic(manifest: Manifest, arrays: Arrays) -> Iterable[_Axis]:
 
 def _check_permitted(manifest: Manifest, axis: _Axis, report: Report) -> bool:
     dimension = manifest.dims.get(axis.size, Dimension())
-    if permits(dimension, axis.actual):
+    if dimension.permits(axis.actual):
         return True
-    takes = permitted(dimension)
+    takes = dimension.in_words
     message = f"the {axis.place} has size {axis.actual}, and `{axis.size}` is {takes}"
     report.error("PG503", message)
     return False
@@ -160,13 +156,13 @@ def _take_given(
             sizes_known = f"the sizes that can be given: {', '.join(known) or 'none'}"
             help = did_you_mean(name, known) or sizes_known
             report.error("PG516", f"the model has no size {quote(name)} to give", help=help)
-        elif not _is_whole(value) or not permits(dimension, value):
+        elif not _is_whole(value) or not dimension.permits(value):
             message = f"the size {quote(name)} cannot be {value!r}"
-            report.error("PG516", message, help=f"it is {permitted(dimension)}")
+            report.error("PG516", message, help=f"it is {dimension.in_words}")
         else:
             sizes[name] = int(value)
     for name, dimension in free.items():
-        largest = dimension.default or dimension.max or smallest(dimension)
+        largest = dimension.default or dimension.max or dimension.lowest
         sizes.setdefault(name, largest // dimension.multiple_of * dimension.multiple_of)
 
 
@@ -176,7 +172,7 @@ def _is_whole(value: Any) -> bool:
 
 def _of_an_input(manifest: Manifest, name: str) -> bool:
     """Whether it can be given where the input is left out that says it otherwise."""
-    return any(name in _words(entry.shape) for entry in manifest.inputs.values())
+    return any(name in symbols(entry.shape) for entry in manifest.inputs.values())
 
 
 def _solved(manifest: Manifest, axis: _Axis, symbol: str, sizes: Mapping[str, int]) -> int | None:
@@ -185,7 +181,7 @@ def _solved(manifest: Manifest, axis: _Axis, symbol: str, sizes: Mapping[str, in
     def size(value: int) -> int:
         return evaluate(axis.size, {**sizes, symbol: value})
 
-    low, step = smallest(dimension), dimension.multiple_of
+    low, step = dimension.lowest, dimension.multiple_of
     return solve(size, axis.actual, low, dimension.max, step)
 
 
@@ -193,13 +189,13 @@ def _report_no_value(
     manifest: Manifest, axis: _Axis, symbol: str, sizes: Mapping[str, int], report: Report
 ) -> None:
     dimension = manifest.dims.get(symbol, Dimension())
-    low = smallest(dimension)
-    values = [v for v in (low, low + dimension.multiple_of) if permits(dimension, v)]
+    low = dimension.lowest
+    values = [v for v in (low, low + dimension.multiple_of) if dimension.permits(v)]
     nearest = [evaluate(axis.size, {**sizes, symbol: value}) for value in values]
     report.error(
         "PG503",
         f"the {axis.place} has size {axis.actual}, and is `{axis.size}`",
-        notes=[f"`{symbol}` is {permitted(dimension)}"],
+        notes=[f"`{symbol}` is {dimension.in_words}"],
         help=f"sizes that it may have: {', '.join(map(str, nearest))}"
         + (" and so on" if len(nearest) > 1 else ""),
     )
@@ -208,15 +204,15 @@ def _report_no_value(
 def _report_disagreement(
     axis: _Axis, sizes: Mapping[str, int], by: Mapping[str, _Axis], report: Report
 ) -> None:
-    symbols = words(axis.size)
-    others = [by[s] for s in symbols if s in by]
+    used = words(axis.size)
+    others = [by[s] for s in used if s in by]
     said = ", the ".join(dict.fromkeys(f"{other.actual} is the {other.place}" for other in others))
-    symbol = symbols[0]
+    symbol = used[0]
     if axis.size.isidentifier():
         message = f"{said}; {axis.actual} is the {axis.place}"
         message = f"`{symbol}` cannot be several sizes in one call: {message}"
     else:
-        values = ", ".join(f"`{s}` is {sizes[s]}" for s in symbols)
+        values = ", ".join(f"`{s}` is {sizes[s]}" for s in used)
         message = (
             f"the {axis.place} has size {axis.actual}, and `{axis.size}` is "
             f"{evaluate(axis.size, sizes)}: {values}" + (f" ({said})" if said else "")

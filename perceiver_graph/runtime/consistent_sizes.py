@@ -7,11 +7,10 @@ from fractions import Fraction
 from itertools import chain
 from math import prod
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import quote
-from perceiver_graph.runtime.sizes import smallest
 from perceiver_graph.spec.arithmetic import NotASize, calculate, words
 from perceiver_graph.spec.manifest import Dimension, Manifest, OutputEntry, Port, ProgramEntry
-from perceiver_graph.spec.models.base import LARGEST
 
 Shape = Sequence[int | str]
 BATCH = "batch"
@@ -38,17 +37,17 @@ def bad_sizes(manifest: Manifest) -> Iterator[str]:
 
 
 def _bad_dimension(name: str, dimension: Dimension) -> Iterator[str]:
-    low = smallest(dimension)
+    low = dimension.lowest
     if dimension.max is not None and low > dimension.max:
         yield f"the symbol {quote(name)} can have no value"
     default = dimension.default
-    if default is not None and not low <= default <= (dimension.max or LARGEST):
+    if default is not None and not low <= default <= (dimension.max or limits.SIZE):
         yield f"the symbol {quote(name)} is {default} by default, which it cannot be"
 
 
 def _symbols(manifest: Manifest) -> dict[str, int]:
     """Every symbol with the smallest value that it may have."""
-    known = {name: smallest(one) for name, one in manifest.dims.items()}
+    known = {name: one.lowest for name, one in manifest.dims.items()}
     ports = chain.from_iterable(program.inputs for program in manifest.programs.values())
     asked = [port.shape for port in ports if port.role in ("queries", "points")]
     counts = {size: 1 for shape in asked for size in shape if isinstance(size, str)}
@@ -82,7 +81,11 @@ def _fault(size: str, known: Mapping[str, int]) -> str | None:
         return f"cannot be read: {error.why}"
     except ZeroDivisionError:
         return "divides by zero"
-    return None if 0 < value <= LARGEST else f"is {value} or more, and sizes are 1 to {LARGEST}"
+    return (
+        None
+        if 0 < value <= limits.SIZE
+        else f"is {value} or more, and sizes are 1 to {limits.SIZE}"
+    )
 
 
 def _bad_output(name: str, output: OutputEntry) -> Iterator[str]:
@@ -95,7 +98,7 @@ def _bad_output(name: str, output: OutputEntry) -> Iterator[str]:
         yield f"output {quote(name)} has {prod(counts)} queries, and `queries` is {output.queries}"
     if output.selectable and len(output.shape) < 3:
         yield f"output {quote(name)} has no axis to choose from"
-    if prod(counts) > LARGEST:
+    if prod(counts) > limits.SIZE:
         yield f"output {quote(name)} has {prod(counts)} queries, more than there can be"
 
 

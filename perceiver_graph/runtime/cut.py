@@ -5,17 +5,14 @@ A text that is padded to the longest length that a model takes is mostly padding
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from perceiver_graph.runtime.feeds import Feeds
-from perceiver_graph.runtime.sizes import at_least
+from perceiver_graph.runtime.sizes import symbols
 from perceiver_graph.spec.manifest import Manifest
-
-_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def cut(manifest: Manifest, feeds: Feeds) -> Feeds:
@@ -32,7 +29,7 @@ def cut(manifest: Manifest, feeds: Feeds) -> Feeds:
         if not mask.any(axis=1).all():
             continue
         used = int(np.flatnonzero(mask.any(axis=0))[-1]) + 1
-        length = at_least(manifest.dims[symbol], used)
+        length = manifest.dims[symbol].at_least(used)
         if length is None or length >= mask.shape[1]:
             continue
         data = np.ascontiguousarray(feeds.arrays[name][:, :length])
@@ -49,7 +46,7 @@ def _lengths(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Symbols that are the length of one input alone and nothing else in encode, with its name."""
     fixed = {"batch"}
     for port in manifest.programs["encode"].outputs:
-        fixed |= _symbols(port.shape)
+        fixed.update(symbols(port.shape))
     for name, entry in manifest.inputs.items():
         mask = entry.attention_mask
         if mask is None or not mask.pointwise or entry.mask == "always":
@@ -57,9 +54,5 @@ def _lengths(manifest: Manifest) -> Iterator[tuple[str, str]]:
         match mask.shape, entry.shape:
             case [_, str(length)], [_, str(size), *rest] if length == size in manifest.dims:
                 others = [o.shape for other, o in manifest.inputs.items() if other != name]
-                if length not in fixed.union(_symbols(rest), *map(_symbols, others)):
+                if length not in fixed.union(symbols(rest), *map(symbols, others)):
                     yield length, name
-
-
-def _symbols(shape: list[int | str]) -> set[str]:
-    return {word for size in shape if isinstance(size, str) for word in _WORD.findall(size)}

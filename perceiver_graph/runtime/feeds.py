@@ -35,8 +35,7 @@ from perceiver_graph.runtime.masks import (
     whole,
 )
 from perceiver_graph.runtime.room import require_room
-from perceiver_graph.runtime.sizes import evaluate, smallest
-from perceiver_graph.spec.arithmetic import words
+from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Port, axes_of
 
 Arrays = dict[str, NDArray[Any]]
@@ -157,9 +156,8 @@ def _fill_in(
     for name, entry in manifest.inputs.items():
         if entry.points_of:
             continue
-        for size in entry.shape:
-            for symbol in words(size) if isinstance(size, str) else ():
-                sizes.setdefault(symbol, smallest(manifest.dims.get(symbol, Dimension())))
+        for symbol in symbols(entry.shape):
+            sizes.setdefault(symbol, manifest.dims.get(symbol, Dimension()).lowest)
         if name in absent:
             shape = [evaluate(size, sizes) for size in entry.shape]
             require_room(shape, entry.dtype, f"input {quote(name)}, left out,", "a smaller batch")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.feeds import check_shapes
 from perceiver_graph.runtime.headers import SUFFIX, Header, read_header
@@ -20,9 +21,6 @@ from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.written import ARCHIVE_COMMENT, refuse_others, seal
 from perceiver_graph.spec.manifest import Manifest
 from perceiver_graph.storage import staged_file
-
-MOST_OF_A_PIPE = 1 << 31
-"""The most bytes of an archive that comes through a pipe, and is kept while it is read."""
 
 _DAMAGED = (*DAMAGED, MemoryError)
 _SMALLER = "a smaller batch"
@@ -69,7 +67,7 @@ def read_arrays(named: Named, manifest: Manifest | None = None) -> dict[str, NDA
 def archive_of_arrays(named: Named, manifest: Manifest | None = None) -> Source:
     """What a name stands for. Raises DiagnosticError (PG513)."""
     try:
-        return Source.of(named, noun="archive of arrays", most=MOST_OF_A_PIPE)
+        return Source.of(named, noun="archive of arrays", most=limits.ARCHIVE_BYTES)
     except DiagnosticError as error:
         (found,) = error.diagnostics
         raise _unreadable(named, found.message, manifest) from error

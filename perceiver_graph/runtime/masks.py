@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.arrays import as_array
 from perceiver_graph.runtime.room import require_room
-from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
 
 Masks = dict[str, NDArray[np.bool_]]
@@ -99,8 +98,9 @@ def _fits(
     sizes: Mapping[str, int],
     report: Report,
 ) -> bool:
-    known = [not isinstance(size, str) or _is_known(size, sizes) for size in entry.shape]
-    if not all(known):  # the array of the input is wrong itself, and that is reported
+    if not sizes.keys() >= {
+        *symbols(entry.shape)
+    }:  # the array of the input is wrong itself, and that is reported
         return False
     expected = [evaluate(size, sizes) for size in entry.shape]
     if list(mask.shape) == expected:
@@ -113,7 +113,3 @@ def _fits(
         help="add the batch axis: mask[None]" if list(mask.shape) == expected[1:] else None,
     )
     return False
-
-
-def _is_known(size: str, sizes: Mapping[str, int]) -> bool:
-    return all(word.isdecimal() or word in sizes for word in re.findall(r"\w+", size))

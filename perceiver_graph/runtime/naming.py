@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.words import did_you_mean
@@ -14,7 +15,6 @@ from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
 
 Names = Mapping[str, Sequence[str]]
-_MOST_OF_NAMES = 1 << 26
 _ONE_EACH = "give a text file with a name on each line, in the order of the classes"
 
 
@@ -96,13 +96,13 @@ def _renamed(entry: OutputEntry, names: Sequence[str]) -> OutputEntry:
 
 def _lines(path: str) -> list[str]:
     try:
-        source = Source.of(path, noun="text file", most=_MOST_OF_NAMES)
-        content = source.read(_MOST_OF_NAMES + 1)
+        source = Source.of(path, noun="text file", most=limits.NAMES_BYTES)
+        content = source.read(limits.NAMES_BYTES + 1)
     except DiagnosticError as error:
         message = f"the names in {path} cannot be read: {error.diagnostics[0].message}"
         raise DiagnosticError.of("PG515", message, help=_ONE_EACH) from error
     fault = f"the names in {source} cannot be read"
-    if len(content) > _MOST_OF_NAMES:
+    if len(content) > limits.NAMES_BYTES:
         message = f"{fault}: it is too long for names of classes"
         raise DiagnosticError.of("PG515", message, help=_ONE_EACH)
     encoding = other_unicode(content[:4096])

@@ -22,14 +22,13 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, BinaryIO, cast
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import shell
 from perceiver_graph.storage import descriptor
 
 STANDARD_INPUT = "-"
 """The name of standard input."""
-MOST_OF_A_STREAM = 8 << 30
-"""The most bytes that are taken from a pipe by a reader that does not say how much it takes."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _IN_MEMORY = 16 << 20
@@ -57,7 +56,7 @@ class Source:
         value: str | PathLike[str] | Source,
         *,
         noun: str = "file",
-        most: int = MOST_OF_A_STREAM,
+        most: int = limits.STREAM_BYTES,
     ) -> Source:
         """What stands behind a name; a pipe is not waited for yet.
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.coordinates import is_extra
-from perceiver_graph.runtime.sizes import at_least, evaluate, smallest
-from perceiver_graph.spec.arithmetic import words
+from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest
 
 _USUAL = 16  # what a symbol is, if it may be
@@ -38,14 +37,8 @@ def random_inputs(manifest: Manifest, given: Mapping[str, int], seed: int = 0) -
     """
     refuse_unknown_sizes(manifest, given)
     used = {name: entry for name, entry in manifest.inputs.items() if entry.mask != "always"}
-    symbols = dict.fromkeys(
-        word
-        for entry in used.values()
-        for size in entry.shape
-        if isinstance(size, str)
-        for word in words(size)
-    )
-    sizes = {name: given[name] if name in given else _size(manifest, name) for name in symbols}
+    names = dict.fromkeys(name for entry in used.values() for name in symbols(entry.shape))
+    sizes = {name: given[name] if name in given else _size(manifest, name) for name in names}
     rng = np.random.default_rng(seed)
     arrays = {name: _values(entry, sizes, rng) for name, entry in used.items()}
     free = {name: value for name, value in given.items() if name not in sizes}
@@ -55,10 +48,10 @@ def random_inputs(manifest: Manifest, given: Mapping[str, int], seed: int = 0) -
 def _size(manifest: Manifest, name: str) -> int:
     dimension = manifest.dims.get(name, Dimension())
     if name == "batch":
-        return smallest(dimension)
+        return dimension.lowest
     largest = dimension.max or _USUAL
     step = dimension.multiple_of
-    return at_least(dimension, _USUAL) or max(smallest(dimension), largest // step * step)
+    return dimension.at_least(_USUAL) or max(dimension.lowest, largest // step * step)
 
 
 def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[Any]:

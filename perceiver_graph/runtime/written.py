@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perceiver_graph import storage
+from perceiver_graph import limits, storage
 from perceiver_graph.diagnostics import DiagnosticError, escape
 
 SUMMARY = ".json"
-_LARGEST_SUMMARY = 256 * 2**20
 _MARK = b"perceiver-graph run, sha256 "
 _DIGITS = 64
 ARCHIVE_COMMENT = _MARK + b"0" * _DIGITS
@@ -35,7 +34,7 @@ def former_results(folder: Path, stem: str) -> storage.Former:
     """What a former run on a subject of this name wrote to a folder and nobody changed since."""
     path = folder / f"{stem}{SUMMARY}"
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_SUMMARY:
+        if not path.is_file() or path.stat().st_size > limits.SUMMARY_BYTES:
             return storage.Former()
         content = path.read_bytes()
         data = json.loads(content)

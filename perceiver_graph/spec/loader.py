@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import perceiver_graph
+from perceiver_graph import limits
 from perceiver_graph.diagnostics.arguments import as_path, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
@@ -31,7 +32,7 @@ from perceiver_graph.spec.render import render_yaml
 from perceiver_graph.spec.spans import SpanTree
 from perceiver_graph.spec.unseen import explained
 from perceiver_graph.spec.validation import validate
-from perceiver_graph.spec.yaml12 import MAX_BYTES, parse_yaml, too_large
+from perceiver_graph.spec.yaml12 import parse_yaml, too_large
 
 PATH_LIMIT = 400  # characters of a path that a message repeats
 STANDARD_INPUT = "-"
@@ -151,7 +152,7 @@ def _shown(path: Path, given: str) -> str:
 def _read(path: Path, given: str) -> bytes:
     try:
         with open(path, "rb", opener=_at_once) as file:
-            content = _first_bytes(file.fileno()) + file.read(MAX_BYTES + 1)
+            content = _first_bytes(file.fileno()) + file.read(limits.SPEC_BYTES + 1)
     except FileNotFoundError:
         raise _not_found(path, given) from None
     except ValueError:  # a NUL character in the path
@@ -163,7 +164,7 @@ def _read(path: Path, given: str) -> bytes:
         raise DiagnosticError.of(
             "PG002", f"{quote(given, PATH_LIMIT)} cannot be read: {reason}"
         ) from None
-    if len(content) > MAX_BYTES:
+    if len(content) > limits.SPEC_BYTES:
         raise too_large(given)
     return content
 
@@ -193,8 +194,8 @@ def _first_bytes(descriptor: int) -> bytes:
 def _read_standard_input() -> bytes:
     if sys.stdin is None:
         raise DiagnosticError.of("PG002", "there is no standard input to read a spec from")
-    content = sys.stdin.buffer.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
+    content = sys.stdin.buffer.read(limits.SPEC_BYTES + 1)
+    if len(content) > limits.SPEC_BYTES:
         raise too_large("<stdin>")
     return content
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from perceiver_graph import limits
 from perceiver_graph.media.kinds import InputMedia, OutputMedia
 from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.models.base import (
-    LARGEST,
     Axis,
     Count,
     Model,
@@ -26,6 +26,7 @@ from perceiver_graph.spec.models.base import (
 )
 from perceiver_graph.spec.models.coordinates import MOST, Bounds
 from perceiver_graph.spec.programs import Role
+from perceiver_graph.spec.symbols import SizeRange
 
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -53,12 +54,12 @@ _MANY_DIGITS = re.compile(r"[0-9]{16}")
 
 def _size(value: Any) -> Any:
     """A number, or an expression of symbols that is quick to compute."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= limits.SIZE:
         return value
     if isinstance(value, str) and len(value) <= 1000 and not _MANY_DIGITS.search(value):
         return value
     raise PydanticCustomError(
-        "size", f"expected a size, 1 to {LARGEST}, or an expression of symbols"
+        "size", f"expected a size, 1 to {limits.SIZE}, or an expression of symbols"
     )
 
 
@@ -74,7 +75,7 @@ class FileEntry(Model):
     bytes: WholeNumber
 
 
-class Dimension(Model):
+class Dimension(SizeRange, Model):
     """What values a symbolic size may take."""
 
     min: Count = 1
@@ -246,7 +247,7 @@ class Manifest(Glanced, Model):
     inputs: dict[Dotted, InputEntry]
     outputs: dict[Name, OutputEntry]
     dims: dict[Dotted, Dimension]
-    chunks: Annotated[int, Field(le=LARGEST)]
+    chunks: Annotated[int, Field(le=limits.SIZE)]
     """In how many parts the queries are decoded."""
     decode_memory: Memory
     memory: RunMemory | None = None

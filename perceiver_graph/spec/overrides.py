@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Source
@@ -13,7 +14,7 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found
-from perceiver_graph.spec.yaml12 import MAX_DEPTH, parse_yaml
+from perceiver_graph.spec.yaml12 import parse_yaml
 
 _INDEX = re.compile("[0-9]{1,9}")
 
@@ -32,7 +33,7 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
     source = Source(f"--set {override}", override)
     key, equals, text = override.partition("=")
     parts = key.split(".")
-    if not equals or not all(parts) or len(parts) > MAX_DEPTH or not text.strip():
+    if not equals or not all(parts) or len(parts) > limits.SPEC_DEPTH or not text.strip():
         raise DiagnosticError.of(
             "PG214",
             f"{quote(source.path)} is not of the form KEY=VALUE",

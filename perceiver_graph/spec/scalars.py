@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-MAX_DIGITS = 100
+from perceiver_graph import limits
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOL = {
@@ -38,13 +38,13 @@ def resolve(word: str) -> Scalar:
         return _BOOL[word]
     for pattern, base in ((_DECIMAL, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
         if pattern.fullmatch(word):
-            if len(word) > MAX_DIGITS:
-                raise NumberTooLargeError(word[:MAX_DIGITS])
+            if len(word) > limits.DIGITS:
+                raise NumberTooLargeError(word[: limits.DIGITS])
             return int(word, base)
     if _FLOAT.fullmatch(word):
         value = float(word)
         if math.isinf(value):
-            raise NumberTooLargeError(word[:MAX_DIGITS])
+            raise NumberTooLargeError(word[: limits.DIGITS])
         return value
     if infinity := _INFINITY.fullmatch(word):
         return float(f"{infinity[1]}inf")

@@ -9,7 +9,6 @@ is built.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,18 +17,15 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
-from perceiver_graph.diagnostics.model import Label, Source, Span
+from perceiver_graph.diagnostics.model import Label, Source
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.spec.marks import Marks
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import SpanNode, SpanTree
 from perceiver_graph.spec.yaml_errors import syntax_error
-
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 50
-MAX_VALUES = 20_000
 
 # What YAML does not allow, and the line separators that YAML 1.1 and 1.2 (and editors) disagree
 # about.
@@ -48,7 +44,10 @@ def parse_yaml(source: Source, start: int = 0) -> tuple[Any, SpanTree]:
     Raises DiagnosticError (PG003 to PG014, PG105) with everything that is wrong with the text.
     """
     text = source.text
-    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    if (
+        len(text) > limits.SPEC_BYTES
+        or len(text.encode("utf-8", "surrogatepass")) > limits.SPEC_BYTES
+    ):
         raise too_large(source.path)
     if found := _FORBIDDEN.search(text):
         raise DiagnosticError.of(
@@ -65,7 +64,7 @@ def too_large(path: str) -> DiagnosticError:
     """The error for a text over the limit, here for the code that reads files."""
     return DiagnosticError.of(
         "PG005",
-        f"{quote(path, 400)} is larger than {MAX_BYTES:,} bytes",
+        f"{quote(path, 400)} is larger than {limits.SPEC_BYTES:,} bytes",
         help="a spec is a few kilobytes of YAML; weights and data are given separately",
     )
 
@@ -162,10 +161,10 @@ class _Builder:
             self.anchors[event.anchor] = None
         if isinstance(event, yaml.ScalarEvent):
             built = self._scalar(event)
-        elif depth > MAX_DEPTH:
+        elif depth > limits.SPEC_DEPTH:
             raise DiagnosticError.of(
                 "PG010",
-                f"lists and mappings are nested more than {MAX_DEPTH} levels deep",
+                f"lists and mappings are nested more than {limits.SPEC_DEPTH} levels deep",
                 self.marks.event(event),
             )
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -178,10 +177,10 @@ class _Builder:
 
     def _count(self, number: int, event: yaml.Event) -> None:
         self.values += number
-        if self.values > MAX_VALUES:
+        if self.values > limits.SPEC_VALUES:
             raise DiagnosticError.of(
                 "PG011",
-                f"the document has more than {MAX_VALUES:,} values when aliases are written out",
+                f"the document has more than {limits.SPEC_VALUES:,} values when aliases are written out",
                 self.marks.event(event),
             )
 
@@ -292,11 +291,3 @@ def _kind(data: Any) -> str:
         return "this is null or empty"
     names = {bool: "true or false", list: "a list", dict: "a mapping"}
     return f"this is {names.get(type(data), 'a number')}"
-
-
-def spans_of(tree: SpanTree) -> Iterator[Span]:
-    """Every span of a tree, keys included."""
-    for node in tree.root.walk():
-        yield node.value
-        if node.key is not None:
-            yield node.key

@@ -9,7 +9,6 @@ from perceiver_graph.compiler.blocks.context import Axis, Coordinates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir import graph as ir
-from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.lowering.media import mask_of, mask_of_coordinates, vocabulary
 from perceiver_graph.compiler.programs.phases import OUTPUT
@@ -33,11 +32,6 @@ from perceiver_graph.spec.models import (
 from perceiver_graph.spec.models.base import Form, Model
 
 
-def size(dim: Dim) -> int | str:
-    """A size as the manifest writes it: a number, or the symbol's expression."""
-    return dim.value if dim.value is not None else str(dim)
-
-
 def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
     """The inputs of the spec, and the arrays of coordinates that come with them.
 
@@ -49,7 +43,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
         entries[name] = InputEntry(
             dtype=cast(Literal["float32", "int64"], modality.data.dtype),
             axes=["batch", *(axis.name for axis in modality.axes)],
-            shape=["batch", *(size(axis.size) for axis in modality.axes)],
+            shape=["batch", *(axis.size.plain for axis in modality.axes)],
             mask=mask_of(lowered, modality),
             vocabulary=vocabulary(lowered.inputs[name]),
             attention_mask=_attention_mask(lowered, name),
@@ -67,7 +61,7 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
         name: InputEntry(
             dtype="float32",
             axes=["batch", *(axis.name for axis in found.axes)],
-            shape=["batch", *(size(axis.size) for axis in found.axes)],
+            shape=["batch", *(axis.size.plain for axis in found.axes)],
             mask=mask_of_coordinates(lowered, found),
             beside=list(found.beside),
             points_of=_asked_there(lowered, found),
@@ -106,7 +100,7 @@ def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
         entries[name] = OutputEntry(
             dtype="float32",
             axes=["batch", *(axis.name for axis in output.axes), "channel"],
-            shape=["batch", *(size(axis.size) for axis in output.axes), output.channels],
+            shape=["batch", *(axis.size.plain for axis in output.axes), output.channels],
             queries=output.queries.value,
             chunk_queries=output.chunk_queries.value,
             selectable=bool(output.axes),
@@ -121,7 +115,7 @@ def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
         if leaf.role == "attention_mask" and leaf.of == name:
             return MaskEntry(
                 axes=list(leaf.axes),
-                shape=[size(dim) for dim in leaf.value.shape],
+                shape=[dim.plain for dim in leaf.value.shape],
                 pointwise=_pointwise(lowered.inputs[name]),
             )
     return None
@@ -221,6 +215,6 @@ def _port(value: ir.Value, name: str, role: str, of: str) -> Port:
             "role": role,
             "of": of,
             "dtype": value.dtype,
-            "shape": [size(dim) for dim in value.shape],
+            "shape": [dim.plain for dim in value.shape],
         }
     )

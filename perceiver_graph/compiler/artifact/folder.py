@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from perceiver_graph import storage
+from perceiver_graph import limits, storage
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.manifest import MANIFEST_NAME, FileEntry, Manifest
 
-_LARGEST_MANIFEST = 64 * 2**20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,7 +38,7 @@ def owned_files(directory: Path) -> dict[str, str]:
     path = directory / MANIFEST_NAME
     if not path.is_file():
         raise storage.NotOurs("it is not empty and holds no artifact")
-    if path.stat().st_size > _LARGEST_MANIFEST:
+    if path.stat().st_size > limits.MANIFEST_BYTES:
         raise storage.NotOurs(f"its `{MANIFEST_NAME}` is not that of an artifact")
     try:
         text = path.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 
+from perceiver_graph import limits
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.initial import Dialect, ParameterKind, initializer
 from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, format_shape, shape_of
@@ -24,18 +25,15 @@ from perceiver_graph.compiler.ir.op import Array, DType, Op, ShapeError, TensorT
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.spec.programs import Role
 
-LARGEST = 2**40
-"""The most elements of an array: 4 TiB of float32, which no machine here holds."""
-
 
 class TooLargeError(ShapeError):
-    """An array of more than `LARGEST` elements at batch 1; `origin` is the place of the spec."""
+    """An array of more than `limits.ELEMENTS` elements at batch 1; `origin` is the place of the spec."""
 
     def __init__(self, what: str, shape: Shape, origin: Span | None) -> None:
         sizes = [dim for dim in shape if dim != 1]
         super().__init__(
             f"{what} would have {' x '.join(map(str, sizes))} elements, "
-            f"more than {LARGEST:,} (2 to the power of 40)"
+            f"more than {limits.ELEMENTS:,} (2 to the power of 40)"
         )
         self.origin = origin
 
@@ -205,7 +203,7 @@ class GraphBuilder:
     def _check_size(self, what: str, shape: Shape) -> None:
         if shape in self._fitting:
             return
-        if prod(dim.value or dim.bounds()[0] for dim in shape) > LARGEST:
+        if prod(dim.value or dim.bounds()[0] for dim in shape) > limits.ELEMENTS:
             raise TooLargeError(what, shape, self.origin)
         self._fitting.add(shape)
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from math import inf, lcm
 from typing import Any
 
+from perceiver_graph import limits
 from perceiver_graph.compiler.blocks.builder import GraphBuilder, TooLargeError
 from perceiver_graph.compiler.ir.dims import (
     MOST_VALUES,
@@ -27,7 +28,6 @@ from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.arithmetic import NotASize, words
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
-from perceiver_graph.spec.models.base import LARGEST
 
 Path = tuple[str | int, ...]
 
@@ -90,9 +90,6 @@ CHANNEL = "channel"
 BATCH = "batch"
 
 _INSTEAD = {"encode": "inputs", "decode": "outputs"}
-
-_MOST_OPERANDS = 16
-"""Products of sums have that many terms to the power of how many there are."""
 
 _SMALLER = "use smaller counts and widths: `patch` makes fewer tokens, `linear` narrower ones"
 
@@ -205,8 +202,8 @@ class Context:
                 raise self._undeclared(word, size, path)
             if word == BATCH:
                 raise self._sized_by_batch(path)
-        if len(re.findall(r"\w+", size)) > _MOST_OPERANDS:
-            text = f"a size of more than {_MOST_OPERANDS} numbers and symbols is not understood"
+        if len(re.findall(r"\w+", size)) > limits.OPERANDS:
+            text = f"a size of more than {limits.OPERANDS} numbers and symbols is not understood"
             raise self.error("PG216", text, path, help="declare a symbol for a part of it")
         try:
             found = Dim.parse(size, self._values)
@@ -219,10 +216,10 @@ class Context:
             smallest = 0
         if smallest < 1:
             raise self._not_positive(found, size, path)
-        if smallest > LARGEST:
+        if smallest > limits.SIZE:
             least = f"{smallest:,}{'' if found.is_constant else ' or more'}"
             text, help = (
-                f"`{size}` is {least}, and sizes go up to {LARGEST:,}",
+                f"`{size}` is {least}, and sizes go up to {limits.SIZE:,}",
                 "use smaller numbers",
             )
             raise self.error("PG213", text, path, also=self.declarations(found), help=help)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from perceiver_graph import limits
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import (
     CHANNEL,
@@ -35,7 +36,6 @@ from perceiver_graph.spec.models import (
     Position,
     Query,
 )
-from perceiver_graph.spec.models.base import LARGEST
 
 
 @dataclass(frozen=True)
@@ -216,11 +216,11 @@ def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...], path: Path) ->
     """Which flat positions are asked for: int64 [count], count known only at run time."""
     total = product(tuple(axis.size for axis in axes))
     most = total.bounds()[1]
-    if most is not None and most > LARGEST:
+    if most is not None and most > limits.SIZE:
         symbols = " and ".join(sorted(f"`{symbol.name}`" for symbol in total.symbols))
         raise ctx.error(
             "PG213",
-            f"`{name}` would have up to {most:,} queries, more than {LARGEST:,}",
+            f"`{name}` would have up to {most:,} queries, more than {limits.SIZE:,}",
             path,
             also=ctx.declarations(total),
             help=f"declare a smaller `max` of {symbols}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 
+from perceiver_graph import limits
 from perceiver_graph.compiler.blocks.attention import (
     Arrays,
     AttentionConfig,
@@ -14,7 +15,7 @@ from perceiver_graph.compiler.blocks.attention import (
     self_attend,
 )
 from perceiver_graph.compiler.blocks.context import Context
-from perceiver_graph.compiler.blocks.stages import LATENTS, MOST_LAYERS, Key, Stage, latent_stages
+from perceiver_graph.compiler.blocks.stages import LATENTS, Key, Stage, latent_stages
 
 Configs = dict[Key, AttentionConfig]
 """How the layers of stages are built, by their place in the spec."""
@@ -82,10 +83,10 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
 
 def _check_layers(ctx: Context) -> None:
     process = ctx.spec.process
-    if process.blocks * max(process.layers, 1) > MOST_LAYERS:
+    if process.blocks * max(process.layers, 1) > limits.LAYERS:
         raise ctx.error(
             "PG213",
-            f"{process.blocks} x {process.layers} self-attend layers are more than {MOST_LAYERS}",
+            f"{process.blocks} x {process.layers} self-attend layers are more than {limits.LAYERS}",
             ("process", "layers"),
             also=[(("process", "blocks"), "")] if process.blocks > 1 else [],
             help="use fewer layers or blocks",

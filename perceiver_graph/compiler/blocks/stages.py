@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from perceiver_graph import limits
 from perceiver_graph.spec.models import Encode, MeanQuery, Process, Query, Spec
 
 INPUTS = "inputs"
 LATENTS = "latents"
 """Also the output of a lowered graph that is not an output of its spec."""
-
-MOST_LAYERS = 10_000
-"""Layers are written out one by one in the graph and in what is made of it."""
 
 
 def queries_of(output: str) -> str:
@@ -71,9 +69,9 @@ class Answer:
 def latent_stages(spec: Spec) -> Iterator[Stage]:
     """The latents read the inputs, then each other, block after block.
 
-    There are at most `MOST_LAYERS`, whatever the spec says.
+    There are at most `limits.LAYERS`, whatever the spec says.
     """
-    for block in range(min(spec.process.blocks, MOST_LAYERS)):
+    for block in range(min(spec.process.blocks, limits.LAYERS)):
         if block < spec.encode.cross_attends:
             yield _encode(spec.encode, block)
         yield _process(spec.process, block)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, quote
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.spec.models.base import LARGEST
 
 _OF_ANY_COUNT = {"audio", "classes", "labels", "scores"}
 """Kinds of media that do not ask for so many channels: a flow of 4 is none, nor is it written."""
@@ -42,7 +42,7 @@ def _replace(outputs: dict[str, Any], name: str, count: int) -> None:
             notes=[f"outputs: {', '.join(outputs)}"],
             help=did_you_mean(name, list(outputs)),
         )
-    if not 1 <= count <= LARGEST:
+    if not 1 <= count <= limits.SIZE:
         raise DiagnosticError.of(
             "PG313", f"a head of {count} classes for {quote(name)}: at least 1 is needed"
         )

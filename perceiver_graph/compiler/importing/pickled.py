@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from perceiver_graph import limits
 from perceiver_graph.compiler.ir.op import Array
 
 MOST_AXES = 8
-LARGEST = 2**31 - 1
 
 _CODES: dict[str, str] = {
     **{code: code for code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")},
@@ -79,7 +79,7 @@ class Pickled:
     def fill(self, shape: Any, dtype: Any, column_major: bool, data: Any) -> None:
         """Give it its contents. Raises RefusedError where they do not fit together."""
         axes = type(shape) is tuple and len(shape) <= MOST_AXES
-        if not axes or not all(type(n) is int and 1 <= n <= LARGEST for n in shape):
+        if not axes or not all(type(n) is int and 1 <= n <= limits.SIZE for n in shape):
             raise RefusedError("an array whose shape is no tuple of sizes")
         if type(dtype) is not Dtype:
             raise RefusedError("an array without a dtype of numbers")

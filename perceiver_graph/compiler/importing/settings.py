@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from perceiver_graph import limits
 from perceiver_graph.compiler.weights.configuration import ACTIVATIONS
 from perceiver_graph.compiler.weights.known_settings import DEFAULTS
 from perceiver_graph.diagnostics import Report, quote
-from perceiver_graph.spec.models.base import LARGEST
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Settings:
     def count(self, key: str, least: int = 1) -> int:
         """An integer of at least `least`."""
         value = self._get(key)
-        if type(value) is int and least <= value <= LARGEST:
+        if type(value) is int and least <= value <= limits.SIZE:
             return value
         self._wrong(key, f"an integer from {least} on")
         return max(least, 1)
@@ -40,7 +40,7 @@ class Settings:
         """A list of so many integers."""
         value = self._get(key)
         fits = isinstance(value, list | tuple) and len(value) == length
-        if fits and all(type(n) is int and 1 <= n <= LARGEST for n in value):
+        if fits and all(type(n) is int and 1 <= n <= limits.SIZE for n in value):
             return list(value)
         self._wrong(key, f"a list of {length} positive integers")
         return [1] * length
@@ -74,7 +74,7 @@ class Settings:
         if isinstance(names, dict) and names:
             return len(names)
         value = self.config.get("num_labels")
-        return value if type(value) is int and 1 <= value <= LARGEST else None
+        return value if type(value) is int and 1 <= value <= limits.SIZE else None
 
     def label_names(self, count: int) -> list[str] | None:
         """What so many classes are called, in order; None for names that are only their numbers.

@@ -5,18 +5,26 @@ Nothing is rounded or guessed: an inexact division or an open comparison raises 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import gcd, inf, lcm, prod
 from operator import index
 
 from perceiver_graph.spec.arithmetic import calculate
+from perceiver_graph.spec.symbols import Symbol, check_symbol
 
-_NAME = r"[^\W\d]\w*"
-MOST_VALUES = 4096
-"""Of a symbol, that are looked at one by one."""
+__all__ = [
+    "Dim",
+    "NotDivisible",
+    "Shape",
+    "Symbol",
+    "Undecidable",
+    "check_symbol",
+    "format_shape",
+    "product",
+    "shape_of",
+    "total",
+]
 
 
 class NotDivisible(ValueError):  # noqa: N818 - read as "except NotDivisible"
@@ -37,58 +45,6 @@ class Undecidable(ValueError):  # noqa: N818
     def __init__(self, problem: str, symbols: Iterable[Symbol]) -> None:
         names = ", ".join(f"`{symbol.name}`" for symbol in _sorted(symbols))
         super().__init__(f"{problem}: declare a narrower range for {names}")
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A size known only at run time: a positive multiple of `multiple_of` in `min`..`max`.
-
-    `ValueError` if the name cannot stand in an expression or no size would be permitted.
-    """
-
-    name: str
-    min: int = 1
-    max: int | None = None
-    multiple_of: int = 1
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(_NAME, self.name):
-            raise ValueError(f"{self.name!r} cannot name a dim: use letters, digits and `_`")
-        if self.min < 1 or self.multiple_of < 1:
-            raise ValueError(f"dim `{self.name}`: min and multiple_of must be at least 1")
-        if self.highest is not None and self.highest < self.lowest:
-            allowed = f"{self.min}..{self.max}"
-            raise ValueError(f"dim `{self.name}`: no multiple of {self.multiple_of} in {allowed}")
-
-    @property
-    def lowest(self) -> int:
-        """The smallest permitted size."""
-        return -(-self.min // self.multiple_of) * self.multiple_of
-
-    @property
-    def highest(self) -> int | None:
-        """The largest permitted size, None if there is no limit."""
-        return None if self.max is None else self.max // self.multiple_of * self.multiple_of
-
-    def declaration(self, least: int = 1, most: int | None = None, multiple_of: int = 1) -> str:
-        """How a spec declares it where it has to be this, too: `n: {max: 40, multiple_of: 8}`."""
-        step = lcm(self.multiple_of, multiple_of)
-        low, most = max(self.min, least), self.max or most
-        limits = {"min": -(-low // step) * step} if low > 1 else {}
-        if most is not None:
-            limits["max"] = max(most // step, -(-low // step)) * step
-        limits |= {"multiple_of": step} if step > 1 else {}
-        return f"{self.name}: {{{', '.join(f'{key}: {value}' for key, value in limits.items())}}}"
-
-
-def check_symbol(symbol: Symbol, value: int) -> str | None:
-    """Which sizes `symbol` permits, if `value` is not one of them, else None."""
-    low, high, step = symbol.lowest, symbol.highest, symbol.multiple_of
-    if low <= value and (high is None or value <= high) and value % step == 0:
-        return None
-    allowed = f"at least {low}" if high is None else f"{low}..{high}"
-    steps = f"a multiple of {step}, " if step > 1 else ""
-    return f"`{symbol.name}` is {value}, but must be {steps}{allowed}"
 
 
 # A symbol is its `multiple_of` times a hidden positive integer. Terms are kept over those integers,
@@ -133,6 +89,11 @@ class Dim:
     def value(self) -> int | None:
         """The integer, None for a symbolic size."""
         return self._value
+
+    @property
+    def plain(self) -> int | str:
+        """As JSON has it: a number, or the expression of a symbolic size."""
+        return str(self) if self._value is None else self._value
 
     @property
     def is_constant(self) -> bool:
@@ -299,14 +260,9 @@ def product(shape: Iterable[Dim]) -> Dim:
     return prod(shape, start=Dim(1))
 
 
-def max_dim(dims: Iterable[Dim]) -> Dim:
-    """The size that no other exceeds; `Undecidable` if it depends on the symbols."""
-    sizes = list(dict.fromkeys(dims))
-    for candidate in sizes:
-        if all(_lowest(candidate - size) >= 0 for size in sizes):
-            return candidate
-    problem = f"none of {format_shape(tuple(sizes))} is always the largest"
-    raise Undecidable(problem, {symbol for size in sizes for symbol in size.symbols})
+def total(dims: Iterable[Dim]) -> Dim:
+    """The sum of some sizes."""
+    return sum(dims, start=Dim(0))
 
 
 def _collect(terms: Iterable[tuple[_Monomial, int]]) -> Dim:
@@ -347,7 +303,7 @@ def _lowest(dim: Dim) -> float:
     if len(moved.symbols) == 1 and len({c > 0 for m, c in moved._terms.items() if m}) > 1:
         (symbol,) = moved.symbols
         most = ((symbol.highest or inf) - symbol.lowest) / symbol.multiple_of
-        if most <= MOST_VALUES:
+        if most <= 4096:
             powers = [(len(m), c) for m, c in moved._terms.items()]
             values: list[int] = [sum(c * at**k for k, c in powers) for at in range(int(most) + 1)]
             return min(values)

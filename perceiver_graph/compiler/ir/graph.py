@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, product
+from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, product, total
 from perceiver_graph.compiler.ir.op import Array, DType, Op, TensorType
 from perceiver_graph.diagnostics import Span
 from perceiver_graph.spec.glance import Glance, Glanced
@@ -245,10 +245,7 @@ class Graph(Glanced):
     @property
     def flops(self) -> Dim:
         """Multiplications plus additions of one run of every node."""
-        total = Dim.of(0)
-        for node in self.nodes:
-            total = total + node.flops
-        return total
+        return total(node.flops for node in self.nodes)
 
     @cached_property
     def network(self) -> nx.MultiDiGraph[str]:

@@ -60,6 +60,12 @@ def _place(dim: Dim, name: str, axis: int, size: Dim) -> Place | None:
     return Place(name, axis, slope.numerator, slope.denominator, int(offset))
 
 
+def largest(symbols: Mapping[str, Symbol]) -> dict[str, int]:
+    """A value for each symbol: batch 1, and the largest (else smallest) of others."""
+    found = {name: s.lowest if s.highest is None else s.highest for name, s in symbols.items()}
+    return found | {"batch": 1}
+
+
 def symbols_of(shapes: Iterable[Iterable[Dim]]) -> list[Symbol]:
     """The symbols of some shapes, each once, in order."""
     found = {s: None for shape in shapes for dim in shape for s in sorted(dim.symbols, key=_name)}

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from perceiver_graph import limits
 from perceiver_graph.compiler.blocks.attention import Arrays, Rows
-from perceiver_graph.compiler.blocks.builder import LARGEST, GraphBuilder
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.blocks.context import (
     Context,
     Path,
@@ -78,7 +79,7 @@ def lower(document: Document) -> Lowered:
 
 def _check_parameters(graph: Graph, report: Report) -> None:
     """Blame the place of the spec that most of too many parameters come from."""
-    if graph.parameter_count <= LARGEST:
+    if graph.parameter_count <= limits.ELEMENTS:
         return
     sizes: Counter[Span | None] = Counter()
     for leaf in graph.parameters:
@@ -86,7 +87,7 @@ def _check_parameters(graph: Graph, report: Report) -> None:
     ((span, count),) = sizes.most_common(1)
     report.error(
         "PG213",
-        f"the model would have {graph.parameter_count:,} parameters, more than {LARGEST:,}",
+        f"the model would have {graph.parameter_count:,} parameters, more than {limits.ELEMENTS:,}",
         span,
         label=f"{count:,} of them are for this",
         help="use smaller widths",

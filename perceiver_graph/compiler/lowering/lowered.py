@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from perceiver_graph.compiler.blocks.context import Axis, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.symbols import free
-from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim, total
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.diagnostics import Diagnostic
 from perceiver_graph.spec.glance import Glance, Glanced
@@ -69,11 +69,11 @@ class Lowered(Glanced):
     def query_array(self) -> tuple[Dim, int]:
         """O x E of one decode chunk."""
         own = (o for o in self.outputs.values() if not o.source)
-        return _total(o.chunk_queries for o in own), self.query_width
+        return total(o.chunk_queries for o in own), self.query_width
 
     @property
     def total_queries(self) -> Dim:
-        return _total(o.queries for o in self.outputs.values() if not o.source)
+        return total(o.queries for o in self.outputs.values() if not o.source)
 
     @property
     def free_symbols(self) -> set[str]:
@@ -92,10 +92,3 @@ def chunk_queries(count: Dim, chunks: int) -> Dim:
     if count.value is None or count.value < chunks:
         return count
     return Dim.of(-(-count.value // chunks))
-
-
-def _total(dims: Iterable[Dim]) -> Dim:
-    total = Dim.of(0)
-    for dim in dims:
-        total = total + dim
-    return total

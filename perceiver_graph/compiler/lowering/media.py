@@ -90,8 +90,7 @@ def _outputs(lowered: Lowered) -> list[Part]:
 
 
 def _sizes(axes: Iterable[Axis]) -> dict[str, int | str]:
-    sizes = ((axis.name, axis.size) for axis in axes)
-    return {name: str(size) if size.value is None else size.value for name, size in sizes}
+    return {axis.name: axis.size.plain for axis in axes}
 
 
 def _report(ctx: Context, part: Part, found: Mismatch, kinds: Iterable[str] = ()) -> None:

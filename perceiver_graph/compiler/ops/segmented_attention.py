@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic
 
-from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.dims import Dim, product, total
 from perceiver_graph.compiler.ir.op import Array, Op, T, TensorType, require
 from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.lazy import np
@@ -63,16 +63,13 @@ class SegmentedAttention(Op):
             scores = [_scores(segment) for segment in some]
             highest = np.max([s.max(axis=-1, keepdims=True) for s in scores], axis=0)
             weights = [np.exp(s - highest) for s in scores]
-            total = sum(w.sum(axis=-1, keepdims=True) for w in weights)
-            results = [_found(one, w / total) for one, w in zip(some, weights, strict=True)]
+            whole = sum(w.sum(axis=-1, keepdims=True) for w in weights)
+            results = [_found(one, w / whole) for one, w in zip(some, weights, strict=True)]
             parts.append(np.concatenate(results, axis=-1))
         return np.concatenate(parts, axis=1)
 
     def flops(self, inputs: Sequence[TensorType], output: TensorType) -> Dim:
-        total = Dim.of(0)
-        for segment in segments(self, inputs):
-            total = total + segment.flops()
-        return total
+        return total(segment.flops() for segment in segments(self, inputs))
 
     def parts(self, inputs: Sequence[TensorType], limit: int) -> int:
         """In how many parts queries are answered: as many as the segment that needs most."""

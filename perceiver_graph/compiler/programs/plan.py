@@ -13,6 +13,7 @@ from math import ceil
 
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.compiler.programs import cost
@@ -124,7 +125,7 @@ def _decode_line(graph: Graph, asked: Sequence[str], count: str) -> tuple[int, i
     few, many = min(FEWEST_QUERIES // 2, most), min(FEWEST_QUERIES, most)
     peaks = []
     for queries in (few, many):
-        sizes = _largest(graph) | dict.fromkeys(asked, 1) | {count: queries}
+        sizes = largest(graph.symbols) | dict.fromkeys(asked, 1) | {count: queries}
         found = cost.estimate(graph, sizes, of=IN_CHUNKS).phases.values()
         peaks.append(sum(p.weight_bytes + _state(p) + _decoding(p) for p in found))
     if few == many:  # with so few queries, all of it counts as fixed
@@ -139,12 +140,6 @@ def _state(phase: cost.PhaseCost) -> int:
 
 def _decoding(phase: cost.PhaseCost) -> int:
     return ceil(DECODE_ARENA * (phase.peak_bytes_with_scores - phase.given_bytes))
-
-
-def _largest(graph: Graph) -> dict[str, int]:
-    symbols = graph.symbols.items()
-    largest = {name: s.lowest if s.highest is None else s.highest for name, s in symbols}
-    return largest | {"batch": 1}
 
 
 def plan(lowered: Lowered, graph: Graph, memory: int | None = None) -> Plan:
@@ -181,7 +176,7 @@ class _Planner:
     def __init__(self, lowered: Lowered, graph: Graph) -> None:
         self.lowered = lowered
         self.graph = graph
-        self.sizes = _largest(graph)
+        self.sizes = largest(graph.symbols)
         asked = [leaf.of for leaf in graph.inputs if leaf.role in ASKED]
         self.totals = {name: lowered.outputs[name].queries.evaluate(self.sizes) for name in asked}
         self.usual = self._queries(lowered.chunks)

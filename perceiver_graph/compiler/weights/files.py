@@ -53,14 +53,6 @@ class Tensors:
     def names(self) -> tuple[str, ...]:
         return tuple(self.tensors)
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: tensor.shape for name, tensor in self.tensors.items()}
-
-    @property
-    def dtypes(self) -> dict[str, str]:
-        return {name: tensor.dtype for name, tensor in self.tensors.items()}
-
     def get(self, name: str) -> Array:
         """The tensor as float32. Raises DiagnosticError (PG305) for anything but FLOATS."""
         tensor = self.tensors[name]

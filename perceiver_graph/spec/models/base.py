@@ -17,9 +17,10 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
+from perceiver_graph import limits
 from perceiver_graph.extensions import is_other
 
-LARGEST = 2**31 - 1  # sizes and counts stay below what every index type of every backend can hold
+LARGEST = limits.SIZE
 LARGEST_NUMBER = 1e30  # a few of them can be multiplied in float32
 SMALLEST_NUMBER = 1e-30  # above 0, and float32 can be divided by it
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx.emit import emit
-from perceiver_graph.compiler.backends.onnx.emitter import Lowering
+from perceiver_graph.compiler.backends.onnx.node_builder import Lowering
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, TensorStore
 from perceiver_graph.compiler.ops import Array, Op
 from perceiver_graph.compiler.programs.target import DEFAULT, Target

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.decompose import decomposed
-from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter, Lowering
+from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter
+from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
 from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
+from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ops import Array, Op
 from perceiver_graph.compiler.programs.target import DEFAULT, Target
@@ -41,7 +43,8 @@ def emit(
     program = decomposed(program, lowerings, "onnx")
     emitter = Emitter(program, parameters, store, target, int8)
     for node in program.nodes:
-        emitter.lower(node, lowerings)
+        builder = NodeBuilder(emitter, node, node.name)
+        emitter.values[node.output] = lowered(lowerings[type(node.op)], node.op, builder)
     model = ir.Model(
         emitter.finish(),
         ir_version=IR_VERSION,

@@ -10,7 +10,8 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
-from perceiver_graph.compiler.backends.onnx.emitter import OPSET, Lowering, NodeBuilder
+from perceiver_graph.compiler.backends.onnx.emitter import OPSET
+from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.reading import lowered
 
 FUSED = "com.microsoft.MultiHeadAttention"

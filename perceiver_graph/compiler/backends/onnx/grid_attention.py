@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.ops.segmented_attention import Segment, segments

@@ -8,7 +8,7 @@ from math import prod
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.positions import features
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES

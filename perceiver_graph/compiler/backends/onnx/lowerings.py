@@ -11,7 +11,6 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
-from perceiver_graph.compiler.backends.onnx.emitter import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.onnx.grids import (
     fourier_at,
     positions,
@@ -19,6 +18,7 @@ from perceiver_graph.compiler.backends.onnx.grids import (
 )
 from perceiver_graph.compiler.backends.onnx.layout import reshape
 from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
+from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.onnx.positions import (
     fourier_features,
     fourier_table,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ir.op import broadcast

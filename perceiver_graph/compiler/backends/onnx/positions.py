@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ir.dims import Dim

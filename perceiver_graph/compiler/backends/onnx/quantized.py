@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import products
-from perceiver_graph.compiler.backends.onnx.emitter import Lowering, NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.ir.dims import Shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Parameter, Value
 from perceiver_graph.compiler.ops import Array, Op, TensorType
@@ -169,8 +169,8 @@ def _operands(node: Node) -> tuple[Value, Value]:
 def _value(b: NodeBuilder, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
     """A value of an element type that the graph does not know."""
     name = b.emitter.fresh(f"{b.prefix}/{part}")
-    sizes = [size.value if size.value is not None else str(size) for size in shape]
-    return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(sizes))
+    sizes = ir.Shape([size.plain for size in shape])
+    return ir.Value(name=name, type=ir.TensorType(dtype), shape=sizes)
 
 
 def _name(value: ir.Value) -> str:

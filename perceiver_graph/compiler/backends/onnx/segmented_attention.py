@@ -13,13 +13,13 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.by_parts import Rows, by_parts
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.grid_attention import (
     attention_on_grid,
     found_on_grid,
     scores_on_grid,
     turned,
 )
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.backends.onnx.precision import wide
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ops import TensorType

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import onnx_ir as ir
 
-from perceiver_graph.compiler.backends.onnx.emitter import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.sizes import Place, places
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.decompose import table
 from perceiver_graph.compiler.backends.onnx import quantized
-from perceiver_graph.compiler.backends.onnx.emitter import Lowering
 from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
+from perceiver_graph.compiler.backends.onnx.node_builder import Lowering
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.programs.target import Device, Target
 
