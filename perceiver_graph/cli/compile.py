@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -189,22 +189,15 @@ def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
     files = sorted(manifest.files.items())
     rows = [(name, screen.size(entry.bytes)) for name, entry in files]
     rows.append(("all files", screen.size(sum(entry.bytes for _, entry in files))))
-    _print_rows(rows)
+    screen.rows(rows)
     for title, entries in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
         screen.say(title)
-        _print_rows((name, described(entry)) for name, entry in entries.items())
+        screen.rows((name, described(entry)) for name, entry in entries.items())
     screen.say(
         f"{screen.count(manifest.parameters)} parameters, {screen.scaled(manifest.flops)} FLOPs "
         "for one encode and every query"
     )
     screen.lines(numbers.report(manifest))
-
-
-def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
-    rows = list(rows)
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        screen.say(f"  {name.ljust(width)}  {text}")
 
 
 def _next(manifest: Manifest, directory: Path) -> str:

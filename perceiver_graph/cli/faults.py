@@ -130,10 +130,6 @@ def _unwritten(what: str, error: OSError) -> Diagnostic:
 def _unforeseen(error: Exception) -> Diagnostic:
     if _State.debug:
         traceback.print_exc()
-    return _internal(error)
-
-
-def _internal(error: Exception) -> Diagnostic:
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     versions = (
         f"perceiver-graph {__version__}, Python {platform.python_version()}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -123,16 +123,6 @@ class Inspection:
         found = cost.estimate(graph, self.chunk_sizes, score_limit=limit)
         return Costs(found.phases, cost.flops(graph, self.sizes), self.chunks)
 
-    @property
-    def flops(self) -> int:
-        """Multiplications plus additions of a run that answers every query."""
-        return self.after.flops
-
-    @property
-    def phases(self) -> Mapping[Phase, cost.PhaseCost]:
-        """Cost of evaluating what is constant, and of one run of each program."""
-        return self.after.phases
-
     @cached_property
     def free_sizes(self) -> dict[str, int]:
         """The symbols that the spec declares, and how many points outputs are asked at, with what the
@@ -162,7 +152,7 @@ class Inspection:
             "summary": spec.summary,
             "parameters": lowered.graph.parameter_count,
             "parameters_by_part": self.parameters,
-            "flops": self.flops,
+            "flops": self.after.flops,
             "level": self.level,
             "dims": {
                 name: {"min": s.lowest, "max": s.highest, "multiple_of": s.multiple_of}
@@ -178,7 +168,7 @@ class Inspection:
             "query_array": [self._count(lowered.query_array[0]), lowered.query_array[1]],
             "total_queries": self._count(lowered.total_queries),
             "chunks": lowered.chunks,
-            "phases": {name: _phase(phase) for name, phase in self.phases.items()},
+            "phases": {name: _phase(phase) for name, phase in self.after.phases.items()},
             "before": self.before.as_json(rates),
             "after": self.after.as_json(rates),
             "removed": [
@@ -252,12 +242,5 @@ class Inspection:
 
 
 def _phase(phase: cost.PhaseCost) -> dict[str, Any]:
-    return {
-        "nodes": phase.nodes,
-        "flops": phase.flops,
-        "parameter_bytes": phase.parameter_bytes,
-        "constant_bytes": phase.constant_bytes,
-        "peak_bytes": phase.peak_bytes,
-        "peak_bytes_with_scores": phase.peak_bytes_with_scores,
-        "peak_at": phase.peak_at,
-    }
+    inner = ("given_bytes", "twice_bytes")  # of interest to plans alone
+    return {key: value for key, value in asdict(phase).items() if key not in inner}

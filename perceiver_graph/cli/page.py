@@ -60,7 +60,7 @@ def _sizes(inspection: Inspection) -> dict[str, str]:
         "queries": queries,
         "outputs": ", ".join(outputs),
         "parameters": count(lowered.graph.parameter_count),
-        "FLOPs before the passes": scaled(inspection.flops),
+        "FLOPs before the passes": scaled(inspection.after.flops),
     }
 
 

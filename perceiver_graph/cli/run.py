@@ -200,9 +200,7 @@ def _run_arrays(
     write_arrays(output, results)
     screen.notes(notes)
     screen.say(output)
-    width = max(len(name) for name in results)
-    for name, array in results.items():
-        screen.say(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
+    screen.arrays(results)
 
 
 def _run_random(
@@ -219,9 +217,7 @@ def _run_random(
     _run_arrays(program, made.arrays, None, output, request, made.free, memory)
     values = "".join(f", {name} = {value}" for name, value in made.sizes.items())
     screen.say(f"of random inputs (seed {seed}{values})")
-    width = max(len(name) for name in made.arrays)
-    for name, array in made.arrays.items():
-        screen.say(f"  {name.ljust(width)}  {array.dtype} {list(array.shape)}")
+    screen.arrays(made.arrays)
 
 
 def _require_place(output: Path, inputs: Path | None) -> None:

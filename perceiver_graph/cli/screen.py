@@ -10,9 +10,9 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from perceiver_graph.cli import streams
 from perceiver_graph.diagnostics import escape
@@ -96,6 +96,18 @@ def lines(text: Iterable[str]) -> None:
     """Print lines of plain text."""
     for line in text:
         say(line)
+
+
+def rows(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print names, and in a column beside them what there is to say of each."""
+    pairs = list(pairs)
+    widest = max((len(name) for name, _ in pairs), default=0)
+    lines(f"  {name.ljust(widest)}  {text}" for name, text in pairs)
+
+
+def arrays(found: Mapping[str, Any]) -> None:
+    """Print the names of arrays with what they are."""
+    rows((name, f"{array.dtype} {list(array.shape)}") for name, array in found.items())
 
 
 def notes(texts: Iterable[str]) -> None:

@@ -11,7 +11,6 @@ from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
-from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.stages import LATENTS, Stage, stages_of
 from perceiver_graph.compiler.ops import Concat
@@ -21,7 +20,7 @@ from perceiver_graph.spec.models import LikeInput
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
-    from perceiver_graph.spec.models import Input, Spec
+    from perceiver_graph.spec.models import Input
 
 
 def print_sheet(inspection: Inspection, given: str, rates: Rates | None) -> None:
@@ -58,7 +57,7 @@ def _inputs(inspection: Inspection) -> None:
         for name, modality in lowered.modalities.items()
     ]
     rows += [
-        [name, _axes(found.axes), "", "", "", _whose(found), "", ""]
+        [name, _axes(found.axes), "", "", "", f"of {', '.join(found.beside)}", "", ""]
         for name, found in lowered.coordinates.items()
         if not found.points_of
     ]
@@ -93,7 +92,9 @@ def _stages(inspection: Inspection) -> None:
         what = latents if stage.read == LATENTS else f"{tokens.plain} x {width}"
         reads = what if stage.rows == stage.read else f"{who} read {what}"
         project = f", project to {stage.project}" if stage.project else ""
-        rows.append([key, f"{reads}: {_layers(group)}, {_heads(spec, key)}{project}"])
+        rows.append(
+            [key, f"{reads}: {_layers(group)}, {_times(getattr(spec, key).heads, 'head')}{project}"]
+        )
     if not query_width:
         rows.append(["decode", f"no queries: the mean over {latents} latents"])
     Table([Column("stage"), Column("what it does", 88)], rows).print()
@@ -190,11 +191,6 @@ def _channels(inspection: Inspection, modality: Modality) -> str:
     return f"{parts} = {modality.channels}".replace(" ", NO_BREAK)
 
 
-def _whose(found: Coordinates) -> str:
-    """What an array of coordinates is for."""
-    return f"of {', '.join(found.beside)}"
-
-
 def _position(spec: Input) -> str:
     if spec.position is None:
         return ""
@@ -206,11 +202,6 @@ def _mask(mask: str, modality: Modality) -> str:
     """Whether a mask token stands for the modality, and whether single tokens can be masked."""
     token = "" if mask == "never" else mask
     return ", ".join(filter(None, (token, "attention" if modality.mask is not None else "")))
-
-
-def _heads(spec: Spec, stage: str) -> str:
-    heads: int = getattr(spec, stage).heads
-    return _times(heads, "head")
 
 
 def _times(number: int, what: str) -> str:

@@ -17,7 +17,7 @@ from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import closest, did_you_mean, question
+from perceiver_graph.diagnostics.words import closest, did_you_mean, joined, question
 
 # typer brings a click of its own, or uses the one that is installed: this is the class of either.
 ParserError: Any = typer.BadParameter.__mro__[1]
@@ -76,7 +76,7 @@ def no_command(ctx: Any, word: str, known: Sequence[str]) -> UsageError:
     """There is no command of this name."""
     from perceiver_graph.spec.loader import shipped_names
 
-    hint = did_you_mean(word, known) or f"commands are {_listed(known, 'and')};"
+    hint = did_you_mean(word, known) or f"commands are {joined(known, 'and')};"
     if word in shipped_names() or Path(word).suffix in {".yaml", ".yml"}:
         hint = f"a command comes first: {command('inspect', Path(word))};"
     return wrong(f"there is no command {quote(word)}", f"{hint} {_manual(ctx)} says what each does")
@@ -89,7 +89,7 @@ def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
     near = question(closest(f"--{name.lstrip('-')}", _flags(ctx.command))) if long else None
     if near is None:
         owners = [other for other, flags in _others(ctx) if name in flags]
-        near = f"it is an option of {_listed(map(quote, owners), 'and')};" if owners else ""
+        near = f"it is an option of {joined(map(quote, owners), 'and')};" if owners else ""
     help = f"{near} {_manual(ctx)} lists all options".strip()
     return wrong(f"{_called(ctx)} has no option {quote(name)}", help)
 
@@ -157,7 +157,7 @@ def _declared(ctx: Any, param: Any) -> tuple[Any, Any]:
 
 def _wanted(kind: Any, limits: Any) -> str:
     if choices := get_args(kind):
-        return _listed(map(quote, choices), "or")
+        return joined(map(quote, choices), "or")
     what = "a whole number" if kind is int else "a number"
     if limits.max is not None:
         return f"{what} from {limits.min} to {limits.max}"
@@ -175,11 +175,6 @@ def _example(ctx: Any, param: Any, given: object = None) -> str:
     except (TypeError, ValueError):
         nearest = limits.max
     return str(param.metavar if nearest is None else nearest)
-
-
-def _listed(words: Any, joined: str) -> str:
-    *most, last = words
-    return f"{', '.join(most)} {joined} {last}" if most else str(last)
 
 
 def _about(param: Any) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Unpack
 
-from perceiver_graph.diagnostics.model import Diagnostic, Label, Span, make
+from perceiver_graph.diagnostics.model import Details, Diagnostic, Span, make
 from perceiver_graph.diagnostics.render import render
 
 
@@ -20,21 +21,11 @@ class DiagnosticError(Exception):
 
     @classmethod
     def of(
-        cls,
-        code: str,
-        message: str,
-        span: Span | None = None,
-        *,
-        label: str = "",
-        secondary: Sequence[Label] = (),
-        notes: Sequence[str] = (),
-        help: str | None = None,
+        cls, code: str, message: str, span: Span | None = None, **details: Unpack[Details]
     ) -> DiagnosticError:
         """An error with a single diagnostic: `raise DiagnosticError.of("PG501", "input `image` is
         missing")`."""
-        return cls(
-            make(code, message, span, label=label, secondary=secondary, notes=notes, help=help)
-        )
+        return cls(make(code, message, span, **details))
 
     def __str__(self) -> str:
         """All of it, as `check` prints it."""
@@ -55,43 +46,14 @@ class Report:
             self.add(diagnostic)
 
     def error(
-        self,
-        code: str,
-        message: str,
-        span: Span | None = None,
-        *,
-        label: str = "",
-        secondary: Sequence[Label] = (),
-        notes: Sequence[str] = (),
-        help: str | None = None,
+        self, code: str, message: str, span: Span | None = None, **details: Unpack[Details]
     ) -> None:
-        self.add(
-            make(code, message, span, label=label, secondary=secondary, notes=notes, help=help)
-        )
+        self.add(make(code, message, span, **details))
 
     def warning(
-        self,
-        code: str,
-        message: str,
-        span: Span | None = None,
-        *,
-        label: str = "",
-        secondary: Sequence[Label] = (),
-        notes: Sequence[str] = (),
-        help: str | None = None,
+        self, code: str, message: str, span: Span | None = None, **details: Unpack[Details]
     ) -> None:
-        self.add(
-            make(
-                code,
-                message,
-                span,
-                label=label,
-                secondary=secondary,
-                notes=notes,
-                help=help,
-                severity="warning",
-            )
-        )
+        self.add(make(code, message, span, severity="warning", **details))
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

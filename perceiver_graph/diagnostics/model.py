@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypedDict
 
 from perceiver_graph.diagnostics.catalog import CATALOG
 
@@ -116,6 +116,15 @@ class Diagnostic:
     def __post_init__(self) -> None:
         if self.code not in CATALOG:
             raise KeyError(f"diagnostic code {self.code!r} is not in the catalogue")
+
+
+class Details(TypedDict, total=False):
+    """What else a diagnostic says, as `make` takes it."""
+
+    label: str
+    secondary: Sequence[Label]
+    notes: Sequence[str]
+    help: str | None
 
 
 def make(

@@ -50,5 +50,11 @@ def question(guesses: Iterable[str], limit: int = NAME_LIMIT) -> str | None:
     return f"did you mean {' or '.join(quoted)}?" if quoted else None
 
 
+def joined(words: Iterable[str], last: str = "or") -> str:
+    """`a, b or c`."""
+    *most, end = words
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
 def _folded(word: str) -> str:
     return word.casefold().replace("-", "_")

@@ -61,12 +61,17 @@ def rounded(given: NDArray[Any], values: NDArray[np.float32], axes: Sequence[str
         return
     lost = (given == np.rint(given)) & (values != given) & (np.abs(given) <= 2**53)
     if lost.any():
-        place = np.unravel_index(int(lost.argmax()), lost.shape)
-        where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))
+        place, where = first(lost, axes)
         yield (
             "whole numbers beyond 16,777,216 are rounded to float32 (the first: "
             f"{given[place]:.0f} becomes {values[place]:.0f}, in {where})"
         )
+
+
+def first(found: NDArray[np.bool_], axes: Sequence[str]) -> tuple[tuple[int, ...], str]:
+    """The first place that is true, and where that is in words: `batch 0, time 3`."""
+    place = tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
+    return place, ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))
 
 
 def unscaled(array: NDArray[Any], media: InputMedia | None) -> Iterator[str]:

@@ -96,13 +96,17 @@ def _manifest_text(directory: Path) -> str:
         )
     try:
         if path.stat().st_size > limits.MANIFEST_BYTES:
-            raise DiagnosticError.of("PG403", f"{path} is too large to be one", help=_NOT_EDITED)
+            raise _unusable(f"{path} is too large to be one")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DiagnosticError.of("PG403", f"{path} is not UTF-8 text", help=_NOT_EDITED) from error
+        raise _unusable(f"{path} is not UTF-8 text") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise DiagnosticError.of("PG401", f"{path} cannot be read: {reason}") from error
+
+
+def _unusable(message: str, *notes: str) -> DiagnosticError:
+    return DiagnosticError.of("PG403", message, notes=notes, help=_NOT_EDITED)
 
 
 class _DuplicateKeyError(ValueError):
@@ -141,11 +145,9 @@ def _manifest(text: str, path: Path) -> Manifest:
     try:
         data = json.loads(text, object_pairs_hook=_without_duplicates)
     except _DuplicateKeyError as error:
-        raise DiagnosticError.of("PG403", f"{path}: {error}", help=_NOT_EDITED) from error
+        raise _unusable(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise DiagnosticError.of(
-            "PG403", f"{path} is not valid JSON", notes=[str(error)], help=_NOT_EDITED
-        ) from error
+        raise _unusable(f"{path} is not valid JSON", str(error)) from error
     version = data.get("format") if isinstance(data, dict) else None
     if isinstance(version, int) and version > MANIFEST_VERSION:
         raise DiagnosticError.of(

@@ -19,7 +19,7 @@ from perceiver_graph.spec.manifest import FileEntry
 Progress = Callable[[int, int], None]
 """Called with how much is done (bytes checked, chunks decoded) and how much there is to do."""
 Identity = tuple[int, ...]
-"""What tells, without reading it, that a file is the one that was read."""
+"""Shows, without reading a file again, that it is the one that was read."""
 
 _BLOCK = 2**20
 _AGAIN = "copy the whole folder again, or compile again"

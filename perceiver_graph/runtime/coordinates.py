@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.arrays import first
 from perceiver_graph.runtime.masks import Masks
 from perceiver_graph.spec.manifest import InputEntry, Manifest, axes_of
 
@@ -87,13 +88,13 @@ def report_outside(
             wrong &= shown
         if not wrong.any():
             continue
-        place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+        place, where = first(wrong, entry.axes)
         which = quote(entry.coordinates[channel]) if entry.coordinates else f"channel {channel}"
         report.error(
             "PG517",
             f"{np.count_nonzero(wrong)} of {values.size} values of {which} in {quote(name)} lie "
             f"outside of {low:g} to {high:g}",
-            notes=[f"the first is {values[place]:g} at {_place(entry.axes, place)}"],
+            notes=[f"the first is {values[place]:g} at {where}"],
             help="give them in the unit of the spec, or declare a wider `range` and compile again",
         )
 
@@ -113,7 +114,3 @@ def unranged_notes(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> li
                 f"{quote(name)} goes up to {far:g}, and is taken to lie in -1 to 1: {remedy}"
             )
     return found
-
-
-def _place(axes: Sequence[str], place: Sequence[int]) -> str:
-    return ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))

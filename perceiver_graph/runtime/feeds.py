@@ -15,7 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.runtime.arrays import as_array, real_numbers, rounded, unscaled, wrapped
+from perceiver_graph.runtime.arrays import (
+    as_array,
+    first,
+    real_numbers,
+    rounded,
+    unscaled,
+    wrapped,
+)
 from perceiver_graph.runtime.bindings import bind, check_permitted
 from perceiver_graph.runtime.coordinates import (
     Points,
@@ -71,7 +78,7 @@ def check_inputs(
     given: Mapping[str, ArrayLike],
     given_sizes: Mapping[str, int] | None = None,
 ) -> Feeds:
-    """Arrays as the program takes them; `given_sizes` are those that no array says.
+    """Arrays as the program takes them; `given_sizes` are those that no array tells.
 
     Raises DiagnosticError (PG501 to PG505, PG514, PG516, PG517).
     """
@@ -317,18 +324,17 @@ def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Rep
     if not wrong.any():
         return
     count = int(np.count_nonzero(wrong))
-    place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-    where = ", ".join(f"{axis} {i}" for axis, i in zip(entry.axes, place, strict=True))
-    first = f"the first is {array[place]} at {where}"
+    place, where = first(wrong, entry.axes)
+    notes = [f"the first is {array[place]} at {where}"]
     if ids:
         known = f"0 to {highest}" if entry.vocabulary else "0 and above"
         message = f"{count} of {array.size} ids of input {quote(name)} are out of range"
-        report.error("PG514", message, notes=[first], help=f"ids are {known}")
+        report.error("PG514", message, notes=notes, help=f"ids are {known}")
     else:
         report.error(
             "PG505",
             f"{count} of {array.size} values of input {quote(name)} are not finite in float32",
-            notes=[first],
+            notes=notes,
             help=f"replace them: numpy.where(numpy.isfinite({name}), {name}, 0)"
             + ("; or leave the input out" if entry.mask == "optional" else ""),
         )

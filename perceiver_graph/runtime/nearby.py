@@ -1,4 +1,4 @@
-"""What was meant by a path that is no artifact, or what leads from there to one."""
+"""What was meant by a path that is no artifact, or the command that makes one of what is there."""
 
 from __future__ import annotations
 

@@ -219,7 +219,8 @@ class Program(Glanced):
             raise ValueError("the state was encoded by another program")
         memory = memory if memory is None else whole("memory", _BYTES, memory)
         asked, points = resolve(self.manifest, state._sizes, outputs, state._points)
-        results = {name: np.empty(_flat(one), np.float32) for name, one in asked.items()}
+        flat = {n: (one.shape[0], len(one.positions), one.shape[-1]) for n, one in asked.items()}
+        results = {name: np.empty(shape, np.float32) for name, shape in flat.items()}
         computed = {port.of for port in self._programs["decode"].outputs}
         late = {name: one for name, one in asked.items() if name in computed}
         for name in asked.keys() - late.keys():  # encode has computed them
@@ -305,11 +306,6 @@ def _overflow_notes(results: Results) -> list[str]:
         for name, array in results.items()
         if not np.isfinite(array).all()
     ]
-
-
-def _flat(one: Asked) -> tuple[int, int, int]:
-    """The shape of a result with one axis of queries."""
-    return one.shape[0], len(one.positions), one.shape[-1]
 
 
 def _count(port: Port) -> str:

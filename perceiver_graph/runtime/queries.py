@@ -92,7 +92,8 @@ def resolve(
     points = {name: array for name, array in points.items() if name not in given} | found
     for name, selection in wanted.items():
         if name not in manifest.outputs:
-            _report_unknown(manifest, name, report)
+            help = did_you_mean(name, manifest.outputs) or _outputs(manifest)
+            report.error("PG506", f"the model has no output {quote(name)}", help=help)
             continue
         entry = manifest.outputs[name]
         if points_of(manifest, name) is not None:
@@ -143,11 +144,6 @@ def _report_pointless(manifest: Manifest, name: str, report: Report) -> None:
         help=f"pass an array under the name {quote(array)}"
         + (f", or decode other outputs only: {', '.join(others)}" if others else ""),
     )
-
-
-def _report_unknown(manifest: Manifest, name: str, report: Report) -> None:
-    help = did_you_mean(name, manifest.outputs) or _outputs(manifest)
-    report.error("PG506", f"the model has no output {quote(name)}", help=help)
 
 
 def _outputs(manifest: Manifest) -> str:

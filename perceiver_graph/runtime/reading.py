@@ -1,4 +1,4 @@
-"""What libraries say while they read a file. Warnings are kept from the screen: what a file holds is
+"""Warnings and errors of libraries that read files. Warnings are not printed: what a file holds is
 checked afterwards, and reported in our words."""
 
 from __future__ import annotations

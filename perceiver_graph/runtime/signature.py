@@ -1,4 +1,4 @@
-"""Holds a program against what the manifest says of it: when it is loaded, and what comes of a run."""
+"""Checks a program against the manifest: when it is loaded, and the results of each run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a key that is not known at its place may have been meant to be: a key of another place, found
-in the models, or the word of another library for one of ours."""
+"""What may have been meant by a key that is not known at its place: a key of another place, found in
+the models, or another library's word for one of ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import nearest
+from perceiver_graph.diagnostics.words import joined, nearest
 from perceiver_graph.spec.grammar import Schema, schema_at
 from perceiver_graph.spec.models.base import STALE
 from perceiver_graph.spec.spans import Path
@@ -116,9 +116,7 @@ def places_of(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
     if not found:
         return None
     shown = [quote(place) if place else "the spec itself" for place in found[:_MOST]]
-    *most, last = shown
-    joined = f"{', '.join(most)} or {last}" if most else last
-    return f"{quote(key)} belongs in {joined}"
+    return f"{quote(key)} belongs in {joined(shown)}"
 
 
 def renamed(model: type[BaseModel], key: str, here: Path = ()) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.descriptions import descriptions
 from perceiver_graph.spec.models.base import STALE
 
@@ -113,8 +114,7 @@ def schema_at(model: type[BaseModel], location: Iterable[str | int]) -> Schema |
 
 def one_of(values: Iterable[Any]) -> str:
     """`a`, `b` or `c`."""
-    *most, last = [f"`{value}`" for value in values]
-    return f"{', '.join(most)} or {last}" if most else last
+    return joined(f"`{value}`" for value in values)
 
 
 @cache

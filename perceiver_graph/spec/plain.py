@@ -1,4 +1,4 @@
-"""What a caller gives in place of YAML text, as the plain values that a text could say."""
+"""What a caller gives in place of YAML text, as the plain values that a text could hold."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from perceiver_graph.diagnostics.arguments import wrong_kind
+from perceiver_graph.spec.spans import Path
 from perceiver_graph.spec.wording import dotted
 
 _DEEPEST = 60  # deeper than a text may be nested, which then says so
-
-Path = tuple[str | int, ...]
 
 
 def plain(value: Any, path: Path = ()) -> Any:

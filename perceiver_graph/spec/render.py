@@ -10,8 +10,7 @@ import yaml
 
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
-
-Path = tuple[str | int, ...]
+from perceiver_graph.spec.spans import Path
 
 
 def resolved_data(spec: Spec, derived: Mapping[Path, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.spans import Path
 
 
@@ -16,8 +17,7 @@ def dotted(path: Path) -> str:
 
 def listed(keys: Iterable[str]) -> str:
     """`a`, `b` and `c`."""
-    *most, last = [quote(key) for key in keys]
-    return f"{', '.join(most)} and {last}" if most else last
+    return joined(map(quote, keys), "and")
 
 
 def subject(path: Path) -> str:

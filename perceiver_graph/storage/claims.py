@@ -1,4 +1,4 @@
-"""Folders in which a process prepares what it writes, and how what a dead process left is known.
+"""Folders in which a process prepares what it writes, and how those of a dead process are recognised.
 
 `.NAME.TOKEN.perceiver-graph` lies beside the file or the folder NAME (or in it) and holds `owner.json`,
 on which its process has a lock for as long as it lives: no process id can be taken for another's.

@@ -31,7 +31,7 @@ _ELSEWHERE = "choose another place with `-o`, or move it away first"
 class FolderKind:
     """A kind of folder that this program writes.
 
-    `owned` knows one again. `last` is the file that makes it complete; `interim` is its text while
+    `owned` recognises one. `last` is the file that makes it complete; `interim` is its text while
     all others lie elsewhere, for a kind where that is possible.
     """
 

@@ -1,4 +1,4 @@
-"""What runs that were killed have left is finished, or removed, and told."""
+"""Finishes or removes what runs that were killed have left, and says so."""
 
 from __future__ import annotations
 

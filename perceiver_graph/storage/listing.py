@@ -1,4 +1,4 @@
-"""What of a folder is ours: files whose digests are known, and nothing else."""
+"""Which files of a folder are ours: those whose digests are known, and no others."""
 
 from __future__ import annotations
 

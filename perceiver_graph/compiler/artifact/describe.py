@@ -194,13 +194,9 @@ def program_entries(
 def _program(graph: ir.Graph, file: str, results: Collection[str]) -> ProgramEntry:
     return ProgramEntry(
         file=file,
-        inputs=[_input_port(leaf) for leaf in graph.inputs],
+        inputs=[_port(x.value, x.value.name, x.role, x.of) for x in graph.inputs],
         outputs=[_output_port(value, name, results) for name, value in graph.outputs.items()],
     )
-
-
-def _input_port(leaf: ir.Input) -> Port:
-    return _port(leaf.value, leaf.value.name, leaf.role, leaf.of)
 
 
 def _output_port(value: ir.Value, name: str, results: Collection[str]) -> Port:

@@ -1,4 +1,4 @@
-"""What every block needs while a spec is lowered: the document, the builder, and a way to blame."""
+"""What every block needs while a spec is lowered: the document, the builder, and a way to report errors."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Context:
         return like_chain(self.spec.inputs, name)[-1]
 
     def place(self, path: Path) -> Path:
-        """Where something of an input stands in the spec: of one that is like another, perhaps there."""
+        """Where something of an input stands in the spec: for one that is `like` another, maybe there."""
         if len(path) < 3 or path[0] != "inputs":
             return path
         for name in like_chain(self.spec.inputs, str(path[1])):
@@ -189,7 +189,7 @@ class Context:
                 self.error("PG205", str(error), path, at_key=True)
 
     def derive(self, value: Any, *path: str | int) -> None:
-        """Note what a left-out key stands for; of what another input has, that has it already."""
+        """Note what a key that was left out stands for, once for inputs that are alike."""
         if self.place(path)[:2] == path[:2] or path[2:] == ("mask",):
             self.derived[path] = value
 

@@ -1,4 +1,4 @@
-"""Positions that are data: coordinates that the caller gives, of tokens or of queries."""
+"""Positions given as data: coordinates of tokens, or of the points that an output is asked at."""
 
 from __future__ import annotations
 
@@ -306,7 +306,7 @@ def _note(
     ranges: tuple[tuple[float, float], ...],
     periodic: tuple[int, ...],
 ) -> None:
-    """What the runtime holds the values against: of several readers, what suits all of them."""
+    """The ranges and periods that the runtime checks: those that suit all inputs with these positions."""
     found = ctx.coordinates[array]
     count = int(found.axes[-1].size)
     wraps = [(ranges or ((-1.0, 1.0),) * count)[i] if i in periodic else None for i in range(count)]

@@ -1,4 +1,4 @@
-"""How many places positions are for: the size of an axis, or the longest that it may have.
+"""How many places a position encoding covers: the size of an axis, or the largest that it may have.
 
 Positions are of one of two kinds. Counted ones are rows of a table, or coordinates of an index: the
 i-th place has the same at every size, and there is a longest. Stretched ones are coordinates from

@@ -1,4 +1,4 @@
-"""What a block asks of the array it gets, with a diagnostic for whoever brings something else."""
+"""What blocks require of the arrays they get, and the diagnostics where that is not so."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from perceiver_graph.compiler.importing.yaml_text import Path
 from perceiver_graph.media.flow.model import FlowInputParameters
 
 
-def _image(config: Configuration, size: tuple[int, int]) -> Data:
+def _image(size: tuple[int, int]) -> Data:
     return {"shape": {"height": size[0], "width": size[1], "channel": 3}}
 
 
@@ -41,7 +41,7 @@ def learned(config: Configuration) -> Draft:
     table: Data = {"width": 256}
     if size != (side, side):
         table["trained_on"] = {"height": side, "width": side}
-    image = _image(config, size) | {
+    image = _image(size) | {
         "steps": [{"linear": 256}],
         "position": {"learned": table, "project": 256},
     }
@@ -54,7 +54,7 @@ def learned(config: Configuration) -> Draft:
 
 def fourier(config: Configuration) -> Draft:
     """Raw pixels, beside the Fourier features of where they are."""
-    image = _image(config, _any_size(config)) | {"position": _plane(64, (224, 224))}
+    image = _image(_any_size(config)) | {"position": _plane(64, (224, 224))}
     remarks: dict[Path, str] = {
         ("inputs", "image", "shape"): "other sizes work, too",
         ("inputs", "image", "position"): "3 + 258 channels",
@@ -77,7 +77,7 @@ def conv(config: Configuration) -> Draft:
         {"activation": "relu"},
         {"max_pool": {"window": _both(3), "stride": _both(2)}},
     ]
-    image = _image(config, _any_size(config)) | {"steps": steps, "position": _plane(64, (56, 56))}
+    image = _image(_any_size(config)) | {"steps": steps, "position": _plane(64, (56, 56))}
     remarks: dict[Path, str] = {
         ("inputs", "image", "shape"): "other sizes work, too",
         ("inputs", "image", "position"): "64 + 258 channels",

@@ -34,8 +34,9 @@ def _entry(
         path[-1] in _SECTIONS or (len(path) == 2 and path[0] in _SECTIONS)
     )
     line = f"{indent}{_flow(key)}: {_flow(value)}"
+    splits = isinstance(value, dict | list) and bool(value)
     inner_remarks = any(p[: len(path)] == path and len(p) > len(path) for p in remarks)
-    if not spread and not inner_remarks and (len(line) <= WIDTH or not _splits(value)):
+    if not spread and not inner_remarks and (len(line) <= WIDTH or not splits):
         yield _remarked(line, remarks.get(path))
         return
     yield _remarked(f"{indent}{_flow(key)}:", remarks.get(path))
@@ -49,10 +50,6 @@ def _entry(
             single = isinstance(item, dict) and len(item) == 1  # `- patch: {time: 16}`
             line = f"{indent}  - {_flow(item)[1:-1] if single else _flow(item)}"
             yield _remarked(line, remarks.get((*path, i)))
-
-
-def _splits(value: Any) -> bool:
-    return isinstance(value, dict | list) and bool(value)
 
 
 def _wrapped(items: Sequence[Any], depth: int) -> Iterator[str]:

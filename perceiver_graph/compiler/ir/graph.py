@@ -1,7 +1,6 @@
 """The graph: frozen values and nodes in topological order, with the leaves they start from.
 
-Truth is the dataclasses. networkx stays behind `Graph` for what it is good at: ancestors, order,
-cycles and isomorphism.
+The dataclasses are the graph; `Graph.network` is a copy for networkx, to analyse or to draw.
 """
 
 from __future__ import annotations
@@ -165,7 +164,7 @@ T = TypeVar("T")
 
 
 def once(work: Callable[Concatenate[Graph, P], T]) -> Callable[Concatenate[Graph, P], T]:
-    """Let a function find out once for a graph, which never changes, what it is asked again and again.
+    """Remember what a function finds out about a graph, which never changes.
 
     The result is shared, so nobody may change it, and gone with the graph.
     """
@@ -239,7 +238,7 @@ class Graph(Glanced):
 
     @cached_property
     def sized(self) -> tuple[Value, ...]:
-        """What comes of nodes that hold a size which is known only at run time."""
+        """The results of nodes that hold a size known only at run time."""
         return tuple(node.output for node in self.nodes if node.op.sized and node.op.dims)
 
     @property
@@ -287,6 +286,17 @@ class Graph(Glanced):
 
         nodes = tuple(replace(n, inputs=tuple(map(new, n.inputs))) for n in self.nodes)
         return replace(self, nodes=nodes, outputs={k: new(v) for k, v in self.outputs.items()})
+
+    def at(self, place: Callable[[Span | None], Span | None]) -> Graph:
+        """The same with other places of the spec for all that has one."""
+        return replace(
+            self,
+            parameters=tuple(replace(p, origin=place(p.origin)) for p in self.parameters),
+            nodes=tuple(replace(node, origin=place(node.origin)) for node in self.nodes),
+            blocks={
+                s: replace(block, origin=place(block.origin)) for s, block in self.blocks.items()
+            },
+        )
 
     def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
         """Replace each node by what the rule returns; None keeps it."""

@@ -78,14 +78,14 @@ class Op:
 
     name: ClassVar[str] = ""
     operands: ClassVar[tuple[str, ...]] = ()
-    """What it reads, in order. `mask?` may be absent and comes after what may not; of `parts*` there
-    are any number, and several of that kind take turns at the end: a table, its places, a table ..
+    """What it reads, in order. `mask?` may be absent, and stands after those that may not. `parts*`
+    stands for any number at the end; several such names alternate: a table, its places, a table ..
     """
     _places: ClassVar[Mapping[str, int]] = {}
     _needed: ClassVar[int] = 0
     _turns: ClassVar[int] = 0
     known_only: ClassVar[bool] = False
-    """Whether it is for what is known at compile time alone: no backend can compute it."""
+    """Whether it is evaluated at compile time alone: no backend can compute it."""
     rewritten_only: ClassVar[bool] = False
     """Whether passes alone make it: a backend of graphs as they are lowered has no use for it."""
     sized: ClassVar[tuple[str, ...]] = ()

@@ -28,15 +28,7 @@ def without_paths(graph: Graph, document: Document) -> Graph:
             return replace(span, source=named)
         return span  # an option of the command line
 
-    return replace(
-        graph,
-        parameters=tuple(replace(leaf, origin=place(leaf.origin)) for leaf in graph.parameters),
-        nodes=tuple(replace(node, origin=place(node.origin)) for node in graph.nodes),
-        blocks={
-            scope: replace(block, origin=place(block.origin))
-            for scope, block in graph.blocks.items()
-        },
-    )
+    return graph.at(place)
 
 
 def origin(span: Span) -> str:

@@ -1,10 +1,11 @@
-"""How sizes are found at run time: from the shapes of arrays or, where none says them, given."""
+"""How sizes are found at run time: read off the shapes of arrays or, where none tells them, given."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Input, Node, Value
@@ -13,7 +14,7 @@ from perceiver_graph.compiler.ir.op import TensorType
 
 @dataclass(frozen=True)
 class Place:
-    """An axis of an array that says a size: its own is `times / over * size + plus`."""
+    """An axis that a size can be read off: its own size is `times / over * size + plus`."""
 
     of: str
     axis: int
@@ -27,9 +28,9 @@ class Place:
 
 
 def places(dim: Dim | Symbol, arrays: Mapping[str, Value]) -> list[Place]:
-    """The axes that say a symbolic size, one an array; those that are of that size come first.
+    """The axes that a symbolic size can be read off, one of an array; those of just that size first.
 
-    Others say it where it is a symbol of which their size is a multiple, plus a number.
+    From others it follows where it is a symbol, and their size a multiple of it plus a number.
     """
     dim, found = Dim.of(dim), dict[str, Place]()
     for name, value in arrays.items():
@@ -68,7 +69,12 @@ def largest(symbols: Mapping[str, Symbol]) -> dict[str, int]:
 
 def symbols_of(shapes: Iterable[Iterable[Dim]]) -> list[Symbol]:
     """The symbols of some shapes, each once, in order."""
-    found = {s: None for shape in shapes for dim in shape for s in sorted(dim.symbols, key=_name)}
+    found = {
+        s: None
+        for shape in shapes
+        for dim in shape
+        for s in sorted(dim.symbols, key=attrgetter("name"))
+    }
     return list(found)
 
 
@@ -78,7 +84,7 @@ def held(nodes: Iterable[Node]) -> list[Dim]:
 
 
 def unsaid(dims: Iterable[Dim], arrays: Mapping[str, Value]) -> list[Symbol]:
-    """The symbols that it takes to know these sizes and that no shape of an array says."""
+    """The symbols in these sizes that no shape of an array tells."""
     open_ = [dim for dim in dims if not places(dim, arrays)]
     return [symbol for symbol in symbols_of([open_]) if not places(symbol, arrays)]
 
@@ -86,8 +92,8 @@ def unsaid(dims: Iterable[Dim], arrays: Mapping[str, Value]) -> list[Symbol]:
 def inputs_for(
     nodes: Iterable[Node], inputs: Iterable[Input], read: Container[Value]
 ) -> tuple[Input, ...]:
-    """Of the inputs those that are read, or whose shapes alone say a size that nodes hold, and one
-    that gives it for each symbol that none says."""
+    """The inputs that are read, those whose shapes alone tell a size that nodes hold, and for each
+    symbol that no shape tells one that gives it."""
     inputs, dims = list(inputs), held(nodes)
     given = {leaf.of: leaf for leaf in inputs if leaf.role == "size"}
     arrays = [leaf for leaf in inputs if leaf.role != "size"]
@@ -104,7 +110,3 @@ def inputs_for(
 def _giving(symbol: Symbol) -> Input:
     value = Value(f"{symbol.name}.size", TensorType(shape_of(1), "int64"))
     return Input(value, "size", symbol.name, ("size",))
-
-
-def _name(symbol: Symbol) -> str:
-    return symbol.name

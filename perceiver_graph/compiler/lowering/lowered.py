@@ -77,7 +77,7 @@ class Lowered(Glanced):
 
     @property
     def free_symbols(self) -> set[str]:
-        """Symbols that no input says: given with the call, or else the largest."""
+        """Symbols that no input tells: given with the call, or else the largest."""
         given = [m.axes for m in self.modalities.values()]
         given += [c.axes for c in self.coordinates.values()]
         return free(given, (o.axes for o in self.outputs.values()))

@@ -80,7 +80,7 @@ class Attention(Op):
         return 2 * pairs * (q.shape[2] + output.shape[2])
 
     def parts(self, inputs: Sequence[TensorType], limit: int) -> int:
-        """In how many parts queries are answered: by several heads or with a mask in one."""
+        """In how many parts queries are answered; one for several heads, and with a mask."""
         q, k = self.operand("queries", inputs), self.operand("keys", inputs)
         whole = self.heads > 1 or self.optional("mask", inputs) is not None
         return 1 if whole else pieces(q.shape[1], k.shape[1], limit)

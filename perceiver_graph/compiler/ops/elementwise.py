@@ -11,6 +11,16 @@ from perceiver_graph.compiler.ir.op import Array, Op, T, TensorType, broadcast, 
 from perceiver_graph.compiler.ops.lazy import np
 
 
+def _same(op: Op, *inputs: TensorType) -> TensorType:
+    (x,) = inputs
+    return x
+
+
+def _common(op: Op, *inputs: TensorType) -> TensorType:
+    left, right = inputs
+    return TensorType(broadcast(op.name, left.shape, right.shape), left.dtype)
+
+
 @dataclass(frozen=True)
 class Add(Op):
     """a + b. Shapes: [...], [...] -> their common shape."""
@@ -18,9 +28,7 @@ class Add(Op):
     name = "add"
     operands = ("a", "b")
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        left, right = inputs
-        return TensorType(broadcast(self.name, left.shape, right.shape), left.dtype)
+    infer = _common
 
     def evaluate(self, *inputs: Array) -> Array:
         a, b = inputs
@@ -34,9 +42,7 @@ class Mul(Op):
     name = "mul"
     operands = ("a", "b")
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        left, right = inputs
-        return TensorType(broadcast(self.name, left.shape, right.shape), left.dtype)
+    infer = _common
 
     def evaluate(self, *inputs: Array) -> Array:
         a, b = inputs
@@ -51,9 +57,7 @@ class Scale(Op):
     operands = ("x",)
     factor: float
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        return x
+    infer = _same
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
@@ -89,9 +93,7 @@ class Gelu(Op):
     operands = ("x",)
     approximate: Literal["none", "tanh"] = "none"
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        return x
+    infer = _same
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
@@ -110,9 +112,7 @@ class Relu(Op):
     name = "relu"
     operands = ("x",)
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        return x
+    infer = _same
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
@@ -126,9 +126,7 @@ class Tanh(Op):
     name = "tanh"
     operands = ("x",)
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        return x
+    infer = _same
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
@@ -142,9 +140,7 @@ class Sigmoid(Op):
     name = "sigmoid"
     operands = ("x",)
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        return x
+    infer = _same
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
@@ -158,9 +154,7 @@ class Silu(Op):
     name = "silu"
     operands = ("x",)
 
-    def infer(self, *inputs: TensorType) -> TensorType:
-        (x,) = inputs
-        return x
+    infer = _same
 
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs

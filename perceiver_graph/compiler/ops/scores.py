@@ -1,4 +1,4 @@
-"""How much of an attention's scores exists at once: what emission keeps to and estimates count."""
+"""How many bytes of attention scores exist at once: what programs keep to and estimates count."""
 
 from __future__ import annotations
 

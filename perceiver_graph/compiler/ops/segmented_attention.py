@@ -104,12 +104,12 @@ class Segment(Generic[T]):
 
     @property
     def copies(self) -> int:
-        """How many arrays as large as the scores exist at once: their weights among all segments
-        take them once more, and on optical flow, onnxruntime holds more than two."""
+        """How many arrays as large as the scores exist at once: weighing a segment among the others
+        takes a second one, and on a grid onnxruntime was seen to hold a third."""
         return 2 if self.scale is None else 3
 
     def infer(self: Segment[TensorType]) -> TensorType:
-        """The type of what it gives."""
+        """The type of its part of the result."""
         q, x, s = self.queries, self.keys, self.scale
         found = Attention().infer(q, x, self.values)
         if s is None:

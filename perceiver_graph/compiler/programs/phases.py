@@ -65,7 +65,7 @@ def phase_of(graph: Graph) -> Mapping[Value, Phase]:
 
 
 def _read_by(graph: Graph, roles: Collection[Role]) -> list[Value]:
-    """The inputs of these roles, and what comes of nodes that hold a size which they alone say."""
+    """The inputs of these roles, and the results of nodes with a size that only these inputs tell."""
     inputs = [leaf for leaf in graph.inputs if leaf.role != "size"]
     own = [leaf.value for leaf in inputs if leaf.role in roles]
     others = symbols_of(leaf.value.shape for leaf in inputs if leaf.role not in roles)

@@ -43,7 +43,7 @@ class Use:
     """The memory of a program while it runs, in bytes, besides its weights."""
 
     working: int
-    """Activations and scores at their most; inputs, too, of a program that reads them."""
+    """The most that activations and scores take, with the inputs of a program that reads any."""
     at: str
     """The node where that is."""
     state: int = 0

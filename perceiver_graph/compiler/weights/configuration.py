@@ -88,15 +88,12 @@ def differences(config: Mapping[str, Any], graph: Graph) -> list[Diagnostic]:
             theirs = ACTIVATIONS.get(str(theirs), theirs)
             theirs = "gelu" if theirs == "gelu_tanh" else theirs
         if ours is not None and theirs != ours:
-            found.append(
-                make(
-                    "PG309",
-                    f"the checkpoint was made with `{setting.key}` = {theirs}, "
-                    f"and the spec has `{setting.spec_key}` = {ours}",
-                    notes=["the tensors may fit all the same, but the results would be wrong"],
-                    help=f"write {theirs} for `{setting.spec_key}` in the spec"
-                    if setting.key != "hidden_act"
-                    else None,
-                )
+            message = (
+                f"the checkpoint was made with `{setting.key}` = {theirs}, "
+                f"and the spec has `{setting.spec_key}` = {ours}"
             )
+            notes = ["the tensors may fit all the same, but the results would be wrong"]
+            help = f"write {theirs} for `{setting.spec_key}` in the spec"
+            known = setting.key != "hidden_act"
+            found.append(make("PG309", message, notes=notes, help=help if known else None))
     return found

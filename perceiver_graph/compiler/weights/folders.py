@@ -12,6 +12,7 @@ from perceiver_graph.compiler.weights import foreign
 from perceiver_graph.compiler.weights.files import unreadable
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import command, shell
+from perceiver_graph.diagnostics.words import joined
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -184,8 +185,7 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 def _choice(paths: list[Path]) -> str:
     """Up to three paths in backquotes, whole: they are to be copied."""
-    *most, last = [f"`{path}`" for path in paths[:3]]
-    return f"{', '.join(most)} or {last}" if most else last
+    return joined(f"`{path}`" for path in paths[:3])
 
 
 def _error(folder: Path, what: str, help: str) -> DiagnosticError:

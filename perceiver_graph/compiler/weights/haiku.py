@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
+from perceiver_graph.compiler.weights.names import Rules, renamed, same_but_for_ones
+
+RULES: Rules = (
     # Inside a layer. A layer of self-attention has two normalisations, the others three.
     (r"(?<=\.)attention\.(?:latent_norm|query_norm|norm)\.", ("layer_norm/",)),
     (r"(?<=\.)attention\.input_norm\.", ("layer_norm_1/",)),
@@ -92,18 +94,11 @@ class HaikuLayout:
     """Paths of haiku modules, with `/` before the parameter; axes are already in our order."""
 
     def candidates(self, name: str) -> list[str]:
-        theirs = [name]
-        for pattern, replacements in RULES:
-            theirs = [
-                re.sub(pattern, new, old)
-                for old in theirs
-                for new in (replacements if re.search(pattern, old) else (r"\g<0>",))
-            ]
-        return [found for found in theirs if "/" in found]
+        return [found for found in renamed(name, RULES) if "/" in found]
 
     def fits(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
         """Axes of size 1 may differ: batch normalisation keeps those of the image."""
-        return [n for n in shape if n != 1] == [n for n in wanted if n != 1]
+        return same_but_for_ones(shape, wanted)
 
     def ignores(self, name: str, shape: tuple[int, ...]) -> bool:
         return bool(_IGNORED.search(name))

@@ -1,4 +1,4 @@
-"""Lists of parameter names in a form that is complete and still fits a screen.
+"""Names of parameters: in other libraries, and in lists that are complete and still fit a screen.
 
 A wrong width makes a hundred tensors misfit; `process.layers.{0..7}.attention.{key, query}.weight`
 says it in one line.
@@ -6,10 +6,33 @@ says it in one line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 Pattern = tuple[tuple[str, ...], ...]
 """For each part of a dotted name, what may stand there; stands for the product of them."""
+
+
+Rules = tuple[tuple[str, tuple[str, ...]], ...]
+"""Patterns with what stands in their place elsewhere, applied one after the other; several
+replacements are alternatives."""
+
+
+def renamed(name: str, rules: Rules) -> list[str]:
+    """What rules make of a name."""
+    found = [name]
+    for pattern, replacements in rules:
+        found = [
+            re.sub(pattern, new, old)
+            for old in found
+            for new in (replacements if re.search(pattern, old) else (r"\g<0>",))
+        ]
+    return found
+
+
+def same_but_for_ones(shape: Iterable[int], wanted: Iterable[int]) -> bool:
+    """Whether shapes differ in axes of size 1 at most."""
+    return [n for n in shape if n != 1] == [n for n in wanted if n != 1]
 
 
 def collapse(names: Iterable[str]) -> dict[str, list[str]]:

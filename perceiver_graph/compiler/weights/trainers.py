@@ -1,10 +1,9 @@
-"""What a file that PyTorch wrote is, told by the words in its pickle: nothing of it is unpickled."""
+"""What kind of file PyTorch wrote, by the words in its pickle: nothing of it is unpickled."""
 
 from __future__ import annotations
 
 import pickletools
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from perceiver_graph.diagnostics import quote
@@ -66,8 +65,4 @@ def _words(data: bytes) -> tuple[set[str], list[str]]:
                 break
     except (ValueError, OverflowError, UnicodeError):
         pass
-    return words, list(_public(classes))
-
-
-def _public(classes: Iterable[str]) -> Iterable[str]:
-    return (name for name in classes if name.isprintable())
+    return words, [name for name in classes if name.isprintable()]

@@ -14,11 +14,12 @@ from typing import Any
 
 from perceiver_graph.compiler.weights.files import Tensor, Tensors, read_tensors, unreadable
 from perceiver_graph.compiler.weights.folders import INDEX, WEIGHTS, place_of_weights
+from perceiver_graph.compiler.weights.names import Rules, renamed, same_but_for_ones
 from perceiver_graph.diagnostics import DiagnosticError, quote
 
 CONFIG = "config.json"
 
-RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
+RULES: Rules = (
     # Inside a layer.
     (r"\.attention\.(?:latent_norm|query_norm|norm)\.", (".attention.self.layernorm1.",)),
     (r"\.attention\.input_norm\.", (".attention.self.layernorm2.",)),
@@ -115,14 +116,7 @@ class TransformersLayout:
         return cls(min(prefixes, key=len)) if prefixes else None
 
     def candidates(self, name: str) -> list[str]:
-        theirs = [name]
-        for pattern, replacements in RULES:
-            theirs = [
-                re.sub(pattern, new, old)
-                for old in theirs
-                for new in (replacements if re.search(pattern, old) else (r"\g<0>",))
-            ]
-        return [self._whole(n) for n in theirs if n.startswith(_ROOTS)]
+        return [self._whole(n) for n in renamed(name, RULES) if n.startswith(_ROOTS)]
 
     def _whole(self, name: str) -> str:
         """The bias of the language model's output stands beside its `PerceiverModel`."""
@@ -131,7 +125,7 @@ class TransformersLayout:
 
     def fits(self, shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
         """Axes of size 1 may differ: [1, 303] and [303], a 1 x 1 kernel and a matrix."""
-        return [n for n in shape if n != 1] == [n for n in wanted if n != 1]
+        return same_but_for_ones(shape, wanted)
 
     def ignores(self, name: str, shape: tuple[int, ...]) -> bool:
         """Training state, or a padding of no channels."""

@@ -12,7 +12,6 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler.backends.onnx import precision
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorStore, checked
-from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Value
 from perceiver_graph.compiler.ops import Array, DType, TensorType
 from perceiver_graph.compiler.programs.target import DEFAULT, Target
@@ -179,12 +178,9 @@ class Emitter:
 
 def value_of(name: str, type: TensorType) -> ir.Value:
     """A value of ONNX that nothing gives yet."""
-    return ir.Value(name=name, type=ir.TensorType(DATA_TYPES[type.dtype]), shape=_shape(type.shape))
-
-
-def _shape(shape: tuple[Dim, ...]) -> ir.Shape:
-    """Symbolic sizes become `dim_param` texts such as `8*batch + 1`."""
-    return ir.Shape([size.plain for size in shape])
+    # Symbolic sizes become `dim_param` texts such as `8*batch + 1`.
+    shape = ir.Shape([size.plain for size in type.shape])
+    return ir.Value(name=name, type=ir.TensorType(DATA_TYPES[type.dtype]), shape=shape)
 
 
 def _names(program: Graph) -> dict[Value, str]:

@@ -6,11 +6,15 @@ Only operators of ai.onnx, right on every device. What a target does better with
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
+from perceiver_graph.compiler.backends.onnx.emitter import Attribute
 from perceiver_graph.compiler.backends.onnx.grids import (
     fourier_at,
     positions,
@@ -42,52 +46,21 @@ from perceiver_graph.compiler.ops import Op, TensorType
 _END = 2**63 - 1
 
 
-def _add(op: ops.Add, b: NodeBuilder) -> ir.Value:
-    return b.result("Add", *b.inputs)
+def _as(op_type: str, settings: Callable[[Any], dict[str, Attribute]] = lambda _: {}) -> Lowering:
+    """The operator of ONNX that does the same with all that the node reads."""
 
+    def lowering(op: Any, b: NodeBuilder) -> ir.Value:
+        return b.result(op_type, *b.inputs, **settings(op))
 
-def _mul(op: ops.Mul, b: NodeBuilder) -> ir.Value:
-    return b.result("Mul", *b.inputs)
+    return lowering
 
 
 def _scale(op: ops.Scale, b: NodeBuilder) -> ir.Value:
     return b.result("Mul", *b.inputs, b.scalar(op.factor, b.output))
 
 
-def _where(op: ops.Where, b: NodeBuilder) -> ir.Value:
-    return b.result("Where", *b.inputs)
-
-
-def _gelu(op: ops.Gelu, b: NodeBuilder) -> ir.Value:
-    return b.result("Gelu", *b.inputs, approximate=op.approximate)
-
-
-def _relu(op: ops.Relu, b: NodeBuilder) -> ir.Value:
-    return b.result("Relu", *b.inputs)
-
-
-def _tanh(op: ops.Tanh, b: NodeBuilder) -> ir.Value:
-    return b.result("Tanh", *b.inputs)
-
-
-def _sigmoid(op: ops.Sigmoid, b: NodeBuilder) -> ir.Value:
-    return b.result("Sigmoid", *b.inputs)
-
-
 def _mean(op: ops.Mean, b: NodeBuilder) -> ir.Value:
     return b.result("ReduceMean", *b.inputs, b.ints(op.axis), keepdims=0)
-
-
-def _layer_norm(op: ops.LayerNorm, b: NodeBuilder) -> ir.Value:
-    return b.result("LayerNormalization", *b.inputs, axis=-1, epsilon=op.epsilon)
-
-
-def _permute(op: ops.Permute, b: NodeBuilder) -> ir.Value:
-    return b.result("Transpose", *b.inputs, perm=list(op.order))
-
-
-def _concat(op: ops.Concat, b: NodeBuilder) -> ir.Value:
-    return b.result("Concat", *b.inputs, axis=op.axis)
 
 
 def _slice(op: ops.Slice, b: NodeBuilder) -> ir.Value:
@@ -114,10 +87,6 @@ def _broadcast(op: ops.Broadcast, b: NodeBuilder) -> ir.Value:
     return b.result("Expand", *b.inputs, vector(b, *op.sizes, *ones))
 
 
-def _gather(op: ops.Gather, b: NodeBuilder) -> ir.Value:
-    return b.result("Gather", *b.inputs, axis=op.axis)
-
-
 def _one_hot(op: ops.OneHot, b: NodeBuilder) -> ir.Value:
     """By comparison: ONNX's OneHot counts negative ids from the end."""
     (ids,) = b.types
@@ -139,21 +108,21 @@ def _coordinate(op: ops.Coordinate, b: NodeBuilder) -> ir.Value:
 
 
 LOWERINGS: dict[type[Op], Lowering] = {
-    ops.Add: _add,
+    ops.Add: _as("Add"),
     ops.Attention: attention,
     ops.BatchNorm: batch_norm,
     ops.Broadcast: _broadcast,
-    ops.Concat: _concat,
+    ops.Concat: _as("Concat", lambda op: {"axis": op.axis}),
     ops.Conv: conv,
     ops.Coordinate: _coordinate,
     ops.Flatten: _flatten,
     ops.FourierAt: fourier_at,
     ops.FourierFeatures: fourier_features,
     ops.FourierTable: fourier_table,
-    ops.Gather: _gather,
-    ops.Gelu: _gelu,
+    ops.Gather: _as("Gather", lambda op: {"axis": op.axis}),
+    ops.Gelu: _as("Gelu", lambda op: {"approximate": op.approximate}),
     ops.Interpolate: interpolate,
-    ops.LayerNorm: _layer_norm,
+    ops.LayerNorm: _as("LayerNormalization", lambda op: {"axis": -1, "epsilon": op.epsilon}),
     ops.Linear: linear,
     ops.MatMul: matmul,
     ops.MaxPool: max_pool,
@@ -161,20 +130,20 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.InverseNorm: inverse_norm,
     ops.MergeMoments: merge_moments,
     ops.Moments: moments,
-    ops.Mul: _mul,
+    ops.Mul: _as("Mul"),
     ops.OneHot: _one_hot,
-    ops.Permute: _permute,
+    ops.Permute: _as("Transpose", lambda op: {"perm": list(op.order)}),
     ops.Positions: positions,
     ops.Regrid: regrid,
-    ops.Relu: _relu,
+    ops.Relu: _as("Relu"),
     ops.Scale: _scale,
     ops.SegmentedAttention: segmented_attention,
-    ops.Sigmoid: _sigmoid,
+    ops.Sigmoid: _as("Sigmoid"),
     ops.Slice: _slice,
     ops.TableAttention: table_attention,
-    ops.Tanh: _tanh,
+    ops.Tanh: _as("Tanh"),
     ops.Trim: trim,
     ops.Unflatten: _unflatten,
-    ops.Where: _where,
+    ops.Where: _as("Where"),
 }
 """Every primitive with its lowering, but for those that are others: `Op.decompose`."""

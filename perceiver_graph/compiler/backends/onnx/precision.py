@@ -1,7 +1,7 @@
 """In which element type each part of a program computes.
 
-The graph says float32. A program in half precision stores and computes in half what bears it; the
-`Emitter` asks here for each node, and casts where the answers of neighbours differ.
+The graph says float32. A program in half precision keeps float32 where range or accuracy needs it;
+the `Emitter` asks here for each node, and casts where the answers of neighbours differ.
 """
 
 from __future__ import annotations
