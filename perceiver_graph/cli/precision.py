@@ -37,8 +37,6 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
 
     Raises DiagnosticError (PG501 to PG505, PG513, PG514).
     """
-    import numpy as np
-
     from perceiver_graph.compiler.artifact import describe
     from perceiver_graph.compiler.backends.onnx.calibration import Sample
     from perceiver_graph.runtime.feeds import check_inputs
@@ -53,19 +51,8 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
     )
     source = archive_of_arrays(path, described)
     feeds = check_inputs(described, read_arrays(source, described))
-    arrays = {}
-    for leaf in compiled.graph.inputs:
-        name = leaf.value.name
-        if leaf.role == "present":
-            arrays[name] = np.full(feeds.sizes.get("batch", 1), feeds.present[leaf.of])
-        elif leaf.role == "attention_mask":
-            arrays[name] = feeds.masks[leaf.of]
-        elif leaf.role == "points" and leaf.of in feeds.points:
-            arrays[name] = feeds.points[leaf.of]
-        elif leaf.role == "size":
-            arrays[name] = np.array([feeds.sizes[leaf.of]], np.int64)
-        elif leaf.role == "data" and leaf.of in feeds.arrays:
-            arrays[name] = feeds.arrays[leaf.of]
+    given = {leaf.value.name: feeds.get(leaf.role, leaf.of) for leaf in compiled.graph.inputs}
+    arrays = {name: array for name, array in given.items() if array is not None}
     return Sample(arrays, path.name if source.is_file else source.label)
 
 

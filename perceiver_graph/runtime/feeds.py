@@ -43,7 +43,7 @@ from perceiver_graph.runtime.masks import (
 )
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, Port, axes_of
+from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, axes_of
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,13 +64,20 @@ class Feeds:
     notes: tuple[str, ...]
     points: Points = field(default_factory=dict)
 
-    def of(self, port: Port) -> NDArray[Any]:
-        """What goes into a port of a program that reads the inputs."""
-        if port.role == "present":
-            return np.full(self.sizes.get("batch", 1), self.present[port.of])
-        if port.role == "size":
-            return np.array([self.sizes[port.of]], np.int64)
-        return (self.masks if port.role == "attention_mask" else self.arrays)[port.of]
+    def get(self, role: str, of: str) -> NDArray[Any] | None:
+        """What goes into a port of a program, by its role and what it is `of`, as far as it is here."""
+        match role:
+            case "present":
+                return np.full(self.sizes.get("batch", 1), self.present[of])
+            case "size":
+                return np.array([self.sizes[of]], np.int64)
+            case "attention_mask":
+                return self.masks[of]
+            case "points":
+                return self.points.get(of)
+            case "data":
+                return self.arrays.get(of)
+        return None
 
 
 def check_inputs(

@@ -185,7 +185,9 @@ class Program(Glanced):
 
     def _encoded(self, feeds: Feeds, memory: int | None = None) -> State:
         less = cut(self.manifest, feeds)
-        given = {port.name: less.of(port) for port in self._programs["encode"].inputs}
+        given = {
+            port.name: less.get(port.role, port.of) for port in self._programs["encode"].inputs
+        }
         # Encoding takes more memory than decoding a chunk. Where there is little, it is not kept while
         # chunks are decoded; to get it anew for the next inputs takes a quarter of the time again.
         little = memory is not None or self.manifest.memory is not None
