@@ -15,6 +15,8 @@ SIZE = 2**31 - 1
 """Of an axis, and counts: what every index type of every backend can hold."""
 ELEMENTS = 2**40
 """Of an array: 4 TiB of float32, which no machine here holds."""
+SYMBOL_VALUES = 4096
+"""Of a symbol, that are looked at one by one."""
 LAYERS = 10_000
 """They are written out one by one in the graph and in what is made of it."""
 

@@ -13,11 +13,11 @@ from perceiver_graph.compiler.ir.dims import (
     NotDivisible,
     Symbol,
     Undecidable,
-    check_symbol,
     format_shape,
     product,
     shape_of,
 )
+from perceiver_graph.spec.symbols import check_symbol
 
 BATCH = Symbol("batch")
 TIME = Symbol("time", min=16, max=512, multiple_of=16)

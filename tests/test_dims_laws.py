@@ -17,8 +17,8 @@ from perceiver_graph.compiler.ir.dims import (
     NotDivisible,
     Symbol,
     Undecidable,
-    check_symbol,
 )
+from perceiver_graph.spec.symbols import check_symbol
 
 BATCH = Symbol("batch")
 TIME = Symbol("time", min=16, max=512, multiple_of=16)

@@ -13,7 +13,6 @@ from typing import Any
 from perceiver_graph import limits
 from perceiver_graph.compiler.blocks.builder import GraphBuilder, TooLargeError
 from perceiver_graph.compiler.ir.dims import (
-    MOST_VALUES,
     Dim,
     NotDivisible,
     Symbol,
@@ -278,16 +277,14 @@ class Context:
         if len(found.symbols) == 1:
             (symbol,) = found.symbols
             step, first = symbol.multiple_of, symbol.lowest
-            last = min(symbol.highest or inf, first + 2 * MOST_VALUES * step)
+            last = min(symbol.highest or inf, first + 2 * limits.SYMBOL_VALUES * step)
             tried = range(first, int(last) + 1, step)
             wrong = [found.evaluate({symbol.name: n}) < 1 for n in tried]
             if False in wrong:
                 start = wrong.index(False)
                 stop = wrong.index(True, start) if True in wrong[start:] else None
-                if (
-                    stop is None and not start
-                ):  # as far as can be seen: so that more can be looked at
-                    stop = MOST_VALUES
+                if stop is None and not start:  # as far as can be seen, so that more can be
+                    stop = limits.SYMBOL_VALUES
                 limit = symbol if stop is None else replace(symbol, max=tried[stop - 1])
                 help = f"declare `{limit.declaration(tried[start])}`"
         return self.error(

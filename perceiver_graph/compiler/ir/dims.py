@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import gcd, inf, lcm, prod
 from operator import index
 
+from perceiver_graph import limits
 from perceiver_graph.spec.arithmetic import calculate
 from perceiver_graph.spec.symbols import Symbol, check_symbol
 
@@ -19,7 +20,6 @@ __all__ = [
     "Shape",
     "Symbol",
     "Undecidable",
-    "check_symbol",
     "format_shape",
     "product",
     "shape_of",
@@ -289,9 +289,8 @@ def _rank(monomial: _Monomial) -> tuple[int, list[str]]:
 def _lowest(dim: Dim) -> float:
     """An int that no evaluation is below, or -inf.
 
-    Interval arithmetic after moving the origin to where every symbol is lowest: there no product is
-    negative, and `n*n - n` has no negative term left. Where terms of one symbol have either sign, as
-    in `n*(21 - n)`, each of its values is looked at.
+    Interval arithmetic from where every symbol is lowest: there no product is negative, and `n*n - n`
+    has no negative term left. Where terms of one symbol have either sign, each of its values is tried.
     """
     if dim._value is not None:
         return dim._value
@@ -303,7 +302,7 @@ def _lowest(dim: Dim) -> float:
     if len(moved.symbols) == 1 and len({c > 0 for m, c in moved._terms.items() if m}) > 1:
         (symbol,) = moved.symbols
         most = ((symbol.highest or inf) - symbol.lowest) / symbol.multiple_of
-        if most <= 4096:
+        if most <= limits.SYMBOL_VALUES:
             powers = [(len(m), c) for m, c in moved._terms.items()]
             values: list[int] = [sum(c * at**k for k, c in powers) for at in range(int(most) + 1)]
             return min(values)

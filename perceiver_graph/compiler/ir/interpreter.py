@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from perceiver_graph.compiler.ir.dims import Dim, Symbol, check_symbol, format_shape
+from perceiver_graph.compiler.ir.dims import Dim, Symbol, format_shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Input, Node, Parameter, Value
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.spec.arithmetic import solve
+from perceiver_graph.spec.symbols import check_symbol
 
 _KINDS = {"bool": "b", "int64": "i"}
 """numpy's letter for a dtype; the floating-point types may stand for one another."""
