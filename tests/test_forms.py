@@ -54,8 +54,12 @@ assert "The steps" in str(json_schema()["$defs"]["Residual"])
 
 
 def test_a_form_defined_after_a_spec_was_read_is_known_from_then_on(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"  # descriptions are read from the source
-    script.write_text(SCRIPT)
+    run(tmp_path, SCRIPT)
+
+
+def run(folder: Path, text: str) -> None:
+    script = folder / "script.py"  # descriptions are read from the source
+    script.write_text(text)
     done = subprocess.run(
         [sys.executable, str(script)], check=False, capture_output=True, text=True
     )
@@ -71,18 +75,25 @@ def test_a_key_names_one_form_of_a_family() -> None:
     assert Step.forms["linear"] is Linear
 
 
-def test_two_forms_of_one_file_have_two_keys() -> None:
-    before = dict(Step.forms)
-    try:
+TWICE = """
+from perceiver_graph.spec.models import Step
 
-        class _One(Step):
-            twice: int
 
-        with pytest.raises(TypeError, match="a step `twice` is there already"):
+class One(Step):
+    twice: int
 
-            class _Two(Step):
-                twice: int
 
-    finally:
-        Step.forms.clear()
-        Step.forms.update(before)
+try:
+
+    class Two(Step):
+        twice: int
+
+except TypeError as error:
+    assert "a step `twice` is there already" in str(error)
+else:
+    raise AssertionError
+"""
+
+
+def test_two_forms_of_one_file_have_two_keys(tmp_path: Path) -> None:
+    run(tmp_path, TWICE)  # elsewhere: a form that was defined stays

@@ -24,6 +24,7 @@ from tests import import_support
 from tests.small import SMALL
 from tests.support import random_inputs
 from tests.test_docs import PAGES, blocks
+from tests.test_extensions import PLAIN
 
 ROOT = Path(__file__).parents[1]
 RUNNER = runpy.run_path(str(ROOT / "docs" / "pages.py"))
@@ -79,9 +80,15 @@ def test_every_command_runs_as_printed(
     for block in blocks(path, "yaml"):
         if "name: roadside" in block:
             reader_has(block)
+    if any("my_steps.py" in text for text in texts):
+        Path("my_model.yaml").write_text(PLAIN, encoding="utf-8")
+        shutil.copy(ROOT / "tests" / "extensions" / "step.py", "my_steps.py")
     ran = 0
     for words in (words for text in texts for words in RUNNER["commands"](text)):
-        if words[0] == "perceiver-graph":
+        if "--extension" in words:  # what it defines would stay in this process
+            program = [sys.executable, "-m", "perceiver_graph", *words[1:]]
+            subprocess.run(program, check=True, capture_output=True)
+        elif words[0] == "perceiver-graph":
             assert main(words[1:]) == 0, f"{words}: {capsys.readouterr().err}"
         elif words[0] == "python":
             subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True)

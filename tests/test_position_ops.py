@@ -192,12 +192,16 @@ def test_what_is_many_periods_away_keeps_its_digits(start: float | None) -> None
 
 
 def test_features_are_computed_in_float32_for_half_precision_too() -> None:
-    graph = Case(ops.FourierFeatures(8, 64.0, 3), table(20, 4)).graph(constant=False)
-    net, x = module(source(graph, name="points")), torch.from_numpy(table(20, 4)).bfloat16()
-    found = net.decode(net.encode({"x0": x}))["result"]
+    op, points = ops.FourierFeatures(8, 64.0, 3), table(20, 4)
+    b = GraphBuilder("points", {})
+    x = b.input("x0", "data", "x0", (), shape_of(20, 4), "float32")
+    beside = b.parameter("beside", (op.infer(x.type).shape[-1].value or 0,))
+    net = module(source(b.graph({"result": b(ops.Add(), b(op, x), beside)}), name="points"))
+    torch.nn.init.zeros_(net.beside)  # what the module computes in is told by its weights
+    half = torch.from_numpy(points).bfloat16()
+    found = net.bfloat16().decode(net.encode({"x0": half}))["result"]
     assert found.dtype == torch.bfloat16
-    wanted = ops.FourierFeatures(8, 64.0, 3).evaluate(x.float().numpy())
-    np.testing.assert_allclose(found.float(), wanted, atol=0.01)
+    np.testing.assert_allclose(found.detach().float(), op.evaluate(half.float().numpy()), atol=0.01)
 
 
 def trimmed_positions() -> Graph:

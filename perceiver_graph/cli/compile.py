@@ -21,7 +21,7 @@ from perceiver_graph.cli.options import (
     bytes_of,
 )
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.diagnostics.commands import command, option
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
@@ -139,12 +139,9 @@ def _backends(name: str) -> Sequence[str]:
     *most, last = (f"`{one}`" for one in known)
     raise usage.wrong(
         f"`--backend` takes {', '.join(most)} or {last}, not {quote(name)}",
-        help=(
-            question(f"--backend {one}" for one in closest(name, known))
-            or "write `--backend onnx`;"
-        )
+        help=(question(closest(name, known)) or f"write {option('--backend', 'onnx')};")
         + f" {command('compile', '--help')} says more",
-        notes=["an extension may define others: `--extension FILE.py`"],
+        notes=[f"an extension may define others: {option('--extension', 'FILE.py')}"],
     )
 
 

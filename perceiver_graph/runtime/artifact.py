@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.extensions import LOADED, load_installed
 from perceiver_graph.runtime.consistency import check_programs
 from perceiver_graph.runtime.contents import Contents, Progress
@@ -137,7 +138,7 @@ def _require_extensions(data: Any, directory: Path) -> None:
             notes=[f"it was in the package {quote(package)}"] if package else (),
             help="install the package"
             if package
-            else "name its file: `--extension FILE.py`, or `pg.extend` from Python",
+            else f"name its file: {option('--extension', 'FILE.py')}, or `pg.extend` from Python",
         )
 
 
