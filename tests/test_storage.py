@@ -348,26 +348,6 @@ def test_an_error_leaves_the_file_of_before(tmp_path: Path, error: BaseException
     assert list(tmp_path.iterdir()) == [path]
 
 
-# Signals ------------------------------------------------------------------------------------------
-
-
-def test_a_signal_waits_for_the_end_of_a_shield() -> None:
-    done = []
-
-    def shielded() -> None:
-        with storage.Shield():
-            signal.raise_signal(signal.SIGINT)
-            done.append("first")
-            with storage.Shield():
-                done.append("inner")
-            done.append("last")
-
-    with pytest.raises(KeyboardInterrupt):
-        shielded()
-    assert done == ["first", "inner", "last"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 @pytest.mark.parametrize("mode", ["ab", "wb"])
 def test_an_open_file_is_written_into(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "log"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Sequence
 
-from perceiver_graph.cli import streams
-from perceiver_graph.cli.ending import INTERRUPTED, WORDS, orderly
+from perceiver_graph.cli.ending import WORDS, orderly
+from perceiver_graph.signals import end_if_asked
 
 __all__ = ["main"]
 
@@ -19,16 +20,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:  # imports and graphs leave little garbage: a tenth of the time finds it
         gc.set_threshold(50_000, 1_000)
-    streams.provide()
     try:
         with orderly():
+            from perceiver_graph.cli import streams
+
+            streams.provide()
             from perceiver_graph.cli.app import run
 
             code = run(arguments)
+            end_if_asked()
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = 128 + signal.SIGINT
     except SystemExit as end:  # a signal, where nothing else was in between
         code = end.code if isinstance(end.code, int) else 1
     if code in WORDS:
+        from perceiver_graph.cli import streams
+
         streams.say(f"{WORDS[code]}\n")
     return code

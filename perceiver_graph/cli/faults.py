@@ -19,6 +19,7 @@ from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Diagnostic, make
 from perceiver_graph.diagnostics.render import Format, render
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.signals import end_if_asked
 from perceiver_graph.version import __version__
 
 WRONG_INPUT = 1
@@ -55,25 +56,30 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             sys.stdout.flush()
         except (typer.Exit, typer.Abort):
             raise
-        except UsageError as error:
-            raise typer.Exit(wrong_usage(error)) from None
-        except DiagnosticError as error:
-            print_diagnostics(error.diagnostics)
-            raise typer.Exit(WRONG_INPUT) from None
-        except BrokenPipeError:
-            streams.silence(sys.stdout)
-            raise typer.Exit(BROKEN_PIPE) from None
-        except MemoryError:
-            print_diagnostics([make("PG603", "the memory of this machine ran out")])
-            raise typer.Exit(WRONG_INPUT) from None
-        except OSError as error:
-            print_diagnostics([_of_the_system(error)])
-            raise typer.Exit(WRONG_INPUT) from None
         except Exception as error:  # noqa: BLE001 - whatever was not foreseen becomes PG901
-            print_diagnostics([_unforeseen(error)])
-            raise typer.Exit(WRONG_INPUT) from None
+            end_if_asked()  # a library may have turned the end into an error of its own
+            raise typer.Exit(_told(error)) from None
 
     return run
+
+
+def _told(error: Exception) -> int:
+    """The exit code of an error, once it is printed."""
+    match error:
+        case UsageError():
+            return wrong_usage(error)
+        case DiagnosticError():
+            print_diagnostics(error.diagnostics)
+        case BrokenPipeError():
+            streams.silence(sys.stdout)
+            return BROKEN_PIPE
+        case MemoryError():
+            print_diagnostics([make("PG603", "the memory of this machine ran out")])
+        case OSError():
+            print_diagnostics([_of_the_system(error)])
+        case _:
+            print_diagnostics([_unforeseen(error)])
+    return WRONG_INPUT
 
 
 def wrong_usage(error: UsageError) -> int:

@@ -10,17 +10,14 @@ from perceiver_graph.storage.folders import FolderKind, refuse_foreign, staged_f
 from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listing import Former, NotOurs, digest, is_plain, prove
 from perceiver_graph.storage.notes import LOGGER, tell
-from perceiver_graph.storage.shield import ENDING, Shield
 
 __all__ = [
-    "ENDING",
     "LOGGER",
     "Claim",
     "FolderKind",
     "Former",
     "Group",
     "NotOurs",
-    "Shield",
     "abandon",
     "descriptor",
     "digest",

@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.signals import Shield
 from perceiver_graph.storage.claims import Claim, is_claim
 from perceiver_graph.storage.exchange import rename_new
 from perceiver_graph.storage.filling import Filling
@@ -21,7 +22,6 @@ from perceiver_graph.storage.groups import keep_group
 from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listing import Former
 from perceiver_graph.storage.locks import alone_in
-from perceiver_graph.storage.shield import Shield
 
 
 def unwritable(

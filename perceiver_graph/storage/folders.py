@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.signals import Shield
 from perceiver_graph.storage.claims import Claim
 from perceiver_graph.storage.exchange import exchange, rename_new
 from perceiver_graph.storage.filling import Filling
@@ -18,7 +19,6 @@ from perceiver_graph.storage.listing import Former, NotOurs, Owned, is_empty, pr
 from perceiver_graph.storage.locks import alone_in
 from perceiver_graph.storage.merging import Carried, collisions, dissolve
 from perceiver_graph.storage.notes import tell
-from perceiver_graph.storage.shield import Shield
 
 Interim = Callable[[Path, str], str]
 """The text of the last file of a folder while the others lie under a path in it."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from perceiver_graph.signals import Shield
 from perceiver_graph.storage import filling
 from perceiver_graph.storage.claims import Claim, is_claim
 from perceiver_graph.storage.listing import Former, is_plain
 from perceiver_graph.storage.merging import dissolve
 from perceiver_graph.storage.notes import tell
-from perceiver_graph.storage.shield import Shield
 
 EXCHANGE = "exchange"
 

@@ -23,6 +23,8 @@ from tests.fuzz.targets.models import SPECS
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("kill", "kill", "kill", "two", "full", "read-only")
+_STARTS = 0.2
+"""Seconds in which Python itself has started: before, it ends as Python does."""
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _LIMIT = 120.0
 NOTES = "NOTES.md"
@@ -94,10 +96,12 @@ def _killed(folder: Path, job: str, chance: random.Random) -> str:
     wait = chance.uniform(0, 1.5) if chance.random() < 0.5 else chance.uniform(0.5, 3.0)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, wait - (time.monotonic() - began)))
-    process.send_signal(chance.choice(_SIGNALS))
-    _, said = _done(process)
+    process.send_signal(number := chance.choice(_SIGNALS))
+    code, said = _done(process)
     if "PG90" in said:
         return said
+    if wait > _STARTS and (code not in (0, -number, 128 + number) or "Traceback" in said):
+        return f"after {number.name} it ended with {code}: {said}"
     if had and not (folder / "art" / NOTES).exists():
         return "what the user put into the folder is gone after the signal"
     if had and (problem := _whole(folder, job)):
