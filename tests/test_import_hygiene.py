@@ -97,6 +97,8 @@ def test_the_runtime_needs_neither_torch_nor_the_compiler(tmp_path: Path) -> Non
         "check kinetics --format json",
         "inspect kinetics",
         "inspect kinetics --format json",
+        "diff kinetics language",
+        "diff kinetics --set latents.count=4 --format json",
         "graph kinetics",
         "graph kinetics --format dot",
         "graph kinetics --format mermaid",
@@ -114,9 +116,9 @@ def test_check_reads_no_manifest(tmp_path: Path) -> None:
     assert "perceiver_graph.spec.manifest" not in _probe(COMMAND, tmp_path, "check", "kinetics")
 
 
-@pytest.mark.parametrize("command", ["check", "inspect", "graph"])
+@pytest.mark.parametrize("command", ["check", "inspect", "diff kinetics", "graph"])
 def test_a_bad_spec_is_reported_without_a_backend(command: str, tmp_path: Path) -> None:
     spec = tmp_path / "broken.yaml"
     spec.write_text(BAD_SPEC, encoding="utf-8")
-    loaded = _probe(COMMAND, tmp_path, command, str(spec), code_expected=1)
+    loaded = _probe(COMMAND, tmp_path, *command.split(), str(spec), code_expected=1)
     assert not _roots(loaded) & BACKENDS

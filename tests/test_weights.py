@@ -15,11 +15,11 @@ import torch
 from safetensors.numpy import save_file
 
 from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.ir.names import collapse
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.assign import load_arrays
 from perceiver_graph.compiler.weights.files import read_tensors
-from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.diagnostics import DiagnosticError, Report
 from perceiver_graph.spec.loader import load_spec
 from tests.checkpoints import SPEC, Tensors, file, folder, problems, small, theirs

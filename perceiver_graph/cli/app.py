@@ -21,7 +21,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 PROGRAM = "perceiver-graph"
 COMMANDS = (
     *("compile", "run", "import"),
-    *("check", "inspect", "graph", "explain", "schema", "new", "list"),
+    *("check", "inspect", "diff", "graph", "explain", "schema", "new", "list"),
 )
 _SETTINGS: Any = {"add_completion": False, "rich_markup_mode": None}
 _HELP = {"help_option_names": ["-h", "--help"]}

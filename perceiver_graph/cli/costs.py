@@ -12,6 +12,8 @@ from perceiver_graph.cli.tables import Column, Table
 from perceiver_graph.compiler.programs.cost import PhaseCost
 from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 
+RUN = "a run, every query"
+
 
 def print_costs(inspection: Inspection, rates: Rates | None) -> None:
     """Print what each phase costs, what the passes removed, and what a run takes.
@@ -19,7 +21,7 @@ def print_costs(inspection: Inspection, rates: Rates | None) -> None:
     Floors are for `rates`; without any there are none.
     """
     _phases(inspection, rates)
-    at = ", ".join(f"{name} = {value}" for name, value in inspection.free_sizes.items())
+    at = sizes(inspection)
     if rates:
         screen.say(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
     elif at:
@@ -34,6 +36,11 @@ def print_costs(inspection: Inspection, rates: Rates | None) -> None:
         _removed(inspection)
 
 
+def sizes(inspection: Inspection) -> str:
+    """What the estimates take for sizes that are known only at run time: `length = 2048`."""
+    return ", ".join(f"{name} = {value}" for name, value in inspection.free_sizes.items())
+
+
 def _phases(inspection: Inspection, rates: Rates | None) -> None:
     """A row a phase and one for a whole run; with passes, a column before and one after them."""
     figures: dict[str, Callable[[PhaseCost], str]] = {
@@ -45,7 +52,7 @@ def _phases(inspection: Inspection, rates: Rates | None) -> None:
         figures["floor"] = lambda cost: seconds(rates.seconds(cost.flops, cost.weight_bytes))
     costs = [inspection.before, inspection.after] if inspection.level else [inspection.after]
     rows = [
-        [_title(phase), *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
+        [title(phase), *(text(cost.phases[phase]) for text in figures.values() for cost in costs)]
         for phase in costs[0].phases
         if any(cost.phases[phase].nodes for cost in costs)
     ]
@@ -55,13 +62,14 @@ def _phases(inspection: Inspection, rates: Rates | None) -> None:
         [*("" for _ in costs[1:]), size(inspection.plan.peak)],
         [seconds(rates.seconds(cost.flops, cost.read)) for cost in costs if rates],
     ]
-    rows.append(["a run, every query", *(text for figure in whole for text in figure)])
+    rows.append([RUN, *(text for figure in whole for text in figure)])
     titles = (title for name in figures for title in _titles(name, inspection.level))
     columns = (Column(title, right=True, with_last=title.startswith("at ")) for title in titles)
     Table([Column("batch 1"), *columns], rows).print()
 
 
-def _title(phase: Phase) -> str:
+def title(phase: Phase) -> str:
+    """What a phase is called: `decode, per chunk`."""
     if phase == COMPILE:
         return "constants, once"
     return f"{phase}, per {'chunk' if phase in IN_CHUNKS else 'input'}"

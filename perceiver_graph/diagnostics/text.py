@@ -23,7 +23,12 @@ def quote(text: object, limit: int = NAME_LIMIT) -> str:
     in messages."""
     shown = str(text).replace("\\", "\\\\") if "\n" in str(text) else str(text)
     shown = shown.replace("\n", "\\n")
-    return f"`{shown if len(shown) <= limit else shown[: limit - 3] + '...'}`"
+    return f"`{cut(shown, limit)}`"
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or where it is longer than so many characters its beginning."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def is_hidden(char: str) -> bool:

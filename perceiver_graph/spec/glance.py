@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.diagnostics.text import cut
 
 _WIDTH, _ROWS = 79, 16
 
@@ -26,19 +27,19 @@ class Glance:
         """Lines of at most 79 columns, as `repr` returns them: `<Compiled kinetics: ...>`."""
         rows = [(escape.line(name), escape.line(what)) for name, what in self._shown()]
         width = min(max((len(name) for name, _ in rows), default=0), _WIDTH // 2)
-        lines = [f"  {_cut(name, width).ljust(width)}  {what}" for name, what in rows]
-        first = _cut(f"<{escape.line(self.heading)}", _WIDTH - 1)
-        return "\n".join([first, *(_cut(line.rstrip(), _WIDTH - 1) for line in lines)]) + ">"
+        lines = [f"  {cut(name, width).ljust(width)}  {what}" for name, what in rows]
+        first = cut(f"<{escape.line(self.heading)}", _WIDTH - 1)
+        return "\n".join([first, *(cut(line.rstrip(), _WIDTH - 1) for line in lines)]) + ">"
 
     def html(self) -> str:
         """A heading and a table."""
         rows = "".join(
-            f'<tr><td style="text-align:left"><code>{escape.html(_cut(name, _WIDTH))}</code></td>'
-            f'<td style="text-align:left">{escape.html(_cut(what, _WIDTH))}</td></tr>'
+            f'<tr><td style="text-align:left"><code>{escape.html(cut(name, _WIDTH))}</code></td>'
+            f'<td style="text-align:left">{escape.html(cut(what, _WIDTH))}</td></tr>'
             for name, what in self._shown()
         )
         table = f"<table>{rows}</table>" if rows else ""
-        return f"<div><b>{escape.html(_cut(self.heading, _WIDTH))}</b>{table}</div>"
+        return f"<div><b>{escape.html(cut(self.heading, _WIDTH))}</b>{table}</div>"
 
     def _shown(self) -> Sequence[Row]:
         if len(self.rows) <= _ROWS:
@@ -62,7 +63,3 @@ class Glanced:
 
     def _repr_html_(self) -> str:
         return self._glance().html()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."

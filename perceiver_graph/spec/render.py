@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import yaml
@@ -42,6 +43,12 @@ def render_yaml(data: Mapping[str, Any], comment: str = "") -> str:
         width=100,
         allow_unicode=True,
     )
+
+
+def inline(value: Any) -> str:
+    """A value as one line of YAML: `{time: 2, height: 4}`."""
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=inf)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def one_line(text: str) -> str:

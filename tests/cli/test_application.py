@@ -14,7 +14,7 @@ from perceiver_graph.cli import explain as explain_module
 from tests.cli.support import Command, process
 
 COMMANDS = (
-    *("compile", "run", "import", "check", "inspect", "graph"),
+    *("compile", "run", "import", "check", "inspect", "diff", "graph"),
     *("explain", "schema", "new", "list"),
 )
 
@@ -50,6 +50,7 @@ def test_every_command_has_help(name: str, command: Command) -> None:
         (["compile", "kinetics", "--backend", "tensorflow"], "onnx"),
         (["compile", "kinetics", "--seed", "-1"], "--seed"),
         (["explain", "PG20"], "PG20"),
+        (["diff", "kinetics"], "`perceiver-graph diff kinetics --set KEY=VALUE`"),
         (["run", "somewhere"], "--inputs"),
         (["run", "somewhere", "--random", "--inputs", "in.npz"], "leave out `--random`"),
         (["run", "somewhere", "a.mp4", "--random"], "leave out `--random`"),

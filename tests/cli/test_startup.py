@@ -33,6 +33,7 @@ def _heavy(*arguments: object) -> set[str]:
     [
         ["inspect", "kinetics"],
         ["check", "kinetics"],
+        ["diff", "kinetics", "language"],
         ["graph", "kinetics"],
         ["explain", "PG204"],
         ["schema"],

@@ -11,8 +11,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from perceiver_graph.compiler.ir.dims import Symbol
 from perceiver_graph.compiler.ir.graph import (
     Block,
@@ -127,4 +125,6 @@ def _comment(origin: Span | None) -> str:
 
 def digest(data: Array) -> str:
     """What names the numbers of a constant."""
+    import numpy as np  # a graph as it is lowered has few constants, and most commands none to name
+
     return hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()

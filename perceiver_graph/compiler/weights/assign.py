@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from perceiver_graph.compiler.ir.graph import Graph, Parameter
+from perceiver_graph.compiler.ir.names import collapse
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import transformers
 from perceiver_graph.compiler.weights.configuration import differences
@@ -28,7 +29,6 @@ from perceiver_graph.compiler.weights.files import (
 )
 from perceiver_graph.compiler.weights.known_settings import not_followed
 from perceiver_graph.compiler.weights.layouts import Layout, recognise
-from perceiver_graph.compiler.weights.names import collapse
 from perceiver_graph.compiler.weights.transformers import Checkpoint
 from perceiver_graph.diagnostics import Report, Span, make, quote
 from perceiver_graph.diagnostics.commands import command

@@ -54,6 +54,8 @@ class Target:
         """What is accepted must compile and run, unless it is too large to try."""
         looks = [
             ["inspect", "a.yaml", "--format", chance.choice(("table", "json"))],
+            ["diff", *chance.choice((("a.yaml", "language"), ("language", "a.yaml")))],
+            ["diff", "a.yaml", "--set", "latents.count=3", "--format", "json"],
             [
                 "graph",
                 "a.yaml",
