@@ -7,6 +7,7 @@ from pathlib import Path
 
 from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec import load_spec
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -70,7 +71,7 @@ def table() -> str:
             f"[`{name}`](docs/tasks/{system.page}.md)",
             _array(data["input_array"]),
             _array(data["latents"]),
-            _array([data["total_queries"], data["query_array"][1]]),
+            asked(lowered, data["total_queries"], data["query_array"][1]),
             f"{data['parameters']:,}",
             f"{data['flops'] / 1e9:,.0f}" if data["flops"] > 1e10 else f"{data['flops'] / 1e9:.1f}",
             lowered.document.spec.dialect,
@@ -80,5 +81,13 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def asked(lowered: Lowered, count: int, width: int) -> str:
+    """The query array; where nothing is asked, what becomes of the latents: `mean`, `latents`."""
+    if count:
+        return _array([count, width])
+    queries = [output.query.key for output in lowered.document.spec.outputs.values()]
+    return ", ".join(dict.fromkeys(queries))
+
+
 def _array(sizes: list[int]) -> str:
-    return " x ".join(map(str, sizes)) if sizes[0] else "mean"
+    return " x ".join(map(str, sizes))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim, product
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.ir.verify import verify
@@ -54,7 +54,8 @@ def test_shapes_are_those_that_numpy_produces(data: dict[str, Any], batch: int, 
     assert results["latents"].shape == (batch, *model.latents)
     for name, output in model.outputs.items():
         points = {symbol.name: POINTS for symbol in output.queries.symbols}
-        queries = (output.queries.evaluate(points),) if output.axes else ()
+        rows = product(tuple(axis.size for axis in output.axes))
+        queries = (rows.evaluate(points),) if output.axes else ()
         assert results[name].shape == (batch, *queries, output.channels)
         assert np.isfinite(results[name]).all()
 

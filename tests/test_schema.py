@@ -111,6 +111,8 @@ outputs:
   v: {query: {output: y}, media: {span: {top: 1, longest: 9}}}
   w: {query: {mean: latents}, media: {scores: {names: [p]}}}
   t: {query: {learned: {}}, media: {flow: {scale: 2.5}}}
+  p: {query: latents, norm: layer_norm, norm_epsilon: 0.001, head: {linear: 3, norm: none}}
+  o: {query: {latents: all}}
 """)
 
 SPECS = [
@@ -135,7 +137,18 @@ VALUES = st.one_of(
     st.sampled_from(["", " ", "é", "a" * 64, "a" * 65, "a.b", "A_b-c"]),
     st.sampled_from([{}, [], [1], {"a": 1}, {"time": 2}, {"time": "length"}, {"min": 1}, ["p"]]),
     st.sampled_from(
-        [{"linear": 3}, {"learned": {}}, {"fourier": {"bands": 1}}, {"inputs": "a"}, {"min": None}]
+        [
+            "latents",
+            "mean",
+            "layer_norm",
+            {"latents": "all"},
+            {"latents": {}},
+            {"linear": 3},
+            {"learned": {}},
+            {"fourier": {"bands": 1}},
+            {"inputs": "a"},
+            {"min": None},
+        ]
     ),
 ).map(copy.deepcopy)  # the next mutation may change what this one has put in
 KEYS = st.sampled_from(

@@ -67,7 +67,7 @@ def test_reading_again_and_again() -> None:
         ("latents", "latents", "process/blocks.1", "process x 2"),
         ("latents", "latents", "process/blocks.2", "process x 2"),
     ]
-    assert answers_of(document.spec) == {"y": Answer("latents", pool="mean")}
+    assert answers_of(document.spec) == {"y": Answer("latents")}
 
 
 @settings(

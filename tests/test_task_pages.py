@@ -38,8 +38,8 @@ def test_the_numbers_of_a_page(
     inspection = Inspection(lowered, lowered.graph).as_json()
     assert inputs == " x ".join(map(str, inspection["input_array"]))
     assert latents == " x ".join(map(str, inspection["latents"]))
-    asked = f"{inspection['total_queries']} x {inspection['query_array'][1]}"
-    assert queries.startswith(asked if inspection["total_queries"] else "mean")
+    asked = TABLE["asked"](lowered, inspection["total_queries"], inspection["query_array"][1])
+    assert queries.startswith(asked)
     assert parameters == f"{inspection['parameters']:,}"
 
 

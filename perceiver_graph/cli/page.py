@@ -46,7 +46,7 @@ def _sizes(inspection: Inspection) -> dict[str, str]:
     """The sizes of the whole model by what they are sizes of."""
     lowered = inspection.lowered
     tokens, width = lowered.input_array
-    queries = "the mean over the latents"
+    queries = lowered.taken
     if lowered.query_width:
         queries = f"{_rows(lowered.total_queries)} x {lowered.query_width}"
         queries += f", in {lowered.chunks} chunks" if lowered.chunks > 1 else ""

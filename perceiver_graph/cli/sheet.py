@@ -96,7 +96,7 @@ def _stages(inspection: Inspection) -> None:
             [key, f"{reads}: {_layers(group)}, {_times(getattr(spec, key).heads, 'head')}{project}"]
         )
     if not query_width:
-        rows.append(["decode", f"no queries: the mean over {latents} latents"])
+        rows.append(["decode", f"no queries: {lowered.taken}"])
     Table([Column("stage"), Column("what it does", 88)], rows).print()
 
 

@@ -158,9 +158,10 @@ def _positions(
 ) -> NDArray[np.int64] | None:
     """The positions chosen, or None where a problem was reported."""
     if not entry.selectable:
+        number = "no queries" if entry.queries == 0 else "a single query"
         report.error(
             "PG506",
-            f"output {quote(name)} has a single query, of which none can be chosen",
+            f"output {quote(name)} has {number}, of which none can be chosen",
             help=f"ask for the whole: {name}",
         )
         return None

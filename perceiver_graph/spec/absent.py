@@ -13,7 +13,7 @@ from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.spec.models.steps import ActivationName, Step
 from perceiver_graph.spec.spans import Path
 
-Where = Literal["anywhere", "attention", "latents", "encode", "query", "steps", "linear", "top"]
+Where = Literal["anywhere", "attention", "latents", "encode", "steps", "linear", "top"]
 
 _ATTENTION = ("encode", "process", "decode")
 _TRAIN = command("compile", "SPEC", "--backend", "torch")
@@ -120,12 +120,6 @@ TABLE = (
     Absent("variational bottleneck vae kl", "a variational bottleneck", _LEARNED),
     Absent("keys kv keys_values", "a choice of what is read", _SELF, "encode"),
     Absent("over axis", "reading along one axis", "all tokens of all inputs are read", "encode"),
-    Absent(
-        "latents latent all",
-        "the latents themselves as an output",
-        "`{learned: {count: 64}}` asks for as many vectors, and `{mean: latents}` for their mean",
-        "query",
-    ),
     Absent(
         "flatten reshape view",
         "a step of its own",
@@ -236,8 +230,8 @@ def _kinds(path: Path) -> set[Where]:
         found.add("attention")
     if words in (["latents"], ["encode"]):
         found.add("latents" if words == ["latents"] else "encode")
-    if len(words) > 2 and words[2] in ("query", "steps"):
-        found.add("query" if words[2] == "query" else "steps")
+    if len(words) > 2 and words[2] == "steps":
+        found.add("steps")
     if "head" in words or "steps" in words:
         found.add("linear")
     return found

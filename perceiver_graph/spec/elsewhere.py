@@ -71,6 +71,7 @@ dims: symbols axes variables dynamic_axes
 grid: dense spatial pixels
 inputs: input
 mean: mean_pool average
+latents: latent all
 mlp: ffn
 rate: fps frame_rate framerate sample_rate sampling_rate frequency hz sr
 window: n_fft win_length window_length window_size frame_length

@@ -178,6 +178,8 @@ def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None
     if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
         return f"{{inputs: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
+    if name in schema.words:
+        return name
     inner = _inner(schema, name) if name else None
     return f"{{{name}: {skeleton(inner, path, data)}}}" if inner else None
 

@@ -58,8 +58,12 @@ class Schema:
     @property
     def alternatives(self) -> tuple[str, ...]:
         """The names among which a mapping with one key chooses: tags without their angle brackets."""
-        choices = self.node["choices"] if self.kind == "tagged-union" else ()
-        return tuple(tag.strip("<>") for tag in choices)
+        return tuple(tag.strip("<>") for tag in self.tags)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those of the alternatives that may stand alone, as `latents` for `{latents: all}`."""
+        return tuple(tag for tag in self._choices if not tag.startswith("<"))
 
     def with_key(self, key: str) -> tuple[str, ...]:
         """Those of the alternatives that a key stands beside."""
@@ -69,7 +73,7 @@ class Schema:
     @property
     def tags(self) -> tuple[str, ...]:
         """The same as `child` takes them: with their angle brackets."""
-        return tuple(self.node["choices"]) if self.kind == "tagged-union" else ()
+        return tuple(tag for tag in self._choices if tag.startswith("<"))
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -95,6 +99,10 @@ class Schema:
             return one_of(self.choices)
         words = {"str": "text", "bool": "true or false", "list": "a list", "dict": "a mapping"}
         return words.get(self.kind, "a mapping" if self.kind == "model" else None)
+
+    @property
+    def _choices(self) -> tuple[str, ...]:
+        return tuple(self.node["choices"]) if self.kind == "tagged-union" else ()
 
     @property
     def _model(self) -> type[BaseModel] | None:

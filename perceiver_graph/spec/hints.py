@@ -23,9 +23,11 @@ def left_out(value: Any, path: Path, parent: Schema | None) -> str | None:
     return f"leave {quote(path[-1])} out" if optional else None
 
 
-def forms_of(names: Iterable[str]) -> str:
-    """The alternatives as they are written: `{fourier: ...}`, `{learned: ...}`."""
-    return ", ".join(f"`{{{name}: ...}}`" for name in names)
+def forms_of(schema: Schema | None) -> str:
+    """The alternatives as they are written: `{mean: ...}`, `latents`."""
+    names = schema.alternatives if schema else ()
+    words = schema.words if schema else ()
+    return ", ".join(f"`{name}`" if name in words else f"`{{{name}: ...}}`" for name in names)
 
 
 def not_there(word: str, entry: Absent, span: Span) -> Diagnostic:

@@ -120,8 +120,8 @@ class _Translator:
         rule = faults[0].parent
         about = [f"{quote(key)}: {text}" for key in keys if rule and (text := rule.describe(key))]
         children = [(key, child) for key in keys if rule and (child := rule.child(key))]
-        choices = [(key, child.alternatives) for key, child in children if child.alternatives]
-        about += [f"{quote(key)} is one of {forms_of(names)}" for key, names in choices]
+        choices = [(key, child) for key, child in children if child.alternatives]
+        about += [f"{quote(key)} is one of {forms_of(child)}" for key, child in choices]
         shown = [(key, skeleton(child, parent, self.data)) for key, child in children]
         known = [
             f"`{key}: {text}`"
@@ -179,7 +179,7 @@ class _Translator:
     def _alternative(self, fault: Fault) -> Diagnostic:
         names = fault.rule.alternatives if fault.rule else ()
         what = fault.details["msg"].split(":")[0]  # "expected a step"
-        note = f"write one of {forms_of(names)}"
+        note = f"write one of {forms_of(fault.rule)}"
         span = self.spans.value(fault.path)
         if not isinstance(fault.value, dict):
             if isinstance(fault.value, str) and (entry := absent(fault.value, fault.path)):
@@ -191,6 +191,7 @@ class _Translator:
                 notes=[note],
                 help=left_out(fault.value, fault.path, fault.parent)
                 or glued(fault.value)
+                or _word(fault)
                 or form(fault.rule, fault.path, self.data),
             )
         if not fault.value:
@@ -304,6 +305,12 @@ class _Translator:
             return written
         short = len(written) <= _SHORT and "\n" not in written
         return written if fault.type == "counted" and short else found(fault.value)
+
+
+def _word(fault: Fault) -> str | None:
+    """The alternative that may stand alone, as a word, and was meant."""
+    words = fault.rule.words if fault.rule else ()
+    return question(meant(fault.value, words)) if isinstance(fault.value, str) else None
 
 
 def _has(data: Any, part: str | int) -> bool:

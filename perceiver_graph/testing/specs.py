@@ -42,7 +42,8 @@ def symbol_sizes(data: Mapping[str, Any]) -> st.SearchStrategy[dict[str, int]]:
 def _words(data: Any) -> list[str]:
     """The symbols in the sizes of a spec."""
     sizes = [m.get("shape", {}) for m in data["inputs"].values()]
-    sizes += [o["query"].get("grid", {}) for o in data["outputs"].values()]
+    queries = [output["query"] for output in data["outputs"].values()]
+    sizes += [query.get("grid", {}) for query in queries if isinstance(query, dict)]
     texts = [text for part in sizes for text in part.values() if isinstance(text, str)]
     return list(dict.fromkeys(word for text in texts for word in words(text)))
 
@@ -173,7 +174,8 @@ def outputs(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
     found: Data = {name: draw(_output(inputs)) for name in names}
     last = found[names[-1]]
-    if len(names) > 1 and "mean" not in found[names[0]]["query"] and draw(st.booleans()):
+    taken = any(word in found[names[0]]["query"] for word in ("mean", "latents"))
+    if len(names) > 1 and not taken and draw(st.booleans()):
         last["query"] = {"output": names[0]}
         last.pop("query_mask", None)
     return found
@@ -181,10 +183,13 @@ def outputs(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
 
 @st.composite
 def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
-    kind = draw(st.sampled_from(["grid", "learned", "inputs", "inputs", "points", "mean"]))
-    query: Data
+    kinds = ["grid", "learned", "inputs", "inputs", "points", "mean", "latents"]
+    kind = draw(st.sampled_from(kinds))
+    query: Data = {}
     if kind == "mean":
         query = {"mean": "latents"}
+    elif kind == "latents":
+        query = {"latents": "all"}
     elif kind == "grid":
         axes = draw(st.lists(st.sampled_from(AXES), min_size=1, max_size=3, unique=True))
         query = {"grid": {axis: draw(st.integers(1, 3)) for axis in axes}}
@@ -199,18 +204,35 @@ def _output(draw: st.DrawFn, inputs: Mapping[str, Data]) -> Data:
         query = {
             "inputs": draw(st.sampled_from(sorted(name for name in inputs if name != "place")))
         }
-    output: Data = {"query": query}
+    is_word = kind == "latents" and draw(st.booleans())
+    output: Data = {"query": kind if is_word else query}
     source = inputs.get(query.get("inputs", ""), {})
     axes = [axis for axis in source.get("shape", ()) if axis != "channel"]
     if axes and source.get("attention_mask") and draw(st.booleans()):
         output["query_mask"] = query["inputs"]
-    head = draw(st.sampled_from(["none", "linear", "mlp"]))
-    if head == "linear":
-        output["head"] = {"linear": draw(st.integers(1, 4))}
-    elif head == "mlp":
-        output["head"] = {"mlp": {"hidden": draw(st.integers(1, 4)), "channels": 2}}
-    if head != "none" and draw(st.booleans()):
-        output["head"]["activation"] = draw(st.sampled_from(ACTIVATIONS))
-    if head != "none" and draw(st.booleans()):
-        output["head"]["scale"] = draw(st.sampled_from([0.5, 2.0]))
+    _add_norm(draw, output)
+    if draw(st.sampled_from([True, True, False])):
+        output["head"] = draw(_heads())
     return output
+
+
+@st.composite
+def _heads(draw: st.DrawFn) -> Data:
+    """A linear map or two, and what may be done with the result."""
+    head: Data = {"linear": draw(st.integers(1, 4))}
+    if draw(st.booleans()):
+        head = {"mlp": {"hidden": draw(st.integers(1, 4)), "channels": 2}}
+    _add_norm(draw, head)
+    if draw(st.booleans()):
+        head["activation"] = draw(st.sampled_from(ACTIVATIONS))
+    if draw(st.booleans()):
+        head["scale"] = draw(st.sampled_from([0.5, 2.0]))
+    return head
+
+
+def _add_norm(draw: st.DrawFn, place: Data) -> None:
+    """Of an answer or of what a head makes of it, one in four."""
+    if draw(st.booleans()) and draw(st.booleans()):
+        place["norm"] = "layer_norm"
+        if draw(st.booleans()):
+            place["norm_epsilon"] = draw(st.sampled_from([1e-6, 1e-3]))

@@ -103,7 +103,7 @@ def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
             shape=["batch", *(axis.size.plain for axis in output.axes), output.channels],
             queries=output.queries.value,
             chunk_queries=output.chunk_queries.value,
-            selectable=bool(output.axes),
+            selectable=bool(output.axes) and output.queries != 0,
             media=lowered.document.spec.outputs[name].media,
         )
     return entries

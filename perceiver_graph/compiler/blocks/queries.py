@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import singledispatch
 
 from perceiver_graph import limits
 from perceiver_graph.compiler import ops
@@ -22,7 +23,6 @@ from perceiver_graph.compiler.blocks.context import (
 from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.position import Grid, grid_positions
-from perceiver_graph.compiler.blocks.stages import has_queries
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, product, shape_of
 from perceiver_graph.compiler.ir.graph import Value
@@ -58,45 +58,79 @@ class Queries:
         return 0 if self.rows is None else int(self.rows.shape[-1])
 
 
-def make_queries(ctx: Context, name: str, modalities: dict[str, Modality]) -> Queries:
+def make_queries(ctx: Context, name: str, modalities: Mapping[str, Modality]) -> Queries:
     """The queries of one output, before they are brought to the common width."""
     source, query = _resolve(ctx, name)
-    if not has_queries(query):
+    if query.takes:
         return Queries(name, (), Dim.of(0), None, name)
     path: Path = ("outputs", source, "query")
     summary = f"the queries of {name}"
     with ctx.builder.block(name, "Query", summary, module=f"queries.{source}"):
-        match query:
-            case GridQuery(grid=grid, position=position):
-                _check_grid(ctx, grid, position, path)
-                axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in grid.items())
-                indices, count = _query_input(ctx, name, axes, (*path, "grid"))
-                rows = grid_positions(ctx, position, Grid(axes, indices), (*path, "position"))
-                return Queries(name, axes, count, rows, source, indices)
-            case LearnedQuery(learned=learned):
-                width = learned.width or ctx.spec.latents.width
-                ctx.derive(width, *path, "learned", "width")
-                shape = (learned.count, width)
-                ctx.builder.declare(count=learned.count)
-                table = ctx.builder.parameter("table", shape, scale=learned.init_scale)
-                if learned.count == 1:
-                    return Queries(name, (), Dim.of(1), table, source)
-                axes = (Axis("query", Dim.of(learned.count)),)
-                indices, count = _query_input(ctx, name, axes, (*path, "learned"))
-                rows = ctx.builder(ops.Gather(0), table, indices, name="rows")
-                return Queries(name, axes, count, rows, source, indices)
-            case InputsQuery(inputs=modality):
-                prepared = _modality(ctx, modality, modalities, (*path, "inputs"))
-                if not prepared.index:  # a single token: nothing to choose from
-                    return Queries(name, (), Dim.of(1), prepared.tokens, source)
-                indices, count = _query_input(ctx, name, prepared.index, (*path, "inputs"))
-                rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
-                return Queries(name, prepared.index, count, rows, source, indices)
-            case PointsQuery():
-                refuse_sum(ctx, query.position, (*path, "position"))
-                rows, axis = point_queries(ctx, name, query, path)
-                return Queries(name, (axis,), axis.size, rows, source)
-    raise TypeError(f"no lowering for the query {query!r}")
+        return ask(query, ctx, name, modalities, path)
+
+
+@singledispatch
+def ask(
+    query: Query, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
+) -> Queries:
+    """The queries of a kind for the output `name`. `path` is where they stand in the spec, which may
+    be at another output; `source_of` tells which."""
+    raise TypeError(f"no lowering for the query {type(query).__name__}")
+
+
+def source_of(path: Path) -> str:
+    """The output at which queries stand in the spec."""
+    return str(path[1])
+
+
+@ask.register
+def _grid(
+    query: GridQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
+) -> Queries:
+    _check_grid(ctx, query.grid, query.position, path)
+    axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in query.grid.items())
+    indices, count = chosen(ctx, name, axes, (*path, "grid"))
+    rows = grid_positions(ctx, query.position, Grid(axes, indices), (*path, "position"))
+    return Queries(name, axes, count, rows, source_of(path), indices)
+
+
+@ask.register
+def _learned(
+    query: LearnedQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
+) -> Queries:
+    learned, source = query.learned, source_of(path)
+    width = learned.width or ctx.spec.latents.width
+    ctx.derive(width, *path, "learned", "width")
+    shape = (learned.count, width)
+    ctx.builder.declare(count=learned.count)
+    table = ctx.builder.parameter("table", shape, scale=learned.init_scale)
+    if learned.count == 1:
+        return Queries(name, (), Dim.of(1), table, source)
+    axes = (Axis("query", Dim.of(learned.count)),)
+    indices, count = chosen(ctx, name, axes, (*path, "learned"))
+    rows = ctx.builder(ops.Gather(0), table, indices, name="rows")
+    return Queries(name, axes, count, rows, source, indices)
+
+
+@ask.register
+def _inputs(
+    query: InputsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
+) -> Queries:
+    prepared, source = _modality(ctx, query.inputs, modalities, (*path, "inputs")), source_of(path)
+    if not prepared.index:  # a single token: nothing to choose from
+        return Queries(name, (), Dim.of(1), prepared.tokens, source)
+    indices, count = chosen(ctx, name, prepared.index, (*path, "inputs"))
+    rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
+    return Queries(name, prepared.index, count, rows, source, indices)
+
+
+@ask.register
+def _points(
+    query: PointsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
+) -> Queries:
+    refuse_sum(ctx, query.position, (*path, "position"))
+    rows, axis = point_queries(ctx, name, query, path)
+    return Queries(name, (axis,), axis.size, rows, source_of(path))
 
 
 def _resolve(ctx: Context, name: str) -> tuple[str, Query]:
@@ -120,12 +154,13 @@ def _resolve(ctx: Context, name: str) -> tuple[str, Query]:
             )
         seen.append(other)
         query, path = ctx.spec.outputs[other].query, ("outputs", other, "query", "output")
-    if len(seen) > 1 and not has_queries(query):
+    if len(seen) > 1 and query.takes:
+        written = query.key if query.is_word() else f"{{{query.key}: {getattr(query, query.key)}}}"
         raise ctx.error(
             "PG201",
-            f"`{seen[-1]}` has no queries: it is a mean over the latents",
+            f"`{seen[-1]}` has no queries: it is {query.takes}",
             ("outputs", seen[-2], "query", "output"),
-            help="write `query: {mean: latents}` here too",
+            help=f"write `query: {written}` here too",
         )
     return seen[-1], query
 
@@ -140,12 +175,12 @@ def query_mask(
     if queries.rows is None:
         raise ctx.error(
             "PG205",
-            "a mean over the latents has no queries to mask",
+            f"`{name}` has no queries to mask: it is {ctx.spec.outputs[name].query.takes}",
             path,
             help="leave `query_mask` out",
             at_key=True,
         )
-    source = _modality(ctx, masked_by, dict(modalities), path)
+    source = _modality(ctx, masked_by, modalities, path)
     if source.mask is None:
         raise ctx.error(
             "PG201",
@@ -190,7 +225,7 @@ def refuse_sum(ctx: Context, position: Position, path: Path) -> None:
         )
 
 
-def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Path) -> Modality:
+def _modality(ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path) -> Modality:
     if name not in ctx.spec.inputs:
         raise ctx.error(
             "PG201",
@@ -212,8 +247,9 @@ def _modality(ctx: Context, name: str, modalities: dict[str, Modality], path: Pa
     return modalities[name]
 
 
-def _query_input(ctx: Context, name: str, axes: tuple[Axis, ...], path: Path) -> tuple[Value, Dim]:
-    """Which flat positions are asked for: int64 [count], count known only at run time."""
+def chosen(ctx: Context, name: str, axes: tuple[Axis, ...], path: Path) -> tuple[Value, Dim]:
+    """Which flat positions along the axes are asked for, int64 [count], with a count that is known
+    only at run time; and how many there are in all."""
     total = product(tuple(axis.size for axis in axes))
     most = total.bounds()[1]
     if most is not None and most > limits.SIZE:

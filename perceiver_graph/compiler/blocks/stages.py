@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from perceiver_graph import limits
-from perceiver_graph.spec.models import Encode, MeanQuery, Process, Query, Spec
+from perceiver_graph.spec.models import Encode, Process, Spec
 
 INPUTS = "inputs"
 LATENTS = "latents"
@@ -62,8 +62,6 @@ class Answer:
     """The array: the output's own queries, once they have read, or the latents."""
     stages: tuple[Stage, ...] = ()
     """Those that are for this output alone."""
-    pool: Literal["mean"] | None = None
-    """What becomes of all its rows first."""
 
 
 def latent_stages(spec: Spec) -> Iterator[Stage]:
@@ -118,8 +116,8 @@ def answers_of(spec: Spec) -> dict[str, Answer]:
 
 
 def _answer(spec: Spec, name: str) -> Answer:
-    if not has_queries(spec.outputs[name].query):
-        return Answer(LATENTS, pool="mean")
+    if spec.outputs[name].query.takes:
+        return Answer(LATENTS)
     queries = queries_of(name)
     decode = Stage(
         "decode",
@@ -139,8 +137,3 @@ def stages_of(spec: Spec) -> list[Stage]:
     """All stages in the order in which they read."""
     answers = answers_of(spec).values()
     return [*latent_stages(spec), *(stage for answer in answers for stage in answer.stages)]
-
-
-def has_queries(query: Query) -> bool:
-    """Whether a query is made of rows that read, and not of the latents themselves."""
-    return not isinstance(query, MeanQuery)

@@ -18,7 +18,7 @@ from perceiver_graph.compiler.blocks.context import (
     Path,
 )
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
-from perceiver_graph.compiler.blocks.heads import form_output
+from perceiver_graph.compiler.blocks.heads import form_output, take
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
 from perceiver_graph.compiler.blocks.queries import (
     Queries,
@@ -199,9 +199,12 @@ def _outputs(
             known: Arrays = {queries_of(name): Rows(width, rows, mask), **arrays}
             for stage in answer.stages:
                 known = read(ctx, stage, configs[stage.key], known)
-            x = form_output(ctx, name, answer, known[answer.of], queries.axes)
+            x, axes = known[answer.of].array, queries.axes
+            if answer.of == LATENTS:
+                x, axes = take(ctx.spec.outputs[name].query, ctx, name, x)
+            x = form_output(ctx, name, x, axes)
             chunk = chunk_queries(queries.count, ctx.spec.decode.chunks)
             source = "" if queries.source == name else queries.source
-            shape = OutputShape(queries.axes, queries.count, chunk, int(x.shape[-1]), source)
+            shape = OutputShape(axes, queries.count, chunk, int(x.shape[-1]), source)
             outputs[name] = x, shape
     return outputs

@@ -13,6 +13,7 @@ from perceiver_graph.compiler.blocks.symbols import free
 from perceiver_graph.compiler.ir.dims import Dim, total
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.diagnostics import Diagnostic
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input
@@ -74,6 +75,13 @@ class Lowered(Glanced):
     @property
     def total_queries(self) -> Dim:
         return total(o.queries for o in self.outputs.values() if not o.source)
+
+    @property
+    def taken(self) -> str:
+        """In words, what becomes of the latents in outputs that ask nothing; empty without any."""
+        outputs = self.document.spec.outputs.values()
+        words = dict.fromkeys(output.query.takes for output in outputs if output.query.takes)
+        return joined(words, "and") if words else ""
 
     @property
     def free_symbols(self) -> set[str]:

@@ -114,12 +114,15 @@ def finish_early(programs: Programs) -> Programs:
     """Let each output that needs no queries be returned, under its own name, by what computes it.
 
     `split` has the last program pass them through, so that it returns every output of the spec; a
-    runtime that decodes in chunks would fetch them once per chunk.
+    runtime that decodes in chunks would fetch them once per chunk. Where nothing else would be left of
+    it, it still does: a program without outputs cannot be loaded.
     """
     *earlier, last = programs
     given = {leaf.value for leaf in programs[last].inputs if leaf.role == "state"}
     early = {name: value for name, value in programs[last].outputs.items() if value in given}
     late = {name: value for name, value in programs[last].outputs.items() if name not in early}
+    if not late:
+        return programs
     found = Programs(programs)
     found[last] = replace(
         _program(programs[last], "", programs[last].inputs, late), name=programs[last].name

@@ -39,7 +39,8 @@ class Form(Model):
 
     A class that says `what` it is a family of, say "a step", may be the type of a field. Each class
     derived from it is a form: its first field is the key, and defining it is all that it takes. One
-    derived from several families is a form of each.
+    derived from several families is a form of each. Where the key has a default, it may stand alone, as
+    a word: `latents` is `{latents: all}`.
     """
 
     what: ClassVar[str] = ""
@@ -68,29 +69,47 @@ class Form(Model):
                 _build_anew()
 
     @classmethod
+    def is_word(cls) -> bool:
+        """Whether the key of this form may stand alone."""
+        return not cls.model_fields[cls.key].is_required()
+
+    @classmethod
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         """Of a family: that one of its forms is there.
 
         Tags are written `<key>` so that they can never be mistaken for a key of the file in the
-        location of a validation error.
+        location of a validation error. The tag of a word is the word, below which nothing stands.
         """
         if "forms" not in vars(cls):
             return handler(source)
         forms, cls.is_built = cls.forms, True
+        words = {key: form for key, form in forms.items() if form.is_word()}
 
         def tag(value: Any) -> str | None:
             if isinstance(value, dict):
                 return next((f"<{key}>" for key in forms if key in value), None)
+            if isinstance(value, str):
+                return value if value in words else None
             return f"<{value.key}>" if isinstance(value, cls) else None
 
+        choices: dict[str, core_schema.CoreSchema] = {
+            f"<{key}>": handler.generate_schema(form) for key, form in forms.items()
+        }
         return core_schema.tagged_union_schema(
-            {f"<{key}>": handler.generate_schema(form) for key, form in forms.items()},
+            choices | {key: _written_as(key, form) for key, form in words.items()},
             tag,
             custom_error_type="unknown_alternative",
             custom_error_message=f"expected {cls.what}: one of {', '.join(forms)}",
         )
+
+
+def _written_as(word: str, form: type[Form]) -> core_schema.CoreSchema:
+    """A form with its defaults, for its key alone."""
+    return core_schema.no_info_after_validator_function(
+        lambda _: form(), core_schema.literal_schema([word])
+    )
 
 
 def _build_anew() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,11 +21,16 @@ from perceiver_graph.spec.models.coordinates import Coordinates
 from perceiver_graph.spec.models.positions import FourierPosition, Position
 from perceiver_graph.spec.models.steps import ActivationName
 
+NormName = Literal["layer_norm", "none"]
+"""The norms that an answer may have."""
+
 
 class Query(Form):
     """What is asked of the latents."""
 
     what = "a query"
+    takes: ClassVar[str] = ""
+    """In words, what becomes the answer where nothing is asked: "the mean over the latents"."""
 
 
 class GridQuery(Query):
@@ -83,8 +88,19 @@ class OutputQuery(Query):
 class MeanQuery(Query):
     """No query: the mean over the latents goes to the head (the original Perceiver)."""
 
+    takes = "the mean over the latents"
+
     mean: Literal["latents"]
     """What the mean is taken over."""
+
+
+class LatentsQuery(Query):
+    """No query: the latents themselves go to the head, each by itself (a resampler)."""
+
+    takes = "the latents themselves"
+
+    latents: Literal["all"] = "all"
+    """Which of them; `query: latents` says the same."""
 
 
 class Head(Form):
@@ -92,6 +108,10 @@ class Head(Form):
 
     what = "a head"
 
+    norm: NormName | None = None
+    """A norm of the result, before the non-linearity (default: none)."""
+    norm_epsilon: PositiveNumber | None = None
+    """Added to the variance in that norm (default: 1e-5)."""
     activation: ActivationName | None = None
     """A non-linearity of the result."""
     scale: Number | None = None
@@ -138,7 +158,11 @@ class Output(Model):
     query_mask: Name | None = None
     """An input with an `attention_mask`: queries at positions that it masks find nothing, as in the
     original (transformers decodes them like the others)."""
+    norm: NormName | None = None
+    """A norm of the answer, before the head (default: none)."""
+    norm_epsilon: PositiveNumber | None = None
+    """Added to the variance in that norm (default: 1e-5)."""
     head: Head | None = None
-    """How the answer is formed (default: the decoder's channels as they are)."""
+    """How the answer is formed (default: the channels of the decoder, or of the latents, as they are)."""
     media: OutputMedia | None = None
     """How `perceiver-graph run` writes this output to a file."""
