@@ -1,4 +1,4 @@
-"""What is defined outside the package: steps, positions, primitives, passes, kinds of media, backends.
+"""What is defined outside the package: steps, positions, queries, heads, primitives, passes, media, backends.
 
 An extension is a Python module whose classes register themselves by being defined. It is run because
 somebody named its file, or installed a package that lists it under the entry-point group.

@@ -31,7 +31,11 @@ inputs:
     shape: {{time: 16, channel: 4}}
     steps: [{{average: {{time: 2}}}}, {{squared_relu: {{}}}}]
     position: {{binary: 3}}
-{REST}"""
+{REST}  around: {{query: {{ring: 6}}, head: {{low_rank: {{rank: 1, channels: 3}}, norm: layer_norm}}}}
+  again: {{query: {{output: around}}}}
+  token: {{query: first, head: {{low_rank: {{rank: 2, channels: 4}}}}}}
+decode: {{padding: {{min: 0}}, chunks: 2}}
+"""
 LEVELS = f"""{HEAD}
 inputs: {{levels: {{shape: {{time: 4, channel: 1}}, media: {{levels: {{gain: 2}}}}}}}}
 latents: {{count: 3, width: 8}}
@@ -98,10 +102,10 @@ def test_all_of_them_compile_and_run(way: tuple[list[str], Path | None], tmp_pat
         path=path,
         cwd=tmp_path,
     )
-    assert "1,423 parameters" in done.stdout
+    assert "1,480 parameters" in done.stdout
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     package = {} if path is None else {"package": "outside 1.0"}
-    used = {"backend", "position", "primitive", "rewrite", "step"}
+    used = {"backend", "head", "position", "primitive", "query", "rewrite", "step"}
     assert manifest["extensions"] == {name: {**package, "needed": False} for name in used}
     assert manifest["backends"] == ["onnx", "torch", "text"]
     assert b"squared_relu/relu" in (tmp_path / "out" / "encode.onnx").read_bytes()
@@ -123,16 +127,35 @@ for file in Path(sys.argv[1]).glob("*.py"):
 compiled = pg.compile(sys.argv[2])
 compiled.save("out")
 x = np.random.default_rng(0).standard_normal((2, 16, 4)).astype(np.float32)
-found = pg.load("out").run({"sound": x})["answer"]
+program = pg.load("out")
+found = program.run({"sound": x})
 module = compiled.to_torch().eval()
-other = module({"sound": torch.from_numpy(x)})["answer"].detach().numpy()
-np.testing.assert_allclose(found, other, rtol=1e-4, atol=1e-5)
+other = module({"sound": torch.from_numpy(x)})
+for name in found:
+    np.testing.assert_allclose(found[name], other[name].detach(), rtol=1e-4, atol=1e-5)
+assert {name: y.shape[1:] for name, y in found.items()} == {
+    "answer": (2,), "around": (6, 3), "again": (6, 8), "token": (4,)
+}
 
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ops import PRIMITIVES
 graph = compiled.graph
+weights = compiled.weights()
+asked = {f"{name}.queries": np.arange(6) for name in ("around", "again")}
+expected = evaluate(graph, {"sound": x} | asked, weights)
+down, up = (
+    (weights[f"heads.token.{part}.weight"], weights[f"heads.token.{part}.bias"])
+    for part in ("down", "up")
+)
+token = (expected["latents"][:, 0] @ down[0].T + down[1]) @ up[0].T + up[1]
+np.testing.assert_allclose(found["token"], token, rtol=1e-4, atol=1e-5)
+np.testing.assert_allclose(found["around"], expected["around"], rtol=1e-4, atol=1e-5)
+some = program.run({"sound": x}, decode={"around": [4, 1]})["around"]
+np.testing.assert_allclose(some, found["around"][:, [4, 1]], rtol=1e-4, atol=1e-5)
+circle, _ = (one.data for one in graph.constants if one.value.name.endswith("circle"))
+np.testing.assert_allclose(circle[1], [0.5, 0.75**0.5], rtol=1e-6)
 tokens = next(node.output for node in graph.nodes if node.name.endswith("with_position"))
-shown = evaluate(replace(graph, outputs={"tokens": tokens}), {"sound": x}, compiled.weights())["tokens"]
+shown = evaluate(replace(graph, outputs={"tokens": tokens}), {"sound": x} | asked, weights)["tokens"]
 average = np.square(np.maximum(x.reshape(2, 8, 2, 4).mean(2), 0))
 np.testing.assert_allclose(shown[..., :4], average, rtol=1e-6)
 assert shown[1, 6, 4:].tolist() == [0, 1, 1]
@@ -174,6 +197,21 @@ def test_what_they_refuse_is_shown_at_its_place(tmp_path: Path) -> None:
     (tmp_path / "outside.yaml").write_text(SPEC.replace("time: 2", "time: 3"))
     done = program("check", "outside.yaml", *named(), cwd=tmp_path, code=1)
     assert "outside.yaml:7:" in done.stderr
+    (tmp_path / "outside.yaml").write_text(SPEC.replace("rank: 2", "rank: 4"))
+    done = program("check", "outside.yaml", *named(), cwd=tmp_path, code=1)
+    assert "has no rank of more than 4" in done.stderr
+    assert "outside.yaml:15:" in done.stderr
+
+
+def test_a_word_of_theirs_is_known_and_told_where_it_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "outside.yaml").write_text(SPEC.replace("query: first", "query: frist"))
+    done = program("check", "outside.yaml", *named(), cwd=tmp_path, code=1)
+    assert "`{ring: ...}`, `first`" in done.stderr
+    assert "did you mean `first`?" in done.stderr
+    (tmp_path / "outside.yaml").write_text(SPEC.replace("output: around", "output: token"))
+    done = program("check", "outside.yaml", *named(), cwd=tmp_path, code=1)
+    assert "`token` has no queries: it is the first of the latents" in done.stderr
+    assert "write `query: first` here too" in done.stderr
 
 
 def test_the_schema_knows_them() -> None:

@@ -39,6 +39,19 @@ from perceiver_graph.spec.models import (
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a kind of query gives. `rows`: [n, width], or [batch, n, width] where they depend on inputs."""
+
+    axes: tuple[Axis, ...]
+    """The index axes of the output; none for a single query."""
+    count: Dim
+    """How many queries there are in all."""
+    rows: Value
+    indices: Value | None = None
+    """Which of them are asked for, where that can be chosen: int64 [n]."""
+
+
+@dataclass(frozen=True)
 class Queries:
     """The queries of an output. `rows`: [n, width], or [batch, n, width] where they depend on inputs."""
 
@@ -66,71 +79,67 @@ def make_queries(ctx: Context, name: str, modalities: Mapping[str, Modality]) ->
     path: Path = ("outputs", source, "query")
     summary = f"the queries of {name}"
     with ctx.builder.block(name, "Query", summary, module=f"queries.{source}"):
-        return ask(query, ctx, name, modalities, path)
+        asked = ask(query, ctx, name, modalities, path)
+    return Queries(name, asked.axes, asked.count, asked.rows, source, asked.indices)
 
 
 @singledispatch
 def ask(
     query: Query, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
-) -> Queries:
-    """The queries of a kind for the output `name`. `path` is where they stand in the spec, which may
-    be at another output; `source_of` tells which."""
+) -> Asked:
+    """What a kind of query asks for the output `name`. `path` is where it stands in the spec, which
+    may be at another output, whose weights it shares then."""
     raise TypeError(f"no lowering for the query {type(query).__name__}")
-
-
-def source_of(path: Path) -> str:
-    """The output at which queries stand in the spec."""
-    return str(path[1])
 
 
 @ask.register
 def _grid(
     query: GridQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
-) -> Queries:
+) -> Asked:
     _check_grid(ctx, query.grid, query.position, path)
     axes = tuple(Axis(a, ctx.size(s, *path, "grid", a)) for a, s in query.grid.items())
     indices, count = chosen(ctx, name, axes, (*path, "grid"))
     rows = grid_positions(ctx, query.position, Grid(axes, indices), (*path, "position"))
-    return Queries(name, axes, count, rows, source_of(path), indices)
+    return Asked(axes, count, rows, indices)
 
 
 @ask.register
 def _learned(
     query: LearnedQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
-) -> Queries:
-    learned, source = query.learned, source_of(path)
+) -> Asked:
+    learned = query.learned
     width = learned.width or ctx.spec.latents.width
     ctx.derive(width, *path, "learned", "width")
     shape = (learned.count, width)
     ctx.builder.declare(count=learned.count)
     table = ctx.builder.parameter("table", shape, scale=learned.init_scale)
     if learned.count == 1:
-        return Queries(name, (), Dim.of(1), table, source)
+        return Asked((), Dim.of(1), table)
     axes = (Axis("query", Dim.of(learned.count)),)
     indices, count = chosen(ctx, name, axes, (*path, "learned"))
     rows = ctx.builder(ops.Gather(0), table, indices, name="rows")
-    return Queries(name, axes, count, rows, source, indices)
+    return Asked(axes, count, rows, indices)
 
 
 @ask.register
 def _inputs(
     query: InputsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
-) -> Queries:
-    prepared, source = _modality(ctx, query.inputs, modalities, (*path, "inputs")), source_of(path)
+) -> Asked:
+    prepared = _modality(ctx, query.inputs, modalities, (*path, "inputs"))
     if not prepared.index:  # a single token: nothing to choose from
-        return Queries(name, (), Dim.of(1), prepared.tokens, source)
+        return Asked((), Dim.of(1), prepared.tokens)
     indices, count = chosen(ctx, name, prepared.index, (*path, "inputs"))
     rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
-    return Queries(name, prepared.index, count, rows, source, indices)
+    return Asked(prepared.index, count, rows, indices)
 
 
 @ask.register
 def _points(
     query: PointsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
-) -> Queries:
+) -> Asked:
     refuse_sum(ctx, query.position, (*path, "position"))
     rows, axis = point_queries(ctx, name, query, path)
-    return Queries(name, (axis,), axis.size, rows, source_of(path))
+    return Asked((axis,), axis.size, rows)
 
 
 def _resolve(ctx: Context, name: str) -> tuple[str, Query]:
