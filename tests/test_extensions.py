@@ -114,6 +114,19 @@ def test_all_of_them_compile_and_run(way: tuple[list[str], Path | None], tmp_pat
     program("run", "out", "--random", "-o", "answer.npz", cwd=tmp_path)  # needs none of them
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "row"),
+    [
+        ("inputs.sound.position.binary", 2, "3  2"),
+        ("inputs.sound.steps.0.average.time", 4, "2  4"),
+    ],
+)
+def test_their_keys_are_compared(key: str, value: int, row: str, tmp_path: Path) -> None:
+    (tmp_path / "outside.yaml").write_text(SPEC)
+    words = ("outside.yaml", "--set", f"{key}={value}", *named())
+    assert f"\n{key}  {row}\n" in program("diff", *words, cwd=tmp_path).stdout
+
+
 NUMBERS = """
 import sys
 from dataclasses import replace

@@ -11,8 +11,9 @@ from functools import cached_property, reduce
 from typing import Any, TypeVar
 
 from perceiver_graph.cli.inspection import Inspection
-from perceiver_graph.compiler.ir.dims import product
-from perceiver_graph.compiler.ir.graph import Graph, Initializer, Parameter
+from perceiver_graph.cli.tensors import Tensors
+from perceiver_graph.compiler.artifact import describe
+from perceiver_graph.compiler.ir.graph import Graph, Initializer
 from perceiver_graph.compiler.ir.op import Op, TensorType, written
 from perceiver_graph.compiler.ir.text import same_structure
 from perceiver_graph.compiler.lowering.lower import lower
@@ -99,14 +100,14 @@ class Comparison:
         return self.a.lowered, self.b.lowered
 
     def _idle(self, data: Any, tried: Sequence[Change]) -> Sequence[Change]:
-        """The changes that make no other graph of the first spec."""
+        """The changes that make no other model of the first spec."""
 
         def are_idle(some: Iterable[Change]) -> bool:
             try:
                 other = lower(load_spec(reduce(lambda made, one: one.made(made), some, data)))
             except DiagnosticError:
                 return False
-            return _are_equal(other.graph, self.a.graph)
+            return _are_the_same(other, self.a.lowered)
 
         if not tried or are_idle(tried):
             return tried
@@ -174,87 +175,21 @@ class Comparison:
         }
 
 
-@dataclass(frozen=True)
-class Tensors:
-    """The parameters of two graphs by name, running statistics too."""
-
-    a: Mapping[str, Parameter]
-    b: Mapping[str, Parameter]
-
-    @cached_property
-    def kept(self) -> tuple[str, ...]:
-        """Those of the same name and shape, so that values for the one are values for the other."""
-        return tuple(n for n in self._common if self.a[n].value.type == self.b[n].value.type)
-
-    @cached_property
-    def reshaped(self) -> tuple[str, ...]:
-        """Those of the same name and another shape."""
-        kept = {*self.kept}
-        return tuple(name for name in self._common if name not in kept)
-
-    @property
-    def only_a(self) -> tuple[str, ...]:
-        return tuple(name for name in self.a if name not in self.b)
-
-    @property
-    def only_b(self) -> tuple[str, ...]:
-        return tuple(name for name in self.b if name not in self.a)
-
-    @property
-    def _common(self) -> list[str]:
-        return [name for name in self.a if name in self.b]
-
-    @property
-    def are_the_same(self) -> bool:
-        """Whether weights for the one are weights for the other, as `compile --weights` asks for."""
-        return len(self.kept) == len(self.a) == len(self.b)
-
-    def types(self, name: str) -> tuple[TensorType | None, TensorType | None]:
-        """What a tensor is in both."""
-        a, b = (of[name].value.type if name in of else None for of in (self.a, self.b))
-        return a, b
-
-    def as_json(self) -> dict[str, Any]:
-        """Counts of trainable numbers, and all tensors that do not carry over."""
-
-        def rows(names: Iterable[str]) -> list[dict[str, Any]]:
-            found = ((name, *map(_plain, self.types(name))) for name in names)
-            return [{"name": name, "a": a, "b": b} for name, a, b in found]
-
-        return {
-            "a": numbers(self.a.values()),
-            "b": numbers(self.b.values()),
-            "tensors_a": len(self.a),
-            "tensors_b": len(self.b),
-            "carry_over": {
-                "tensors": len(self.kept),
-                "parameters": numbers(self.a[name] for name in self.kept),
-            },
-            "reshaped": rows(self.reshaped),
-            "only_a": rows(self.only_a),
-            "only_b": rows(self.only_b),
-        }
-
-
-def numbers(parameters: Iterable[Parameter]) -> int:
-    """How many trainable numbers there are in some tensors."""
-    return sum(int(product(one.value.shape)) for one in parameters if one.trainable)
-
-
-def _plain(kind: TensorType | None) -> list[int] | None:
-    return None if kind is None else [int(size) for size in kind.shape]
-
-
 def _are_equal(a: Graph, b: Graph) -> bool:
     """Whether graphs are the same but for what the model is called and where the spec says it."""
     return same_structure(replace(a, name="a"), replace(b, name="a"))
 
 
+def _are_the_same(a: Lowered, b: Lowered) -> bool:
+    """Whether models compute the same, and ask for and give the same: names and media too."""
+    entries = ([describe.input_entries(one), describe.output_entries(one)] for one in (a, b))
+    return _are_equal(a.graph, b.graph) and next(entries) == next(entries)
+
+
 def _may_be_idle(change: Change) -> bool:
     """Whether it may say what holds anyway: a default that has no value of its own, or an order of
     keys that means nothing."""
-    left_out = change.a is None or change.b is None
-    return (change.is_order or left_out) and not change.is_of_media
+    return change.is_order or None in (change.a, change.b)
 
 
 def _says(data: Any, path: Sequence[str | int]) -> bool:

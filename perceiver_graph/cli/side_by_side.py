@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from perceiver_graph.cli import screen
-from perceiver_graph.cli.comparison import Comparison, Figure, Tensors, numbers
+from perceiver_graph.cli.comparison import Comparison, Figure
 from perceiver_graph.cli.costs import RUN, sizes, title
 from perceiver_graph.cli.screen import count, scaled, size
 from perceiver_graph.cli.tables import Column, Table
+from perceiver_graph.cli.tensors import Tensors, numbers
 from perceiver_graph.compiler.ir.dims import format_shape
 from perceiver_graph.compiler.ir.graph import Parameter
 from perceiver_graph.compiler.ir.names import collapse
@@ -22,6 +23,7 @@ from perceiver_graph.spec.render import inline
 
 MOST = 8
 """Rows of a table that are printed."""
+_MOST_KEYS = 14
 LEFT_OUT = "left out"
 _ABOUT = ("name", "summary")  # what the model is not made of comes last
 _WIDEST = 28  # characters of a value
@@ -44,7 +46,8 @@ def print_comparison(comparison: Comparison, a: str, b: str, overrides: Sequence
     screen.say(f"A  {escape.shell(a)}")
     screen.say(f"B  {escape.shell(*words)}")
     _verdict(comparison, words)
-    of_positions = [one for one in comparison.settings if one.is_of_a_position]
+    found = (one for one in comparison.settings if one.is_of_a_position)
+    of_positions = [leaf for one in found for leaf in one.leaves()]
     others = [one for one in comparison.settings if not one.is_of_a_position]
     others.sort(key=lambda one: one.path[0] in _ABOUT)
     _settings("positions", comparison, of_positions)
@@ -69,10 +72,13 @@ def _verdict(comparison: Comparison, words: Sequence[str]) -> None:
             "which computes something else with them."
         )
     else:
+        some = (
+            " `compile --weights` takes all of B's or none; in Python, `weights()` of B gives arrays "
+            "by name, to be replaced by those of A."
+        )
         screen.paragraph(
             f"Of the {len(tensors.a)} tensors of A and {len(tensors.b)} of B, {len(tensors.kept)} have "
-            "the same name and shape. `compile --weights` takes all of B's or none; in Python, "
-            "`weights()` of B gives arrays by name, to be replaced by those of A."
+            f"the same name and shape.{some if tensors.kept else ''}"
         )
     if tensors.are_the_same and words[0] != STANDARD_INPUT:
         given = escape.shell_path(words[0]), escape.shell(*words[1:])
@@ -92,9 +98,9 @@ def _settings(what: str, comparison: Comparison, found: Sequence[Change]) -> Non
     ]
     columns = [Column(what), Column("A"), Column("B")]
     if any(row[-1] for row in rows):
-        _table([*columns, Column("")], rows)
+        _table([*columns, Column("")], rows, _MOST_KEYS)
     else:
-        _table(columns, [row[:-1] for row in rows])
+        _table(columns, [row[:-1] for row in rows], _MOST_KEYS)
 
 
 def _value(value: Any) -> str:
@@ -178,13 +184,13 @@ def _change(figure: Figure) -> str:
     return f"x {ratio:.3g}" if ratio >= 10 else f"{100 * (ratio - 1):+.3g} %"
 
 
-def _table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+def _table(columns: Sequence[Column], rows: Iterable[Sequence[str]], most: int = MOST) -> None:
     """Print the first rows under titles, behind an empty line; nothing where there are none."""
     rows = [*rows]
     if not rows:
         return
     screen.say()
-    shown = rows if len(rows) <= MOST + 1 else rows[:MOST]
+    shown = rows if len(rows) <= most + 1 else rows[:most]
     Table(columns, shown).print()
     if len(shown) < len(rows):
         screen.say(f"and {len(rows) - len(shown)} more: --format json has all")

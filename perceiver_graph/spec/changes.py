@@ -30,15 +30,20 @@ class Change:
         return dotted(self.path)
 
     @property
-    def is_of_media(self) -> bool:
-        """Whether it is about files alone, and none of the model's numbers."""
-        return self.path[2:3] == ("media",)
-
-    @property
     def is_of_a_position(self) -> bool:
         """Whether it is a setting of a position encoding."""
         place = self.path[2:]
         return place[:1] == ("position",) or place[:2] == ("query", "position")
+
+    def leaves(self) -> Iterator[Change]:
+        """The same in single values, where one of the specs has nothing and the other a mapping."""
+        given = self.a if self.b is None else self.b
+        if None not in (self.a, self.b) or not isinstance(given, Mapping) or not given:
+            yield self
+            return
+        for key in given:
+            a, b = (None if one is None else one[key] for one in (self.a, self.b))
+            yield from Change((*self.path, key), a, b).leaves()
 
     def made(self, data: Any) -> Any:
         """The data of the first spec with what the second says here; they stay as they are."""
