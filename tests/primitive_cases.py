@@ -271,7 +271,7 @@ def fourier_features(draw: st.DrawFn) -> Case:
         periodic=periodic(draw, channels),
         ranges=draw(st.sampled_from([(), tuple((-2.0 - i, 3.0) for i in range(channels))])),
     )
-    return Case(op, x, sizes=sizes)
+    return Case(size_cases.spaced(draw, op, channels), x, sizes=sizes)
 
 
 def periodic(draw: st.DrawFn, axes: int) -> tuple[int, ...]:
@@ -314,7 +314,7 @@ def fourier_table(draw: st.DrawFn) -> Case:
         sine_only=draw(st.booleans()),
         periodic=periodic(draw, axes),
     )
-    return Case(table)
+    return Case(size_cases.spaced(draw, table, None))
 
 
 _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,24 @@ def fourier_at(draw: st.DrawFn) -> Case:
         sine_only=draw(st.booleans()),
         periodic=tuple(i for i in range(axes) if draw(st.booleans())),
     )
-    return Case(op, places, **known)
+    return Case(spaced(draw, op, axes), places, **known)
+
+
+def spaced(draw: st.DrawFn, op: Any, axes: int | None) -> Any:
+    """Fourier features of linear spacing, or with other waves: of so many axes, or of one that is alone."""
+    op = replace(op, order=draw(st.sampled_from(["waves", "axes"])))
+    kind = draw(st.sampled_from(["linear", "linear", "octaves", "wavelengths"]))
+    if kind == "octaves":
+        pi = bool(op.periodic) or draw(st.booleans())
+        return replace(op, max_resolution=None, spacing=kind, pi=pi)
+    if kind == "linear":
+        return op
+    ends = draw(st.sampled_from([(0.01, 720.0), (1.0, 8766.0), (5.0, 5.0), (0.3, 0.1)]))
+    lengths = ends if axes is None else tuple((ends[0] + i, ends[1]) for i in range(axes))
+    usual: dict[str, Any] = {} if isinstance(op, ops.FourierAt) else {"ranges": ()}
+    if isinstance(op, ops.FourierTable):
+        usual = {"endpoint": True}
+    return replace(op, max_resolution=None, wavelengths=lengths, periodic=(), **usual)
 
 
 DRAW = {

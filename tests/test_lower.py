@@ -110,7 +110,8 @@ def position_width(position: dict[str, Any] | None, axes: int, coordinates: int)
     given = position.get("given", position.get("coordinates"))
     if "inputs" in position or given is not None:
         axes = coordinates if given is None or isinstance(given, int) else len(given)
-    kept = axes - len(fourier.get("periodic", ())) if fourier.get("include_position", True) else 0
+    plain = "wavelengths" not in fourier and "base" not in fourier
+    kept = axes - len(fourier.get("periodic", ())) if fourier.get("include_position", plain) else 0
     return int(kept + axes * waves * fourier["bands"])
 
 

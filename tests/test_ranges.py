@@ -92,6 +92,52 @@ def test_coordinates_of_a_fourier_step_that_lie_beyond_it_are_noted(tmp_path: Pa
         assert [told in note for note in notes] == [True] * (channel == 0)
 
 
+@pytest.mark.parametrize(
+    ("waves", "most", "far"),
+    [
+        ("wavelengths: [1, 100]", 100_000, 300_000),
+        ("base: 10000", 1_000_000, 3_000_000),
+        ("spacing: octaves, pi: false", 500_000, 3_000_000),
+    ],
+)
+def test_coordinates_of_waves_with_lengths_may_lie_anywhere_that_float32_tells_apart(
+    waves: str, most: float, far: float, tmp_path: Path
+) -> None:
+    text = SCENE.replace("bands: 2, max_resolution: 16", f"bands: 2, {waves}").replace(
+        "bands: 2, max_resolution: 8", f"bands: 2, {waves}"
+    )
+    if "pi" not in waves:
+        text = text.replace("heads: 3", "heads: 4")
+    scene = onnx_program(*compiled(text), tmp_path)
+    points = np.full((2, 4, 3), 0.5, np.float32)
+    for x in (most, far):
+        points[1, 2, 1] = x
+        notes: list[str] = []
+        scene.run({"cloud": 90 * numbers(2, 6, 3), "inside.points": points}, note=notes.append)
+        told = f"`inside.points` goes up to {far:g}, where numbers in float32 differ by "
+        assert [told in note for note in notes] == [True] * (x == far)
+
+
+def test_what_one_reader_takes_to_lie_in_the_unit_is_noted(tmp_path: Path) -> None:
+    """Two inputs at the same places, of which one has waves with lengths."""
+    second = """
+  other:
+    shape: {event: events, channel: 1}
+    position: {inputs: times, fourier: {bands: 2, FOURIER}}
+  times:"""
+    for fourier, noted in (("base: 100", False), ("max_resolution: 8", True)):
+        text = RECORD.replace("\n  times:", second.replace("FOURIER", fourier))
+        text = text.replace("max_resolution: 16}, range: [0, 24]}", "base: 100}}")
+        text = text.replace("heads: 2", "heads: 1")
+        folder = tmp_path / str(noted)
+        folder.mkdir()
+        program = onnx_program(*compiled(text), folder)
+        notes: list[str] = []
+        arrays = {**an_event_record(), "other": numbers(2, 5, 1)}
+        program.run(arrays, note=notes.append)
+        assert ["to lie in -1 to 1" in note for note in notes] == [True] * noted
+
+
 @pytest.mark.parametrize("text", [RECORD, GIVEN])
 def test_masks_and_positions_that_are_not_as_many(text: str, tmp_path: Path) -> None:
     """That they are not is told, before the mask says which positions are looked at."""

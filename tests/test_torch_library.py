@@ -64,6 +64,7 @@ def test_what_is_copied_is_the_source() -> None:
     made: list[Callable[..., Any]] = [
         grids.places,
         grids.regrid,
+        grids.grid_coordinates,
         positions.fourier_frequencies,
         positions.fourier_features,
         grids.fourier_at,

@@ -25,6 +25,32 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
     ),
     (ops.Mean(2), [TensorType(shape_of(2, 3))], "axis below 2"),
     (ops.FourierFeatures(2, 4.0, 3), [TensorType(shape_of(5, 2))], "3 coordinates"),
+    (
+        ops.FourierFeatures(2, 4.0, 2, spacing="octaves"),
+        [TensorType(shape_of(5, 2))],
+        "linear frequencies alone have a resolution",
+    ),
+    (ops.FourierTable(5, 0, 1, 2, None), [], "linear frequencies alone have a resolution"),
+    (
+        ops.FourierFeatures(2, 4.0, 2, pi=False),
+        [TensorType(shape_of(5, 2))],
+        "octaves alone leave pi out",
+    ),
+    (
+        ops.FourierFeatures(2, None, 2, ranges=((0.0, 9.0),) * 2, wavelengths=((1.0, 2.0),) * 2),
+        [TensorType(shape_of(5, 2))],
+        "no other spacing, ranges or periods",
+    ),
+    (
+        ops.FourierFeatures(2, None, 2, wavelengths=((1.0, 2.0),)),
+        [TensorType(shape_of(5, 2))],
+        "wavelengths of 2 coordinates or none, got 1",
+    ),
+    (
+        ops.FourierTable(5, 0, 1, 2, None, endpoint=False, wavelengths=(1.0, 2.0)),
+        [],
+        "places have no other end",
+    ),
     (ops.Interpolate((2, 3), (4, 4)), [TensorType(shape_of(5, 2))], r"\[6, width\]"),
     (ops.Interpolate((6,), (2, 3)), [TensorType(shape_of(6, 2))], "two grids"),
     (ops.SegmentedAttention((0,)), [TensorType(shape_of(1, 2, 3))] * 4, "each segment .*, got 4"),

@@ -100,13 +100,16 @@ def report_outside(
 
 
 def unranged_notes(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-    """A note for coordinates that go beyond [-1, 1], where the spec does not say their range."""
+    """A note for coordinates that go beyond [-1, 1], where the spec does not say their range, or that
+    are too large for float32 to hold what their waves tell apart."""
     found = []
     for name, array in arrays.items():
         entry = manifest.inputs[name]
         count = array.shape[-1] if is_extra(entry) and not entry.ranges else entry.fourier or 0
         far = float(np.abs(array[..., :count]).max(initial=0))
-        if far > 1 + 1e-6:
+        if count and entry.shortest:
+            found.extend(_coarse_notes(name, far, entry.shortest))
+        elif far > 1 + 1e-6:
             remedy = "`range` of its position in the spec says where it lies"
             if entry.fourier:
                 remedy = f"bring it there first: divide by {far:g} or more"
@@ -114,3 +117,12 @@ def unranged_notes(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> li
                 f"{quote(name)} goes up to {far:g}, and is taken to lie in -1 to 1: {remedy}"
             )
     return found
+
+
+def _coarse_notes(name: str, far: float, shortest: float) -> list[str]:
+    """What is said of coordinates that may be turned by 0.05 radians where they are rounded."""
+    spacing = float(np.spacing(np.float32(far))) if np.isfinite(far) else 0
+    if spacing <= shortest / 64:
+        return []
+    text = f"{quote(name)} goes up to {far:g}, where numbers in float32 differ by {spacing:.3g}"
+    return [f"{text}: others are rounded, and the shortest wave is {shortest:.3g} long"]

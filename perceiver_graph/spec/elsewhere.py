@@ -33,9 +33,13 @@ qk_width: qk_channels qk_dim head_dim
 v_width: v_channels v_dim
 query_residual: use_query_residual residual
 cross_attends: num_cross_attends cross_attentions
-bands: num_bands num_freq_bands num_frequency_bands frequencies freqs
+bands: num_bands num_freq_bands num_frequency_bands frequencies freqs num_freqs num_frequencies
 max_resolution: max_freq max_frequency resolution
-include_position: concat_pos
+spacing: logspace log_space log_sampling
+pi: include_pi
+wavelengths: wavelength periods
+base: theta rope_theta freq_base temperature
+include_position: concat_pos include_input
 learned: trainable embedding table learnable
 fourier: sinusoidal sine sincos sin_cos fourier_features sinusoid
 width: out_channels

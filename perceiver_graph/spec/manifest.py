@@ -23,6 +23,7 @@ from perceiver_graph.spec.models.base import (
     ModelName,
     Name,
     NonNegative,
+    PositiveNumber,
 )
 from perceiver_graph.spec.models.coordinates import MOST, Bounds
 from perceiver_graph.spec.programs import Role
@@ -121,6 +122,8 @@ class InputEntry(Model):
     """Of coordinates, what each channel is called, if they have names."""
     fourier: Count | None = None
     """How many channels, from the first, are coordinates that a step takes to lie in -1 to 1."""
+    shortest: PositiveNumber | None = None
+    """Of coordinates that may lie anywhere, the shortest wave that features are made of."""
     media: InputMedia | None = None
     """How the input is read from files."""
 

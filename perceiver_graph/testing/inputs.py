@@ -11,6 +11,8 @@ Data = dict[str, Any]
 
 AXES = ("time", "height", "width", "depth")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh")
+SPACINGS = {"spacing", "wavelengths", "base"}
+"""Each says that the waves of Fourier features are not spaced as usual."""
 LONGEST = 5
 """The largest value of the symbol `length`, which the axis of a sequence may have for a size."""
 
@@ -62,7 +64,8 @@ def sequences(draw: st.DrawFn) -> Data:
     else:
         shape["channel"] = draw(st.integers(1, 3))
         if draw(st.booleans()):
-            steps.append({"fourier": {"bands": draw(st.integers(1, 3)), "max_resolution": 8}})
+            fourier: Data = {"bands": draw(st.integers(1, 3)), "max_resolution": 8}
+            steps.append({"fourier": draw(spaced(fourier))})
     # Left out, it would have the smallest length, or that of another one: always given instead.
     sequence: Data = {"shape": shape, "steps": steps, "mask": "never"}
     if draw(st.booleans()) and draw(st.booleans()):
@@ -138,7 +141,7 @@ def sized_positions(draw: st.DrawFn, axes: list[str]) -> Data:
     if kind == "fourier" and draw(st.booleans()):
         settings |= {"periodic": [axes[0]], "max_resolution": draw(st.integers(4, 8))}
         settings.pop("endpoint", None)
-    return {kind: settings}
+    return {kind: draw(spaced(settings)) if kind == "fourier" else settings}
 
 
 @st.composite
@@ -174,9 +177,30 @@ def positions(draw: st.DrawFn) -> Data:
             position["fourier"]["include_position"] = draw(st.booleans())
             position["fourier"]["sine_only"] = draw(st.booleans())
             position["fourier"]["endpoint"] = draw(st.booleans())
+        position["fourier"] = draw(spaced(position["fourier"]))
     if draw(st.booleans()):
         position["project"] = draw(st.integers(1, 4))
     return position
+
+
+@st.composite
+def spaced(draw: st.DrawFn, fourier: Data) -> Data:
+    """Fourier features as they are, mostly, or made of waves that are spaced in another way."""
+    usual: Data = {}
+    others: list[Data] = [
+        {"spacing": "octaves"},
+        {"spacing": "octaves", "pi": False},
+        {"wavelengths": [0.3, 700]},
+        {"base": 10000},
+    ]
+    waves: Data = draw(st.sampled_from([usual, usual, usual, *others]))
+    unread = {"max_resolution"} if waves else set()
+    if "wavelengths" in waves or "base" in waves:
+        unread |= {"endpoint", "of", "periodic"}
+    elif "pi" in waves:
+        unread |= {"periodic"}
+    order: Data = draw(st.sampled_from([usual, usual, {"order": "axes"}]))
+    return {key: value for key, value in fourier.items() if key not in unread} | waves | order
 
 
 @st.composite
@@ -195,12 +219,14 @@ def coordinates(draw: st.DrawFn, key: str = "given") -> Data:
         fourier["include_position"] = draw(st.booleans())
         fourier["sine_only"] = draw(st.booleans())
         position["project"] = draw(st.integers(1, 4))
+    position["fourier"] = draw(spaced(fourier))
     return position
 
 
 def close(draw: st.DrawFn, position: Data, axes: Sequence[str]) -> None:
     """Makes some axes of a grid periodic, which have enough whole frequencies for any bands here."""
-    if "fourier" in position and "given" not in position and draw(st.booleans()):
+    linear = "fourier" in position and not SPACINGS & position["fourier"].keys()
+    if linear and "given" not in position and draw(st.booleans()):
         position["fourier"]["max_resolution"] = draw(st.sampled_from([8, 9.5]))
         position["fourier"]["periodic"] = list(axes[draw(st.integers(0, 1)) :])
         position["fourier"].pop("endpoint", None)

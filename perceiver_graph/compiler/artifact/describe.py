@@ -68,6 +68,7 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
             ranges=_bounds(found.ranges),
             periods=_bounds(found.periods) if any(found.periods) else None,
             coordinates=list(found.names),
+            shortest=found.shortest,
             media=inputs[name].media if name in inputs else None,
         )
         for name, found in lowered.coordinates.items()
@@ -78,7 +79,7 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
 def _fourier(spec: Input, axes: Sequence[Axis]) -> int | None:
     """How many channels of an input become Fourier features as they are given."""
     first = next((step for step in spec.steps if not isinstance(step, Squeeze)), None)
-    if not isinstance(first, FourierFeatures):
+    if not isinstance(first, FourierFeatures) or not first.fourier.in_unit:
         return None
     return first.fourier.channels or int(axes[-1].size)
 

@@ -81,6 +81,8 @@ class Coordinates:
     """What the values of each must lie between, if that is said."""
     periods: tuple[tuple[float, float] | None, ...] = ()
     """Of those that are periodic for all that read them, two values that are the same place."""
+    shortest: float | None = None
+    """The shortest wave that is made of them, where none of its readers takes them to lie in -1 to 1."""
     names: tuple[str, ...] = ()
     """What each is called, if they have names."""
 

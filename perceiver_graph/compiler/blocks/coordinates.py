@@ -16,14 +16,9 @@ from perceiver_graph.compiler.blocks.context import (
     Path,
     shape_note,
 )
-from perceiver_graph.compiler.blocks.ranges import (
-    each,
-    known_names,
-    ranges_of,
-    refuse_coarse,
-    refuse_few_waves,
-)
+from perceiver_graph.compiler.blocks.ranges import ranges_of
 from perceiver_graph.compiler.blocks.symbols import add_count
+from perceiver_graph.compiler.blocks.waves import Waves, waves_of_coordinates
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
@@ -258,33 +253,16 @@ def _features(
             help="leave it out: -1 is -1, and 1 is 1",
             at_key=True,
         )
-    periodic = _periodic(ctx, fourier.periodic, names, (*inner, "periodic"))
-    if fourier.max_resolution is None:
-        raise ctx.error(
-            "PG221",
-            "coordinates that are given have no size to take `max_resolution` from",
-            inner,
-            help="add `max_resolution: 64`, twice the highest frequency; what differs by less than "
-            "2 / 64 of the range looks much alike",
-            at_key=True,
-        )
-    resolutions = each(ctx, fourier.max_resolution, names, count, (*inner, "max_resolution"))
-    for i in periodic:
-        refuse_few_waves(ctx, fourier.bands, resolutions[i], (*inner, "periodic"))
     ranges = ranges_of(ctx, position, names, count, path)
-    for i, (bounds, resolution) in enumerate(zip(ranges, resolutions, strict=False)):
-        named = (names[i],) if isinstance(position.range, Mapping) else ()
-        refuse_coarse(ctx, bounds, resolution, (*path, "range", *named))
-    _note(ctx, array, names, ranges, periodic)
-    alike = len(set(resolutions)) == 1
+    waves = waves_of_coordinates(ctx, position, names, ranges, count, path)
+    _note(ctx, array, names, ranges, waves)
     features = ops.FourierFeatures(
-        fourier.bands,
-        resolutions[0] if alike else resolutions,
+        waves.bands,
+        waves.alike,
         count,
-        fourier.include_position,
-        fourier.sine_only,
-        periodic,
-        ranges,
+        ranges=() if waves.lengths else ranges,
+        wavelengths=waves.lengths,
+        **waves.switches,
     )
     value = ctx.builder(features, found.data, name="position")
     if position.project is not None:
@@ -292,28 +270,23 @@ def _features(
     return value
 
 
-def _periodic(
-    ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path
-) -> tuple[int, ...]:
-    known_names(ctx, given, names, path)
-    return tuple(sorted({names.index(name) for name in given}))
-
-
 def _note(
     ctx: Context,
     array: str,
     names: tuple[str, ...],
     ranges: tuple[tuple[float, float], ...],
-    periodic: tuple[int, ...],
+    waves: Waves,
 ) -> None:
     """The ranges and periods that the runtime checks: those that suit all inputs with these positions."""
+    periodic, shortest = waves.periodic, waves.shortest
     found = ctx.coordinates[array]
     count = int(found.axes[-1].size)
     wraps = [(ranges or ((-1.0, 1.0),) * count)[i] if i in periodic else None for i in range(count)]
     if found.periods:
         pairs = zip(found.periods, wraps, strict=True)
         wraps = [before if before == now else None for before, now in pairs]
-    found = replace(found, names=found.names or names, periods=tuple(wraps))
+        shortest = min(shortest, found.shortest) if shortest and found.shortest else None
+    found = replace(found, names=found.names or names, periods=tuple(wraps), shortest=shortest)
     ctx.coordinates[array] = found
     if not ranges:
         return

@@ -10,13 +10,12 @@ from math import prod
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.blocks.coordinates import refuse_settings
-from perceiver_graph.compiler.blocks.longest import fills, places, resolution
-from perceiver_graph.compiler.blocks.ranges import refuse_few_waves
+from perceiver_graph.compiler.blocks.longest import fills, places
 from perceiver_graph.compiler.blocks.requirements import fixed_size
+from perceiver_graph.compiler.blocks.waves import waves_on_grid
 from perceiver_graph.compiler.ir.dims import Shape, product
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.spec.models import (
-    FourierParameters,
     FourierPosition,
     LearnedPosition,
     Position,
@@ -93,16 +92,15 @@ def _fourier(position: FourierPosition, ctx: Context, grid: Grid, path: Path) ->
     sizes = [size for size in counted if size is not None]
     if len(sizes) < len(counted):
         where = grid.places(ctx)
-        waves = _waves(ctx, position, axes, counted, path, endpoint=whole)
+        waves, ends = waves_on_grid(ctx, position, axes, counted, path, endpoint=whole)
         features = ops.FourierAt(
             grid.sizes,
-            of=tuple(counted),
-            bands=fourier.bands,
-            max_resolution=waves.resolution,
-            endpoint=waves.endpoint,
-            include_position=fourier.include_position,
-            sine_only=fourier.sine_only,
-            periodic=waves.periodic,
+            tuple(counted),
+            waves.bands,
+            waves.resolution,
+            ends,
+            wavelengths=waves.lengths,
+            **waves.switches,
         )
         return b(features, where, name="position")
     if grid.is_whole(sizes):
@@ -149,85 +147,23 @@ def _fourier_tables(
     endpoint: bool,
 ) -> list[Value]:
     """A table per axis, each as wide as the whole; the features of a point are the sum of its rows."""
-    fourier = position.fourier
-    waves = _waves(ctx, position, axes, sizes, path, endpoint=endpoint)
+    waves, ends = waves_on_grid(ctx, position, axes, sizes, path, endpoint=endpoint)
     return [
         ctx.builder(
             ops.FourierTable(
-                size=size,
-                axis=i,
-                axes=len(axes),
-                bands=fourier.bands,
-                max_resolution=waves.resolution[i],
-                endpoint=waves.endpoint[i],
-                include_position=fourier.include_position,
-                sine_only=fourier.sine_only,
-                periodic=waves.periodic,
+                size,
+                i,
+                len(axes),
+                waves.bands,
+                waves.resolution[i] if waves.resolution else None,
+                ends[i],
+                wavelengths=waves.lengths[i] if waves.lengths else (),
+                **waves.switches,
             ),
             name=f"fourier.{axis.name}",
         )
         for i, (axis, size) in enumerate(zip(axes, sizes, strict=True))
     ]
-
-
-@dataclass(frozen=True)
-class _Waves:
-    """What Fourier features are made with, along each axis."""
-
-    resolution: tuple[float, ...]
-    endpoint: tuple[bool, ...]
-    periodic: tuple[int, ...]
-    """The axes along which the first point follows the last, by number."""
-
-
-def _waves(
-    ctx: Context,
-    position: FourierPosition,
-    axes: Sequence[Axis],
-    counted: Sequence[int | None],
-    path: Path,
-    *,
-    endpoint: bool,
-) -> _Waves:
-    fourier, path = position.fourier, (*path, "fourier")
-    given = fourier.max_resolution or {}
-    if not isinstance(given, Mapping):
-        given = {axis.name: given for axis in axes}
-    ctx.axis_sizes(given, axes, "`max_resolution`", (*path, "max_resolution"))
-    found = {
-        axis.name: given[axis.name] if axis.name in given else resolution(ctx, axis, size, path)
-        for axis, size in zip(axes, counted, strict=True)
-    }
-    periodic = _periodic(ctx, fourier, axes, found, path)
-    endpoint = fourier.endpoint if fourier.endpoint is not None else endpoint
-    endpoint = endpoint and len(periodic) < len(axes)
-    ctx.derive(found, *path, "max_resolution")
-    ctx.derive(endpoint, *path, "endpoint")
-    ends = tuple(endpoint and i not in periodic for i in range(len(axes)))
-    return _Waves(tuple(map(float, found.values())), ends, periodic)
-
-
-def _periodic(
-    ctx: Context,
-    fourier: FourierParameters,
-    axes: Sequence[Axis],
-    resolution: Mapping[str, float],
-    path: Path,
-) -> tuple[int, ...]:
-    """The axes along which the first point follows the last, by number."""
-    ctx.axis_sizes(fourier.periodic, axes, "`periodic`", (*path, "periodic"))
-    for name in fourier.periodic:
-        refuse_few_waves(ctx, fourier.bands, resolution[name], (*path, "periodic"))
-    periodic = tuple(i for i, axis in enumerate(axes) if axis.name in fourier.periodic)
-    if fourier.endpoint and len(periodic) == len(axes):
-        raise ctx.error(
-            "PG221",
-            f"with `endpoint` the last point of `{fourier.periodic[0]}` would be the first again",
-            (*path, "endpoint"),
-            also=[((*path, "periodic"), "periodic here")],
-            help="leave it out",
-        )
-    return periodic
 
 
 def _sum(ctx: Context, parts: Sequence[Value]) -> Value:

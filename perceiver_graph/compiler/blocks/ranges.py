@@ -44,9 +44,14 @@ def known_names(ctx: Context, given: Sequence[str], names: tuple[str, ...], path
 
 
 def each(
-    ctx: Context, setting: T | Mapping[str, T], names: tuple[str, ...], count: int, path: Path
+    ctx: Context,
+    setting: T | Mapping[str, T],
+    names: tuple[str, ...],
+    count: int,
+    path: Path,
+    what: str = "coordinate",
 ) -> tuple[T, ...]:
-    """A setting of each coordinate, given for all or by name."""
+    """A setting of each coordinate, or axis, given for all or by name."""
     if not isinstance(setting, Mapping):
         return (setting,) * count
     known_names(ctx, list(setting), names, path)
@@ -54,9 +59,9 @@ def each(
         if name not in setting:
             raise ctx.error(
                 "PG221",
-                f"`{path[-1]}` leaves out the coordinate `{name}`",
+                f"`{path[-1]}` leaves out the {what} `{name}`",
                 path,
-                help=f"say it of every coordinate: {', '.join(names)}",
+                help=f"say it of every {what}: {', '.join(names)}",
                 at_key=True,
             )
     return tuple(setting[name] for name in names)
@@ -92,28 +97,34 @@ def ranges_of(
     return tuple(found)
 
 
-def refuse_coarse(ctx: Context, bounds: tuple[float, float], resolution: float, path: Path) -> None:
+def refuse_coarse(
+    ctx: Context, bounds: tuple[float, float], told_apart: float, path: Path, instead: str
+) -> None:
     """Numbers that are large beside their range have too few digits in float32 (PG221).
 
-    A 32nd of what the highest frequency tells apart turns it by up to 0.05 radians.
+    A 32nd of what the shortest wave tells apart turns it by up to 0.05 radians.
     """
     low, high = bounds
-    told_apart = (high - low) / resolution
-    spacing = _spacing(low, high)
-    if spacing > told_apart / 32:
-        from_zero = _spacing(0, high - low)
-        most = int((high - low) / (32 * from_zero))
+    apart = float32_step(low, high)
+    if apart > told_apart / 32:
+        from_zero = float32_step(0, high - low)
         raise ctx.error(
             "PG221",
-            f"in float32, numbers about {high:g} differ by {spacing:.3g} or more, too coarse to tell "
+            f"in float32, numbers about {high:g} differ by {apart:.3g} or more, too coarse to tell "
             f"{told_apart:.3g} apart, as the features would",
             path,
             help=f"subtract {low:.15g} from what you give: `[0, {high - low:.15g}]`"
-            if from_zero < spacing and from_zero <= told_apart / 32
-            else f"write a `max_resolution` of at most {most}",
+            if from_zero < apart and from_zero <= told_apart / 32
+            else instead,
         )
 
 
-def _spacing(low: float, high: float) -> float:
+def finest(bounds: tuple[float, float]) -> float:
+    """How many parts of a range float32 tells apart so, if it is counted from 0."""
+    low, high = bounds
+    return (high - low) / (32 * float32_step(0, high - low))
+
+
+def float32_step(low: float, high: float) -> float:
     """How far from each other numbers of float32 are, where they are the largest."""
     return 2.0 ** (frexp(max(abs(low), abs(high)))[1] - 24)

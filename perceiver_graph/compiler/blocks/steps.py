@@ -14,6 +14,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks import windows
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 from perceiver_graph.compiler.blocks.requirements import require_channel, require_float, require_ids
+from perceiver_graph.compiler.blocks.waves import waves_of_step
 from perceiver_graph.compiler.ir.dims import Dim, NotDivisible
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
@@ -180,7 +181,10 @@ def _fourier(step: models.FourierFeatures, ctx: Context, x: Field, name: str, pa
             notes=[shape_note(x.axes)],
             help=f"use at most {width}, or leave it out to take all",
         )
-    features = ops.FourierFeatures(fourier.bands, float(fourier.max_resolution), channels)
+    waves = waves_of_step(ctx, fourier, channels, (*path, "fourier"))
+    features = ops.FourierFeatures(
+        waves.bands, waves.alike, channels, wavelengths=waves.lengths, **waves.switches
+    )
     return _with_channels(x, ctx.builder(features, x.value, name=name))
 
 

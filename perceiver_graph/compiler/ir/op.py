@@ -90,6 +90,8 @@ class Op:
     """Whether passes alone make it: a backend of graphs as they are lowered has no use for it."""
     sized: ClassVar[tuple[str, ...]] = ()
     """The parameters that are sizes: a `Dim`, or a tuple that may hold some."""
+    quiet: ClassVar[tuple[str, ...]] = ()
+    """The parameters that IR text leaves out where they are as usual."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -213,7 +215,13 @@ class Op:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __str__(self) -> str:
-        attributes = ", ".join(f"{key}={written(value)}" for key, value in self.attributes.items())
+        usual = {one.name: one.default for one in fields(self) if one.name in self.quiet}
+        told = (
+            (key, value)
+            for key, value in self.attributes.items()
+            if key not in usual or value != usual[key]
+        )
+        attributes = ", ".join(f"{key}={written(value)}" for key, value in told)
         return f"{self.name}({attributes})" if attributes else self.name
 
 

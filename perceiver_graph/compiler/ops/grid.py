@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from perceiver_graph.compiler.ir.dims import Dim, Shape, product
 from perceiver_graph.compiler.ir.op import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.compiler.ops.position import FourierFeatures
+from perceiver_graph.compiler.ops.position import QUIET, FourierFeatures
+from perceiver_graph.compiler.ops.waves import Ends, Order, Spacing
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,26 @@ class FourierAt(Op):
 
     Shapes: int64 [...] -> float32 [..., width]. Coordinates run from -1 to 1 along each axis, over
     its size or, where it has an entry in `of`, over that many places; without `endpoint`, they are
-    -1 + 2 i / size. The rest is as in `fourier_features`; rounding is that of `fourier_table`.
+    -1 + 2 i / size. With `wavelengths` they are the numbers of the places, 0, 1, .. The rest is as in
+    `fourier_features`; rounding is that of `fourier_table`.
     """
 
     name = "fourier_at"
+    quiet = QUIET
     operands = ("positions",)
     sized = ("sizes",)
     sizes: Shape
     of: tuple[int | None, ...]
     bands: int
-    max_resolution: tuple[float, ...]
+    max_resolution: tuple[float, ...] | None
     endpoint: tuple[bool, ...]
     include_position: bool = True
     sine_only: bool = False
     periodic: tuple[int, ...] = ()
+    spacing: Spacing = "linear"
+    pi: bool = True
+    wavelengths: tuple[Ends, ...] = ()
+    order: Order = "waves"
 
     @property
     def features(self) -> FourierFeatures:
@@ -83,12 +90,18 @@ class FourierAt(Op):
             self.include_position,
             self.sine_only,
             self.periodic,
+            spacing=self.spacing,
+            pi=self.pi,
+            wavelengths=self.wavelengths,
+            order=self.order,
         )
 
     def infer(self, *inputs: TensorType) -> TensorType:
         positions = _require_positions(self.name, *inputs)
+        counts = {len(self.sizes), len(self.of), len(self.endpoint)}
+        counts |= {len(self.max_resolution)} if self.max_resolution else set()
         require(
-            len(self.sizes) == len(self.of) == len(self.max_resolution) == len(self.endpoint),
+            len(counts) == 1,
             f"fourier_at needs {len(self.sizes)} longest sizes, resolutions and ends, got {self}",
         )
         points = TensorType((*positions.shape, Dim.of(len(self.of))), "float32")
@@ -99,7 +112,11 @@ class FourierAt(Op):
         found = []
         for axis, place in enumerate(_along(positions, self.sizes)):
             size = self.of[axis] or int(self.sizes[axis])
-            found.append(_coordinate(place, size, endpoint=self.endpoint[axis]))
+            found.append(
+                place.astype(np.float32)
+                if self.wavelengths
+                else _coordinate(place, size, endpoint=self.endpoint[axis])
+            )
         return self.features.evaluate(np.stack(found, axis=-1))
 
 

@@ -3,6 +3,11 @@
 The features of a grid point are [x_1 .. x_d, sin(pi f_k x_1) .., sin(pi f_k x_2) .., cos ..]: each
 column depends on one axis only. A table per axis, in the width of the whole and zero in the columns
 of the other axes, makes the features of any point a plain sum of one row per axis.
+
+Which waves there are is `spacing`: `linear`, f_k evenly spaced from 1 to max_resolution / 2 (Perceiver),
+or `octaves`, f_k = 2^k, with no max_resolution; those without `pi` are sin(f_k x). Or the waves have
+`wavelengths` w_k from the shortest to the longest of an axis, in equal ratios: sin(2 pi x / w_k), where
+x of a grid is the number of the place, 0, 1, ... `order` says how columns stand (`waves.columns`).
 """
 
 from __future__ import annotations
@@ -12,6 +17,19 @@ from dataclasses import dataclass
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.op import Array, Op, TensorType, require
 from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.compiler.ops.waves import (
+    Ends,
+    Order,
+    Spacing,
+    columns,
+    frequencies,
+    lengths,
+    linspace,
+    phases,
+)
+
+QUIET = ("spacing", "pi", "wavelengths", "order")
+"""What of the waves is told where it is not as usual."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +46,20 @@ class FourierTable(Op):
     """
 
     name = "fourier_table"
+    quiet = QUIET
     size: int
     axis: int
     axes: int
     bands: int
-    max_resolution: float
+    max_resolution: float | None
     endpoint: bool = True
     include_position: bool = True
     sine_only: bool = False
     periodic: tuple[int, ...] = ()
+    spacing: Spacing = "linear"
+    pi: bool = True
+    wavelengths: Ends | tuple[()] = ()
+    order: Order = "waves"
 
     @property
     def width(self) -> int:
@@ -45,33 +68,46 @@ class FourierTable(Op):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(not inputs, "fourier_table takes no inputs")
+        self._alone.require_waves()
+        require(self.endpoint or not self.wavelengths, f"places have no other end, got {self}")
         return TensorType((Dim.of(self.size), Dim.of(self.width)), "float32")
 
     def coordinates(self) -> Array:
         """Positions along the axis. Shape: float32 [size]."""
+        index = np.arange(self.size, dtype=np.int64)
+        if self.wavelengths:
+            return index.astype(np.float32)
         if self.endpoint:
             return linspace(-1.0, 1.0, self.size)
-        index = np.arange(self.size, dtype=np.int64)
         quotient = (index.astype(np.float32) / np.float32(self.size)).astype(np.float32)
         return np.float32(-1) + np.float32(2) * quotient
 
+    @property
+    def _alone(self) -> FourierFeatures:
+        """What is made of the coordinates along this axis."""
+        return FourierFeatures(
+            self.bands,
+            self.max_resolution,
+            1,
+            periodic=(0,) if self.axis in self.periodic else (),
+            spacing=self.spacing,
+            pi=self.pi,
+            wavelengths=(self.wavelengths,) if self.wavelengths else (),
+        )
+
     def evaluate(self, *inputs: Array) -> Array:
         position = self.coordinates()
-        wraps = self.axis in self.periodic
-        steps = frequencies(self.bands, self.max_resolution, periodic=wraps)
-        phases = (position[:, None] * steps[None, :]) * np.float32(np.pi)
+        found = self._alone.phases(position[:, None])[:, 0]
         table = np.zeros((self.size, self.width), dtype=np.float32)
-        start = 0
-        if self.include_position:
-            plain = [axis for axis in range(self.axes) if axis not in self.periodic]
-            start = len(plain)
-            if not wraps:
-                table[:, plain.index(self.axis)] = position
+        plain = [axis for axis in range(self.axes) if axis not in self.periodic]
+        kept = plain if self.include_position else []
+        if self.axis in kept:
+            table[:, kept.index(self.axis)] = position
         waves = (np.sin,) if self.sine_only else (np.sin, np.cos)
         for block, wave in enumerate(waves):
-            first = start + (block * self.axes + self.axis) * self.bands
-            table[:, first : first + self.bands] = wave(phases)
-        return table
+            first = len(kept) + (block * self.axes + self.axis) * self.bands
+            table[:, first : first + self.bands] = wave(found)
+        return table[:, columns(self.order, self.axes, self.bands, kept, len(waves))]
 
 
 @dataclass(frozen=True)
@@ -85,17 +121,24 @@ class FourierFeatures(Op):
     the rounding, what `periodic` coordinates (by number) lack and the order of the columns are as in
     `fourier_table`: at the points of a grid, these are the features of that grid. Whole periods are
     taken off first, without rounding: what is many of them away keeps the digits it is given with.
+    `wavelengths` are the ends of each coordinate; these are taken as they are, and neither have ranges
+    nor are periodic.
     """
 
     name = "fourier_features"
     operands = ("x",)
+    quiet = QUIET
     bands: int
-    max_resolution: float | tuple[float, ...]
+    max_resolution: float | tuple[float, ...] | None
     channels: int
     include_position: bool = True
     sine_only: bool = False
     periodic: tuple[int, ...] = ()
     ranges: tuple[tuple[float, float], ...] = ()
+    spacing: Spacing = "linear"
+    pi: bool = True
+    wavelengths: tuple[Ends, ...] = ()
+    order: Order = "waves"
 
     @property
     def width(self) -> int:
@@ -110,7 +153,7 @@ class FourierFeatures(Op):
         return tuple(i for i in every if i not in self.periodic)
 
     @property
-    def resolutions(self) -> tuple[float, ...]:
+    def resolutions(self) -> tuple[float | None, ...]:
         """One for each coordinate."""
         if isinstance(self.max_resolution, tuple):
             return self.max_resolution
@@ -120,9 +163,41 @@ class FourierFeatures(Op):
         """Of each coordinate. Shape: float32 [channels, bands]."""
         return np.stack(
             [
-                frequencies(self.bands, resolution, periodic=i in self.periodic)
+                frequencies(
+                    self.bands, resolution, spacing=self.spacing, periodic=i in self.periodic
+                )
                 for i, resolution in enumerate(self.resolutions)
             ]
+        )
+
+    def lengths(self) -> Array:
+        """Of the waves of each coordinate. Shape: float64 [channels, bands]."""
+        return np.stack([lengths(self.bands, ends) for ends in self.wavelengths])
+
+    def phases(self, position: Array) -> Array:
+        """Shapes: [..., channels], in [-1, 1] but for wavelengths -> [..., channels, bands]."""
+        if self.wavelengths:
+            return phases(position, self.lengths())
+        turned: Array = position[..., None] * self.frequencies().astype(position.dtype)
+        return turned * position.dtype.type(np.pi) if self.pi else turned
+
+    def columns(self) -> list[int]:
+        """Where the columns are taken from, of what is ordered by `waves`."""
+        kinds = 1 if self.sine_only else 2
+        return columns(self.order, self.channels, self.bands, self.kept, kinds)
+
+    def require_waves(self) -> None:
+        """Raise ShapeError for waves that are said in two ways."""
+        linear = self.spacing == "linear" and not self.wavelengths
+        require(
+            (self.max_resolution is not None) is linear,
+            f"linear frequencies alone have a resolution, got {self}",
+        )
+        require(self.pi or self.spacing == "octaves", f"octaves alone leave pi out, got {self}")
+        alone = self.spacing == "linear" and not (self.ranges or self.periodic)
+        require(
+            not self.wavelengths or alone,
+            f"wavelengths go with no other spacing, ranges or periods, got {self}",
         )
 
     @property
@@ -160,6 +235,12 @@ class FourierFeatures(Op):
             len(self.ranges) in (0, self.channels),
             f"fourier_features needs {self.channels} ranges or none, got {len(self.ranges)}",
         )
+        require(
+            len(self.wavelengths) in (0, self.channels),
+            f"fourier_features needs wavelengths of {self.channels} coordinates or none, "
+            f"got {len(self.wavelengths)}",
+        )
+        self.require_waves()
         return x.with_shape(*x.shape[:-1], x.shape[-1] - self.channels + self.width)
 
     def evaluate(self, *inputs: Array) -> Array:
@@ -172,35 +253,7 @@ class FourierFeatures(Op):
             position = (position - period * np.rint(position / period)) * scale
         elif self.ranges:
             position = (position - middle) * scale
-        phases = (position[..., None] * self.frequencies().astype(x.dtype)) * x.dtype.type(np.pi)
-        angles = phases.reshape(*x.shape[:-1], self.channels * self.bands)
+        angles = self.phases(position).reshape(*x.shape[:-1], self.channels * self.bands)
         waves = [np.sin(angles)] if self.sine_only else [np.sin(angles), np.cos(angles)]
-        return np.concatenate([position[..., list(self.kept)], *waves, rest], axis=-1)
-
-
-def frequencies(bands: int, max_resolution: float, *, periodic: bool = False) -> Array:
-    """From 1 to half the resolution, evenly spaced. Shape: float32 [bands].
-
-    Where coordinates are periodic, whole numbers, so that a wave closes: the nearest ones, which
-    differ from each other where there are no more bands than whole numbers.
-    """
-    if not periodic:
-        return linspace(1.0, max_resolution / 2, bands)
-    spaced = linspace(1.0, float(max_resolution // 2), bands)
-    return np.floor(spaced + np.float32(0.5))
-
-
-def linspace(start: float, stop: float, count: int) -> Array:
-    """`torch.linspace` in float32, bit for bit. Shape: float32 [count].
-
-    torch walks from both ends with one rounding per element (a fused multiply-add). The product of
-    two float32 numbers is exact in float64, so rounding the float64 sum once gives the same.
-    """
-    if count == 1:
-        return np.array([start], dtype=np.float32)
-    first, last = np.float32(start), np.float32(stop)
-    step = np.float32((last - first) / np.float32(count - 1))
-    index = np.arange(count, dtype=np.float64)
-    ascending = np.float64(first) + np.float64(step) * index
-    descending = np.float64(last) - np.float64(step) * (count - 1 - index)
-    return np.where(index < count // 2, ascending, descending).astype(np.float32)
+        found = np.concatenate([position[..., list(self.kept)], *waves], axis=-1)
+        return np.concatenate([found[..., self.columns()], rest], axis=-1)

@@ -275,8 +275,9 @@ ENTRIES = (
         "PG221",
         "features that cannot be formed",
         "Coordinates that are given have no grid to take `max_resolution` from, so it is needed, of "
-        "each of them. A `range` has its least value first, and no numbers so large that float32 tells "
-        "few of them apart. Of a periodic axis or coordinate the "
+        "each of them, where frequencies are linear: octaves and wavelengths go without, and each "
+        "says alone how waves are spaced. A `range` has its least value first, and no numbers so "
+        "large that float32 tells few of them apart. Of a periodic axis or coordinate the "
         "frequencies are whole numbers up to half of `max_resolution`, so there are no more bands "
         "than that; and its last point is not its first, as `endpoint` would have it.",
         "inputs:\n"

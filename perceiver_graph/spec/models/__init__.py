@@ -46,6 +46,7 @@ from perceiver_graph.spec.models.steps import (
     Squeeze,
     Step,
 )
+from perceiver_graph.spec.models.waves import Waves
 
 __all__ = [
     "FORMAT_VERSION",
@@ -86,6 +87,7 @@ __all__ = [
     "Step",
     "SymbolDeclaration",
     "TiedHead",
+    "Waves",
     "WidthPadding",
     "like_chain",
 ]

@@ -114,3 +114,18 @@ Range = Annotated[
     _all_or_each((list,), "the least and the greatest value, say `[0, 24]`, or a pair for each"),
 ]
 """The least and the greatest value of all coordinates, or of each by name."""
+
+Lengths = Annotated[
+    list[PositiveNumber],
+    Field(min_length=2, max_length=2),
+    counted(2, "the shortest and the longest wavelength, say `[0.01, 720]`"),
+]
+"""The shortest and the longest wave."""
+
+Wavelengths = Annotated[
+    Annotated[Lengths, Tag("<all>")] | Annotated[dict[Axis, Lengths], Tag("<each>")],
+    _all_or_each(
+        (list,), "the shortest and the longest wavelength, say `[0.01, 720]`, or a pair for each"
+    ),
+]
+"""The shortest and the longest wave along all axes or coordinates, or along each by name."""

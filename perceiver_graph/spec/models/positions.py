@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from perceiver_graph.spec.models.base import Axis, Count, Form, Model, Name, PositiveNumber
 from perceiver_graph.spec.models.coordinates import Coordinates, Longest, Range, Resolution
+from perceiver_graph.spec.models.waves import Waves
 
 
 class Position(Form):
@@ -29,14 +30,12 @@ class Position(Form):
         return False
 
 
-class FourierParameters(Model):
-    """Sines and cosines of positions in [-1, 1], frequencies from 1 to max_resolution / 2."""
+class FourierParameters(Waves):
+    """Sines and cosines of positions, which lie in [-1, 1] unless `wavelengths` or `base` is given."""
 
-    bands: Count
-    """Frequencies per axis; the width is axes x (2 x bands + 1)."""
     max_resolution: Resolution | None = None
-    """Twice the highest frequency: a number for all axes, or one for each (default: the size of the
-    axis, or the largest that it may have; coordinates that are given need it)."""
+    """Twice the highest frequency of linear spacing: a number for all axes, or one for each (default:
+    the size of the axis, or the largest that it may have; coordinates that are given need it)."""
     of: Longest | None = None
     """How many places there are at most, along the axis or each by name: coordinates are then counted,
     the i-th of so many, and are the same whatever the size. Without it they are stretched, from -1 to
@@ -45,8 +44,9 @@ class FourierParameters(Model):
     """Axes, or coordinates, along which the last point is next to the first, as degrees of longitude
     are. Their frequencies are whole numbers of periods, and they do not stand in front of the sines
     themselves, for they jump where the circle closes."""
-    include_position: bool = True
-    """Whether the coordinates themselves stand in front of the sines."""
+    include_position: bool | None = None
+    """Whether the coordinates themselves stand in front of the sines (default: true, and false with
+    `wavelengths` or `base`)."""
     sine_only: bool = False
     """Leave the cosines out."""
     endpoint: bool | None = None
@@ -73,11 +73,12 @@ class FourierPosition(Position):
     something of one of them."""
     range: Range | None = None
     """Where coordinates that are given lie: the least and the greatest value, of all or of each
-    (default: -1 and 1). They are mapped to [-1, 1]; others are refused, but for periodic ones."""
+    (default: -1 and 1). They are mapped to [-1, 1], but not for `wavelengths` or `base`; others are
+    refused, but for periodic ones."""
 
     @property
     def pointwise(self) -> bool:
-        return self.fourier.of is not None
+        return self.fourier.of is not None or self.fourier.has_lengths
 
 
 class LearnedPositionParameters(Model):

@@ -19,6 +19,8 @@ from perceiver_graph.spec.models.base import (
     NonNegative,
     PositiveNumber,
 )
+from perceiver_graph.spec.models.coordinates import Lengths
+from perceiver_graph.spec.models.waves import Waves
 
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
 
@@ -189,20 +191,21 @@ class Squeeze(Step):
     """Which axis."""
 
 
-class FourierFeaturesParameters(Model):
+class FourierFeaturesParameters(Waves):
     """Sines and cosines of coordinates that the caller gives."""
 
-    bands: Count
-    """Frequencies per coordinate."""
-    max_resolution: PositiveNumber
-    """Twice the highest frequency."""
+    wavelengths: Lengths | None = None
+    """In place of frequencies, the shortest and the longest wave, in the unit of the coordinates."""
+    max_resolution: PositiveNumber | None = None
+    """Twice the highest frequency, which linear spacing needs."""
     channels: Count | None = None
     """How many of the channels, counted from the first, are coordinates; the others follow the
     features unchanged (default: all)."""
 
 
 class FourierFeatures(Step):
-    """Replace coordinates in [-1, 1] by themselves, their sines and their cosines."""
+    """Replace coordinates in [-1, 1] by themselves, their sines and their cosines; with `wavelengths`
+    or `base`, coordinates of any size by their sines and cosines."""
 
     pointwise = True
 

@@ -51,7 +51,11 @@ def fourier_at(op: ops.FourierAt, b: NodeBuilder) -> ir.Value:
         longest = op.of[axis]
         if longest is not None:
             size = b.ints(longest)
-        coordinate = _coordinate(b, place, size, endpoint=op.endpoint[axis])
+        if op.wavelengths:
+            number = TensorType(shape, "float32")
+            coordinate = b.part("place", number, "Cast", place, to=DATA_TYPES["float32"].value)
+        else:
+            coordinate = _coordinate(b, place, size, endpoint=op.endpoint[axis])
         columns.append(b.part("column", column, "Unsqueeze", coordinate, b.ints(-1)))
     type = TensorType((*shape, Dim.of(len(columns))), "float32")
     points = columns[0]

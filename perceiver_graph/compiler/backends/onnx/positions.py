@@ -54,17 +54,9 @@ def features(op: ops.FourierFeatures, b: NodeBuilder, x: ir.Value, type: TensorT
         position = b.part("turn", place, "Sub", position, whole)
     if op.ranges:
         position = mapped("Mul", position, "Mul", op.mapping()[1])
-    column = type.with_shape(*before, Dim.of(op.channels), Dim.of(1))
-    points = b.part("points", column, "Unsqueeze", position, last)
-    table = type.with_shape(*before, Dim.of(op.channels), Dim.of(op.bands))
-    numbers = op.frequencies()
-    if len(set(op.resolutions)) == 1 and len(op.periodic) in (0, op.channels):
-        numbers = numbers[0]  # the same for all
-    name = f"{type.dtype}[1..{op.max_resolution!r}/2:{op.bands}"
-    name += f":{list(op.periodic)}]" if op.periodic else "]"
-    frequencies = b.emitter.initializer(name, numbers.astype(dtype))
-    cycles = b.part("cycles", table, "Mul", points, frequencies)
-    angles = b.part("angles", table, "Mul", cycles, b.scalar(np.pi, type))
+    angles = (
+        _of_lengths(op, b, position, place) if op.wavelengths else _angles(op, b, position, place)
+    )
     flat = type.with_shape(*before, Dim.of(op.channels * op.bands))
     target = b.ints(*[0] * len(before), op.channels * op.bands)
     phases = b.part("phases", flat, "Reshape", angles, target)
@@ -74,7 +66,53 @@ def features(op: ops.FourierFeatures, b: NodeBuilder, x: ir.Value, type: TensorT
     if 0 < len(op.kept) < op.channels:
         kept = type.with_shape(*before, Dim.of(len(op.kept)))
         front = [b.part("kept", kept, "Gather", position, b.ints(*op.kept), axis=-1)]
-    return b.result("Concat", *front, *waves, *rest, axis=-1)
+    if op.order == "waves":
+        return b.result("Concat", *front, *waves, *rest, axis=-1)
+    columns, after = op.columns(), int(type.shape[-1]) - op.channels
+    whole = b.part("waves", b.output, "Concat", *front, *waves, *rest, axis=-1)
+    order = [*columns, *range(len(columns), len(columns) + after)]
+    return b.result("Gather", whole, b.ints(*order), axis=-1)
+
+
+def _angles(
+    op: ops.FourierFeatures, b: NodeBuilder, position: ir.Value, type: TensorType
+) -> ir.Value:
+    """Of coordinates in [-1, 1]: [..., channels] -> [..., channels, bands]."""
+    column = type.with_shape(*type.shape, Dim.of(1))
+    points = b.part("points", column, "Unsqueeze", position, b.ints(-1))
+    table = type.with_shape(*type.shape, Dim.of(op.bands))
+    numbers = op.frequencies()
+    octaves = op.spacing == "octaves"
+    if octaves or (len(set(op.resolutions)) == 1 and len(op.periodic) in (0, op.channels)):
+        numbers = numbers[0]  # the same for all
+    name = f"{type.dtype}[1..{op.max_resolution!r}/2:{op.bands}"
+    name += f":{list(op.periodic)}]" if op.periodic else "]"
+    if octaves:
+        name = f"{type.dtype}[octaves:{op.bands}]"
+    frequencies = b.emitter.initializer(name, numbers.astype(DATA_TYPES[type.dtype].numpy()))
+    cycles = b.part("cycles", table, "Mul", points, frequencies)
+    return b.part("angles", table, "Mul", cycles, b.scalar(np.pi, type)) if op.pi else cycles
+
+
+def _of_lengths(
+    op: ops.FourierFeatures, b: NodeBuilder, position: ir.Value, type: TensorType
+) -> ir.Value:
+    """Of waves that have lengths, less whole turns: [..., channels] -> [..., channels, bands].
+
+    Turns are counted in float64, as in the reference; the sines are of float32.
+    """
+    double = TensorType(type.shape, "float64")
+    column = double.with_shape(*type.shape, Dim.of(1))
+    wide = double.with_shape(*type.shape, Dim.of(op.bands))
+    exact = b.cast("exact", position, type, "float64")
+    points = b.part("points", column, "Unsqueeze", exact, b.ints(-1))
+    name = f"float64[wavelengths {op.wavelengths}:{op.bands}]"
+    turns = b.part("turns", wide, "Div", points, b.emitter.initializer(name, op.lengths()))
+    whole = b.part("whole_turns", wide, "Round", turns)
+    rest = b.part("turn", wide, "Sub", turns, whole)
+    narrow = type.with_shape(*wide.shape)
+    turn = b.cast("turn_rounded", rest, wide, type.dtype)
+    return b.part("angles", narrow, "Mul", turn, b.scalar(2 * np.pi, type))
 
 
 def interpolate(op: ops.Interpolate, b: NodeBuilder) -> ir.Value:

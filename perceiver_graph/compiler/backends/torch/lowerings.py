@@ -16,6 +16,11 @@ from perceiver_graph.compiler.backends.decompose import table
 from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.layers import along, window_options
+from perceiver_graph.compiler.backends.torch.waves import (
+    fourier_at,
+    fourier_features,
+    fourier_table,
+)
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import Array, Op
@@ -122,46 +127,6 @@ def _coordinate(op: Any, o: Operands) -> str:
     return f"{quotient} % {o.number(op.size)}"
 
 
-def _switches(op: Any, *more: str) -> dict[str, object]:
-    """What of Fourier features is not as usual."""
-    options: dict[str, object] = {
-        name: False for name in (*more, "include_position") if not getattr(op, name)
-    }
-    if op.sine_only:
-        options["sine_only"] = True
-    if op.periodic:
-        options["periodic"] = op.periodic
-    return options
-
-
-def _fourier_table(op: Any, o: Operands) -> str:
-    place = {"axis": op.axis, "axes": op.axes} if op.axes > 1 else {}
-    sizes = {"bands": o.number(op.bands), "max_resolution": o.number(op.max_resolution)}
-    options = _switches(op, "endpoint")
-    return py.call("fourier_table", o.number(op.size), **place, **sizes, **options)
-
-
-def _fourier_features(op: Any, o: Operands) -> str:
-    resolution = op.max_resolution
-    options = {
-        "channels": o.number(op.channels),
-        "bands": o.number(op.bands),
-        "max_resolution": resolution if isinstance(resolution, tuple) else o.number(resolution),
-        **_switches(op),
-    }
-    if op.ranges:
-        options["ranges"] = op.ranges
-    return py.call("fourier_features", *o, **options)
-
-
-def _fourier_at(op: Any, o: Operands) -> str:
-    options = {"of": py.several(op.of), "bands": o.number(op.bands)}
-    options |= {name: py.several(getattr(op, name)) for name in ("max_resolution", "endpoint")}
-    return py.call(
-        "fourier_at", *o, py.several(o.sizes(op.sizes)), o.like, **options, **_switches(op)
-    )
-
-
 def _positions(op: Any, o: Operands) -> str:
     sizes = [size if " " not in size else f"({size})" for size in o.sizes(op.sizes)]
     return py.call("torch.arange", " * ".join(sizes), device=f"{o.like}.device")
@@ -209,9 +174,9 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.Conv: _conv,
     ops.Coordinate: _coordinate,
     ops.Flatten: _flatten,
-    ops.FourierAt: _fourier_at,
-    ops.FourierFeatures: _fourier_features,
-    ops.FourierTable: _fourier_table,
+    ops.FourierAt: fourier_at,
+    ops.FourierFeatures: fourier_features,
+    ops.FourierTable: fourier_table,
     ops.Gather: lambda op, o: f"{o['table']}[{':, ' * op.axis}{o['indices']}]",
     ops.Gelu: _gelu,
     ops.Interpolate: lambda op, o: py.call("resize", *o, py.several(op.sizes), py.several(op.to)),

@@ -25,6 +25,30 @@ def regrid(positions: Tensor, sizes: tuple[int, ...], to: tuple[int, ...]) -> Te
     return total
 
 
+def grid_coordinates(
+    positions: Tensor,
+    sizes: tuple[int, ...],
+    of: tuple[int | None, ...],
+    endpoint: tuple[bool, ...],
+) -> Tensor:
+    """Where flat positions lie along each axis of a grid, from -1 to 1: [..., axes].
+
+    Over the size of the axis or over as many places as `of` says; without `endpoint`, at -1 + 2 i /
+    size. Each is rounded once, as by torch.linspace.
+    """
+    columns = []
+    for axis, place in enumerate(places(positions, sizes)):
+        size = torch.tensor(of[axis] or sizes[axis], device=positions.device)
+        if endpoint[axis]:
+            step = (2 / (size - 1).clamp(min=1).float()).double()
+            up, down = step * place - 1, 1 - step * (size - 1 - place)
+            column = torch.where(place < (size // 2).clamp(min=1), up, down)
+        else:
+            column = -1 + 2 * (place.float() / size.float())
+        columns.append(column.float())
+    return torch.stack(columns, dim=-1)
+
+
 def fourier_at(
     positions: Tensor,
     sizes: tuple[int, ...],
@@ -41,21 +65,11 @@ def fourier_at(
     """Fourier features of flat positions in a grid, in the dtype of `like`: [..., width].
 
     Coordinates run from -1 to 1 along each axis, over its size or over as many places as `of` says;
-    without `endpoint`, they are -1 + 2 i / size. Each is rounded once, as by torch.linspace.
+    without `endpoint`, they are -1 + 2 i / size.
     """
-    columns = []
-    for axis, place in enumerate(places(positions, sizes)):
-        size = torch.tensor(of[axis] or sizes[axis], device=positions.device)
-        if endpoint[axis]:
-            step = (2 / (size - 1).clamp(min=1).float()).double()
-            up, down = step * place - 1, 1 - step * (size - 1 - place)
-            column = torch.where(place < (size // 2).clamp(min=1), up, down)
-        else:
-            column = -1 + 2 * (place.float() / size.float())
-        columns.append(column.float())
     found = fourier_features(
-        torch.stack(columns, dim=-1),
-        len(columns),
+        grid_coordinates(positions, sizes, of, endpoint),
+        len(sizes),
         bands,
         max_resolution,
         include_position=include_position,
