@@ -188,6 +188,8 @@ def _outputs(
         stages = [stage for name in found for stage in answers[name].stages]
         asked = {stage.rows: Rows(width) for stage in stages}
         configs = configurations(ctx, stages, {**arrays, **asked})
+    if found and not any(answers[name].stages for name in found):
+        _warn_of_no_decoder(ctx)
     outputs: dict[str, tuple[Value, OutputShape]] = {}
     for name, queries in found.items() if arrays[LATENTS].value is not None else ():
         answer = answers[name]
@@ -208,3 +210,14 @@ def _outputs(
             shape = OutputShape(axes, queries.count, chunk, int(x.shape[-1]), source)
             outputs[name] = x, shape
     return outputs
+
+
+def _warn_of_no_decoder(ctx: Context) -> None:
+    """A projection is part of the decoder, which is not there where nothing is asked."""
+    if (width := ctx.spec.decode.project) is not None:
+        ctx.report.warning(
+            "PG205",
+            "nothing is projected: there is no decoder, since no output asks anything",
+            ctx.document.span("decode", "project"),
+            help=f"leave it out, or map the latents in an output: `head: {{linear: {width}}}`",
+        )
