@@ -92,26 +92,14 @@ class Comparison:
         stands for; where that is nothing, it is no difference to say what does nothing."""
         a, b = (resolved_data(one.document.spec, one.derived) for one in self._both)
         found = list(changes(a, b))
-        idle = self._idle(a, [one for one in found if _may_be_idle(one)])
-        return tuple(one for one in found if one not in idle)
+        tried = [one for one in found if _may_be_idle(one)]
+        idle = _idle(self.a.lowered, a, tried)
+        back = _idle(self.b.lowered, b, [one.back for one in idle])
+        return tuple(one for one in found if one not in idle or one.back not in back)
 
     @property
     def _both(self) -> tuple[Lowered, Lowered]:
         return self.a.lowered, self.b.lowered
-
-    def _idle(self, data: Any, tried: Sequence[Change]) -> Sequence[Change]:
-        """The changes that make no other model of the first spec."""
-
-        def are_idle(some: Iterable[Change]) -> bool:
-            try:
-                other = lower(load_spec(reduce(lambda made, one: one.made(made), some, data)))
-            except DiagnosticError:
-                return False
-            return _are_the_same(other, self.a.lowered)
-
-        if not tried or are_idle(tried):
-            return tried
-        return [one for one in tried if are_idle([one])] if 1 < len(tried) <= TRIES else ()
 
     def is_derived(self, change: Change) -> bool:
         """Whether both specs leave it open, so that it follows from other keys."""
@@ -184,6 +172,21 @@ def _are_the_same(a: Lowered, b: Lowered) -> bool:
     """Whether models compute the same, and ask for and give the same: names and media too."""
     entries = ([describe.input_entries(one), describe.output_entries(one)] for one in (a, b))
     return _are_equal(a.graph, b.graph) and next(entries) == next(entries)
+
+
+def _idle(lowered: Lowered, data: Any, tried: Sequence[Change]) -> Sequence[Change]:
+    """Those of some changes of a resolved spec that make no other model of it."""
+
+    def are_idle(some: Iterable[Change]) -> bool:
+        try:
+            other = lower(load_spec(reduce(lambda made, one: one.made(made), some, data)))
+        except DiagnosticError:
+            return False
+        return _are_the_same(other, lowered)
+
+    if not tried or are_idle(tried):
+        return tried
+    return [one for one in tried if are_idle([one])] if 1 < len(tried) <= TRIES else ()
 
 
 def _may_be_idle(change: Change) -> bool:

@@ -6,7 +6,7 @@ The order of a mapping counts too, for it says in which order tokens are joined 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perceiver_graph.spec.spans import Path
@@ -34,6 +34,11 @@ class Change:
         """Whether it is a setting of a position encoding."""
         place = self.path[2:]
         return place[:1] == ("position",) or place[:2] == ("query", "position")
+
+    @property
+    def back(self) -> Change:
+        """From the second spec to the first."""
+        return replace(self, a=self.b, b=self.a)
 
     def leaves(self) -> Iterator[Change]:
         """The same in single values, where one of the specs has nothing and the other a mapping."""

@@ -57,6 +57,15 @@ def test_a_spec_does_not_differ_from_itself(data: dict[str, Any]) -> None:
 
 
 @given(specs(), specs())
+def test_a_difference_is_one_from_either_side(a: dict[str, Any], b: dict[str, Any]) -> None:
+    one, other = (lower(parse_spec(render(data))) for data in (a, b))
+    there, back = Comparison.of(one, other), Comparison.of(other, one)
+    assert {change.key for change in there.settings} == {change.key for change in back.settings}
+    assert len(there.tensors.kept) == len(back.tensors.kept)
+    assert (there.is_equal, there.same_results) == (back.is_equal, back.same_results)
+
+
+@given(specs(), specs())
 def test_changes_lead_from_one_spec_to_the_other(a: dict[str, Any], b: dict[str, Any]) -> None:
     found = list(changes(a, b))
     assert reduce(lambda data, one: one.made(data), found, a) == b
@@ -195,6 +204,17 @@ def test_what_no_graph_shows_counts_too(key: str, value: Any) -> None:
     for found in (Comparison.of(a, b), Comparison.of(b, a)):
         assert [one.key for one in found.settings] == [key]
         assert found.same_results
+
+
+def test_a_key_counts_that_only_one_of_them_uses(write: Any) -> None:
+    """Without queries nothing is projected; `project` is a part of the model that has some."""
+    queries = TINY[TINY.index("outputs:") :]
+    mean = "outputs:\n  y: {query: {mean: latents}, head: {linear: 2}}\n"
+    a = write("a", (queries, mean))
+    asked = ("{mean: latents}", "{learned: {width: 8}}")
+    b = write("b", (queries, mean), asked, ("chunks: 3", "chunks: 3, project: 8"))
+    found = Comparison.of(lower(load_spec(a)), lower(load_spec(b)))
+    assert "decode.project" in [one.key for one in found.settings]
 
 
 def test_the_order_of_inputs_counts(write: Any, command: Command) -> None:
