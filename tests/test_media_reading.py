@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -56,17 +57,39 @@ def test_a_clip_that_does_not_fill_a_window_is_told(
         assert not any(told in note for window in rest for note in window.notes)
 
 
-@pytest.mark.parametrize("rate", [10, 24, 30, Fraction(30000, 1001), 50])
-def test_other_frame_rates_take_the_frame_nearest_in_time(
-    tmp_path: Path, rate: int | Fraction
+def shown(path: Path, rate: int = 25) -> list[int]:
+    """Which frame of a clip of `grey` ones is seen at each moment that a model of a rate looks at."""
+    found = windows(path, video=VideoFormat(4, 16, 16, rate=Fraction(rate)), audio=None)
+    return [index_of(f) for w in found for f in w.frames[: w.frame_count]]  # type: ignore[index]
+
+
+def on_screen(begins: Sequence[Fraction], ends: float, rate: int = 25) -> list[int]:
+    """The same by the definition: the latest frame that has begun."""
+    ticks = [Fraction(tick, rate) for tick in range(round(ends * rate))]
+    return [max(i for i, begin in enumerate(begins) if begin <= tick) for tick in ticks]
+
+
+@pytest.mark.parametrize("rate", [5, 8, 10, 24, 30, 50, 60])
+@pytest.mark.parametrize("name", ["libx264.mp4", "libx264.mkv", "ffv1.avi"])
+def test_other_frame_rates_take_the_frame_that_is_on_screen(
+    name: str, rate: int | Fraction, tmp_path: Path
 ) -> None:
     count = round(rate)  # one second
-    path = encode(tmp_path / "clip.mp4", [grey(i) for i in range(count)], rate=rate)
-    found = windows(path, audio=None)
-    indices = [index_of(f) for w in found for f in w.frames[: w.frame_count]]  # type: ignore[index]
-    assert len(indices) == 25
-    for tick, index in enumerate(indices):
-        assert abs(index / rate - tick / 25) <= 0.5 / rate + 1e-9 or index == count - 1
+    frames = [grey(i) for i in range(count)]
+    path = encode(tmp_path / name, frames, rate=rate, codecs=(name[:-4], ""))
+    begins = [i / Fraction(rate) for i in range(count)]
+    assert shown(path) == on_screen(begins, 1.0)
+    assert shown(path, 10) == on_screen(begins, 1.0, 10)
+
+
+@pytest.mark.parametrize("rate", [25, 30, Fraction(30000, 1001), Fraction(24000, 1001)])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.mov"])
+def test_a_model_of_the_rate_of_a_file_sees_every_frame_once(
+    name: str, rate: int | Fraction, tmp_path: Path
+) -> None:
+    frames = [grey(i) for i in range(24)]
+    path = encode(tmp_path / name, frames, rate=rate)
+    assert shown(path, round(rate)) == list(range(24))
 
 
 def test_jittered_timestamps_of_an_equal_rate_stay_one_to_one(tmp_path: Path) -> None:
@@ -82,7 +105,24 @@ def test_variable_frame_rate_holds_a_frame_through_a_pause(tmp_path: Path) -> No
     (window,) = windows(path, audio=None)
     assert window.frames is not None
     held = [index_of(f) for f in window.frames[: window.frame_count]]
-    assert held == [0, *[1] * 5, *[2] * 6, 3]  # the change is half-way between 0.04 s and 0.44 s
+    assert held == [0, *[1] * 10, 2, 3]
+
+
+@pytest.mark.parametrize("begins", [[0, 4000, 4400], [0, 100, 150, 300, 550, 1000], [0, 1460]])
+def test_no_frame_of_a_slow_clip_comes_from_the_future(begins: list[int], tmp_path: Path) -> None:
+    frames = [grey(7 * i) for i in range(len(begins))]
+    path = encode(
+        tmp_path / "a.mkv", frames, rate=10, pts=begins, codecs=("ffv1", ""), pix_fmt="bgr0"
+    )
+    ends = (begins[-1] + 100) / 1000
+    expected = [7 * i for i in on_screen([Fraction(begin, 1000) for begin in begins], ends, 10)]
+    assert shown(path, 10) == expected
+
+
+def test_a_frame_of_a_gif_is_held_as_long_as_it_says(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(grey(20 * i)) for i in (0, 1))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second], duration=[4000, 400])
+    assert shown(tmp_path / "a.gif", 10) == [0] * 40 + [20] * 4
 
 
 @pytest.mark.parametrize(("width", "height"), [(96, 48), (48, 96), (65, 49), (31, 77)])

@@ -30,6 +30,11 @@ _SAMPLES = ("pcm_", "dsd_", "g722", "g726", "adpcm_g72")
 
 LONGEST_PAUSE = 3600
 """Seconds without a frame or a sample: a longer step of the clock is taken for damage."""
+_LIKE_PACE = Fraction(1, 100)
+"""By what share the rate of a file may differ from the model's and be taken for the same."""
+_GRAIN = Fraction(1, 1000)
+"""Seconds: what timestamps of many formats are rounded to."""
+
 LONGEST_RETURN = 1
 """Seconds by which the clock may go back, which it does where timestamps are not exact."""
 
@@ -169,9 +174,9 @@ def check_pause(source: Source, what: str, last: Fraction, time: Fraction) -> No
 class PictureStream:
     """The frames of a video at the model's rate and size: uint8 [height, width, 3] each.
 
-    Frame i is the source frame nearest to i/rate after the first one. Unlike the latest before it,
-    that stays one to one where timestamps jitter, and does not lag behind the sound.
-    `origin` is the time of the first frame on the clock of the file.
+    Frame i is the one that is on screen i/rate after `origin`: the latest that has begun, which is held
+    until the next one begins. `start` is the time of the first frame on the clock of the file, and
+    `origin` the same until it is set to an earlier one: then the first frame is shown from there on.
     """
 
     def __init__(self, source: Source, form: VideoFormat, *, sparing: bool = False) -> None:
@@ -183,34 +188,50 @@ class PictureStream:
         self.notes: dict[str, None] = {}
         """What is to be told of the pictures that were read so far, each once."""
         self._period = 1 / (rate or form.rate)
+        self._keeps_pace = rate and abs(rate - form.rate) <= _LIKE_PACE * form.rate
         self._pixel_aspect = pixel_aspect
         self._frames: Iterator[VideoFrame] = decoded(source, "video", self.notes, sparing=sparing)
         self._first = next(self._frames)
-        self.origin = frame_time(self._first) or Fraction(0)
+        self.start = self.origin = frame_time(self._first) or Fraction(0)
+        self.end = Fraction(0)
+        """Seconds after the origin at which the last frame has been shown; known at the end."""
+        self.last: NDArray[np.uint8] | None = None
+        """The last frame; known at the end."""
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        current, now, tick = self._first, Fraction(0), 0
+        current, now, tick = self._first, self.start - self.origin, 0
         for frame in self._frames:
             time = frame_time(frame)
             time = now + self._period if time is None else time - self.origin
             check_pause(self._source, "frame", now, time)
             time = max(now, time)
             picture = None
-            while tick < (now + time) / 2 * self._form.rate:
+            turn = self._turn(now, time) * self._form.rate
+            while tick < turn:
                 picture = self._picture(current) if picture is None else picture
                 yield picture
                 tick += 1
             current, now = frame, time
-        length = now + (_duration(current) or self._period)
-        picture = None
-        while not tick or tick + Fraction(1, 2) <= length * self._form.rate:
-            picture = self._picture(current) if picture is None else picture
-            yield picture
+        self.end = now + (_duration(current) or self._period)
+        self.last = self._picture(current)
+        while not tick or tick + Fraction(1, 2) <= self.end * self._form.rate:
+            yield self.last
             tick += 1
 
     def close(self) -> None:
         """Close the file."""
         self._frames.close()  # type: ignore[attr-defined]
+
+    def _turn(self, now: Fraction, time: Fraction) -> Fraction:
+        """From when on the frame that begins at `time` is taken, after one that began at `now`.
+
+        That is `time`, but for what timestamps are rounded to. Where a file has the model's rate,
+        frames stay one to one although their timestamps jitter. What is nearer to the frame before is
+        never taken from the next one.
+        """
+        pace = 1 / self._form.rate
+        jitters = self._keeps_pace and time - now < 2 * pace
+        return max((now + time) / 2, time - (pace / 3 if jitters else _GRAIN))
 
     def _picture(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Turn upright, cut out the centre in the model's aspect ratio, resize."""
