@@ -44,10 +44,11 @@ def random_inputs(
     return inputs
 
 
-def vocabulary(model: Lowered, modality: str) -> int:
-    """How many ids an input of ids may hold."""
-    step = model.inputs[modality].steps[0].model_dump()
-    return int(step["one_hot"] if "one_hot" in step else step["embedding"]["vocabulary"])
+def vocabulary(model: Lowered, modality: str) -> int | list[int]:
+    """How many ids an input of ids may hold, or each of its channels."""
+    found = model.inputs[modality].steps[0].vocabulary
+    assert found is not None
+    return found if isinstance(found, int) else list(found.values())
 
 
 def content(item: Any) -> Any:

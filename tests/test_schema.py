@@ -93,6 +93,7 @@ inputs:
     steps: [{fourier: {bands: 2, wavelengths: [1, 10.5]}}, {fourier: {bands: 1, base: 100}}]
     position: {fourier: {bands: 2, wavelengths: {row: [1, 8], column: [0.5, 8]}}}
   p: {shape: {row: 4, channel: 2}, position: {given: 1, fourier: {bands: 1, base: 10000}}}
+  q: {shape: {row: 4, channel: 2}, steps: [{embedding: {vocabulary: {unit: 9, kind: 3}, width: 4}}]}
 join: {padding: {min: 2, learned: false}}
 latents: {count: 4, width: 8, init_scale: 0.1}
 encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_epsilon: 1.0e-6,

@@ -33,6 +33,7 @@ from perceiver_graph.runtime.coordinates import (
     report_outside,
     unranged_notes,
 )
+from perceiver_graph.runtime.ids import ids_of, not_ids
 from perceiver_graph.runtime.masks import (
     Masks,
     check_mask_sizes,
@@ -326,17 +327,15 @@ def _order(shape: Sequence[int], wanted: Sequence[int | str]) -> list[int] | Non
 
 def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> None:
     ids = entry.dtype == "int64"
-    highest = (entry.vocabulary or np.iinfo(np.int64).max) - 1
-    wrong = (array < 0) | (array > highest) if ids else ~np.isfinite(array)
+    wrong = not_ids(entry, array) if ids else ~np.isfinite(array)
     if not wrong.any():
         return
     count = int(np.count_nonzero(wrong))
     place, where = first(wrong, entry.axes)
     notes = [f"the first is {array[place]} at {where}"]
     if ids:
-        known = f"0 to {highest}" if entry.vocabulary else "0 and above"
         message = f"{count} of {array.size} ids of input {quote(name)} are out of range"
-        report.error("PG514", message, notes=notes, help=f"ids are {known}")
+        report.error("PG514", message, notes=notes, help=f"ids are {ids_of(entry)}")
     else:
         report.error(
             "PG505",

@@ -57,7 +57,7 @@ def _size(manifest: Manifest, name: str) -> int:
 def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[Any]:
     shape = [evaluate(size, sizes) for size in entry.shape]
     if entry.dtype == "int64":
-        return rng.integers(0, entry.vocabulary or 1, shape, np.int64)
+        return rng.integers(0, entry.vocabularies or entry.vocabulary or 1, shape, np.int64)
     values = rng.standard_normal(shape, np.float32)
     if is_extra(entry):
         for channel, bounds in enumerate(entry.ranges or [None] * shape[-1]):

@@ -108,6 +108,8 @@ class InputEntry(Model):
     mask: Literal["always", "optional", "never"]
     vocabulary: Count | None = None
     """For ids: how many there are, counted from 0."""
+    vocabularies: Annotated[list[Count], Field(max_length=MOST)] | None = None
+    """For ids of which a token has several: how many there are in each channel."""
     attention_mask: MaskEntry | None = None
     """Given as `NAME.attention_mask`; left out, every token is there."""
     beside: list[str] = []

@@ -35,7 +35,11 @@ def modalities(draw: st.DrawFn) -> Data:
     ids = draw(st.booleans()) and draw(st.booleans())
     if ids:
         embedding = {"vocabulary": draw(st.integers(1, 9)), "width": draw(st.integers(1, 5))}
-        steps.append(draw(st.sampled_from([{"embedding": embedding}, {"one_hot": 4}])))
+        several = embedding | {"vocabulary": {"unit": draw(st.integers(1, 9)), "kind": 3}}
+        kinds: list[Data] = [{"embedding": embedding}, {"one_hot": 4}, {"embedding": several}]
+        steps.append(draw(st.sampled_from(kinds)))
+        if steps[0] == {"embedding": several}:
+            shape["channel"] = 2
     else:
         shape["channel"] = draw(st.integers(1, 3))
     patched, positioned = draw(st.booleans()), draw(st.booleans())

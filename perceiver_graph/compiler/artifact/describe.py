@@ -10,7 +10,12 @@ from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir import graph as ir
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.compiler.lowering.media import mask_of, mask_of_coordinates, vocabulary
+from perceiver_graph.compiler.lowering.media import (
+    mask_of,
+    mask_of_coordinates,
+    vocabularies,
+    vocabulary,
+)
 from perceiver_graph.compiler.programs.phases import OUTPUT
 from perceiver_graph.compiler.programs.plan import Plan
 from perceiver_graph.extensions import extensions_of
@@ -46,6 +51,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             shape=["batch", *(axis.size.plain for axis in modality.axes)],
             mask=mask_of(lowered, modality),
             vocabulary=vocabulary(lowered.inputs[name]),
+            vocabularies=list(vocabularies(lowered.inputs[name]).values()) or None,
             attention_mask=_attention_mask(lowered, name),
             fourier=_fourier(lowered.inputs[name], modality.axes),
             media=lowered.inputs[name].media,

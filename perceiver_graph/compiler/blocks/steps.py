@@ -132,12 +132,53 @@ def _activation(step: models.Activation, ctx: Context, x: Field, name: str, path
 
 @apply_step.register
 def _embedding(step: models.Embedding, ctx: Context, x: Field, name: str, path: Path) -> Field:
-    require_ids(ctx, x, "`embedding`", path)
     size = step.embedding
+    if isinstance(size.vocabulary, Mapping):
+        return _embeddings(size.vocabulary, size.width, ctx, x, name, (*path, "embedding"))
+    require_ids(ctx, x, "`embedding`", path)
     table = ctx.builder.parameter(f"{name}.weight", (size.vocabulary, size.width), "embedding")
     ctx.embeddings[str(path[1])] = table
     value = ctx.builder(ops.Gather(0), table, x.value, name=name)
     return Field(value, (*x.axes, Axis(CHANNEL, Dim.of(size.width))))
+
+
+def _embeddings(
+    vocabulary: Mapping[str, int], width: int, ctx: Context, x: Field, name: str, path: Path
+) -> Field:
+    """The sum of a vector for each id: [.., ids] -> [.., width]."""
+    axis = x.axes[-1] if x.axes else None
+    if x.value.dtype != "int64" or axis is None or axis.name != CHANNEL:
+        raise ctx.error(
+            "PG211",
+            "`embedding` of several ids looks up those in the channels, as the first step",
+            (*path, "vocabulary"),
+            notes=[shape_note(x.axes)],
+            help=f"add `channel: {len(vocabulary)}` as the last axis of the shape: one for each of "
+            f"{', '.join(vocabulary)}",
+            at_key=True,
+        )
+    if axis.size != len(vocabulary):
+        raise ctx.error(
+            "PG211",
+            f"there are {len(vocabulary)} tables of vectors, and {axis.size} ids of a token",
+            (*path, "vocabulary"),
+            notes=[shape_note(x.axes)],
+            help=f"write `channel: {len(vocabulary)}`: one for each of {', '.join(vocabulary)}",
+            at_key=True,
+        )
+    rank, total = x.value.type.rank, None
+    for channel, (kind, count) in enumerate(vocabulary.items()):
+        table = ctx.builder.parameter(f"{name}.{kind}.weight", (count, width), "embedding")
+        column = ctx.builder(ops.Slice(-1, channel, channel + 1), x.value, name=f"{name}.{kind}.id")
+        ids = ctx.builder(ops.Flatten(rank - 2, rank - 1), column, name=f"{name}.{kind}.ids")
+        vector = ctx.builder(ops.Gather(0), table, ids, name=f"{name}.{kind}")
+        if total is None:
+            total = vector
+            continue
+        last = channel == len(vocabulary) - 1
+        total = ctx.builder(ops.Add(), total, vector, name=name if last else f"{name}.sum")
+    assert total is not None
+    return Field(total, (*x.axes[:-1], Axis(CHANNEL, Dim.of(width))))
 
 
 @apply_step.register

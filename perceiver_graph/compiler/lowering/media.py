@@ -161,5 +161,12 @@ def mask_of_coordinates(lowered: Lowered, found: Coordinates) -> Mask:
 
 
 def vocabulary(spec: Input) -> int | None:
-    """How many ids an input of ids may hold."""
-    return spec.steps[0].vocabulary if spec.steps else None
+    """How many ids an input of ids may hold, if a token has one of them."""
+    found = spec.steps[0].vocabulary if spec.steps else None
+    return found if isinstance(found, int) else None
+
+
+def vocabularies(spec: Input) -> dict[str, int]:
+    """How many ids there are in each channel, if a token has several of them."""
+    found = spec.steps[0].vocabulary if spec.steps else None
+    return {} if found is None or isinstance(found, int) else dict(found)

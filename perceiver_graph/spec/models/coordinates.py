@@ -13,6 +13,7 @@ from perceiver_graph.spec.models.base import (
     NAME_PATTERN,
     Axis,
     Count,
+    Name,
     Number,
     PositiveNumber,
     counted,
@@ -102,6 +103,13 @@ Longest = Annotated[
     _all_or_each((int,), "a positive number, or one for each axis"),
 ]
 """How many places there are along the axis, or along each by name."""
+
+Vocabulary = Annotated[
+    Annotated[Count, Tag("<all>")]
+    | Annotated[dict[Name, Count], Tag("<each>"), Field(min_length=1)],
+    _all_or_each((int,), "how many ids there are, or that of each table by its name"),
+]
+"""How many ids there are, or that of each of several by name."""
 
 Bounds = Annotated[
     list[Number],

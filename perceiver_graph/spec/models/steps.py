@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -19,7 +20,7 @@ from perceiver_graph.spec.models.base import (
     NonNegative,
     PositiveNumber,
 )
-from perceiver_graph.spec.models.coordinates import Lengths
+from perceiver_graph.spec.models.coordinates import Lengths, Vocabulary
 from perceiver_graph.spec.models.waves import Waves
 
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
@@ -65,8 +66,8 @@ class Step(Form):
     """Whether what becomes of a token depends on its own place alone, not on how many there are."""
 
     @property
-    def vocabulary(self) -> int | None:
-        """How many ids it looks up, if it takes ids."""
+    def vocabulary(self) -> int | Mapping[str, int] | None:
+        """How many ids it looks up, if it takes ids: where a token has several, that of each."""
         found: Any = self
         for key in self.ids:
             found = getattr(found, key)
@@ -158,14 +159,16 @@ class Activation(Step):
 class EmbeddingParameters(Model):
     """A learned vector per id."""
 
-    vocabulary: Count
-    """How many ids there are."""
+    vocabulary: Vocabulary
+    """How many ids there are. Where a token has several, of a unit and of a kind say, that of each by
+    name: the input has a `channel` for each, in this order, and their vectors are added up."""
     width: Count
     """The number of channels of a vector."""
 
 
 class Embedding(Step):
-    """Look up a learned vector for each id; the input holds int64 ids and has no channel axis."""
+    """Look up a learned vector for each id, or the sum of those of several; the input holds int64 ids,
+    with a channel axis only where a token has several."""
 
     ids = ("embedding", "vocabulary")
     pointwise = True

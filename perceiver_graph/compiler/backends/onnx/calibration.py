@@ -85,7 +85,9 @@ def random_sample(
         elif leaf.value.dtype == "bool":
             found[leaf.value.name] = np.ones(shape, np.bool_)
         elif leaf.value.dtype == "int64":
-            found[leaf.value.name] = rng.integers(0, entries[leaf.of].vocabulary or 1, shape)
+            entry = entries[leaf.of]
+            most = entry.vocabularies or entry.vocabulary or 1
+            found[leaf.value.name] = rng.integers(0, most, shape)
         else:
             found[leaf.value.name] = rng.standard_normal(shape, np.float32)
     return Sample(found, "random input")

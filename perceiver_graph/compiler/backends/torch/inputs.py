@@ -175,7 +175,8 @@ class Inputs:
             return
         count = interface.vocabularies.get(leaf.of)
         if leaf.value.dtype == "int64" and count:
-            yield py.call("check_whole", *asked, count)
+            several = isinstance(count, tuple)
+            yield py.call("check_ids" if several else "check_whole", *asked, count)
         elif leaf.value.dtype == "float32":
             yield py.call("check_numbers", *asked, self.like)
         if ranges := interface.ranges.get(leaf.of):

@@ -10,7 +10,7 @@ from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.ir.dims import Dim, Symbol
 from perceiver_graph.compiler.ir.sizes import Place
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.compiler.lowering.media import vocabulary
+from perceiver_graph.compiler.lowering.media import vocabularies, vocabulary
 
 Axes = Sequence[tuple[str, Dim]]
 UNLIMITED = "2**63"
@@ -19,12 +19,12 @@ UNLIMITED = "2**63"
 @dataclass(frozen=True)
 class Interface:
     """`outputs`: the index axes of each output, by name and size; none for a single query.
-    `vocabularies`: how many ids there are of each input of ids. `sources`: for outputs that are asked
-    where another one is, that one. `ranges`: arguments of `check_within` for arrays of coordinates, by
-    name."""
+    `vocabularies`: how many ids there are of each input of ids, or in each of its channels. `sources`:
+    for outputs that are asked where another one is, that one. `ranges`: arguments of `check_within` for
+    arrays of coordinates, by name."""
 
     outputs: Mapping[str, Axes] = field(default_factory=dict)
-    vocabularies: Mapping[str, int] = field(default_factory=dict)
+    vocabularies: Mapping[str, int | tuple[int, ...]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -35,11 +35,14 @@ def interface_of(lowered: Lowered) -> Interface:
         name: [(axis.name, axis.size) for axis in output.axes]
         for name, output in lowered.outputs.items()
     }
-    counts = {name: vocabulary(spec) for name, spec in lowered.inputs.items()}
-    vocabularies = {name: count for name, count in counts.items() if count is not None}
+    counts = {
+        name: vocabulary(spec) or tuple(vocabularies(spec).values())
+        for name, spec in lowered.inputs.items()
+    }
+    ids = {name: count for name, count in counts.items() if count}
     sources = {name: output.source for name, output in lowered.outputs.items() if output.source}
     ranges = {name: _within(c) for name, c in lowered.coordinates.items() if any(c.ranges)}
-    return Interface(outputs, vocabularies, sources, ranges)
+    return Interface(outputs, ids, sources, ranges)
 
 
 def _within(coordinates: Coordinates) -> list[str]:

@@ -146,6 +146,13 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
             raise ValueError(f"{what} `{name}` holds {wrong}, and takes 0 to {count - 1}")
 
 
+def check_ids(inputs: dict[str, Tensor], name: str, counts: tuple[int, ...]) -> None:
+    """ValueError if a channel does not hold whole numbers from 0 up to, but without, its count."""
+    for channel, count in enumerate(counts) if name in inputs else ():
+        asked = f"{name}[..., {channel}]"
+        check_whole({asked: inputs[name][..., channel]}, asked, count)
+
+
 def check_within(
     arrays: dict[str, Tensor],
     name: str,
