@@ -89,24 +89,6 @@ def test_sound_that_starts_late_has_gaps_or_ends_early_is_filled_with_silence(
     assert np.count_nonzero(joined != expected) <= 4 * 48  # timestamps are whole milliseconds
 
 
-def test_sound_before_the_first_frame_and_after_the_last_is_left_out(tmp_path: Path) -> None:
-    sound = np.concatenate([tone(0.4, 300.0), tone(0.64, 600.0), tone(0.5, 900.0)])
-    frames = [grey(i) for i in range(16)]
-    path = encode(
-        tmp_path / "clip.mkv",
-        frames,
-        sound,
-        pts=[400 + 40 * i for i in range(16)],
-        codecs=("libx264", "pcm_s16le"),
-    )
-    (window,) = windows(path)
-    assert window.sample_count == 30_720
-    assert window.samples is not None
-    assert pitch(window.samples) == pytest.approx(600, abs=2)
-    edges = (window.samples[:480], window.samples[-480:])
-    assert [pitch(edge) for edge in edges] == pytest.approx([600, 600], abs=100)
-
-
 @pytest.mark.parametrize("samples", [10_000, 30_720, 50_000])
 def test_sound_windows_of_another_length_still_begin_with_their_frames(
     tmp_path: Path, samples: int

@@ -74,13 +74,13 @@ ClipFormat = VideoFormat | AudioFormat
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A stretch of a clip. `start` is in seconds after the first frame.
+    """A stretch of a clip. `start` is in seconds after its beginning.
 
     `frames` is uint8 [time, height, width, 3] and `samples` float32 [time, channels], aligned: both
-    begin at `start`. Either is None if the file lacks it. The last window is padded: only the first
-    `frame_count` frames and `sample_count` samples belong to the clip, the rest repeats the last
-    frame and is silent. A clip lasts as long as its pictures: sound beyond them is left out, and
-    where the sound ends early, silence belongs to the clip.
+    begin at `start`. Either is None if the file lacks it. The last window is padded: only a `part` of
+    it, the first `frame_count` frames and `sample_count` samples, belongs to the clip, the rest repeats
+    the last frame and is silent. Of a clip whose streams differ in length, the longer one says how
+    long: the first or last frame is shown, or silence is heard, meanwhile.
     """
 
     index: int
@@ -91,6 +91,7 @@ class Window:
     sample_count: int
     notes: tuple[str, ...] = ()
     """What is to be told of what was read so far."""
+    part: Fraction = Fraction(1)
 
 
 def media_formats(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, repeat
 from math import ceil
 from mimetypes import guess_type
-
-import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import option
@@ -115,27 +112,23 @@ class ClipReader(Reader):
     def _expected(self, video: Source | None, audio: Source | None) -> int | None:
         """How many windows a clip has, as far as its header says."""
         lead = self.video if video else self.audio
-        source = video or audio
-        if lead is None or source is None:
+        sources = dict.fromkeys(one for one in (video, audio) if one is not None)
+        if lead is None or not sources:
             return None
-        count = Fraction(probe_clip(source).duration) / lead.seconds
+        found = [probe_clip(source) for source in sources]
+        both = video is not None and audio is not None
+        longest = max(info.longest if both else info.duration for info in found)
+        count = Fraction(longest) / lead.seconds
         return ceil(count - Fraction(1, 100)) or None
 
     def _pieces(self, video: Source | None, audio: Source | None) -> Iterator[Piece]:
         for window in self._windows(video, audio):
-            moment = Moment(window, self._part(window), self.video, self.audio)
+            moment = Moment(window, window.part, self.video, self.audio)
             lead = self.video or self.audio
             assert lead is not None
             stop = round(window.start + float(lead.seconds * moment.part), 6)
             about = {"start": round(window.start, 6), "stop": stop}
             yield Piece(to_arrays(window, self.formats), (moment,), about, window.notes)
-
-    def _part(self, window: Window) -> Fraction:
-        """How much of a window belongs to the clip."""
-        if self.video is not None and window.frames is not None:
-            return Fraction(window.frame_count, self.video.time)
-        assert self.audio is not None
-        return Fraction(window.sample_count, self.audio.samples)
 
     def _windows(self, picture: Source | None, sound: Source | None) -> Iterator[Window]:
         video = self.video if picture else None
@@ -155,19 +148,4 @@ class ClipReader(Reader):
                 f"lasts {float(video.seconds):g} s, and one of sound {float(audio.seconds):g} s",
                 help="give one file with both",
             )
-        pictures = read_clip(picture, video=video, audio=None, room=self.room)
-        return _side_by_side(pictures, read_clip(sound, video=None, audio=audio), video, audio)
-
-
-def _side_by_side(
-    pictures: Iterator[Window], sounds: Iterator[Window], video: VideoFormat, audio: AudioFormat
-) -> Iterator[Window]:
-    """Windows with the pictures of one and the sound of another; the pictures say how long."""
-    silence = Window(0, 0.0, None, np.zeros((audio.samples, audio.channels), np.float32), 0, 0)
-    for picture, sound in zip(pictures, chain(sounds, repeat(silence)), strict=False):
-        assert sound.samples is not None
-        count = audio.samples * picture.frame_count // video.time
-        samples = sound.samples.copy()
-        samples[count:] = 0.0
-        notes = (*picture.notes, *sound.notes)
-        yield replace(picture, samples=samples, sample_count=count, notes=notes)
+        return read_clip(picture, video=video, audio=audio, room=self.room, beside=sound)

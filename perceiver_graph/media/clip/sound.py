@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,9 @@ _SOUND_JITTER = Fraction(1, 25)
 class SampleStream:
     """The sound of a file at the model's rate: float32 [time, channels], value = int16 / 2**15.
 
-    Sample 0 is at `origin` seconds on the clock of the file (None: where the sound begins). What
-    lies before it is dropped; gaps, a late beginning and an early end are silence.
+    Sample 0 is at `origin` seconds on the clock of the file (None: where the sound begins), which may
+    be set before anything is read. What lies before it is dropped; gaps, a late beginning and an early
+    end are silence.
     """
 
     def __init__(self, source: Source, form: AudioFormat, origin: Fraction | None) -> None:
@@ -46,22 +48,44 @@ class SampleStream:
             stream: Any = media_stream(media, "audio")
             # Of compressed sound, values a little beyond 1 are usual.
             self._plain = stream is not None and stream.codec_context.name.startswith("pcm_f")
-        self._origin = origin
-        self._frames: Iterator[AudioFrame] = decoded(source, "audio", self.notes)
+        self.origin = origin
+        self._decoded = decoded(source, "audio", self.notes)
+        self._frames: Iterator[AudioFrame] = self._decoded
         self._blocks = self._placed()
         self._buffer = np.zeros((0, form.channels), np.int16)
         self._loud = self._gap = False
         self._start = 0  # position of the first buffered sample
+
+    def begins(self) -> Fraction | None:
+        """When the sound begins, on the clock of the file; None where nothing says so."""
+        first = next(self._frames, None)
+        if first is None:
+            return None
+        self._frames = chain([first], self._frames)
+        return frame_time(first)
+
+    def ends(self, before: int) -> int:
+        """The position behind the last sample, at most `before`; what is decoded for that is kept."""
+        self._fill(self._start, before)
+        return min(before, self._start + len(self._buffer))
 
     def read(self, start: int, count: int) -> tuple[NDArray[np.float32], int]:
         """Samples [start, start + count), filled up with silence, and how many the file had.
 
         `start` must not decrease from call to call.
         """
+        # One more than is wanted, so that what there is to tell of the end is known with the last.
+        self._fill(start, start + count)
+        found = self._buffer[:count]
+        window = np.zeros((count, self._form.channels), np.float32)
+        window[: len(found)] = found.astype(np.float32) / np.float32(2**15)
+        return window, len(found)
+
+    def _fill(self, start: int, stop: int) -> None:
+        """Hold what there is from `start` on, to beyond `stop`."""
         blocks = [self._buffer]
         end = self._start + len(self._buffer)
-        # One more than is wanted, so that what there is to tell of the end is known with the last.
-        while end <= start + count and (block := next(self._blocks, None)) is not None:
+        while end <= stop and (block := next(self._blocks, None)) is not None:
             blocks.append(block)
             end += len(block)
             if end <= start:  # not wanted by anyone: do not hoard it
@@ -69,14 +93,10 @@ class SampleStream:
         buffer = np.concatenate(blocks)
         self._buffer = buffer[max(0, start - self._start) :]
         self._start = max(start, self._start)
-        found = self._buffer[:count]
-        window = np.zeros((count, self._form.channels), np.float32)
-        window[: len(found)] = found.astype(np.float32) / np.float32(2**15)
-        return window, len(found)
 
     def close(self) -> None:
         """Close the file."""
-        self._frames.close()  # type: ignore[attr-defined]
+        self._decoded.close()  # type: ignore[attr-defined]
 
     def _placed(self) -> Iterator[NDArray[np.int16]]:
         """Consecutive blocks from position 0 on: gaps filled with silence, overlaps dropped."""
@@ -100,9 +120,9 @@ class SampleStream:
         fed = Fraction(0)  # seconds after the origin at which the last frame ended
         for frame in self._frames:
             time = frame_time(frame)
-            if self._origin is None:
-                self._origin = time or Fraction(0)
-            due = fed if time is None else time - self._origin
+            if self.origin is None:
+                self.origin = time or Fraction(0)
+            due = fed if time is None else time - self.origin
             check_pause(self._source, "sound", fed if resampler else min(fed, due), due)
             self._look_at(frame, due)
             jump = resampler is None or abs(due - fed) > _SOUND_JITTER

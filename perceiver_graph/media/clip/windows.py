@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count, islice
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,9 @@ KEPT_FRAMES = 20
 """Frames that a decoder of one thread holds: those that others are predicted from, and a few."""
 CONVERSION = 14
 """Bytes of a pixel while a frame is converted to RGB and resized."""
+ALIKE = Fraction(3, 20)
+"""Seconds by which sound may reach beyond the pictures, at each end, and is left out there: it comes
+in packets, and cameras do not start both at once."""
 LARGEST_FACTOR = 1024
 """Between the sample rates of a file and a model: it bounds what a packet of sound becomes."""
 
@@ -45,7 +48,8 @@ LARGEST_FACTOR = 1024
 class ClipInfo:
     """What a media file contains, as its header states it (0 where it does not say or has none).
 
-    `duration` is in seconds; `width` and `height` are of the stored pictures, not yet rotated, of
+    `duration` is in seconds, that of the pictures if there are any; `longest` is that of the longer of
+    pictures and sound; `width` and `height` are of the stored pictures, not yet rotated, of
     which a pixel takes `pixel_bits` while they are decoded.
     """
 
@@ -60,6 +64,7 @@ class ClipInfo:
     sample_rate: int = 0
     channels: int = 0
     pixel_bits: int = 0
+    longest: float = 0.0
 
     def __str__(self) -> str:
         parts = [f"{self.duration:.2f} s"]
@@ -82,8 +87,11 @@ def probe_clip(named: Named) -> ClipInfo:
             raise undecodable(source, "the file contains neither video nor audio")
         main = audio if video is None else video
         duration = Fraction(container.duration or 0, 1_000_000)
+        longest = duration
         if main.duration is not None:
             duration = main.duration * main.time_base
+            both = [one for one in (video, audio) if one is not None and one.duration is not None]
+            longest = max(one.duration * one.time_base for one in both)
         fps = (stream_shape(video)[0] or Fraction(0)) if video else Fraction(0)
         return ClipInfo(
             source=source,
@@ -97,6 +105,7 @@ def probe_clip(named: Named) -> ClipInfo:
             sample_rate=audio.sample_rate if audio else 0,
             channels=audio.channels if audio else 0,
             pixel_bits=_pixel_bits(video) if video else 0,
+            longest=float(longest),
         )
 
 
@@ -136,30 +145,51 @@ def read_clip(
     audio: AudioFormat | None,
     allow_missing: Collection[str] = (),
     room: int | None = None,
+    beside: Named | None = None,
 ) -> Iterator[Window]:
     """Cut a clip into consecutive windows: `video.time` frames and the sound of the same moments.
 
-    Window w begins `w * video.seconds` after the first frame; without a video format, at
-    `w * audio.seconds`. What the file lacks is an error (PG508), unless `allow_missing` contains
-    "video" or "audio": then it is None in every window. `room` is how many bytes decoding may
-    take. Raises DiagnosticError, at once for a file
-    that cannot be used, during the iteration for damage further on (PG507). Raises ValueError if
-    neither format is given.
+    Window w begins `w * video.seconds` after the clip does; without a video format, at
+    `w * audio.seconds`. It lasts from the beginning of the one that comes first, pictures or sound, to
+    the end of the one that ends last, but for sound that reaches less than `ALIKE` beyond the pictures.
+    The sound is that of `beside`, if it is given: there both begin at once. What the file lacks is an
+    error (PG508), unless `allow_missing` contains "video" or "audio": then it is None in every window.
+    `room` is how many bytes decoding may take. Raises DiagnosticError, at once for a file that cannot be
+    used, during the iteration for damage further on (PG507). Raises ValueError if neither format is
+    given.
     """
     lead = video or audio
     if lead is None:
         raise ValueError("read_clip needs a video format, an audio format or both")
     require("PIL")
     info = probe_clip(named)
-    _check_streams(info, video, audio, allow_missing)
+    heard = info
+    if beside is None:
+        _check_streams(info, video, audio, allow_missing)
+    else:
+        heard = probe_clip(beside)
+        _check_streams(info, video, None, ())
+        _check_streams(heard, None, audio, ())
     pictures = None
     if video and info.has_video:
         require_room(info, room)
         pictures = PictureStream(info.source, video, sparing=room is not None)
     sound = None
-    if audio and info.has_audio:
-        sound = SampleStream(info.source, audio, pictures.origin if pictures else None)
+    if audio and heard.has_audio:
+        with_it = pictures is not None and beside is None
+        sound = SampleStream(heard.source, audio, pictures.start if pictures and with_it else None)
+        if pictures is not None and with_it:
+            _begin_together(pictures, sound)
     return _Windows(video, audio, pictures, sound).iterate(lead.seconds)
+
+
+def _begin_together(pictures: PictureStream, sound: SampleStream) -> None:
+    """Begin with the sound, where the pictures of a file begin later: the first frame is shown."""
+    begins = sound.begins()
+    if begins is not None and (late := pictures.start - begins) > ALIKE:
+        pictures.origin = sound.origin = begins
+        note = f"its pictures begin {float(late):.2f} s after its sound: the first frame is shown "
+        pictures.notes[note + "from the beginning"] = None
 
 
 def _check_streams(
@@ -210,6 +240,8 @@ class _Windows:
     audio: AudioFormat | None
     pictures: PictureStream | None
     sound: SampleStream | None
+    outlasts: bool | None = None
+    """Whether the sound goes on after the pictures; None where these have not ended yet."""
 
     def iterate(self, seconds: Fraction) -> Iterator[Window]:
         source = iter(self.pictures) if self.pictures else None
@@ -226,40 +258,59 @@ class _Windows:
     def _window(
         self, index: int, seconds: Fraction, source: Iterator[NDArray[np.uint8]] | None
     ) -> Window | None:
-        start = index * seconds
+        start, part = index * seconds, Fraction(1)
         frames, frame_count = None, 0
         if self.video is not None and source is not None:
             found = list(islice(source, self.video.time))
-            if not found:
+            part = self._part(start, len(found))
+            if not part:
                 return None
-            frame_count = len(found)
-            frames = np.stack(found + found[-1:] * (self.video.time - frame_count))
+            frame_count = ceil(part * self.video.time)
+            found += self._last(found) * (self.video.time - len(found))
+            frames = np.stack(found)
         samples, sample_count = None, 0
         if self.audio is not None and self.sound is not None:
             audio = self.audio
             samples, sample_count = self.sound.read(round(start * audio.rate), audio.samples)
-            if self.video is not None and frames is not None:
-                lasts = round(frame_count / self.video.rate * audio.rate)
-                sample_count = audio.samples if frame_count == self.video.time else lasts
-                sample_count = min(sample_count, audio.samples)
+            if frames is not None:
+                lasts = round(part * seconds * audio.rate)
+                sample_count = audio.samples if part == 1 else min(lasts, audio.samples)
                 samples[sample_count:] = 0.0
             elif sample_count == 0:
                 return None
+            else:
+                part = Fraction(sample_count, audio.samples)
         told = [
             note for one in (self.pictures, self.sound) if one is not None for note in one.notes
         ]
-        if index == 0 and self._is_short(frames, frame_count, sample_count):
+        if index == 0 and part < 1:
             told.append(
                 f"it is shorter than a window of {float(seconds):g} s: the last frame is held, and "
                 "silence follows the sound"
             )
         notes = tuple(dict.fromkeys(told))
-        return Window(index, float(start), frames, samples, frame_count, sample_count, notes)
+        return Window(index, float(start), frames, samples, frame_count, sample_count, notes, part)
 
-    def _is_short(
-        self, frames: NDArray[np.uint8] | None, frame_count: int, sample_count: int
-    ) -> bool:
-        """Whether a window is not full: of frames, or of sound that is read alone."""
-        if frames is not None and self.video is not None:
-            return frame_count < self.video.time
-        return self.audio is not None and sample_count < self.audio.samples
+    def _part(self, start: Fraction, shown: int) -> Fraction:
+        """How much of a window belongs to the clip, of whose frames so many are there."""
+        assert self.video is not None
+        assert self.pictures is not None
+        part = Fraction(shown, self.video.time)
+        if part < 1 and self.sound is not None and self.audio is not None:
+            rate, stop = self.audio.rate, start + self.video.seconds
+            if self.outlasts is None:
+                beyond = ceil((self.pictures.end + ALIKE) * rate)
+                self.outlasts = self.sound.ends(beyond + 1) > beyond
+            if self.outlasts:
+                end = self.pictures.end
+                self.pictures.notes[
+                    f"its pictures end at {float(end):.2f} s, and the sound goes on: the last frame is held"
+                ] = None
+                lasts = Fraction(self.sound.ends(ceil(stop * rate)), rate) - start
+                part = min(Fraction(1), max(part, lasts / self.video.seconds))
+        return part
+
+    def _last(self, found: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """What is seen where the pictures have ended."""
+        last = self.pictures.last if self.pictures and self.outlasts else None
+        return found[-1:] if last is None else [last]
