@@ -37,6 +37,37 @@ def masked_attention(op: ops.Attention) -> Torch:
     return attention
 
 
+def written_out(op: ops.Attention) -> Torch:
+    """Head after head and query after query, each with the keys that it may read."""
+
+    def attention(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *mask: torch.Tensor
+    ) -> torch.Tensor:
+        n, m, groups = q.shape[1], k.shape[1], op.key_heads or op.heads
+        each = ((q, op.heads), (k, groups), (v, groups))
+        wide = [torch.unflatten(x, -1, (count, -1)) for x, count in each]
+        found = torch.zeros(q.shape[0], n, op.heads, wide[2].shape[-1], dtype=q.dtype)
+        for sample in range(q.shape[0]):
+            for head in range(op.heads):
+                asked, keys, values = (
+                    x[sample, :, own]
+                    for x, own in zip(wide, (head, *[head * groups // op.heads] * 2), strict=True)
+                )
+                for place in range(n):
+                    there = torch.ones(m, dtype=torch.bool) if not mask else mask[0][sample].clone()
+                    if op.causal:
+                        there[place + m - n + 1 :] = False
+                    if not there.any():
+                        if op.masked_rows == "uniform":
+                            found[sample, place, head] = values.mean(0)
+                        continue
+                    scores = keys[there] @ asked[place] * (op.scale or asked.shape[-1] ** -0.5)
+                    found[sample, place, head] = scores.softmax(0) @ values[there]
+        return found.flatten(2)
+
+    return attention
+
+
 def joint_attention(*kinds: torch.Tensor) -> torch.Tensor:
     """The kinds as one: queries, keys and values padded with zeros, each in channels of its own."""
     q = torch.cat(kinds[0::3], dim=-1)

@@ -7,6 +7,7 @@ first axes may be symbols.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,12 +81,23 @@ def leading(draw: st.DrawFn) -> tuple[Dim, Dim, dict[str, int]]:
 
 def attention(draw: st.DrawFn) -> Case:
     first, rows, sizes = leading(draw)
-    heads, m, d, e = (draw(small) for _ in range(4))
-    q, k, v = f32(first, rows, heads * d), f32(first, m, heads * d), f32(first, m, heads * e)
+    key_heads, group, m, d, e = (draw(small) for _ in range(5))
+    heads = key_heads * group
+    op = ops.Attention(
+        heads,
+        key_heads=None if group == 1 else key_heads,
+        scale=draw(st.sampled_from([None, 0.25, 2.0])),
+        causal=draw(st.booleans()),
+    )
+    keys = Dim.of(m)
+    if op.causal:  # no query comes before all keys
+        keys = rows + m
+    q, k = f32(first, rows, heads * d), f32(first, keys, key_heads * d)
+    v = f32(first, keys, key_heads * e)
     if draw(st.booleans()):
-        return Case(ops.Attention(heads), q, k, v, sizes=sizes)
-    op = draw(st.sampled_from([ops.Attention(heads), ops.Attention(heads, "zero")]))
-    mask = TensorType((first, Dim.of(m)), "bool")  # true nowhere for some samples: m is small
+        return Case(op, q, k, v, sizes=sizes)
+    op = replace(op, masked_rows=draw(st.sampled_from(["uniform", "zero"])))
+    mask = TensorType((first, keys), "bool")  # true nowhere for some samples: m is small
     return Case(op, q, k, v, mask, sizes=sizes)
 
 
@@ -178,6 +190,11 @@ def layer_norm(draw: st.DrawFn) -> Case:
     x, sizes = batched(draw, (*shapes(draw, 1, 3), draw(st.integers(2, 8))))
     c = int(x.shape[-1])
     return Case(ops.LayerNorm(1e-5), x, weights(draw, c), weights(draw, c), sizes=sizes)
+
+
+def rms_norm(draw: st.DrawFn) -> Case:
+    x, sizes = batched(draw, (*shapes(draw, 1, 3), draw(st.integers(1, 8))))
+    return Case(ops.RMSNorm(1e-3), x, weights(draw, int(x.shape[-1])), sizes=sizes)
 
 
 def moments(draw: st.DrawFn) -> Case:
@@ -328,6 +345,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "fourier_features": fourier_features,
     "fourier_table": fourier_table,
     "gather": gather,
+    "dropout": lambda draw: unary(draw, ops.Dropout(0.5)),
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
     "interpolate": interpolate,
     "inverse_norm": lambda draw: unary(draw, ops.InverseNorm(draw(st.sampled_from([1e-3, 0.5])))),
@@ -342,6 +360,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "one_hot": one_hot,
     "permute": permute,
     "relu": lambda draw: unary(draw, ops.Relu()),
+    "rms_norm": rms_norm,
     "scale": lambda draw: unary(draw, ops.Scale(draw(st.floats(-4, 4, width=32)))),
     "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
     "silu": lambda draw: unary(draw, ops.Silu()),

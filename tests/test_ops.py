@@ -22,6 +22,7 @@ from tests.attention_references import (
     joint_attention_on_grid,
     masked_attention,
     table_attention,
+    written_out,
 )
 from tests.grid_references import fourier_at, regrid_to_4_5_9
 from tests.norm_references import merge_moments, moments
@@ -114,6 +115,7 @@ def _one_sided_fourier() -> torch.Tensor:
     return torch.sin(position[:, None] * torch.linspace(1, 4, 3)[None] * np.pi)
 
 
+DTYPES: list[DType] = ["float32", "float32", "float32", "bool"]
 CASES = [
     Case(ops.Add(), [(2, 3, 4), (3, 1)], torch.add),
     Case(ops.Mul(), [(2, 3, 4), (3, 1)], torch.mul),
@@ -161,11 +163,31 @@ CASES = [
             op,
             [(5, 3, 8), (5, 2, 8), (5, 2, 6), (5, 2)],
             masked_attention(op),
-            ["float32", "float32", "float32", "bool"],
+            DTYPES,
         )
         for heads in (1, 2)
         for op in (ops.Attention(heads), ops.Attention(heads, "zero"))
     ),
+    *(
+        Case(
+            op,
+            [(3, 4, 8), (3, 6, 8 // group), (3, 6, 12 // group), *[(3, 6)] * masked],
+            written_out(op),
+            DTYPES[: 3 + masked],
+        )
+        for group, op in (
+            (1, ops.Attention(4, causal=True)),
+            (2, ops.Attention(4, key_heads=2)),
+            (4, ops.Attention(4, "zero", 1, 0.7, causal=True)),
+        )
+        for masked in (False, True)
+    ),
+    Case(
+        ops.RMSNorm(1e-3),
+        [(2, 3, 8), (8,)],
+        lambda x, w: x * w / (x.square().mean(-1, keepdim=True) + 1e-3).sqrt(),
+    ),
+    Case(ops.Dropout(0.5), [(2, 3)], lambda x: x),
     Case(
         ops.Gather(1),
         [(2, 4, 3), (5, 2)],

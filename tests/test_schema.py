@@ -96,7 +96,10 @@ inputs:
   q: {shape: {row: 4, channel: 2}, steps: [{embedding: {vocabulary: {unit: 9, kind: 3}, width: 4}}]}
 join: {padding: {min: 2, learned: false}}
 latents: {count: 4, width: 8, init_scale: 0.1}
+layers: {norm: rms_norm, norm_at: after, qk_norm: layer_norm, key_heads: 1, scale: 0.5,
+  bias: {qkv: false, output: true, mlp: false}, mlp: true, hidden: 6, gated: true, dropout: 0.1}
 encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_epsilon: 1.0e-6,
+  keys: [inputs],
          query_residual: true, cross_attends: 2, share: all_but_first}
 process: {layers: 2, heads: 2, blocks: 3, share: false}
 decode: {heads: 1, padding: {min: 0}, project: 8, chunks: 2, query_residual: false}

@@ -12,7 +12,7 @@ from perceiver_graph.diagnostics.model import Diagnostic
 from perceiver_graph.spec.absent import TABLE, Absent, absent
 from perceiver_graph.spec.elsewhere import _WORDS, _places, meant, places_of
 from perceiver_graph.spec.loader import parse_spec
-from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.models import NormName, Spec
 from perceiver_graph.spec.models.steps import ActivationName
 
 TEXT = """\
@@ -279,7 +279,7 @@ def test_keys_that_belong_elsewhere_say_where() -> None:
 
 
 def test_every_word_of_ours_that_has_other_names_is_a_key() -> None:
-    known = {*_places(Spec), *get_args(ActivationName)}
+    known = {*_places(Spec), *get_args(ActivationName), *get_args(NormName)}
     for line in _WORDS.strip().splitlines():
         ours, _, theirs = line.partition(": ")
         assert ours in known, ours
@@ -325,7 +325,7 @@ def test_words_that_the_language_does_not_have_say_what_there_is(entry: Absent) 
 
 def test_one_word_in_several_places_is_told_once() -> None:
     text = TEXT.replace(
-        "process: {layers: 6", "encode: {dropout: 0.1}\nprocess: {dropout: 0.1, layers: 6"
+        "process: {layers: 6", "encode: {rotary: {}}\nprocess: {rotary: {}, layers: 6"
     )
     (found,) = errors(text)
     assert found.code == "PG111"

@@ -81,7 +81,7 @@ def _turning(graph: Graph, *, turned: bool) -> Graph:
     """With this attention in place of the plain one."""
     return graph.rewrite(
         lambda node: (
-            replace(node, op=Turning(node.op.heads, node.op.masked_rows, turned))
+            replace(node, op=Turning(**node.op.attributes, turned=turned))
             if type(node.op) is Attention
             else None
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from perceiver_graph.cli import screen
@@ -15,8 +15,9 @@ from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.stages import LATENTS, Stage, stages_of
 from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.loader import STANDARD_INPUT
-from perceiver_graph.spec.models import LikeInput
+from perceiver_graph.spec.models import AttentionLayers, Bias, LikeInput
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
@@ -92,9 +93,8 @@ def _stages(inspection: Inspection) -> None:
         what = latents if stage.read == LATENTS else f"{tokens.plain} x {width}"
         reads = what if stage.rows == stage.read else f"{who} read {what}"
         project = f", project to {stage.project}" if stage.project else ""
-        rows.append(
-            [key, f"{reads}: {_layers(group)}, {_times(getattr(spec, key).heads, 'head')}{project}"]
-        )
+        style = ", ".join(_style(spec.attention(stage.key)))
+        rows.append([key, f"{reads}: {_layers(group)}, {style}{project}"])
     if not query_width:
         rows.append(["decode", f"no queries: {lowered.taken}"])
     Table([Column("stage"), Column("what it does", 88)], rows).print()
@@ -110,6 +110,28 @@ def _layers(stages: Sequence[Stage]) -> str:
         return layers
     shared = "the same weights" if stages[1].module == first.module else "weights of its own"
     return f"{layers} x {count} blocks, each with {shared}"
+
+
+def _style(layers: AttentionLayers) -> Iterator[str]:
+    """Heads, and what is not as in the paper: `8 heads, 2 of keys`, `RMSNorm`, `gated MLP`."""
+    heads = _times(layers.heads, "head")
+    yield f"{heads}, {layers.key_heads} of keys" if layers.key_heads else heads
+    norms = {"layer_norm": "LayerNorm", "rms_norm": "RMSNorm", "none": "no norm"}
+    if layers.norm != "layer_norm" or layers.norm_at == "after":
+        yield norms[layers.norm] + (" after" if layers.norm_at == "after" else "")
+    if layers.qk_norm != "none":
+        yield f"{norms[layers.qk_norm]} of queries and keys"
+    if layers.scale is not None:
+        yield f"scores x {layers.scale:g}"
+    if not layers.mlp or layers.gated:
+        yield "gated MLP" if layers.mlp else "no MLP"
+    flags = layers.bias.model_dump() if isinstance(layers.bias, Bias) else {}
+    if lacking := [name for name, there in flags.items() if not there]:
+        yield f"no biases of {joined(lacking)}"
+    elif layers.bias is False:
+        yield "no biases"
+    if layers.dropout:
+        yield f"dropout {layers.dropout:g}"
 
 
 def _outputs(inspection: Inspection) -> None:

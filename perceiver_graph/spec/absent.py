@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.spec.models.layers import PARTS
 from perceiver_graph.spec.models.steps import ActivationName, Step
 from perceiver_graph.spec.spans import Path
 
 Where = Literal["anywhere", "attention", "latents", "encode", "steps", "linear", "top"]
 
-_ATTENTION = ("encode", "process", "decode")
+_ATTENTION = ("layers", *PARTS)
 _TRAIN = command("compile", "SPEC", "--backend", "torch")
 
 
@@ -31,15 +32,12 @@ class Absent:
     """Whether it is part of a model, and only not there so far."""
 
 
-_LAYER_NORM = "every norm is a LayerNorm with weight and bias; its constant is `norm_epsilon`"
 _TRAINING = (
     f"a spec says what is computed; the model.py that {_TRAIN} writes is trained like any other "
     "torch.nn.Module"
 )
-_ACTIVATIONS = f"an MLP has one activation: {', '.join(get_args(ActivationName))}"
 _OPTIONS = "it is an option, not a part of the model: "
 _LEARNED = "latents are learned vectors, the same for every input: `{count: ..., width: ...}`"
-_SELF = "the latents read the inputs in `encode` and each other in `process`"
 _PLACES = "positions are attached to the tokens: `position: {fourier: ...}` or `{learned: ...}`"
 
 TABLE = (
@@ -50,53 +48,21 @@ TABLE = (
         "of an input",
     ),
     Absent(
-        "dropout dropout_rate attention_dropout attn_dropout hidden_dropout drop_rate drop_path "
-        "dropout_prob attention_probs_dropout_prob attn_drop proj_drop",
-        "dropping values at random",
-        f"nothing is dropped; add it to the model.py that {_TRAIN} writes",
-    ),
-    Absent(
         "rotary rope rotary_embedding alibi relative relative_position",
         "positions inside of attention",
         _PLACES,
     ),
-    Absent("swiglu geglu reglu glu gated gate", "a gated MLP", _ACTIVATIONS),
+    Absent(
+        "swiglu geglu reglu glu gate",
+        "a gated MLP",
+        "write `gated: true`, with `activation: silu` for SwiGLU and `gelu` for GEGLU",
+        yet=False,
+    ),
     Absent(
         "quick_gelu gelu_10 elu selu celu leaky_relu prelu relu6 relu_squared softplus mish "
         "hardswish hard_swish squared_relu",
         "this activation",
         f"activations are {', '.join(get_args(ActivationName))}",
-    ),
-    Absent(
-        "rms rmsnorm rms_norm norm normalization norm_type layer_norm layernorm",
-        "a choice of the norm",
-        _LAYER_NORM,
-        "attention",
-    ),
-    Absent(
-        "pre_norm post_norm norm_first norm_at prenorm",
-        "a choice of where norms stand",
-        "norms stand before attention and before the MLP",
-        "attention",
-    ),
-    Absent("qk_norm", "norms of queries and keys", _LAYER_NORM, "attention"),
-    Absent(
-        "bias qkv_bias use_bias attention_bias",
-        "layers without biases",
-        "every linear map has a bias; only `conv` takes `bias: false`",
-        "attention",
-    ),
-    Absent(
-        "bias use_bias",
-        "a linear map without a bias",
-        "every linear map has a bias; only `conv` takes `bias: false`",
-        "linear",
-    ),
-    Absent(
-        "key_heads kv_heads num_kv_heads num_key_value_heads n_kv_heads",
-        "fewer heads for keys than for queries",
-        "queries, keys and values have the same `heads`",
-        "attention",
     ),
     Absent(
         "cache kv_cache use_cache",
@@ -118,7 +84,6 @@ TABLE = (
     Absent("last of from", "latents taken from the tokens of an input", _LEARNED, "latents"),
     Absent("per over", "latents for each place of an axis", _LEARNED, "latents"),
     Absent("variational bottleneck vae kl", "a variational bottleneck", _LEARNED),
-    Absent("keys kv keys_values", "a choice of what is read", _SELF, "encode"),
     Absent("over axis", "reading along one axis", "all tokens of all inputs are read", "encode"),
     Absent(
         "flatten reshape view",

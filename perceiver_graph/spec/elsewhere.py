@@ -23,8 +23,18 @@ heads: num_heads n_heads n_head nhead num_attention_heads num_self_attention_hea
 layers: depth num_layers n_layers n_layer num_hidden_layers num_self_attends_per_block
 blocks: num_blocks repeat repeats
 share: weight_tie tie weight_sharing shared
-widening: mlp_ratio widening_factor expansion mlp_widening ff_mult ffn_ratio hidden mlp_dim
-widening: intermediate_size dim_feedforward ffn_dim
+widening: mlp_ratio widening_factor expansion mlp_widening ff_mult ffn_ratio
+hidden: mlp_dim intermediate_size dim_feedforward ffn_dim mlp_width
+norm: normalization norm_type norm_layer layernorm
+norm_at: pre_norm post_norm norm_first prenorm
+rms_norm: rms rmsnorm
+layer_norm: layernorm ln
+qk_norm: qk_layer_norms use_qk_norm qk_layernorm
+key_heads: kv_heads num_kv_heads num_key_value_heads n_kv_heads
+keys: kv keys_values
+dropout: dropout_rate hidden_dropout drop_rate dropout_prob proj_drop attn_drop
+dropout: attention_dropout attn_dropout attention_probs_dropout_prob drop_path
+bias: qkv_bias use_bias attention_bias
 media: type kind modality file
 norm_epsilon: eps epsilon layer_norm_eps norm_eps layer_norm_epsilon
 epsilon: eps

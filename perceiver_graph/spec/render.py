@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from perceiver_graph.spec.models import Spec
+from perceiver_graph.spec.models import PARTS, Spec
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import Path
 
@@ -19,7 +19,9 @@ def resolved_data(spec: Spec, derived: Mapping[Path, Any]) -> dict[str, Any]:
 
     Lowering the result gives the same graph as lowering the spec.
     """
-    data: dict[str, Any] = spec.model_dump(mode="json", exclude_none=True)
+    data: dict[str, Any] = spec.model_dump(mode="json", exclude={"layers"}, exclude_none=True)
+    for part in PARTS:
+        data[part] = spec.attention(part).model_dump(mode="json", exclude_none=True)
     for path, value in derived.items():
         place: Any = data
         for key in path[:-1]:

@@ -92,6 +92,8 @@ def specs(
         "decode": draw(decoders(heads)),
         "outputs": draw(outputs(inputs)),
     }
+    if layers := draw(styles(heads)):
+        spec["layers"] = layers
     if sized:
         for output in spec["outputs"].values():
             if "grid" in output["query"]:
@@ -133,8 +135,32 @@ def _attention(draw: st.DrawFn, heads: int) -> Data:
     if draw(st.booleans()):
         settings["v_width"] = heads * draw(st.integers(1, 3))
     if draw(st.booleans()):
-        settings["activation"] = draw(st.sampled_from(["gelu", "gelu_tanh", "relu"]))
+        settings["activation"] = draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu"]))
+    settings |= draw(styles(heads))
+    if "hidden" in settings:
+        del settings["widening"]
     return settings
+
+
+@st.composite
+def styles(draw: st.DrawFn, heads: int) -> Data:
+    """What layers say that is not as in the paper: a few of the settings, or none."""
+    norms = ["layer_norm", "rms_norm", "none"]
+    flags = st.fixed_dictionaries({key: st.booleans() for key in ("qkv", "output", "mlp")})
+    settings: dict[str, st.SearchStrategy[Any]] = {
+        "norm": st.sampled_from(norms),
+        "norm_at": st.sampled_from(["before", "after"]),
+        "qk_norm": st.sampled_from(norms),
+        "key_heads": st.sampled_from([n for n in (1, 2, 4) if heads % n == 0]),
+        "scale": st.sampled_from([0.25, 1.5]),
+        "bias": st.booleans() | flags,
+        "mlp": st.booleans(),
+        "hidden": st.integers(1, 5),
+        "gated": st.booleans(),
+        "dropout": st.sampled_from([0.0, 0.5]),
+    }
+    names = draw(st.lists(st.sampled_from(list(settings)), max_size=4, unique=True))
+    return {name: draw(settings[name]) for name in names} if draw(st.booleans()) else {}
 
 
 @st.composite

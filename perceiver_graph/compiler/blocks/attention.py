@@ -3,7 +3,7 @@
     y = output(attention(query(norm q), key(norm x), value(norm x)))  [+ q]
     z = y + mlp(norm y)
 
-Perceiver IO, appendix E; `PerceiverLayer` in transformers. Every linear map has a bias.
+Perceiver IO, appendix E; `PerceiverLayer` in transformers. `layers` of a spec says what is otherwise.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Literal
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
-from perceiver_graph.compiler.blocks.stages import Stage
+from perceiver_graph.compiler.blocks.stages import Key, Stage
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.spec.models import Decode, Encode, Process
+from perceiver_graph.spec.models import AttentionLayers, Bias, Layers
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,33 @@ Arrays = Mapping[str, Rows]
 class AttentionConfig:
     """An attention layer with every width known."""
 
-    heads: int
+    style: AttentionLayers
+    """As the spec says it, for all layers or for these."""
     qk_width: int
+    """Of queries; keys have that of their heads."""
     v_width: int
+    """Of values, had they as many heads as queries."""
     hidden: int
     """Width between the two linear maps of the MLP."""
     activation: Op
-    norm_epsilon: float
+    bias: Bias
     query_residual: bool
     masked_rows: Literal["uniform", "zero"]
     """What a query finds where all is masked: the mean of all values, or zeros."""
+
+    @property
+    def key_heads(self) -> int:
+        return self.style.key_heads or self.style.heads
+
+    def of_keys(self, width: int) -> int:
+        """The width of keys or values, where all heads together have this one."""
+        return width // self.style.heads * self.key_heads
+
+    def attention(self, masked_rows: Literal["uniform", "zero"] = "uniform") -> ops.Attention:
+        """The primitive."""
+        heads = self.style.heads
+        key_heads = None if self.key_heads == heads else self.key_heads
+        return ops.Attention(heads, masked_rows, key_heads, self.style.scale)
 
 
 def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
@@ -67,7 +84,7 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
     Queries and keys are as wide as what is read where nothing else is said. Raises (reports) PG204
     where the heads do not divide a width.
     """
-    spec: Encode | Process | Decode = getattr(ctx.spec, stage.key)
+    spec = ctx.spec.attention(stage.key)
     path: Path = (stage.key,)
     rows, read = arrays[stage.rows], arrays[stage.read]
     qk = spec.qk_width or read.width
@@ -80,16 +97,81 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
         if value % spec.heads:
             blame = read.width_from if given is None else (*path, key)
             _heads_do_not_divide(ctx, path, spec.heads, key, value, blame)
+    _check_style(ctx, stage.key, spec)
+    hidden = spec.hidden or (spec.widening or 1) * rows.width
+    if spec.hidden is None:
+        ctx.derive(spec.widening or 1, *path, "widening")
+    if getattr(spec, "keys", ["inputs"]) != ["inputs"]:
+        _check_keys(ctx, rows, read)
     return AttentionConfig(
-        spec.heads,
+        spec,
         qk,
         v,
-        spec.widening * rows.width,
+        hidden,
         ACTIVATIONS[chosen],
-        spec.norm_epsilon,
+        spec.bias
+        if isinstance(spec.bias, Bias)
+        else Bias(qkv=spec.bias, output=spec.bias, mlp=spec.bias),
         getattr(spec, "query_residual", True),
         "zero" if ctx.spec.dialect == "deepmind" else "uniform",
     )
+
+
+def _check_style(ctx: Context, part: Key, layers: AttentionLayers) -> None:
+    """Heads of keys that divide those of queries, and one width of the MLP."""
+    own = getattr(ctx.spec, part).model_fields_set
+    if layers.key_heads and layers.heads % layers.key_heads:
+        raise ctx.error(
+            "PG204",
+            f"heads of keys, {layers.key_heads}, do not divide those of queries, {layers.heads}",
+            style_path(ctx, part, "key_heads"),
+            f"{layers.key_heads} heads of keys and values here",
+            also=[((part, "heads"), f"{layers.heads} of queries")] if "heads" in own else [],
+            help=f"use a number that divides {layers.heads}, or other `heads` under `{part}`",
+        )
+    for place, said in (((part,), own), (("layers",), _said_of_all(ctx))):
+        if {"hidden", "widening"} <= said:
+            raise ctx.error(
+                "PG205",
+                "`hidden` and `widening` are two words for the width between the maps of the MLP",
+                (*place, "hidden"),
+                also=[((*place, "widening"), "")],
+                help="leave one of them out",
+            )
+
+
+def _said_of_all(ctx: Context) -> set[str]:
+    return set() if ctx.spec.layers is None else ctx.spec.layers.model_fields_set
+
+
+def _check_keys(ctx: Context, rows: Rows, read: Rows) -> None:
+    """Inputs and latents are one array where both are read."""
+    keys = ctx.spec.encode.keys
+    if sorted(keys) != ["inputs", "latents"]:
+        raise ctx.error(
+            "PG205",
+            "the latents read the inputs, once",
+            ("encode", "keys"),
+            help="write `[inputs]` or `[inputs, latents]`; among themselves they read in `process`",
+        )
+    if rows.width != read.width:
+        raise ctx.error(
+            "PG205",
+            f"inputs of width {read.width} and latents of width {rows.width} cannot be read together",
+            ("encode", "keys"),
+            "both are read here",
+            also=[
+                (read.width_from, f"{read.width} channels here"),
+                (rows.width_from, f"{rows.width} here"),
+            ],
+            help=f"end the `steps` of the inputs with `{{linear: {rows.width}}}`",
+        )
+
+
+def style_path(ctx: Context, part: str, key: str) -> Path:
+    """Where the spec says something of the layers of a part: there, or for all."""
+    own = key in getattr(ctx.spec, part).model_fields_set
+    return (part, key) if own or ctx.spec.layers is None else ("layers", key)
 
 
 def _heads_do_not_divide(
@@ -119,23 +201,24 @@ def cross_attend(ctx: Context, config: AttentionConfig, rows: Rows, read: Rows, 
     Rows without a batch axis are the same for the whole batch: their norm and projection are done
     once, and where they do not depend on the caller they are constants.
     """
-    b, x, inputs = ctx.builder, rows.array, read.array
+    b, x, inputs, style = ctx.builder, rows.array, read.array, config.style
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
-        q = b.layer_norm(x, norm, config.norm_epsilon)
-        q = b.linear(q, "query", config.qk_width, "layer")
+        asking = _before(ctx, style, x, norm)
+        q = _query(ctx, config, asking)
         if x.type.rank == 2:
             q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")
-        y = b.layer_norm(inputs, "input_norm", config.norm_epsilon)
-        k = b.linear(y, "key", config.qk_width, "layer")
-        v = b.linear(y, "value", config.v_width, "layer")
+        y = _before(ctx, style, inputs, "input_norm")
+        if reads_rows(style):
+            y = _with_rows(ctx, y, asking)
+        k, v = _keys_and_values(ctx, config, y)
         masks = () if read.mask is None else (read.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
-        attended = b(ops.Attention(config.heads, masked_rows), q, k, v, *masks, name="attended")
+        attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
         if rows.mask is not None:
             column = b(ops.Unflatten(1, (None, 1)), rows.mask, name="asked")
             nothing = b.constant("nothing", np.zeros((), np.float32))
             attended = b(ops.Where(), column, attended, nothing, name="masked")
-        attended = b.linear(attended, "output", rows.width, "layer")
+        attended = _output(ctx, config, attended, rows.width)
     if config.query_residual:
         attended = b(ops.Add(), attended, x, name="residual")
     return mlp(ctx, config, attended)
@@ -145,23 +228,104 @@ def self_attend(ctx: Context, config: AttentionConfig, rows: Rows) -> Value:
     """Shapes: [batch, n, width] -> [batch, n, width]."""
     b = ctx.builder
     with b.block("attention", "SelfAttention", "what the latents find in each other"):
-        x = b.layer_norm(rows.array, "norm", config.norm_epsilon)
-        q = b.linear(x, "query", config.qk_width, "layer")
-        k = b.linear(x, "key", config.qk_width, "layer")
-        v = b.linear(x, "value", config.v_width, "layer")
-        attended = b(ops.Attention(config.heads), q, k, v, name="attended")
-        attended = b.linear(attended, "output", rows.width, "layer")
+        x = _before(ctx, config.style, rows.array, "norm")
+        q = _query(ctx, config, x)
+        k, v = _keys_and_values(ctx, config, x)
+        attended = b(config.attention(), q, k, v, name="attended")
+        attended = _output(ctx, config, attended, rows.width)
     attended = b(ops.Add(), attended, rows.array, name="residual")
     return mlp(ctx, config, attended)
 
 
 def mlp(ctx: Context, config: AttentionConfig, x: Value) -> Value:
-    """x + dense2(activation(dense1(norm x))). Shapes: [..., width] -> [..., width]."""
-    b = ctx.builder
+    """x + dense2(activation(dense1(norm x))), gated: x + dense2(activation(gate(norm x)) dense1(norm x)).
+
+    Shapes: [..., width] -> [..., width].
+    """
+    b, style, bias = ctx.builder, config.style, config.bias.mlp
+    if not style.mlp:
+        return x
     with b.block("mlp", "Mlp", "a position-wise network"):
         b.declare(width=int(x.shape[-1]), hidden=config.hidden)
-        hidden = b.layer_norm(x, "norm", config.norm_epsilon)
-        hidden = b.linear(hidden, "dense1", config.hidden, "layer")
-        hidden = b(config.activation, hidden, name="activated")
-        hidden = b.linear(hidden, "dense2", int(x.shape[-1]), "layer")
+        y = _before(ctx, style, x, "norm")
+        hidden = b.linear(y, "dense1", config.hidden, "layer", bias=bias)
+        if style.gated:
+            gate = b.linear(y, "gate", config.hidden, "layer", bias=bias)
+            gate = b(config.activation, gate, name="activated")
+            hidden = b(ops.Mul(), hidden, gate, name="gated")
+        else:
+            hidden = b(config.activation, hidden, name="activated")
+        hidden = b.linear(hidden, "dense2", int(x.shape[-1]), "layer", bias=bias)
+        hidden = _after(ctx, style, hidden)
     return b(ops.Add(), x, hidden, name="output")
+
+
+def _before(ctx: Context, style: Layers, x: Value, name: str) -> Value:
+    """The norm before a branch, if it stands there."""
+    before = style.norm_at == "before"
+    return ctx.builder.norm(style.norm, x, name, style.norm_epsilon) if before else x
+
+
+def _after(ctx: Context, style: Layers, x: Value) -> Value:
+    """What stands at the end of a branch: a norm, if it stands there, and dropout."""
+    if style.norm_at == "after":
+        x = ctx.builder.norm(style.norm, x, "output_norm", style.norm_epsilon)
+    return ctx.builder(ops.Dropout(style.dropout), x, name="dropped") if style.dropout else x
+
+
+def _query(ctx: Context, config: AttentionConfig, rows: Value) -> Value:
+    """Shapes: [.., n, width] -> [.., n, heads * d]."""
+    q = ctx.builder.linear(rows, "query", config.qk_width, "layer", bias=config.bias.qkv)
+    return _normed_heads(ctx, config.style, q, "query", config.style.heads)
+
+
+def _keys_and_values(ctx: Context, config: AttentionConfig, read: Value) -> tuple[Value, Value]:
+    """Shapes: [batch, m, channels] -> [batch, m, key_heads * d] and [batch, m, key_heads * e]."""
+    b, bias = ctx.builder, config.bias.qkv
+    k = b.linear(read, "key", config.of_keys(config.qk_width), "layer", bias=bias)
+    k = _normed_heads(ctx, config.style, k, "key", config.key_heads)
+    return k, b.linear(read, "value", config.of_keys(config.v_width), "layer", bias=bias)
+
+
+def _normed_heads(ctx: Context, style: Layers, x: Value, name: str, heads: int) -> Value:
+    """Each head normed by itself, if they are to be. Shapes: [.., n, heads * d] -> the same."""
+    if style.qk_norm == "none":
+        return x
+    b, last = ctx.builder, x.type.rank - 1
+    apart = b(ops.Unflatten(last, (heads, None)), x, name=f"{name}_heads")
+    normed = b.norm(style.qk_norm, apart, f"{name[0]}_norm", style.norm_epsilon)
+    return b(ops.Flatten(last, last + 1), normed, name=f"{name}_normed")
+
+
+def reads_rows(style: Layers) -> bool:
+    """Whether rows find themselves behind what they read."""
+    return "latents" in getattr(style, "keys", ())
+
+
+def _with_rows(ctx: Context, read: Value, rows: Value) -> Value:
+    """What is read and the rows behind it.
+
+    Shapes: read [batch, m, width], rows [n, width] or [batch, n, width] -> [batch, m + n, width].
+    """
+    b = ctx.builder
+    if rows.type.rank == 2:
+        rows = b(ops.Broadcast(read.shape[:1]), rows, name="rows_batch")
+    return b(ops.Concat(1), read, rows, name="together")
+
+
+def mask_with_rows(ctx: Context, mask: Value, rows: int) -> Value:
+    """The mask of what is read and of rows behind it, which are there for every sample.
+
+    Shapes: mask bool [batch, m] -> [batch, m + rows].
+    """
+    b = ctx.builder
+    there = b.constant("there", np.ones(rows, bool))
+    there = b(ops.Broadcast(mask.shape[:1]), there, name="there_batch")
+    return b(ops.Concat(1), mask, there, name="together_mask")
+
+
+def _output(ctx: Context, config: AttentionConfig, attended: Value, width: int) -> Value:
+    """The map of what was attended to, and what stands at the end of the branch."""
+    b = ctx.builder
+    found = b.linear(attended, "output", width, "layer", bias=config.bias.output)
+    return _after(ctx, config.style, found)

@@ -23,6 +23,7 @@ from perceiver_graph.compiler.ir.graph import (
 )
 from perceiver_graph.compiler.ir.op import Array, DType, Op, ShapeError, TensorType
 from perceiver_graph.diagnostics import Span
+from perceiver_graph.spec.models.layers import NormName
 from perceiver_graph.spec.programs import Role
 
 
@@ -199,6 +200,17 @@ class GraphBuilder:
         weight = self.parameter(f"{name}.weight", (x.shape[-1],), "gain")
         bias = self.parameter(f"{name}.bias", (x.shape[-1],), "bias")
         return self(ops.LayerNorm(epsilon), x, weight, bias, name=name)
+
+    def norm(self, kind: NormName, x: Value, name: str, epsilon: float) -> Value:
+        """A learned norm of the last axis, or none."""
+        if kind == "none":
+            return x
+        return (self.layer_norm if kind == "layer_norm" else self.rms_norm)(x, name, epsilon)
+
+    def rms_norm(self, x: Value, name: str, epsilon: float) -> Value:
+        """A learned RMSNorm of the last axis."""
+        weight = self.parameter(f"{name}.weight", (x.shape[-1],), "gain")
+        return self(ops.RMSNorm(epsilon), x, weight, name=name)
 
     def _check_size(self, what: str, shape: Shape) -> None:
         if shape in self._fitting:

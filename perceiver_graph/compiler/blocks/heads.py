@@ -78,7 +78,7 @@ def form_output(ctx: Context, name: str, x: Value, axes: Sequence[Axis]) -> Valu
 
 def _normed(ctx: Context, x: Value, spec: Output | Head, name: str, path: Path) -> Value:
     """The norm that an output or a head asks for, if it does. Shapes: [..., width] -> [..., width]."""
-    if spec.norm in (None, "none"):
+    if spec.norm is None or spec.norm == "none":
         if spec.norm_epsilon is not None:
             raise ctx.error(
                 "PG205",
@@ -91,7 +91,7 @@ def _normed(ctx: Context, x: Value, spec: Output | Head, name: str, path: Path) 
     epsilon = spec.norm_epsilon or _NORM_EPSILON
     ctx.derive(epsilon, *path, "norm_epsilon")
     with ctx.builder.at(ctx.document.key_span(*path, "norm")):
-        return ctx.builder.layer_norm(x, name, epsilon)
+        return ctx.builder.norm(spec.norm, x, name, epsilon)
 
 
 @singledispatch
@@ -111,7 +111,7 @@ def _linear(head: LinearHead, ctx: Context, x: Value, axes: Sequence[Axis], path
     is_flow = is_of_pixels and head.linear == 2  # how far each has gone right, and down
     is_of_mean = x.type.rank == 2
     start: ParameterKind = "final" if is_of_mean or is_flow else "linear"
-    return ctx.builder.linear(x, "linear", head.linear, start)
+    return ctx.builder.linear(x, "linear", head.linear, start, bias=head.bias)
 
 
 @apply_head.register

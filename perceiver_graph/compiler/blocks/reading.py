@@ -12,10 +12,12 @@ from perceiver_graph.compiler.blocks.attention import (
     AttentionConfig,
     configure,
     cross_attend,
+    mask_with_rows,
+    reads_rows,
     self_attend,
 )
 from perceiver_graph.compiler.blocks.context import Context
-from perceiver_graph.compiler.blocks.stages import LATENTS, Key, Stage, latent_stages
+from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Key, Stage, latent_stages
 
 Configs = dict[Key, AttentionConfig]
 """How the layers of stages are built, by their place in the spec."""
@@ -71,6 +73,7 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
         _check_layers(ctx)
     with ctx.part("encode"):
         _check_cross_attends(ctx)
+    arrays = {**arrays, **_reading_themselves(ctx, arrays)}
     for stage in stages:
         if ctx.report.has_errors:  # an array that is too large: the next block has the same
             break
@@ -79,6 +82,16 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
     if ctx.report.has_errors:
         return {**arrays, LATENTS: replace(arrays[LATENTS], value=None)}
     return arrays
+
+
+def _reading_themselves(ctx: Context, arrays: Arrays) -> Arrays:
+    """The inputs with the mask that they have where the latents read themselves behind them."""
+    inputs = arrays.get(INPUTS)
+    if not inputs or inputs.mask is None or not reads_rows(ctx.spec.encode):
+        return {}
+    with ctx.builder.inside("encode"):
+        mask = mask_with_rows(ctx, inputs.mask, ctx.spec.latents.count)
+    return {INPUTS: replace(inputs, mask=mask)}
 
 
 def _check_layers(ctx: Context) -> None:
@@ -95,7 +108,7 @@ def _check_layers(ctx: Context) -> None:
 
 def _check_cross_attends(ctx: Context) -> None:
     spec = ctx.spec
-    if spec.encode.cross_attends > spec.process.blocks:
+    if spec.encode.cross_attends > spec.process.blocks and spec.process.layers:
         raise ctx.error(
             "PG205",
             f"{spec.encode.cross_attends} cross-attends need as many blocks to stand before, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from perceiver_graph import limits
-from perceiver_graph.spec.models import Encode, Process, Spec
+from perceiver_graph.spec.models import Encode, Part, Process, Spec
 
 INPUTS = "inputs"
 LATENTS = "latents"
@@ -24,7 +24,7 @@ def queries_of(output: str) -> str:
     return f"queries.{output}"
 
 
-Key = Literal["encode", "process", "decode"]
+Key = Part
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,14 @@ def latent_stages(spec: Spec) -> Iterator[Stage]:
 
     There are at most `limits.LAYERS`, whatever the spec says.
     """
-    for block in range(min(spec.process.blocks, limits.LAYERS)):
+    blocks = spec.process.blocks
+    if not spec.process.layers:  # a resampler: the inputs are read again at once
+        blocks = max(blocks, spec.encode.cross_attends)
+    for block in range(min(blocks, limits.LAYERS)):
         if block < spec.encode.cross_attends:
             yield _encode(spec.encode, block)
-        yield _process(spec.process, block)
+        if spec.process.layers:
+            yield _process(spec.process, block)
 
 
 def _encode(encode: Encode, block: int) -> Stage:

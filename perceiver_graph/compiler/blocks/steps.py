@@ -101,7 +101,7 @@ def _divisors(number: int) -> set[int]:
 @apply_step.register
 def _linear(step: models.Linear, ctx: Context, x: Field, name: str, path: Path) -> Field:
     require_channel(ctx, x, "`linear`", path)
-    return _with_channels(x, ctx.builder.linear(x.value, name, step.linear))
+    return _with_channels(x, ctx.builder.linear(x.value, name, step.linear, bias=step.bias))
 
 
 apply_step.register(models.Conv, windows.conv)

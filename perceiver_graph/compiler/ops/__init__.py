@@ -4,6 +4,7 @@ from perceiver_graph.compiler.ir.op import PRIMITIVES, Array, DType, Op, ShapeEr
 from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.elementwise import (
     Add,
+    Dropout,
     Gelu,
     Mul,
     Relu,
@@ -24,6 +25,7 @@ from perceiver_graph.compiler.ops.normalize import (
     Mean,
     MergeMoments,
     Moments,
+    RMSNorm,
 )
 from perceiver_graph.compiler.ops.position import FourierFeatures, FourierTable
 from perceiver_graph.compiler.ops.resample import Interpolate
@@ -50,6 +52,7 @@ __all__ = [
     "Conv",
     "Coordinate",
     "DType",
+    "Dropout",
     "Flatten",
     "FourierAt",
     "FourierFeatures",
@@ -70,6 +73,7 @@ __all__ = [
     "Op",
     "Permute",
     "Positions",
+    "RMSNorm",
     "Regrid",
     "Relu",
     "Scale",

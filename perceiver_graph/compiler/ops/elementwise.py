@@ -66,6 +66,23 @@ class Scale(Op):
 
 
 @dataclass(frozen=True)
+class Dropout(Op):
+    """x; in training, in the PyTorch module, this share of its values at random is zero and the others
+    are 1 / (1 - rate) times as large. Shapes: [...] -> [...]. Srivastava et al., 2014.
+    """
+
+    name = "dropout"
+    operands = ("x",)
+    rate: float
+
+    infer = _same
+
+    def evaluate(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        return x
+
+
+@dataclass(frozen=True)
 class Where(Op):
     """a where the condition holds, else b. Shapes: bool [...], [...], [...] -> their common shape."""
 

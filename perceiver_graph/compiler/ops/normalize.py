@@ -45,6 +45,32 @@ class LayerNorm(Op):
 
 
 @dataclass(frozen=True)
+class RMSNorm(Op):
+    """x / sqrt(mean(x^2) + epsilon) * weight over the channels. Zhang and Sennrich, 2019.
+
+    Shapes: [..., c], weight [c] -> [..., c].
+    """
+
+    name = "rms_norm"
+    operands = ("x", "weight")
+    epsilon: float = 1e-5
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x, weight = inputs
+        require(
+            weight.shape == x.shape[-1:],
+            f"rms_norm needs a weight of the channels, got {x} and {weight}",
+        )
+        return x
+
+    def evaluate(self, *inputs: Array) -> Array:
+        x, weight = inputs
+        mean = np.square(x).mean(axis=-1, keepdims=True)
+        scaled: Array = x / np.sqrt(mean + x.dtype.type(self.epsilon)) * weight
+        return scaled.astype(x.dtype)
+
+
+@dataclass(frozen=True)
 class Moments(Op):
     """The mean of the channels and their variance. Shapes: [..., c] -> [..., 2]."""
 

@@ -5,6 +5,7 @@ from perceiver_graph.compiler.passes.base import PASSES, Pass, PassResult
 from perceiver_graph.compiler.passes.common_subexpressions import CommonSubexpressions
 from perceiver_graph.compiler.passes.compose_linear import ComposeLinear
 from perceiver_graph.compiler.passes.dead_code import DeadCode
+from perceiver_graph.compiler.passes.drop_dropout import DropDropout
 from perceiver_graph.compiler.passes.drop_key_bias import DropKeyBias
 from perceiver_graph.compiler.passes.fold_constants import FoldConstants
 from perceiver_graph.compiler.passes.fold_norm_affine import FoldNormAffine
@@ -22,6 +23,7 @@ __all__ = [
     "CommonSubexpressions",
     "ComposeLinear",
     "DeadCode",
+    "DropDropout",
     "DropKeyBias",
     "FoldConstants",
     "FoldNormAffine",

@@ -1,16 +1,24 @@
 """The spec language as pydantic models: one file each for inputs, outputs and the whole."""
 
 from perceiver_graph.spec.models.inputs import Input, LikeInput, like_chain
-from perceiver_graph.spec.models.model import (
-    FORMAT_VERSION,
+from perceiver_graph.spec.models.layers import (
+    PARTS,
+    AttentionLayers,
+    Bias,
     Decode,
     Encode,
+    Layers,
+    NormName,
+    Part,
+    Process,
+    WidthPadding,
+)
+from perceiver_graph.spec.models.model import (
+    FORMAT_VERSION,
     Join,
     Latents,
-    Process,
     Spec,
     SymbolDeclaration,
-    WidthPadding,
 )
 from perceiver_graph.spec.models.outputs import (
     GridQuery,
@@ -50,8 +58,11 @@ from perceiver_graph.spec.models.waves import Waves
 
 __all__ = [
     "FORMAT_VERSION",
+    "PARTS",
     "Activation",
+    "AttentionLayers",
     "BatchNorm",
+    "Bias",
     "Conv",
     "Decode",
     "Embedding",
@@ -66,6 +77,7 @@ __all__ = [
     "Join",
     "Latents",
     "LatentsQuery",
+    "Layers",
     "LearnedPosition",
     "LearnedQuery",
     "LikeInput",
@@ -74,9 +86,11 @@ __all__ = [
     "MaxPool",
     "MeanQuery",
     "MlpHead",
+    "NormName",
     "OneHot",
     "Output",
     "OutputQuery",
+    "Part",
     "Patch",
     "PointsQuery",
     "Position",

@@ -153,6 +153,7 @@ Axis = Name
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 NonNegative = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), BeforeValidator(_finite)]
+Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_finite)]
 PositiveNumber = Annotated[
     float,
     Field(ge=SMALLEST_NUMBER, le=LARGEST_NUMBER),

@@ -13,12 +13,20 @@ from perceiver_graph.spec.models.base import (
     Model,
     ModelName,
     Name,
-    NonNegative,
     PositiveNumber,
 )
 from perceiver_graph.spec.models.inputs import AnyInput, Input, written_out
+from perceiver_graph.spec.models.layers import (
+    AttentionLayers,
+    Decode,
+    Encode,
+    Layers,
+    Part,
+    Process,
+    WidthPadding,
+    styled,
+)
 from perceiver_graph.spec.models.outputs import Output
-from perceiver_graph.spec.models.steps import ActivationName
 
 FORMAT_VERSION = 1
 
@@ -44,16 +52,6 @@ class SymbolDeclaration(Model):
     """A number that divides every value."""
 
 
-class WidthPadding(Model):
-    """A vector per modality, appended to each of its tokens up to a common width."""
-
-    min: NonNegative = 0
-    """How many such channels the widest modality gets."""
-    learned: bool = True
-    """Whether the vectors are learned. If not, they are fixed: zeros, and for the n-th modality a
-    one, n-th from the end."""
-
-
 class Join(Model):
     """How the tokens of several modalities become one array."""
 
@@ -70,58 +68,6 @@ class Latents(Model):
     """Channels of a latent."""
     init_scale: PositiveNumber = 0.02
     """Standard deviation of the initial values."""
-
-
-class _Attention(Model):
-    heads: Count = 1
-    """Attention heads; they divide the widths of queries, keys and values."""
-    qk_width: Count | None = None
-    """Width of queries and keys over all heads."""
-    v_width: Count | None = None
-    """Width of values over all heads (default: that of the keys)."""
-    widening: Count = 1
-    """Hidden width of the MLP as a multiple of its input's."""
-    activation: ActivationName | None = None
-    """Non-linearity of the MLP (default: `gelu`; `gelu_tanh` in the deepmind dialect)."""
-    norm_epsilon: PositiveNumber = 1e-5
-    """Added to the variance in every LayerNorm."""
-
-
-class Encode(_Attention):
-    """Cross-attention from the latents to the inputs. Default `qk_width`: the inputs' width."""
-
-    query_residual: bool = True
-    """Whether the latents are added to what was attended to."""
-    cross_attends: Count = 1
-    """How often the inputs are read: once before each of the first blocks of `process`."""
-    share: Literal["none", "all", "all_but_first"] = "none"
-    """Which of several cross-attends use the same weights."""
-
-
-class Process(_Attention):
-    """Self-attention among the latents. Default `qk_width`: the latents' width."""
-
-    heads: Count = 8
-    """Attention heads; they divide the widths of queries, keys and values."""
-    layers: NonNegative
-    """Self-attention layers of a block."""
-    blocks: Count = 1
-    """How often the block is applied."""
-    share: bool = True
-    """Whether all blocks use the same weights."""
-
-
-class Decode(_Attention):
-    """Cross-attention from the queries to the latents. Default `qk_width`: the latents' width."""
-
-    query_residual: bool = False
-    """Whether the queries are added to what was attended to."""
-    padding: WidthPadding | None = None
-    """Learned channels up to a common width; needed where the queries' widths differ."""
-    project: Count | None = None
-    """Channels of a linear map after the attention, shared by all outputs."""
-    chunks: Count = 1
-    """In how many parts the queries are answered; an output with fewer queries is in each part."""
 
 
 class Spec(Glanced, Model):
@@ -143,6 +89,8 @@ class Spec(Glanced, Model):
     """How their tokens become one array."""
     latents: Latents
     """The learned latent array."""
+    layers: Layers | None = None
+    """How all layers are built, where `encode`, `process` and `decode` say nothing else."""
     encode: Encode = Encode()
     """How the latents read the inputs."""
     process: Process
@@ -156,6 +104,10 @@ class Spec(Glanced, Model):
     def modalities(self) -> dict[str, Input]:
         """The inputs, those that are like others written out; without those that are like nothing."""
         return written_out(self.inputs)
+
+    def attention(self, key: Part) -> AttentionLayers:
+        """The layers of a part, with what is said of all layers."""
+        return styled(getattr(self, key), self.layers)
 
     def _glance(self) -> Glance:
         inputs = [

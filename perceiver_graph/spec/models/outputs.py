@@ -18,11 +18,9 @@ from perceiver_graph.spec.models.base import (
     Size,
 )
 from perceiver_graph.spec.models.coordinates import Coordinates
+from perceiver_graph.spec.models.layers import NormName
 from perceiver_graph.spec.models.positions import FourierPosition, Position
 from perceiver_graph.spec.models.steps import ActivationName
-
-NormName = Literal["layer_norm", "none"]
-"""The norms that an answer may have."""
 
 
 class Query(Form):
@@ -123,6 +121,8 @@ class LinearHead(Head):
 
     linear: Count
     """The number of channels."""
+    bias: bool = True
+    """Whether the map has a bias."""
 
 
 class MlpParameters(Model):

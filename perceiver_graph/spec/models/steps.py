@@ -88,6 +88,8 @@ class Linear(Step):
 
     linear: Count
     """The number of channels that come out."""
+    bias: bool = True
+    """Whether it has a bias."""
 
 
 class ConvParameters(Model):

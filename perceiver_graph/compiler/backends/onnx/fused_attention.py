@@ -20,13 +20,15 @@ FUSED = "com.microsoft.MultiHeadAttention"
 def fused_up_to(channels: int, *, one_head: bool) -> Lowering:
     """Fused for heads of at most so many channels, written out for wider ones.
 
-    Masks leave the fast path of the kernel, on CPU and on CUDA: they are written out too.
+    Masks leave the fast path of the kernel, on CPU and on CUDA: they are written out too, as is what
+    the operator says in its own way.
     """
 
     def lowering(op: ops.Attention, b: NodeBuilder) -> ir.Value:
-        widths = [int(b.type(name).shape[-1]) // op.heads for name in ("keys", "values")]
-        masked = "mask" in b or op.masked_rows != "uniform"
-        if masked or max(widths) > channels or (op.heads == 1 and not one_head):
+        widths = [int(b.type(name).shape[-1]) // op.shared for name in ("keys", "values")]
+        masked = "mask" in b or op.masked_rows != "uniform" or op.causal
+        unusual = masked or op.key_heads is not None or op.scale is not None
+        if unusual or max(widths) > channels or (op.heads == 1 and not one_head):
             return lowered(attention, op, b)
         b.emitter.define(FUSED, _function)
         return b.result(FUSED, *b.inputs, num_heads=op.heads)

@@ -21,7 +21,12 @@ from perceiver_graph.compiler.backends.onnx.grids import (
     regrid,
 )
 from perceiver_graph.compiler.backends.onnx.layout import reshape
-from perceiver_graph.compiler.backends.onnx.moments import inverse_norm, merge_moments, moments
+from perceiver_graph.compiler.backends.onnx.moments import (
+    inverse_norm,
+    merge_moments,
+    moments,
+    rms_norm,
+)
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.onnx.positions import (
     fourier_features,
@@ -57,6 +62,12 @@ def _as(op_type: str, settings: Callable[[Any], dict[str, Attribute]] = lambda _
 
 def _scale(op: ops.Scale, b: NodeBuilder) -> ir.Value:
     return b.result("Mul", *b.inputs, b.scalar(op.factor, b.output))
+
+
+def _dropout(op: ops.Dropout, b: NodeBuilder) -> ir.Value:
+    """Nothing: whatever the rate, a program does not train."""
+    assert 0 <= op.rate < 1
+    return b.result("Identity", *b.inputs)
 
 
 def _mean(op: ops.Mean, b: NodeBuilder) -> ir.Value:
@@ -115,6 +126,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Concat: _as("Concat", lambda op: {"axis": op.axis}),
     ops.Conv: conv,
     ops.Coordinate: _coordinate,
+    ops.Dropout: _dropout,
     ops.Flatten: _flatten,
     ops.FourierAt: fourier_at,
     ops.FourierFeatures: fourier_features,
@@ -134,6 +146,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.OneHot: _one_hot,
     ops.Permute: _as("Transpose", lambda op: {"perm": list(op.order)}),
     ops.Positions: positions,
+    ops.RMSNorm: rms_norm,
     ops.Regrid: regrid,
     ops.Relu: _as("Relu"),
     ops.Scale: _scale,

@@ -50,6 +50,18 @@ def inverse_norm(op: ops.InverseNorm, b: NodeBuilder) -> ir.Value:
     return b.result("Reciprocal", b.part("norm", one, "Sqrt", safe))
 
 
+def rms_norm(op: ops.RMSNorm, b: NodeBuilder) -> ir.Value:
+    """By parts, which onnxruntime makes one kernel of."""
+    x, weight, type = b.input("x"), b.input("weight"), b.type("x")
+    one = type.with_shape(*type.shape[:-1], Dim.of(1))
+    squared = b.part("squared", type, "Pow", x, b.scalar(2.0, type))
+    mean = b.part("mean_square", one, "ReduceMean", squared, b.ints(-1), keepdims=1)
+    safe = b.part("safe", one, "Add", mean, b.scalar(op.epsilon, one))
+    root = b.part("root", one, "Sqrt", safe)
+    scaled = b.part("scaled", type, "Div", x, root)
+    return b.result("Mul", scaled, weight)
+
+
 def _column(b: NodeBuilder, part: Value, index: int) -> tuple[ir.Value, TensorType]:
     """The means or the variances of a part. Shape: [..., 1]."""
     type = b.type_of(part)

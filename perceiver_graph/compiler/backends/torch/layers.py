@@ -81,6 +81,10 @@ def _norm(head: str) -> Callable[[Any, Node], _Described]:
     return described
 
 
+def _rms_norm(op: Any, node: Node) -> _Described:
+    return "nn.RMSNorm", (int(node.output.shape[-1]),), {"eps": op.epsilon}
+
+
 def _conv(op: Any, node: Node) -> _Described:
     out, inputs, *kernel = map(int, node["weight"].shape)
     options = window_options(op) | _without_bias(node)
@@ -100,6 +104,7 @@ def _without_bias(node: Node) -> dict[str, object]:
 _LAYERS: Mapping[type[ops.Op], Callable[[Any, Node], _Described]] = {
     ops.Linear: _linear,
     ops.LayerNorm: _norm("nn.LayerNorm"),
+    ops.RMSNorm: _rms_norm,
     ops.BatchNorm: _norm("BatchNorm"),
     ops.Conv: _conv,
     ops.Gather: _embedding,

@@ -112,12 +112,16 @@ def _gelu(op: Any, o: Operands) -> str:
 
 
 def _attention(op: Any, o: Operands) -> str:
-    head, options = "attend", {"heads": o.number(op.heads)}
-    zero = op.masked_rows != "uniform"
-    if "mask" in o.node:
-        head = "attend_masked"
-        if zero:
-            options["masked_rows"] = py.quoted(op.masked_rows)
+    options: dict[str, object] = {"heads": o.number(op.heads)}
+    if op.key_heads is not None or op.scale is not None or op.causal:
+        head = "attend_as"
+        options |= {} if op.key_heads is None else {"key_heads": o.number(op.key_heads)}
+        options |= {} if op.scale is None else {"scale": op.scale}
+        options |= {"causal": True} if op.causal else {}
+    else:
+        head = "attend_masked" if "mask" in o.node else "attend"
+    if op.masked_rows != "uniform" and "mask" in o.node:
+        options["masked_rows"] = py.quoted(op.masked_rows)
     return py.call(head, *o, **options)
 
 
@@ -173,6 +177,7 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.Concat: lambda op, o: f"torch.cat([{', '.join(o)}], dim={op.axis})",
     ops.Conv: _conv,
     ops.Coordinate: _coordinate,
+    ops.Dropout: _format("F.dropout({x}, {op.rate!r}, self.training)"),
     ops.Flatten: _flatten,
     ops.FourierAt: fourier_at,
     ops.FourierFeatures: fourier_features,
@@ -189,6 +194,7 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.OneHot: lambda op, o: py.call("one_hot", *o, o.number(op.classes), o.like),
     ops.Permute: lambda op, o: py.call(f"{o['x']}.permute", *op.order),
     ops.Positions: _positions,
+    ops.RMSNorm: _format("F.rms_norm({x}, {weight}.shape, {weight}, {op.epsilon!r})"),
     ops.Regrid: lambda op, o: py.call(
         "regrid", *o, py.several(o.sizes(op.sizes)), py.several(op.to)
     ),

@@ -1,0 +1,134 @@
+"""How layers are built: `layers` says it for all, `encode`, `process` and `decode` for theirs."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from perceiver_graph.spec.models.base import Count, Fraction, Model, NonNegative, PositiveNumber
+from perceiver_graph.spec.models.steps import ActivationName
+
+Part = Literal["encode", "process", "decode"]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""The parts of a spec that are made of layers."""
+NormName = Literal["layer_norm", "rms_norm", "none"]
+
+
+class Bias(Model):
+    """Which linear maps of a layer have a bias."""
+
+    qkv: bool = True
+    """Those to queries, keys and values."""
+    output: bool = True
+    """That of what was attended to."""
+    mlp: bool = True
+    """Those of the MLP."""
+
+
+class Layers(Model):
+    """The style of layers: what a paper says once for all of them."""
+
+    norm: NormName = "layer_norm"
+    """What normalises the channels. A LayerNorm has weight and bias, an RMSNorm a weight."""
+    norm_at: Literal["before", "after"] = "before"
+    """Whether a norm stands before attention and MLP, x + f(norm(x)), or after them, x + norm(f(x))."""
+    norm_epsilon: PositiveNumber = 1e-5
+    """Added to the variance in every norm, or to the mean square in an RMSNorm."""
+    qk_norm: NormName = "none"
+    """A norm of queries and keys, of the channels of each head, with weights that all heads share."""
+    key_heads: Count | None = None
+    """Heads of keys and values, each read by as many heads of queries: they divide `heads`, and are as
+    wide (default: as many as there are of queries). Said of all layers, a part with fewer `heads` has as
+    many as those."""
+    scale: PositiveNumber | None = None
+    """What products of queries and keys are multiplied by (default: one over the root of the channels
+    of a head)."""
+    bias: bool | Bias = True
+    """Whether the linear maps have a bias: all, none, or which."""
+    mlp: bool = True
+    """Whether an MLP follows the attention."""
+    widening: Count | None = None
+    """Hidden width of the MLP as a multiple of its input's (default: 1)."""
+    hidden: Count | None = None
+    """Hidden width of the MLP, in place of `widening`."""
+    activation: ActivationName | None = None
+    """Non-linearity of the MLP (default: `gelu`; `gelu_tanh` in the deepmind dialect)."""
+    gated: bool = False
+    """Whether the hidden channels are multiplied by the activation of as many others, mapped from the
+    input like they are: GEGLU with `gelu`, SwiGLU with `silu`."""
+    dropout: Fraction = 0.0
+    """The share of values, of what an attention and an MLP give, that is set to zero in training: in
+    the PyTorch module alone."""
+
+
+class Heads(Model):
+    """The sizes of an attention."""
+
+    heads: Count = 1
+    """Attention heads; they divide the widths of queries, keys and values."""
+    qk_width: Count | None = None
+    """Width of queries and keys over all heads."""
+    v_width: Count | None = None
+    """Width of values over all heads (default: that of the keys)."""
+
+
+class AttentionLayers(Layers, Heads):
+    """Layers with an attention: its sizes, and the style."""
+
+
+class Encode(AttentionLayers):
+    """Cross-attention from the latents to the inputs. Default `qk_width`: the inputs' width."""
+
+    query_residual: bool = True
+    """Whether the latents are added to what was attended to."""
+    keys: list[Literal["inputs", "latents"]] = ["inputs"]
+    """What is read: the inputs, or the inputs and the latents themselves, as resamplers do."""
+    cross_attends: Count = 1
+    """How often the inputs are read: once before each of the first blocks of `process`."""
+    share: Literal["none", "all", "all_but_first"] = "none"
+    """Which of several cross-attends use the same weights."""
+
+
+class Process(AttentionLayers):
+    """Self-attention among the latents. Default `qk_width`: the latents' width."""
+
+    heads: Count = 8
+    """Attention heads; they divide the widths of queries, keys and values."""
+    layers: NonNegative
+    """Self-attention layers of a block."""
+    blocks: Count = 1
+    """How often the block is applied."""
+    share: bool = True
+    """Whether all blocks use the same weights."""
+
+
+class WidthPadding(Model):
+    """A vector per modality, appended to each of its tokens up to a common width."""
+
+    min: NonNegative = 0
+    """How many such channels the widest modality gets."""
+    learned: bool = True
+    """Whether the vectors are learned. If not, they are fixed: zeros, and for the n-th modality a
+    one, n-th from the end."""
+
+
+class Decode(AttentionLayers):
+    """Cross-attention from the queries to the latents. Default `qk_width`: the latents' width."""
+
+    query_residual: bool = False
+    """Whether the queries are added to what was attended to."""
+    padding: WidthPadding | None = None
+    """Learned channels up to a common width; needed where the queries' widths differ."""
+    project: Count | None = None
+    """Channels of a linear map after the attention, shared by all outputs."""
+    chunks: Count = 1
+    """In how many parts the queries are answered; an output with fewer queries is in each part."""
+
+
+def styled(own: AttentionLayers, common: Layers | None) -> AttentionLayers:
+    """Layers with what is said of all of them, where they say nothing of their own."""
+    given = set() if common is None else common.model_fields_set - own.model_fields_set
+    if "hidden" in own.model_fields_set or "widening" in own.model_fields_set:
+        given -= {"hidden", "widening"}  # two words for one width
+    if common is not None and common.key_heads and own.heads < common.key_heads:
+        given -= {"key_heads"}
+    return own.model_copy(update={key: getattr(common, key) for key in given})
