@@ -268,6 +268,7 @@ def test_mutations_reach_every_model() -> None:
             visit(schema.get("items", {}), value)
 
     visit(SCHEMA, EVERYTHING)
+    visit(SCHEMA, EVERYTHING | {"latents": {"of": "image", "last": 4}})
     assert used == set(SCHEMA["$defs"])
 
 

@@ -21,7 +21,7 @@ def cut(manifest: Manifest, feeds: Feeds) -> Feeds:
     Softmax gives a masked token a weight of exactly zero, except in a batch element where all are
     masked: then nothing is cut. Nor is it where the length matters to more than the tokens that the
     latents read: to another input, or to what is handed over to decode (queries made of tokens).
-    The latents may not depend on where the tokens end, and today none do.
+    Nor is it where the latents depend on where the tokens end, as latents do that are the last of them.
     What comes of it is for encode alone: outputs have the sizes of the feeds that were given.
     """
     for symbol, name in _lengths(manifest):

@@ -42,12 +42,6 @@ _PLACES = "positions are attached to the tokens: `position: {fourier: ...}` or `
 
 TABLE = (
     Absent(
-        "causal is_causal causal_mask autoregressive",
-        "attention only to what came before",
-        "every token is attended to, but for those that the caller hides: `attention_mask: true` "
-        "of an input",
-    ),
-    Absent(
         "rotary rope rotary_embedding alibi relative relative_position",
         "positions inside of attention",
         _PLACES,
@@ -81,7 +75,6 @@ TABLE = (
         "every layer has one MLP",
         "attention",
     ),
-    Absent("last of from", "latents taken from the tokens of an input", _LEARNED, "latents"),
     Absent("per over", "latents for each place of an axis", _LEARNED, "latents"),
     Absent("variational bottleneck vae kl", "a variational bottleneck", _LEARNED),
     Absent("over axis", "reading along one axis", "all tokens of all inputs are read", "encode"),

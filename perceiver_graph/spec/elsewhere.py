@@ -32,6 +32,8 @@ layer_norm: layernorm ln
 qk_norm: qk_layer_norms use_qk_norm qk_layernorm
 key_heads: kv_heads num_kv_heads num_key_value_heads n_kv_heads
 keys: kv keys_values
+causal: is_causal causal_mask autoregressive
+of: from
 dropout: dropout_rate hidden_dropout drop_rate dropout_prob proj_drop attn_drop
 dropout: attention_dropout attn_dropout attention_probs_dropout_prob drop_path
 bias: qkv_bias use_bias attention_bias

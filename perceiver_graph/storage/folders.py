@@ -56,7 +56,11 @@ def refuse_foreign(directory: str | Path, kind: FolderKind) -> Former:
             raise _refused(f"{shown} is a file")
         if is_empty(real):
             return Former()
-        return prove(real, kind.owned)
+        try:
+            return prove(real, kind.owned)
+        except NotOurs:
+            with alone_in(real.parent):  # another process may have been in the middle of writing it
+                return prove(real, kind.owned)
     except NotOurs as reason:
         raise _refused(f"{shown} is not replaced: {reason}") from None
     except (OSError, ValueError) as error:

@@ -32,7 +32,9 @@ from perceiver_graph.spec.manifest import (
 from perceiver_graph.spec.models import (
     FourierFeatures,
     Input,
+    Spec,
     Squeeze,
+    TokenLatents,
 )
 from perceiver_graph.spec.models.base import Form, Model
 
@@ -123,13 +125,15 @@ def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
             return MaskEntry(
                 axes=list(leaf.axes),
                 shape=[dim.plain for dim in leaf.value.shape],
-                pointwise=_pointwise(lowered.inputs[name]),
+                pointwise=_pointwise(lowered.document.spec, lowered.inputs[name]),
             )
     return None
 
 
-def _pointwise(spec: Input) -> bool:
+def _pointwise(model: Spec, spec: Input) -> bool:
     """Whether each token depends on its own position alone, and not on how many there are."""
+    if isinstance(model.latents, TokenLatents):  # where the tokens end, the latents are
+        return False
     counted = spec.position is None or spec.position.pointwise
     return counted and all(step.pointwise for step in spec.steps)
 

@@ -75,7 +75,8 @@ class AttentionConfig:
         """The primitive."""
         heads = self.style.heads
         key_heads = None if self.key_heads == heads else self.key_heads
-        return ops.Attention(heads, masked_rows, key_heads, self.style.scale)
+        causal = getattr(self.style, "causal", False)
+        return ops.Attention(heads, masked_rows, key_heads, self.style.scale, causal)
 
 
 def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
@@ -231,7 +232,9 @@ def self_attend(ctx: Context, config: AttentionConfig, rows: Rows) -> Value:
         x = _before(ctx, config.style, rows.array, "norm")
         q = _query(ctx, config, x)
         k, v = _keys_and_values(ctx, config, x)
-        attended = b(config.attention(), q, k, v, name="attended")
+        masks = () if rows.mask is None else (rows.mask,)
+        masked_rows = config.masked_rows if masks else "uniform"
+        attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
         attended = _output(ctx, config, attended, rows.width)
     attended = b(ops.Add(), attended, rows.array, name="residual")
     return mlp(ctx, config, attended)

@@ -108,6 +108,8 @@ class Context:
     """The embedding table of each modality that has one."""
     coordinates: dict[str, Coordinates] = field(default_factory=dict)
     """The arrays of coordinates by name."""
+    latent_width: int | None = None
+    """Channels of a latent, once they are known."""
     multiples: dict[Symbol, int] = field(default_factory=dict)
     """What symbols would have to be multiples of, for divisions that were not exact."""
 

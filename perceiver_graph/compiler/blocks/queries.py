@@ -108,7 +108,9 @@ def _learned(
     query: LearnedQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
 ) -> Asked:
     learned = query.learned
-    width = learned.width or ctx.spec.latents.width
+    width = learned.width or ctx.latent_width
+    if width is None:
+        raise PartError  # the latents have an error of their own, already reported
     ctx.derive(width, *path, "learned", "width")
     shape = (learned.count, width)
     ctx.builder.declare(count=learned.count)

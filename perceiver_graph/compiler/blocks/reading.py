@@ -79,7 +79,7 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
             break
         with ctx.part(stage.key):
             arrays = read(ctx, stage, configs[stage.key], arrays)
-    if ctx.report.has_errors:
+    if ctx.report.has_errors and LATENTS in arrays:
         return {**arrays, LATENTS: replace(arrays[LATENTS], value=None)}
     return arrays
 

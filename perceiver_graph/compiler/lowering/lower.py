@@ -19,6 +19,7 @@ from perceiver_graph.compiler.blocks.context import (
 )
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
 from perceiver_graph.compiler.blocks.heads import form_output, take
+from perceiver_graph.compiler.blocks.latents import make_latents
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
 from perceiver_graph.compiler.blocks.queries import (
     Queries,
@@ -67,7 +68,7 @@ def lower(document: Document) -> Lowered:
         modalities,
         ctx.coordinates,
         (tokens.shape[1], int(tokens.shape[2])),
-        (spec.latents.count, spec.latents.width),
+        (spec.latents.count, arrays[LATENTS].width),
         {name: shape for name, (_, shape) in outputs.items()},
         query_width(ctx, found),
         ctx.derived,
@@ -146,12 +147,13 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
             widest = max(modalities, key=lambda name: modalities[name].channels)
             width = int(joined.shape[-1])
             arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest))
-    latents: Value | None = None
     with ctx.part("latents"):
-        sizes = (spec.latents.count, spec.latents.width)
-        latents = b.parameter(LATENTS, sizes, scale=spec.latents.init_scale)
-    arrays[LATENTS] = Rows(spec.latents.width, latents)
+        arrays[LATENTS] = make_latents(ctx, list(modalities), arrays.get(INPUTS))
     return modalities, arrays
+
+
+def _has_value(rows: Rows | None) -> bool:
+    return rows is not None and rows.value is not None
 
 
 def _check_name(ctx: Context, path: Path) -> None:
@@ -191,7 +193,7 @@ def _outputs(
     if found and not any(answers[name].stages for name in found):
         _warn_of_no_decoder(ctx)
     outputs: dict[str, tuple[Value, OutputShape]] = {}
-    for name, queries in found.items() if arrays[LATENTS].value is not None else ():
+    for name, queries in found.items() if _has_value(arrays.get(LATENTS)) else ():
         answer = answers[name]
         if not all(stage.key in configs for stage in answer.stages):
             continue  # there is an error, already reported

@@ -19,6 +19,7 @@ from perceiver_graph.spec.models.model import (
     Latents,
     Spec,
     SymbolDeclaration,
+    TokenLatents,
 )
 from perceiver_graph.spec.models.outputs import (
     GridQuery,
@@ -101,6 +102,7 @@ __all__ = [
     "Step",
     "SymbolDeclaration",
     "TiedHead",
+    "TokenLatents",
     "Waves",
     "WidthPadding",
     "like_chain",

@@ -82,6 +82,8 @@ class Encode(AttentionLayers):
     """Whether the latents are added to what was attended to."""
     keys: list[Literal["inputs", "latents"]] = ["inputs"]
     """What is read: the inputs, or the inputs and the latents themselves, as resamplers do."""
+    causal: bool = False
+    """Whether a latent that is a token reads only what comes before it, and itself."""
     cross_attends: Count = 1
     """How often the inputs are read: once before each of the first blocks of `process`."""
     share: Literal["none", "all", "all_but_first"] = "none"
@@ -93,6 +95,8 @@ class Process(AttentionLayers):
 
     heads: Count = 8
     """Attention heads; they divide the widths of queries, keys and values."""
+    causal: bool = False
+    """Whether a latent reads only those before it, and itself."""
     layers: NonNegative
     """Self-attention layers of a block."""
     blocks: Count = 1

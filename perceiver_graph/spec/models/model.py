@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from perceiver_graph.spec.glance import Glance, Glanced
@@ -70,6 +70,33 @@ class Latents(Model):
     """Standard deviation of the initial values."""
 
 
+class TokenLatents(Model):
+    """Latents that are made of the inputs: the last tokens of one (Perceiver AR)."""
+
+    of: Name
+    """The input, which is the last one where there are several."""
+    last: Count
+    """How many of its tokens, which there are at least."""
+
+    @property
+    def count(self) -> int:
+        """How many latents there are."""
+        return self.last
+
+
+def _latents(value: Any) -> str:
+    made = isinstance(value, TokenLatents) or (
+        isinstance(value, dict) and bool({"of", "last"} & value.keys())
+    )
+    return "<of>" if made else "<count>"
+
+
+AnyLatents = Annotated[
+    Annotated[Latents, Tag("<count>")] | Annotated[TokenLatents, Tag("<of>")],
+    Discriminator(_latents),
+]
+
+
 class Spec(Glanced, Model):
     """A Perceiver: what goes in, how it is encoded in latents, what is asked of them."""
 
@@ -87,8 +114,8 @@ class Spec(Glanced, Model):
     """The modalities, in the order in which their tokens are joined."""
     join: Join | None = None
     """How their tokens become one array."""
-    latents: Latents
-    """The learned latent array."""
+    latents: AnyLatents
+    """The latent array: learned, or made of the last tokens of an input."""
     layers: Layers | None = None
     """How all layers are built, where `encode`, `process` and `decode` say nothing else."""
     encode: Encode = Encode()
@@ -116,7 +143,9 @@ class Spec(Glanced, Model):
         ]
         layers = f"{self.process.blocks} x {self.process.layers} layers"
         outputs = [(f"output {name}", _asked(entry)) for name, entry in self.outputs.items()]
-        latents = ("latents", f"{self.latents.count} x {self.latents.width}")
+        made = self.latents
+        width = made.width if isinstance(made, Latents) else f"tokens of {made.of}"
+        latents = ("latents", f"{made.count} x {width}")
         about = f": {self.summary}" if self.summary else ""
         return Glance(f"Spec {self.name}{about}", (*inputs, latents, ("process", layers), *outputs))
 

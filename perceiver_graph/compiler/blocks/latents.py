@@ -1,0 +1,87 @@
+"""The latents before they have read anything: learned vectors, or the last tokens of an input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.attention import Rows
+from perceiver_graph.compiler.blocks.context import Context, PartError
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.diagnostics.words import did_you_mean, joined
+from perceiver_graph.spec.models import TokenLatents
+
+
+def make_latents(ctx: Context, names: Sequence[str], inputs: Rows | None) -> Rows:
+    """Shapes: learned [count, width]; of tokens, joined as `inputs` [batch, m, width], the last ones,
+    [batch, last, width], with the mask that these have.
+
+    `names` are the inputs in the order in which they were joined. Raises (reports) PG201, PG205 and
+    PG218 for tokens that cannot be latents, PartError where there are none because of other errors.
+    """
+    spec, b = ctx.spec, ctx.builder
+    made = spec.latents
+    _check_causal(ctx)
+    if not isinstance(made, TokenLatents):
+        ctx.latent_width = made.width
+        latents = b.parameter(LATENTS, (made.count, made.width), scale=made.init_scale)
+        return Rows(made.width, latents)
+    if made.of not in ctx.inputs:
+        raise ctx.error(
+            "PG201",
+            f"there is no input `{made.of}`",
+            ("latents", "of"),
+            help=did_you_mean(made.of, [*ctx.inputs]) or f"inputs are {joined([*ctx.inputs])}",
+        )
+    if inputs is None:
+        raise PartError
+    if names[-1] != made.of:
+        raise ctx.error(
+            "PG205",
+            f"tokens of `{made.of}` are not the last of those that are read",
+            ("latents", "of"),
+            also=[(("inputs", names[-1]), "the last tokens are of this input")],
+            help=f"write `{made.of}` as the last of the inputs",
+        )
+    tokens = inputs.array.shape[1]
+    least = tokens.bounds()[0]
+    if least < made.last:
+        raise ctx.error(
+            "PG218",
+            f"the last {made.last} tokens are to be the latents, and there may be only {least}",
+            ("latents", "last"),
+            also=[(("inputs", made.of, "shape"), f"{tokens.plain} tokens come of this")],
+            help=f"let there be {made.last} or more, by `min` under `dims`"
+            if tokens.value is None
+            else f"write {least} or less",
+        )
+    ctx.latent_width = inputs.width
+    with b.inside(LATENTS):
+        latents = b(ops.Slice(1, -made.last, None), inputs.array, name="tokens")
+        mask = inputs.mask
+        if mask is not None:
+            mask = b(ops.Slice(1, -made.last, None), mask, name="mask")
+    return Rows(inputs.width, latents, mask, inputs.width_from)
+
+
+def _check_causal(ctx: Context) -> None:
+    """A latent has a place among the inputs only where it is one of their tokens."""
+    encode = ctx.spec.encode
+    if not encode.causal:
+        return
+    if not isinstance(ctx.spec.latents, TokenLatents):
+        raise ctx.error(
+            "PG205",
+            "learned latents have no place among the inputs, before which others could come",
+            ("encode", "causal"),
+            also=[(("latents",), "learned here")],
+            help="make them of tokens, `latents: {of: NAME, last: 256}`, or leave `causal` out",
+        )
+    if "latents" in encode.keys:
+        raise ctx.error(
+            "PG205",
+            "latents that are tokens of the inputs are read with them already",
+            ("encode", "keys"),
+            also=[(("encode", "causal"), "")],
+            help="leave `keys` out",
+        )
