@@ -275,6 +275,7 @@ def test_mutations_reach_every_model() -> None:
 @given(mutated_specs())
 @example({})
 @example([])
+@example({**EVERYTHING, "outputs": {"b": {"query": {}}}})
 @example({**EVERYTHING, "perceiver": 2})
 @example({**EVERYTHING, "perceiver": True})
 @example({**EVERYTHING, "name": "a" * 64})

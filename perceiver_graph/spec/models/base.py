@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.annotated_handlers import GetCoreSchemaHandler
+from pydantic.annotated_handlers import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.functional_validators import BeforeValidator
-from pydantic.json_schema import WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 from perceiver_graph import limits
@@ -72,6 +72,17 @@ class Form(Model):
     def is_word(cls) -> bool:
         """Whether the key of this form may stand alone."""
         return not cls.model_fields[cls.key].is_required()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Its key is always there, even if it has a default: it tells the form."""
+        found = handler(schema)
+        own = handler.resolve_ref_schema(found)
+        if cls.key in own.get("properties", {}) and cls.key not in own.get("required", []):
+            own["required"] = [cls.key, *own.get("required", [])]
+        return found
 
     @classmethod
     def __get_pydantic_core_schema__(
