@@ -148,3 +148,17 @@ def test_masks_and_positions_that_are_not_as_many(text: str, tmp_path: Path) -> 
     (name,) = (name for name, one in program.manifest.inputs.items() if one.ranges)
     arrays |= {name: arrays[name][:, :-1], "record.attention_mask": arrays["record"] > -1}
     assert "PG503: `events` cannot be several sizes" in refusal(program.run, arrays)
+
+
+def test_a_range_of_waves_with_lengths_is_checked_and_maps_nothing(tmp_path: Path) -> None:
+    text = SCENE.replace("{bands: 2, max_resolution: 16}", "{bands: 2, base: 100}, range: [0, 24]")
+    made, weights = compiled(text)
+    (op,) = [n.op for n in made.graph.nodes if n.name == "queries/inside/position"]
+    assert op.attributes["ranges"] == ()
+    program = onnx_program(made, weights, tmp_path)
+    points = np.full((2, 1, 3), 24, np.float32)
+    cloud, notes = numbers(2, 6, 3) / 9, list[str]()
+    program.run({"cloud": cloud, "inside.points": points}, note=notes.append)
+    assert not notes
+    told = refusal(program.run, {"cloud": cloud, "inside.points": points + 1})
+    assert "PG517: 2 of 2 values of `x` in `inside.points` lie outside of 0 to 24" in told
