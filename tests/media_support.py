@@ -53,6 +53,7 @@ def encode(
     codecs: tuple[str, str] = ("libx264", "aac"),
     pix_fmt: str = "yuv420p",
     rotation: float = 0.0,
+    pixel_aspect: Fraction | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
     """A clip made with PyAV alone, so that reading is not tested against our own writing.
@@ -68,6 +69,8 @@ def encode(
             video.pix_fmt = pix_fmt
             if pts is not None:
                 video.codec_context.time_base = Fraction(1, 1000)
+            if pixel_aspect is not None:
+                video.codec_context.sample_aspect_ratio = pixel_aspect
             if rotation:
                 video.set_display_rotation(rotation)
         if samples is not None:

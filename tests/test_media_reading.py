@@ -202,6 +202,47 @@ def test_a_frame_that_is_wider_than_high_lies_on_its_side(tmp_path: Path) -> Non
     assert window.frames[0, 2:-2].min() > 200
 
 
+@pytest.mark.parametrize(
+    "name", ["libx264.mp4", "libx264.mkv", "libx264.ts", "mpeg4.avi", "mjpeg.mov", "wmv2.wmv"]
+)
+@pytest.mark.parametrize("aspect", [Fraction(2), Fraction(1, 2), Fraction(4, 3), None])
+def test_the_centre_is_cut_out_of_what_is_displayed(
+    name: str, aspect: Fraction | None, tmp_path: Path
+) -> None:
+    """A pixel may be wider than high: it is not what is stored that is a square."""
+    wide, high = 96 * (aspect or 1), 64
+    side = min(wide, high)  # of the square, as it is displayed
+    columns, rows = round(side / (aspect or 1)), round(side)
+    left, top = (96 - columns) // 2, (64 - rows) // 2
+    stored = np.zeros((64, 96, 3), np.uint8)
+    stored[top : top + rows, left : left + columns] = 255
+    path = encode(
+        tmp_path / name,
+        [stored] * 4,
+        codecs=(name.partition(".")[0], ""),
+        pixel_aspect=aspect,
+        pix_fmt="yuvj420p" if name == "mjpeg.mov" else "yuv420p",
+    )
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    # Were another part cut out, black would be seen at its edges, or none within it.
+    assert window.frames[0].mean() > 235
+    larger = windows(path, audio=None, video=VideoFormat(4, 32, 48))[0].frames
+    assert larger is not None
+    if side < wide:
+        assert larger[0, :, [0, -1]].mean() < 120
+
+
+def test_pixels_of_a_frame_on_its_side_are_higher_than_wide(tmp_path: Path) -> None:
+    stored = np.zeros((64, 96, 3), np.uint8)
+    stored[:, 32:64] = 255  # displayed, the centre square: 64 of 192
+    path = encode(tmp_path / "clip.mp4", [stored] * 4, pixel_aspect=Fraction(2))
+    with_matrix(path, MATRICES["transposed"])
+    (window,) = windows(path, audio=None)
+    assert window.frames is not None
+    assert window.frames[0].mean() > 235
+
+
 def test_frames_at_an_angle_are_refused(tmp_path: Path) -> None:
     path = encode(tmp_path / "clip.mp4", [grey(9)] * 4)
     with_matrix(path, (0.8, 0.6, -0.6, 0.8))
