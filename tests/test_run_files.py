@@ -127,7 +127,7 @@ def test_a_clip_becomes_a_video_a_sheet_and_labels(program: Program, tmp_path: P
         best = [one["index"] for one in entry["label"]]
         assert best == np.argsort(-score, kind="stable")[:3].tolist()
         assert entry["label"][0]["name"] == CLASSES[best[0]]
-    mean = np.mean(scores, axis=0)
+    mean = (scores[0] + scores[1] + scores[2] / 2) / 2.5  # of the last window, half is padding
     assert data["outputs"]["label"] == found.answers["label"].data
     assert found.answers["label"].data[0]["index"] == int(mean.argmax())
     assert found.answers["label"].data[0]["probability"] == pytest.approx(

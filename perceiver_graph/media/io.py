@@ -28,13 +28,15 @@ class Piece:
     """What one call of the program takes: `arrays` by input, with a batch axis of 1.
 
     `origins` is what the readers know of it, for writers that need it: the text behind the ids, the
-    place of a tile. `about` goes into the JSON of the results (when a window begins).
+    place of a tile. `about` goes into the JSON of the results (when a window begins). `part` is how much
+    of it belongs to the subject, and is no padding: a mean over pieces weighs each by that.
     """
 
     arrays: Arrays
     origins: tuple[object, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    part: float = 1.0
 
     def origin(self, kind: type[Origin]) -> Origin | None:
         """What is known of the piece in a form that a writer understands."""

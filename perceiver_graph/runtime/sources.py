@@ -63,6 +63,7 @@ class Subject:
                 tuple(origin for one in (piece, *fixed) for origin in one.origins),
                 piece.about,
                 tuple(note for one in (piece, *fixed) for note in one.notes),
+                piece.part,
             )
 
 

@@ -128,7 +128,8 @@ class ClipReader(Reader):
             assert lead is not None
             stop = round(window.start + float(lead.seconds * moment.part), 6)
             about = {"start": round(window.start, 6), "stop": stop}
-            yield Piece(to_arrays(window, self.formats), (moment,), about, window.notes)
+            arrays, part = to_arrays(window, self.formats), float(window.part)
+            yield Piece(arrays, (moment,), about, window.notes, part)
 
     def _windows(self, picture: Source | None, sound: Source | None) -> Iterator[Window]:
         video = self.video if picture else None

@@ -17,22 +17,27 @@ Values = NDArray[np.float64]
 
 
 class MeanWriter(Writer):
-    """Says something of the values of every piece, and the same of their mean over all."""
+    """Says something of the values of every piece, and the same of their mean over all, in which a piece
+    that is half padding counts half."""
 
     def __init__(self, name: str, form: Any) -> None:
         super().__init__(name, form)
         self._sum: Values = np.zeros(())
-        self._count = 0
+        self._first = 0.0
+        self._weight = 0.0
 
     def add(self, piece: Piece, results: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """Take the result of a piece."""
         values = self.values(results[self._name])
-        self._sum, self._count = self._sum + values, self._count + 1
+        # Relative to the first, so that the mean of a single one is what it says, to the last bit.
+        self._first = self._first or piece.part
+        weight = piece.part / self._first
+        self._sum, self._weight = self._sum + values * weight, self._weight + weight
         return {self._name: self.answer(values).data}
 
     def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
         """What the mean says."""
-        return {self._name: self.answer(self._sum / self._count)}
+        return {self._name: self.answer(self._sum / self._weight)}
 
     def values(self, result: NDArray[Any]) -> Values:
         """What the mean is taken of."""
