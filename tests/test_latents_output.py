@@ -44,6 +44,11 @@ def norm(x: Array, weights: dict[str, Array], name: str, epsilon: float = 1e-5) 
     return np.asarray(scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"])
 
 
+def rms_norm(x: Array, weights: dict[str, Array], name: str, epsilon: float = 1e-5) -> Array:
+    scaled = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + epsilon)
+    return np.asarray(scaled * weights[f"{name}.weight"])
+
+
 def linear(x: Array, weights: dict[str, Array], name: str) -> Array:
     return np.asarray(x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"])
 
@@ -73,6 +78,19 @@ def logits(x: Array, w: dict[str, Array]) -> Array:
     return np.asarray(x @ w["inputs.text.embedding.weight"].T + w["heads.y.bias"])
 
 
+def rms_normed(x: Array, w: dict[str, Array]) -> Array:
+    return linear(rms_norm(x, w, "heads.y.norm", 1e-6), w, "heads.y.linear")
+
+
+def rms_normed_after(x: Array, w: dict[str, Array]) -> Array:
+    return rms_norm(x @ w["heads.y.linear.weight"].T, w, "heads.y.output_norm")
+
+
+def unbiased(x: Array, w: dict[str, Array]) -> Array:
+    hidden = np.maximum(x @ w["heads.y.hidden.weight"].T, 0)
+    return np.asarray(hidden @ w["heads.y.linear.weight"].T)
+
+
 def mean(x: Array, w: dict[str, Array]) -> Array:
     return linear(norm(x.mean(1), w, "heads.y.norm"), w, "heads.y.linear")
 
@@ -85,6 +103,9 @@ FORMULAS = {
     "{query: latents, head: {linear: 5, norm: layer_norm, activation: relu}}": normed_after,
     "{query: latents, norm: layer_norm, head: {mlp: {hidden: 4, channels: 2}}}": perceptron,
     "{query: latents, head: {tied_embedding: text}}": logits,
+    "{query: latents, norm: rms_norm, norm_epsilon: 1e-6, head: {linear: 5}}": rms_normed,
+    "{query: latents, head: {linear: 5, bias: false, norm: rms_norm}}": rms_normed_after,
+    "{query: latents, head: {mlp: {hidden: 4, channels: 2, activation: relu, bias: false}}}": unbiased,
     "{query: {mean: latents}, norm: layer_norm, head: {linear: 5}}": mean,
 }
 

@@ -124,7 +124,7 @@ outputs:
   v: {query: {output: y}, media: {span: {top: 1, longest: 9}}}
   w: {query: {mean: latents}, media: {scores: {names: [p]}}}
   t: {query: {learned: {}}, media: {flow: {scale: 2.5}}}
-  p: {query: latents, norm: layer_norm, norm_epsilon: 0.001, head: {linear: 3, norm: none}}
+  p: {query: latents, norm: layer_norm, norm_epsilon: 0.001, head: {linear: 3, norm: rms_norm}}
   o: {query: {latents: all}}
 """)
 

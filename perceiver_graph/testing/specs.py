@@ -248,6 +248,7 @@ def _heads(draw: st.DrawFn) -> Data:
     head: Data = {"linear": draw(st.integers(1, 4))}
     if draw(st.booleans()):
         head = {"mlp": {"hidden": draw(st.integers(1, 4)), "channels": 2}}
+        head["mlp"]["bias"] = draw(st.booleans())
     _add_norm(draw, head)
     if draw(st.booleans()):
         head["activation"] = draw(st.sampled_from(ACTIVATIONS))
@@ -259,6 +260,6 @@ def _heads(draw: st.DrawFn) -> Data:
 def _add_norm(draw: st.DrawFn, place: Data) -> None:
     """Of an answer or of what a head makes of it, one in four."""
     if draw(st.booleans()) and draw(st.booleans()):
-        place["norm"] = "layer_norm"
+        place["norm"] = draw(st.sampled_from(["layer_norm", "rms_norm"]))
         if draw(st.booleans()):
             place["norm_epsilon"] = draw(st.sampled_from([1e-6, 1e-3]))

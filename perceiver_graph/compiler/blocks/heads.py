@@ -84,7 +84,7 @@ def _normed(ctx: Context, x: Value, spec: Output | Head, name: str, path: Path) 
                 "PG205",
                 "there is no norm here whose constant this could be",
                 (*path, "norm_epsilon"),
-                help="leave it out, or write `norm: layer_norm` beside it",
+                help="leave it out, or write `norm: layer_norm` or `rms_norm` beside it",
                 at_key=True,
             )
         return x
@@ -118,9 +118,9 @@ def _linear(head: LinearHead, ctx: Context, x: Value, axes: Sequence[Axis], path
 def _mlp(head: MlpHead, ctx: Context, x: Value, axes: Sequence[Axis], path: Path) -> Value:
     b, sizes = ctx.builder, head.mlp
     b.declare(hidden=sizes.hidden, channels=sizes.channels)
-    x = b.linear(x, "hidden", sizes.hidden)
+    x = b.linear(x, "hidden", sizes.hidden, bias=sizes.bias)
     x = b(ACTIVATIONS[sizes.activation], x, name="activated")
-    return b.linear(x, "linear", sizes.channels)
+    return b.linear(x, "linear", sizes.channels, bias=sizes.bias)
 
 
 @apply_head.register

@@ -109,7 +109,7 @@ class Head(Form):
     norm: NormName | None = None
     """A norm of the result, before the non-linearity (default: none)."""
     norm_epsilon: PositiveNumber | None = None
-    """Added to the variance in that norm (default: 1e-5)."""
+    """Added to the variance in that norm, or to the mean square in an RMSNorm (default: 1e-5)."""
     activation: ActivationName | None = None
     """A non-linearity of the result."""
     scale: Number | None = None
@@ -134,6 +134,8 @@ class MlpParameters(Model):
     """The number of channels that come out."""
     activation: ActivationName = "tanh"
     """The non-linearity."""
+    bias: bool = True
+    """Whether the maps have biases."""
 
 
 class MlpHead(Head):
@@ -161,7 +163,7 @@ class Output(Model):
     norm: NormName | None = None
     """A norm of the answer, before the head (default: none)."""
     norm_epsilon: PositiveNumber | None = None
-    """Added to the variance in that norm (default: 1e-5)."""
+    """Added to the variance in that norm, or to the mean square in an RMSNorm (default: 1e-5)."""
     head: Head | None = None
     """How the answer is formed (default: the channels of the decoder, or of the latents, as they are)."""
     media: OutputMedia | None = None
