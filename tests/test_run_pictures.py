@@ -184,6 +184,23 @@ def test_bad_pictures_are_explained(model: Model, tmp_path: Path) -> None:
     assert (found.code, found.message) == ("PG403", refusal(spec).message)
 
 
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_where_one_of_several_is_damaged_it_is_told_what_is_written(
+    bad: int, model: Model, tmp_path: Path
+) -> None:
+    paths = [picture(tmp_path / f"{name}.png", seed=i) for i, name in enumerate("abc")]
+    data = paths[bad].read_bytes()
+    paths[bad].write_bytes(data[: len(data) // 2])
+    out = tmp_path / "out"
+    found = fault(lambda: run_files(model(IMAGE), paths, out))
+    written = [out / f"{path.stem}.json" for path in paths[:bad]]
+    assert (found.code, paths[bad].name in found.message) == ("PG507", True)
+    assert {*out.glob("*")} == {*written}
+    expected = [f"already written: {', '.join(map(str, written))}"] * bool(written)
+    expected += [f"not run any more: {', '.join(map(str, paths[bad + 1 :]))}"] * (bad < 2)
+    assert [note for note in found.notes if "written" in note or "not run" in note] == expected
+
+
 def test_boxes_are_drawn_on_the_picture(model: Model, tmp_path: Path) -> None:
     program, path = model(BOXES), picture(tmp_path / "street.png", 50, 70)
     found, data = ran(program, tmp_path / "out", path)

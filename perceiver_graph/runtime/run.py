@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.media.base import mismatch
 from perceiver_graph.media.entries import make_writers, part_of, signature_of
-from perceiver_graph.media.io import Answer, Reader, Setting, Writer
+from perceiver_graph.media.io import Answer, Reader, Setting, Writer, some_of
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
@@ -80,7 +80,27 @@ def run_files(
     sweep(out_dir)  # what a killed run has half put in place is finished, and known again
     _refuse_overwriting(subjects, stems, job.writers(), out_dir)
     with _folder(out_dir):
-        return [job.run(one, stem, out_dir) for one, stem in zip(subjects, stems, strict=True)]
+        return _each(job, subjects, stems, out_dir)
+
+
+def _each(
+    job: _Job, subjects: Sequence[Subject], stems: Sequence[str], out_dir: Path
+) -> list[FileResult]:
+    """Run on one after the other. Where one cannot be run on, the rest is not, and the error says what
+    of those before it lies in the folder."""
+    results: list[FileResult] = []
+    for subject, stem in zip(subjects, stems, strict=True):
+        try:
+            results.append(job.run(subject, stem, out_dir))
+        except DiagnosticError as error:
+            *others, last = error.diagnostics
+            written = [str(path) for result in results for path in result.files]
+            left = [one.label for one in subjects[len(results) + 1 :]]
+            notes = [f"already written: {some_of(written)}"] if written else []
+            notes += [f"not run any more: {some_of(left)}"] if left else []
+            told = replace(last, notes=(*last.notes, *notes))
+            raise DiagnosticError([*others, told]) from error
+    return results
 
 
 def _setting(
