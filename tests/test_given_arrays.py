@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
 from perceiver_graph.media.image.model import ImageMedia
 from perceiver_graph.media.table.model import TableMedia
 from perceiver_graph.runtime import Program, load
-from perceiver_graph.runtime.arrays import as_array, unscaled
+from perceiver_graph.runtime.arrays import as_array, unscaled, wrapped
 from tests.tiny import fault, write_artifact
 
 FOURIER = {"bands": 4, "max_resolution": 8, "periodic": ["s"]}
@@ -153,3 +154,15 @@ AUDIO = AudioMedia.model_validate({"audio": {}})
 def test_pixels_and_samples_as_files_have_them(array: NDArray[Any], media: Any, said: str) -> None:
     assert "".join(unscaled(array, media)).startswith(said)
     assert bool("".join(unscaled(array, media))) == bool(said)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-180.0, 180.0), (-90.0, 90.0), (0.0, 60.0), (5, 8)])
+@pytest.mark.parametrize("far", [1e3, 1e12, 1e18, 1e30, 3e38])
+def test_far_coordinates_are_wrapped_without_rounding(low: float, high: float, far: float) -> None:
+    signs = np.random.default_rng(0).uniform(-1, 1, (50, 1))
+    given = (signs * far).astype(np.float32)
+    found = wrapped(given, [[low, high]])
+    exact = [low + (Fraction(float(x)) - Fraction(low)) % Fraction(high - low) for x in given[:, 0]]
+    inside = (given >= low) & (given <= high)
+    wanted = np.where(inside[:, 0], given[:, 0], np.array(exact, float))
+    np.testing.assert_allclose(found[:, 0], wanted, rtol=0, atol=1e-12 * (high - low))

@@ -41,7 +41,11 @@ def real_numbers(dtype: np.dtype[Any]) -> str:
 
 def wrapped(array: NDArray[Any], periods: Sequence[Sequence[float] | None]) -> NDArray[Any]:
     """Coordinates within their period, before float32 rounds them: moments of today in seconds of
-    1970 are 128 apart in it. `periods` has two values for each channel that is periodic."""
+    1970 are 128 apart in it. `periods` has two values for each channel that is periodic.
+
+    Whole periods are taken off first, which rounds nothing; `low` subtracted from what is far away
+    would be lost.
+    """
     if array.ndim == 0 or array.shape[-1] != len(periods):
         return array
     found = array.astype(np.float64)
@@ -51,7 +55,8 @@ def wrapped(array: NDArray[Any], periods: Sequence[Sequence[float] | None]) -> N
             values = found[..., channel]
             with np.errstate(invalid="ignore"):  # of infinity, which is reported
                 inside = (values >= low) & (values <= high)
-                found[..., channel] = np.where(inside, values, low + (values - low) % (high - low))
+                rest = np.fmod(values, high - low)
+                found[..., channel] = np.where(inside, values, low + (rest - low) % (high - low))
     return found
 
 
