@@ -18,10 +18,12 @@ import torch
 from safetensors.numpy import save, save_file
 from safetensors.torch import save_file as save_torch
 
+import perceiver_graph as pg
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.files import read_tensors
 from perceiver_graph.diagnostics import DiagnosticError, Report
+from perceiver_graph.spec.loader import parse_spec
 from tests.checkpoints import SPEC, Tensors, file, folder, problems, small, theirs
 
 
@@ -299,6 +301,18 @@ def test_what_lies_in_the_folders_of_a_folder_is_found(
     codes, text = problems(tmp_path, graph)
     assert codes == ["PG301"]
     assert f"did you mean `{place / 'epoch=3.ckpt'}`?" in text
+
+
+def test_of_artifacts_in_a_folder_only_those_with_weights_are_named(
+    tmp_path: Path, graph: Graph
+) -> None:
+    compiled = pg.compile(parse_spec(SPEC))
+    compiled.save(tmp_path / "a_to_run")
+    compiled.save(tmp_path / "to_train", backends=["torch", "onnx"])
+    codes, text = problems(tmp_path, graph)
+    assert codes == ["PG301"]
+    assert f"did you mean `{tmp_path / 'to_train'}`?" in text
+    compiled.weights(tmp_path / "to_train")
 
 
 def test_the_index_of_shards_is_read_by_its_name(

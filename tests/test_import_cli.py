@@ -203,6 +203,26 @@ def test_options_that_make_no_sense(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_name_that_cannot_be_is_not_blamed_on_a_spec(command: Command, checkpoint: Path) -> None:
+    done = command("import", checkpoint, "--name", "a b")
+    assert (done.code, "spec.yaml" in done.err) == (1, False)
+    assert "error[PG109]: `a b` is not a valid name" in done.err
+    assert "= help: for example `a_b`" in done.err
+
+
+def test_what_has_weights_of_this_package_is_compiled_not_imported(
+    command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("import", checkpoint, "-o", "imported").code == 0
+    advised = ["compile", "imported/spec.yaml", "--weights", "imported"]
+    assert command(*advised, "-o", "artifact", "--backend", "all").code == 0
+    for folder in ("imported", "artifact"):
+        done = command("import", folder)
+        assert done.code == 1
+        assert f"perceiver-graph compile {folder}/spec.yaml --weights {folder} -o DIR" in done.err
+
+
 def test_a_file_of_deepmind(command: Command, tmp_path: Path) -> None:
     made = model("ImageClassificationFourier", num_blocks=8, num_self_attention_heads=8)
     path = write("ImageClassificationFourier", made, tmp_path)

@@ -14,8 +14,10 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+import perceiver_graph as pg
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.names import collapse
+from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.assign import load_arrays
@@ -224,6 +226,24 @@ def test_every_misfit_is_reported_at_once(tmp_path: Path, graph: Graph, values: 
     assert "(perceiver.embeddings.latents in the checkpoint)" in text
     assert "expected [1], found [1, 3]: queries.kind.padding" in text
     assert "small.yaml:11:1" in text  # the line of the latents
+
+
+def test_a_misfit_names_the_file_of_the_spec_not_that_of_the_model(
+    tmp_path: Path, graph: Graph, values: Tensors
+) -> None:
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(SPEC, encoding="utf-8")
+    line = SPEC.splitlines().index("latents: {count: 4, width: 8, init_scale: 0.5}") + 1
+    compiled = pg.compile(spec)
+    for wrong in ({}, {"latents": np.ones((8, 4), np.float32)}):
+        some = {name: value for name, value in values.items() if name != "latents"}
+        for source in (some | wrong, file(tmp_path, some | wrong)):
+            with pytest.raises(DiagnosticError) as caught:
+                compiled.weights(source)
+            assert f"--> {spec}:{line}:1" in str(caught.value)
+    text = print_graph(compiled.graph)  # what is compiled does not tell the path
+    assert "small.yaml:" in text
+    assert "mine.yaml" not in text
 
 
 def test_axes_of_size_one_must_match_in_our_own_layout(

@@ -11,11 +11,8 @@ import typer
 from perceiver_graph.cli import files, screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.errors import DiagnosticError
-from perceiver_graph.diagnostics.text import quote
 
 STARTER = Path(__file__).with_name("starter.yaml")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MODELINE = re.compile(r"# yaml-language-server:.*\n")
 
 
@@ -32,13 +29,9 @@ def new_command(
     debug: Debug = False,
 ) -> None:
     """Write a spec to start from: NAME.yaml in this folder. Never overwrites."""
-    if not _NAME.fullmatch(name):
-        raise DiagnosticError.of(
-            "PG109",
-            f"{quote(name)} is not a valid name",
-            notes=["letters, digits, `.`, `_` and `-`, a letter or digit first, at most 64"],
-            help="give a name without a folder, for example `my_model`",
-        )
+    from perceiver_graph.spec.model_names import require_model_name
+
+    require_model_name(name, "give a name without a folder, for example `my_model`")
     name = name.removesuffix(".yaml")
     path = Path(f"{name}.yaml")
     text = renamed(str(STARTER) if source is None else source, name)

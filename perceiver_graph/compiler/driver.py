@@ -16,7 +16,7 @@ from perceiver_graph.compiler.backends.base import BACKENDS, Job, Torch, Written
 from perceiver_graph.compiler.ir.dumps import refuse_inside
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.ir.places import without_paths
+from perceiver_graph.compiler.ir.places import with_paths, without_paths
 from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
@@ -160,9 +160,10 @@ class Compiled(Glanced):
         """
         if source is None:
             return initialize(self.graph, whole("seed", "a whole number, 0 or more", seed, 0))
+        graph = with_paths(self.graph, self.lowered.document)
         if isinstance(source, Mapping):
-            return load_arrays(source, self.graph, report=report)
-        return load_weights(as_path("weights", _WEIGHTS, source), self.graph, report=report)
+            return load_arrays(source, graph, report=report)
+        return load_weights(as_path("weights", _WEIGHTS, source), graph, report=report)
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The programs by name, with everything evaluated that depends on weights only."""

@@ -29,6 +29,7 @@ from perceiver_graph.compiler.weights.transformers import Checkpoint, Transforme
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import SPEC_NAME
+from perceiver_graph.spec.model_names import as_model_name, require_model_name
 
 _LABEL_HEADS = (
     "output_postprocessor.modalities.label.classifier.weight",
@@ -70,9 +71,12 @@ def import_checkpoint(
     that cannot be told. Only tensors whose names begin with `prefix` are read. `image_size` is
     height and width of pictures, where others are wanted. `replace_heads` gives outputs new heads
     of so many classes, initialised from `seed`.
-    Raises DiagnosticError (PG3xx) with everything that is wrong.
+    Raises DiagnosticError (PG109, PG3xx) with everything that is wrong.
     """
     path = Path(path)
+    if name is not None:
+        better = as_model_name(name) or "my_model"
+        require_model_name(name, f"for example {quote(better)}")
     try:
         there = path.exists()
     except (OSError, ValueError):  # a name that is too long, a NUL character
@@ -185,5 +189,4 @@ def _name(path: Path, model_class: str) -> str:
     word = resolved.name if resolved.is_dir() else resolved.stem
     if word in ("model", "weights", "pytorch_model"):
         word = resolved.parent.name
-    word = re.sub(r"[^A-Za-z0-9._-]+", "_", word).lstrip("._-")[:64]
-    return word or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model_class).lower()
+    return as_model_name(word) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model_class).lower()

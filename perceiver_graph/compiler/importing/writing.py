@@ -13,7 +13,7 @@ import numpy as np
 from perceiver_graph import storage
 from perceiver_graph.compiler.importing.importer import Imported
 from perceiver_graph.compiler.ops import Array
-from perceiver_graph.compiler.weights.assign import OWN_WEIGHTS
+from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.manifest import SPEC_NAME
 

@@ -17,15 +17,25 @@ from perceiver_graph.spec.loader import Document
 
 def without_paths(graph: Graph, document: Document) -> Graph:
     """The graph with `NAME.yaml:LINE:COLUMN` for places in the file of a spec called NAME."""
-    given = document.source
-    named = Source(f"{document.spec.name}.yaml", given.text)
+    return _moved(graph, document.source, _named(document))
 
+
+def with_paths(graph: Graph, document: Document) -> Graph:
+    """What `without_paths` was given: for diagnostics, which name files that are there."""
+    return _moved(graph, _named(document), document.source)
+
+
+def _named(document: Document) -> Source:
+    return Source(f"{document.spec.name}.yaml", document.source.text)
+
+
+def _moved(graph: Graph, old: Source, new: Source) -> Graph:
     @cache
     def place(span: Span | None) -> Span | None:
         if span is None:
             return None
-        if span.source.path == given.path:
-            return replace(span, source=named)
+        if span.source.path == old.path:
+            return replace(span, source=new)
         return span  # an option of the command line
 
     return graph.at(place)

@@ -27,14 +27,12 @@ from perceiver_graph.compiler.weights.files import (
     not_found,
     read_tensors,
 )
+from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.compiler.weights.known_settings import not_followed
 from perceiver_graph.compiler.weights.layouts import Layout, recognise
 from perceiver_graph.compiler.weights.transformers import Checkpoint
 from perceiver_graph.diagnostics import Report, Span, make, quote
 from perceiver_graph.diagnostics.commands import command
-
-OWN_WEIGHTS = "weights.safetensors"
-"""The file of weights in folders that this package writes."""
 
 
 def load(path: str | Path, graph: Graph, *, report: Report | None = None) -> dict[str, Array]:

@@ -15,6 +15,8 @@ from perceiver_graph.diagnostics.commands import command, shell
 from perceiver_graph.diagnostics.words import joined
 
 WEIGHTS = "model.safetensors"
+OWN_WEIGHTS = "weights.safetensors"
+"""The file of weights in folders that this package writes."""
 INDEX = "model.safetensors.index.json"
 
 _VARIANT = re.compile(
@@ -23,7 +25,8 @@ _VARIANT = re.compile(
 )
 _STEP = re.compile(r"(?:checkpoint|global_step|step|epoch)[-_=]?([0-9]+)")
 _ADAPTER = "adapter_config.json"
-_ARTIFACT = {"manifest.json", "spec.yaml"}
+_SPEC = "spec.yaml"
+_ARTIFACT = {"manifest.json", _SPEC}
 _MOST = 2000  # entries of a folder that are looked at
 _DEPTH = 4  # of folders in it
 
@@ -90,8 +93,15 @@ def _nothing(folder: Path, names: list[str]) -> DiagnosticError:
             f"holds the checkpoints of a training run ({len(steps)}), one folder each",
             f"name one of them: {_choice(list(reversed(steps)))}",
         )
+    if {_SPEC, OWN_WEIGHTS}.issubset(names):
+        compile = command("compile", folder / _SPEC, "--weights", folder, "-o", "DIR")
+        return _error(
+            folder,
+            f"holds {OWN_WEIGHTS} and their {_SPEC}: nothing needs to be imported",
+            f"compile it: {compile}",
+        )
     if _ARTIFACT.issubset(names):
-        anew = command("compile", folder / "spec.yaml", "--backend", "torch", "-o", "DIR")
+        anew = command("compile", folder / _SPEC, "--backend", "torch", "-o", "DIR")
         return _error(
             folder,
             "is an artifact, and holds what its programs compute with, not the weights",
@@ -172,7 +182,11 @@ def _steps(folder: Path, names: list[str]) -> list[Path]:
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
     """What might be meant in the folders of a folder: folders with weights, files with tensors."""
-    for name in _names(folder) if depth else ():
+    names = _names(folder) if depth else []
+    if _ARTIFACT.issubset(names):  # other tensors of an artifact are no weights
+        yield from [folder] if OWN_WEIGHTS in names else []
+        return
+    for name in names:
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             if (path / WEIGHTS).is_file() or (path / INDEX).is_file():
