@@ -325,6 +325,8 @@ def test_what_is_no_picture_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     assert fault(lambda: read_picture(path)).code == "PG512"
     assert "a folder" in fault(lambda: read_picture(tmp_path)).message
+    path.write_bytes(b"")
+    assert fault(lambda: read_picture(path)).message == f"{path} is empty (0 bytes)"
     path.write_text("not a picture")
     assert "not a picture" in fault(lambda: read_picture(path)).message
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")  # Ghostscript would run

@@ -291,7 +291,11 @@ def test_no_damage_escapes_as_another_error(
         (b"1,2,3\n1,,3\n", "PG507", "line 2, column 2: there is no number"),
         (b"1,2,3\n1,2,3,,\n", "PG507", "line 2, column 4"),
         (b"1 2\n3 4\n", "PG503", "rows of 2 numbers"),
-        (b"1 2 3\n4 nan 6\n", "PG505", "the first is nan: point 1, column 1"),
+        (b"1 2 3\n4 nan 6\n", "PG505", "the first is nan: line 2, column 2"),
+        (b"# a b\n\n1 2 3\n\n4 5 nan\n", "PG505", "the first is nan: line 5, column 3"),
+        (b"z,y,x\n1,2,3\nnan,5,6\n", "PG505", "the first is nan: line 3, the column `z`"),
+        (b",0,1,2\n0,1,2,3\n1,nan,5,6\n", "PG505", "the first is nan: line 3, column 2"),
+        (b"2\n1 2 3\n4 nan 6\n", "PG505", "the first is nan: line 3, column 2"),
         (b"1 2 3\n4 1e999 6\n", "PG505", "1 of 6 values"),
     ],
 )

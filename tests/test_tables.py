@@ -107,6 +107,22 @@ def test_values_that_are_not_finite(tmp_path: Path) -> None:
         assert "row 2, column 1" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("1,2\n3,nan\n", "line 2, column 2"),
+        ("a,b\n\n# note\n1,2\n3,1e999\n", "line 5, column 2"),
+        (",a,b\n0,1,2\n1,inf,4\n", "line 3, column 2"),
+    ],
+)
+def test_in_a_text_the_place_is_told_as_editors_count(
+    text: str, place: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    code, told = code_of(lambda: read_table(tmp_path / "a.csv"))
+    assert (code, f": {place}" in told) == ("PG505", True), told
+
+
 def test_files_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\nend_header\n")
     code, text = code_of(lambda: read_table(tmp_path / "a.ply"))

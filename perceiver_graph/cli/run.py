@@ -157,7 +157,8 @@ def _check_usage(
         raise usage.wrong(message, option("-o", output.with_suffix("")))
     if not files and output is not None and output.suffix != ".npz" and _is_name(output):
         message = "the results of arrays go to one archive, and `-o` does not name one"
-        raise usage.wrong(message, option("-o", output.with_name(f"{output.name}.npz")))
+        stem = output.stem if output.suffix.casefold() in _FILES else output.name
+        raise usage.wrong(message, option("-o", output.with_name(f"{stem}.npz")))
     if files and inputs is not None and _is_among(inputs, files):
         message = "`--inputs` is among the files, too, and what comes from it can be read once only"
         raise usage.wrong(message, "name it in one place")

@@ -55,6 +55,8 @@ def test_every_command_has_help(name: str, command: Command) -> None:
         (["run", "somewhere", "--random", "--inputs", "in.npz"], "leave out `--random`"),
         (["run", "somewhere", "a.mp4", "--random"], "leave out `--random`"),
         (["run", "somewhere", "a.mp4", "-o", "out.npz"], "`-o out`"),
+        (["run", "somewhere", "--random", "-o", "out.npy"], "`-o out.npz`"),
+        (["run", "somewhere", "--random", "-o", "a.v2"], "`-o a.v2.npz`"),
         (["run", "somewhere", "a.mp4", "--memory", "much"], "2GiB"),
     ],
 )

@@ -98,7 +98,7 @@ def open_picture(named: Named) -> Iterator[Image]:
             with _decoding(source):
                 image = _opened(source, file, formats)
         except UnidentifiedImageError as error:
-            name = foreign(source.peek(4096))
+            name = foreign(head) if (head := source.peek(4096)) else "empty (0 bytes)"
             fault = f"{source} is {name}" if name else f"{source}: not a picture of a known format"
             if name == PICTURE:
                 fault = f"{source}: it begins as {name}, and cannot be opened"

@@ -19,7 +19,7 @@ from perceiver_graph.media.files.numbers.columns import (
     too_narrow,
     unindexed,
 )
-from perceiver_graph.media.files.numbers.common import as_rows, in_float64, require_finite
+from perceiver_graph.media.files.numbers.common import Lines, as_rows, in_float64, require_finite
 from perceiver_graph.media.files.numbers.formats import FileKind, kind_of_file
 from perceiver_graph.media.files.numbers.masks import mask_names, read_mask
 from perceiver_graph.media.files.numbers.npy import array_names, only_array, read_array, read_npy
@@ -49,19 +49,20 @@ def read_cloud(named: Named, name: str = "points") -> Cloud:
     cloud = _READERS[kind_of_file(source)](source, name)
     if cloud.points.shape[1] < 3:
         raise too_narrow(source, cloud.points.shape[1])
-    require_finite(source, cloud.points, "point")
+    require_finite(source, cloud.points, "point", cloud.lines)
     return cloud
 
 
 def _from_text(source: Source, name: str) -> Cloud:
     sheet = read_rows(source)
     if not sheet.names:
-        return Cloud(sheet.values, (), sheet.notes)
+        return Cloud(sheet.values, (), sheet.notes, Lines(sheet.lines))
     values, names, notes = unindexed(sheet.values, sheet.names)
     if all(NUMBER.fullmatch(one) for one in names):
-        return Cloud(values, (), notes)
+        return Cloud(values, (), notes, Lines(sheet.lines, sheet.values.shape[1] - values.shape[1]))
     cloud = arranged(source, values, names)
-    return replace(cloud, notes=(*notes, *cloud.notes))
+    lines = Lines(sheet.lines, names=cloud.names)
+    return replace(cloud, notes=(*notes, *cloud.notes), lines=lines)
 
 
 def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.media.files.numbers.columns import unindexed
-from perceiver_graph.media.files.numbers.common import Rows, as_rows, require_finite, undecodable
+from perceiver_graph.media.files.numbers.common import (
+    Lines,
+    Rows,
+    as_rows,
+    require_finite,
+    undecodable,
+)
 from perceiver_graph.media.files.numbers.formats import TABLES, kind_of_file
 from perceiver_graph.media.files.numbers.masks import mask_names, read_mask
 from perceiver_graph.media.files.numbers.npy import only_array, read_array, read_npy
@@ -38,7 +44,7 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
     """
     source = Source.of(named)
     kind = kind_of_file(source, TABLES)
-    mask = None
+    mask, lines = None, None
     notes: tuple[str, ...] = ()
     if kind in ("ply", "off", "pcd"):
         help = "give a .npz, .npy or .csv file"
@@ -50,20 +56,21 @@ def read_table(named: Named, name: str = "", most: int | None = None) -> Table:
     elif kind == "npy":
         rows = as_rows(source, read_npy(source))
     else:
-        rows, notes = _from_text(source, most)
+        rows, notes, lines = _from_text(source, most)
     if mask is None:
         mask = np.ones(len(rows), np.bool_)
     rows = np.where(mask[:, None], rows, 0.0)  # NaN is a usual filler of rows that are not there
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = rows.astype(np.float32)
-    require_finite(source, values, "row")
+    require_finite(source, values, "row", lines)
     return Table(values, mask, (*notes, *rounded(rows, values, ("row", "column"))))
 
 
-def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...]]:
-    """The rows of a text, with notes on how its columns are taken."""
+def _from_text(source: Source, most: int | None) -> tuple[Rows, tuple[str, ...], Lines]:
+    """The rows of a text, with notes on how its columns are taken, and where they are."""
     sheet = read_rows(source, most)
     rows, names, notes = unindexed(sheet.values, sheet.names)
     if names:
         notes = (*notes, f"the columns are taken in their order: {', '.join(names)}")
-    return rows, (*sheet.notes, *notes)
+    lines = Lines(sheet.lines, sheet.values.shape[1] - rows.shape[1])
+    return rows, (*sheet.notes, *notes), lines

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.media.files.numbers.common import Rows, undecodable
+from perceiver_graph.media.files.numbers.common import Lines, Rows, undecodable
 from perceiver_graph.runtime.opening import Source
 
 AXES = ("x", "y", "z")
@@ -21,11 +21,13 @@ _SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """Points [n, 3 + k]: x, y, z and k features; `names` are those of the columns, if they have any."""
+    """Points [n, 3 + k]: x, y, z and k features; `names` are those of the columns, if they have any.
+    `lines` are their places in a text."""
 
     points: Rows
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lines: Lines | None = None
 
 
 def plain(name: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,16 +56,35 @@ def as_rows(source: Source, array: NDArray[Any], name: str = "") -> Rows:
     return in_float64(rows)
 
 
-def require_finite(source: Source, values: NDArray[Any], element: str) -> None:
+@dataclass(frozen=True)
+class Lines:
+    """Where in a text rows of numbers are: the line of each, and what their columns are called there."""
+
+    numbers: Sequence[int] = ()
+    left_out: int = 0
+    """Columns before the first of those that are taken."""
+    names: Sequence[str] = ()
+
+    def where(self, row: int, column: int) -> str:
+        """The place of a number, counted from 1 as editors do."""
+        called = f"column {self.left_out + column + 1}"
+        called = f"the column {quote(self.names[column])}" if self.names else called
+        return f"line {self.numbers[row]}, {called}"
+
+
+def require_finite(
+    source: Source, values: NDArray[Any], element: str, lines: Lines | None = None
+) -> None:
     """Raise DiagnosticError (PG505) for values [n, columns] that are not finite."""
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+        where = lines.where(row, column) if lines else f"{element} {row}, column {column}"
         raise DiagnosticError.of(
             "PG505",
             f"{np.count_nonzero(wrong)} of {values.size} values of {source} are not finite in "
             f"{values.dtype}",
-            notes=[f"the first is {values[row, column]}: {element} {row}, column {column}"],
+            notes=[f"the first is {values[row, column]}: {where}"],
             help=f"remove every {element} with such values",
         )
 

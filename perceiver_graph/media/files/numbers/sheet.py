@@ -9,6 +9,7 @@ import csv
 import re
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -39,11 +40,13 @@ _PLAIN = "give a row of numbers for each element"
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Numbers [n, columns], what a first row calls the columns (empty if there is none), and notes."""
+    """Numbers [n, columns], what a first row calls the columns (empty if there is none), notes, and the
+    line of each row."""
 
     values: Rows
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lines: Sequence[int] = ()
 
 
 def read_rows(source: Source, most: int | None = None) -> Sheet:
@@ -65,6 +68,7 @@ class _Parser:
         self._most = most
         self._names: tuple[str, ...] = ()
         self._values = array("d")
+        self._lines = array("q")
         self._rows = 0
         self._width = 0
         self._promised: int | None = None
@@ -99,7 +103,7 @@ class _Parser:
             note = f"it begins with {quote(first.lstrip()[:40])}"
             raise undecodable(fault, note, help=_PLAIN)
         values = np.frombuffer(self._values, np.float64).reshape(self._rows, self._width)
-        return Sheet(values, self._names, self._notes)
+        return Sheet(values, self._names, self._notes, self._lines)
 
     def _take(self, number: int, line: str) -> None:
         if not self._begun or self._may_be_count:
@@ -120,6 +124,7 @@ class _Parser:
             fault = f"{self._at(number)}: {len(fields)} numbers, and {first} {self._width}"
             raise undecodable(fault, help="give every row the same number of columns")
         self._values.extend(numbers)
+        self._lines.append(number)
         self._rows += 1
         self._check_amount()
 
@@ -158,6 +163,7 @@ class _Parser:
             return False
         self._promised = int(self._values[0])
         self._values, self._rows, self._width = array("d"), 0, len(fields)
+        self._lines = array("q")
         return True
 
     def _check_amount(self) -> None:
