@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import perceiver_graph as pg
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import Diagnostic, DiagnosticError
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.spec.loader import parse_spec
 
@@ -95,3 +95,35 @@ def test_what_are_no_real_numbers_is_called_so(dtype: Any, help: str, program: P
     with pytest.raises(DiagnosticError) as caught:
         program.run({"joints": np.zeros((1, 7, 1), dtype)})
     assert help in str(caught.value.diagnostics[0].help)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_that_only_float32_lacks_are_replaced_too(dtype: Any, program: Program) -> None:
+    joints = np.full((1, 7, 1), np.inf if dtype is np.float32 else 1e300, dtype)
+    (found,) = faults(program, {"joints": joints})
+    better = str(found.help).removeprefix("replace them: ").partition(";")[0]
+    with np.errstate(over="ignore"):
+        program.run({"joints": eval(better, {"numpy": np, "joints": joints})})
+
+
+def test_an_array_beside_a_batch_is_given_one_of_that_size(program: Program) -> None:
+    eeg, joints = np.zeros((3, 5, 16, 1), np.float32), np.zeros((7, 1), np.float32)
+    (found,) = faults(program, {"eeg": eeg, "joints": joints})
+    words = "add the batch axis: "
+    better = eval(str(found.help).removeprefix(words), {"numpy": np, "joints": joints})
+    program.run({"eeg": eeg, "joints": better})
+
+
+def test_leaving_an_input_out_is_advised_where_others_are_given(program: Program) -> None:
+    eeg, joints = np.zeros((1, 5, 16, 1), np.float32), np.full((1, 7, 1), np.nan, np.float32)
+    (alone,) = faults(program, {"joints": joints})
+    (beside,) = faults(program, {"joints": joints, "eeg": eeg})
+    assert "leave the input out" not in str(alone.help)
+    assert "leave the input out" in str(beside.help)
+    program.run({"eeg": eeg})
+
+
+def faults(program: Program, arrays: dict[str, Any]) -> tuple[Diagnostic, ...]:
+    with pytest.raises(DiagnosticError) as caught:
+        program.run(arrays)
+    return caught.value.diagnostics

@@ -171,8 +171,16 @@ def test_safe_dtypes_and_layouts_are_converted(program: Program) -> None:
         ({"point": np.zeros(3)}, "PG502", ["no input `point`", "did you mean `points`?"]),
         ({"zebra": np.zeros(3)}, "PG502", ["`points`, `extra`, `ids`, `label`"]),
         ({"points": np.zeros((6, 2))}, "PG503", ["2 axes, [6, 2], and takes 3"]),
-        ({"extra": np.zeros(3)}, "PG503", ["add the batch axis: extra[None]"]),
-        ({"points": np.zeros((6, 2))}, "PG503", ["add the batch axis: points[None]"]),
+        (
+            {"extra": np.zeros(3)},
+            "PG503",
+            ["add the batch axis: numpy.repeat(extra[None], 2, axis=0)"],
+        ),
+        (
+            {"points": np.zeros((6, 2))},
+            "PG503",
+            ["numpy.repeat(points[None], 2, axis=0)"],
+        ),
         ({"ids": np.int64(3)}, "PG503", ["0 axes, [], and takes 1"]),
         ({"points": np.zeros((2, 6, 5))}, "PG503", ["axis `channel`", "has size 5, and takes 2"]),
         ({"points": np.zeros((2, 7, 2))}, "PG503", ["size 7", "a multiple of 2, 2 to 64"]),

@@ -146,6 +146,14 @@ def test_a_bad_mask_is_explained(program: Program, mask: Any, code: str, texts: 
         assert text in everything
 
 
+def test_a_mask_without_the_batch_is_repeated_for_it(program: Program) -> None:
+    mask = np.arange(16) < 9
+    found = fault(lambda: program.run({"text": ids(2), MASK: mask}))
+    assert found.code == "PG503"
+    better = str(found.help).removeprefix("add the batch axis: ")
+    program.run({"text": ids(2), MASK: eval(better, {"numpy": np, "mask": mask})})
+
+
 def test_a_mask_belongs_to_an_input(program: Program, tmp_path: Path) -> None:
     assert fault(lambda: program.run({MASK: prefix(3)})).message.startswith("input `text` is miss")
     inputs = {"text": _text(mask="optional"), "other": _text()}

@@ -73,6 +73,23 @@ def rounded(given: NDArray[Any], values: NDArray[np.float32], axes: Sequence[str
         )
 
 
+def order_of(shape: Sequence[int], wanted: Sequence[int | str]) -> list[int] | None:
+    """How the axes behind the batch could be ordered to have the sizes that are wanted."""
+    order, left = [0], [*range(1, len(shape))]
+    for size in wanted[1:]:
+        found = next((i for i in left if shape[i] == size), None)
+        if found is None:
+            return None
+        order.append(found)
+        left.remove(found)
+    return order
+
+
+def with_batch(name: str, batch: int) -> str:
+    """What makes an array without the batch axis one for every element of a batch."""
+    return f"{name}[None]" if batch == 1 else f"numpy.repeat({name}[None], {batch}, axis=0)"
+
+
 def first(found: NDArray[np.bool_], axes: Sequence[str]) -> tuple[tuple[int, ...], str]:
     """The first place that is true, and where that is in words: `batch 0, time 3`."""
     place = tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))

@@ -18,12 +18,15 @@ from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.arrays import (
     as_array,
     first,
+    order_of,
     real_numbers,
     rounded,
     unscaled,
+    with_batch,
     wrapped,
 )
 from perceiver_graph.runtime.bindings import bind, check_permitted
+from perceiver_graph.runtime.company import dispensable, shared_batch
 from perceiver_graph.runtime.coordinates import (
     Points,
     check_company,
@@ -97,6 +100,7 @@ def check_inputs(
     notes: list[str] = []
     arrays: Arrays = {}
     _report_unknown(manifest, given, report)
+    batch = shared_batch(manifest, given)
     for name, entry in manifest.inputs.items():
         if entry.points_of:
             continue
@@ -105,13 +109,14 @@ def check_inputs(
                 notes.append(f"input `{name}` is always masked: what was given is not used")
         elif name in given:
             array = _converted(name, entry, given[name], report, notes)
-            if array is not None and _has_axes(name, entry, array, report):
+            if array is not None and _has_axes(name, entry, array, report, batch):
                 arrays[name] = array
     _report_missing(manifest, given, report)
     check_company(manifest, given, report)
     sizes = bind(manifest, arrays, given_sizes, report)
     for name, array in arrays.items():
-        _check_values(name, manifest.inputs[name], array, report)
+        optional = dispensable(manifest, name, given)
+        _check_values(name, manifest.inputs[name], array, report, optional)
     masks = check_masks(manifest, given, sizes, report)
     check_ranges(manifest, arrays, masks, report)
     asked = {
@@ -277,7 +282,9 @@ def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report)
     return False
 
 
-def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> bool:
+def _has_axes(
+    name: str, entry: InputEntry, array: NDArray[Any], report: Report, batch: int = 1
+) -> bool:
     """Whether the number of axes and all fixed sizes are right; every wrong one is reported."""
     shape = list(array.shape)
     expected = f"expected {axes_of(entry)}"
@@ -285,7 +292,7 @@ def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report)
         message = f"input {quote(name)} has {len(shape)} axes, {shape}, and takes {len(entry.axes)}"
         help = None
         if _fits(shape, entry.shape[1:]):
-            help = f"add the batch axis: {name}[None]"
+            help = f"add the batch axis: {with_batch(name, batch)}"
         elif entry.shape[-1] == 1 and _fits(shape, entry.shape[:-1]):
             help = f"add the axis of the one channel: {name}[..., None]"
         report.error("PG503", message, notes=[expected], help=help)
@@ -295,7 +302,7 @@ def _has_axes(name: str, entry: InputEntry, array: NDArray[Any], report: Report)
         for axis, size, actual in zip(entry.axes, entry.shape, shape, strict=True)
         if isinstance(size, int) and size != actual
     ]
-    if wrong and (order := _order(shape, entry.shape)):
+    if wrong and (order := order_of(shape, entry.shape)):
         message = f"the axes of input {quote(name)}, {shape}, are in another order"
         help = f"{name}.transpose({', '.join(map(str, order))})"
         report.error("PG503", message, notes=[expected], help=help)
@@ -313,19 +320,9 @@ def _fits(shape: Sequence[int], wanted: Sequence[int | str]) -> bool:
     )
 
 
-def _order(shape: Sequence[int], wanted: Sequence[int | str]) -> list[int] | None:
-    """How the axes behind the batch could be ordered to have the sizes that are wanted."""
-    order, left = [0], [*range(1, len(shape))]
-    for size in wanted[1:]:
-        found = next((i for i in left if shape[i] == size), None)
-        if found is None:
-            return None
-        order.append(found)
-        left.remove(found)
-    return order
-
-
-def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Report) -> None:
+def _check_values(
+    name: str, entry: InputEntry, array: NDArray[Any], report: Report, optional: bool = False
+) -> None:
     ids = entry.dtype == "int64"
     wrong = not_ids(entry, array) if ids else ~np.isfinite(array)
     if not wrong.any():
@@ -341,6 +338,6 @@ def _check_values(name: str, entry: InputEntry, array: NDArray[Any], report: Rep
             "PG505",
             f"{count} of {array.size} values of input {quote(name)} are not finite in float32",
             notes=notes,
-            help=f"replace them: numpy.where(numpy.isfinite({name}), {name}, 0)"
-            + ("; or leave the input out" if entry.mask == "optional" else ""),
+            help=f"replace them: numpy.where(numpy.isfinite(numpy.float32({name})), {name}, 0)"
+            + ("; or leave the input out" if optional else ""),
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
-from perceiver_graph.runtime.arrays import as_array
+from perceiver_graph.runtime.arrays import as_array, with_batch
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
@@ -110,6 +110,8 @@ def _fits(
         "PG503",
         f"{quote(name + SUFFIX)} is of shape {list(mask.shape)}, and takes {expected}",
         notes=[f"one value for each token: [{axes}]"],
-        help="add the batch axis: mask[None]" if list(mask.shape) == expected[1:] else None,
+        help=f"add the batch axis: {with_batch('mask', expected[0])}"
+        if list(mask.shape) == expected[1:]
+        else None,
     )
     return False

@@ -274,6 +274,10 @@ class Context:
         for symbol, step in error.multiples.items():
             self.multiples[symbol] = lcm(step, self.multiples.get(symbol, 1))
         wanted = {symbol: self.multiples[symbol] for symbol in error.multiples}
+        for symbol, step in wanted.items():
+            if symbol.max is not None and step > symbol.max:  # declared, it would lose every size
+                none = f"no multiple of {step} is a size that `{symbol.name}` may have"
+                return f"{none}: use another number, or raise its `max`"
         return declare(wanted) if wanted else error.hint
 
     def _not_positive(self, found: Dim, size: str, path: Path) -> PartError:
