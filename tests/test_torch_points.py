@@ -85,3 +85,28 @@ def test_coordinates_outside_of_their_range_are_told(wrong: float) -> None:
     told = r"points of output `inside` holds 2.1 for y, and takes 0 to 2"
     with pytest.raises(ValueError, match=told):
         net(call, points)
+
+
+BESIDE = """
+perceiver: 1
+name: beside
+inputs: {e: {shape: {n: 9, channel: 4}}}
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+outputs:
+  a:
+    query: {points: [x, y], position: {fourier: {bands: 2, max_resolution: 8}}}
+    head: {linear: 2}
+  g: {query: {grid: {r: 5, s: 3}, position: {fourier: {bands: 2}}}, head: {linear: 2}}
+  b: {query: {output: a}, head: {linear: 1}}
+  h: {query: {output: g}, head: {linear: 1}}
+"""
+
+
+def test_points_alone_leave_no_output_out_and_chosen_positions_do() -> None:
+    module = pg.compile(parse_spec(BESIDE)).to_torch()
+    inputs, points = {"e": torch.zeros(2, 9, 4)}, torch.zeros(2, 6, 2)
+    found = {name: list(x.shape) for name, x in module(inputs, {"a": points}).items()}
+    assert found == {"a": [2, 6, 2], "b": [2, 6, 1], "g": [2, 5, 3, 2], "h": [2, 5, 3, 1]}
+    found = module(inputs, {"a": points, "g": torch.tensor([0, 1])})
+    assert {name: list(x.shape) for name, x in found.items()} == {"a": [2, 6, 2], "g": [2, 2, 2]}
