@@ -123,6 +123,12 @@ def test_leaving_an_input_out_is_advised_where_others_are_given(program: Program
     program.run({"eeg": eeg})
 
 
+def test_an_input_that_is_none_is_left_out(program: Program) -> None:
+    eeg = np.zeros((1, 5, 16, 1), np.float32)
+    (found,) = faults(program, {"eeg": eeg, "joints": None})
+    assert (found.message, found.help) == ("input `joints` is None", "leave it out")
+
+
 def faults(program: Program, arrays: dict[str, Any]) -> tuple[Diagnostic, ...]:
     with pytest.raises(DiagnosticError) as caught:
         program.run(arrays)

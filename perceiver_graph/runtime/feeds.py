@@ -254,6 +254,10 @@ def _converted(
     notes: list[str] | None = None,
 ) -> NDArray[Any] | None:
     """The value as a contiguous array of the input's dtype; what is lost of numbers is noted."""
+    if value is None:
+        help = "leave it out" if entry.mask == "optional" else "pass an array"
+        report.error("PG504", f"input {quote(name)} is None", help=help)
+        return None
     array = as_array(f"input {quote(name)}", value, report)
     wanted = np.dtype(entry.dtype)
     if array is None or not _accepts(name, entry, array.dtype, report):
