@@ -16,6 +16,8 @@ EQUATIONS = "the papers' equations"
 """An independent numpy transcription of what DeepMind's code computes: tests/deepmind."""
 BACKENDS = "numpy, ONNX and PyTorch with each other"
 """No reference implementation exists: tests/test_systems.py."""
+RESAMPLERS = "a module of the same structure"
+"""Written out in PyTorch: tests/test_layer_styles.py."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ SYSTEMS = {
     "modelnet40": System("modelnet40", EQUATIONS),
     "audio_classification": System("audio_classification", BACKENDS),
     "object_detection": System("object_detection", BACKENDS),
+    "ip_adapter_plus": System("resamplers", RESAMPLERS),
+    "ip_adapter_plus_sdxl": System("resamplers", RESAMPLERS),
+    "openflamingo_resampler": System("resamplers", RESAMPLERS),
+    "idefics_resampler": System("resamplers", "transformers `IdeficsPerceiverResampler`"),
+    "idefics2_connector": System("resamplers", "transformers `Idefics2PerceiverResampler`"),
 }
 """In the order of the table; a test finds the comparisons."""
 

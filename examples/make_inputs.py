@@ -3,7 +3,8 @@
     python examples/make_inputs.py -o build/inputs
 
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
-cloud of a chair-like thing and a table of units. Clips with sound: examples/make_clip.py.
+cloud of a chair-like thing, a table of units, and what a vision tower might have seen. Clips with sound:
+examples/make_clip.py.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ def main() -> None:
     write_ply(folder / "chair.ply", chair())
     units = np.random.default_rng(5).standard_normal((37, 256), np.float32)
     np.savez(folder / "units.npz", entities=units)
+    seen = np.random.default_rng(6).standard_normal((257, 1280), np.float32)
+    np.savez(folder / "seen.npz", image=seen)
     (folder / "sentence.txt").write_text("Angela Merkel lives in Berlin.\n", encoding="utf-8")
     for path in sorted(folder.iterdir()):
         print(path)

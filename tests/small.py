@@ -37,6 +37,16 @@ _SOUND_AND_VIDEO = (
     "outputs.label.head.linear=7",
 )
 
+
+def _resampler(read: int, width: int | None = None, out: int | None = None) -> tuple[str, ...]:
+    """What is read, the latents where a map brings it to their width, and what comes out."""
+    settings = ["inputs.image.shape.patch=7", f"inputs.image.shape.channel={read}"]
+    settings += [f"latents.width={width or read}", "latents.count=5", "encode.cross_attends=2"]
+    settings += [f"inputs.image.steps.0.linear={width}"] if width else []
+    settings += [f"outputs.tokens.head.linear={out}"] if out else []
+    return tuple(settings)
+
+
 SMALL: dict[str, tuple[str, ...]] = {
     "kinetics": (
         "inputs.audio.shape.time=64",
@@ -185,6 +195,17 @@ SMALL: dict[str, tuple[str, ...]] = {
         "process.blocks=2",
         "outputs.classes={query: {learned: {count: 5, width: 16}}, head: {linear: 4}}",
         "outputs.boxes.head.mlp.hidden=16",
+    ),
+    "ip_adapter_plus": _resampler(20, 24, 12),
+    "ip_adapter_plus_sdxl": _resampler(20, 20, 12),
+    "openflamingo_resampler": (*_resampler(16), "encode.qk_width=24"),
+    "idefics_resampler": (*_resampler(20), "encode.heads=4", "encode.qk_width=32"),
+    "idefics2_connector": (
+        *_resampler(16),
+        "inputs.image.shape.patch=patches",
+        "dims.patches.max=16",
+        "layers.hidden=24",
+        "encode.qk_width=32",
     ),
 }
 """`--set` overrides for each spec in specs/."""

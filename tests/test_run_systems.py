@@ -51,6 +51,16 @@ def units(folder: Path) -> list[str]:
     return [str(folder / "units.npz")]
 
 
+def tokens(channels: int) -> Callable[[Path], list[str]]:
+    """What a tower of another model has seen."""
+
+    def make(folder: Path) -> list[str]:
+        np.savez(folder / "seen.npz", image=np.random.default_rng(0).standard_normal((7, channels)))
+        return [str(folder / "seen.npz")]
+
+    return make
+
+
 def text(*texts: str) -> Callable[[Path], list[str]]:
     return lambda folder: list(texts)
 
@@ -79,6 +89,11 @@ RUNS: dict[str, tuple[Callable[[Path], list[str]], list[str], list[str]]] = {
     "audioset_mel": (clip, ["clip.json"], ["label"]),
     "audio_classification": (sound, ["sound.json"], ["label"]),
     "modelnet40": (points, ["chair.json"], ["label"]),
+    "ip_adapter_plus": (tokens(20), ["seen.json", "seen.npz"], []),
+    "ip_adapter_plus_sdxl": (tokens(20), ["seen.json", "seen.npz"], []),
+    "openflamingo_resampler": (tokens(16), ["seen.json", "seen.npz"], []),
+    "idefics_resampler": (tokens(20), ["seen.json", "seen.npz"], []),
+    "idefics2_connector": (tokens(16), ["seen.json", "seen.npz"], []),
     "starcraft": (units, ["units.json", "units.npz"], []),
 }
 WITHOUT_FILES = {"language_sentencepiece": (text("some text"), "PG512")}

@@ -26,6 +26,11 @@ PARAMETERS = {
     "optical_flow": 41_057_134,
     "audioset": 24_922_228,
     "audioset_mel": 86_568_052,
+    "ip_adapter_plus": 29_918_208,
+    "ip_adapter_plus_sdxl": 82_961_664,
+    "openflamingo_resampler": 63_019_008,
+    "idefics_resampler": 125_961_984,
+    "idefics2_connector": 651_468_800,
 }
 
 ARRAYS = {
@@ -49,8 +54,13 @@ ARRAYS = {
     "modelnet40": ([4096, 387], [512, 1024], [0, 0]),
     "audio_classification": ([100, 321], [64, 512], [1, 512]),
     "object_detection": ([16384, 322], [512, 512], [100, 512]),
+    "ip_adapter_plus": ([257, 768], [16, 768], [0, 0]),
+    "ip_adapter_plus_sdxl": ([257, 1280], [16, 1280], [0, 0]),
+    "openflamingo_resampler": ([256, 1024], [64, 1024], [0, 0]),
+    "idefics_resampler": ([257, 1280], [64, 1280], [0, 0]),
+    "idefics2_connector": ([4900, 4096], [64, 4096], [0, 0]),
 }
-"""Inputs M x C, latents N x D and queries O x E; a mean over the latents asks no queries."""
+"""Inputs M x C, latents N x D and queries O x E; a mean of latents, or they themselves, asks no queries."""
 
 
 def inspection(name: str, *overrides: str) -> dict[str, object]:

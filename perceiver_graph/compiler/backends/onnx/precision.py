@@ -29,6 +29,7 @@ _WIDE: frozenset[type[Op]] = frozenset(
         ops.Moments,
         ops.MergeMoments,
         ops.InverseNorm,
+        ops.RMSNorm,
     }
 )
 """Computed in float32 whatever the precision, for range or accuracy."""
