@@ -108,7 +108,7 @@ def _symbols(document: Document, report: Report) -> dict[str, Symbol]:
                 document.span("dims", name, "max"),
                 help=f"raise `max` to {lowest} or more",
             )
-            most = None  # so that its uses are not blamed too
+            most = lowest  # a value that it can have, so that its uses are not blamed too
         symbols[name] = Symbol(name, least, most, step)
         if name == "batch" and lowest > 1:
             report.error(

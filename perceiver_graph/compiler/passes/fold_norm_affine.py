@@ -22,7 +22,7 @@ class FoldNormAffine(Rewrite):
 
     name = "fold-norm-affine"
     what = "moves norm affines into projections"
-    after = "dead-code"
+    after = "drop-dropout"
     done = ("norm", "norms", "folded")
     nothing = "nothing folded: no norm has an affine part beside linear maps alone"
 
