@@ -36,3 +36,39 @@ def test_the_input_of_a_file_is_guessed_by_its_name(
     Path(name).touch()
     unsaid = fault(lambda: find_subjects([name], readers))
     assert unsaid.help == f"say it: `{wanted}={name}`"
+
+
+NUMBERS_AND_TEXT = """\
+perceiver: 1
+name: numbers_and_text
+dims: {n: {max: 9}}
+inputs:
+  table: {shape: {row: n, channel: 2}, media: {table: {}}}
+  text: {shape: {byte: n}, steps: [{embedding: {vocabulary: 262, width: 2}}], media: {text: {}}}
+latents: {count: 2, width: 2}
+process: {layers: 0}
+outputs: {answer: {query: latents}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "help"),
+    [
+        ("a.png", "`a.png` is image/png, and no input is read from that", "name a table"),
+        ("a.mp4", "`a.mp4` is video/mp4, and no input is read from that", "name a table"),
+        ("a.csv", "it cannot be told which input `a.csv` is for", "say it: `table=a.csv`"),
+        ("a.md", "it cannot be told which input `a.md` is for", "say it: "),
+        ("a.bin", "it cannot be told which input `a.bin` is for", "say it: "),
+    ],
+)
+def test_no_input_is_offered_a_file_that_it_does_not_take(
+    name: str, message: str, help: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pg.compile(parse_spec(NUMBERS_AND_TEXT, "x.yaml")).save("art")
+    readers = file_readers(load("art", device="cpu").manifest)
+    Path(name).write_bytes(b"1,2\n")
+    error = fault(lambda: find_subjects([name], readers))
+    assert error.message.startswith(message)
+    assert error.help is not None
+    assert error.help.startswith(help)

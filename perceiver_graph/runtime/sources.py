@@ -209,14 +209,26 @@ def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:
     # What is no file is a text, if texts are taken.
     likely = [one for one in readers if one.literal != is_path(value)] or readers
     kind = guess_type(value)[0] or ""
-    usual = (one for one in readers if is_path(value) and kind.startswith(one.media_types))
-    name = next(usual, likely[0]).input_for(value)
+    usual = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
+    if is_path(value) and not usual and _is_of_no_use(kind, likely):
+        nouns = " or ".join(one.noun for one in likely)
+        message = f"{quote(value)} is {kind}, and no input is read from that"
+        report.error("PG512", message, help=f"name {nouns}")
+        return
+    name = next(iter(usual or likely)).input_for(value)
     report.error(
         "PG512",
         f"it cannot be told which input {quote(value)} is for: "
         f"the model takes {', '.join(map(quote, inputs))}",
         help=f"say it: {option(f'{name}={value}')}",
     )
+
+
+def _is_of_no_use(kind: str, readers: Sequence[Reader]) -> bool:
+    """Whether a file has pictures or sound, and every input says that it takes something else."""
+    seen = ("image/", "video/", "audio/")
+    taken = [type for one in readers for type in one.media_types or seen]
+    return kind.startswith(seen) and not any(type.startswith(seen) for type in taken)
 
 
 def _inputs(readers: Sequence[Reader]) -> list[str]:
