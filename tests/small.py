@@ -209,3 +209,11 @@ SMALL: dict[str, tuple[str, ...]] = {
     ),
 }
 """`--set` overrides for each spec in specs/."""
+RESAMPLERS = (
+    "ip_adapter_plus",
+    "ip_adapter_plus_sdxl",
+    "openflamingo_resampler",
+    "idefics_resampler",
+    "idefics2_connector",
+)
+"""Of these, which are parts of other models: tests/parity/test_resamplers.py, test_layer_styles.py."""

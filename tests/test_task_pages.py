@@ -14,7 +14,7 @@ from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.deepmind.systems import SYSTEMS as TRANSCRIBED
 from tests.parity.classes import PUBLISHED
-from tests.small import SMALL
+from tests.small import RESAMPLERS, SMALL
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLE = runpy.run_path(str(DOCS / "systems.py"))
@@ -47,7 +47,10 @@ def test_what_a_system_is_checked_against_is_checked() -> None:
     released = {name: model_class for model_class, (name, _) in PUBLISHED.items()}
     released["kinetics"] = "MultimodalAutoencoding"  # tests/parity/test_full_size.py
     for name, system in TABLE["SYSTEMS"].items():
-        if "transformers" in system.checked:
+        if name in RESAMPLERS and "transformers" in system.checked:
+            (compared,) = re.findall("`(.+)`", system.checked)
+            assert compared in (DOCS.parent / "tests/parity/test_resamplers.py").read_text("utf-8")
+        elif "transformers" in system.checked:
             assert f"`PerceiverFor{released[name]}`" in system.checked
         elif system.checked == TABLE["EQUATIONS"]:
             assert name in TRANSCRIBED

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import perceiver_graph as pg
 from perceiver_graph.spec.loader import load_spec
-from tests.small import SMALL
+from tests.small import RESAMPLERS, SMALL
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import losses
@@ -26,6 +27,7 @@ STEPS = 20
 BATCH = 4
 LENGTH = 10
 Loss = Callable[[dict[str, Tensor]], Tensor]
+Target = Callable[[Tensor], Tensor]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,8 +56,9 @@ def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
             lengths = torch.tensor([LENGTH, 4, 7, 5])
             inputs[leaf.value.name] = torch.arange(LENGTH)[None] < lengths[:, None]
     outputs = compiled.lowered.outputs
-    asked = {n: torch.arange(o.queries.evaluate(symbols)) for n, o in outputs.items() if o.axes}
-    return module, inputs, asked
+    counts = {n: o.queries.evaluate(symbols) for n, o in outputs.items() if o.axes}
+    asked = {n: torch.arange(count) for n, count in counts.items() if count}
+    return module, inputs, asked or None
 
 
 def loss_of(name: str, first: dict[str, Tensor]) -> Loss:
@@ -103,6 +106,14 @@ def loss_of(name: str, first: dict[str, Tensor]) -> Loss:
                 (torch.tensor([0, 2]), torch.rand(2, 4, generator=generator)) for _ in range(BATCH)
             ]
             return lambda found: losses.matched_set(found["classes"], found["boxes"], objects)
+    return _of_one(name, first, classes, numbers)
+
+
+def _of_one(name: str, first: dict[str, Tensor], classes: Target, numbers: Target) -> Loss:
+    """Where there is one output: the tokens of a resampler, or scores of a label."""
+    if name in RESAMPLERS:
+        wanted = numbers(first["tokens"])
+        return lambda found: F.mse_loss(found["tokens"], wanted)
     labels = classes(first["label"])
     return lambda found: losses.classification(found["label"], labels)
 
