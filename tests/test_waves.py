@@ -290,3 +290,31 @@ def test_positions_are_scored_by_axis_whatever_their_waves(waves: str) -> None:
     optimized = pg.compile(parse_spec(text)).optimized
     (read,) = [node.op for node in optimized.nodes if isinstance(node.op, ops.SegmentedAttention)]
     assert read.axes == (2,)
+
+
+def test_inputs_with_one_period_and_different_axes_have_tables_of_their_own(tmp_path: Path) -> None:
+    text = """\
+perceiver: 1
+name: two
+dims: {n: {max: 6}}
+inputs:
+  grid:
+    shape: {height: n, width: 3, channel: 1}
+    position: {fourier: {bands: 2, periodic: [height], max_resolution: 6}}
+  line:
+    shape: {time: n, channel: 1}
+    position: {fourier: {bands: 2, periodic: [time], max_resolution: 6}}
+join: {padding: {}}
+latents: {count: 2, width: 4}
+process: {layers: 0}
+outputs: {answer: {query: latents}}
+"""
+    model = pg.compile(parse_spec(text, "two.yaml"))
+    rng = np.random.default_rng(0)
+    x = {"grid": rng.random((1, 4, 3, 1)), "line": rng.random((1, 4, 1))}
+    x = {name: array.astype(np.float32) for name, array in x.items()}
+    weights = randomised(model, 0)
+    there = {f"{name}.present": np.ones(1, bool) for name in x}
+    expected = evaluate(model.graph, x | there, weights)["answer"]
+    found = onnx_program(model, weights, tmp_path).run(x)["answer"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

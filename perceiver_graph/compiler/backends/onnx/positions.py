@@ -39,7 +39,8 @@ def features(op: ops.FourierFeatures, b: NodeBuilder, x: ir.Value, type: TensorT
     place = type.with_shape(*before, Dim.of(op.channels))
 
     def mapped(kind: str, x: ir.Value, what: str, numbers: Array, **options: int) -> ir.Value:
-        name = f"{type.dtype}[{op.ranges}:{op.periodic or ''}{what}]"
+        which = f"{op.periodic} of {op.channels} " if op.periodic else ""
+        name = f"{type.dtype}[{op.ranges}:{which}{what}]"
         factor = b.emitter.initializer(name, numbers.astype(dtype))
         return b.part(f"range_{kind.lower()}", place, kind, x, factor, **options)
 
@@ -86,7 +87,7 @@ def _angles(
     if octaves or (len(set(op.resolutions)) == 1 and len(op.periodic) in (0, op.channels)):
         numbers = numbers[0]  # the same for all
     name = f"{type.dtype}[1..{op.max_resolution!r}/2:{op.bands}"
-    name += f":{list(op.periodic)}]" if op.periodic else "]"
+    name += f":{list(op.periodic)} of {op.channels}]" if op.periodic else "]"
     if octaves:
         name = f"{type.dtype}[octaves:{op.bands}]"
     frequencies = b.emitter.initializer(name, numbers.astype(DATA_TYPES[type.dtype].numpy()))
