@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,3 +141,22 @@ def test_any_override_is_applied_or_refused(word: str, rest: str, value: object)
     check(TEXT, (f"{word}{rest}",))
     check(TEXT, (f"{word}.{rest}={as_yaml(value)}",))
     check(TEXT, (f"inputs.image.{word}={as_yaml(value)}",))
+
+
+def places(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every key and item of nested data."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in inside if isinstance(data, dict | list) else ():
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("value", [1, 0.5, "x", [1, 2], {"a": 1}], ids=repr)
+def test_another_kind_of_value_at_any_place_is_read_or_refused(value: object) -> None:
+    for path in places(DATA):
+        data: Any = copy.deepcopy(DATA)
+        around = data
+        for key in path[:-1]:
+            around = around[key]
+        around[path[-1]] = value
+        check(as_yaml(data))

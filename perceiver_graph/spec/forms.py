@@ -103,8 +103,7 @@ def _range(value: Any, path: Path, data: Any) -> str | None:
 
 def _coordinates(position: Path, data: Any) -> list[str] | None:
     """What the coordinates that a position is made of are called; None where it is one in a grid."""
-    around = _at(data, position) or {}
-    given = [around.get(key) for key in ("given", "coordinates", "inputs")]
+    given = [_at(data, (*position, key)) for key in ("given", "coordinates", "inputs")]
     given.append(_at(data, (*position[:-1], "points")))
     named = (one for one in given if isinstance(one, list) and _are_texts(one))
     return next(named, []) if any(given) else None
