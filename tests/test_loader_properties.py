@@ -145,10 +145,10 @@ def test_any_override_is_applied_or_refused(word: str, rest: str, value: object)
 
 def places(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Every key and item of nested data."""
-    inside = data.items() if isinstance(data, dict) else enumerate(data)
-    for key, value in inside if isinstance(data, dict | list) else ():
-        yield (*path, key)
-        yield from places(value, (*path, key))
+    if isinstance(data, dict | list):
+        for key in data if isinstance(data, dict) else range(len(data)):
+            yield (*path, key)
+            yield from places(data[key], (*path, key))
 
 
 @pytest.mark.parametrize("value", [1, 0.5, "x", [1, 2], {"a": 1}], ids=repr)
