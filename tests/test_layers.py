@@ -9,6 +9,7 @@ The check reads the source, so that it also sees imports inside functions and fo
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import networkx as nx
@@ -247,6 +248,26 @@ def test_no_modules_import_each_other() -> None:
 def test_runtime_never_imports_torch(path: Path) -> None:
     roots = {name.split(".")[0] for name in _imports_of(path)}
     assert not roots & {"torch", "transformers"}
+
+
+KEPT = Path("perceiver_graph/runtime/processors")
+
+
+@pytest.mark.parametrize("path", _sources(str(KEPT)), ids=str)
+def test_names_that_are_kept_are_those_of_media(path: Path) -> None:
+    """Modules that hand on what `__all__` lists, and nothing of their own."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert all(isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign) for node in tree.body)
+    assert all(name.startswith("perceiver_graph.media.") for name in _imports_of(path))
+    module = importlib.import_module(_module(path))
+    handed_on = {name.rpartition(".")[2] for name in _imports_of(path)}
+    assert set(getattr(module, "__all__", ())) == handed_on
+    assert all(hasattr(module, name) for name in handed_on)
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if KEPT not in path.parents], ids=str)
+def test_names_that_are_kept_are_for_others(path: Path) -> None:
+    assert not any(name.startswith(_module(KEPT / "x")[:-2]) for name in _imports_of(path))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
