@@ -6,10 +6,10 @@ import _thread
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Any, Self
+from types import CodeType, FrameType, TracebackType
+from typing import Any, Self, TypeVar
 
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -17,7 +17,12 @@ ENDING = tuple(
 """The signals that ask a process to end and that it may answer in its own time."""
 
 LONGEST_IMPORT = 5.0
-"""Seconds for which a signal waits at most until modules are imported."""
+"""Seconds for which a signal waits at most, as until modules are imported."""
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+_LOSING: set[CodeType] = set()
+_CATCHING: set[CodeType] = set()
 
 _EVERY, _SAME = 0.01, 0.1
 """Seconds after which a signal that waits comes again, and in which two are taken for one."""
@@ -39,7 +44,8 @@ def answered() -> Iterator[None]:
 
     They are raised where Python code of ours or of a library can handle them: not while modules are
     imported. Extension modules call Python as they are initialised and do not expect it to fail;
-    torch takes the process down, others lose the exception or turn it into an ImportError.
+    torch takes the process down, others lose the exception or turn it into an ImportError. Nor in
+    functions that C code calls and that say so (`losing`).
 
     Not where somebody ignores a signal (`nohup`) or answers it already, and not in other threads than
     the main one.
@@ -60,6 +66,21 @@ def answered() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def losing(function: FunctionT) -> FunctionT:
+    """A function that C code calls and whose exceptions get lost there: signals wait until it is left.
+
+    What may take long, it calls as a function that is `caught`.
+    """
+    _LOSING.add(function.__code__)
+    return function
+
+
+def caught(function: FunctionT) -> FunctionT:
+    """A function whose caller, which is `losing`, catches all exceptions: signals are raised in it."""
+    _CATCHING.add(function.__code__)
+    return function
+
+
 def end_if_asked() -> None:
     """Raise once more what a signal raised in this `answered` block, if that got lost on its way."""
     if _Asked.number is not None:
@@ -70,7 +91,7 @@ def _answer(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if _Asked.number is None:
         _Asked.number, _Asked.until = number, now + LONGEST_IMPORT
-    if now < _Asked.until and _importing(frame):
+    if now < _Asked.until and _must_wait(frame):
         if not _Asked.waits:
             _Asked.waits = waits = object()
             # Not `threading`: the main thread may hold one of its locks right now.
@@ -88,12 +109,16 @@ def _remind(number: int, waits: object) -> None:
                 signal.raise_signal(number)
 
 
-def _importing(frame: FrameType | None) -> bool:
+def _must_wait(frame: FrameType | None) -> bool:
+    """Whether an exception in this frame would do harm, or be lost."""
+    catching = losing = False
     while frame is not None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True
+        losing = losing or (frame.f_code in _LOSING and not catching)
+        catching = catching or frame.f_code in _CATCHING
         frame = frame.f_back
-    return False
+    return losing
 
 
 def _raise(number: int) -> None:

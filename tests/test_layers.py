@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"diagnostics"},
     "spec": {"limits", "media", "extensions", "diagnostics"},
     "media": {"spec", "diagnostics"},
-    "media files": {"limits", "media", "runtime", "spec", "storage", "diagnostics"},
+    "media files": {"limits", "media", "runtime", "signals", "spec", "storage", "diagnostics"},
     "compiler": {
         "limits",
         "engine",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, cast
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.escape import shell_path
@@ -21,6 +21,7 @@ from perceiver_graph.media.files.pictures import read_picture
 from perceiver_graph.media.files.sample_sizes import all_bits_count
 from perceiver_graph.media.files.stream_ends import loose_end
 from perceiver_graph.runtime.opening import Named, Source
+from perceiver_graph.signals import caught, end_if_asked, losing
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -119,37 +120,64 @@ class _Nameless:
     one place.
 
     It raises nothing: what is raised while FFmpeg calls is printed, and lost. `fault` is what a pipe
-    had to say.
+    had to say, or that the process was asked to end, after which there is nothing more to read.
     """
 
     def __init__(self, file: BinaryIO, place: int, instead: bytes) -> None:
         self._file, self._place, self._instead = file, place, instead
-        self.fault: DiagnosticError | None = None
-        self.tell = file.tell
+        self.fault: BaseException | None = None
 
+    @losing
     def read(self, count: int) -> bytes:
         """Bytes, none at the end or where the file cannot be read on."""
         try:
-            offset = self._place - self._file.tell()
-            data = self._file.read(count)
-            for i, byte in enumerate(self._instead, start=offset):
-                data = data[:i] + bytes([byte]) + data[i + 1 :] if 0 <= i < len(data) else data
-            return data
-        except DiagnosticError as error:
-            self.fault = error
+            return self._read(count)
         except OSError as error:
             self.fault = DiagnosticError.of("PG507", f"the file cannot be read: {error.strerror}")
+        except (DiagnosticError, KeyboardInterrupt, SystemExit) as error:
+            self.fault = error
         return b""
 
+    @losing
     def seek(self, place: int, whence: int = 0) -> int:
         """Where the file is afterwards; -1 where there is no such place."""
         try:
-            return self._file.seek(place, whence)
-        except DiagnosticError as error:
-            self.fault = error
+            return self._seek(place, whence)
         except (OSError, ValueError, OverflowError):
             pass
+        except (DiagnosticError, KeyboardInterrupt, SystemExit) as error:
+            self.fault = error
         return -1
+
+    @losing
+    def tell(self) -> int:
+        """Where the file is."""
+        return self._file.tell()
+
+    @caught
+    def _read(self, count: int) -> bytes:
+        self._go_on()
+        offset = self._place - self._file.tell()
+        data = self._file.read(count)
+        for i, byte in enumerate(self._instead, start=offset):
+            data = data[:i] + bytes([byte]) + data[i + 1 :] if 0 <= i < len(data) else data
+        return data
+
+    @caught
+    def _seek(self, place: int, whence: int) -> int:
+        self._go_on()
+        return self._file.seek(place, whence)
+
+    def _go_on(self) -> None:
+        """Raise what was asked of the process, now or before."""
+        end_if_asked()
+        if self.interrupted:
+            raise cast(BaseException, self.fault)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether reading was ended from outside, so that what FFmpeg makes of it says nothing."""
+        return self.fault is not None and not isinstance(self.fault, Exception)
 
 
 @contextmanager
@@ -180,9 +208,13 @@ def open_media(named: Named) -> Iterator[Media]:
             reason = getattr(error, "strerror", None) or str(error)
             raise stream.fault or _unrecognised(source, head, reason) from error
         with container:
-            if container.format.name.endswith(_STILL):
-                read_picture(source)  # FFmpeg shows what there is of one that is cut off
-            yield Media(source, container, counted)
+            try:
+                if container.format.name.endswith(_STILL):
+                    read_picture(source)  # FFmpeg shows what there is of one that is cut off
+                yield Media(source, container, counted)
+            except Exception:
+                if not stream.interrupted:
+                    raise
             if stream.fault is not None:
                 raise stream.fault
 
@@ -200,6 +232,7 @@ def _head(source: Source, file: BinaryIO) -> bytes:
     return head
 
 
+@losing
 def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
     """What FFmpeg is given for any other file that a file names."""
     raise OSError(f"{url} is not opened: only the file that was named is read")
