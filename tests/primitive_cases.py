@@ -101,6 +101,16 @@ def attention(draw: st.DrawFn) -> Case:
     return Case(op, q, k, v, mask, sizes=sizes)
 
 
+def rotary(draw: st.DrawFn) -> Case:
+    first, rows, sizes = leading(draw)
+    heads, pairs, rest = draw(small), draw(small), draw(st.integers(0, 3))
+    op = ops.Rotary(heads, draw(st.sampled_from(["interleaved", "halves"])), draw(st.booleans()))
+    batched = draw(st.sampled_from([(first,), ()]))
+    of = draw(st.sampled_from([batched, ()]))
+    x = f32(*batched, rows, heads * (2 * pairs + rest))
+    return Case(op, x, f32(*of, rows, 2 * pairs), sizes=sizes)
+
+
 def segmented_attention(draw: st.DrawFn) -> Case:
     first, rows, sizes = leading(draw)
     axes, inputs = [], []
@@ -361,6 +371,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "permute": permute,
     "relu": lambda draw: unary(draw, ops.Relu()),
     "rms_norm": rms_norm,
+    "rotary": rotary,
     "scale": lambda draw: unary(draw, ops.Scale(draw(st.floats(-4, 4, width=32)))),
     "sigmoid": lambda draw: unary(draw, ops.Sigmoid()),
     "silu": lambda draw: unary(draw, ops.Silu()),

@@ -26,6 +26,7 @@ from tests.attention_references import (
 )
 from tests.grid_references import fourier_at, regrid_to_4_5_9
 from tests.norm_references import merge_moments, moments
+from tests.rotary_references import turned
 from tests.unfit_primitives import WRONG
 
 
@@ -186,6 +187,14 @@ CASES = [
         ops.RMSNorm(1e-3),
         [(2, 3, 8), (8,)],
         lambda x, w: x * w / (x.square().mean(-1, keepdim=True) + 1e-3).sqrt(),
+    ),
+    *(
+        Case(op, [(3, 5, 16), (*batch, 5, 6)], turned(op))
+        for op, batch in (
+            (ops.Rotary(2), ()),
+            (ops.Rotary(2, inverse=True), (3,)),
+            (ops.Rotary(2, "halves"), (3,)),
+        )
     ),
     Case(ops.Dropout(0.5), [(2, 3)], lambda x: x),
     Case(

@@ -17,6 +17,21 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
         r"mask bool\[1, 2\], got bool\[1, 3\]",
     ),
     (ops.Attention(1), [*[TensorType(shape_of(1, 2, 8))] * 3, TensorType(shape_of(1, 2))], "mask"),
+    (
+        ops.Rotary(2),
+        [TensorType(shape_of(1, 3, 8)), TensorType(shape_of(4, 2))],
+        r"waves for each of \[1, 3\] rows",
+    ),
+    (
+        ops.Rotary(3),
+        [TensorType(shape_of(1, 3, 8)), TensorType(shape_of(3, 2))],
+        "heads that divide 8",
+    ),
+    (
+        ops.Rotary(2),
+        [TensorType(shape_of(1, 3, 8)), TensorType(shape_of(3, 6))],
+        "pairs within heads of 4 channels, got 6",
+    ),
     (ops.TriangularFactor(), [TensorType(shape_of(1, 2, 3))], "needs a matrix"),
     (
         ops.Conv((2,), ((0, 0),)),

@@ -29,6 +29,7 @@ from perceiver_graph.compiler.ops.normalize import (
 )
 from perceiver_graph.compiler.ops.position import FourierFeatures, FourierTable
 from perceiver_graph.compiler.ops.resample import Interpolate
+from perceiver_graph.compiler.ops.rotary import Rotary
 from perceiver_graph.compiler.ops.segmented_attention import SegmentedAttention
 from perceiver_graph.compiler.ops.shape import (
     Broadcast,
@@ -76,6 +77,7 @@ __all__ = [
     "RMSNorm",
     "Regrid",
     "Relu",
+    "Rotary",
     "Scale",
     "SegmentedAttention",
     "ShapeError",

@@ -41,6 +41,7 @@ from perceiver_graph.compiler.backends.onnx.products import (
     matmul,
     max_pool,
 )
+from perceiver_graph.compiler.backends.onnx.rotary import rotary
 from perceiver_graph.compiler.backends.onnx.segmented_attention import segmented_attention
 from perceiver_graph.compiler.backends.onnx.sizes import vector
 from perceiver_graph.compiler.backends.onnx.table_attention import table_attention
@@ -149,6 +150,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.RMSNorm: rms_norm,
     ops.Regrid: regrid,
     ops.Relu: _as("Relu"),
+    ops.Rotary: rotary,
     ops.Scale: _scale,
     ops.SegmentedAttention: segmented_attention,
     ops.Sigmoid: _as("Sigmoid"),

@@ -125,6 +125,15 @@ def _attention(op: Any, o: Operands) -> str:
     return py.call(head, *o, **options)
 
 
+def _rotary(op: Any, o: Operands) -> str:
+    options: dict[str, object] = {"heads": o.number(op.heads)}
+    if op.pairs != "interleaved":
+        options["pairs"] = py.quoted(op.pairs)
+    if op.inverse:
+        options["inverse"] = True
+    return py.call("rotate", *o, **options)
+
+
 def _coordinate(op: Any, o: Operands) -> str:
     positions = o["positions"]
     quotient = positions if op.stride == 1 else f"{positions} // {o.number(op.stride)}"
@@ -199,6 +208,7 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
         "regrid", *o, py.several(o.sizes(op.sizes)), py.several(op.to)
     ),
     ops.Relu: _function("F.relu"),
+    ops.Rotary: _rotary,
     ops.Scale: _format("{x} * {op.factor!r}"),
     ops.Sigmoid: _function("torch.sigmoid"),
     ops.Silu: _function("F.silu"),
