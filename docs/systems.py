@@ -17,7 +17,7 @@ EQUATIONS = "the papers' equations"
 BACKENDS = "numpy, ONNX and PyTorch with each other"
 """No reference implementation exists: tests/test_systems.py."""
 RESAMPLERS = "a module of the same structure"
-"""Written out in PyTorch: tests/test_layer_styles.py."""
+"""Written out in PyTorch: tests/test_layer_styles.py, tests/parity/test_shapes.py."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ SYSTEMS = {
     "openflamingo_resampler": System("resamplers", RESAMPLERS),
     "idefics_resampler": System("resamplers", "transformers `IdeficsPerceiverResampler`"),
     "idefics2_connector": System("resamplers", "transformers `Idefics2PerceiverResampler`"),
+    "hunyuan3d_decoder": System("shapes", RESAMPLERS),
 }
 """In the order of the table; a test finds the comparisons."""
 
@@ -89,10 +90,11 @@ def table() -> str:
 
 
 def asked(lowered: Lowered, count: int, width: int) -> str:
-    """The query array; where nothing is asked, what becomes of the latents: `mean`, `latents`."""
-    if count:
-        return _array([count, width])
+    """The query array, `points` of the caller's for their number; where nothing is asked, what becomes
+    of the latents: `mean`, `latents`."""
     queries = [output.query.key for output in lowered.document.spec.outputs.values()]
+    if count:
+        return f"points x {width}" if queries == ["points"] else _array([count, width])
     return ", ".join(dict.fromkeys(queries))
 
 

@@ -207,6 +207,15 @@ SMALL: dict[str, tuple[str, ...]] = {
         "layers.hidden=24",
         "encode.qk_width=32",
     ),
+    "hunyuan3d_decoder": (
+        "inputs.shape.shape={latent: 9, channel: 64}",
+        "inputs.shape.steps.0.linear=32",
+        "latents.last=9",
+        "process.layers=2",
+        "process.heads=4",
+        "decode.heads=4",
+        "outputs.inside.query.position.project=32",
+    ),
 }
 """`--set` overrides for each spec in specs/."""
 RESAMPLERS = (

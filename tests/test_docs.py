@@ -23,6 +23,7 @@ from perceiver_graph.diagnostics import DiagnosticError, render
 from perceiver_graph.spec import load_spec, models, parse_spec
 from perceiver_graph.spec.descriptions import descriptions
 from perceiver_graph.spec.models import base, inputs, model, outputs, positions, steps
+from tests.small import SMALL
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -310,11 +311,29 @@ def after_training(names: dict[str, Any]) -> None:
     assert sum(isinstance(m, FSDPModule) for m in untrained.modules()) == len(layers) + 1
 
 
+def given_to_the_page_on_shapes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A small decoder, and latents for it."""
+    compiled = pg.compile("hunyuan3d_decoder", overrides=SMALL["hunyuan3d_decoder"])
+    compiled.save("build/decoder", seed=1)
+    Path("build/inputs").mkdir()
+    latents = np.random.default_rng(0).standard_normal((9, 64), np.float32)
+    np.savez("build/inputs/shape.npz", shape=latents)
+    return {}
+
+
+def after_the_page_on_shapes(names: dict[str, Any]) -> None:
+    """33 points an axis leave the coarsest grid as fine as it is: all are asked."""
+    assert names["found"].asked.all()
+    assert names["found"].values.shape == (33, 33, 33)
+
+
 GIVEN: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
     "README.md": given_to_the_readme,
+    "docs/tasks/shapes.md": given_to_the_page_on_shapes,
 }
 """What the blocks of a page take from its reader."""
 AFTER: dict[str, Callable[[dict[str, Any]], None]] = {
+    "docs/tasks/shapes.md": after_the_page_on_shapes,
     "README.md": after_the_readme,
     "docs/training.md": after_training,
 }

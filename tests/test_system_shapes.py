@@ -31,6 +31,7 @@ PARAMETERS = {
     "openflamingo_resampler": 63_019_008,
     "idefics_resampler": 125_961_984,
     "idefics2_connector": 651_468_800,
+    "hunyuan3d_decoder": 214_212_865,
 }
 
 ARRAYS = {
@@ -59,6 +60,7 @@ ARRAYS = {
     "openflamingo_resampler": ([256, 1024], [64, 1024], [0, 0]),
     "idefics_resampler": ([257, 1280], [64, 1280], [0, 0]),
     "idefics2_connector": ([4900, 4096], [64, 4096], [0, 0]),
+    "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
 }
 """Inputs M x C, latents N x D and queries O x E; a mean of latents, or they themselves, asks no queries."""
 

@@ -92,6 +92,8 @@ def specs(
         "decode": draw(decoders(heads)),
         "outputs": draw(outputs(inputs)),
     }
+    if draw(st.booleans()) and draw(st.booleans()):
+        _tokens_as_latents(draw, spec)
     if layers := draw(styles(heads)):
         spec["layers"] = layers
     if sized:
@@ -103,6 +105,17 @@ def specs(
     if draw(st.booleans()):
         spec["decode"]["project"] = draw(st.integers(1, 6))
     return spec
+
+
+def _tokens_as_latents(draw: st.DrawFn, spec: Data) -> None:
+    """The last token of all is the latent, which may read in order, or nothing."""
+    last = [name for name in spec["inputs"] if name != "place"][-1]
+    spec["latents"] = {"of": last, "last": 1}
+    for part in ("encode", "process"):
+        if draw(st.booleans()):
+            spec[part]["causal"] = True
+    if draw(st.booleans()):
+        spec["encode"] = {"cross_attends": 0}
 
 
 def _separate_position(draw: st.DrawFn, inputs: Data) -> None:

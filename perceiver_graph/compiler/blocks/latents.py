@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import Rows
 from perceiver_graph.compiler.blocks.context import Context, PartError
 from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.diagnostics.words import did_you_mean, joined
 from perceiver_graph.spec.models import TokenLatents
 
 
-def make_latents(ctx: Context, names: Sequence[str], inputs: Rows | None) -> Rows:
+def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -> Rows:
     """Shapes: learned [count, width]; of tokens, joined as `inputs` [batch, m, width], the last ones,
     [batch, last, width], with the mask that these have.
 
-    `names` are the inputs in the order in which they were joined. Raises (reports) PG201, PG205 and
-    PG218 for tokens that cannot be latents, PartError where there are none because of other errors.
+    `counts` are the numbers of tokens of the inputs, in the order in which they were joined. Raises
+    (reports) PG201, PG205 and PG218 for tokens that cannot be latents, PartError where there are none
+    because of other errors.
     """
     spec, b = ctx.spec, ctx.builder
     made = spec.latents
@@ -35,15 +37,15 @@ def make_latents(ctx: Context, names: Sequence[str], inputs: Rows | None) -> Row
         )
     if inputs is None:
         raise PartError
-    if names[-1] != made.of:
+    if (last := [*counts][-1]) != made.of:
         raise ctx.error(
             "PG205",
             f"tokens of `{made.of}` are not the last of those that are read",
             ("latents", "of"),
-            also=[(("inputs", names[-1]), "the last tokens are of this input")],
+            also=[(("inputs", last), "the last tokens are of this input")],
             help=f"write `{made.of}` as the last of the inputs",
         )
-    tokens = inputs.array.shape[1]
+    tokens = counts[made.of]
     least = tokens.bounds()[0]
     if least < made.last:
         raise ctx.error(

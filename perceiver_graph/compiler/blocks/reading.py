@@ -18,6 +18,7 @@ from perceiver_graph.compiler.blocks.attention import (
 )
 from perceiver_graph.compiler.blocks.context import Context
 from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Key, Stage, latent_stages
+from perceiver_graph.spec.models import TokenLatents
 
 Configs = dict[Key, AttentionConfig]
 """How the layers of stages are built, by their place in the spec."""
@@ -108,6 +109,8 @@ def _check_layers(ctx: Context) -> None:
 
 def _check_cross_attends(ctx: Context) -> None:
     spec = ctx.spec
+    if not spec.encode.cross_attends:
+        _check_unread(ctx)
     if spec.encode.cross_attends > spec.process.blocks and spec.process.layers:
         raise ctx.error(
             "PG205",
@@ -116,4 +119,16 @@ def _check_cross_attends(ctx: Context) -> None:
             ("encode", "cross_attends"),
             also=[(("process", "blocks"), f"{spec.process.blocks} here")],
             help=f"write `blocks: {spec.encode.cross_attends}` under `process`",
+        )
+
+
+def _check_unread(ctx: Context) -> None:
+    """Without a cross-attend the latents are all that is known of the inputs (PG205)."""
+    if not isinstance(ctx.spec.latents, TokenLatents):
+        raise ctx.error(
+            "PG205",
+            "learned latents that read nothing do not depend on the inputs",
+            ("encode", "cross_attends"),
+            also=[(("latents",), "learned here")],
+            help="write 1 or more, or make them of tokens: `latents: {of: NAME, last: 256}`",
         )

@@ -147,8 +147,9 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
             widest = max(modalities, key=lambda name: modalities[name].channels)
             width = int(joined.shape[-1])
             arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest))
+    counts = {name: modality.count for name, modality in modalities.items()}
     with ctx.part("latents"):
-        arrays[LATENTS] = make_latents(ctx, list(modalities), arrays.get(INPUTS))
+        arrays[LATENTS] = make_latents(ctx, counts, arrays.get(INPUTS))
     return modalities, arrays
 
 

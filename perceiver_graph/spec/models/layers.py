@@ -84,8 +84,9 @@ class Encode(AttentionLayers):
     """What is read: the inputs, or the inputs and the latents themselves, as resamplers do."""
     causal: bool = False
     """Whether a latent that is a token reads only what comes before it, and itself."""
-    cross_attends: Count = 1
-    """How often the inputs are read: once before each of the first blocks of `process`."""
+    cross_attends: NonNegative = 1
+    """How often the inputs are read: once before each of the first blocks of `process`. 0 where the
+    latents are the tokens of an input and read nothing else: a set of latents that is decoded."""
     share: Literal["none", "all", "all_but_first"] = "none"
     """Which of several cross-attends use the same weights."""
 
