@@ -180,16 +180,19 @@ def _save(
 
 
 def _report(manifest: Manifest, directory: Path, seconds: float) -> None:
-    from perceiver_graph.spec.manifest import described
+    from perceiver_graph.spec.manifest import arrays
 
     screen.heading(f"{directory}", f"{manifest.name}, weights: {manifest.weights}, {seconds:.1f} s")
     files = sorted(manifest.files.items())
     rows = [(name, screen.size(entry.bytes)) for name, entry in files]
     rows.append(("all files", screen.size(sum(entry.bytes for _, entry in files))))
     screen.rows(rows)
-    for title, entries in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
+    for title, rows_of in (
+        ("inputs", arrays(manifest.inputs)),
+        ("outputs", arrays(manifest.outputs)),
+    ):
         screen.say(title)
-        screen.rows((name, described(entry)) for name, entry in entries.items())
+        screen.rows(rows_of)
     screen.say(
         f"{screen.count(manifest.parameters)} parameters, {screen.scaled(manifest.flops)} FLOPs "
         "for one encode and every query"

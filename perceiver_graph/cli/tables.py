@@ -14,6 +14,8 @@ from perceiver_graph.diagnostics.text import clean
 NO_BREAK = "\u00a0"
 """Between words of a cell that belong together; printed as a space."""
 _GAP = "  "
+_LONGEST_WORD = 40
+"""Characters of what is kept whole in a column that is meant to be narrower."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +107,19 @@ class Table:
 
     def _most(self, index: int) -> int:
         """The width of a column where there is room."""
-        wanted = self.columns[index].width
-        texts = self._texts(index)
+        wanted, texts = self.columns[index].width, self._texts(index)
+        if wanted:
+            wanted = max(
+                wanted,
+                min(_LONGEST_WORD, max(_longest(text.replace(NO_BREAK, " ")) for text in texts)),
+            )
         return max(len(line) for text in texts for line in _fold(text, wanted))
 
     def _least(self, index: int) -> int:
         """The least width of a column: names and numbers are whole, other text breaks between words."""
         if index == 0 or self.columns[index].right:
             return self._most(index)
-        words = (len(word) for text in self._texts(index) for word in re.split("[ \n]", text))
-        return min(self._most(index), max(words, default=0))
+        return min(self._most(index), max(map(_longest, self._texts(index))))
 
 
 def _clean(cell: str) -> str:
@@ -127,12 +132,23 @@ def _total(widths: Iterable[int]) -> int:
     return sum(found) + len(_GAP) * (len(found) - 1)
 
 
+def _longest(text: str) -> int:
+    return max(map(len, re.split("[ \n]", text)))
+
+
 def _fold(text: str, width: int) -> list[str]:
     lines = text.splitlines() or [""]
     if not width:
         return lines
     return [
-        part.strip(NO_BREAK)  # where words that belong together had to be parted
+        part
         for line in lines
-        for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+        for part in textwrap.wrap(_loosened(line, width), width, break_on_hyphens=False) or [""]
     ]
+
+
+def _loosened(line: str, width: int) -> str:
+    """Words that belong together are parted, between words, where they do not fit together."""
+    return " ".join(
+        word if len(word) <= width else word.replace(NO_BREAK, " ") for word in line.split(" ")
+    )

@@ -242,6 +242,8 @@ def _folder(path: Path) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if isinstance(error, FileExistsError):
+            error.strerror = "it is a file, and results of files go to a folder"
         raise DiagnosticError.of(
             "PG511",
             f"the folder {path} cannot be made: {error.strerror or error}",

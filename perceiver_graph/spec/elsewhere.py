@@ -98,9 +98,30 @@ crop: crop_size center_crop
 max: maximum
 min: minimum
 mask: mask_token
+before: pre prenorm pre_norm pre_ln preln norm_first true
+after: post postnorm post_norm post_ln postln false
+add: sum plus added addition
+concat: concatenate concatenation cat stack concatenated
+octaves: log logarithmic exponential geometric power pow2 powers_of_two
+linear: lin linspace uniform
+all: true yes shared
+always: true yes on
+never: false no off
+none: false no off null identity
+same: half pad zeros same_padding true
+valid: none no zero no_padding false
+gelu: gelu_erf gelu_exact gelu_python
+gelu_tanh: gelu_new gelu_fast gelu_pytorch_tanh gelu_approx tanh_gelu
+bilinear: linear triangle
+bicubic: cubic
+lanczos: antialias lanczos3
+nearest: nearest_exact nearest_neighbor nearest_neighbour
+huggingface: hf transformers pytorch torch
+deepmind: haiku jax dm google tf tensorflow
+bytes: byte utf_8 utf8
 attention_mask: padding_mask key_padding_mask
 """
-"""Our word (a key, or an activation), and what other libraries and papers call it."""
+"""Our word (a key, or a value), and what other libraries and papers call it."""
 
 
 def synonyms(word: object, known: Iterable[str]) -> tuple[str, ...]:

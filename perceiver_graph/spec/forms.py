@@ -22,6 +22,8 @@ _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width",
 """What others call the number of channels that come out."""
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
 _GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
+_PADDINGS = ("same", "valid")
+_SHAPE = "shape: {height: ..., width: ..., channel: ...}"
 _ENDS = ("least", "greatest")
 _PRIMARIES = 3  # red, green and blue
 _COLOURS = (1, 3, 4)  # how many channels a picture has
@@ -50,10 +52,10 @@ def filled(schema: Schema | None, path: Path, data: Any) -> str | None:
 def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
     value = _at(data, path)
     keys = [part for part in path if isinstance(part, str)]
+    if schema is not None and keys[-1:] == ["shape"]:
+        return _shape(value) or _SHAPE
     if schema is None or not keys or value is None or isinstance(value, bool):
         return None
-    if keys[-1] == "shape":
-        return _shape(value)
     written = _written(schema, value, path, data)
     if written is None or isinstance(path[-1], int):  # an item of a list has no key
         return written
@@ -69,8 +71,8 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
         return output if len(path) == 2 else f"{{NAME: {output}}}"
     if (schema.kind == "dict" and numbers) or ("<each>" in schema.tags and len(numbers) > 1):
         return _by_axis(numbers, path, data)
-    if schema.kind == "union" and path[-1] == "padding" and {*map(type, numbers)} == {int}:
-        return _by_axis(numbers, path, data)
+    if schema.kind == "union" and path[-1] == "padding":
+        return _padding(value, numbers, path, data)
     if schema.kind == "dict" and isinstance(value, list):
         return _by_name(value)
     if schema.kind == "int" and isinstance(value, dict):
@@ -88,6 +90,13 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
     if schema.kind == "tagged-union" and numbers and len(numbers) == 1:
         return _with_number(schema, _word(numbers[0]), path, data)
     return None
+
+
+def _padding(value: Any, numbers: list[Any], path: Path, data: Any) -> str | None:
+    """The word that was meant, or a number for each axis."""
+    if isinstance(value, str):
+        return next(iter(meant(value, _PADDINGS)), None)
+    return _by_axis(numbers, path, data) if {*map(type, numbers)} == {int} else None
 
 
 def _range(value: Any, path: Path, data: Any) -> str | None:
@@ -243,7 +252,16 @@ def _axes(path: Path, data: Any) -> list[str]:
 
 
 def _shape(value: Any) -> str | None:
-    """`shape: {height: 224, width: 224, channel: 3}` for [3, 224, 224] or [224, 224, 3]."""
+    """`shape: {height: 224, width: 224, channel: 3}` for [3, 224, 224] or [224, 224, 3]; None where
+    the sizes are not clear."""
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(v, dict) and len(v) == 1 for v in value)
+    ):
+        return f"shape: {_flow({axis: size for one in value for axis, size in one.items()})}"
+    if names := _axes_alone(value):
+        return f"shape: {{{', '.join(f'{name}: ...' for name in names)}}}"
     if isinstance(value, str):
         value = [
             int(n) if n.isdecimal() else n
@@ -256,7 +274,7 @@ def _shape(value: Any) -> str | None:
     sizes = list(value)
     if sizes and (sizes[0] in (None, -1, "batch", "b", "B", "N") or len(sizes) == 5):
         sizes = sizes[1:]
-    if not 1 <= len(sizes) <= _MOST_AXES or None in sizes:
+    if not 1 <= len(sizes) <= _MOST_AXES or None in sizes or "" in sizes:
         return None
     if len(sizes) >= 3 and sizes[-1] not in _COLOURS:  # PyTorch has the channels before the pixels
         first = next((i for i in (-3, 0) if sizes[i] in _COLOURS), None)
@@ -264,8 +282,19 @@ def _shape(value: Any) -> str | None:
             sizes.append(sizes.pop(first))
     axes = [["channel"], ["time", "channel"], ["height", "width", "channel"]]
     names = [*axes, ["time", "height", "width", "channel"]][len(sizes) - 1]
+    if len(sizes) == 1 and isinstance(sizes[0], str):  # the only axis of ids
+        names = sizes
     parts = ", ".join(f"{axis}: {_word(n)}" for axis, n in zip(names, sizes, strict=True))
     return f"shape: {{{parts}}}"
+
+
+def _axes_alone(value: Any) -> list[str]:
+    """The names in [height, width, channel], where one of them is that of an axis."""
+    if not isinstance(value, list):
+        return []
+    named = all(isinstance(one, str) and re.fullmatch(NAME_PATTERN, one) for one in value)
+    known = {axis for grid in _GRIDS.values() for axis in grid} | {"channel", "frequency"}
+    return value if value and named and known & set(value) else []
 
 
 def _numbers(value: Any) -> list[Any]:

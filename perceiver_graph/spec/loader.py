@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,18 @@ def parse_spec(text: str, path: str = "<spec>", overrides: Sequence[str] = ()) -
     try:
         return _parse(source, overrides)
     except DiagnosticError as error:
-        raise explained(error) from None
+        raise _other_file(explained(error), path) from None
+
+
+def _other_file(error: DiagnosticError, path: str) -> DiagnosticError:
+    """Of a file that is no mapping and not called .yaml, how to write YAML better is no help."""
+    suffix, (first, *others) = Path(path).suffix, error.diagnostics
+    is_whole = first.code == "PG006" or first.message.startswith("the spec: expected a mapping")
+    if not is_whole or suffix.lower() in (*_ENDINGS, ".json", ""):
+        return error
+    what = f"a spec is a YAML file, and this one ends in {quote(suffix)}"
+    help = f"name a spec, as `model.yaml`: {command('new', 'NAME')} writes one to start from"
+    return DiagnosticError([replace(first, notes=(*first.notes, what), help=help), *others])
 
 
 def _parse(source: Source, overrides: Sequence[str]) -> Document:

@@ -269,7 +269,7 @@ class Manifest(Glanced, Model):
         return Glance(heading, tuple(ports(self.inputs, self.outputs)))
 
 
-def axes_of(entry: InputEntry | OutputEntry) -> str:
+def axes_of(entry: InputEntry | OutputEntry | MaskEntry) -> str:
     """The axes of an array, with the names of coordinates: `[batch, time 16, channel 2: x, y]`."""
     pairs = zip(entry.axes, entry.shape, strict=False)
     axes = ", ".join(axis if axis == size else f"{axis} {size}" for axis, size in pairs)
@@ -284,12 +284,16 @@ def described(entry: InputEntry | OutputEntry) -> str:
     return f"{entry.dtype} {axes_of(entry)}{media}{', always masked' * masked}"
 
 
+def arrays(entries: Mapping[str, InputEntry] | Mapping[str, OutputEntry]) -> Iterator[Row]:
+    """A row for each array that is given or made, by its name; attention masks are given too."""
+    for name, entry in entries.items():
+        yield name, described(entry)
+        if isinstance(entry, InputEntry) and entry.attention_mask is not None:
+            yield f"{name}.attention_mask", f"bool {axes_of(entry.attention_mask)}, may be left out"
+
+
 def ports(inputs: Mapping[str, InputEntry], outputs: Mapping[str, OutputEntry]) -> Iterator[Row]:
     """A row for each input and output of a model."""
-    groups: list[tuple[str, Mapping[str, InputEntry | OutputEntry]]] = [
-        ("input", inputs),
-        ("output", outputs),
-    ]
-    for label, entries in groups:
-        for name, entry in entries.items():
-            yield f"{label} {name}", described(entry)
+    for label, rows in (("input", arrays(inputs)), ("output", arrays(outputs))):
+        for name, text in rows:
+            yield f"{label} {name}", text

@@ -230,9 +230,11 @@ class _Translator:
                 self.spans.value(fault.path),
                 help="install a newer release of perceiver-graph",
             )
-        guesses = meant(fault.value, choices) if isinstance(fault.value, str) else ()
+        # `true` and `false` stand for a word, too.
+        word = str(fault.value) if isinstance(fault.value, str | bool) else None
+        guesses = meant(word, choices) if word is not None else ()
         guess = next(iter(guesses), None)
-        whole = guess and fault.value and guess.startswith(fault.value)
+        whole = guess and word and guess.startswith(word)
         entry = None if whole else absent(fault.value, fault.path)
         if entry and isinstance(fault.value, str):
             return not_there(fault.value, entry, self.spans.value(fault.path))

@@ -76,7 +76,7 @@ class Claim:
                 claim.remove()
                 raise
             claim.remove()
-        raise FileExistsError(f"no name for a folder in {parent} is free")
+        raise FileExistsError(f"nothing new can be made in {parent}")
 
     @classmethod
     def left_behind(cls, folder: Path) -> Self | None:

@@ -18,6 +18,7 @@ from perceiver_graph.compiler.blocks.waves import waves_of_step
 from perceiver_graph.compiler.ir.dims import Dim, NotDivisible
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec import models
 
 
@@ -75,22 +76,31 @@ def _divide(ctx: Context, axis: Axis, size: int, path: Path) -> Dim:
     try:
         return axis.size.exact_div(size)
     except NotDivisible as error:
-        fixed = axis.size.value
         given = ctx.inputs[str(path[1])].shape[axis.name]
         later = "" if str(given) == str(axis.size) else " after the steps before"
-        closest = sorted(_divisors(fixed), key=lambda d: (abs(d - size), d))[:3] if fixed else []
+        patch = (*path, axis.name), f"{axis.name} is cut into patches of {size} here"
+        shape = (*path[:2], "shape", axis.name), f"{axis.name} has {axis.size} positions{later}"
+        # The steps of another input fit that one: what does not is the shape of this one.
+        fixed, own = axis.size.value, ctx.place(shape[0])[1] != ctx.place(path)[1]
+        blamed, other = (shape, patch) if own else (patch, shape)
+        like = ((*path[:2], "like"), f"`{path[1]}` is like `{ctx.place(path)[1]}`")
         raise ctx.error(
             "PG203",
             f"a patch of {size} does not divide the axis `{axis.name}` of size {axis.size}",
-            (*path, axis.name),
-            f"{axis.name} is cut into patches of {size} here",
-            also=[
-                ((*path[:2], "shape", axis.name), f"{axis.name} has {axis.size} positions{later}")
-            ],
-            help=f"sizes that divide it: {', '.join(map(str, sorted(closest)))}"
-            if closest
-            else ctx.exact(error),
+            *blamed,
+            also=[other, like] if own and ctx.place(shape[0]) == shape[0] else [other],
+            help=_fitting(axis.name, fixed, size, own and not later) if fixed else ctx.exact(error),
         ) from error
+
+
+def _fitting(axis: str, fixed: int, size: int, own: bool) -> str:
+    """What to change: the size of an axis, or that of a patch."""
+    below = fixed // size * size
+    if own:
+        sizes = [f"`{axis}: {one}`" for one in (below, below + size) if one]
+        return f"{joined(sizes)} would do, or other `steps` instead of `like`"
+    closest = sorted(_divisors(fixed), key=lambda d: (abs(d - size), d))[:3]
+    return f"sizes that divide it: {', '.join(map(str, sorted(closest)))}"
 
 
 def _divisors(number: int) -> set[int]:

@@ -267,9 +267,10 @@ def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
         parts.append(("weights a second time while they are prepared", needs.loading))
     else:
         parts += _running(needs.programs, largest, least.chunk_queries)
+    given = mebibytes(memory) if memory >= MiB else f"{memory:,} bytes"
     return DiagnosticError.of(
         "PG604",
-        f"{mebibytes(memory)} are too little for `{lowered.document.spec.name}`: a run takes "
+        f"{given} is too little for `{lowered.document.spec.name}`: a run takes "
         f"{mebibytes(least.peak)} at the least",
         notes=[f"{mebibytes(size)}: {what}" for what, size in parts if size],
         help=f"{option('--memory', f'{-(-least.peak // MiB)}MiB')}, or a smaller model",

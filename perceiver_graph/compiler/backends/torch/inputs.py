@@ -20,6 +20,7 @@ from perceiver_graph.compiler.backends.torch.names import identifier, unique
 from perceiver_graph.compiler.ir.dims import Symbol, format_shape
 from perceiver_graph.compiler.ir.graph import Input, Value
 from perceiver_graph.compiler.ir.sizes import places, symbols_of
+from perceiver_graph.diagnostics.words import joined
 
 EAGERLY = "if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):"
 TENSORS = "dict[str, Tensor]"
@@ -187,10 +188,10 @@ class Inputs:
         takes = (f"{name} {format_shape(value.shape)}" for name, value in self.data.items())
         lines = [f"{', '.join(takes)} -> {', '.join(made)}."]
         if self.optional:
+            flags = joined(f"`{name}.present`" for name in self.optional)
             lines.append(
                 f"What may be left out ({', '.join(self.optional)}) is replaced by its mask "
-                "token: everywhere if it is not given, or where `<name>.present`, bool [batch], is "
-                "false."
+                f"token: everywhere if it is not given, or where {flags}, bool [batch], is false."
             )
         for leaf in self.leaves:
             if leaf.role == "attention_mask":

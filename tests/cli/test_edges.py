@@ -1,0 +1,114 @@
+"""At the edges: files that are no specs, places where nothing can be written, words and numbers on screen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import ROOT, Command
+
+SPEAKER = """\
+perceiver: 1
+name: speaker
+dims: {length: {max: 32}}
+inputs:
+  text:
+    shape: {length: length}
+    steps: [{embedding: {vocabulary: 262, width: 8}}]
+    attention_mask: true
+    media: {text: {}}
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+outputs:
+  label: {query: {learned: {}}, head: {linear: 4}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("README.md", "# A model\n\nIt reads: pictures\n- and more\n"),
+        ("rows.csv", "x,y\n1,2\n"),
+        ("settings.toml", "[tool]\na = 1\n"),
+    ],
+)
+def test_a_file_that_is_no_spec_is_told_as_such(
+    name: str, content: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    done = command("check", tmp_path / name)
+    assert done.code == 1
+    assert f"a spec is a YAML file, and this one ends in `{Path(name).suffix}`" in done.err
+    assert "perceiver-graph new NAME" in done.err
+    assert "quotes" not in done.err
+    (tmp_path / "a.yaml").write_text(content)
+    assert "a spec is a YAML file" not in command("check", tmp_path / "a.yaml").err
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+@pytest.mark.parametrize(
+    "place", ["/proc/x", "/proc/self/fd/x", "/dev/null", "/dev/null/x", "FILE"]
+)
+def test_where_nothing_can_be_written_it_is_said(
+    place: str, command: Command, tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    place = place.replace("FILE", str(tmp_path / "file"))
+    speaker = tmp_path / "speaker.yaml"
+    speaker.write_text(SPEAKER)
+    assert command("compile", speaker, "-o", tmp_path / "made").code == 0
+    lines = [["compile", tiny], ["run", tmp_path / "made", "text=abc"]]
+    for words in [*lines, ["graph", tiny]]:
+        if words[0] == "graph" and place == "/dev/null":
+            continue
+        done = command(*words, "-o", place)
+        assert done.code == 1, words
+        assert re.match(r"error\[PG(407|511)\]: ", done.err), done.err
+        assert "  = help: " in done.err
+        assert "free" not in done.err.splitlines()[0]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_too_little_memory_is_told_with_what_was_given(
+    command: Command, tiny: Path, tmp_path: Path
+) -> None:
+    done = command("compile", tiny, "--memory", "1KB", "-o", tmp_path / "a")
+    assert "1,000 bytes is too little for `tiny`: a run takes" in done.err
+    least = re.search(r"`--memory (\w+)`", done.err)
+    assert least
+    assert command("compile", tiny, "--memory", least[1], "-o", tmp_path / "a").code == 0
+
+
+def test_an_attention_mask_is_listed_with_the_inputs(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEAKER)
+    done = command("compile", tmp_path / "a.yaml", "-o", tmp_path / "a")
+    assert "\n  text.attention_mask  bool [batch, length], may be left out\n" in done.out
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+@pytest.mark.parametrize(
+    "spec", ["language", "modelnet40", "kinetics", "optical_flow", "starcraft"]
+)
+def test_no_word_is_broken(
+    spec: str, columns: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = []
+    for width in ("400", columns):
+        monkeypatch.setenv("COLUMNS", width)
+        words.append(set(command("inspect", spec).out.split()))
+    assert words[1] <= words[0]
+
+
+ALIKE = {"axis", "is", "has", "this", "was", "does", "less", "bias"}
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    """In all that is known to be printed: "1 token", and not "1 tokens"."""
+    wrong = []
+    for path in sorted((ROOT / "tests" / "cases").rglob("*.md")):
+        for text in re.findall(r"^```text$(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL):
+            found = re.findall(r"(?<![\w.,*/-])1 ([a-z]+s)\b", text)
+            wrong += [f"{path.name}: 1 {word}" for word in found if word not in ALIKE]
+    assert not wrong
