@@ -26,8 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             streams.provide()
             from perceiver_graph.cli.app import run
+            from perceiver_graph.diagnostics.commands import typed
 
-            code = run(arguments)
+            with typed():
+                code = run(arguments)
             end_if_asked()
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT

@@ -5,12 +5,39 @@ Every help text that holds a command or a program makes it here; tests/test_advi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from perceiver_graph.diagnostics import escape
 
 PROGRAM = "perceiver-graph"
+
+
+class _Reader:
+    """Who reads what is told: somebody who typed a command, or who called from Python."""
+
+    typed = False
+
+
+@contextmanager
+def typed() -> Iterator[None]:
+    """In this block help is for somebody who typed a command."""
+    before, _Reader.typed = _Reader.typed, True
+    try:
+        yield
+    finally:
+        _Reader.typed = before
+
+
+def either(command_line: str, python: str) -> str:
+    """The first for who typed a command, the second for who called from Python."""
+    return command_line if _Reader.typed else python
+
+
+def elsewhere() -> str:
+    """How to have something written to another place."""
+    return f"choose another place{either(' with `-o`', '')}"
 
 
 def command(*words: str | Path) -> str:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Literal, TypedDict
 
 from perceiver_graph.diagnostics.catalog import CATALOG
+from perceiver_graph.diagnostics.text import singular
 
 Severity = Literal["error", "warning", "note"]
 
@@ -114,6 +115,10 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __post_init__(self) -> None:
+        # One of a thing is no plural, whatever the number that a message was made with.
+        object.__setattr__(self, "message", singular(self.message))
+        object.__setattr__(self, "notes", tuple(map(singular, self.notes)))
+        object.__setattr__(self, "help", self.help and singular(self.help))
         if self.code not in CATALOG:
             raise KeyError(f"diagnostic code {self.code!r} is not in the catalogue")
 

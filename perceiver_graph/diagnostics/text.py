@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -102,3 +103,20 @@ class Window:
         before = _width(self.line[self.start : start]) + (3 if self.start else 0)
         marks = _width(self.line[start : min(end, self.end)])
         return " " * before + mark * max(marks, 1)
+
+
+_ONE = re.compile(
+    r"(?<![\w.,*/-])1 (?:(token|channel|row|value|point|number|column|frame|sample|byte|character"
+    r"|position|place|id)s|(quer)ies)(?![\w./-])"
+)
+
+
+def singular(text: str) -> str:
+    """`1 channels` as `1 channel`, but where it stands in backquotes."""
+    parts = text.split("`")
+    parts[::2] = (_ONE.sub(_one, part) for part in parts[::2])
+    return "`".join(parts)
+
+
+def _one(match: re.Match[str]) -> str:
+    return f"1 {match[1]}" if match[1] else f"1 {match[2]}y"

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option, shell
+from perceiver_graph.diagnostics.commands import either, option, shell
 from perceiver_graph.engine import failures
 from perceiver_graph.runtime.signature import not_its_own
 
@@ -78,11 +78,12 @@ def _anything() -> tuple[type[Exception], ...]:
 
 
 def _out_of_memory(device: str, error: Exception) -> DiagnosticError:
+    less = either(option("--memory", "SIZE"), "`memory=BYTES`")
     return DiagnosticError.of(
         "PG603",
         f"the memory of {device} does not suffice",
         notes=[_first_line(error)],
-        help=f"use a smaller batch, or {option('--memory', 'SIZE')} to decode in smaller chunks",
+        help=f"use a smaller batch, or {less} to decode in smaller chunks",
     )
 
 

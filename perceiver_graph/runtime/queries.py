@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import either, option
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.coordinates import Points, points_of
 from perceiver_graph.runtime.feeds import check_points
@@ -30,7 +30,6 @@ Selection = (
 )
 """Flat query positions: a range, positions in any order, or None for all. Of an output that is asked
 at points, also the points: an array of them, or `{"points": array}`."""
-_PART = "a smaller batch, or some of its queries at a time: --decode OUTPUT=START:STOP"
 _FORM = 'a mapping such as {"label": None, "image": slice(0, 1000)}, or None for everything'
 
 
@@ -41,6 +40,12 @@ class Asked:
 
     positions: NDArray[np.int64]
     shape: tuple[int, ...]
+
+
+def _part(name: str) -> str:
+    """How to ask for less of an output."""
+    typed, called = option("--decode", f"{name}=START:STOP"), f"`{{{name!r}: slice(START, STOP)}}`"
+    return f"a smaller batch, or some of its queries at a time: {either(typed, called)}"
 
 
 def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
@@ -105,7 +110,7 @@ def resolve(
         shape = tuple(evaluate(size, sizes) for size in entry.shape)
         count = prod(shape[1:-1])
         if selection is None:
-            require_room(shape, "float32", f"output {quote(name)}", _PART)
+            require_room(shape, "float32", f"output {quote(name)}", _part(name))
             asked[name] = Asked(np.arange(count, dtype=np.int64), shape)
             continue
         positions = _positions(name, entry, selection, count, report)

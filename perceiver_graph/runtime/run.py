@@ -10,6 +10,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import either
 from perceiver_graph.media.base import mismatch
 from perceiver_graph.media.entries import make_writers, part_of, signature_of
 from perceiver_graph.media.io import Answer, Reader, Setting, Writer, some_of
@@ -228,7 +229,7 @@ def _refuse_overwriting(
                 report.error(
                     "PG511",
                     f"{path} would overwrite an input",
-                    help="choose another folder: -o DIR",
+                    help=f"choose another folder{either(': `-o DIR`', '')}",
                 )
             elif path.exists() and not former.has(out_dir, path.name):
                 report.extend(not_ours(path).diagnostics)
@@ -247,7 +248,7 @@ def _folder(path: Path) -> Iterator[None]:
         raise DiagnosticError.of(
             "PG511",
             f"the folder {path} cannot be made: {error.strerror or error}",
-            help="choose another folder: -o DIR",
+            help=f"choose another folder{either(': `-o DIR`', '')}",
         ) from error
     try:
         yield

@@ -14,6 +14,7 @@ from typing import Any
 
 from perceiver_graph import limits, storage
 from perceiver_graph.diagnostics import DiagnosticError, escape
+from perceiver_graph.diagnostics.commands import elsewhere
 
 SUMMARY = ".json"
 _MARK = b"perceiver-graph run, sha256 "
@@ -21,7 +22,6 @@ _DIGITS = 64
 ARCHIVE_COMMENT = _MARK + b"0" * _DIGITS
 """The comment of an archive before it is sealed."""
 _BLOCK = 2**20
-_ELSEWHERE = "choose another place with `-o`, or move the file"
 
 
 def summary_bytes(summary: Mapping[str, Any], files: Mapping[str, str]) -> bytes:
@@ -70,7 +70,9 @@ def refuse_others(path: Path) -> None:
 def not_ours(path: Path) -> DiagnosticError:
     """What is said of a file that no run wrote, or that was changed since."""
     return storage.unwritable(
-        path, "there is a file that no run wrote, or that was changed since", help=_ELSEWHERE
+        path,
+        "there is a file that no run wrote, or that was changed since",
+        help=f"{elsewhere()}, or move the file",
     )
 
 

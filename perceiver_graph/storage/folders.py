@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.commands import elsewhere
 from perceiver_graph.signals import Shield
 from perceiver_graph.storage.claims import Claim
 from perceiver_graph.storage.exchange import exchange, rename_new
@@ -24,7 +25,6 @@ Interim = Callable[[Path, str], str]
 """The text of the last file of a folder while the others lie under a path in it."""
 
 _ATTEMPTS = 5
-_ELSEWHERE = "choose another place with `-o`, or move it away first"
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,12 @@ def _named(names: list[str]) -> str:
 
 
 def _refused(message: str) -> DiagnosticError:
-    return DiagnosticError.of("PG407", message, notes=["nothing was written"], help=_ELSEWHERE)
+    return DiagnosticError.of(
+        "PG407",
+        message,
+        notes=["nothing was written"],
+        help=f"{elsewhere()}, or move it away first",
+    )
 
 
 def _not_written(directory: str | Path, error: Exception) -> DiagnosticError:
@@ -248,5 +253,5 @@ def _not_written(directory: str | Path, error: Exception) -> DiagnosticError:
         "PG407",
         f"{quote(directory, 200)} cannot be written: {reason}",
         notes=["nothing was left behind"],
-        help="free space or choose another place with `-o`",
+        help=f"free space or {elsewhere()}",
     )

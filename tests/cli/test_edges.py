@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import perceiver_graph
+from perceiver_graph import DiagnosticError
+from perceiver_graph.diagnostics.model import make
 from tests.cli.support import ROOT, Command
 
 SPEAKER = """\
@@ -112,3 +116,31 @@ def test_one_of_a_thing_is_no_plural() -> None:
             found = re.findall(r"(?<![\w.,*/-])1 ([a-z]+s)\b", text)
             wrong += [f"{path.name}: 1 {word}" for word in found if word not in ALIKE]
     assert not wrong
+
+
+def test_messages_are_made_with_one_of_a_thing() -> None:
+    found = make(
+        "PG503", "has 1 channels", notes=["11 rows, 2.1 values, `1 rows`"], help="1 queries"
+    )
+    assert (found.message, found.help) == ("has 1 channel", "1 query")
+    assert found.notes == ("11 rows, 2.1 values, `1 rows`",)
+
+
+def test_help_is_for_who_reads_it(command: Command, tiny: Path, tmp_path: Path) -> None:
+    """Options for who typed a command, arguments for who called from Python."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    assert "choose another place with `-o`" in command("compile", tiny, "-o", tmp_path / "mine").err
+    with pytest.raises(DiagnosticError) as refused:
+        perceiver_graph.compile(tiny).save(tmp_path / "mine")
+    assert "choose another place, or" in str(refused.value)
+    assert "-o" not in str(refused.value).replace(str(tmp_path), "")
+    perceiver_graph.compile(tiny).save(tmp_path / "made")
+    program = perceiver_graph.load(tmp_path / "made")
+    arrays = {"x": np.zeros((1, 4, 3), np.float32)}
+    with pytest.raises(DiagnosticError) as little:
+        program.run(arrays, memory=10)
+    least = re.search(r"`memory=(\d+)`", str(little.value))
+    assert least
+    assert "--" not in str(little.value)
+    assert program.run(arrays, memory=int(least[1]))
