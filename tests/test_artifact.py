@@ -196,7 +196,7 @@ def test_every_fault_of_a_manifest_is_named(tmp_path: Path) -> None:
         (lambda m: m["programs"]["encode"].update(file="other.onnx"), "not among `files`"),
         (lambda m: m["programs"].pop("encode"), "lacks `encode`"),
         (
-            lambda m: m["programs"].update(step=m["programs"]["decode"]),
+            lambda m: m["programs"].update(another=m["programs"]["decode"]),
             "no program that this release knows",
         ),
         (lambda m: m["programs"]["encode"]["inputs"][0].update(of="x"), "not among `inputs`"),

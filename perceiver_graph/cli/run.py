@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from perceiver_graph.cli import screen, usage
+from perceiver_graph.cli import screen, usage, writing
 from perceiver_graph.cli.options import Debug, Extensions, bytes_of
 from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
@@ -53,8 +53,13 @@ def run_command(
         bool, typer.Option("--random", help="Random inputs: to try a model without data.")
     ] = False,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of --random [0].", metavar="NUMBER")
+        int | None,
+        typer.Option("--seed", min=0, help="Of --random, and --generate [0].", metavar="NUMBER"),
     ] = None,
+    generate: writing.Generate = None,
+    temperature: writing.Temperature = None,
+    top_p: writing.TopP = None,
+    top_k: writing.TopK = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -103,6 +108,7 @@ def run_command(
     debug: Debug = False,
 ) -> None:
     """Run a compiled model on files, on texts, on arrays, or on both; --random needs neither.
+    With --generate, a causal model goes on with a text.
 
     In a text, [MASK] stands for one missing byte and [MASK*9] for nine.
     """
@@ -111,7 +117,17 @@ def run_command(
     from perceiver_graph.runtime.program import load
     from perceiver_graph.runtime.queries import parse_decode
 
-    _check_usage(files, inputs, output, names, random, seed)
+    sampling = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    others = {
+        "--random": random,
+        "--output": output,
+        "--decode": decode,
+        "--size": size,
+        "--names": names,
+        "--memory": memory,
+    }
+    writing.check_usage(generate, sampling, others, files)
+    _check_usage(files, inputs, output, names, random, seed if generate is None else None)
     budget = bytes_of(memory)
     request = parse_decode(decode or ())
     sizes = parse_sizes(size or ())
@@ -125,7 +141,9 @@ def run_command(
     from perceiver_graph.runtime.inputs import read_arrays
 
     arrays = read_arrays(inputs, program.manifest) if inputs is not None else {}
-    if files:
+    if files and generate is not None:
+        writing.write(program, files, arrays, generate, sampling | {"seed": seed})
+    elif files:
         place = output or _DEFAULT_FOLDER
         _run_files(program, files, arrays, place, request, sizes, budget, names or [])
     else:

@@ -92,6 +92,26 @@ def exactly(text: str) -> None:
     print(text, end="")
 
 
+@contextmanager
+def running_text() -> Iterator[Callable[[str], None]]:
+    """A function that prints a part of a text at once. A pipe gets the text as it is; on a terminal it
+    steers nothing, and a line that was begun is ended."""
+    column = 0
+
+    def show(text: str) -> None:
+        nonlocal column
+        if on_terminal():
+            text = "\t".join(map(clean, text.split("\t")))
+        print(text, end="", flush=True)
+        column = len(text.rpartition("\n")[2]) + (0 if "\n" in text else column)
+
+    try:
+        yield show
+    finally:
+        if column and on_terminal():
+            print(flush=True)
+
+
 def lines(text: Iterable[str]) -> None:
     """Print lines of plain text."""
     for line in text:

@@ -21,7 +21,7 @@ from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, rewrite
-from perceiver_graph.compiler.programs import cost, phases
+from perceiver_graph.compiler.programs import cost, generation, phases
 from perceiver_graph.compiler.programs import plan as planner
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import DEFAULT, Device, Precision, Target
@@ -165,8 +165,14 @@ class Compiled(Glanced):
             return load_arrays(source, graph, report=report)
         return load_weights(as_path("weights", _WEIGHTS, source), graph, report=report)
 
+    @cached_property
+    def writing(self) -> generation.Writing | None:
+        """How the model writes texts; None of one that is not causal."""
+        return generation.writing(self.lowered, self.target.precision)
+
     def programs(self, weights: Mapping[str, Array]) -> Programs:
-        """The programs by name, with everything evaluated that depends on weights only."""
+        """The programs by name, with everything evaluated that depends on weights only: those of a
+        run, and those of a model that writes."""
         whole = self.dump_ir is not None  # a dump has every step
         optimized = optimize(
             self.graph if whole else self._rewritten,
@@ -176,7 +182,10 @@ class Compiled(Glanced):
             dump=self.dump_ir,
             rewritten=not whole,
         )
-        return phases.finish_early(phases.split(optimized))
+        found = phases.finish_early(phases.split(optimized))
+        for name, graph in (self.writing.programs if self.writing else {}).items():
+            found[name] = optimize(graph, level=self.level, parameters=weights, verify=self.verify)
+        return found
 
     def to_torch(self, weights: Weights | None = None, *, seed: int = 0) -> nn.Module:
         """The model as a `torch.nn.Module` in eval mode: call `train()` on it before training. Raises
@@ -303,6 +312,7 @@ class Compiled(Glanced):
             inputs=describe.input_entries(self.lowered),
             outputs=describe.output_entries(self.lowered),
             dims=describe.dimensions(self.lowered),
+            generation=describe.generation(self.lowered, self.writing if programs else None),
             chunks=self.plan.chunks,
             memory=None if self.memory is None else describe.run_memory(self.plan, self.memory),
             decode_memory=planner.decode_memory(self.optimized),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.consistent_sizes import bad_sizes
 from perceiver_graph.spec.manifest import InputEntry, Manifest, Port
-from perceiver_graph.spec.programs import ASKED, READS
+from perceiver_graph.spec.programs import ASKED, PREFILL, READS, STEP, WRITES, Role
 
 
 def check_programs(manifest: Manifest, report: Report) -> None:
@@ -38,7 +38,7 @@ def _faults(manifest: Manifest) -> Iterator[str]:
 
 def _bad_programs(manifest: Manifest) -> Iterator[str]:
     for name, program in manifest.programs.items():
-        if name not in READS:
+        if name not in {*READS, *WRITES}:
             yield f"`{name}` is no program that this release knows"
         if program.file not in manifest.files:
             yield f"the file {quote(program.file)} of program `{name}` is not among `files`"
@@ -49,6 +49,7 @@ def _bad_programs(manifest: Manifest) -> Iterator[str]:
 def _bad_ports(manifest: Manifest) -> Iterator[str]:
     programs = {name: manifest.programs[name] for name in READS if name in manifest.programs}
     made = set[str]()
+    yield from _bad_writing(manifest)
     for name, program in programs.items():
         for port in program.inputs:
             if port.role not in READS[name]:
@@ -66,6 +67,54 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
             yield f"no program computes the output {quote(name)}"
         elif output.selectable and "decode" in programs and name not in asked:
             yield f"`decode` has no queries of {quote(name)}"
+
+
+def _bad_writing(manifest: Manifest) -> Iterator[str]:
+    """What is wrong with the programs that write a text, and what is said of them."""
+    programs = {name: manifest.programs[name] for name in WRITES if name in manifest.programs}
+    found = manifest.generation
+    if found is None or found.refused is not None:
+        yield from (f"`{name}` is there, and the model writes no text" for name in programs)
+        return
+    entry, output = manifest.inputs.get(found.text), manifest.outputs.get(found.output or "")
+    known = entry.vocabulary if entry is not None and len(entry.shape) == 2 else None
+    if known is None or output is None or output.shape[-1] != known:
+        yield f"`generation` needs ids, and an output of scores for them, not {quote(found.text)}"
+    elif lost := [name for name in WRITES if name not in programs]:
+        yield f"`generation` is there, and the program `{lost[0]}` is not"
+    else:
+        for name, roles in WRITES.items():
+            for port in programs[name].inputs:
+                yield from _bad_text_input(port, name, roles, manifest)
+            shape = next((p.shape for p in programs[name].outputs if p.of == found.output), None)
+            if shape != ["batch", 1, known]:
+                yield f"`{name}` gives no scores {quote(found.output or '')} of one token"
+        kept, read, given = (
+            {port.of for port in ports if port.role == "state"}
+            for ports in (
+                programs[PREFILL].outputs,
+                programs[STEP].inputs,
+                programs[STEP].outputs,
+            )
+        )
+        if strange := sorted(read - kept) + sorted(kept - given):
+            yield f"{quote(strange[0])} does not go from `{PREFILL}` to `{STEP}`, and on to itself"
+
+
+def _bad_text_input(
+    port: Port, program: str, roles: frozenset[Role], manifest: Manifest
+) -> Iterator[str]:
+    """What is wrong with an input of a program that writes."""
+    assert manifest.generation is not None
+    if port.role not in roles:
+        yield f"`{program}` has an input of role `{port.role}`"
+    elif port.role in ("latents", "position"):
+        if port.dtype != "int64" or len(port.shape) != 1:
+            yield f"{quote(port.name)} of `{program}` holds no places"
+    elif port.role != "state":
+        yield from _bad_input(port, f"`{program}`", manifest)
+        if program == STEP and port.role != "size" and port.of != manifest.generation.text:
+            yield f"`{program}` reads {quote(port.of)}, which does not grow"
 
 
 def _bad_input(port: Port, program: str, manifest: Manifest) -> Iterator[str]:

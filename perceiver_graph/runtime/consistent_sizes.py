@@ -11,6 +11,7 @@ from perceiver_graph import limits
 from perceiver_graph.diagnostics import quote
 from perceiver_graph.spec.arithmetic import NotASize, calculate, words
 from perceiver_graph.spec.manifest import Dimension, Manifest, OutputEntry, Port, ProgramEntry
+from perceiver_graph.spec.programs import STEP, WRITES
 
 Shape = Sequence[int | str]
 BATCH = "batch"
@@ -33,7 +34,10 @@ def bad_sizes(manifest: Manifest) -> Iterator[str]:
     for port in chain.from_iterable(program.outputs for program in manifest.programs.values()):
         kept.setdefault(port.of, port.shape)
     for name, program in manifest.programs.items():
-        yield from _bad_ports(name, program, manifest, kept)
+        if name in WRITES:
+            yield from _bad_rows(name, program, kept)
+        else:
+            yield from _bad_ports(name, program, manifest, kept)
 
 
 def _bad_dimension(name: str, dimension: Dimension) -> Iterator[str]:
@@ -49,7 +53,10 @@ def _symbols(manifest: Manifest) -> dict[str, int]:
     """Every symbol with the smallest value that it may have."""
     known = {name: one.lowest for name, one in manifest.dims.items()}
     ports = chain.from_iterable(program.inputs for program in manifest.programs.values())
-    asked = [port.shape for port in ports if port.role in ("queries", "points")]
+    told = ("queries", "points", "latents")
+    asked = [port.shape for port in ports if port.role in told]
+    if STEP in manifest.programs:  # how many there were before, which grows
+        asked += [port.shape for port in manifest.programs[STEP].inputs if port.role == "state"]
     counts = {size: 1 for shape in asked for size in shape if isinstance(size, str)}
     return {BATCH: 1} | counts | known
 
@@ -65,7 +72,7 @@ def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape, bool]]:
         yield f"output {quote(name)}", output.shape, True
     for name, program in manifest.programs.items():
         for port in (*program.inputs, *program.outputs):
-            if port.role not in ("queries", "size", "grid"):
+            if port.role not in ("queries", "size", "grid", "latents", "position"):
                 yield f"{quote(port.name)} of `{name}`", port.shape, port.role != "state"
 
 
@@ -118,6 +125,17 @@ def _bad_ports(
             yield f"`{name}` gives {quote(port.name)} as {port.shape}, and it has {output.shape}"
         elif port.role == "state" and port.shape != kept[port.of]:
             yield f"`{name}` gives {quote(port.name)} as {port.shape}, and it has {kept[port.of]}"
+
+
+def _bad_rows(name: str, program: ProgramEntry, kept: Mapping[str, Shape]) -> Iterator[str]:
+    """What of a program that writes has another shape elsewhere: how many rows it has, changes."""
+    for port in (*program.inputs, *program.outputs):
+        of = kept.get(port.of, port.shape) if port.role == "state" else port.shape
+        pairs = zip(port.shape, of, strict=False)
+        if len(of) != len(port.shape) or any(
+            a != b for a, b in pairs if isinstance(a, int) and isinstance(b, int)
+        ):
+            yield f"`{name}` has {quote(port.name)} as {port.shape}, and it is {of}"
 
 
 def _wanted(port: Port, manifest: Manifest, kept: Mapping[str, Shape]) -> Shape | None:

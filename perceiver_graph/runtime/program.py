@@ -20,6 +20,7 @@ from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
 from perceiver_graph.runtime.devices import Device, DeviceName, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
+from perceiver_graph.runtime.generation import Generating
 from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sizes import evaluate
@@ -111,7 +112,7 @@ class State(Glanced):
         return cast(NDArray[np.float32], self._values[name].numpy())
 
 
-class Program(Glanced):
+class Program(Generating, Glanced):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
 
     def __init__(self, artifact: Artifact, device: Device) -> None:

@@ -221,6 +221,21 @@ class Quantization(Model):
     """Of each output, against the same model in float32."""
 
 
+class Generation(Model):
+    """How a causal model writes: the programs `prefill` and `step` go on with a text, token by token."""
+
+    text: Dotted
+    """The input that is the text."""
+    output: Words | None = None
+    """The output that has scores for the token that comes next."""
+    latents: Count
+    """How many latents there are at most: as many tokens, from the last, change with each."""
+    longest: Count | None = None
+    """How many tokens a text may have; None: any number."""
+    refused: Words | None = None
+    """Why there are no such programs."""
+
+
 class ExtensionEntry(Model):
     """What was defined outside the package and used."""
 
@@ -257,6 +272,8 @@ class Manifest(Glanced, Model):
     decode_memory: Memory
     memory: RunMemory | None = None
     """Where a limit was given; the number of chunks is chosen for it too."""
+    generation: Generation | None = None
+    """Of a causal model."""
     programs: dict[Name, ProgramEntry]
     """What the onnx backend runs; empty without it."""
     parameters: Annotated[int, Field(ge=0, le=10**30)]

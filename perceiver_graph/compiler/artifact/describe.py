@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from perceiver_graph.compiler.blocks.context import Axis, Coordinates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN
+from perceiver_graph.compiler.blocks.longest import longest
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir import graph as ir
 from perceiver_graph.compiler.lowering.lowered import Lowered
@@ -16,12 +17,14 @@ from perceiver_graph.compiler.lowering.media import (
     vocabularies,
     vocabulary,
 )
+from perceiver_graph.compiler.programs.generation import Writing
 from perceiver_graph.compiler.programs.phases import OUTPUT
 from perceiver_graph.compiler.programs.plan import Plan
 from perceiver_graph.extensions import extensions_of
 from perceiver_graph.spec.manifest import (
     Dimension,
     ExtensionEntry,
+    Generation,
     InputEntry,
     MaskEntry,
     OutputEntry,
@@ -159,6 +162,19 @@ def run_memory(plan: Plan, limit: int) -> RunMemory:
         peak=plan.peak,
         chunk_queries=plan.chunk_queries,
         score_limit=plan.score_limit,
+    )
+
+
+def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
+    """How the model writes, if it is one that does."""
+    if writing is None:
+        return None
+    return Generation(
+        text=writing.text,
+        output=writing.output or None,
+        latents=lowered.latents[0],
+        longest=longest(lowered.modalities[writing.text].axes[0]),
+        refused=writing.refused or None,
     )
 
 

@@ -191,6 +191,8 @@ def _input_roles(graph: Graph) -> Iterator[str]:
             yield f"{value} should be int64[count]: it holds positions of `{leaf.of}`"
         if leaf.role == "size" and (value.dtype != "int64" or value.shape != shape_of(1)):
             yield f"{value} should be int64[1]: it says what `{leaf.of}` stands for"
+        if leaf.role in ("latents", "position") and (value.dtype != "int64" or rank != 1):
+            yield f"{value} should be int64[count]: it holds places of `{leaf.of}`"
         if leaf.role == "points" and (value.dtype != "float32" or rank != 3):
             yield f"{value} should be float32[batch, count, channel]: points to ask `{leaf.of}` at"
 

@@ -106,7 +106,7 @@ def split(graph: Graph) -> Programs:
             outputs = {LATENTS: graph.outputs[LATENTS]} | outputs
         if name == last:
             outputs |= {result: own.outputs[result] for result in results}
-        programs[name] = _program(own, name, inputs, outputs)
+        programs[name] = program(own, name, inputs, outputs)
     return programs
 
 
@@ -125,7 +125,7 @@ def finish_early(programs: Programs) -> Programs:
         return programs
     found = Programs(programs)
     found[last] = replace(
-        _program(programs[last], "", programs[last].inputs, late), name=programs[last].name
+        program(programs[last], "", programs[last].inputs, late), name=programs[last].name
     )
     read = {leaf.value.name for graph in found.values() for leaf in graph.inputs}
     for name in earlier:
@@ -141,7 +141,7 @@ def finish_early(programs: Programs) -> Programs:
     return found
 
 
-def _program(
+def program(
     graph: Graph, name: str, inputs: Iterable[Input], outputs: Mapping[str, Value]
 ) -> Graph:
     """What of the graph computes the outputs from the inputs, and nothing else."""

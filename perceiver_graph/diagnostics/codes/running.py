@@ -164,4 +164,34 @@ ENTRIES = (
         "$ perceiver-graph run build/stations --inputs in.npz    # stations.position in radians x 1000",
         "$ perceiver-graph run build/stations --inputs in.npz    # stations.position in degrees",
     ),
+    Entry(
+        "PG518",
+        "model writes no text",
+        "A model goes on with a text where its latents are the last tokens of it, each of which reads "
+        "only what came before: `latents: {of: text, last: 512}`, and `causal: true` under `encode` and "
+        "`process`. The text has one axis, whose size is a symbol of `dims`, and steps that make a token "
+        "of one id each; its positions are counted from the beginning. An output with `query: latents` "
+        "has scores for each id of the vocabulary. Artifacts in int8 write none.",
+        '$ perceiver-graph run build/language "Once upon a time" --generate 200',
+        """dims: {length: {min: 512, max: 4096}}
+inputs:
+  text:
+    shape: {place: length}
+    steps: [{embedding: {vocabulary: 262, width: 512}}]
+    position: {learned: {}, combine: add}
+    media: {text: {}}
+latents: {of: text, last: 512}
+encode: {heads: 8, causal: true}
+process: {layers: 8, heads: 8, causal: true}
+outputs:
+  next: {query: latents, head: {tied_embedding: text}}""",
+    ),
+    Entry(
+        "PG519",
+        "scores are not finite",
+        "A model that writes gave NaN or infinite scores for the next token, so none can be drawn. The "
+        "weights are damaged, or numbers overflow in the precision that it is compiled for.",
+        '$ perceiver-graph run build/writer_fp16 "Once upon a time" --generate 200',
+        '$ perceiver-graph run build/writer "Once upon a time" --generate 200',
+    ),
 )

@@ -1,0 +1,96 @@
+"""`run --generate`: a causal model goes on with a text, which is printed as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perceiver_graph.cli import screen, usage
+from perceiver_graph.diagnostics.commands import option
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from perceiver_graph.runtime.program import Program
+
+Generate = Annotated[
+    int | None,
+    typer.Option(
+        "--generate",
+        min=0,
+        metavar="TOKENS",
+        help="Let a causal model go on with a text, by so many tokens at most, and print it.",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        min=0,
+        metavar="NUMBER",
+        help="Of --generate: 0 takes the most probable token [1].",
+    ),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p",
+        max=1,
+        metavar="SHARE",
+        help="Of --generate: the most probable tokens, as few as have this share [1].",
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k",
+        min=1,
+        metavar="NUMBER",
+        help="Of --generate: so many of the most probable tokens [all].",
+    ),
+]
+
+
+def check_usage(
+    tokens: int | None,
+    settings: Mapping[str, float | None],
+    others: Mapping[str, object],
+    files: Sequence[str] | None,
+) -> None:
+    """Refuse what does not go together: `settings` are for texts that are written, `others` are not."""
+    if tokens is None:
+        if given := next((name for name, value in settings.items() if value is not None), None):
+            message = f"`--{given.replace('_', '-')}` is for texts that a model writes, and none is asked for"
+            raise usage.wrong(message, f"leave it out, or add {option('--generate', '200')}")
+        return
+    if given := next((name for name, value in others.items() if value), None):
+        message = f"`{given}` does not go with `--generate`, which prints a text and nothing else"
+        raise usage.wrong(message, "leave it out")
+    if (share := settings["top_p"]) is not None and not share > 0:
+        raise usage.wrong(f"`--top-p` is {share}", "it is above 0, and at most 1")
+    if not files:
+        message = "there is no text to go on with"
+        raise usage.wrong(message, 'give one: "Once upon a time", a .txt file, `-`')
+
+
+def write(
+    program: Program,
+    files: Sequence[str | Path],
+    arrays: Mapping[str, NDArray[Any]],
+    tokens: int,
+    settings: Mapping[str, Any],
+) -> None:
+    """Print the text that is given, and how the model goes on, as it comes."""
+    from perceiver_graph.runtime.prompts import read_prompt
+
+    prompt = read_prompt(program.manifest, files, arrays)
+    said = {name: value for name, value in settings.items() if value is not None}
+    pieces = prompt.continued(program, tokens, **said)
+    screen.notes(prompt.notes)
+    with screen.running_text() as show:
+        show(prompt.text)
+        for piece in pieces:
+            show(piece)

@@ -1,0 +1,169 @@
+"""A causal model as two programs that write: one reads a text, the other goes on token by token.
+
+`prefill` is the graph with any number of latents up to that of the spec, on texts as short as one
+token; what attention has read of it, keys and values, comes out too. `step` reads one new token, and
+these. A latent reads those before it, so what comes of it does not change while others come behind
+it, as long as the first one stays: Perceiver AR, arXiv 2202.07765, appendix on caching activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.ir.dims import Dim, Symbol
+from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
+from perceiver_graph.compiler.ir.op import TensorType
+from perceiver_graph.compiler.ir.sizes import inputs_for
+from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.lowering.media import vocabulary
+from perceiver_graph.compiler.programs.incremental import (
+    Incremental,
+    NotCausal,
+    replayed,
+    substituted,
+)
+from perceiver_graph.compiler.programs.phases import Programs, program
+from perceiver_graph.compiler.programs.target import Precision
+from perceiver_graph.spec.models import LatentsQuery, Spec, TokenLatents
+from perceiver_graph.spec.programs import PREFILL, STEP
+
+CHOSEN = "latents.places"
+"""The input that says which tokens are the latents."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a causal model writes: what it reads and gives, and the programs for it, if there can be any."""
+
+    text: str
+    """The input that is a text, the end of which the latents are."""
+    output: str = ""
+    """The output that has scores for the token behind each latent."""
+    programs: Programs = field(default_factory=Programs)
+    refused: str = ""
+    """Why there are no programs, in words."""
+
+
+def writing(lowered: Lowered, precision: Precision = "fp32") -> Writing | None:
+    """The programs of a model that writes; None of one that is not causal."""
+    spec = lowered.document.spec
+    if not is_causal(spec):
+        return None
+    assert isinstance(spec.latents, TokenLatents)
+    text = spec.latents.of
+    if precision == "int8":
+        return Writing(
+            text, refused="it is compiled in int8, and texts are written in floating-point"
+        )
+    known = vocabulary(lowered.inputs[text])
+    shape = lowered.inputs[text].shape or {}
+    if known is None:
+        return Writing(text, refused=f"`{text}` is no text: its tokens are not ids of a vocabulary")
+    if len(shape) != 1 or (length := lowered.modalities[text].axes[0].size.symbol) is None:
+        return Writing(
+            text,
+            refused=f"`{text}` has one length, and a text grows: its size is no symbol of `dims`",
+        )
+    scores = [
+        name
+        for name, output in spec.outputs.items()
+        if isinstance(output.query, LatentsQuery) and lowered.outputs[name].channels == known
+    ]
+    if not scores:
+        return Writing(
+            text,
+            refused=f"no output with `query: latents` has scores for the {known} ids of `{text}`",
+        )
+    output = scores[0]
+    try:
+        return Writing(text, output, _programs(lowered, length, output))
+    except NotCausal as error:
+        return Writing(text, output, refused=f"{error} (at `{error.node.name}`)")
+
+
+def is_causal(spec: Spec) -> bool:
+    """Whether nothing that a token becomes depends on what comes behind it."""
+    alone = spec.process.causal or not spec.process.layers
+    return isinstance(spec.latents, TokenLatents) and spec.encode.causal and alone
+
+
+def _programs(lowered: Lowered, length: Symbol, output: str) -> Programs:
+    graph = lowered.graph
+    results = {output: graph.outputs[output], LATENTS: graph.outputs[LATENTS]}
+    graph = replace(program(graph, "", graph.inputs, results), name=graph.name)
+    names = {*graph.symbols}
+    count = Symbol(_free("latent_count", names), 1, lowered.document.spec.latents.count)
+    tokens = Symbol(length.name, 1, length.highest)
+    growing = {tokens: _free("tokens_before", names), count: _free("latents_before", names)}
+    sizes = {length: Dim.of(tokens)}
+    assert isinstance(lowered.document.spec.latents, TokenLatents)
+    chosen = Input(
+        Value(CHOSEN, TensorType((Dim.of(count),), "int64")),
+        "latents",
+        lowered.document.spec.latents.of,
+        ("latent",),
+    )
+    whole = _any_latents(graph, sizes, chosen)
+    step = Incremental(whole, growing, chosen.value).step({output: whole.outputs[output]})
+    prefill = _any_latents(_last_alone(graph), sizes, chosen)
+    made = {value.name: value for value in (*prefill.leaves, *prefill.producers)}
+    kept = {name: made[value.name] for name, value in step.state.items()}
+    return Programs(
+        {
+            PREFILL: _alone(prefill, PREFILL, {output: prefill.outputs[output], **kept}),
+            STEP: _alone(step.graph, STEP, step.graph.outputs),
+        }
+    )
+
+
+def _alone(graph: Graph, name: str, results: Mapping[str, Value]) -> Graph:
+    """What of a graph gives these results, with the inputs that it reads."""
+    cut = program(graph, name, graph.inputs, results)
+    read = {value for node in cut.nodes for value in node.inputs} | set(results.values())
+    return replace(cut, inputs=inputs_for(cut.nodes, cut.inputs, read))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _any_latents(graph: Graph, sizes: Mapping[Symbol, Dim], chosen: Input) -> Graph:
+    """The graph with texts of any length, and with as many latents as an input says."""
+    count = chosen.count
+    most = count.bounds()[1] or 0
+    leaves = {chosen.value: chosen}
+    for leaf in graph.inputs:
+        shape = tuple(substituted(dim, sizes) for dim in leaf.value.shape)
+        value = Value(leaf.value.name, leaf.value.type.with_shape(*shape))
+        leaves[leaf.value] = replace(leaf, value=value)
+
+    def rule(node: Node, now: Mapping[Value, Value]) -> Node | None:
+        if not (node.scope == (LATENTS,) and node.op == ops.Slice(1, -most, None)):
+            return None  # it takes no last tokens, nor their mask
+        return replace(node, op=ops.Gather(1), inputs=(now[node["x"]], chosen.value))
+
+    with_input = replace(graph, inputs=(*graph.inputs, chosen))
+    symbols = {s.name: s for dim in (*sizes.values(), count) for s in dim.symbols}
+    whole = replayed(with_input, sizes, leaves, rule)
+    return replace(whole, symbols={**graph.symbols, **symbols})
+
+
+def _last_alone(graph: Graph) -> Graph:
+    """The graph with scores for the last latent alone, its types as they were before: none of the
+    others is asked what comes next."""
+    encoded = graph.outputs[LATENTS]
+    taken = Value(f"{LATENTS}/newest", encoded.type)
+    last = Node(ops.Slice(1, -1, None), (encoded,), taken, (LATENTS,))
+    behind = graph.descendants([encoded])
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.output in behind and node.output is not encoded:
+            node = replace(node, inputs=tuple(taken if v is encoded else v for v in node.inputs))
+        nodes += [node, last] if node.output is encoded else [node]
+    outputs = {name: taken if v is encoded else v for name, v in graph.outputs.items()}
+    return replace(graph, nodes=tuple(nodes), outputs=outputs)

@@ -1,0 +1,300 @@
+"""The next row of a graph whose rows depend on those before them alone: what is new is computed, and
+keys and values of the rows before come from a cache.
+
+A value grows along the one axis that has a size of a sequence in it. Of such a value a step computes
+one row, by the same primitives; what does not grow, and is not known before any input, is handed over
+as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.ir.dims import Dim, Shape, Symbol, product
+from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
+from perceiver_graph.compiler.ir.op import Op, ShapeError, TensorType
+from perceiver_graph.compiler.programs.phases import OUTPUT
+
+ONE = Dim.of(1)
+_ROWS_ALONE = (
+    ops.Add,
+    ops.Mul,
+    ops.Scale,
+    ops.Dropout,
+    ops.Where,
+    ops.Gelu,
+    ops.Relu,
+    ops.Tanh,
+    ops.Sigmoid,
+    ops.Silu,
+    ops.OneHot,
+    ops.Coordinate,
+    ops.Broadcast,
+)
+"""Each element of what comes out depends on those at its own place."""
+_LAST_AXIS = (ops.Linear, ops.LayerNorm, ops.RMSNorm, ops.FourierFeatures)
+"""Each row of the last axis depends on that row."""
+
+
+class NotCausal(ValueError):  # noqa: N818 - read as "except NotCausal"
+    """A node of whose result a row depends on rows behind it, or may."""
+
+    def __init__(self, node: Node, why: str) -> None:
+        self.node = node
+        super().__init__(why)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row further, and what has to be kept for it."""
+
+    graph: Graph
+    state: Mapping[str, Value]
+    """What is kept of the whole graph, by the name under which the step reads and gives it."""
+
+
+def replayed(
+    graph: Graph,
+    sizes: Mapping[Symbol, Dim],
+    leaves: Mapping[Value, Input],
+    rule: Callable[[Node, Mapping[Value, Value]], Node | None],
+) -> Graph:
+    """The graph with other sizes for symbols and other inputs, its types worked out anew.
+
+    `rule` gives another node for a node, or None where it stays; it is told what each value before
+    has become. Raises NotCausal where a primitive does not take the sizes.
+    """
+    now: dict[Value, Value] = {value: value for value in graph.leaves}
+    now |= {value: leaf.value for value, leaf in leaves.items()}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        found = rule(node, now) or replace(node, inputs=tuple(now[v] for v in node.inputs))
+        op = resized(found.op, sizes)
+        try:
+            type = op.infer(*(value.type for value in found.inputs))
+        except (ShapeError, ValueError) as error:
+            raise NotCausal(node, str(error)) from error
+        found = replace(found, op=op, output=Value(node.output.name, type))
+        nodes.append(found)
+        now[node.output] = found.output
+    inputs = tuple(leaves.get(leaf.value, leaf) for leaf in graph.inputs)
+    outputs = {name: now[value] for name, value in graph.outputs.items()}
+    return replace(graph, inputs=inputs, nodes=tuple(nodes), outputs=outputs)
+
+
+def resized(op: Op, sizes: Mapping[Symbol, Dim]) -> Op:
+    """The primitive with other sizes for symbols."""
+    if not op.dims:
+        return op
+
+    def other(held: object) -> object:
+        if isinstance(held, tuple):
+            return tuple(map(other, held))
+        return substituted(held, sizes) if isinstance(held, Dim) else held
+
+    return replace(op, **{name: other(getattr(op, name)) for name in op.sized})
+
+
+def substituted(dim: Dim, sizes: Mapping[Symbol, Dim]) -> Dim:
+    """A size with others in place of symbols. `NotDivisible` where it then is no whole number."""
+    if not dim.symbols & sizes.keys():
+        return dim
+    total = Dim.of(0)
+    for number, symbols, over in dim.terms:
+        term = product([sizes.get(symbol, Dim.of(symbol)) for symbol in symbols]) * number
+        total = total + term.exact_div(over)
+    return total
+
+
+class Incremental:
+    """Makes the step of a graph."""
+
+    def __init__(self, graph: Graph, growing: Mapping[Symbol, str], chosen: Value) -> None:
+        """`growing` are the symbols of sequences, each with the name of how many rows of it there
+        were before; `chosen` are the rows of the first that are those of the second."""
+        self.graph = graph
+        self.growing = growing
+        self.chosen = chosen
+        self.before = {symbol: Symbol(name) for symbol, name in growing.items()}
+        self.state: dict[str, Value] = {}
+        """What is kept, by the name of its port."""
+        self._read: dict[str, Value] = {}
+        self._grown: dict[str, Value] = {}
+        self._nodes: list[Node] = []
+        self.position = Value("position", TensorType((ONE,), "int64"))
+
+    @cached_property
+    def late(self) -> set[Value]:
+        """The values that change as the sequences grow."""
+        first = [value for value in self._values() if self._has_growing(value.shape)]
+        return self.graph.descendants(first)
+
+    def step(self, outputs: Mapping[str, Value]) -> Step:
+        """The step that gives the last row of these outputs. Raises NotCausal."""
+        graph = self.graph
+        for node in graph.nodes:
+            if node.output in self.late:
+                self._axis(node, node.output)
+        leaves = {
+            leaf.value: replace(leaf, value=Value(leaf.value.name, self._row(leaf.value.type)))
+            for leaf in graph.inputs
+            if leaf.value in self.late and leaf.value is not self.chosen
+        }
+        now: dict[Value, Value] = {value: value for value in graph.leaves}
+        now |= {value: leaf.value for value, leaf in leaves.items()}
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            if node.output not in self.late:
+                continue
+            self._nodes = nodes
+            found = self._rule(node, now)
+            if isinstance(found, Node):
+                type = self._inferred(node, found.op, found.inputs)
+                if type != self._row(node.output.type):
+                    raise NotCausal(node, "a row of its result cannot be computed by itself")
+                found = replace(found, output=Value(node.output.name, type))
+                nodes.append(found)
+                found = found.output
+            now[node.output] = found
+        early = self._early(nodes)
+        results = {name: now[value] for name, value in outputs.items()}
+        inputs = [
+            *leaves.values(),
+            Input(self.position, "position", "position", ("place",)),
+            *(self._input(name, value) for name, value in self._read.items()),
+        ]
+        step = replace(
+            graph,
+            inputs=tuple(inputs),
+            nodes=(*early, *nodes),
+            outputs={**results, **self._grown},
+            symbols={**graph.symbols, **{s.name: s for s in self.before.values()}},
+        )
+        return Step(step, self.state)
+
+    def _rule(self, node: Node, now: dict[Value, Value]) -> Value | Node:
+        """What gives the new row of a node's result."""
+        match node.op:
+            case ops.Attention():
+                return self._attention(node, now)
+            case ops.Gather() if node["indices"] is self.chosen:
+                return now[node["table"]]  # the newest token is the newest latent
+            case ops.Trim(size=size) if self._is_sequence(size):
+                table = self._as_is(node["table"])
+                return replace(node, op=ops.Gather(0), inputs=(table, self.position))
+            case ops.Positions(sizes=(size,)) if self._is_sequence(size):
+                return self.position
+            case ops.FourierAt():
+                why = "positions are coordinates over the whole text, and change as it grows: count them"
+                raise NotCausal(node, f"{why}, `of` the longest")
+            case ops.Concat(axis=axis) if axis % node.output.type.rank == self._axis_of(node):
+                *before, last = node.inputs
+                if last not in self.late or not self.late.isdisjoint(before):
+                    raise NotCausal(node, "what grows is not the last of what is joined")
+                return now[last]
+        self._require_alone(node)
+        one = dict.fromkeys(self.growing, ONE)
+        inputs = tuple(now[v] if v in self.late else self._as_is(v) for v in node.inputs)
+        return replace(node, op=resized(node.op, one), inputs=inputs)
+
+    def _attention(self, node: Node, now: dict[Value, Value]) -> Node:
+        """The query of the new row reads all that came before it, and itself."""
+        op = node.op
+        assert isinstance(op, ops.Attention)
+        read = [node["keys"], node["values"], *node.each("mask")]
+        if node["queries"] not in self.late or node["keys"] not in self.late:
+            raise NotCausal(node, "its queries, or its keys, do not grow")
+        if not op.causal:
+            raise NotCausal(node, "queries read what comes after them: `causal` is not set")
+        rows = [self._with_cache(value, now) for value in read]
+        inputs = (now[node["queries"]], *rows)
+        return replace(node, op=replace(op, causal=False), inputs=inputs)
+
+    def _with_cache(self, value: Value, now: Mapping[Value, Value]) -> Value:
+        """All rows of a value: those that are kept, and the new one."""
+        name = f"cache/{value.name}"
+        if name not in self._read:
+            symbol = next(s for s in self.growing if s in value.shape[1].symbols)
+            shape = (value.shape[0], Dim.of(self.before[symbol]), *value.shape[2:])
+            self.state[name] = value
+            self._read[name] = kept = Value(name, TensorType(shape, value.dtype))
+            row = now.get(value) or self._as_is(value)
+            joined = ops.Concat(1).infer(kept.type, row.type)
+            grown = Value(f"{name}/grown", joined)
+            self._nodes.append(Node(ops.Concat(1), (kept, row), grown))
+            self._grown[name + OUTPUT] = grown
+        return self._grown[name + OUTPUT]
+
+    def _as_is(self, value: Value) -> Value:
+        """What does not grow: known before any input, or kept from the whole graph."""
+        if value not in self.graph.varying:
+            return value
+        name = f"cache/{value.name}"
+        self.state[name] = value
+        return self._read.setdefault(name, Value(name, value.type))
+
+    def _early(self, nodes: list[Node]) -> list[Node]:
+        """The nodes of the graph that others read the results of, and that no input is needed for."""
+        made = {node.output for node in nodes}
+        needed = self.graph.ancestors({v for node in nodes for v in node.inputs} - made)
+        return [n for n in self.graph.nodes if n.output in needed and n.output not in self.late]
+
+    def _input(self, name: str, value: Value) -> Input:
+        axes = ("batch", *(f"axis_{index}" for index in range(1, value.type.rank)))
+        return Input(value, "state", name, axes if value.type.rank else ())
+
+    def _values(self) -> list[Value]:
+        return [leaf.value for leaf in self.graph.inputs] + [n.output for n in self.graph.nodes]
+
+    def _has_growing(self, shape: Shape) -> bool:
+        return any(dim.symbols & self.growing.keys() for dim in shape)
+
+    def _is_sequence(self, size: int | Dim) -> bool:
+        return Dim.of(size).symbol in self.growing
+
+    def _axis(self, node: Node, value: Value) -> int:
+        """The axis along which a value grows, a row at a time. Raises NotCausal."""
+        axes = [i for i, dim in enumerate(value.shape) if dim.symbols & self.growing.keys()]
+        if len(axes) != 1:
+            raise NotCausal(node, "it depends on all of the text at once")
+        (axis,) = axes
+        if not any((value.shape[axis] - s).is_constant for s in map(Dim.of, self.growing)):
+            raise NotCausal(node, "a row of it is made of several tokens")
+        return axis
+
+    def _axis_of(self, node: Node) -> int:
+        return self._axis(node, node.output)
+
+    def _row(self, type: TensorType) -> TensorType:
+        """One row of a value of this type."""
+        sizes = [ONE if dim.symbols & self.growing.keys() else dim for dim in type.shape]
+        return type.with_shape(*sizes)
+
+    def _inferred(self, node: Node, op: Op, inputs: tuple[Value, ...]) -> TensorType:
+        try:
+            return op.infer(*(value.type for value in inputs))
+        except ValueError as error:
+            raise NotCausal(node, str(error)) from error
+
+    def _require_alone(self, node: Node) -> None:
+        """Raise NotCausal unless a row of the result depends on that row of what is read alone."""
+        op, axis, rank = node.op, self._axis_of(node), node.output.type.rank
+        match op:
+            case ops.Gather(axis=0):
+                alone = node["table"] not in self.late
+            case ops.MatMul():
+                alone = node["b"] not in self.late and axis == rank - 2
+            case ops.Concat() | ops.Permute() | ops.Flatten() | ops.Unflatten():
+                alone = True  # what they merge with other axes, or divide, is told by its size
+            case _:
+                alone = isinstance(op, _ROWS_ALONE) or (
+                    isinstance(op, _LAST_AXIS) and axis != rank - 1
+                )
+        # Axes of operands are aligned at the end: what grows has to be at one place from there.
+        ends = {self._axis(node, v) - v.type.rank for v in node.inputs if v in self.late}
+        moves = isinstance(op, ops.Flatten | ops.Unflatten | ops.Permute | ops.Gather | ops.OneHot)
+        if not alone or (len(ends) > 1 and not moves):
+            raise NotCausal(node, f"`{op.name}` makes a row of several, or may")
