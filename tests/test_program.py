@@ -252,7 +252,7 @@ def test_a_budget_too_small_says_what_is_enough(
 ) -> None:
     state = program.encode(some(2))
     found = fault(lambda: program.decode(state, memory=2399))
-    assert (found.code, found.help) == ("PG510", "`--memory 2400B`, or a smaller batch")
+    assert (found.code, found.help) == ("PG510", "`memory=2400`, or a smaller batch")
     monkeypatch.setattr(program._programs, "run", None)  # refused before the work, not after it
     assert fault(lambda: program.run(some(2), memory=2399)).code == "PG510"
     assert fault(lambda: program.run(some(2), {"other": None})).code == "PG506"
