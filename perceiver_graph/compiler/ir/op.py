@@ -148,14 +148,17 @@ class Op:
 
     def says_only(self, known: Collection[str], of: Sequence[object]) -> bool:
         """Whether all but these attributes are as usual, and all but these optional operands absent."""
-        for one in fields(self):
-            if one.name not in known and getattr(self, one.name) != one.default:
-                return False
+        if not self.unusual() <= set(known):
+            return False
         return len(of) <= self._needed or not any(
             name not in known and self.each(name, of)
             for name, place in self._places.items()
             if place >= self._needed
         )
+
+    def unusual(self) -> set[str]:
+        """The attributes that are not as usual."""
+        return {one.name for one in fields(self) if getattr(self, one.name) != one.default}
 
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the output. Raises ShapeError where the inputs do not fit."""

@@ -11,8 +11,12 @@ from perceiver_graph.compiler.ops import (
     Attention,
     Broadcast,
     Concat,
+    Flatten,
+    LayerNorm,
     Linear,
     Permute,
+    RMSNorm,
+    Rotary,
     Scale,
     TensorType,
     Unflatten,
@@ -27,6 +31,9 @@ from perceiver_graph.compiler.passes.linear_maps import (
     weights,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
+
+_CARRIED = ("key_heads", "scale", "causal", "mask", "masked_rows")
+"""What an attention of one head keeps when its operands are replaced; `masked_rows` is the last."""
 
 
 class AbsorbProjections(Rewrite):
@@ -47,6 +54,8 @@ class AbsorbProjections(Rewrite):
     6. Several heads, or what costs more for the largest sizes: nothing moves.
 
     Scores are divided by the root of the queries' width, which 1 and 2 change: the weights make up.
+    A scale that is said stays as it is, and so does causality, which counts queries and keys, not their
+    channels. Queries and keys that are normed or turned by their places are no linear maps.
     """
 
     name = "absorb-projections"
@@ -58,13 +67,18 @@ class AbsorbProjections(Rewrite):
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if is_linear(node):
             return _into_values(rewriter, node)
-        op = node.only(Attention, "heads", "mask", "masked_rows")
+        op = node.only(Attention, "heads", *_CARRIED)
         if op is None:
             return False
         if op.heads != 1:
             return rewriter.note(f"%{node.name} stays: it has {op.heads} heads")
         rules = (_into_queries, _into_keys, _behind)
-        return any(rule(rewriter, node) for rule in rules)
+        if any(rule(rewriter, node) for rule in rules):
+            return True
+        for name in ("queries", "keys"):
+            if reason := _why_no_map(rewriter, node[name]):
+                rewriter.note(f"%{node.name}: the map of the {name} stays, {reason}")
+        return False
 
 
 def _into_queries(rewriter: Rewriter, node: Node) -> bool:
@@ -80,7 +94,7 @@ def _into_queries(rewriter: Rewriter, node: Node) -> bool:
     change = _scores(rewriter, node, width) - saved + map_flops(rewriter, q, width, node)
     if change >= 0:
         return _stays(rewriter, node, "keys", "queries")
-    turned = _turned(rewriter, weight, _width(q), width)
+    turned = _turned(rewriter, weight, node, width)
     queries = apply_map(rewriter, q, turned, instead_of=node)
     rewriter.rewrite(node, node.op, *node.replaced(queries=queries, keys=x))
     return True
@@ -103,7 +117,7 @@ def _into_keys(rewriter: Rewriter, node: Node) -> bool:
         column = rewriter.add(Unflatten(0, (None, 1)), *bias)
         weight = rewriter.add(Concat(-1), weight, column)
         y = _with_one(rewriter, y)
-    turned = _turned(rewriter, weight, _width(q), width)
+    turned = _turned(rewriter, weight, node, width)
     keys = apply_map(rewriter, k, turned, instead_of=node)
     _, sharing = rewriter.sharing(q)
     if sharing:
@@ -143,7 +157,7 @@ def _into_values(rewriter: Rewriter, node: Node) -> bool:
     """Case 4, at the linear map that follows."""
     attended = node["x"]
     attention = rewriter.producer(attended)
-    if attention is None or not attention.only(Attention, "mask", "masked_rows"):
+    if attention is None or not attention.only(Attention, *_CARRIED):
         return False
     if rewriter.only_reader(attended) != node or not map_of(rewriter, node.output):
         return False
@@ -161,7 +175,7 @@ def _into_values(rewriter: Rewriter, node: Node) -> bool:
 
 def _sums_to_one(attention: Node, linear: Node) -> bool:
     """Whether a row that is added to all values is added to all results. Case 5."""
-    zeros = "mask" in attention and not attention.only(Attention, "heads", "mask")
+    zeros = "mask" in attention and not attention.only(Attention, *_CARRIED[:-1])
     return "bias" not in linear or not zeros
 
 
@@ -186,10 +200,13 @@ def _width(value: Value) -> int:
     return int(value.shape[-1])
 
 
-def _turned(rewriter: Rewriter, weight: Value, before: int, now: int) -> Value:
-    """Transposed weights that make up for a scale of 1 / sqrt(now) that was 1 / sqrt(before)."""
+def _turned(rewriter: Rewriter, weight: Value, attention: Node, width: int) -> Value:
+    """Transposed weights that make up for what another width of the queries changes of the scale."""
     turned = rewriter.add(Permute((1, 0)), weight)
-    return turned if before == now else rewriter.add(Scale(math.sqrt(now / before)), turned)
+    op, before = attention.only(Attention, "heads", *_CARRIED), _width(attention["queries"])
+    if before == width or (op and op.scale is not None):
+        return turned
+    return rewriter.add(Scale(math.sqrt(width / before)), turned)
 
 
 def _with_one(rewriter: Rewriter, y: Value) -> Value:
@@ -198,6 +215,18 @@ def _with_one(rewriter: Rewriter, y: Value) -> Value:
     if y.type.rank > 1:
         one = rewriter.add(Broadcast(y.shape[:-1]), one)
     return rewriter.add(Concat(-1), y, one)
+
+
+def _why_no_map(rewriter: Rewriter, value: Value) -> str | None:
+    """What stands between an attention and the map of its queries or keys, if something does."""
+    node = rewriter.producer(value)
+    if node and isinstance(node.op, Rotary):
+        return "they are turned by their places"
+    if node and isinstance(node.op, Flatten):
+        node = rewriter.producer(node["x"])
+        if node and isinstance(node.op, LayerNorm | RMSNorm):
+            return "they are normed head by head"
+    return None
 
 
 def _stays(rewriter: Rewriter, node: Node, what: str, where: str) -> bool:

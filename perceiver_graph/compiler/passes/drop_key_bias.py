@@ -6,12 +6,16 @@ from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import Add, Attention, Linear
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
+_SAME_FOR_ALL_KEYS = ("heads", "key_heads", "scale", "causal", "mask", "masked_rows")
+"""What of an attention leaves a number that is added to all scores of a query the same for all keys."""
+
 
 class DropKeyBias(Rewrite):
     """Removes what is added to all keys alike: q (k + b) is q k and a number that no key changes.
 
-    Softmax takes such a number out again, for any number of heads and under any mask: masked scores
-    are one number with and without it.
+    Softmax takes such a number out again, for any number of heads, also where several read the same
+    keys, at any scale and under any mask, that of causality included: masked scores are one number
+    with and without it. Keys that are normed or turned by their places after the bias keep it.
 
     1. Keys that are a linear map with a bias become the map without it.
     2. Keys to which a row is added, the same for every key, become what it was added to.
@@ -57,7 +61,7 @@ def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
     as_keys = [
         node
         for node in readers
-        if node.only(Attention, "heads", "mask", "masked_rows") and node["keys"] == keys
+        if node.only(Attention, *_SAME_FOR_ALL_KEYS) and node["keys"] == keys
     ]
     others = [node for node in readers if node not in as_keys or node.inputs.count(keys) > 1]
     if not as_keys:

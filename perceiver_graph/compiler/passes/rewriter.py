@@ -21,6 +21,7 @@ from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value, once
 from perceiver_graph.compiler.ir.op import Array, DType
 from perceiver_graph.compiler.ops import Attention, Broadcast, Concat, Linear, Op, TensorType
 from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
+from perceiver_graph.diagnostics.words import joined
 
 MADE_BY = "~"
 """In the name of a value, between the node that it was made for and its own op: `query~matmul`."""
@@ -308,11 +309,13 @@ def parts_of(rewriter: Rewriter, value: Value, axis: int) -> tuple[Value, ...]:
 def why_not_one_head(node: Node) -> str | None:
     """What an attention has that one of a single head without a mask has not: empty if nothing.
 
-    None for what is no attention, and for one that says what is not known here.
+    None for what is no attention, or is one of another kind.
     """
+    if type(node.op) is not Attention:
+        return None
     op = node.only(Attention, "heads", "mask", "masked_rows")
     if op is None:
-        return None
+        return f"it says {joined(node.op.unusual() - {'heads', 'masked_rows'})} as well"
     if op.heads != 1:
         return f"it has {op.heads} heads"
     return "it has a mask" if "mask" in node else ""
