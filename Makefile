@@ -17,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS := $(VENV)/.runs
+FAMILY := build/family-site
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
 REACH := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)
@@ -66,6 +67,16 @@ test: lint types ## Lint, check types and run the tests, less the full-size ones
 .PHONY: test-full
 test-full: $(READY) ## Run the full-size parity tests, a line of differences a model (they need gigabytes)
 	$(BIN)/python -m pytest -m full -s
+
+.PHONY: test-family
+test-family: $(READY) $(FAMILY)/.ready ## Compare with libraries that have a Perceiver, a line a system (FAMILY_LARGE=1: those of 3 GB too)
+	$(BIN)/python -m pytest -m family tests/family
+
+# Beside the environment, not in it, and without what they depend on: a module of each is all that is used.
+$(FAMILY)/.ready: constraints-family.txt | $(READY)
+	rm -rf $(FAMILY)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --target $(FAMILY) -r constraints-family.txt
+	@touch $@
 
 .PHONY: test-install
 test-install: $(READY) ## Install into clean environments: each extra, the lowest versions, every Python that is here

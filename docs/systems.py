@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ BACKENDS = "numpy, ONNX and PyTorch with each other"
 """No reference implementation exists: tests/test_systems.py."""
 RESAMPLERS = "a module of the same structure"
 """Written out in PyTorch: tests/test_layer_styles.py, tests/parity/test_shapes.py."""
+FIGURES = Path(__file__).parents[1] / "tests" / "family" / "figures.json"
+"""What `make test-family` measured."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,21 @@ class System:
 
 def _transformers(model_class: str) -> str:
     return f"transformers `Perceiver{model_class}`, full size"
+
+
+def _measured(name: str) -> str:
+    """The modules of libraries that a spec was compared with, and the worst difference at its size."""
+    found = json.loads(FIGURES.read_text(encoding="utf-8")).values()
+    return "; ".join(
+        f"{f['reference']} `{f['class']}`: {f['published']:.0e} of the largest output"
+        for f in found
+        if f["spec"] == name
+    )
+
+
+def _family(page: str, *names: str) -> dict[str, System]:
+    """Systems of one page that libraries have."""
+    return {name: System(page, _measured(name)) for name in names}
 
 
 SYSTEMS = {
@@ -55,11 +73,14 @@ SYSTEMS = {
     "modelnet40": System("modelnet40", EQUATIONS),
     "audio_classification": System("audio_classification", BACKENDS),
     "object_detection": System("object_detection", BACKENDS),
-    "ip_adapter_plus": System("resamplers", RESAMPLERS),
-    "ip_adapter_plus_sdxl": System("resamplers", RESAMPLERS),
-    "openflamingo_resampler": System("resamplers", RESAMPLERS),
-    "idefics_resampler": System("resamplers", "transformers `IdeficsPerceiverResampler`"),
-    "idefics2_connector": System("resamplers", "transformers `Idefics2PerceiverResampler`"),
+    **_family(
+        "resamplers",
+        "ip_adapter_plus",
+        "ip_adapter_plus_sdxl",
+        "openflamingo_resampler",
+        "idefics_resampler",
+        "idefics2_connector",
+    ),
     "hunyuan3d_decoder": System("shapes", RESAMPLERS),
 }
 """In the order of the table; a test finds the comparisons."""

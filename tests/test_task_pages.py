@@ -13,8 +13,9 @@ from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.deepmind.systems import SYSTEMS as TRANSCRIBED
+from tests.family.harness import figures
 from tests.parity.classes import PUBLISHED
-from tests.small import RESAMPLERS, SMALL
+from tests.small import SMALL
 
 DOCS = Path(__file__).parents[1] / "docs"
 TABLE = runpy.run_path(str(DOCS / "systems.py"))
@@ -46,10 +47,10 @@ def test_the_numbers_of_a_page(
 def test_what_a_system_is_checked_against_is_checked() -> None:
     released = {name: model_class for model_class, (name, _) in PUBLISHED.items()}
     released["kinetics"] = "MultimodalAutoencoding"  # tests/parity/test_full_size.py
+    measured = {figure["spec"]: figure["class"] for figure in figures().values()}
     for name, system in TABLE["SYSTEMS"].items():
-        if name in RESAMPLERS and "transformers" in system.checked:
-            (compared,) = re.findall("`(.+)`", system.checked)
-            assert compared in (DOCS.parent / "tests/parity/test_resamplers.py").read_text("utf-8")
+        if name in measured:
+            assert f"`{measured[name]}`" in system.checked
         elif "transformers" in system.checked:
             assert f"`PerceiverFor{released[name]}`" in system.checked
         elif system.checked == TABLE["EQUATIONS"]:

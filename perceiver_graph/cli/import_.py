@@ -26,7 +26,7 @@ def import_command(
         typer.Argument(
             metavar="CHECKPOINT",
             help="A transformers folder, a .safetensors file, or a .pystate or .pickle file that "
-            "DeepMind released.",
+            "DeepMind released. A Perceiver that is a part of another system is told by its names.",
         ),
     ],
     output: Annotated[
@@ -71,6 +71,14 @@ def import_command(
         int,
         typer.Option("--seed", min=0, metavar="N", help="What new heads are drawn from."),
     ] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="What no tensor tells of a part of another system: encode.heads=12.",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Turn a checkpoint into a spec and weights that compile.
@@ -97,6 +105,7 @@ def import_command(
             image_size=size,
             replace_heads=heads,
             seed=seed,
+            settings=settings or (),
         )
         directory = output or Path("imported") / imported.name
         progress("writing")

@@ -8,12 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perceiver_graph.compiler.importing import classes, deepmind
+from perceiver_graph.compiler.importing import classes, deepmind, parts
 from perceiver_graph.compiler.importing.draft import Configuration, Draft
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
 from perceiver_graph.compiler.importing.preprocessing import Preprocessing
 from perceiver_graph.compiler.importing.settings import Settings
-from perceiver_graph.compiler.importing.sources import is_pickle, open_transformers
+from perceiver_graph.compiler.importing.sources import (
+    below,
+    config_of,
+    is_pickle,
+    open_transformers,
+    tensors_at,
+)
 from perceiver_graph.compiler.importing.specs import BUILDERS
 from perceiver_graph.compiler.importing.yaml_text import spec_text
 from perceiver_graph.compiler.ir.graph import Graph
@@ -25,6 +31,7 @@ from perceiver_graph.compiler.weights.files import Tensors, not_found
 from perceiver_graph.compiler.weights.haiku import HaikuLayout
 from perceiver_graph.compiler.weights.known_settings import not_followed
 from perceiver_graph.compiler.weights.layouts import Layout
+from perceiver_graph.compiler.weights.systems import SystemLayout
 from perceiver_graph.compiler.weights.transformers import Checkpoint, TransformersLayout, read_json
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.spec.loader import parse_spec
@@ -63,14 +70,16 @@ def import_checkpoint(
     image_size: tuple[int, int] | None = None,
     replace_heads: Mapping[str, int] | None = None,
     seed: int = 0,
+    settings: Sequence[str] = (),
 ) -> Imported:
-    """Read a checkpoint of transformers or DeepMind.
+    """Read a checkpoint of transformers or DeepMind, or of a system that a Perceiver is a part of.
 
     `path` is a transformers folder, a .safetensors file with its configuration beside it or in
     `config`, or a .pystate or .pickle file of DeepMind. `model_class` says which model it is where
     that cannot be told. Only tensors whose names begin with `prefix` are read. `image_size` is
     height and width of pictures, where others are wanted. `replace_heads` gives outputs new heads
-    of so many classes, initialised from `seed`.
+    of so many classes, initialised from `seed`. `settings`, each `KEY=VALUE`, replace values of the
+    spec of a part, such as heads, which no tensor tells.
     Raises DiagnosticError (PG109, PG3xx) with everything that is wrong.
     """
     path = Path(path)
@@ -84,8 +93,14 @@ def import_checkpoint(
     if not there:
         raise not_found(path)
     given = Path(config) if isinstance(config, str) else config
-    read = _open_deepmind if path.is_file() and is_pickle(path) else _open_transformers
+    pickled = path.is_file() and is_pickle(path)
+    part = None if pickled else _open_part(path, given, prefix, settings)
+    if part is not None:
+        _refuse_more(part, model_class, image_size)
+        return _finish(part, name or _name(path, part.model_class), replace_heads or {}, seed)
+    read = _open_deepmind if pickled else _open_transformers
     opened = read(path, model_class, given, prefix, image_size)
+    _refuse_settings(opened, settings)
     return _finish(opened, name or _name(path, opened.model_class), replace_heads or {}, seed)
 
 
@@ -99,6 +114,50 @@ class _Opened:
     tensors: Tensors
     layout: Layout
     notes: Sequence[str] = ()
+
+
+def _open_part(
+    path: Path,
+    config: Path | Mapping[str, Any] | None,
+    prefix: str,
+    settings: Sequence[str],
+) -> _Opened | None:
+    """A system that a Perceiver is a part of; None where the names are of none."""
+    try:
+        whole = tensors_at(path)
+    except DiagnosticError:  # reported where the configuration is known, which may say more
+        return None
+    tensors, notes = below(whole, prefix)
+    system = parts.recognise(tensors)
+    if system is None:
+        return None
+    layout = SystemLayout(system)
+    made = parts.draft(system, tensors, config_of(path, config), settings)
+    return _Opened(system.spec, system.source, made, layout.pieces(tensors), layout, notes)
+
+
+def _refuse_more(
+    part: _Opened, model_class: str | None, image_size: tuple[int, int] | None
+) -> None:
+    """Options that mean nothing to a part (PG311)."""
+    given = {"--model-class": model_class, "--image-size": image_size}
+    for word, value in given.items():
+        if value is not None:
+            raise DiagnosticError.of(
+                "PG311",
+                f"`{word}` is of classes of transformers, and this is a {part.source}",
+                help=f"leave `{word}` out",
+            )
+
+
+def _refuse_settings(opened: _Opened, settings: Sequence[str]) -> None:
+    """Settings for what says all of itself (PG311)."""
+    if settings:
+        raise DiagnosticError.of(
+            "PG311",
+            f"`--set {settings[0]}` is for parts of other systems, and this is a {opened.source}",
+            help=f"change `{SPEC_NAME}` once it is written, or use `--set` when you compile it",
+        )
 
 
 def _open_transformers(

@@ -12,6 +12,7 @@ from perceiver_graph.compiler.importing.preprocessing import (
     PROCESSORS,
     Preprocessing,
 )
+from perceiver_graph.compiler.ir.names import collapse
 from perceiver_graph.compiler.weights import files, foreign, transformers
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
@@ -51,13 +52,29 @@ def open_transformers(path: Path, config: Path | Mapping[str, Any] | None, prefi
     settings = _config(
         folder, config
     )  # the type of a model says more than that tensors are missing
-    tensors = transformers.folder_tensors(path) if path.is_dir() else transformers.read_file(path)
+    tensors = tensors_at(path)
     if settings is None:
         raise _no_config(path, tensors)
-    kept, notes = _below(tensors, prefix)
+    kept, notes = below(tensors, prefix)
     prepared = {name: folder / name for name in (PICTURES, PROCESSORS)}
     found = {n: transformers.read_json(file) for n, file in prepared.items() if file.is_file()}
     return Source(kept, settings, _root(kept), Preprocessing.of_files(found), notes)
+
+
+def tensors_at(path: Path) -> Tensors:
+    """The tensors of a folder or a file. Raises DiagnosticError (PG301)."""
+    return transformers.folder_tensors(path) if path.is_dir() else transformers.read_file(path)
+
+
+def config_of(path: Path, given: Path | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The configuration of whatever a part belongs to, if it is given or lies in its folder. Raises
+    DiagnosticError (PG301)."""
+    if isinstance(given, Mapping):
+        return given
+    place = given or (path / transformers.CONFIG if path.is_dir() else None)
+    if place is None or (given is None and not place.is_file()):
+        return {}
+    return transformers.read_json(place)
 
 
 def _config(folder: Path, given: Path | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -88,7 +105,7 @@ def _no_config(path: Path, tensors: Tensors) -> DiagnosticError:
     )
 
 
-def _below(tensors: Tensors, prefix: str) -> tuple[Tensors, tuple[str, ...]]:
+def below(tensors: Tensors, prefix: str) -> tuple[Tensors, tuple[str, ...]]:
     """The tensors whose names begin with a prefix, without it."""
     if not prefix:
         return tensors, ()
@@ -100,10 +117,9 @@ def _below(tensors: Tensors, prefix: str) -> tuple[Tensors, tuple[str, ...]]:
             f"no tensor of {quote(tensors.path)} has a name that begins with {quote(prefix)}",
             notes=[f"it holds {_some(tensors)}"],
         )
-    left = len(tensors.tensors) - len(kept)
-    return Tensors(tensors.path, kept, tensors.notes), (
-        (f"{left} tensors outside of `{prefix}` were not read",) if left else ()
-    )
+    left = [name for name in tensors.names if not name.startswith(prefix)]
+    told = f"outside of `{prefix}`, not read: {', '.join(collapse(left))}"
+    return Tensors(tensors.path, kept, tensors.notes), (told,) if left else ()
 
 
 def _root(tensors: Tensors) -> str:

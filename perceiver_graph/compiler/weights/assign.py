@@ -29,7 +29,7 @@ from perceiver_graph.compiler.weights.files import (
 )
 from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.compiler.weights.known_settings import not_followed
-from perceiver_graph.compiler.weights.layouts import Layout, recognise
+from perceiver_graph.compiler.weights.layouts import Layout, pieces, recognise
 from perceiver_graph.compiler.weights.transformers import Checkpoint
 from perceiver_graph.diagnostics import Report, Span, make, quote
 from perceiver_graph.diagnostics.commands import command
@@ -73,7 +73,7 @@ def fit(
     values = {}
     infected = []
     for name, theirs in assignment.taken.items():
-        value = checkpoint.tensors.get(theirs).reshape(_shape(assignment.parameters[name]))
+        value = assignment.tensors.get(theirs).reshape(_shape(assignment.parameters[name]))
         if not np.isfinite(value).all():
             infected.append(theirs)
         values[name] = value
@@ -136,6 +136,7 @@ def _assign(
 ) -> _Assignment:
     parameters = {leaf.value.name: leaf for leaf in graph.parameters}
     layout = layout or recognise(tensors, set(parameters))
+    tensors = pieces(layout, tensors)
     options = {name: layout.candidates(name) for name in parameters}
     expected = {name: names[0] for name, names in options.items() if names}
     result = _Assignment(tensors, parameters, expected)

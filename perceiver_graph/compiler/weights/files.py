@@ -36,7 +36,8 @@ class Tensor:
     shape: tuple[int, ...]
     dtype: str
     """One of FLOATS as numpy and ml_dtypes call it, or another format by its name in the file."""
-    _read: Callable[[], Array] = field(repr=False)
+    read: Callable[[], Array] = field(repr=False)
+    """Its elements, in its own format."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Tensors:
             )
         # A float64 beyond float32 becomes infinite, which is reported like any other infinity.
         with np.errstate(over="ignore"):
-            return tensor._read().astype(np.float32, copy=False)
+            return tensor.read().astype(np.float32, copy=False)
 
 
 def given_tensors(arrays: Mapping[str, Any]) -> Tensors:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.compiler.weights.folders import adapter
+from perceiver_graph.compiler.weights.systems import SystemLayout, find
 from perceiver_graph.compiler.weights.transformers import TransformersLayout
 from perceiver_graph.diagnostics import DiagnosticError, quote
 
@@ -58,7 +59,11 @@ def recognise(tensors: Tensors, ours: set[str]) -> Layout:
     """The layout, told by the names. Raises DiagnosticError (PG301, PG306) where they tell nothing."""
     if any(_OF_ADAPTERS.search(name) for name in tensors.names):
         raise adapter(tensors.path)
-    layout = TransformersLayout.recognise(tensors.names) or OwnLayout.recognise(tensors.names, ours)
+    layout = (
+        TransformersLayout.recognise(tensors.names)
+        or _of_system(tensors)
+        or OwnLayout.recognise(tensors.names, ours)
+    )
     if layout:
         return layout
     some = ", ".join(quote(name) for name in tensors.names[:5])
@@ -70,3 +75,14 @@ def recognise(tensors: Tensors, ours: set[str]) -> Layout:
         help=f"expected names such as {quote(min(ours))} or, as transformers writes them, "
         "`perceiver.embeddings.latents`",
     )
+
+
+def _of_system(tensors: Tensors) -> SystemLayout | None:
+    """The names of a system that such Perceivers are parts of."""
+    found = find(tensors.names)
+    return SystemLayout(found[0].system, found[0].prefix) if found else None
+
+
+def pieces(layout: Layout, tensors: Tensors) -> Tensors:
+    """The tensors as a layout names them: one of its tensors may hold several parameters."""
+    return layout.pieces(tensors) if isinstance(layout, SystemLayout) else tensors

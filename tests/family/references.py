@@ -1,0 +1,8 @@
+"""All systems that are compared with a module of a library."""
+
+from __future__ import annotations
+
+from tests.family import flamingo, idefics, ip_adapter
+
+REFERENCES = (*ip_adapter.REFERENCES, *flamingo.REFERENCES, *idefics.REFERENCES)
+"""In the order of the table of systems."""

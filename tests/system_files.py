@@ -1,0 +1,46 @@
+"""Checkpoints as the libraries write them that have a Perceiver in them, made from the tables of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+import perceiver_graph as pg
+from perceiver_graph.compiler.driver import Compiled
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.weights import initialize
+from perceiver_graph.compiler.weights.systems import System, SystemLayout
+from tests.small import SMALL
+
+
+def small(system: System) -> tuple[Compiled, dict[str, Array]]:
+    """The shipped spec of a system in a small size, with weights."""
+    compiled = pg.compile(system.spec, overrides=SMALL[system.spec])
+    return compiled, initialize(compiled.graph, 3)
+
+
+def heads(compiled: Compiled) -> list[str]:
+    """What import has to be told of a spec: no tensor says it."""
+    encode = compiled.lowered.document.spec.encode
+    told = [f"encode.heads={encode.heads}"]
+    return told + ([f"encode.key_heads={encode.key_heads}"] if encode.key_heads else [])
+
+
+def theirs(system: System, weights: Mapping[str, Array], prefix: str = "") -> dict[str, Array]:
+    """Weights under the names of a library, those together that it has in one tensor."""
+    layout = SystemLayout(system, prefix)
+    found: dict[str, Array] = {}
+    pieces: dict[str, dict[str, Array]] = {}
+    for name, value in weights.items():
+        other = layout.candidates(name)[0]
+        part = re.fullmatch(r"(.+)\[(\w+)\]", other)
+        if part is None:
+            found[other] = value
+        else:
+            pieces.setdefault(part[1], {})[part[2]] = value
+    for whole, parts in pieces.items():
+        order = next(parts for cut, parts in system.cuts if re.search(cut, whole))
+        found[whole] = np.concatenate([parts[part] for part in order])
+    return found

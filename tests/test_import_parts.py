@@ -1,0 +1,113 @@
+"""Perceivers that are parts of other systems: told by the names of their tensors, alone or in a larger
+checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import perceiver_graph as pg
+from perceiver_graph.compiler.importing import Imported, import_checkpoint
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.weights import load
+from perceiver_graph.compiler.weights.systems import SYSTEMS, System, find
+from perceiver_graph.diagnostics import DiagnosticError
+from tests.system_files import heads, small, theirs
+
+IP_ADAPTER = SYSTEMS[0]
+each_system = pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
+
+
+def file(folder: Path, tensors: Mapping[str, Array]) -> Path:
+    save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, folder / "t.safetensors")
+    return folder / "t.safetensors"
+
+
+def refused(path: Path, **options: str) -> str:
+    with pytest.raises(DiagnosticError) as caught:
+        import_checkpoint(path, prefix=options.get("prefix", ""))
+    (diagnostic,) = caught.value.diagnostics
+    lines = [f"{diagnostic.code} {diagnostic.message}", *diagnostic.notes, diagnostic.help or ""]
+    return "\n".join(lines)
+
+
+def same(imported: Imported, weights: Mapping[str, Array]) -> bool:
+    return imported.weights.keys() == weights.keys() and all(
+        np.array_equal(imported.weights[name], value) for name, value in weights.items()
+    )
+
+
+@each_system
+def test_a_part_is_told_by_its_names(system: System, tmp_path: Path) -> None:
+    compiled, weights = small(system)
+    path = file(tmp_path, theirs(system, weights))
+    imported = import_checkpoint(path, settings=heads(compiled))
+    assert imported.source == system.source
+    assert same(imported, weights)
+    assert imported.notes == []
+    assert pg.compile(imported.spec_text).graph.parameter_count == compiled.graph.parameter_count
+
+
+@each_system
+def test_a_part_of_a_larger_checkpoint(system: System, tmp_path: Path) -> None:
+    compiled, weights = small(system)
+    tensors = theirs(system, weights, "model.part.")
+    path = file(tmp_path, {**tensors, "model.lm_head.weight": np.zeros((3, 3), np.float32)})
+    assert f"{system.source} below `model.part`" in refused(path)
+    assert "did you mean `--prefix model.part.`?" in refused(path)
+    imported = import_checkpoint(path, prefix="model.part", settings=heads(compiled))
+    assert same(imported, weights)
+    assert imported.notes == ["outside of `model.part.`, not read: model.lm_head.weight"]
+
+
+@each_system
+def test_the_shipped_spec_takes_the_names_of_the_library(system: System, tmp_path: Path) -> None:
+    compiled, weights = small(system)
+    found = load(file(tmp_path, theirs(system, weights)), compiled.graph)
+    assert all(np.array_equal(found[name], value) for name, value in weights.items())
+
+
+@each_system
+def test_the_names_are_of_one_system(system: System) -> None:
+    found = find(list(theirs(system, small(system)[1])))
+    assert [one.system.name for one in found] == [system.name]
+
+
+def test_what_is_left_over_and_what_is_missing_is_named(tmp_path: Path) -> None:
+    tensors = theirs(IP_ADAPTER, small(IP_ADAPTER)[1])
+    path = file(tmp_path, {**tensors, "layers.0.2.scale": np.zeros(3, np.float32)})
+    assert "PG303" in refused(path)
+    assert "not used: layers.0.2.scale" in refused(path)
+    del tensors["layers.1.0.to_kv.weight"]
+    found = refused(file(tmp_path, tensors))
+    assert "PG302 2 tensors are missing" in found
+    assert "layers.1.0.to_kv.{weight[keys], weight[values]} in the checkpoint" in found
+
+
+def test_heads_are_as_published_where_nothing_says_them(tmp_path: Path) -> None:
+    _, weights = small(IP_ADAPTER)
+    imported = import_checkpoint(file(tmp_path, theirs(IP_ADAPTER, weights)))
+    assert "no tensor tells heads: 64 channels each, as published" in imported.spec_text
+
+
+def test_heads_of_a_configuration(tmp_path: Path) -> None:
+    system = next(system for system in SYSTEMS if system.name == "idefics2")
+    _, weights = small(system)
+    told = {"perceiver_config": {"resampler_n_heads": 16, "num_key_value_heads": 4}}
+    path = file(tmp_path, theirs(system, weights))
+    imported = import_checkpoint(path, config={"model_type": "idefics2", **told})
+    spec = pg.load_spec(imported.spec_text).spec
+    assert (spec.encode.heads, spec.encode.key_heads) == (16, 4)
+    assert "as published" not in imported.spec_text
+
+
+def test_options_that_mean_nothing_to_a_part(tmp_path: Path) -> None:
+    path = file(tmp_path, theirs(IP_ADAPTER, small(IP_ADAPTER)[1]))
+    with pytest.raises(DiagnosticError, match="leave `--image-size` out"):
+        import_checkpoint(path, image_size=(3, 3))
+    with pytest.raises(DiagnosticError, match="PG214"):
+        import_checkpoint(path, settings=["encode.heads"])
