@@ -65,5 +65,6 @@ def _summary(spec: str, overrides: Sequence[str]) -> tuple[str, tuple[Diagnostic
     summary = (
         f"{screen.count(lowered.graph.parameter_count)} parameters, "
         f"inputs {tokens} x {width}, latents {lowered.latents[0]} x {lowered.latents[1]}"
+        f"{lowered.each}"
     )
     return summary, lowered.warnings

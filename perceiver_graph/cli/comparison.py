@@ -228,6 +228,7 @@ def _shapes(lowered: Lowered) -> Iterator[tuple[str, str]]:
         yield f"tokens of {name}", _array(modality.count, modality.channels)
     yield "tokens joined", _array(*lowered.input_array)
     yield "latents", _array(*lowered.latents)
+    yield "places", ", ".join(f"{axis.name} {axis.size}" for axis in lowered.places) or "none"
     for name, output in lowered.outputs.items():
         yield f"queries of {name}", str(output.queries)
     yield "queries in a chunk", _array(*lowered.query_array)

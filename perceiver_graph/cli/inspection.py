@@ -164,6 +164,7 @@ class Inspection:
             "inputs": self._inputs(),
             "input_array": [self._count(lowered.input_array[0]), lowered.input_array[1]],
             "latents": list(lowered.latents),
+            "places": {axis.name: axis.size.plain for axis in lowered.places},
             "outputs": self._outputs(),
             "query_array": [self._count(lowered.query_array[0]), lowered.query_array[1]],
             "total_queries": self._count(lowered.total_queries),

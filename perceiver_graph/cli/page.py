@@ -55,8 +55,8 @@ def _sizes(inspection: Inspection) -> dict[str, str]:
         for name, output in lowered.outputs.items()
     )
     return {
-        "inputs": f"{_rows(tokens)} x {width}",
-        "latents": " x ".join(map(str, lowered.latents)),
+        "inputs": f"{_rows(tokens)} x {width}{lowered.each}",
+        "latents": " x ".join(map(str, lowered.latents)) + lowered.each,
         "queries": queries,
         "outputs": ", ".join(outputs),
         "parameters": count(lowered.graph.parameter_count),

@@ -90,14 +90,24 @@ def _stages(inspection: Inspection) -> None:
     for key, group in groups.items():
         stage = group[0]
         who = f"{latents} latents" if stage.rows == LATENTS else asked
-        what = latents if stage.read == LATENTS else f"{tokens.plain} x {width}"
+        what = f"{tokens.plain} x {width}"
+        if stage.read == LATENTS:
+            what = latents if key == "encode" else " x ".join(map(str, lowered.found))
         reads = what if stage.rows == stage.read else f"{who} read {what}"
+        reads += at_each(lowered.places if key == "encode" else lowered.asked_at)
         project = f", project to {stage.project}" if stage.project else ""
         style = ", ".join(_style(spec.attention(stage.key)))
         rows.append([key, f"{reads}: {_layers(group)}, {style}{project}"])
     if not query_width:
         rows.append(["decode", f"no queries: {lowered.taken}"])
     Table([Column("stage"), Column("what it does", 88)], rows).print()
+
+
+def at_each(places: Sequence[Axis]) -> str:
+    """` at each of latitude 180 x longitude 360`, where there are places."""
+    return (
+        f" at each of {' x '.join(f'{axis.name} {axis.size}' for axis in places)}" if places else ""
+    )
 
 
 def _layers(stages: Sequence[Stage]) -> str:

@@ -116,7 +116,7 @@ def chunk_limit(
     fixed, per_query = manifest.decode_memory.fixed, max(manifest.decode_memory.per_query, 1)
     if memory is None or not counts:
         totals = {
-            name: prod(evaluate(size, sizes) for size in entry.shape[1:-1])
+            name: prod(evaluate(size, sizes) for size in entry.asked)
             for name, entry in selectable.items()
         }
         chunk = sum(_sizes(totals, manifest.chunks).values())

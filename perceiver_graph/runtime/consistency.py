@@ -176,5 +176,5 @@ def _bad_points(port: Port, program: str, manifest: Manifest) -> Iterator[str]:
         yield f"the points of {quote(port.of)} are not among `inputs`"
     elif not (len(port.shape) == 3 and isinstance(port.shape[1], str)):
         yield f"the number of points of {quote(port.of)} is not a symbol"
-    elif output.shape[1:-1] != port.shape[1:2]:
+    elif output.asked != port.shape[1:2]:
         yield f"the output {quote(port.of)} has not as many places as points"

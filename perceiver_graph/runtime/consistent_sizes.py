@@ -99,11 +99,14 @@ def _bad_output(name: str, output: OutputEntry) -> Iterator[str]:
     if len(output.shape) < 2 or not isinstance(output.shape[-1], int):
         yield f"output {quote(name)} has no fixed number of channels, last"
         return
-    counts = [size for size in output.shape[1:-1] if isinstance(size, int)]
-    fixed = output.selectable and len(counts) == len(output.shape) - 2
+    if 1 + len(output.at_places) + len(output.asked) != len(output.shape) - 1:
+        yield f"output {quote(name)} has {output.places} places, and not as many axes"
+        return
+    counts = [size for size in output.asked if isinstance(size, int)]
+    fixed = output.selectable and len(counts) == len(output.asked)
     if fixed and output.queries not in (None, prod(counts)):
         yield f"output {quote(name)} has {prod(counts)} queries, and `queries` is {output.queries}"
-    if output.selectable and len(output.shape) < 3:
+    if output.selectable and not output.asked:
         yield f"output {quote(name)} has no axis to choose from"
     if prod(counts) > limits.SIZE:
         yield f"output {quote(name)} has {prod(counts)} queries, more than there can be"

@@ -222,13 +222,13 @@ class Program(Generating, Glanced):
             raise ValueError("the state was encoded by another program")
         memory = memory if memory is None else whole("memory", _BYTES, memory)
         asked, points = resolve(self.manifest, state._sizes, outputs, state._points)
-        flat = {n: (one.shape[0], len(one.positions), one.shape[-1]) for n, one in asked.items()}
-        results = {name: np.empty(shape, np.float32) for name, shape in flat.items()}
+        results = {name: np.empty(one.flat, np.float32) for name, one in asked.items()}
         computed = {port.of for port in self._programs["decode"].outputs}
         late = {name: one for name, one in asked.items() if name in computed}
         for name in asked.keys() - late.keys():  # encode has computed them
-            values = state._array(name).reshape(state.batch, -1, asked[name].shape[-1])
-            results[name][:] = values[:, asked[name].positions]
+            batch, places, _, channels = asked[name].flat
+            values = state._array(name).reshape(batch, places, -1, channels)
+            results[name][:] = values[:, :, asked[name].positions]
         late = {name: one for name, one in late.items() if len(one.positions)}  # points: maybe none
         if late:
             self._decode_chunks(state, late, points, results, memory, progress)
@@ -265,7 +265,7 @@ class Program(Generating, Glanced):
         for port in (p for p in ports if p.role in ("size", "grid")):
             held: list[int | str] = [port.of]
             if port.role == "grid":
-                held = self.manifest.outputs[port.of].shape[1:-1]
+                held = self.manifest.outputs[port.of].asked
             known[port.name] = np.array([evaluate(n, state._sizes) for n in held], np.int64)
         values = state._values
         # Outputs of a single learned query do not depend on the chunk: the first one has them.
@@ -277,8 +277,8 @@ class Program(Generating, Glanced):
             found, values = self._programs.run("decode", known | given, values, sizes, fetch=wanted)
             for name, (start, stop) in wanted.items():
                 rows = found[name].numpy()
-                rows = rows.reshape(state.batch, -1, rows.shape[-1])
-                results[name][:, start:stop] = rows[:, : stop - start]
+                rows = rows.reshape(state.batch, asked[name].places, -1, rows.shape[-1])
+                results[name][:, :, start:stop] = rows[:, :, : stop - start]
             pending = {}
             if progress is not None:
                 progress(done + 1, divided.chunks)

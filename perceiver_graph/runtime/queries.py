@@ -40,6 +40,13 @@ class Asked:
 
     positions: NDArray[np.int64]
     shape: tuple[int, ...]
+    places: int = 1
+    """At how many places of a batch element all of them are asked."""
+
+    @property
+    def flat(self) -> tuple[int, int, int, int]:
+        """The shape of the result with one axis for the places, and one for what is asked at each."""
+        return self.shape[0], self.places, len(self.positions), self.shape[-1]
 
 
 def _part(name: str) -> str:
@@ -106,16 +113,18 @@ def resolve(
                 if name not in given:
                     _report_pointless(manifest, name, report)
                 continue
-            sizes = {**sizes, str(entry.shape[1]): points[name].shape[1]}
+            sizes = {**sizes, str(entry.asked[0]): points[name].shape[1]}
         shape = tuple(evaluate(size, sizes) for size in entry.shape)
-        count = prod(shape[1:-1])
+        places = [evaluate(size, sizes) for size in entry.at_places]
+        count = prod(shape[1 + len(places) : -1])
         if selection is None:
             require_room(shape, "float32", f"output {quote(name)}", _part(name))
-            asked[name] = Asked(np.arange(count, dtype=np.int64), shape)
+            asked[name] = Asked(np.arange(count, dtype=np.int64), shape, prod(places))
             continue
         positions = _positions(name, entry, selection, count, report)
         if positions is not None:
-            asked[name] = Asked(positions, (shape[0], len(positions), shape[-1]))
+            shape = (shape[0], *places, len(positions), shape[-1])
+            asked[name] = Asked(positions, shape, prod(places))
     if not wanted:
         report.error("PG506", "no output is asked for", help=_outputs(manifest))
     report.raise_if_errors()

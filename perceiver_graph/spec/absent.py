@@ -14,7 +14,7 @@ from perceiver_graph.spec.models.layers import PARTS
 from perceiver_graph.spec.models.steps import ActivationName, Step
 from perceiver_graph.spec.spans import Path
 
-Where = Literal["anywhere", "attention", "latents", "encode", "steps", "linear", "top"]
+Where = Literal["anywhere", "attention", "latents", "steps", "linear", "top"]
 
 _ATTENTION = ("layers", *PARTS)
 _TRAIN = command("compile", "SPEC", "--backend", "torch")
@@ -75,9 +75,14 @@ TABLE = (
         "every layer has one MLP",
         "attention",
     ),
-    Absent("per over", "latents for each place of an axis", _LEARNED, "latents"),
+    Absent(
+        "over",
+        "latents for each place of an axis",
+        "write `per: {time: 8}` here, or `over` under `encode`, which reads along one axis",
+        "latents",
+        yet=False,
+    ),
     Absent("variational bottleneck vae kl", "a variational bottleneck", _LEARNED),
-    Absent("over axis", "reading along one axis", "all tokens of all inputs are read", "encode"),
     Absent(
         "flatten reshape view",
         "a step of its own",
@@ -186,8 +191,8 @@ def _kinds(path: Path) -> set[Where]:
         found.add("top")
     if words and words[0] in _ATTENTION:
         found.add("attention")
-    if words in (["latents"], ["encode"]):
-        found.add("latents" if words == ["latents"] else "encode")
+    if words == ["latents"]:
+        found.add("latents")
     if len(words) > 2 and words[2] == "steps":
         found.add("steps")
     if "head" in words or "steps" in words:

@@ -141,8 +141,20 @@ class OutputEntry(Model):
     chunk_queries: NonNegative | None = None
     selectable: bool
     """Whether chosen queries can be decoded (a single learned query is always decoded)."""
+    places: Count | None = None
+    """How many of the index axes, the first ones, are places at each of which all queries are asked."""
     media: OutputMedia | None = None
     """How the output is written to files."""
+
+    @property
+    def at_places(self) -> Shape:
+        """The sizes of the axes that are places."""
+        return self.shape[1 : 1 + (self.places or 0)]
+
+    @property
+    def asked(self) -> Shape:
+        """The sizes of the axes that count queries."""
+        return self.shape[1 + (self.places or 0) : -1]
 
 
 class Port(Model):

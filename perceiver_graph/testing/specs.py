@@ -26,6 +26,7 @@ from perceiver_graph.testing.inputs import (
     sized_grids,
     sized_modalities,
 )
+from perceiver_graph.testing.places import over, placed
 
 NAMES = ("audio", "image", "lidar", "touch", "label", "forward", "train", "class", "x1")
 
@@ -65,7 +66,10 @@ def specs(
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=max_inputs, unique=True))
     kinds = [modalities(), modalities(), sequences()] if symbolic else [modalities()]
     kinds = [modalities(), sized_modalities(), sized_modalities()] if sized else kinds
-    inputs = {name: draw(st.one_of(kinds)) for name in names}
+    along = not draw(st.integers(0, 4))
+    inputs = (
+        draw(placed(names, sized=sized)) if along else {n: draw(st.one_of(kinds)) for n in names}
+    )
     if all(spec.get("mask") == "always" for spec in inputs.values()):
         del inputs[names[0]]["mask"]
     _separate_position(draw, inputs)
@@ -86,7 +90,7 @@ def specs(
         "dialect": draw(st.sampled_from(["huggingface", "deepmind"])),
         "inputs": inputs,
         "join": {"padding": {"min": draw(st.integers(0, 3))}},
-        "latents": {"count": draw(st.integers(1, 5)), "width": latent_width},
+        "latents": draw(latents(latent_width)),
         "encode": draw(encoders(heads, blocks)),
         "process": draw(processes(heads, blocks)),
         "decode": draw(decoders(heads)),
@@ -96,6 +100,8 @@ def specs(
         _tokens_as_latents(draw, spec)
     if layers := draw(styles(heads)):
         spec["layers"] = layers
+    if along:
+        draw(over(spec))
     if sized:
         for output in spec["outputs"].values():
             if "grid" in output["query"]:
@@ -135,6 +141,15 @@ def _separate_position(draw: st.DrawFn, inputs: Data) -> None:
     position["inputs"] = "place"
     channels = len(names) if isinstance(names, list) else names
     inputs["place"] = {"shape": {**sizes, "channel": channels}}
+
+
+@st.composite
+def latents(draw: st.DrawFn, width: int) -> Data:
+    """Learned latents, now and then at each place of an axis."""
+    settings: Data = {"count": draw(st.integers(1, 5)), "width": width}
+    if not draw(st.integers(0, 4)):
+        settings["per"] = {"hour": draw(st.integers(1, 3))}
+    return settings
 
 
 @st.composite

@@ -115,7 +115,8 @@ def output_entries(lowered: Lowered) -> dict[str, OutputEntry]:
             shape=["batch", *(axis.size.plain for axis in output.axes), output.channels],
             queries=output.queries.value,
             chunk_queries=output.chunk_queries.value,
-            selectable=bool(output.axes) and output.queries != 0,
+            selectable=bool(output.asked) and output.queries != 0,
+            places=output.places or None,
             media=lowered.document.spec.outputs[name].media,
         )
     return entries

@@ -109,7 +109,13 @@ class Context:
     coordinates: dict[str, Coordinates] = field(default_factory=dict)
     """The arrays of coordinates by name."""
     latent_width: int | None = None
-    """Channels of a latent, once they are known."""
+    """Channels of a latent as queries read it, once they are known."""
+    places: tuple[Axis, ...] = ()
+    """The axes of inputs each place of which is a problem of its own, once they are known."""
+    asked_at: tuple[Axis, ...] = ()
+    """Of these, the axes at each place of which outputs are asked: not that which `process` is over."""
+    latent_axes: tuple[Axis, ...] = ()
+    """The axes that count the latents which are read by queries at a place."""
     multiples: dict[Symbol, int] = field(default_factory=dict)
     """What symbols would have to be multiples of, for divisions that were not exact."""
 

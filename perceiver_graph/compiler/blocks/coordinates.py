@@ -12,10 +12,12 @@ from perceiver_graph.compiler.blocks.context import (
     Axis,
     Context,
     Coordinates,
+    Field,
     PartError,
     Path,
     shape_note,
 )
+from perceiver_graph.compiler.blocks.places import fold
 from perceiver_graph.compiler.blocks.ranges import ranges_of
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.blocks.waves import Waves, waves_of_coordinates
@@ -101,13 +103,14 @@ def given_positions(
 ) -> Value:
     """Features of the coordinates of each token of an input.
 
-    Shapes: coordinates [batch, *index, coordinates] -> [batch, tokens, width].
+    Shapes: coordinates [batch, *index, coordinates] -> [batch, tokens, width], with the places in the batch.
     """
     _refuse_longest(ctx, position, path)
     array, names = _source(ctx, name, position, index, path)
     found = ctx.coordinates[array]
     value = _features(ctx, array, position, names, path)
-    rank = len(found.axes) - 1
+    field, _ = fold(ctx, Field(value, found.axes), "position.folded")
+    value, rank = field.value, len(field.index)
     if rank == 0:
         value = ctx.builder(ops.Unflatten(1, (1, None)), value, name="position.tokens")
     elif rank > 1:

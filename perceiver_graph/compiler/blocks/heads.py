@@ -47,7 +47,7 @@ def _mean(
 def _latents(
     query: LatentsQuery, ctx: Context, name: str, latents: Value
 ) -> tuple[Value, tuple[Axis, ...]]:
-    return latents, (Axis("latent", latents.shape[1]),)
+    return latents, ctx.latent_axes
 
 
 def form_output(ctx: Context, name: str, x: Value, axes: Sequence[Axis]) -> Value:

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import Rows
-from perceiver_graph.compiler.blocks.context import Context, PartError
+from perceiver_graph.compiler.blocks.context import BATCH, CHANNEL, Axis, Context, PartError
 from perceiver_graph.compiler.blocks.stages import LATENTS
-from perceiver_graph.compiler.ir.dims import Dim
+from perceiver_graph.compiler.ir.dims import Dim, shape_of
 from perceiver_graph.diagnostics.words import did_you_mean, joined
-from perceiver_graph.spec.models import TokenLatents
+from perceiver_graph.spec.models import Latents, TokenLatents
+
+LATENT = "latent"
+"""The axis that counts latents."""
 
 
 def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -> Rows:
-    """Shapes: learned [count, width]; of tokens, joined as `inputs` [batch, m, width], the last ones,
+    """Shapes: learned [count, width], at each place of axes [places * count, width]; of tokens, joined
+    as `inputs` [batch, m, width], the last ones,
     [batch, last, width], with the mask that these have.
 
     `counts` are the numbers of tokens of the inputs, in the order in which they were joined. Raises
@@ -25,9 +29,7 @@ def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -
     made = spec.latents
     _check_causal(ctx)
     if not isinstance(made, TokenLatents):
-        ctx.latent_width = made.width
-        latents = b.parameter(LATENTS, (made.count, made.width), scale=made.init_scale)
-        return Rows(made.width, latents)
+        return _learned(ctx, made)
     if made.of not in ctx.inputs:
         raise ctx.error(
             "PG201",
@@ -58,12 +60,35 @@ def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -
             else f"write {least} or less",
         )
     ctx.latent_width = inputs.width
+    ctx.latent_axes = (Axis(LATENT, Dim.of(made.last)),)
     with b.inside(LATENTS):
         latents = b(ops.Slice(1, -made.last, None), inputs.array, name="tokens")
         mask = inputs.mask
         if mask is not None:
             mask = b(ops.Slice(1, -made.last, None), mask, name="mask")
     return Rows(inputs.width, latents, mask, inputs.width_from)
+
+
+def _learned(ctx: Context, made: Latents) -> Rows:
+    """Vectors, the same at each place of the axes where they stand."""
+    b, per = ctx.builder, made.per or {}
+    for axis in per.keys() & {CHANNEL, BATCH, LATENT}:
+        raise ctx.error(
+            "PG206",
+            f"`{axis}` is an axis of every set of latents, and none at whose places they stand",
+            ("latents", "per", axis),
+            help="choose another name",
+            at_key=True,
+        )
+    ctx.latent_width = made.width
+    sizes = per | {LATENT: made.count}
+    ctx.latent_axes = tuple(Axis(name, Dim.of(size)) for name, size in sizes.items())
+    latents = b.parameter(LATENTS, (made.count, made.width), scale=made.init_scale)
+    if made.total > made.count:
+        with b.inside(LATENTS):
+            latents = b(ops.Broadcast(shape_of(made.total // made.count)), latents, name="each")
+            latents = b(ops.Flatten(0, 1), latents, name="places")
+    return Rows(made.width, latents)
 
 
 def _check_causal(ctx: Context) -> None:

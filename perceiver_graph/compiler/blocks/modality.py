@@ -9,6 +9,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import SharedShapeError
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, PartError, Path
 from perceiver_graph.compiler.blocks.coordinates import given_positions, is_given
+from perceiver_graph.compiler.blocks.places import along, at_each, fold
 from perceiver_graph.compiler.blocks.position import Grid, grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
 from perceiver_graph.compiler.blocks.steps import apply_step
@@ -22,7 +23,7 @@ from perceiver_graph.spec.models import Input, WidthPadding, like_chain
 @dataclass(frozen=True)
 class Modality:
     """A prepared modality. Shapes: data [batch, *axes], tokens [batch, count, channels], mask bool
-    [batch, count], true where there is a token."""
+    [batch, count], true where there is a token; in both the batch includes the places."""
 
     name: str
     data: Value
@@ -31,6 +32,8 @@ class Modality:
     """The axes that count tokens, after the steps."""
     tokens: Value
     mask: Value | None = None
+    places: tuple[Axis, ...] = ()
+    """The axes each place of which is read by itself, after the steps."""
 
     @property
     def count(self) -> Dim:
@@ -63,15 +66,16 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
         with ctx.builder.block(
             name, "Modality", f"the tokens of {name}", module=f"inputs.{origin}"
         ):
-            x = _steps(ctx, spec, Field(data, axes), path)
+            whole = _steps(ctx, spec, Field(data, axes), path)
+            x, places = fold(ctx, whole, "folded")
             tokens = _flatten(ctx, x)
             if spec.position is not None:
                 spec = _with_shared(ctx, name, spec)
-                tokens = _attach(ctx, name, spec, x, tokens, (*path, "position"))
-            mask = _attention_mask(ctx, name, x) if spec.attention_mask else None
+                tokens = _attach(ctx, name, spec, whole, tokens, (*path, "position"))
+            mask = _attention_mask(ctx, name, whole) if spec.attention_mask else None
     except SharedShapeError as error:
         raise _cannot_share(ctx, name, error) from error
-    return Modality(name, data, axes, x.index, tokens, mask)
+    return Modality(name, data, axes, x.index, tokens, mask, places)
 
 
 def _with_shared(ctx: Context, name: str, spec: Input) -> Input:
@@ -147,11 +151,12 @@ def _attention_mask(ctx: Context, name: str, x: Field) -> Value:
         shape_of(ctx.symbols["batch"], *(axis.size for axis in index)),
         "bool",
     )
-    if not index:
-        return b(ops.Unflatten(0, (None, 1)), mask, name="attention_mask")
-    if len(index) == 1:
-        return mask
-    return b(ops.Flatten(1, len(index)), mask, name="attention_mask")
+    field, _ = fold(ctx, Field(mask, index), "folded_mask")
+    if not field.index:
+        return b(ops.Unflatten(0, (None, 1)), field.value, name="attention_mask")
+    if len(field.index) == 1:
+        return field.value
+    return b(ops.Flatten(1, len(field.index)), field.value, name="attention_mask")
 
 
 def _check_axes(ctx: Context, axes: tuple[Axis, ...], path: Path) -> None:
@@ -195,12 +200,10 @@ def _steps(ctx: Context, spec: Input, x: Field, path: Path) -> Field:
 
 def _flatten(ctx: Context, x: Field) -> Value:
     """[batch, *index, channel] -> [batch, tokens, channel]; without index axes, one token."""
-    rank = len(x.index)
-    if rank == 0:
+    if not x.index:
         return ctx.builder(ops.Unflatten(1, (1, None)), x.value, name="tokens")
-    if rank == 1:
-        return x.value
-    return ctx.builder(ops.Flatten(1, rank), x.value, name="tokens")
+    several = len(x.index) > 1
+    return ctx.builder(ops.Flatten(1, len(x.index)), x.value, name="tokens") if several else x.value
 
 
 def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path: Path) -> Value:
@@ -212,7 +215,8 @@ def _attach(ctx: Context, name: str, spec: Input, x: Field, tokens: Value, path:
         if is_given(position):
             encoding = given_positions(ctx, name, position, x.index, path)
         else:
-            encoding = grid_positions(ctx, position, Grid(x.index, channels=channels), path)
+            grid = Grid(along(ctx, x.index), channels=channels)
+            encoding = grid_positions(ctx, position, grid, path)
         if position.combine == "concat":
             if encoding.type.rank == 2:
                 batch = ops.Broadcast(tokens.shape[:1])
@@ -324,7 +328,7 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int) -> Value:
         what = "a modality that is always masked"
         count = prod(fixed_size(ctx, axis, what, ("inputs", m.name, "mask")) for axis in m.index)
         token = b(ops.Broadcast(shape_of(count)), token, name="mask_tokens")
-        return b(ops.Broadcast(shape_of(ctx.symbols["batch"])), token, name="masked")
+        return b(ops.Broadcast(m.tokens.shape[:1]), token, name="masked")
     tokens = m.tokens
     if padding is not None:
         padding = b(ops.Broadcast(tokens.shape[:2]), padding, name="padding.tokens")
@@ -339,6 +343,7 @@ def _pad_and_mask(ctx: Context, m: Modality, width: int) -> Value:
             "bool",
         )
         token = b.parameter("mask", (width,))
+        present = at_each(ctx, present, m.places, "present_places")
         condition = b(ops.Unflatten(0, (None, 1, 1)), present, name="present")
         tokens = b(ops.Where(), condition, tokens, token, name="masked")
     return tokens

@@ -22,6 +22,7 @@ from perceiver_graph.compiler.blocks.context import (
 )
 from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
+from perceiver_graph.compiler.blocks.places import at_each, together, with_over
 from perceiver_graph.compiler.blocks.position import Grid, grid_positions
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, product, shape_of
@@ -128,11 +129,14 @@ def _inputs(
     query: InputsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
 ) -> Asked:
     prepared = _modality(ctx, query.inputs, modalities, (*path, "inputs"))
-    if not prepared.index:  # a single token: nothing to choose from
-        return Asked((), Dim.of(1), prepared.tokens)
-    indices, count = chosen(ctx, name, prepared.index, (*path, "inputs"))
-    rows = ctx.builder(ops.Gather(1), prepared.tokens, indices, name="rows")
-    return Asked(prepared.index, count, rows, indices)
+    axes, tokens = with_over(ctx, prepared.index), prepared.tokens
+    if ctx.spec.process.over:
+        tokens = together(ctx, tokens, "together")
+    if not axes:  # a single token: nothing to choose from
+        return Asked((), Dim.of(1), tokens)
+    indices, count = chosen(ctx, name, axes, (*path, "inputs"))
+    rows = ctx.builder(ops.Gather(1), tokens, indices, name="rows")
+    return Asked(axes, count, rows, indices)
 
 
 @ask.register
@@ -141,7 +145,7 @@ def _points(
 ) -> Asked:
     refuse_sum(ctx, query.position, (*path, "position"))
     rows, axis = point_queries(ctx, name, query, path)
-    return Asked((axis,), axis.size, rows)
+    return Asked((axis,), axis.size, at_each(ctx, rows, ctx.asked_at, "rows_places"))
 
 
 def _resolve(ctx: Context, name: str) -> tuple[str, Query]:
@@ -199,16 +203,20 @@ def query_mask(
             path,
             help=f"write `attention_mask: true` under `{masked_by}`",
         )
-    if source.count != queries.count or queries.indices is None:
+    tokens = product(axis.size for axis in with_over(ctx, (Axis("token", source.count),)))
+    if tokens != queries.count or queries.indices is None:
         raise ctx.error(
             "PG205",
-            f"the mask of `{masked_by}` is for {source.count} tokens, and there are "
+            f"the mask of `{masked_by}` is for {tokens} tokens, and there are "
             f"{queries.count} queries",
             path,
             help="leave `query_mask` out, or ask one query per token",
         )
     with ctx.builder.inside("queries", name, module=f"queries.{queries.source}"):
-        return ctx.builder(ops.Gather(1), source.mask, queries.indices, name="query_mask")
+        mask = source.mask
+        if ctx.spec.process.over:
+            mask = together(ctx, mask, "mask_together")
+        return ctx.builder(ops.Gather(1), mask, queries.indices, name="query_mask")
 
 
 def _check_grid(ctx: Context, grid: Collection[str], position: Position, path: Path) -> None:

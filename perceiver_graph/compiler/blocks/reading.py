@@ -7,9 +7,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from perceiver_graph import limits
+from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import (
     Arrays,
     AttentionConfig,
+    Rows,
     configure,
     cross_attend,
     mask_with_rows,
@@ -17,6 +19,7 @@ from perceiver_graph.compiler.blocks.attention import (
     self_attend,
 )
 from perceiver_graph.compiler.blocks.context import Context
+from perceiver_graph.compiler.blocks.places import apart, check_together, leave_places, together
 from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Key, Stage, latent_stages
 from perceiver_graph.spec.models import TokenLatents
 
@@ -69,20 +72,57 @@ def configurations(ctx: Context, stages: Iterable[Stage], arrays: Arrays) -> Con
 def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
     """The arrays after the stages that change the latents, which have no value if something is wrong."""
     stages = list(latent_stages(ctx.spec))
-    configs = configurations(ctx, stages, arrays)
+    configs = configurations(ctx, (stage for stage in stages if not stage.over), arrays)
+    with ctx.part("process"):
+        check_together(ctx, arrays.get(LATENTS))
+        configs |= configurations(
+            ctx, (stage for stage in stages if stage.over), _joined(ctx, arrays)
+        )
     with ctx.part("process"):
         _check_layers(ctx)
     with ctx.part("encode"):
         _check_cross_attends(ctx)
     arrays = {**arrays, **_reading_themselves(ctx, arrays)}
+    before: Stage | None = None
     for stage in stages:
         if ctx.report.has_errors:  # an array that is too large: the next block has the same
             break
         with ctx.part(stage.key):
-            arrays = read(ctx, stage, configs[stage.key], arrays)
+            arrays = read(ctx, stage, configs[stage.key], _arranged(ctx, before, stage, arrays))
+        before = stage
+    leave_places(ctx)
     if ctx.report.has_errors and LATENTS in arrays:
         return {**arrays, LATENTS: replace(arrays[LATENTS], value=None)}
     return arrays
+
+
+def _joined(ctx: Context, arrays: Arrays) -> Arrays:
+    """The arrays as layers over an axis see them: latents may be as wide as all of a place together."""
+    if LATENTS not in arrays or not ctx.spec.process.joined:
+        return arrays
+    latents = arrays[LATENTS]
+    width = latents.width * ctx.spec.latents.total
+    return {**arrays, LATENTS: Rows(width, width_from=("process", "joined"))}
+
+
+def _arranged(ctx: Context, before: Stage | None, stage: Stage, arrays: Arrays) -> Arrays:
+    """The latents as a stage reads them: those of a place by themselves, or of all along an axis."""
+    if (before.over if before else None) == stage.over:
+        return arrays
+    latents = arrays[LATENTS]
+    x, mask = latents.array, latents.mask
+    if x.type.rank == 2:
+        x = ctx.builder(ops.Broadcast(arrays[INPUTS].array.shape[:1]), x, name="latents_batch")
+    with ctx.builder.at(ctx.key_span("process", "over")), ctx.builder.inside():
+        if stage.over:
+            x = together(ctx, x, "latents.together", joined=stage.joined)
+            mask = mask and together(ctx, mask, "latents.together_mask")
+        else:
+            joined = ctx.spec.latents.total if ctx.spec.process.joined else None
+            x = apart(ctx, x, "latents.apart", joined)
+            mask = mask and apart(ctx, mask, "latents.apart_mask")
+    width = int(x.shape[-1])
+    return {**arrays, LATENTS: replace(latents, value=x, mask=mask, width=width)}
 
 
 def _reading_themselves(ctx: Context, arrays: Arrays) -> Arrays:
@@ -91,7 +131,7 @@ def _reading_themselves(ctx: Context, arrays: Arrays) -> Arrays:
     if not inputs or inputs.mask is None or not reads_rows(ctx.spec.encode):
         return {}
     with ctx.builder.inside("encode"):
-        mask = mask_with_rows(ctx, inputs.mask, ctx.spec.latents.count)
+        mask = mask_with_rows(ctx, inputs.mask, ctx.spec.latents.total)
     return {INPUTS: replace(inputs, mask=mask)}
 
 

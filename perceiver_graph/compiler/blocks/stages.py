@@ -52,6 +52,10 @@ class Stage:
     """What a layer is called inside, with `{}` for its number; empty where the block is the layer."""
     project: int | None = None
     """Channels of a linear map after the layers."""
+    over: str | None = None
+    """An axis of places: the latents of all of them read together, not those of each."""
+    joined: bool = False
+    """Whether the latents of a place are one there, with the channels of all."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ def _process(process: Process, block: int) -> Stage:
         attend="self",
         layers=process.layers,
         layer="layers.{}",
+        over=process.over,
+        joined=process.joined,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from perceiver_graph import limits
+from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import Arrays, Rows
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.blocks.context import (
@@ -21,6 +22,7 @@ from perceiver_graph.compiler.blocks.coordinates import coordinate_input, reader
 from perceiver_graph.compiler.blocks.heads import form_output, take
 from perceiver_graph.compiler.blocks.latents import make_latents
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
+from perceiver_graph.compiler.blocks.places import check_names, check_places, unfold
 from perceiver_graph.compiler.blocks.queries import (
     Queries,
     make_queries,
@@ -56,7 +58,8 @@ def lower(document: Document) -> Lowered:
     axes |= {name: c.axes for name, c in ctx.coordinates.items()}
     check_symbols(ctx, axes, own)
     report.raise_if_errors()
-    tokens, encoded = given[INPUTS].array, arrays[LATENTS].array
+    tokens = given[INPUTS].array
+    encoded = unfold(ctx, arrays[LATENTS].array, ctx.asked_at, f"{LATENTS}.places")
     graph = builder.graph({LATENTS: encoded, **{k: v for k, (v, _) in outputs.items()}})
     graph = replace(graph, inputs=inputs_for(graph.nodes, graph.inputs, graph.leaves))
     _check_parameters(graph, report)
@@ -68,10 +71,13 @@ def lower(document: Document) -> Lowered:
         modalities,
         ctx.coordinates,
         (tokens.shape[1], int(tokens.shape[2])),
-        (spec.latents.count, arrays[LATENTS].width),
+        (spec.latents.total, given[LATENTS].width),
         {name: shape for name, (_, shape) in outputs.items()},
         query_width(ctx, found),
         ctx.derived,
+        (arrays[LATENTS].array.shape[1], arrays[LATENTS].width),
+        places=ctx.places,
+        asked_at=ctx.asked_at,
     )
     check_media(ctx, lowered)
     report.raise_if_errors()
@@ -143,6 +149,8 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
     arrays: dict[str, Rows] = {}
     if len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
         with ctx.part("inputs"):
+            parts = ((name, m.index, m.places) for name, m in modalities.items())
+            ctx.places = check_places(ctx, parts)
             joined, mask = join(ctx, list(modalities.values()))
             widest = max(modalities, key=lambda name: modalities[name].channels)
             width = int(joined.shape[-1])
@@ -208,9 +216,22 @@ def _outputs(
             if answer.of == LATENTS:
                 x, axes = take(ctx.spec.outputs[name].query, ctx, name, x)
             x = form_output(ctx, name, x, axes)
+            check_names(ctx, name, (*ctx.asked_at, *axes))
+            with ctx.builder.inside("heads"):
+                if answer.of == LATENTS and len(axes) > 1:
+                    sizes = (None, *(axis.size for axis in axes[1:]))
+                    x = ctx.builder(ops.Unflatten(1, sizes), x, name=f"{name}.latents")
+                x = unfold(ctx, x, ctx.asked_at, f"{name}.places")
             chunk = chunk_queries(queries.count, ctx.spec.decode.chunks)
             source = "" if queries.source == name else queries.source
-            shape = OutputShape(axes, queries.count, chunk, int(x.shape[-1]), source)
+            shape = OutputShape(
+                (*ctx.asked_at, *axes),
+                queries.count,
+                chunk,
+                int(x.shape[-1]),
+                source,
+                len(ctx.asked_at),
+            )
             outputs[name] = x, shape
     return outputs
 

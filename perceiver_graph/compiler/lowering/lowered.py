@@ -10,7 +10,7 @@ from typing import Any
 from perceiver_graph.compiler.blocks.context import Axis, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.symbols import free
-from perceiver_graph.compiler.ir.dims import Dim, total
+from perceiver_graph.compiler.ir.dims import Dim, product, total
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.diagnostics import Diagnostic
 from perceiver_graph.diagnostics.words import joined
@@ -29,6 +29,13 @@ class OutputShape:
     channels: int
     source: str = ""
     """The output whose queries these are, where they are another's."""
+    places: int = 0
+    """How many of the axes, the first ones, are places at each of which all queries are asked."""
+
+    @property
+    def asked(self) -> tuple[Axis, ...]:
+        """The axes that count queries, or the latents that are taken."""
+        return self.axes[self.places :]
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,13 +50,19 @@ class Lowered(Glanced):
     input_array: tuple[Dim, int]
     """M x C."""
     latents: tuple[int, int]
-    """N x D."""
+    """N x D, at a place if there are several."""
     outputs: Mapping[str, OutputShape]
     query_width: int
     derived: Mapping[Path, Any]
     """What keys that the spec left out stand for."""
+    found: tuple[Dim, int]
+    """The latents that queries read: N x D where `process` leaves them as they are."""
     warnings: tuple[Diagnostic, ...] = ()
     """What is to be told of a spec that is right."""
+    places: tuple[Axis, ...] = ()
+    """The axes of inputs each place of which has latents of its own."""
+    asked_at: tuple[Axis, ...] = ()
+    """Those at each place of which outputs are asked."""
 
     def _glance(self) -> Glance:
         graph = self.graph
@@ -65,6 +78,13 @@ class Lowered(Glanced):
     def inputs(self) -> dict[str, Input]:
         """The inputs of the spec, those that are like others written out."""
         return self.document.spec.modalities
+
+    @property
+    def each(self) -> str:
+        """In words, where there are inputs and latents as large as is said: ` at each of 12 places`, or
+        nothing where they are all that there are."""
+        count = product(axis.size for axis in self.places)
+        return f" at each of {count} places" if self.places else ""
 
     @property
     def query_array(self) -> tuple[Dim, int]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from perceiver_graph.spec.models.base import Count, Fraction, Model, NonNegative, PositiveNumber
+from perceiver_graph.spec.models.base import (
+    Axis,
+    Count,
+    Fraction,
+    Model,
+    NonNegative,
+    PositiveNumber,
+)
 from perceiver_graph.spec.models.steps import ActivationName
 
 Part = Literal["encode", "process", "decode"]
@@ -80,6 +87,10 @@ class Encode(AttentionLayers):
 
     query_residual: bool = True
     """Whether the latents are added to what was attended to."""
+    over: Axis | None = None
+    """The axis of the inputs that is read along: each place of the others has latents of its own, which
+    read what lies there, and queries are asked at each (default: all tokens are read together). An input
+    without the axis has one token at each place. Positions of a grid are those along the axis."""
     keys: list[Literal["inputs", "latents"]] = ["inputs"]
     """What is read: the inputs, or the inputs and the latents themselves, as resamplers do."""
     causal: bool = False
@@ -100,6 +111,12 @@ class Process(AttentionLayers):
     """Whether a latent reads only those before it, and itself."""
     layers: NonNegative
     """Self-attention layers of a block."""
+    over: Axis | None = None
+    """An axis at each place of which there are latents, because another one is read along: those of all
+    its places read each other (default: those of a place). Queries then read them together."""
+    joined: bool = False
+    """Whether the latents of a place become one before they read `over` an axis, with the channels of
+    all, one latent after the other."""
     blocks: Count = 1
     """How often the block is applied."""
     share: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -9,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.models.base import (
+    Axis,
     Count,
     Model,
     ModelName,
@@ -64,10 +66,18 @@ class Latents(Model):
 
     count: Count
     """How many latents there are."""
+    per: Annotated[dict[Axis, Count], Field(min_length=1)] | None = None
+    """Axes in order with their sizes: the latents stand at each place of them, as many times as there
+    are places, and start from the same vectors (default: they stand once)."""
     width: Count
     """Channels of a latent."""
     init_scale: PositiveNumber = 0.02
     """Standard deviation of the initial values."""
+
+    @property
+    def total(self) -> int:
+        """How many latents there are at all places together."""
+        return self.count * prod((self.per or {}).values())
 
 
 class TokenLatents(Model):
@@ -81,6 +91,11 @@ class TokenLatents(Model):
     @property
     def count(self) -> int:
         """How many latents there are."""
+        return self.last
+
+    @property
+    def total(self) -> int:
+        """The same: each stands at its own place."""
         return self.last
 
 

@@ -18,7 +18,7 @@ UNLIMITED = "2**63"
 
 @dataclass(frozen=True)
 class Interface:
-    """`outputs`: the index axes of each output, by name and size; none for a single query.
+    """`outputs`: the axes of each output that count queries, by name and size; none for a single query.
     `vocabularies`: how many ids there are of each input of ids, or in each of its channels. `sources`:
     for outputs that are asked where another one is, that one. `ranges`: arguments of `check_within` for
     arrays of coordinates, by name."""
@@ -32,7 +32,7 @@ class Interface:
 def interface_of(lowered: Lowered) -> Interface:
     """What a lowered spec says of its inputs and outputs."""
     outputs = {
-        name: [(axis.name, axis.size) for axis in output.axes]
+        name: [(axis.name, axis.size) for axis in output.asked]
         for name, output in lowered.outputs.items()
     }
     counts = {

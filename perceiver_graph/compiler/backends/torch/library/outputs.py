@@ -31,8 +31,8 @@ def decode_grids(
         found.append(decode(part))
     outputs = dict(found[0])
     for name in parts if chunks > 1 else ():
-        outputs[name] = torch.cat([part[name] for part in found if name in part], dim=1)
+        outputs[name] = torch.cat([part[name] for part in found if name in part], dim=-2)
     for name, sizes in grids.items():
         if len(sizes) > 1:
-            outputs[name] = torch.unflatten(outputs[name], 1, sizes)
+            outputs[name] = torch.unflatten(outputs[name], -2, sizes)
     return outputs
