@@ -64,6 +64,9 @@ VARIANTS = {
     "read only": SPEC.replace(
         "process: {layers: 2, heads: 2, causal: true}", "process: {layers: 0}"
     ),
+    "of latents alone": SPEC.replace(
+        "encode: {heads: 2, causal: true}", "encode: {cross_attends: 0}"
+    ),
     "behind a picture": SPEC.replace("inputs:\n", PICTURE).replace(
         "    attention_mask: true\n", ""
     ),
@@ -198,6 +201,12 @@ def test_so_do_others(name: str, level: Level, tmp_path: Path) -> None:
     found = written(program.generate(ids, 14, inputs=beside, temperature=1.5, seed=3))
     expected = anew.write(ids, schedule(3, 14), Sampling(1.5), beside=beside)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_kept_is_known_before_it_is_there(anew: Anew) -> None:
+    """Keys and values of 12 tokens and twice of 4 latents, 8 numbers each, and a bit of each for masks."""
+    assert anew.model.writing is not None
+    assert anew.model.writing.cache_bytes == (12 + 2 * 4) * 2 * 8 * 4 + 12 + 4
 
 
 def test_texts_of_a_batch_may_be_filled_up_in_front(anew: Anew, program: Program) -> None:

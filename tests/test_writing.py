@@ -145,6 +145,14 @@ def test_a_model_that_writes_none(tmp_path: Path) -> None:
     assert "error[PG518]: writer writes no text: its latents are not" in found.stderr.decode()
 
 
+def test_inspect_says_what_is_kept(tmp_path: Path) -> None:
+    """Keys and values of 40 tokens and of 8 latents, 16 numbers each."""
+    (tmp_path / "w.yaml").write_text(WRITER)
+    command = [sys.executable, "-m", "perceiver_graph", "inspect", str(tmp_path / "w.yaml")]
+    found = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert "generation keeps a cache: 6.14 kB of the longest text\n" in found.stdout
+
+
 def test_int8_writes_none(tmp_path: Path) -> None:
     model = pg.compile(parse_spec(WRITER, "w.yaml"), precision="int8")
     assert set(model.save(tmp_path / "out").programs) == {"encode"} | {"decode"}

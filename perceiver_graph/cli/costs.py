@@ -29,6 +29,8 @@ def print_costs(inspection: Inspection, rates: Rates | None) -> None:
     for name in sorted(inspection.lowered.free_symbols):
         most = inspection.sizes[name]
         screen.say(f"{name} is given with each call, `--size {name}={most}`, or else {most}")
+    if inspection.cache is not None:
+        screen.say(f"generation keeps a cache: {size(inspection.cache)} of the longest text")
     if inspection.memory is not None:
         screen.say(inspection.plan.text(inspection.memory))
     if inspection.removed:

@@ -18,6 +18,7 @@ from perceiver_graph.compiler.lowering.media import mask_of_coordinates
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.compiler.programs import cost
 from perceiver_graph.compiler.programs import plan as planner
+from perceiver_graph.compiler.programs.generation import writing
 from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.spec.programs import ASKED
 
@@ -124,6 +125,12 @@ class Inspection:
         return Costs(found.phases, cost.flops(graph, self.sizes), self.chunks)
 
     @cached_property
+    def cache(self) -> int | None:
+        """Bytes that a causal model keeps of a text that it writes, the longest; None of others."""
+        found = writing(self.lowered)
+        return None if found is None or found.refused else found.cache_bytes
+
+    @cached_property
     def free_sizes(self) -> dict[str, int]:
         """The symbols that the spec declares, and how many points outputs are asked at, with what the
         estimates take for them."""
@@ -181,7 +188,7 @@ class Inspection:
                 "chunk_queries": self.plan.chunk_queries,
                 "score_limit": self.plan.score_limit,
             },
-        }
+        } | ({} if self.cache is None else {"cache_bytes": self.cache})
 
     def _count(self, dim: Dim) -> int:
         return dim.evaluate(self.sizes)

@@ -57,7 +57,7 @@ def _symbols(manifest: Manifest) -> dict[str, int]:
     asked = [port.shape for port in ports if port.role in told]
     if STEP in manifest.programs:  # how many there were before, which grows
         asked += [port.shape for port in manifest.programs[STEP].inputs if port.role == "state"]
-    counts = {size: 1 for shape in asked for size in shape if isinstance(size, str)}
+    counts = {str(size): 1 for shape in asked for size in shape if str(size).isidentifier()}
     return {BATCH: 1} | counts | known
 
 

@@ -22,7 +22,8 @@ from perceiver_graph.media.text.model import TextMedia
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.sampling import Sampling
-from perceiver_graph.spec.manifest import Dimension, Generation, Manifest
+from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.spec.manifest import Dimension, Generation, Manifest, Port
 from perceiver_graph.spec.programs import PREFILL, STEP
 
 Ids = NDArray[np.int64]
@@ -197,6 +198,8 @@ class _Writer:
         self._mask = feeds.masks.get(known.text)
         self._latents = self._window.first(self._ids.shape[1])
         self._state: Values = {}
+        places = [p.shape[0] for p in programs[PREFILL].inputs if p.role == "latents"]
+        self._latents_symbol = next(str(one) for one in places if str(one).isidentifier())
 
     def write(
         self, tokens: int, sampling: Sampling, rng: np.random.Generator, stop: frozenset[int]
@@ -243,33 +246,42 @@ class _Writer:
             masks = {**masks, known.text: self._mask}
         sizes = {**self._feeds.sizes, self._length: tokens}
         feeds = replace(self._feeds, arrays=arrays, masks=masks, sizes=sizes)
-        return self._run(PREFILL, feeds, {}, {"latents": np.arange(-self._latents, 0)})
+        return self._run(PREFILL, feeds, {})
 
     def _step(self) -> NDArray[np.float32]:
-        tokens, known = self._ids.shape[1], self._known
+        known = self._known
         self._latents += 1
         arrays = {known.text: np.ascontiguousarray(self._ids[:, -1:])}
         masks = {} if self._mask is None else {known.text: self._mask[:, -1:].copy()}
         feeds = replace(self._feeds, arrays=arrays, masks=masks)
-        return self._run(STEP, feeds, self._state, {"position": np.array([tokens - 1])})
+        return self._run(STEP, feeds, self._state)
 
     @property
     def _length(self) -> str:
         entry = next(p for p in self._programs[PREFILL].inputs if p.of == self._known.text)
         return str(entry.shape[1])
 
-    def _run(
-        self, name: str, feeds: Feeds, state: Values, places: Mapping[str, Ids]
-    ) -> NDArray[np.float32]:
-        ports = [port for port in self._programs[name].inputs if port.role != "state"]
-        given = {p.name: places.get(p.role, feeds.get(p.role, p.of)) for p in ports}
+    def _run(self, name: str, feeds: Feeds, state: Values) -> NDArray[np.float32]:
+        ports = self._programs[name].inputs
         sizes = dict(feeds.sizes)
-        for port in self._programs[name].inputs:
-            array: Any = given.get(port.name)
-            shape = state[port.of].shape() if port.role == "state" else array.shape
-            pairs = zip(port.shape, shape, strict=True)
-            sizes |= {size: n for size, n in pairs if isinstance(size, str) and size.isidentifier()}
+        for port in ports:
+            if port.role == "state":
+                pairs = zip(port.shape, state[port.of].shape(), strict=True)
+                sizes |= {size: n for size, n in pairs if isinstance(size, str)}
+        given = {p.name: self._given(p, feeds, sizes) for p in ports if p.role != "state"}
         output = self._known.output or ""
         found, self._state = self._programs.run(name, given, state, sizes, fetch=[output])
         scores: NDArray[np.float32] = found[output].numpy()[:, 0]
         return scores
+
+    def _given(self, port: Port, feeds: Feeds, sizes: dict[str, int]) -> NDArray[Any] | None:
+        """What goes into a port of a program that is no state."""
+        (count, *_) = port.shape
+        if port.role == "position":
+            return np.array([self._ids.shape[1] - 1])
+        if port.role != "latents":
+            return feeds.get(port.role, port.of)
+        if count == self._latents_symbol:  # the last, from the end
+            sizes[str(count)] = self._latents
+            return np.arange(-self._latents, 0)
+        return np.arange(evaluate(count, {**sizes, self._latents_symbol: self._latents}))

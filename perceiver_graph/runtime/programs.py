@@ -9,6 +9,7 @@ from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device
 from perceiver_graph.runtime.sessions import Sessions
 from perceiver_graph.spec.manifest import ProgramEntry
+from perceiver_graph.spec.programs import WRITES
 
 Values = Mapping[str, Any]
 """`onnxruntime.OrtValue`s by what they are of."""
@@ -19,7 +20,7 @@ class Programs:
 
     def __init__(self, artifact: Artifact, device: Device) -> None:
         self.sessions = {
-            name: Sessions(artifact, entry, device)
+            name: Sessions(artifact, entry, device, changing=name in WRITES)
             for name, entry in artifact.manifest.programs.items()
         }
 

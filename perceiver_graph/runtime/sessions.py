@@ -33,13 +33,16 @@ class Sessions:
     for each (the language model, Kinetics, ImageNet: alike within the 5 % that runs differ by, and making
     another takes as long as a run). On CUDA onnxruntime fuses more where all sizes are known: the first
     session is made for the sizes of the first call, the next for any sizes, and one for sizes that
-    come again and again.
+    come again and again. Of a program whose sizes change with each run there is one for any.
     """
 
-    def __init__(self, artifact: Artifact, entry: ProgramEntry, device: Device) -> None:
+    def __init__(
+        self, artifact: Artifact, entry: ProgramEntry, device: Device, *, changing: bool = False
+    ) -> None:
         self.file = artifact.file(entry.file)
         self.entry = entry
         self.device = device
+        self._specializes = device.specializes and not changing
         self._artifact = artifact
         ports = (*entry.inputs, *entry.outputs)
         names = [f"`{p.name}`" for p in entry.inputs if p.role == "data" and p.dtype == "int64"]
@@ -101,11 +104,11 @@ class Sessions:
             self._times = self._times + 1 if key == self._latest else 1
             self._latest = key
             if self._session is None:
-                self._make(values if self.device.specializes else {})
+                self._make(values if self._specializes else {})
             elif self._made_for and self._made_for != key:
                 self._patience *= 2  # sizes that change now and then are not worth many sessions
                 self._make({})
-            elif not self._made_for and self.device.specializes and self._times >= self._patience:
+            elif not self._made_for and self._specializes and self._times >= self._patience:
                 self._make(values)
             return self._session
 

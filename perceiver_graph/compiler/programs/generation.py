@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.stages import LATENTS
-from perceiver_graph.compiler.ir.dims import Dim, Symbol
+from perceiver_graph.compiler.ir.dims import Dim, NotDivisible, Symbol, Undecidable
 from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
 from perceiver_graph.compiler.ir.op import TensorType
-from perceiver_graph.compiler.ir.sizes import inputs_for
+from perceiver_graph.compiler.ir.sizes import inputs_for, largest
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.lowering.media import vocabulary
+from perceiver_graph.compiler.programs.cost import nbytes
 from perceiver_graph.compiler.programs.incremental import (
     Incremental,
     NotCausal,
@@ -30,8 +31,8 @@ from perceiver_graph.compiler.programs.target import Precision
 from perceiver_graph.spec.models import LatentsQuery, Spec, TokenLatents
 from perceiver_graph.spec.programs import PREFILL, STEP
 
-CHOSEN = "latents.places"
-"""The input that says which tokens are the latents."""
+CHOSEN, BEFORE = "latents.places", "latents.before"
+"""The inputs that say which tokens are the latents, and which of all are not."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Writing:
     programs: Programs = field(default_factory=Programs)
     refused: str = ""
     """Why there are no programs, in words."""
+
+    @property
+    def cache_bytes(self) -> int:
+        """What is kept of the longest text with all latents, in float32."""
+        if not self.programs:
+            return 0
+        prefill = self.programs[PREFILL]
+        kept = [value for name, value in prefill.outputs.items() if name != self.output]
+        return sum(nbytes(value, largest(prefill.symbols)) for value in kept)
 
 
 def writing(lowered: Lowered, precision: Precision = "fp32") -> Writing | None:
@@ -82,12 +92,15 @@ def writing(lowered: Lowered, precision: Precision = "fp32") -> Writing | None:
         return Writing(text, output, _programs(lowered, length, output))
     except NotCausal as error:
         return Writing(text, output, refused=f"{error} (at `{error.node.name}`)")
+    except (NotDivisible, Undecidable) as error:
+        return Writing(text, output, refused=f"it takes texts of some lengths alone: {error}")
 
 
 def is_causal(spec: Spec) -> bool:
     """Whether nothing that a token becomes depends on what comes behind it."""
+    read = spec.encode.causal or not spec.encode.cross_attends
     alone = spec.process.causal or not spec.process.layers
-    return isinstance(spec.latents, TokenLatents) and spec.encode.causal and alone
+    return isinstance(spec.latents, TokenLatents) and read and alone
 
 
 def _programs(lowered: Lowered, length: Symbol, output: str) -> Programs:
@@ -100,15 +113,15 @@ def _programs(lowered: Lowered, length: Symbol, output: str) -> Programs:
     growing = {tokens: _free("tokens_before", names), count: _free("latents_before", names)}
     sizes = {length: Dim.of(tokens)}
     assert isinstance(lowered.document.spec.latents, TokenLatents)
-    chosen = Input(
-        Value(CHOSEN, TensorType((Dim.of(count),), "int64")),
-        "latents",
-        lowered.document.spec.latents.of,
-        ("latent",),
+    of = lowered.document.spec.latents.of
+    total = substituted(lowered.input_array[0], sizes)
+    chosen = _places(CHOSEN, Dim.of(count), of)
+    before = _places(BEFORE, total - Dim.of(count), of)
+    whole = _any_latents(graph, sizes, chosen, before)
+    step = Incremental(whole, growing, chosen.value, before.value).step(
+        {output: whole.outputs[output]}
     )
-    whole = _any_latents(graph, sizes, chosen)
-    step = Incremental(whole, growing, chosen.value).step({output: whole.outputs[output]})
-    prefill = _any_latents(_last_alone(graph), sizes, chosen)
+    prefill = _any_latents(_last_alone(graph), sizes, chosen, before)
     made = {value.name: value for value in (*prefill.leaves, *prefill.producers)}
     kept = {name: made[value.name] for name, value in step.state.items()}
     return Programs(
@@ -132,24 +145,31 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def _any_latents(graph: Graph, sizes: Mapping[Symbol, Dim], chosen: Input) -> Graph:
+def _places(name: str, count: Dim, of: str) -> Input:
+    return Input(Value(name, TensorType((count,), "int64")), "latents", of, ("latent",))
+
+
+def _any_latents(graph: Graph, sizes: Mapping[Symbol, Dim], chosen: Input, before: Input) -> Graph:
     """The graph with texts of any length, and with as many latents as an input says."""
-    count = chosen.count
-    most = count.bounds()[1] or 0
-    leaves = {chosen.value: chosen}
+    most = chosen.count.bounds()[1] or 0
+    leaves = {chosen.value: chosen, before.value: before}
     for leaf in graph.inputs:
         shape = tuple(substituted(dim, sizes) for dim in leaf.value.shape)
         value = Value(leaf.value.name, leaf.value.type.with_shape(*shape))
         leaves[leaf.value] = replace(leaf, value=value)
 
     def rule(node: Node, now: Mapping[Value, Value]) -> Node | None:
-        if not (node.scope == (LATENTS,) and node.op == ops.Slice(1, -most, None)):
-            return None  # it takes no last tokens, nor their mask
-        return replace(node, op=ops.Gather(1), inputs=(now[node["x"]], chosen.value))
+        if not isinstance(node.op, ops.Slice):
+            return None
+        axis, which = node.op.axis % node.output.type.rank, (node.op.start, node.op.stop)
+        places = {(-most, None): chosen, (0, -most): before}.get(which)
+        if places is None or not node["x"].shape[axis].symbols & sizes.keys():
+            return None  # it takes neither the last tokens nor those before
+        return replace(node, op=ops.Gather(axis), inputs=(now[node["x"]], places.value))
 
-    with_input = replace(graph, inputs=(*graph.inputs, chosen))
-    symbols = {s.name: s for dim in (*sizes.values(), count) for s in dim.symbols}
-    whole = replayed(with_input, sizes, leaves, rule)
+    with_inputs = replace(graph, inputs=(*graph.inputs, chosen, before))
+    symbols = {s.name: s for dim in (*sizes.values(), chosen.count) for s in dim.symbols}
+    whole = replayed(with_inputs, sizes, leaves, rule)
     return replace(whole, symbols={**graph.symbols, **symbols})
 
 

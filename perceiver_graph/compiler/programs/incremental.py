@@ -1,9 +1,9 @@
 """The next row of a graph whose rows depend on those before them alone: what is new is computed, and
 keys and values of the rows before come from a cache.
 
-A value grows along the one axis that has a size of a sequence in it. Of such a value a step computes
-one row, by the same primitives; what does not grow, and is not known before any input, is handed over
-as it is.
+A value grows along the one axis that is one longer where all sequences are. Of such a value a step
+computes one row, by the same primitives; what does not grow, and is not known before any input, is
+handed over as it is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from perceiver_graph.compiler.ir.op import Op, ShapeError, TensorType
 from perceiver_graph.compiler.programs.phases import OUTPUT
 
 ONE = Dim.of(1)
+FARTHEST = 2**31
+"""More places than a text has."""
 _ROWS_ALONE = (
     ops.Add,
     ops.Mul,
@@ -35,7 +37,7 @@ _ROWS_ALONE = (
     ops.Broadcast,
 )
 """Each element of what comes out depends on those at its own place."""
-_LAST_AXIS = (ops.Linear, ops.LayerNorm, ops.RMSNorm, ops.FourierFeatures)
+_LAST_AXIS = (ops.Linear, ops.LayerNorm, ops.RMSNorm, ops.FourierFeatures, ops.Rotary)
 """Each row of the last axis depends on that row."""
 
 
@@ -72,7 +74,7 @@ def replayed(
     nodes: list[Node] = []
     for node in graph.nodes:
         found = rule(node, now) or replace(node, inputs=tuple(now[v] for v in node.inputs))
-        op = resized(found.op, sizes)
+        op = with_dims(found.op, lambda dim: substituted(dim, sizes))
         try:
             type = op.infer(*(value.type for value in found.inputs))
         except (ShapeError, ValueError) as error:
@@ -85,22 +87,22 @@ def replayed(
     return replace(graph, inputs=inputs, nodes=tuple(nodes), outputs=outputs)
 
 
-def resized(op: Op, sizes: Mapping[Symbol, Dim]) -> Op:
-    """The primitive with other sizes for symbols."""
+def with_dims(op: Op, change: Callable[[Dim], Dim]) -> Op:
+    """The primitive with other sizes in place of those that it holds."""
     if not op.dims:
         return op
 
     def other(held: object) -> object:
         if isinstance(held, tuple):
             return tuple(map(other, held))
-        return substituted(held, sizes) if isinstance(held, Dim) else held
+        return change(held) if isinstance(held, Dim) else held
 
     return replace(op, **{name: other(getattr(op, name)) for name in op.sized})
 
 
 def substituted(dim: Dim, sizes: Mapping[Symbol, Dim]) -> Dim:
     """A size with others in place of symbols. `NotDivisible` where it then is no whole number."""
-    if not dim.symbols & sizes.keys():
+    if dim.is_constant or not dim.symbols & sizes.keys():
         return dim
     total = Dim.of(0)
     for number, symbols, over in dim.terms:
@@ -112,15 +114,20 @@ def substituted(dim: Dim, sizes: Mapping[Symbol, Dim]) -> Dim:
 class Incremental:
     """Makes the step of a graph."""
 
-    def __init__(self, graph: Graph, growing: Mapping[Symbol, str], chosen: Value) -> None:
+    def __init__(
+        self, graph: Graph, growing: Mapping[Symbol, str], chosen: Value, before: Value | None
+    ) -> None:
         """`growing` are the symbols of sequences, each with the name of how many rows of it there
-        were before; `chosen` are the rows of the first that are those of the second."""
+        were before; `chosen` are the rows of the first that are those of the second, and `before`
+        those that are not."""
         self.graph = graph
         self.growing = growing
         self.chosen = chosen
-        self.before = {symbol: Symbol(name) for symbol, name in growing.items()}
+        self.before = before
+        self.counts = {symbol: Symbol(name) for symbol, name in growing.items()}
         self.state: dict[str, Value] = {}
         """What is kept, by the name of its port."""
+        self._longer = {symbol: Dim.of(symbol) + 1 for symbol in growing}
         self._read: dict[str, Value] = {}
         self._grown: dict[str, Value] = {}
         self._nodes: list[Node] = []
@@ -129,8 +136,13 @@ class Incremental:
     @cached_property
     def late(self) -> set[Value]:
         """The values that change as the sequences grow."""
-        first = [value for value in self._values() if self._has_growing(value.shape)]
-        return self.graph.descendants(first)
+        found = {leaf.value for leaf in self.graph.inputs if self._grows(leaf.value.shape)}
+        for node in self.graph.nodes:
+            if isinstance(node.op, ops.Gather) and node["indices"] is self.before:
+                continue  # those in front stay in front
+            if self._grows(node.output.shape) or not found.isdisjoint(node.inputs):
+                found.add(node.output)
+        return found
 
     def step(self, outputs: Mapping[str, Value]) -> Step:
         """The step that gives the last row of these outputs. Raises NotCausal."""
@@ -171,7 +183,7 @@ class Incremental:
             inputs=tuple(inputs),
             nodes=(*early, *nodes),
             outputs={**results, **self._grown},
-            symbols={**graph.symbols, **{s.name: s for s in self.before.values()}},
+            symbols={**graph.symbols, **{s.name: s for s in self.counts.values()}},
         )
         return Step(step, self.state)
 
@@ -182,10 +194,15 @@ class Incremental:
                 return self._attention(node, now)
             case ops.Gather() if node["indices"] is self.chosen:
                 return now[node["table"]]  # the newest token is the newest latent
-            case ops.Trim(size=size) if self._is_sequence(size):
-                table = self._as_is(node["table"])
+            case ops.Trim(size=size) if (first := self._in_front(size)) is not None:
+                table = self._behind(self._as_is(node["table"], node), first)
                 return replace(node, op=ops.Gather(0), inputs=(table, self.position))
-            case ops.Positions(sizes=(size,)) if self._is_sequence(size):
+            case ops.FourierAt(sizes=(size,)) if node.op.wavelengths and self._in_front(size) == 0:
+                far = replace(
+                    node.op, sizes=(Dim.of(FARTHEST),)
+                )  # the place is what is turned to waves
+                return replace(node, op=far, inputs=(self.position,))
+            case ops.Positions(sizes=(size,)) if self._in_front(size) == 0:
                 return self.position
             case ops.FourierAt():
                 why = "positions are coordinates over the whole text, and change as it grows: count them"
@@ -196,9 +213,8 @@ class Incremental:
                     raise NotCausal(node, "what grows is not the last of what is joined")
                 return now[last]
         self._require_alone(node)
-        one = dict.fromkeys(self.growing, ONE)
-        inputs = tuple(now[v] if v in self.late else self._as_is(v) for v in node.inputs)
-        return replace(node, op=resized(node.op, one), inputs=inputs)
+        inputs = tuple(now[v] if v in self.late else self._as_is(v, node) for v in node.inputs)
+        return replace(node, op=with_dims(node.op, self._one_row), inputs=inputs)
 
     def _attention(self, node: Node, now: dict[Value, Value]) -> Node:
         """The query of the new row reads all that came before it, and itself."""
@@ -218,20 +234,22 @@ class Incremental:
         name = f"cache/{value.name}"
         if name not in self._read:
             symbol = next(s for s in self.growing if s in value.shape[1].symbols)
-            shape = (value.shape[0], Dim.of(self.before[symbol]), *value.shape[2:])
+            shape = (value.shape[0], Dim.of(self.counts[symbol]), *value.shape[2:])
             self.state[name] = value
             self._read[name] = kept = Value(name, TensorType(shape, value.dtype))
-            row = now.get(value) or self._as_is(value)
+            row = now[value]
             joined = ops.Concat(1).infer(kept.type, row.type)
             grown = Value(f"{name}/grown", joined)
             self._nodes.append(Node(ops.Concat(1), (kept, row), grown))
             self._grown[name + OUTPUT] = grown
         return self._grown[name + OUTPUT]
 
-    def _as_is(self, value: Value) -> Value:
+    def _as_is(self, value: Value, node: Node) -> Value:
         """What does not grow: known before any input, or kept from the whole graph."""
         if value not in self.graph.varying:
             return value
+        if any(dim.symbols & self.growing.keys() for dim in value.shape):
+            raise NotCausal(node, "it reads a part of the text that has no fixed size")
         name = f"cache/{value.name}"
         self.state[name] = value
         return self._read.setdefault(name, Value(name, value.type))
@@ -246,32 +264,43 @@ class Incremental:
         axes = ("batch", *(f"axis_{index}" for index in range(1, value.type.rank)))
         return Input(value, "state", name, axes if value.type.rank else ())
 
-    def _values(self) -> list[Value]:
-        return [leaf.value for leaf in self.graph.inputs] + [n.output for n in self.graph.nodes]
+    def _grows(self, shape: Shape) -> bool:
+        return any(substituted(dim, self._longer) != dim for dim in shape)
 
-    def _has_growing(self, shape: Shape) -> bool:
-        return any(dim.symbols & self.growing.keys() for dim in shape)
+    def _in_front(self, size: Dim) -> int | None:
+        """How many rows there are in front of those of the first sequence, of so many in all."""
+        first = next(iter(self.growing))
+        return (size - Dim.of(first)).value
 
-    def _is_sequence(self, size: int | Dim) -> bool:
-        return Dim.of(size).symbol in self.growing
+    def _behind(self, table: Value, rows: int) -> Value:
+        """A table without its first rows."""
+        if not rows:
+            return table
+        op = ops.Slice(0, rows, None)
+        rest = Value(f"{table.name}/behind_{rows}", op.infer(table.type))
+        if all(node.output.name != rest.name for node in self._nodes):
+            self._nodes.append(Node(op, (table,), rest))
+        return next(node.output for node in self._nodes if node.output.name == rest.name)
 
     def _axis(self, node: Node, value: Value) -> int:
         """The axis along which a value grows, a row at a time. Raises NotCausal."""
-        axes = [i for i, dim in enumerate(value.shape) if dim.symbols & self.growing.keys()]
+        more = [substituted(dim, self._longer) - dim for dim in value.shape]
+        axes = [i for i, rows in enumerate(more) if rows != 0]
         if len(axes) != 1:
             raise NotCausal(node, "it depends on all of the text at once")
-        (axis,) = axes
-        if not any((value.shape[axis] - s).is_constant for s in map(Dim.of, self.growing)):
-            raise NotCausal(node, "a row of it is made of several tokens")
-        return axis
+        if more[axes[0]] != 1:
+            raise NotCausal(node, "a row of it is made of several tokens, or a token makes several")
+        return axes[0]
 
     def _axis_of(self, node: Node) -> int:
         return self._axis(node, node.output)
 
     def _row(self, type: TensorType) -> TensorType:
         """One row of a value of this type."""
-        sizes = [ONE if dim.symbols & self.growing.keys() else dim for dim in type.shape]
-        return type.with_shape(*sizes)
+        return type.with_shape(*map(self._one_row, type.shape))
+
+    def _one_row(self, dim: Dim) -> Dim:
+        return dim if substituted(dim, self._longer) == dim else ONE
 
     def _inferred(self, node: Node, op: Op, inputs: tuple[Value, ...]) -> TensorType:
         try:
