@@ -238,6 +238,14 @@ def test_what_is_wrong_is_told_before_the_first_token(program: Program) -> None:
     assert list(program.generate(ids, 0)) == []
 
 
+def test_half_precision_keeps_its_cache_in_half_precision(anew: Anew, tmp_path: Path) -> None:
+    model = pg.compile(parse_spec(SPEC, "w.yaml"), device="cuda", precision="fp16")
+    program = onnx_program(model, anew.weights, tmp_path)
+    ids = texts(2, 3)
+    found = written(program.generate(ids, 14, temperature=0))
+    np.testing.assert_array_equal(found, anew.write(ids, schedule(3, 14), Sampling(0)))
+
+
 def test_it_stops_where_every_text_has_ended(program: Program) -> None:
     ids = texts(2, 3)
     whole = written(program.generate(ids, 20, temperature=1.2))
@@ -254,7 +262,7 @@ def test_it_stops_where_every_text_has_ended(program: Program) -> None:
     [
         (WAVES, "over the whole text"),
         (("linear: 11", "linear: 5"), "no output with `query: latents` has scores"),
-        (("place: length", "place: 12"), "one length"),
+        (("place: length", "place: 12"), "does not grow"),
         (
             ("process: {layers: 2, heads: 2, causal: true}", "process: {layers: 2, heads: 2}"),
             "nothing",

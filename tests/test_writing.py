@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -111,6 +112,21 @@ def test_a_terminal_is_steered_by_nothing(writer: Path) -> None:
     os.close(terminal)
     assert os.read(shown, 1000).decode() == "a\\x1b[2J\tb\r\ne" + LOOP[1] + "\r\n"
     os.close(shown)
+
+
+def test_ctrl_c_ends_a_text(writer: Path) -> None:
+    command = [sys.executable, "-m", "perceiver_graph", "run", str(writer), "Once e"]
+    with subprocess.Popen(
+        [*command, "--generate", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        begun = process.stdout.read(40)
+        process.send_signal(signal.SIGINT)
+        rest, said = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 130
+    assert ("Once e" + LOOP[1:] + LOOP * 100_000).startswith((begun + rest).decode())
+    assert b"Traceback" not in said
 
 
 @pytest.mark.parametrize(

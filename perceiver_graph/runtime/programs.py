@@ -47,11 +47,13 @@ class Programs:
         """
         entry = self[name]
         given = {**given, **{p.name: state[p.of] for p in entry.inputs if p.role == "state"}}
-        left = [port for port in entry.outputs if fetch is None or port.role == "state"]
-        fetched = [port for port in entry.outputs if port.of in (fetch or ()) and port not in left]
+        stays = {p.name: fetch is None or p.role == "state" for p in entry.outputs}
+        left = [port for port in entry.outputs if stays[port.name]]
+        wanted = fetch or ()
+        fetched = [p for p in entry.outputs if p.of in wanted and not stays[p.name]]
         found = self.sessions[name].run(
             given,
-            {port.name: port in left for port in (*fetched, *left)},
+            {port.name: stays[port.name] for port in (*fetched, *left)},
             sizes,
             give_back=give_back,
         )

@@ -17,6 +17,8 @@ def evaluate(size: int | str, values: Mapping[str, int]) -> int:
     """
     if isinstance(size, int):
         return size
+    if size in values:
+        return values[size]
 
     def operand(word: str) -> Fraction:
         if not word.isdecimal() and word not in values:

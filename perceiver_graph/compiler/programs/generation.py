@@ -75,7 +75,7 @@ def writing(lowered: Lowered, precision: Precision = "fp32") -> Writing | None:
     if len(shape) != 1 or (length := lowered.modalities[text].axes[0].size.symbol) is None:
         return Writing(
             text,
-            refused=f"`{text}` has one length, and a text grows: its size is no symbol of `dims`",
+            refused=f"`{text}` does not grow: a text has one axis, whose size is a symbol of `dims`",
         )
     scores = [
         name
