@@ -21,6 +21,8 @@ RESAMPLERS = "a module of the same structure"
 """Written out in PyTorch: tests/test_layer_styles.py, tests/parity/test_shapes.py."""
 FIGURES = Path(__file__).parents[1] / "tests" / "family" / "figures.json"
 """What `make test-family` measured."""
+LEVELS = "microsoft-aurora 2.0.1 `PerceiverResampler`: 7e-07 of the largest output"
+"""What tests/family/test_aurora.py measures at published size, rounded up."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ SYSTEMS = {
         "idefics2_connector",
     ),
     "hunyuan3d_decoder": System("shapes", RESAMPLERS),
+    "aurora_level_encoder": System("levels", LEVELS),
+    "aurora_level_decoder": System("levels", LEVELS),
 }
 """In the order of the table; a test finds the comparisons."""
 

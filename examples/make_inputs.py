@@ -87,6 +87,9 @@ def main() -> None:
     np.savez(folder / "shape.npz", shape=made.standard_normal((4096, 64), np.float32))
     points: dict[str, Array] = {"inside.points": made.uniform(-1, 1, (1, 1000, 3))}
     np.savez(folder / "points.npz", **points)  # type: ignore[arg-type]
+    air = made.standard_normal((1, 6, 12, 13, 512), np.float32)
+    np.savez(folder / "air.npz", air=air)
+    np.savez(folder / "air_latents.npz", air=made.standard_normal((1, 6, 12, 3, 1024), np.float32))
     (folder / "sentence.txt").write_text("Angela Merkel lives in Berlin.\n", encoding="utf-8")
     for path in sorted(folder.iterdir()):
         print(path)

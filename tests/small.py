@@ -36,6 +36,7 @@ _SOUND_AND_VIDEO = (
     "outputs.label.query.learned.width=16",
     "outputs.label.head.linear=7",
 )
+_PLACES = ("dims={latitudes: {max: 12}, longitudes: {max: 12}}",)
 
 
 def _resampler(read: int, width: int | None = None, out: int | None = None) -> tuple[str, ...]:
@@ -215,6 +216,18 @@ SMALL: dict[str, tuple[str, ...]] = {
         "process.heads=4",
         "decode.heads=4",
         "outputs.inside.query.position.project=32",
+    ),
+    "aurora_level_encoder": (
+        *_PLACES,
+        "inputs.air.shape.channel=16",
+        "latents.width=16",
+        "encode.heads=4",
+    ),
+    "aurora_level_decoder": (
+        *_PLACES,
+        "inputs.air.shape.channel=16",
+        "decode.heads=4",
+        "outputs.air.query.learned.width=16",
     ),
 }
 """`--set` overrides for each spec in specs/."""

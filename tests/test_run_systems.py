@@ -107,7 +107,11 @@ RUNS: dict[str, tuple[Callable[[Path], list[str]], list[str], list[str]]] = {
     "hunyuan3d_decoder": (shape, ["shape.json", "shape.npz"], []),
     "starcraft": (units, ["units.json", "units.npz"], []),
 }
-WITHOUT_FILES = {"language_sentencepiece": (text("some text"), "PG512")}
+WITHOUT_FILES = {
+    "language_sentencepiece": (text("some text"), "PG512"),
+    "aurora_level_encoder": (text("some text"), "PG512"),
+    "aurora_level_decoder": (text("some text"), "PG512"),
+}
 
 
 def compiled(name: str, folder: Path) -> Path:

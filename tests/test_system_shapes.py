@@ -32,6 +32,8 @@ PARAMETERS = {
     "idefics_resampler": 125_961_984,
     "idefics2_connector": 651_468_800,
     "hunyuan3d_decoder": 214_212_865,
+    "aurora_level_encoder": 3_150_336 + 3 * 512,  # with its latents
+    "aurora_level_decoder": 8_395_776 + 13 * 1024,  # with the embeddings of levels
 }
 
 ARRAYS = {
@@ -61,6 +63,8 @@ ARRAYS = {
     "idefics_resampler": ([257, 1280], [64, 1280], [0, 0]),
     "idefics2_connector": ([4900, 4096], [64, 4096], [0, 0]),
     "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
+    "aurora_level_encoder": ([13, 512], [3, 512], [0, 0]),
+    "aurora_level_decoder": ([3, 1024], [3, 1024], [13, 1024]),
 }
 """Inputs M x C, latents N x D and queries O x E; a mean of latents, or they themselves, asks no queries."""
 

@@ -157,7 +157,9 @@ def check_together(ctx: Context, latents: Rows | None) -> None:
             f"there are no latents for each place of `{over}`"
             + (", which they read along" if over == read else ""),
             ("process", "over"),
-            f"there is a set at each place of {joined_words(names, 'and') or 'nothing'}",
+            f"there is a set at each place of {joined_words(names, 'and')}"
+            if names
+            else "there is one set: the inputs have no other axis",
             also=[(("encode", "over"), "read along here")],
             help=did_you_mean(over, names) or (f"write `over: {names[-1]}`" if names else None),
         )
