@@ -83,6 +83,8 @@ SYSTEMS = {
         "idefics_resampler",
         "idefics2_connector",
     ),
+    **_family("voices", "xtts_conditioner"),
+    **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),
     "hunyuan3d_decoder": System("shapes", RESAMPLERS),
     "aurora_level_encoder": System("levels", LEVELS),
     "aurora_level_decoder": System("levels", LEVELS),

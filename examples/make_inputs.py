@@ -3,8 +3,9 @@
     python examples/make_inputs.py -o build/inputs
 
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
-cloud of a chair-like thing, a table of units, what a vision tower might have seen, and the latents of a
-shape with points to ask at. Clips with sound: examples/make_clip.py.
+cloud of a chair-like thing, a table of units, what a vision tower might have seen, frames of a
+voice, ids of a text, and the latents of a shape with points to ask at. Clips with sound:
+examples/make_clip.py.
 """
 
 from __future__ import annotations
@@ -83,6 +84,10 @@ def main() -> None:
     np.savez(folder / "units.npz", entities=units)
     seen = np.random.default_rng(6).standard_normal((257, 1280), np.float32)
     np.savez(folder / "seen.npz", image=seen)
+    frames = np.random.default_rng(8).standard_normal((215, 1024), np.float32)
+    np.savez(folder / "frames.npz", speech=frames)
+    ids = np.random.default_rng(9).integers(0, 50, (1, 12))
+    np.savez(folder / "ids.npz", text=ids)
     made = np.random.default_rng(7)
     np.savez(folder / "shape.npz", shape=made.standard_normal((4096, 64), np.float32))
     points: dict[str, Array] = {"inside.points": made.uniform(-1, 1, (1, 1000, 3))}

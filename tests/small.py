@@ -208,6 +208,32 @@ SMALL: dict[str, tuple[str, ...]] = {
         "layers.hidden=24",
         "encode.qk_width=32",
     ),
+    "xtts_conditioner": (
+        "inputs.speech.shape.channel=16",
+        "dims.frames.max=16",
+        "layers.hidden=20",
+        "latents={count: 5, width: 16}",
+        "encode.qk_width=32",
+    ),
+    "lucidrains_perceiver": (
+        "inputs.image.shape={height: 8, width: 6, channel: 3}",
+        "latents={count: 5, width: 16}",
+        "encode.qk_width=8",
+        "encode.cross_attends=2",
+        "process.blocks=2",
+        "process.qk_width=16",
+        "outputs.label.head.linear=7",
+    ),
+    "lucidrains_perceiver_io": (
+        "dims.length.max=32",
+        "inputs.text.steps.0.embedding={vocabulary: 50, width: 8}",
+        "latents={count: 5, width: 16}",
+        "encode.qk_width=8",
+        "process.layers=2",
+        "process.qk_width=16",
+        "decode.qk_width=8",
+        "outputs.text.head.linear=50",
+    ),
     "hunyuan3d_decoder": (
         "inputs.shape.shape={latent: 9, channel: 64}",
         "inputs.shape.steps.0.linear=32",
@@ -237,5 +263,8 @@ RESAMPLERS = (
     "openflamingo_resampler",
     "idefics_resampler",
     "idefics2_connector",
+    "xtts_conditioner",
+    "lucidrains_perceiver",
+    "lucidrains_perceiver_io",
 )
-"""Of these, which are parts of other models: tests/parity/test_resamplers.py, test_layer_styles.py."""
+"""Of these, which are others than Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

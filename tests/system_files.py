@@ -23,9 +23,10 @@ def small(system: System) -> tuple[Compiled, dict[str, Array]]:
 
 def heads(compiled: Compiled) -> list[str]:
     """What import has to be told of a spec: no tensor says it."""
-    encode = compiled.lowered.document.spec.encode
-    told = [f"encode.heads={encode.heads}"]
-    return told + ([f"encode.key_heads={encode.key_heads}"] if encode.key_heads else [])
+    spec = compiled.lowered.document.spec
+    told = [f"encode.heads={spec.encode.heads}", f"process.heads={spec.process.heads}"]
+    told += [f"decode.heads={spec.decode.heads}"] if "decode" in spec.model_fields_set else []
+    return told + ([f"encode.key_heads={spec.encode.key_heads}"] if spec.encode.key_heads else [])
 
 
 def theirs(system: System, weights: Mapping[str, Array], prefix: str = "") -> dict[str, Array]:
@@ -43,4 +44,15 @@ def theirs(system: System, weights: Mapping[str, Array], prefix: str = "") -> di
     for whole, parts in pieces.items():
         order = next(parts for cut, parts in system.cuts if re.search(cut, whole))
         found[whole] = np.concatenate([parts[part] for part in order])
-    return found
+    return {name: _in_their_order(system, name, value) for name, value in found.items()}
+
+
+def _in_their_order(system: System, name: str, value: Array) -> Array:
+    fourier = system.fourier
+    if fourier is None or not re.search(fourier.pattern, name):
+        return value
+    bands = fourier.bands(value.shape[-1])
+    assert bands is not None
+    there = np.empty_like(value)
+    there[..., fourier.order(bands)] = value
+    return there

@@ -46,7 +46,13 @@ CHECKPOINTS = {
     "training": "ImageClassificationFourier",
 }
 """The checkpoint that stands for FOLDER on a page."""
-FULL = {"starcraft", "ip_adapter_plus", "aurora_level_encoder", "aurora_level_decoder"}
+FULL = {
+    "starcraft",
+    "ip_adapter_plus",
+    "xtts_conditioner",
+    "aurora_level_encoder",
+    "aurora_level_decoder",
+}
 """Systems whose page has a table that fits their full size."""
 LARGER = {
     "hunyuan3d_decoder": ("inputs.shape.shape.latent=4096", "latents.last=4096"),

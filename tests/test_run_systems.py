@@ -52,11 +52,12 @@ def units(folder: Path) -> list[str]:
     return [str(folder / "units.npz")]
 
 
-def tokens(channels: int) -> Callable[[Path], list[str]]:
+def tokens(channels: int, name: str = "image") -> Callable[[Path], list[str]]:
     """What a tower of another model has seen."""
 
     def make(folder: Path) -> list[str]:
-        np.savez(folder / "seen.npz", image=np.random.default_rng(0).standard_normal((7, channels)))
+        seen: dict[str, Any] = {name: np.random.default_rng(0).standard_normal((7, channels))}
+        np.savez(folder / "seen.npz", **seen)
         return [str(folder / "seen.npz")]
 
     return make
@@ -104,6 +105,8 @@ RUNS: dict[str, tuple[Callable[[Path], list[str]], list[str], list[str]]] = {
     "openflamingo_resampler": (tokens(16), ["seen.json", "seen.npz"], []),
     "idefics_resampler": (tokens(20), ["seen.json", "seen.npz"], []),
     "idefics2_connector": (tokens(16), ["seen.json", "seen.npz"], []),
+    "xtts_conditioner": (tokens(16, "speech"), ["seen.json", "seen.npz"], []),
+    "lucidrains_perceiver": (picture, ["cat.json"], ["label"]),
     "hunyuan3d_decoder": (shape, ["shape.json", "shape.npz"], []),
     "starcraft": (units, ["units.json", "units.npz"], []),
 }
@@ -111,6 +114,7 @@ WITHOUT_FILES = {
     "language_sentencepiece": (text("some text"), "PG512"),
     "aurora_level_encoder": (text("some text"), "PG512"),
     "aurora_level_decoder": (text("some text"), "PG512"),
+    "lucidrains_perceiver_io": (text("some text"), "PG512"),
 }
 
 

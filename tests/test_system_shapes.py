@@ -31,6 +31,9 @@ PARAMETERS = {
     "openflamingo_resampler": 63_019_008,
     "idefics_resampler": 125_961_984,
     "idefics2_connector": 651_468_800,
+    "xtts_conditioner": 21_014_184,
+    "lucidrains_perceiver": 45_187_140,
+    "lucidrains_perceiver_io": 29_998_784,
     "hunyuan3d_decoder": 214_212_865,
     "aurora_level_encoder": 3_150_336 + 3 * 512,  # with its latents
     "aurora_level_decoder": 8_395_776 + 13 * 1024,  # with the embeddings of levels
@@ -62,6 +65,9 @@ ARRAYS = {
     "openflamingo_resampler": ([256, 1024], [64, 1024], [0, 0]),
     "idefics_resampler": ([257, 1280], [64, 1280], [0, 0]),
     "idefics2_connector": ([4900, 4096], [64, 4096], [0, 0]),
+    "xtts_conditioner": ([8192, 1024], [32, 1024], [0, 0]),
+    "lucidrains_perceiver": ([50176, 29], [256, 512], [0, 0]),
+    "lucidrains_perceiver_io": ([2048, 32], [256, 512], [2048, 32]),
     "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
     "aurora_level_encoder": ([13, 512], [3, 512], [0, 0]),
     "aurora_level_decoder": ([3, 1024], [3, 1024], [13, 1024]),

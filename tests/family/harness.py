@@ -13,6 +13,7 @@ import importlib.util
 import json
 import math
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ class Reference:
     """The name of its figures, where a spec is compared with several modules."""
     least: float = TOLERANCE_64
     """Of the difference in float64: more where the reference itself computes in float32."""
+    imported: bool = False
+    """Whether its file has to be imported before the shipped spec takes it."""
     large: bool = False
     """Whether the published size takes gigabytes."""
 
@@ -118,8 +121,16 @@ def off(found: Array, expected: Array) -> float:
     return float(np.abs(found.reshape(expected.shape) - expected).max()) / scale
 
 
-def library(module: str) -> Any:
-    """A module of a library that only this comparison has."""
+def library(module: str, beside: Sequence[str] = ()) -> Any:
+    """A module of a library that only this comparison has. The packages above it, and those `beside` it,
+    are entered without what importing them whole would need."""
+    parents = [module.rpartition(".")[0], *beside] if beside else []
+    for parts in (parent.split(".") for parent in parents):
+        for depth in range(len(parts)):
+            name = ".".join(parts[: depth + 1])
+            bare = types.ModuleType(name)
+            bare.__path__ = [str(SITE.joinpath(*parts[: depth + 1]))]
+            sys.modules.setdefault(name, bare)
     return importlib.import_module(module)
 
 
@@ -175,7 +186,12 @@ def compare(case: Case, folder: Path, measured: Measured) -> None:
         given = single(case.inputs)
         weights = {name: x.astype(np.float64) for name, x in imported.weights.items()}
         (output,) = compiled.lowered.outputs
-        found = evaluate(compiled.graph, case.inputs, weights)[output]
+        asked = {
+            leaf.value.name: np.arange(expected.shape[1])
+            for leaf in compiled.graph.inputs
+            if leaf.role == "queries"
+        }
+        found = evaluate(compiled.graph, {**case.inputs, **asked}, weights)[output]
         measured.double = max(measured.double, off(found, expected))
         artifact = folder / f"artifact{level}"
         compiled.save(artifact, weights=folder / "imported" / "weights.safetensors")
@@ -192,9 +208,13 @@ def compare(case: Case, folder: Path, measured: Measured) -> None:
     measured.configurations += 1
 
 
-def compare_published(spec: str, case: Case, folder: Path, measured: Measured) -> None:
+def compare_published(reference: Reference, folder: Path, measured: Measured) -> None:
     """The shipped spec takes what a module of the published size has, under the names it has there."""
+    spec, case = reference.spec, reference.published()
     theirs = checkpoint(case, folder)
+    if reference.imported:
+        save(import_checkpoint(theirs, settings=case.settings), folder / "imported")
+        theirs = folder / "imported" / "weights.safetensors"
     expected = answer(case)
     given = single(case.inputs)
     for level in (0, 2):

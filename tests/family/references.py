@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.family import flamingo, idefics, ip_adapter
+from tests.family import flamingo, idefics, ip_adapter, perceiver_pytorch, xtts
 
-REFERENCES = (*ip_adapter.REFERENCES, *flamingo.REFERENCES, *idefics.REFERENCES)
+REFERENCES = (
+    *ip_adapter.REFERENCES,
+    *flamingo.REFERENCES,
+    *idefics.REFERENCES,
+    *xtts.REFERENCES,
+    *perceiver_pytorch.REFERENCES,
+)
 """In the order of the table of systems."""

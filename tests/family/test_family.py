@@ -36,7 +36,7 @@ def test_a_system(
 ) -> None:
     measured = Measured(f"{reference.version} {reference.of}")
     if LARGE or not reference.large:
-        compare_published(reference.spec, reference.published(), tmp_path, measured)
+        compare_published(reference, tmp_path, measured)
     for seed in range(CONFIGURATIONS):
         folder = tmp_path / str(seed)
         folder.mkdir()

@@ -133,7 +133,7 @@ def _open_part(
         return None
     layout = SystemLayout(system)
     made = parts.draft(system, tensors, config_of(path, config), settings)
-    return _Opened(system.spec, system.source, made, layout.pieces(tensors), layout, notes)
+    return _Opened(system.spec, system.source, made, tensors, layout, notes)
 
 
 def _refuse_more(

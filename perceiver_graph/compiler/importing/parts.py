@@ -9,7 +9,8 @@ from typing import Any
 
 from perceiver_graph.compiler.importing.draft import Data, Draft
 from perceiver_graph.compiler.weights.files import Tensors
-from perceiver_graph.compiler.weights.systems import Found, Heads, Numbered, Size, System, find
+from perceiver_graph.compiler.weights.system_tables import Found, find
+from perceiver_graph.compiler.weights.systems import Bands, Heads, Map, Numbered, Seen, System
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import Source
@@ -46,7 +47,10 @@ def draft(
     data, spans = parse_yaml(source)
     made = Draft({key: value for key, value in data.items() if key not in _OWN})
     for key, size in system.sizes.items():
-        made.data = _with(made.data, key.split("."), _value(size, tensors, config))
+        if isinstance(size, Map) and size.tensor not in tensors.tensors:
+            continue
+        value = _value(system, size, tensors, config)
+        made.data = _with(made.data, key.split("."), value)
         if isinstance(size, Heads) and _told(size, config) is None:
             remark = (
                 f"no tensor tells {key.split('.')[-1]}: {size.each} channels each, as published"
@@ -65,18 +69,27 @@ _OWN = ("perceiver", "name", "summary")
 """Keys that every import has its own values for."""
 
 
-def _value(size: Size | Numbered | Heads, tensors: Tensors, config: Mapping[str, Any]) -> int:
-    """A size; tensors that are absent are reported when the weights are fitted."""
-    if isinstance(size, Numbered):
-        rest = (n.removeprefix(size.before) for n in tensors.names if n.startswith(size.before))
+def _value(system: System, seen: Seen, tensors: Tensors, config: Mapping[str, Any]) -> Any:
+    """What is seen; tensors that are absent are reported when the weights are fitted."""
+    if isinstance(seen, Numbered):
+        rest = (n.removeprefix(seen.before) for n in tensors.names if n.startswith(seen.before))
         return len({name.split(".")[0] for name in rest}) or 1
-    tensor = tensors.tensors.get(size.tensor)
-    if tensor is None or not -len(tensor.shape) <= size.axis < len(tensor.shape):
-        return 1
-    found = tensor.shape[size.axis]
-    if isinstance(size, Heads):
-        return _told(size, config) or (1 if found % size.each else found // size.each)
-    return found
+    if isinstance(seen, Bands):
+        assert system.fourier is not None
+        return system.fourier.bands(_size(tensors, seen.tensor, -1)) or 1
+    if isinstance(seen, Map):
+        return [{"linear": _size(tensors, seen.tensor, 0)}]
+    if isinstance(seen, Heads):
+        found = _size(tensors, seen.tensor, seen.axis)
+        return _told(seen, config) or (1 if found % seen.each else found // seen.each)
+    there = seen.tensor in tensors.tensors or not seen.otherwise
+    return _size(tensors, seen.tensor if there else seen.otherwise, seen.axis)
+
+
+def _size(tensors: Tensors, name: str, axis: int) -> int:
+    tensor = tensors.tensors.get(name)
+    there = tensor is not None and -len(tensor.shape) <= axis < len(tensor.shape)
+    return tensor.shape[axis] if tensor is not None and there else 1
 
 
 def _with(data: Any, path: Sequence[str], value: Any) -> Any:

@@ -9,9 +9,11 @@ from typing import Protocol
 
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.compiler.weights.folders import adapter
-from perceiver_graph.compiler.weights.systems import SystemLayout, find
+from perceiver_graph.compiler.weights.system_tables import find
+from perceiver_graph.compiler.weights.systems import SystemLayout
 from perceiver_graph.compiler.weights.transformers import TransformersLayout
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.commands import command
 
 _OF_ADAPTERS = re.compile(r"(^|\.)(lora_[A-Za-z]+|base_model|ia3_l|lokr_w1|hada_w1_a)(\.|$)")
 
@@ -78,8 +80,16 @@ def recognise(tensors: Tensors, ours: set[str]) -> Layout:
 
 
 def _of_system(tensors: Tensors) -> SystemLayout | None:
-    """The names of a system that such Perceivers are parts of."""
+    """The names of a system that such Perceivers are parts of. Raises DiagnosticError (PG306) for one
+    whose channels stand in an order that only its positions tell."""
     found = find(tensors.names)
+    if found and found[0].system.fourier is not None:
+        raise DiagnosticError.of(
+            "PG306",
+            f"the tensors of {quote(tensors.path)} are those of {found[0].system.source}, where the "
+            "channels of positions stand in another order",
+            help=f"import them first: {command('import', tensors.path, '-o', 'DIR')}",
+        )
     return SystemLayout(found[0].system, found[0].prefix) if found else None
 
 
