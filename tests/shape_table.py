@@ -49,6 +49,8 @@ def _modality(model: Lowered, name: str, modality: Modality) -> Iterator[str]:
     before = before or next((int(a.size) for a in modality.axes if a.name == "channel"), 0)
     position = spec.position
     how = f", positions {'added' if position.combine == 'add' else 'beside'}" if position else ""
+    if position and position.key == "rotary":
+        how = ", positions rotary"
     width = f"{before} + {modality.channels - before} = " if modality.channels > before else ""
     mask = model.derived["inputs", name, "mask"]
     masked = f", mask {mask}" if mask != "never" else ""

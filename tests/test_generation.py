@@ -61,6 +61,9 @@ VARIANTS = {
         "encode:",
         "layers: {norm: rms_norm, bias: false, gated: true, qk_norm: layer_norm, key_heads: 1}\nencode:",
     ),
+    "rotary": SPEC.replace("    position: {learned: {}, combine: add}\n", "").replace(
+        "encode:", "layers: {rotary: {fraction: 0.5, pairs: halves, values: true}}\nencode:"
+    ),
     "read only": SPEC.replace(
         "process: {layers: 2, heads: 2, causal: true}", "process: {layers: 0}"
     ),

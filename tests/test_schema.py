@@ -92,16 +92,19 @@ inputs:
     shape: {row: 4, column: 3, channel: 2}
     steps: [{fourier: {bands: 2, wavelengths: [1, 10.5]}}, {fourier: {bands: 1, base: 100}}]
     position: {fourier: {bands: 2, wavelengths: {row: [1, 8], column: [0.5, 8]}}}
+  r: {shape: {row: 4, channel: 2}, position: {rotary: {given: [x, y]}}}
+  s: {shape: {row: 4, channel: 2}, position: {rotary: {inputs: h, coordinates: [x, y]}}}
   p: {shape: {row: 4, channel: 2}, position: {given: 1, fourier: {bands: 1, base: 10000}}}
   q: {shape: {row: 4, channel: 2}, steps: [{embedding: {vocabulary: {unit: 9, kind: 3}, width: 4}}]}
 join: {padding: {min: 2, learned: false}}
-latents: {count: 4, width: 8, init_scale: 0.1}
-layers: {norm: rms_norm, norm_at: after, qk_norm: layer_norm, key_heads: 1, scale: 0.5,
+latents: {count: 4, width: 8, init_scale: 0.1, range: [0, 4]}
+layers: {rotary: {of: x, fraction: 0.5, base: 100, pairs: halves},
+  norm: rms_norm, norm_at: after, qk_norm: layer_norm, key_heads: 1, scale: 0.5,
   bias: {qkv: false, output: true, mlp: false}, mlp: true, hidden: 6, gated: true, dropout: 0.1}
 encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_epsilon: 1.0e-6,
-  keys: [inputs],
+  keys: [inputs], rotary: {wavelengths: [0.1, 4], values: true},
          query_residual: true, cross_attends: 2, share: all_but_first}
-process: {layers: 2, heads: 2, blocks: 3, share: false}
+process: {layers: 2, heads: 2, blocks: 3, share: false, rotary: false}
 decode: {heads: 1, padding: {min: 0}, project: 8, chunks: 2, query_residual: false}
 outputs:
   x:

@@ -17,7 +17,7 @@ from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.loader import STANDARD_INPUT
-from perceiver_graph.spec.models import AttentionLayers, Bias, LikeInput
+from perceiver_graph.spec.models import AttentionLayers, Bias, LikeInput, Rotary
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
@@ -131,6 +131,8 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
         yield norms[layers.norm] + (" after" if layers.norm_at == "after" else "")
     if layers.qk_norm != "none":
         yield f"{norms[layers.qk_norm]} of queries and keys"
+    if layers.rotary:
+        yield "rotary, values too" if _turns_values(layers) else "rotary"
     if layers.scale is not None:
         yield f"scores x {layers.scale:g}"
     if not layers.mlp or layers.gated:
@@ -142,6 +144,10 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
         yield "no biases"
     if layers.dropout:
         yield f"dropout {layers.dropout:g}"
+
+
+def _turns_values(layers: AttentionLayers) -> bool:
+    return isinstance(layers.rotary, Rotary) and layers.rotary.values
 
 
 def _outputs(inspection: Inspection) -> None:

@@ -38,11 +38,14 @@ _TRAINING = (
 )
 _OPTIONS = "it is an option, not a part of the model: "
 _LEARNED = "latents are learned vectors, the same for every input: `{count: ..., width: ...}`"
-_PLACES = "positions are attached to the tokens: `position: {fourier: ...}` or `{learned: ...}`"
+_PLACES = (
+    "attention turns by them, `rotary: true` under `layers`, or they are attached to the tokens: "
+    "`position: {fourier: ...}` or `{learned: ...}`"
+)
 
 TABLE = (
     Absent(
-        "rotary rope rotary_embedding alibi relative relative_position",
+        "alibi relative relative_position",
         "positions inside of attention",
         _PLACES,
     ),

@@ -8,41 +8,20 @@ Perceiver IO, appendix E; `PerceiverLayer` in transformers. `layers` of a spec s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.located import Arrays, Rows
+from perceiver_graph.compiler.blocks.rotary import NO_TURNS, Turns
 from perceiver_graph.compiler.blocks.stages import Key, Stage
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
+from perceiver_graph.compiler.blocks.turning import Turning, turning_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.spec.models import AttentionLayers, Bias, Layers
-
-
-@dataclass(frozen=True)
-class Rows:
-    """An array that reads or is read. Shapes: value [batch, n, width], or [n, width] where it is the
-    same for the whole batch; mask bool [batch, n], true where there is a row."""
-
-    width: int
-    value: Value | None = None
-    """None where something is wrong with it."""
-    mask: Value | None = None
-    width_from: Path = ("latents", "width")
-    """The place of the spec that the width stems from."""
-
-    @property
-    def array(self) -> Value:
-        """The value, where nothing is wrong with it."""
-        assert self.value is not None
-        return self.value
-
-
-Arrays = Mapping[str, Rows]
-"""What can read or be read, by name."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +41,10 @@ class AttentionConfig:
     query_residual: bool
     masked_rows: Literal["uniform", "zero"]
     """What a query finds where all is masked: the mean of all values, or zeros."""
+    turning: Turning | None = None
+    """How queries and keys are turned by their positions, if they are."""
+    turns: Turns = NO_TURNS
+    """The positions of the stage at hand, as what they are turned by."""
 
     @property
     def key_heads(self) -> int:
@@ -115,6 +98,7 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
         else Bias(qkv=spec.bias, output=spec.bias, mlp=spec.bias),
         getattr(spec, "query_residual", True),
         "zero" if ctx.spec.dialect == "deepmind" else "uniform",
+        turning_of(ctx, stage.key, spec, style_path(ctx, stage.key, "rotary"), qk, v),
     )
 
 
@@ -206,7 +190,7 @@ def cross_attend(ctx: Context, config: AttentionConfig, rows: Rows, read: Rows, 
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
         asking = _before(ctx, style, x, norm)
         q = _query(ctx, config, asking)
-        if x.type.rank == 2:
+        if q.type.rank == 2:
             q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")
         y = _before(ctx, style, inputs, "input_norm")
         if reads_rows(style):
@@ -215,6 +199,7 @@ def cross_attend(ctx: Context, config: AttentionConfig, rows: Rows, read: Rows, 
         masks = () if read.mask is None else (read.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
+        attended = config.turns.result(b, attended)
         if rows.mask is not None:
             column = b(ops.Unflatten(1, (None, 1)), rows.mask, name="asked")
             nothing = b.constant("nothing", np.zeros((), np.float32))
@@ -235,6 +220,7 @@ def self_attend(ctx: Context, config: AttentionConfig, rows: Rows) -> Value:
         masks = () if rows.mask is None else (rows.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
+        attended = config.turns.result(b, attended)
         attended = _output(ctx, config, attended, rows.width)
     attended = b(ops.Add(), attended, rows.array, name="residual")
     return mlp(ctx, config, attended)
@@ -279,7 +265,8 @@ def _after(ctx: Context, style: Layers, x: Value) -> Value:
 def _query(ctx: Context, config: AttentionConfig, rows: Value) -> Value:
     """Shapes: [.., n, width] -> [.., n, heads * d]."""
     q = ctx.builder.linear(rows, "query", config.qk_width, "layer", bias=config.bias.qkv)
-    return _normed_heads(ctx, config.style, q, "query", config.style.heads)
+    q = _normed_heads(ctx, config.style, q, "query", config.style.heads)
+    return config.turns.queries(ctx.builder, q)
 
 
 def _keys_and_values(ctx: Context, config: AttentionConfig, read: Value) -> tuple[Value, Value]:
@@ -287,7 +274,9 @@ def _keys_and_values(ctx: Context, config: AttentionConfig, read: Value) -> tupl
     b, bias = ctx.builder, config.bias.qkv
     k = b.linear(read, "key", config.of_keys(config.qk_width), "layer", bias=bias)
     k = _normed_heads(ctx, config.style, k, "key", config.key_heads)
-    return k, b.linear(read, "value", config.of_keys(config.v_width), "layer", bias=bias)
+    k = config.turns.keys(b, k)
+    v = b.linear(read, "value", config.of_keys(config.v_width), "layer", bias=bias)
+    return k, config.turns.values(b, v)
 
 
 def _normed_heads(ctx: Context, style: Layers, x: Value, name: str, heads: int) -> Value:

@@ -108,6 +108,8 @@ class Context:
     """The embedding table of each modality that has one."""
     coordinates: dict[str, Coordinates] = field(default_factory=dict)
     """The arrays of coordinates by name."""
+    waves: dict[Any, Value] = field(default_factory=dict)
+    """Those of rotary positions, by what they are made of."""
     latent_width: int | None = None
     """Channels of a latent as queries read it, once they are known."""
     places: tuple[Axis, ...] = ()

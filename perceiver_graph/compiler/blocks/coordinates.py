@@ -24,10 +24,19 @@ from perceiver_graph.compiler.blocks.waves import Waves, waves_of_coordinates
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.spec.models import FourierPosition, Input, PointsQuery, Position
+from perceiver_graph.spec.models import (
+    FourierPosition,
+    Input,
+    PointsQuery,
+    Position,
+    RotaryCoordinates,
+    RotaryPosition,
+)
 
 GIVEN = ".position"
 """Ends the name of the array in which an input's own coordinates are given."""
+Given = FourierPosition | RotaryCoordinates
+"""What says where coordinates come from."""
 POINTS = ".points"
 """Ends the name of the array in which the points of an output are given."""
 
@@ -56,17 +65,26 @@ def readers(inputs: Mapping[str, Input]) -> dict[str, list[str]]:
     """The inputs that are coordinates, each with those whose positions they are."""
     found: dict[str, list[str]] = {}
     for name, spec in inputs.items():
-        position = spec.position
-        if isinstance(position, FourierPosition) and position.inputs in inputs:
-            found.setdefault(str(position.inputs), []).append(name)
+        source = _input_of(spec.position)
+        if source in inputs:
+            found.setdefault(str(source), []).append(name)
     return found
+
+
+def _input_of(position: Position | None) -> str | None:
+    """The input that holds the coordinates of a position, if one does."""
+    if isinstance(position, RotaryPosition):
+        return position.rotary.inputs
+    return position.inputs if isinstance(position, FourierPosition) else None
 
 
 def coordinate_input(ctx: Context, name: str, of: Sequence[str]) -> None:
     """An input that holds the coordinates of the tokens of others."""
     spec, path = ctx.inputs[name], ("inputs", name)
     axes = tuple(Axis(a, ctx.size(s, *path, "shape", a)) for a, s in spec.shape.items())
-    user = ("inputs", of[0], "position", "inputs")
+    user: Path = ("inputs", of[0], "position", "inputs")
+    if isinstance(ctx.inputs[of[0]].position, RotaryPosition):
+        user = (*user[:-1], "rotary", "inputs")
     for key in ("steps", "position", "mask", "attention_mask"):
         if getattr(spec, key):
             raise ctx.error(
@@ -106,15 +124,22 @@ def given_positions(
     Shapes: coordinates [batch, *index, coordinates] -> [batch, tokens, width], with the places in the batch.
     """
     _refuse_longest(ctx, position, path)
-    array, names = _source(ctx, name, position, index, path)
+    array, names = source_of(ctx, name, position, index, path)
     found = ctx.coordinates[array]
-    value = _features(ctx, array, position, names, path)
+    return for_tokens(ctx, found, _features(ctx, array, position, names, path))
+
+
+def for_tokens(ctx: Context, found: Coordinates, value: Value) -> Value:
+    """What is made of coordinates, a row for each token, with the places in the batch.
+
+    Shapes: [batch, ..., width] -> [batch, n, width].
+    """
     field, _ = fold(ctx, Field(value, found.axes), "position.folded")
     value, rank = field.value, len(field.index)
     if rank == 0:
-        value = ctx.builder(ops.Unflatten(1, (1, None)), value, name="position.tokens")
-    elif rank > 1:
-        value = ctx.builder(ops.Flatten(1, rank), value, name="position.tokens")
+        return ctx.builder(ops.Unflatten(1, (1, None)), value, name="position.tokens")
+    if rank > 1:
+        return ctx.builder(ops.Flatten(1, rank), value, name="position.tokens")
     return value
 
 
@@ -129,8 +154,8 @@ def _refuse_longest(ctx: Context, position: FourierPosition, path: Path) -> None
         )
 
 
-def _source(
-    ctx: Context, name: str, position: FourierPosition, index: tuple[Axis, ...], path: Path
+def source_of(
+    ctx: Context, name: str, position: Given, index: tuple[Axis, ...], path: Path
 ) -> tuple[str, tuple[str, ...]]:
     """The array that holds the coordinates, and what these are called, if they have names."""
     if position.inputs is None:
@@ -144,7 +169,7 @@ def _source(
                 at_key=True,
             )
         assert position.given is not None
-        names, count = _named(position.given)
+        names, count = named(position.given)
         _declare(ctx, name + GIVEN, (*index, Axis(CHANNEL, Dim.of(count))), (name,))
         return name + GIVEN, names
     if position.given is not None:
@@ -160,7 +185,7 @@ def _source(
 
 
 def _of_input(
-    ctx: Context, name: str, position: FourierPosition, index: tuple[Axis, ...], path: Path
+    ctx: Context, name: str, position: Given, index: tuple[Axis, ...], path: Path
 ) -> tuple[str, tuple[str, ...]]:
     source = str(position.inputs)
     if source not in ctx.inputs or source == name:
@@ -208,7 +233,8 @@ def _item(axis: Axis) -> str:
     return f"{axis.name}: {axis.size}"
 
 
-def _named(given: int | list[str]) -> tuple[tuple[str, ...], int]:
+def named(given: int | list[str]) -> tuple[tuple[str, ...], int]:
+    """What coordinates are called, if they have names, and how many there are."""
     return ((), given) if isinstance(given, int) else (tuple(given), len(given))
 
 
@@ -229,7 +255,7 @@ def point_queries(ctx: Context, name: str, query: PointsQuery, path: Path) -> tu
             help="leave it out",
             at_key=True,
         )
-    names, count = _named(query.points)
+    names, count = named(query.points)
     symbol = Symbol(f"{name}_points")
     add_count(ctx, symbol, name, f"points `{name}` is asked at")
     axes = (Axis("point", Dim.of(symbol)), Axis(CHANNEL, Dim.of(count)))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.attention import Rows
+from perceiver_graph.compiler.blocks.attention import reads_rows
 from perceiver_graph.compiler.blocks.context import BATCH, CHANNEL, Axis, Context, PartError
+from perceiver_graph.compiler.blocks.located import Rows
+from perceiver_graph.compiler.blocks.locating import LATENT, latents_at
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.dims import Dim, shape_of
 from perceiver_graph.diagnostics.words import did_you_mean, joined
 from perceiver_graph.spec.models import Latents, TokenLatents
-
-LATENT = "latent"
-"""The axis that counts latents."""
 
 
 def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -> Rows:
@@ -49,6 +49,16 @@ def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -
         )
     tokens = counts[made.of]
     least = tokens.bounds()[0]
+    if least == made.last and len(counts) == 1 and reads_rows(spec.encode):
+        raise ctx.error(
+            "PG218",
+            f"the last {made.last} tokens are latents, which read those before them, and there may be none",
+            ("latents", "last"),
+            also=[(("encode", "keys"), "read with the latents here")],
+            help=f"let there be {made.last + 1} or more, by `min` under `dims`, or leave `keys` out"
+            if tokens.value is None
+            else f"write less than {least}",
+        )
     if least < made.last:
         raise ctx.error(
             "PG218",
@@ -66,7 +76,8 @@ def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -
         mask = inputs.mask
         if mask is not None:
             mask = b(ops.Slice(1, -made.last, None), mask, name="mask")
-    return Rows(inputs.width, latents, mask, inputs.width_from)
+    located = inputs.located and replace(inputs.located, name="latent", last=made.last)
+    return Rows(inputs.width, latents, mask, inputs.width_from, located)
 
 
 def _learned(ctx: Context, made: Latents) -> Rows:
@@ -88,7 +99,7 @@ def _learned(ctx: Context, made: Latents) -> Rows:
         with b.inside(LATENTS):
             latents = b(ops.Broadcast(shape_of(made.total // made.count)), latents, name="each")
             latents = b(ops.Flatten(0, 1), latents, name="places")
-    return Rows(made.width, latents)
+    return Rows(made.width, latents, located=latents_at(ctx, made))
 
 
 def _check_causal(ctx: Context) -> None:
@@ -103,12 +114,4 @@ def _check_causal(ctx: Context) -> None:
             ("encode", "causal"),
             also=[(("latents",), "learned here")],
             help="make them of tokens, `latents: {of: NAME, last: 256}`, or leave `causal` out",
-        )
-    if "latents" in encode.keys:
-        raise ctx.error(
-            "PG205",
-            "latents that are tokens of the inputs are read with them already",
-            ("encode", "keys"),
-            also=[(("encode", "causal"), "")],
-            help="leave `keys` out",
         )

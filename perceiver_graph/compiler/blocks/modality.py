@@ -9,6 +9,8 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import SharedShapeError
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, PartError, Path
 from perceiver_graph.compiler.blocks.coordinates import given_positions, is_given
+from perceiver_graph.compiler.blocks.located import Stretch
+from perceiver_graph.compiler.blocks.locating import tokens_at
 from perceiver_graph.compiler.blocks.places import along, at_each, fold
 from perceiver_graph.compiler.blocks.position import Grid, grid_positions
 from perceiver_graph.compiler.blocks.requirements import fixed_size, require_channel
@@ -16,8 +18,7 @@ from perceiver_graph.compiler.blocks.steps import apply_step
 from perceiver_graph.compiler.ir.dims import Dim, format_shape, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.diagnostics.words import did_you_mean
-from perceiver_graph.spec.models import Input, WidthPadding, like_chain
+from perceiver_graph.spec.models import Input, RotaryPosition, WidthPadding
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Modality:
     mask: Value | None = None
     places: tuple[Axis, ...] = ()
     """The axes each place of which is read by itself, after the steps."""
+    at: Stretch | None = None
+    """Where the tokens are, for rotary positions."""
 
     @property
     def count(self) -> Dim:
@@ -69,13 +72,14 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
             whole = _steps(ctx, spec, Field(data, axes), path)
             x, places = fold(ctx, whole, "folded")
             tokens = _flatten(ctx, x)
-            if spec.position is not None:
+            if spec.position is not None and not isinstance(spec.position, RotaryPosition):
                 spec = _with_shared(ctx, name, spec)
                 tokens = _attach(ctx, name, spec, whole, tokens, (*path, "position"))
+            at = tokens_at(ctx, name, spec, whole.index, tokens.shape[1])
             mask = _attention_mask(ctx, name, whole) if spec.attention_mask else None
     except SharedShapeError as error:
         raise _cannot_share(ctx, name, error) from error
-    return Modality(name, data, axes, x.index, tokens, mask, places)
+    return Modality(name, data, axes, x.index, tokens, mask, places, at)
 
 
 def _with_shared(ctx: Context, name: str, spec: Input) -> Input:
@@ -107,27 +111,6 @@ def _cannot_share(ctx: Context, name: str, error: SharedShapeError) -> PartError
         if table
         else f"use the channels of `{origin}`, or write the steps of `{name}` out, without `like`",
         at_key=True,
-    )
-
-
-def unlike(ctx: Context, name: str) -> PartError:
-    """An input that is like one that is not there, or in the end like itself (PG201)."""
-    chain = like_chain(ctx.spec.inputs, name)
-    path: Path = ("inputs", chain[-2], "like")
-    others = [other for other in ctx.spec.inputs if other not in chain[:-1]]
-    if chain[-1] in ctx.spec.inputs:
-        return ctx.error(
-            "PG201",
-            f"`{name}` is like itself: {' is like '.join(f'`{one}`' for one in chain)}",
-            ("inputs", name, "like"),
-            help="write the shape and the steps of one of them out, without `like`",
-        )
-    return ctx.error(
-        "PG201",
-        f"there is no input `{chain[-1]}`",
-        path,
-        f"the other inputs are {', '.join(others) or 'none'}",
-        help=did_you_mean(chain[-1], others),
     )
 
 

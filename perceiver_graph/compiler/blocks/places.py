@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.attention import Rows
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, PartError
+from perceiver_graph.compiler.blocks.located import Rows
 from perceiver_graph.compiler.ir.dims import product
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean

@@ -19,6 +19,7 @@ from perceiver_graph.spec.models import (
     FourierPosition,
     LearnedPosition,
     Position,
+    RotaryPosition,
 )
 
 
@@ -117,6 +118,17 @@ def _fourier(position: FourierPosition, ctx: Context, grid: Grid, path: Path) ->
             along = b(ops.Coordinate(strides[i], sizes[i]), where, name=axes[i].name)
         parts.append(b(ops.Gather(0), table, along, name=f"position.{axes[i].name}"))
     return _sum(ctx, parts)
+
+
+@encode.register
+def _rotary(position: RotaryPosition, ctx: Context, grid: Grid, path: Path) -> Value:
+    raise ctx.error(
+        "PG220",
+        "attention turns by rotary positions, and a query of them alone would be empty",
+        (*path, "rotary"),
+        help="write `fourier` or `learned`: layers with `rotary` turn by the grid as well",
+        at_key=True,
+    )
 
 
 def _on_grid(

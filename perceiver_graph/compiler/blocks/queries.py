@@ -8,7 +8,7 @@ out of an array whose lengths are known only at run time.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 from perceiver_graph import limits
@@ -21,6 +21,8 @@ from perceiver_graph.compiler.blocks.context import (
     Path,
 )
 from perceiver_graph.compiler.blocks.coordinates import point_queries
+from perceiver_graph.compiler.blocks.located import Located
+from perceiver_graph.compiler.blocks.locating import points_at, queries_at
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
 from perceiver_graph.compiler.blocks.places import at_each, together, with_over
 from perceiver_graph.compiler.blocks.position import Grid, grid_positions
@@ -50,6 +52,8 @@ class Asked:
     rows: Value
     indices: Value | None = None
     """Which of them are asked for, where that can be chosen: int64 [n]."""
+    located: Located | None = None
+    """Where they are, for rotary positions; None where they are counted by themselves."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Queries:
     """The output whose learned vectors these are: mostly its own."""
     indices: Value | None = None
     """Which queries are asked for, where that can be chosen: int64 [n]."""
+    located: Located | None = None
+    """Where they are, for rotary positions."""
 
     @property
     def width(self) -> int:
@@ -81,7 +87,8 @@ def make_queries(ctx: Context, name: str, modalities: Mapping[str, Modality]) ->
     summary = f"the queries of {name}"
     with ctx.builder.block(name, "Query", summary, module=f"queries.{source}"):
         asked = ask(query, ctx, name, modalities, path)
-    return Queries(name, asked.axes, asked.count, asked.rows, source, asked.indices)
+    at = asked.located or queries_at(name, asked.axes, asked.count, asked.indices)
+    return Queries(name, asked.axes, asked.count, asked.rows, source, asked.indices, at)
 
 
 @singledispatch
@@ -133,10 +140,19 @@ def _inputs(
     if ctx.spec.process.over:
         tokens = together(ctx, tokens, "together")
     if not axes:  # a single token: nothing to choose from
-        return Asked((), Dim.of(1), tokens)
+        return Asked((), Dim.of(1), tokens, located=_tokens(ctx, prepared, None, modalities))
     indices, count = chosen(ctx, name, axes, (*path, "inputs"))
     rows = ctx.builder(ops.Gather(1), tokens, indices, name="rows")
-    return Asked(axes, count, rows, indices)
+    return Asked(axes, count, rows, indices, _tokens(ctx, prepared, indices, modalities))
+
+
+def _tokens(
+    ctx: Context, one: Modality, indices: Value | None, modalities: Mapping[str, Modality]
+) -> Located | None:
+    """Where chosen tokens are. Of one of several inputs, their numbers count this one alone."""
+    if one.at is None or ctx.spec.process.over:
+        return None
+    return Located("query", (replace(one.at, chosen=indices),), own=len(modalities) > 1)
 
 
 @ask.register
@@ -145,7 +161,9 @@ def _points(
 ) -> Asked:
     refuse_sum(ctx, query.position, (*path, "position"))
     rows, axis = point_queries(ctx, name, query, path)
-    return Asked((axis,), axis.size, at_each(ctx, rows, ctx.asked_at, "rows_places"))
+    located = points_at(ctx, name, query, axis.size)
+    rows = at_each(ctx, rows, ctx.asked_at, "rows_places")
+    return Asked((axis,), axis.size, rows, located=located)
 
 
 def _resolve(ctx: Context, name: str) -> tuple[str, Query]:

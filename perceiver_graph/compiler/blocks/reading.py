@@ -9,9 +9,7 @@ from dataclasses import replace
 from perceiver_graph import limits
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.attention import (
-    Arrays,
     AttentionConfig,
-    Rows,
     configure,
     cross_attend,
     mask_with_rows,
@@ -19,7 +17,10 @@ from perceiver_graph.compiler.blocks.attention import (
     self_attend,
 )
 from perceiver_graph.compiler.blocks.context import Context
+from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
+from perceiver_graph.compiler.blocks.locating import latents_over
 from perceiver_graph.compiler.blocks.places import apart, check_together, leave_places, together
+from perceiver_graph.compiler.blocks.rotary import turn
 from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Key, Stage, latent_stages
 from perceiver_graph.spec.models import TokenLatents
 
@@ -30,6 +31,7 @@ Configs = dict[Key, AttentionConfig]
 def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) -> Arrays:
     """The arrays after a stage. Shapes: its rows [.., n, width] -> [batch, n, width]."""
     b, rows = ctx.builder, arrays[stage.rows]
+    config = _placed(ctx, stage, config, arrays)
     one, several = ("latent", "latents") if stage.rows == LATENTS else ("query", "queries")
     *outer, name = stage.scope
     with (
@@ -51,6 +53,16 @@ def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) ->
             with b.at(ctx.key_span(stage.key, "project")):
                 rows = replace(rows, value=b.linear(rows.array, "project", stage.project))
     return {**arrays, stage.rows: rows}
+
+
+def _placed(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) -> AttentionConfig:
+    """With the positions of what reads and is read, if layers turn by them."""
+    if config.turning is None:
+        return config
+    turns = turn(ctx, config.turning, arrays[stage.rows].located, arrays[stage.read].located)
+    if stage.attend == "cross" and reads_rows(config.style):
+        turns = turns.with_rows(ctx)
+    return replace(config, turns=turns)
 
 
 def configurations(ctx: Context, stages: Iterable[Stage], arrays: Arrays) -> Configs:
@@ -84,11 +96,14 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
         _check_cross_attends(ctx)
     arrays = {**arrays, **_reading_themselves(ctx, arrays)}
     before: Stage | None = None
+    located = arrays[LATENTS].located if LATENTS in arrays else None
     for stage in stages:
         if ctx.report.has_errors:  # an array that is too large: the next block has the same
             break
         with ctx.part(stage.key):
-            arrays = read(ctx, stage, configs[stage.key], _arranged(ctx, before, stage, arrays))
+            arrays = read(
+                ctx, stage, configs[stage.key], _arranged(ctx, before, stage, arrays, located)
+            )
         before = stage
     leave_places(ctx)
     if ctx.report.has_errors and LATENTS in arrays:
@@ -105,8 +120,11 @@ def _joined(ctx: Context, arrays: Arrays) -> Arrays:
     return {**arrays, LATENTS: Rows(width, width_from=("process", "joined"))}
 
 
-def _arranged(ctx: Context, before: Stage | None, stage: Stage, arrays: Arrays) -> Arrays:
-    """The latents as a stage reads them: those of a place by themselves, or of all along an axis."""
+def _arranged(
+    ctx: Context, before: Stage | None, stage: Stage, arrays: Arrays, located: Located | None
+) -> Arrays:
+    """The latents as a stage reads them: those of a place by themselves, which are `located` so, or of
+    all along an axis."""
     if (before.over if before else None) == stage.over:
         return arrays
     latents = arrays[LATENTS]
@@ -116,22 +134,33 @@ def _arranged(ctx: Context, before: Stage | None, stage: Stage, arrays: Arrays) 
     with ctx.builder.at(ctx.key_span("process", "over")), ctx.builder.inside():
         if stage.over:
             x = together(ctx, x, "latents.together", joined=stage.joined)
+            located = latents_over(ctx, stage.over, joined=stage.joined)
             mask = mask and together(ctx, mask, "latents.together_mask")
         else:
             joined = ctx.spec.latents.total if ctx.spec.process.joined else None
             x = apart(ctx, x, "latents.apart", joined)
             mask = mask and apart(ctx, mask, "latents.apart_mask")
     width = int(x.shape[-1])
-    return {**arrays, LATENTS: replace(latents, value=x, mask=mask, width=width)}
+    latents = replace(latents, value=x, mask=mask, width=width, located=located)
+    return {**arrays, LATENTS: latents}
 
 
 def _reading_themselves(ctx: Context, arrays: Arrays) -> Arrays:
-    """The inputs with the mask that they have where the latents read themselves behind them."""
+    """The inputs where the latents read themselves behind them: without those tokens that are latents,
+    and with the mask of both."""
     inputs = arrays.get(INPUTS)
-    if not inputs or inputs.mask is None or not reads_rows(ctx.spec.encode):
+    if not inputs or not reads_rows(ctx.spec.encode) or not ctx.spec.encode.cross_attends:
+        return {}
+    made = ctx.spec.latents
+    if isinstance(made, TokenLatents) and inputs.value is not None:
+        with ctx.builder.inside("encode"):
+            before = ctx.builder(ops.Slice(1, 0, -made.last), inputs.value, name="before_latents")
+        located = inputs.located and replace(inputs.located, but_last=made.last)
+        return {INPUTS: replace(inputs, value=before, located=located)}
+    if inputs.mask is None:
         return {}
     with ctx.builder.inside("encode"):
-        mask = mask_with_rows(ctx, inputs.mask, ctx.spec.latents.total)
+        mask = mask_with_rows(ctx, inputs.mask, made.total)
     return {INPUTS: replace(inputs, mask=mask)}
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from perceiver_graph import limits
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.attention import Arrays, Rows
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.blocks.context import (
     Context,
@@ -21,7 +20,9 @@ from perceiver_graph.compiler.blocks.context import (
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
 from perceiver_graph.compiler.blocks.heads import form_output, take
 from perceiver_graph.compiler.blocks.latents import make_latents
-from perceiver_graph.compiler.blocks.modality import Modality, join, prepare, unlike
+from perceiver_graph.compiler.blocks.likeness import unlike
+from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
+from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
 from perceiver_graph.compiler.blocks.places import check_names, check_places, unfold
 from perceiver_graph.compiler.blocks.queries import (
     Queries,
@@ -154,7 +155,8 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
             joined, mask = join(ctx, list(modalities.values()))
             widest = max(modalities, key=lambda name: modalities[name].channels)
             width = int(joined.shape[-1])
-            arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest))
+            places = tuple(one.at for one in modalities.values() if one.at)
+            arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest), Located("input", places))
     counts = {name: modality.count for name, modality in modalities.items()}
     with ctx.part("latents"):
         arrays[LATENTS] = make_latents(ctx, counts, arrays.get(INPUTS))
@@ -209,7 +211,8 @@ def _outputs(
         with ctx.part("outputs", name):
             rows = pad_queries(ctx, queries, width)
             mask = query_mask(ctx, name, queries, modalities)
-            known: Arrays = {queries_of(name): Rows(width, rows, mask), **arrays}
+            asked_by = Rows(width, rows, mask, located=queries.located)
+            known: Arrays = {queries_of(name): asked_by, **arrays}
             for stage in answer.stages:
                 known = read(ctx, stage, configs[stage.key], known)
             x, axes = known[answer.of].array, queries.axes

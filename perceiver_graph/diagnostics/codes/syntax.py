@@ -109,7 +109,7 @@ ENTRIES = (
         "not have so far, or what is no part of a model, such as the loss of its training. The help "
         "line says what there is instead. A model that needs it has to be written, or changed, in "
         "PyTorch.",
-        "encode: {heads: 1, rotary: {}}",
+        "encode: {heads: 1, alibi: true}",
         "encode: {heads: 1}",
     ),
 )

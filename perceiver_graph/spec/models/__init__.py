@@ -11,6 +11,7 @@ from perceiver_graph.spec.models.layers import (
     NormName,
     Part,
     Process,
+    Rotary,
     WidthPadding,
 )
 from perceiver_graph.spec.models.model import (
@@ -41,6 +42,8 @@ from perceiver_graph.spec.models.positions import (
     FourierPosition,
     LearnedPosition,
     Position,
+    RotaryCoordinates,
+    RotaryPosition,
 )
 from perceiver_graph.spec.models.steps import (
     Activation,
@@ -97,6 +100,9 @@ __all__ = [
     "Position",
     "Process",
     "Query",
+    "Rotary",
+    "RotaryCoordinates",
+    "RotaryPosition",
     "Spec",
     "Squeeze",
     "Step",

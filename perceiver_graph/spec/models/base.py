@@ -166,6 +166,9 @@ Count = Annotated[int, Field(ge=1, le=LARGEST)]
 NonNegative = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER), BeforeValidator(_finite)]
 Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_finite)]
+PositiveFraction = Annotated[
+    float, Field(gt=0, le=1), BeforeValidator(_positive), BeforeValidator(_finite)
+]
 PositiveNumber = Annotated[
     float,
     Field(ge=SMALLEST_NUMBER, le=LARGEST_NUMBER),

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Discriminator, Tag
 
 from perceiver_graph.spec.models.base import (
     Axis,
     Count,
     Fraction,
     Model,
+    Name,
     NonNegative,
+    PositiveFraction,
     PositiveNumber,
 )
+from perceiver_graph.spec.models.coordinates import Lengths
 from perceiver_graph.spec.models.steps import ActivationName
 
 Part = Literal["encode", "process", "decode"]
 PARTS: tuple[Part, ...] = get_args(Part)
 """The parts of a spec that are made of layers."""
 NormName = Literal["layer_norm", "rms_norm", "none"]
+
+
+def _switch(model: type[Model], expected: str) -> Discriminator:
+    """Tells whether something is there from a mapping that says how it is."""
+
+    def tag(value: Any) -> str | None:
+        if isinstance(value, bool):
+            return "<all>"
+        return "<each>" if isinstance(value, dict | model) else None
+
+    return Discriminator(tag, custom_error_type="switch", custom_error_message=expected)
 
 
 class Bias(Model):
@@ -29,6 +45,38 @@ class Bias(Model):
     """That of what was attended to."""
     mlp: bool = True
     """Those of the MLP."""
+
+
+class Rotary(Model):
+    """Rotary positions: pairs of channels of queries and keys are turned by angles that grow with their
+    positions, so that products depend on how far apart these are (RoFormer, arXiv 2104.09864)."""
+
+    of: Name | None = None
+    """The axis of tokens along which they are counted, or the name of a coordinate that is given
+    (default: the one of `position: {rotary: ...}`, else the number of the token)."""
+    fraction: PositiveFraction = 1.0
+    """The share of the channels of each head that is turned, the first ones."""
+    base: PositiveNumber | None = None
+    """Angles are x / base^(k / pairs) for k = 0 .. pairs - 1 (default: 10000)."""
+    wavelengths: Lengths | None = None
+    """In place of `base`, the shortest and the longest wave, of 2 pi: angles are 2 pi x / w, where w
+    goes from one to the other in equal ratios. They are in the unit of the positions."""
+    pairs: Literal["interleaved", "halves"] = "interleaved"
+    """Which channels are a pair: 2 k and 2 k + 1, as in the paper, or k of the first half of those that
+    are turned and k of the second."""
+    values: bool = False
+    """Whether values are turned as keys are, and what is attended to is turned back as queries were, so
+    that what a query finds depends on how far away it is."""
+
+
+AnyBias = Annotated[
+    Annotated[bool, Tag("<all>")] | Annotated[Bias, Tag("<each>")],
+    _switch(Bias, "expected `true`, `false`, or which: `{qkv: false}`"),
+]
+AnyRotary = Annotated[
+    Annotated[bool, Tag("<all>")] | Annotated[Rotary, Tag("<each>")],
+    _switch(Rotary, "expected `true`, `false`, or how: `{fraction: 0.5}`"),
+]
 
 
 class Layers(Model):
@@ -49,7 +97,10 @@ class Layers(Model):
     scale: PositiveNumber | None = None
     """What products of queries and keys are multiplied by (default: one over the root of the channels
     of a head)."""
-    bias: bool | Bias = True
+    rotary: AnyRotary = False
+    """Whether queries and keys are turned by their positions, and how. A part that says some of it takes
+    the rest from `layers`."""
+    bias: AnyBias = True
     """Whether the linear maps have a bias: all, none, or which."""
     mlp: bool = True
     """Whether an MLP follows the attention."""
@@ -92,7 +143,8 @@ class Encode(AttentionLayers):
     read what lies there, and queries are asked at each (default: all tokens are read together). An input
     without the axis has one token at each place. Positions of a grid are those along the axis."""
     keys: list[Literal["inputs", "latents"]] = ["inputs"]
-    """What is read: the inputs, or the inputs and the latents themselves, as resamplers do."""
+    """What is read: the inputs, or the inputs and the latents themselves, as resamplers do. Latents that
+    are tokens are read as latents, and the inputs are those before them."""
     causal: bool = False
     """Whether a latent that is a token reads only what comes before it, and itself."""
     cross_attends: NonNegative = 1
@@ -153,4 +205,17 @@ def styled(own: AttentionLayers, common: Layers | None) -> AttentionLayers:
         given -= {"hidden", "widening"}  # two words for one width
     if common is not None and common.key_heads and own.heads < common.key_heads:
         given -= {"key_heads"}
-    return own.model_copy(update={key: getattr(common, key) for key in given})
+    new = {key: getattr(common, key) for key in given}
+    if common is not None and own.rotary and isinstance(common.rotary, Rotary):
+        new["rotary"] = _turned_as(own.rotary, common.rotary)
+    return own.model_copy(update=new)
+
+
+def _turned_as(own: bool | Rotary, common: Rotary) -> Rotary:
+    """How all layers turn, but for what these say; of `base` and `wavelengths` one replaces the other."""
+    if isinstance(own, bool):
+        return common
+    said = {key: getattr(own, key) for key in own.model_fields_set}
+    if {"base", "wavelengths"} & said.keys():
+        said = {"base": None, "wavelengths": None} | said
+    return common.model_copy(update=said)

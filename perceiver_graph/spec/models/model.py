@@ -17,6 +17,7 @@ from perceiver_graph.spec.models.base import (
     Name,
     PositiveNumber,
 )
+from perceiver_graph.spec.models.coordinates import Bounds
 from perceiver_graph.spec.models.inputs import AnyInput, Input, written_out
 from perceiver_graph.spec.models.layers import (
     AttentionLayers,
@@ -71,6 +72,9 @@ class Latents(Model):
     are places, and start from the same vectors (default: they stand once)."""
     width: Count
     """Channels of a latent."""
+    range: Bounds | None = None
+    """Where they lie, for `rotary` positions: evenly from the least to the greatest value, each in the
+    middle of its share."""
     init_scale: PositiveNumber = 0.02
     """Standard deviation of the initial values."""
 

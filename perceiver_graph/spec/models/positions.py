@@ -105,3 +105,27 @@ class LearnedPosition(Position):
     @property
     def pointwise(self) -> bool:
         return not self.learned.trained_on
+
+
+class RotaryCoordinates(Model):
+    """Where the coordinates come from."""
+
+    given: Coordinates | None = None
+    """Coordinates that the caller gives for each token, in an array `NAME.position`: the axes of the
+    tokens, then `channel`. Their names, or how many there are."""
+    inputs: Name | None = None
+    """An input that holds the coordinates of each token in its channels."""
+    coordinates: list[Name] | None = None
+    """What the channels of that input are called."""
+
+
+class RotaryPosition(Position):
+    """Coordinates that are attached to nothing: attention turns by them, where `rotary` of its layers
+    asks it to."""
+
+    rotary: RotaryCoordinates
+    """Coordinates that are given, or those of an input."""
+
+    @property
+    def pointwise(self) -> bool:
+        return True

@@ -1,0 +1,124 @@
+"""Where tokens, latents and queries are: what rotary positions turn attention by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from perceiver_graph.compiler.blocks.context import Axis, Context, Path
+from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS, is_given, named, source_of
+from perceiver_graph.compiler.blocks.located import Located, Stretch
+from perceiver_graph.compiler.blocks.places import along
+from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.graph import Value
+from perceiver_graph.compiler.ops.lazy import np
+from perceiver_graph.spec.models import Input, Latents, PointsQuery, RotaryPosition
+
+LATENT = "latent"
+"""The axis that counts latents."""
+
+
+def tokens_at(ctx: Context, name: str, spec: Input, index: tuple[Axis, ...], count: Dim) -> Stretch:
+    """Where the tokens of an input are, which `index` counts at all places together.
+
+    Raises (reports) PG220 for rotary positions of nothing.
+    """
+    path: Path = ("inputs", name)
+    places = Stretch(f"the tokens of `{name}`", path, count, along(ctx, index))
+    position = spec.position
+    if isinstance(position, RotaryPosition):
+        array, names = _rotary(ctx, name, position, index, (*path, "position"))
+    elif is_given(position):
+        array = position.inputs or name + GIVEN
+        given = position.coordinates if position.inputs else position.given
+        names, _ = named(given or [])
+    else:
+        return places
+    found = ctx.coordinates[array]
+    ctx.coordinates[array] = replace(found, names=found.names or names)
+    rotary = isinstance(position, RotaryPosition)
+    return replace(places, coordinates=found.data, names=names, array=array, rotary=rotary)
+
+
+def _rotary(
+    ctx: Context, name: str, position: RotaryPosition, index: tuple[Axis, ...], path: Path
+) -> tuple[str, tuple[str, ...]]:
+    """The array of the coordinates that attention turns by, and what these are called."""
+    for key in ("combine", "project"):
+        if key in position.model_fields_set:
+            raise ctx.error(
+                "PG220",
+                f"`{key}` is for positions that are attached to tokens, and attention turns by these",
+                (*path, key),
+                help="leave it out",
+                at_key=True,
+            )
+    source, path = position.rotary, (*path, "rotary")
+    if source.given is None and source.inputs is None:
+        raise ctx.error(
+            "PG220",
+            "nothing says where the coordinates come from",
+            path,
+            help="write `given: [time]`, or leave `position` out: tokens are counted then",
+            at_key=True,
+        )
+    return source_of(ctx, name, source, index, path)
+
+
+def latents_at(ctx: Context, made: Latents) -> Located:
+    """Where learned latents are: by number, or evenly spread over a range, as their places are if they
+    stand at some. Raises (reports) PG220 for a range that says nothing."""
+    each = made.count
+    places = Stretch("the latents", ("latents",), Dim.of(made.total), ctx.latent_axes)
+    if made.range is None:
+        return Located("latent", (places,), own=True)
+    low, high = made.range
+    if not low < high:
+        raise ctx.error(
+            "PG220",
+            f"nothing lies between {low:g} and {high:g}",
+            ("latents", "range"),
+            help=f"write the least value first: `[{high:g}, {low:g}]`"
+            if low > high
+            else "write the least and the greatest value",
+        )
+    per = made.per or {LATENT: each}
+    if len(per) > 1:
+        raise ctx.error(
+            "PG220",
+            f"latents stand at places of {len(per)} axes, and a range is of one",
+            ("latents", "range"),
+            also=[(("latents", "per"), "these")],
+            help="leave it out: `rotary: {of: AXIS}` turns by the places along an axis",
+        )
+    (count,) = per.values()
+    points = low + (high - low) * (np.arange(count, dtype=np.float64) + 0.5) / count
+    rows = np.repeat(points, made.total // count).astype(np.float32)
+    with ctx.builder.inside("rotary"):
+        value = ctx.builder.constant("latents", rows[:, None])
+    places = replace(places, coordinates=value, rotary=True)
+    return Located("latent", (places,))
+
+
+def latents_over(ctx: Context, over: str, *, joined: bool) -> Located:
+    """Where latents of all places along an axis are: by number, or by their places along it."""
+    (axis,) = (axis for axis in ctx.places if axis.name == over)
+    axes = (axis,) if joined else (axis, *ctx.latent_axes)
+    count = product(tuple(one.size for one in axes))
+    return Located("latent", (Stretch("the latents", ("latents",), count, axes),), own=True)
+
+
+def queries_at(name: str, axes: tuple[Axis, ...], count: Dim, indices: Value | None) -> Located:
+    """Where queries are that are counted by themselves, on a grid or not."""
+    what, path = f"the queries of `{name}`", ("outputs", name, "query")
+    return Located("query", (Stretch(what, path, count, axes, chosen=indices),), own=True)
+
+
+def points_at(ctx: Context, name: str, query: PointsQuery, count: Dim) -> Located:
+    """Where the points are that the caller gives."""
+    found = ctx.coordinates[name + POINTS]
+    names, _ = named(query.points)
+    what, path = f"the points of `{name}`", ("outputs", name, "query")
+    places = Stretch(
+        what, path, count, coordinates=found.data, names=names, array=name + POINTS, rotary=True
+    )
+    return Located("query", (places,))

@@ -1,0 +1,269 @@
+"""Rotary positions: which angles queries and keys are turned by, and the turning itself.
+
+Angles are waves of positions, as Fourier features are, so both are made in the same way: a row of a table
+for places on a grid, and features of coordinates that the caller gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.blocks.context import Axis, Context, PartError
+from perceiver_graph.compiler.blocks.coordinates import for_tokens
+from perceiver_graph.compiler.blocks.located import Located, Stretch
+from perceiver_graph.compiler.blocks.longest import longest
+from perceiver_graph.compiler.blocks.places import at_each
+from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.blocks.turning import Turning
+from perceiver_graph.compiler.ir.dims import Dim, product
+from perceiver_graph.compiler.ir.graph import Value
+from perceiver_graph.diagnostics.words import did_you_mean, joined
+
+LARGEST_TABLE = 2**22
+"""Numbers of a table of waves; a longer axis has them computed for each place instead."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The waves by which rows and what they read are turned, [n, w] or [batch, n, w]; none by default."""
+
+    turning: Turning | None = None
+    rows: Value | None = None
+    read: Value | None = None
+
+    def queries(self, b: GraphBuilder, q: Value) -> Value:
+        """Shapes: [.., n, heads * d] -> the same, with a batch where positions have one."""
+        if self.turning is None or self.rows is None:
+            return q
+        if q.type.rank < self.rows.type.rank:
+            q = b(ops.Broadcast(self.rows.shape[:1]), q, name="query_batch")
+        return b(
+            ops.Rotary(self.turning.heads, self.turning.order), q, self.rows, name="query_turned"
+        )
+
+    def keys(self, b: GraphBuilder, k: Value, name: str = "key_turned") -> Value:
+        """Shapes: [batch, m, key_heads * d] -> the same."""
+        if self.turning is None or self.read is None:
+            return k
+        return b(ops.Rotary(self.turning.key_heads, self.turning.order), k, self.read, name=name)
+
+    def values(self, b: GraphBuilder, v: Value) -> Value:
+        """Turned as keys are, if values are to be. Shapes: [batch, m, key_heads * e] -> the same."""
+        return self.keys(b, v, "value_turned") if self.turning and self.turning.values else v
+
+    def result(self, b: GraphBuilder, attended: Value) -> Value:
+        """Turned back as queries were, if values were. Shapes: [batch, n, heads * e] -> the same."""
+        if self.turning is None or self.rows is None or not self.turning.values:
+            return attended
+        back = ops.Rotary(self.turning.heads, self.turning.order, inverse=True)
+        return b(back, attended, self.rows, name="turned_back")
+
+    def with_rows(self, ctx: Context) -> Turns:
+        """For rows that read themselves behind what they read."""
+        if self.rows is None or self.read is None:
+            return self
+        with ctx.builder.inside("rotary"):
+            both = _of_samples(ctx, [self.read, self.rows])
+            return replace(self, read=ctx.builder(ops.Concat(-2), *both, name="waves_of_both"))
+
+
+NO_TURNS = Turns()
+
+
+def turn(ctx: Context, turning: Turning, rows: Located | None, read: Located | None) -> Turns:
+    """The waves for rows and for what they read. Raises (reports) PG220 where these have no positions, or
+    rows have numbers that count themselves alone."""
+    if rows is None or read is None:
+        raise ctx.error("PG220", "nothing says where these rows are", turning.path, at_key=True)
+    if rows is not read:
+        for one, other in ((rows, read), (read, rows)):
+            if one.own and _number(ctx, turning, one):
+                raise _own_numbers(ctx, turning, one, other)
+    return Turns(turning, waves(ctx, turning, rows), waves(ctx, turning, read))
+
+
+def waves(ctx: Context, turning: Turning, located: Located) -> Value:
+    """The sines and cosines of the angles of rows, made once. Shape: [n, w] or [batch, n, w]."""
+    key = (located, turning.of, turning.pairs, turning.ends)
+    if key in ctx.waves:
+        return ctx.waves[key]
+    b, name = ctx.builder, f"{located.name}_waves"
+    if located.last is None and located.but_last is None:
+        with b.at(ctx.key_span(*turning.path)), b.inside("rotary"):
+            found = _made(ctx, turning, located, name)
+    else:
+        whole = waves(ctx, turning, replace(located, name="input", last=None, but_last=None))
+        scope = LATENTS if located.last else "rotary"
+        with b.at(ctx.key_span(*turning.path)), b.inside(scope):
+            stop = None if located.but_last is None else -located.but_last
+            some = ops.Slice(whole.type.rank - 2, -(located.last or 0), stop)
+            found = b(some, whole, name=name)
+    ctx.waves[key] = found
+    return found
+
+
+def _made(ctx: Context, turning: Turning, located: Located, name: str) -> Value:
+    b, parts = ctx.builder, located.parts
+    if _number(ctx, turning, located):
+        total = Axis("token", sum((part.count for part in parts), Dim.of(0)))
+        return _along(ctx, turning, (total,), 0, parts[0].chosen, name)
+    own = name if len(parts) == 1 else "waves"
+    found = []
+    for part in parts:
+        kind, which = _which(ctx, turning, part)
+        if kind == "coordinate":
+            found.append(_of_coordinate(ctx, turning, part, which, own))
+        else:
+            found.append(_along(ctx, turning, part.axes, which, part.chosen, own))
+    return found[0] if len(found) == 1 else b(ops.Concat(-2), *_of_samples(ctx, found), name=name)
+
+
+def _of_samples(ctx: Context, found: Sequence[Value]) -> Sequence[Value]:
+    """With a batch, where any of them has one: [batch, n, w] each, or [n, w] each."""
+    if all(one.type.rank == 2 for one in found):
+        return found
+    batch = ops.Broadcast(next(one.shape[:1] for one in found if one.type.rank == 3))
+    return [ctx.builder(batch, one, name="batch") if one.type.rank == 2 else one for one in found]
+
+
+def _number(ctx: Context, turning: Turning, located: Located) -> bool:
+    """Whether rows are turned by the number that each has among all."""
+    kinds = [_which(ctx, turning, part)[0] for part in located.parts]
+    if "number" in kinds and "coordinate" in kinds:
+        part = located.parts[kinds.index("number")]
+        raise _no_positions(ctx, turning, part, "that turns them, as other tokens have")
+    return kinds[0] == "number"
+
+
+def _which(ctx: Context, turning: Turning, part: Stretch) -> tuple[str, int]:
+    """What rows are turned by: a coordinate, the place along an axis, which of them, or the number."""
+    of, given = turning.of, 0 if part.coordinates is None else int(part.coordinates.shape[-1])
+    if of is None:
+        if not part.rotary:
+            return "number", 0
+        if given > 1:
+            names = part.names
+            raise ctx.error(
+                "PG220",
+                f"{part.what} have {given} coordinates, and are turned by one",
+                turning.path,
+                also=[(part.path, f"{joined(names) if names else given} here")],
+                help=f"say which: `rotary: {{of: {names[-1]}}}`"
+                if names
+                else "give them names, and say which: `rotary: {of: NAME}`",
+                at_key=True,
+            )
+        return "coordinate", 0
+    if of in part.names:
+        return "coordinate", part.names.index(of)
+    axes = [axis.name for axis in part.axes]
+    if of in axes and not part.rotary:
+        return "axis", axes.index(of)
+    if part.rotary and given == 1 and not part.names:
+        return "coordinate", 0
+    known = [*part.names, *([] if part.rotary else axes)]
+    raise _no_positions(ctx, turning, part, f"called `{of}`", known)
+
+
+def _no_positions(
+    ctx: Context, turning: Turning, part: Stretch, which: str, known: Sequence[str] = ()
+) -> PartError:
+    said = (*turning.path, "of") if turning.of else turning.path
+    return ctx.error(
+        "PG220",
+        f"{part.what} have no position {which}",
+        said,
+        f"their positions are called {joined(known)}" if known else "",
+        also=[(part.path, "these")],
+        help=(did_you_mean(turning.of, known) if turning.of else None) or _ways(part),
+        at_key=turning.of is None,
+    )
+
+
+def _own_numbers(ctx: Context, turning: Turning, one: Located, other: Located) -> PartError:
+    return ctx.error(
+        "PG220",
+        f"{one.what} have no positions among {other.what}",
+        turning.path,
+        also=[(one.parts[0].path, "these"), (other.parts[0].path, "what they are turned against")],
+        help=_ways(one.parts[0]),
+        at_key=True,
+    )
+
+
+def _ways(part: Stretch) -> str:
+    """How rows get a position."""
+    if part.path[0] == "latents":
+        return "say where they lie: `range: [0, 1]` under `latents`, or write `rotary: false` here"
+    if part.path[0] == "outputs":
+        return "ask at `points`, at a grid, or for the tokens of `inputs`, or write `rotary: false` here"
+    return "let the caller give it: `position: {rotary: {given: [time]}}`"
+
+
+def _of_coordinate(ctx: Context, turning: Turning, part: Stretch, which: int, name: str) -> Value:
+    """Shapes: [.., n, coordinates] -> [.., n, w]."""
+    b, x = ctx.builder, part.coordinates
+    assert x is not None
+    if part.array:
+        found = ctx.coordinates[part.array]
+        if not found.points_of:
+            x = for_tokens(ctx, found, x)
+        elif ctx.asked_at:
+            x = at_each(ctx, x, ctx.asked_at, "points_places")
+        if part.chosen is not None:
+            x = b(ops.Gather(1), x, part.chosen, name="chosen")
+        shortest = min(turning.ends[0], found.shortest or turning.ends[0])
+        ctx.coordinates[part.array] = replace(found, shortest=shortest)
+    if x.shape[-1] != 1:
+        x = b(ops.Slice(-1, which, which + 1), x, name=part.names[which])
+    features = ops.FourierFeatures(
+        turning.pairs, None, 1, include_position=False, wavelengths=(turning.ends,)
+    )
+    return b(features, x, name=name)
+
+
+def _along(
+    ctx: Context,
+    turning: Turning,
+    axes: Sequence[Axis],
+    which: int,
+    chosen: Value | None,
+    name: str,
+) -> Value:
+    """By the place along one of the axes of a grid, at all points or at chosen ones. Shape: [n, w]."""
+    b, axis = ctx.builder, axes[which]
+    most, width = longest(axis), 2 * turning.pairs
+    sizes = tuple(one.size for one in axes)
+    fixed = [one.size.value for one in axes]
+    if (None in fixed and len(axes) > 1) or most is None or most * width > LARGEST_TABLE:
+        each = len(axes)
+        at = ops.FourierAt(
+            sizes,
+            (None,) * each,
+            turning.pairs,
+            None,
+            (True,) * each,
+            include_position=False,
+            wavelengths=(turning.ends,) * each,
+            order="axes",
+        )
+        where = chosen or b(ops.Positions(sizes), name="places")
+        found = b(at, where, name=name if each == 1 else "waves")
+        if each == 1:
+            return found
+        return b(ops.Slice(-1, which * width, (which + 1) * width), found, name=name)
+    table = ops.FourierTable(
+        most, 0, 1, turning.pairs, None, include_position=False, wavelengths=turning.ends
+    )
+    if len(axes) == 1 and chosen is None:
+        if axis.size == most:
+            return b(table, name=name)
+        return b(ops.Trim(axis.size), b(table, name="waves"), name=name)
+    where = chosen or b(ops.Positions(sizes), name="places")
+    if len(axes) > 1:
+        after = int(product(sizes[which + 1 :])) if sizes[which + 1 :] else 1
+        where = b(ops.Coordinate(after, most), where, name=axis.name)
+    return b(ops.Gather(0), b(table, name="waves"), where, name=name)

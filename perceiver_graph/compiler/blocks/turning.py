@@ -1,0 +1,103 @@
+"""How an attention turns queries and keys by their positions, as a spec says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import tau
+
+from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.ops.rotary import Pairs
+from perceiver_graph.spec.models import AttentionLayers, Part, Rotary
+
+
+@dataclass(frozen=True)
+class Turning:
+    """How an attention turns, with every number known."""
+
+    path: Path
+    """Where the spec says so."""
+    of: str | None
+    heads: int
+    key_heads: int
+    pairs: int
+    """Angles of a head."""
+    ends: tuple[float, float]
+    """The shortest and the longest wave."""
+    order: Pairs
+    values: bool
+
+
+def turning_of(
+    ctx: Context, part: Part, style: AttentionLayers, path: Path, qk_width: int, v_width: int
+) -> Turning | None:
+    """How the layers of a part turn, None if they do not. `path` is where `rotary` stands.
+
+    Raises (reports) PG204 for heads whose channels are no pairs, PG221 for angles that are said twice.
+    """
+    if style.rotary is False:
+        return None
+    rotary = Rotary() if style.rotary is True else style.rotary
+    head = qk_width // style.heads
+    turned = rotary.fraction * head
+    if abs(turned - round(turned)) < 0.01:  # 0.333 of 6 are 2
+        turned = round(turned)
+    if turned % 2 or turned < 2:
+        raise ctx.error(
+            "PG204",
+            f"{rotary.fraction:g} of the {head} channels of a head are {turned:g}, which are no pairs",
+            (*path, "fraction") if "fraction" in rotary.model_fields_set else path,
+            also=[((part, "heads"), f"{style.heads} heads of {qk_width} channels")],
+            help=_other_fraction(head),
+            at_key=True,
+        )
+    if rotary.values and v_width // style.heads < turned:
+        raise ctx.error(
+            "PG204",
+            f"{turned:g} channels of each head are turned, and heads of values have "
+            f"{v_width // style.heads}",
+            (*path, "values"),
+            also=[((part, "v_width"), f"{v_width} here")] if style.v_width else [],
+            help=f"write `v_width: {qk_width}`, or a smaller `fraction`",
+        )
+    pairs = int(turned) // 2
+    ends = _ends(ctx, rotary, part, path, pairs)
+    key_heads = style.key_heads or style.heads
+    return Turning(
+        path, rotary.of, style.heads, key_heads, pairs, ends, rotary.pairs, rotary.values
+    )
+
+
+def _other_fraction(head: int) -> str:
+    if head < 2:
+        return "use a larger `qk_width`: heads have two channels or more"
+    half = head // 2 // 2 * 2
+    good = f"write `fraction: {(half or 2) / head:.3g}`"
+    return good if head % 2 or half else "leave `fraction` out"
+
+
+def _ends(ctx: Context, rotary: Rotary, part: Part, path: Path, pairs: int) -> tuple[float, float]:
+    """The shortest and the longest wave."""
+    if rotary.wavelengths is None:
+        if rotary.base is None and isinstance(getattr(ctx.spec, part).rotary, Rotary):
+            ctx.derive(10000.0, part, "rotary", "base")
+        # x / base^(k / pairs) = 2 pi x / w_k: the last of the pairs falls short of the base.
+        base = float(rotary.base or 10000)
+        return tau, tau * base ** ((pairs - 1) / pairs)
+    if rotary.base is not None:
+        raise ctx.error(
+            "PG221",
+            "`base` and `wavelengths` both say how angles are spaced",
+            (*path, "base"),
+            also=[((*path, "wavelengths"), "the other one")],
+            help="leave one of them out",
+            at_key=True,
+        )
+    low, high = rotary.wavelengths
+    if not low <= high:
+        raise ctx.error(
+            "PG221",
+            f"the shortest wave comes first, and {low:g} is longer than {high:g}",
+            (*path, "wavelengths"),
+            help=f"write `[{high:g}, {low:g}]`",
+        )
+    return float(low), float(high)

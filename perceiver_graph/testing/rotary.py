@@ -1,0 +1,111 @@
+"""Hypothesis strategies for rotary positions of a spec that is drawn already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from perceiver_graph.testing.inputs import Data
+
+
+def turn(draw: st.DrawFn, spec: Data) -> None:
+    """Lets attention turn by positions, in one spec of two, wherever heads have pairs and rows lie
+    somewhere; latents may lie anywhere."""
+    if not draw(st.booleans()):
+        return
+    _without_features(draw, spec)
+    of = draw(st.sampled_from(_names_of_tokens(spec)))
+    parts: dict[str, list[str | None]] = {} if of == "" else {"encode": [of], "process": [of]}
+    over = spec["process"].get("over")
+    if "of" not in spec["latents"]:
+        parts["process"] = [None, "anything"]
+        if len(spec["latents"].get("per", ())) < 2:
+            spec["latents"]["range"] = draw(st.sampled_from([[0, 1], [-3, 8.5]]))
+        else:  # they have numbers of their own, and no others
+            parts = {"process": [None, *spec["latents"]["per"]]}
+            over = over or "nothing"
+    if spec["process"].get("over"):
+        parts["process"] = [None, over]
+    if (
+        not over
+        and (of is None or "of" not in spec["latents"])
+        and all(_lies_somewhere(spec, output) for output in spec["outputs"].values())
+    ):
+        parts["decode"] = [None]
+    for part, names in parts.items():
+        if _pairs(spec[part]) and draw(st.sampled_from([True, True, False])):
+            rotary = _settings(draw, spec[part])
+            if name := draw(st.sampled_from(names)):
+                rotary["of"] = name
+            is_plain = not rotary and draw(st.booleans())
+            spec[part]["rotary"] = True if is_plain else rotary
+
+
+def _without_features(draw: st.DrawFn, spec: Data) -> None:
+    """Lets given coordinates turn attention instead of being attached to tokens, some of them."""
+    for one in spec["inputs"].values():
+        position = one.get("position", {})
+        if {"given", "inputs"} & position.keys() and draw(st.booleans()):
+            keys = ("given", "inputs", "coordinates")
+            one["position"] = {"rotary": {k: position[k] for k in keys if k in position}}
+
+
+def _names_of_tokens(spec: Mapping[str, Any]) -> list[str | None]:
+    """What all tokens can be turned by: None where nothing has to be said, `""` where there is nothing."""
+    inputs = {n: one for n, one in spec["inputs"].items() if n != "place"}
+    written = [spec["inputs"][one["like"]] if "like" in one else one for one in inputs.values()]
+    rotary = [one["position"]["rotary"] for one in written if "rotary" in one.get("position", {})]
+    if not rotary:
+        along = spec["encode"].get("over")
+        axes = [
+            {axis for axis in one["shape"] if axis != "channel" and along in (None, axis)}
+            for one in written
+        ]
+        return [None, *sorted(set.intersection(*axes))]
+    given = [one.get("given", one.get("coordinates")) for one in rotary]
+    if len(rotary) < len(written):
+        return [""]
+    if all(one == given[0] for one in given) and isinstance(given[0], list):
+        return [*given[0]] if len(given[0]) > 1 else [None, *given[0]]
+    return [None] if all(_is_one(one) for one in given) else [""]
+
+
+def _is_one(given: Any) -> bool:
+    return given == 1 or (isinstance(given, list) and len(given) == 1)
+
+
+def _lies_somewhere(spec: Mapping[str, Any], output: Mapping[str, Any]) -> bool:
+    """Whether queries have places of which nothing has to be said."""
+    query = output["query"]
+    if isinstance(query, str) or {"mean", "latents"} & query.keys():
+        return True
+    if "output" in query:
+        return _lies_somewhere(spec, spec["outputs"][query["output"]])
+    if "points" in query:
+        return _is_one(query["points"])
+    if "inputs" not in query or len(spec["inputs"]) > 1:
+        return False
+    position = spec["inputs"][query["inputs"]].get("position", {})
+    return "rotary" not in position or _is_one(position["rotary"].get("given"))
+
+
+def _pairs(layers: Mapping[str, Any]) -> bool:
+    return "qk_width" in layers and bool(layers["qk_width"] // layers["heads"] >= 2)
+
+
+def _settings(draw: st.DrawFn, layers: Mapping[str, Any]) -> Data:
+    """Settings for heads of one to three channels."""
+    rotary: Data = {}
+    head = layers["qk_width"] // layers["heads"]
+    if head == 3 or draw(st.booleans()):
+        rotary["fraction"] = 2 / max(head, 2)
+    if draw(st.booleans()):
+        rotary |= draw(st.sampled_from([{"base": 50}, {"wavelengths": [0.5, 20]}]))
+    if draw(st.booleans()):
+        rotary["pairs"] = draw(st.sampled_from(["interleaved", "halves"]))
+    values = layers.get("v_width", layers["qk_width"]) // layers["heads"]
+    if values >= 2 and draw(st.booleans()):
+        rotary["values"] = True
+    return rotary
