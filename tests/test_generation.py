@@ -48,6 +48,10 @@ WAVES = (
     "width: 8}}]\n    position: {learned: {}, combine: add}",
     ("width: 9}}]\n    position: {fourier: {bands: 3, max_resolution: 12}, combine: concat}"),
 )
+TURNED = SPEC.replace(
+    "    position: {learned: {}, combine: add}\n    attention_mask: true\n", ""
+).replace("encode:", "layers: {rotary: true}\nencode:")
+THEMSELVES = "causal: true}\nprocess", "causal: true, keys: [inputs, latents]}\nprocess"
 VARIANTS = {
     "masked": SPEC,
     "plain": SPEC.replace("    attention_mask: true\n", ""),
@@ -70,6 +74,11 @@ VARIANTS = {
     "of latents alone": SPEC.replace(
         "encode: {heads: 2, causal: true}", "encode: {cross_attends: 0}"
     ),
+    "turned": TURNED,
+    "turned, values too": TURNED.replace("rotary: true", "rotary: {fraction: 0.5, values: true}"),
+    "turned behind a picture": TURNED.replace("inputs:\n", PICTURE),
+    "read themselves": SPEC.replace(*THEMSELVES).replace("min: 4", "min: 5"),
+    "turned, read themselves": TURNED.replace(*THEMSELVES).replace("min: 4", "min: 5"),
     "behind a picture": SPEC.replace("inputs:\n", PICTURE).replace(
         "    attention_mask: true\n", ""
     ),
@@ -94,11 +103,13 @@ class Anew:
     def __init__(self, text: str) -> None:
         self.model = pg.compile(parse_spec(text, "writer.yaml"), level=0)
         self.weights = randomised(self.model, 5)
-        self.text = text.replace("min: 4", "min: 1")
+        self.text = text
         self.graph = cache(self._graph)
 
     def _graph(self, latents: int) -> Any:
-        text = self.text.replace("last: 4", f"last: {latents}").replace("min: 1", f"min: {latents}")
+        least = latents + ("keys" in self.text)  # there is a token before them then
+        text = self.text.replace("last: 4", f"last: {latents}").replace("min: 5", "min: 4")
+        text = text.replace("min: 4", f"min: {least}")
         return pg.compile(parse_spec(text, "writer.yaml"), level=0).graph
 
     def scores(self, ids: Array, mask: Array, latents: int, beside: Mapping[str, Array]) -> Array:
@@ -200,9 +211,10 @@ def test_so_do_others(name: str, level: Level, tmp_path: Path) -> None:
     for graph in model.writing.programs.values():
         verify(graph, "program")
     program = onnx_program(model, anew.weights, tmp_path)
-    ids, beside = texts(2, 3), others(name, 2)
+    length = 5 if "themselves" in name else 3
+    ids, beside = texts(2, length), others(name, 2)
     found = written(program.generate(ids, 14, inputs=beside, temperature=1.5, seed=3))
-    expected = anew.write(ids, schedule(3, 14), Sampling(1.5), beside=beside)
+    expected = anew.write(ids, schedule(length, 14), Sampling(1.5), beside=beside)
     np.testing.assert_array_equal(found, expected)
 
 

@@ -42,7 +42,7 @@ class Sessions:
         self.file = artifact.file(entry.file)
         self.entry = entry
         self.device = device
-        self._specializes = device.specializes and not changing
+        self._changing = changing
         self._artifact = artifact
         ports = (*entry.inputs, *entry.outputs)
         names = [f"`{p.name}`" for p in entry.inputs if p.role == "data" and p.dtype == "int64"]
@@ -111,6 +111,10 @@ class Sessions:
             elif not self._made_for and self._specializes and self._times >= self._patience:
                 self._make(values)
             return self._session
+
+    @property
+    def _specializes(self) -> bool:
+        return self.device.specializes and not self._changing
 
     def _make(self, values: Mapping[str, int]) -> None:
         self._session = None  # what it holds is free before the other one is made
