@@ -23,6 +23,8 @@ FIGURES = Path(__file__).parents[1] / "tests" / "family" / "figures.json"
 """What `make test-family` measured."""
 LEVELS = "microsoft-aurora 2.0.1 `PerceiverResampler`: 7e-07 of the largest output"
 """What tests/family/test_aurora.py measures at published size, rounded up."""
+NEXT_TOKEN = "perceiver-ar-pytorch 0.0.10 `PerceiverAR`: 1e-06 of the largest output"
+"""What tests/family/test_perceiver_ar.py measures at published size, rounded up."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ SYSTEMS = {
     **_family("voices", "xtts_conditioner"),
     **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),
     "hunyuan3d_decoder": System("shapes", RESAMPLERS),
+    "perceiver_ar": System("next_token", NEXT_TOKEN),
     "aurora_level_encoder": System("levels", LEVELS),
     "aurora_level_decoder": System("levels", LEVELS),
 }

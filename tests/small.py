@@ -243,6 +243,15 @@ SMALL: dict[str, tuple[str, ...]] = {
         "decode.heads=4",
         "outputs.inside.query.position.project=32",
     ),
+    "perceiver_ar": (
+        "dims.length={min: 5, max: 12}",
+        "inputs.text.steps.0.embedding={vocabulary: 50, width: 16}",
+        "latents.last=4",
+        "encode.heads=2",
+        "process.layers=2",
+        "process.heads=2",
+        "outputs.next.head.linear=50",
+    ),
     "aurora_level_encoder": (
         *_PLACES,
         "inputs.air.shape.channel=16",
@@ -266,5 +275,6 @@ RESAMPLERS = (
     "xtts_conditioner",
     "lucidrains_perceiver",
     "lucidrains_perceiver_io",
+    "perceiver_ar",
 )
 """Of these, which are others than Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

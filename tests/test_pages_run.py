@@ -55,6 +55,7 @@ FULL = {
 }
 """Systems whose page has a table that fits their full size."""
 LARGER = {
+    "perceiver_ar": ("dims.length={min: 1025, max: 4096}", "latents.last=1024"),
     "hunyuan3d_decoder": ("inputs.shape.shape.latent=4096", "latents.last=4096"),
     "optical_flow": ("inputs.frames.shape.height=120", "inputs.frames.shape.width=160"),
 }

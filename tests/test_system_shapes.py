@@ -35,6 +35,7 @@ PARAMETERS = {
     "lucidrains_perceiver": 45_187_140,
     "lucidrains_perceiver_io": 29_998_784,
     "hunyuan3d_decoder": 214_212_865,
+    "perceiver_ar": 50_908_672,
     "aurora_level_encoder": 3_150_336 + 3 * 512,  # with its latents
     "aurora_level_decoder": 8_395_776 + 13 * 1024,  # with the embeddings of levels
 }
@@ -69,6 +70,7 @@ ARRAYS = {
     "lucidrains_perceiver": ([50176, 29], [256, 512], [0, 0]),
     "lucidrains_perceiver_io": ([2048, 32], [256, 512], [2048, 32]),
     "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
+    "perceiver_ar": ([4096, 512], [1024, 512], [0, 0]),
     "aurora_level_encoder": ([13, 512], [3, 512], [0, 0]),
     "aurora_level_decoder": ([3, 1024], [3, 1024], [13, 1024]),
 }
