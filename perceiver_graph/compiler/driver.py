@@ -316,6 +316,7 @@ class Compiled(Glanced):
             chunks=self.plan.chunks,
             memory=None if self.memory is None else describe.run_memory(self.plan, self.memory),
             decode_memory=planner.decode_memory(self.optimized),
+            places=describe.places(self.lowered, self.optimized),
             programs=programs,
             parameters=self.graph.parameter_count,
             flops=self.flops if programs else self.module_flops,

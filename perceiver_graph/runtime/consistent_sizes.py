@@ -30,6 +30,11 @@ def bad_sizes(manifest: Manifest) -> Iterator[str]:
                 yield f"the size {quote(size)} of {what} {fault}"
     for name, output in manifest.outputs.items():
         yield from _bad_output(name, output)
+    if (cut := manifest.places) and not all(
+        cut.axis in output.axes[1 : 1 + (output.places or 0)] and cut.size in manifest.dims
+        for output in manifest.outputs.values()
+    ):
+        yield f"not all outputs have places along {quote(cut.axis)}, which a run is cut along"
     kept: dict[str, Shape] = {}
     for port in chain.from_iterable(program.outputs for program in manifest.programs.values()):
         kept.setdefault(port.of, port.shape)

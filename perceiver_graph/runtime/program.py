@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.runtime import chunks
+from perceiver_graph.runtime import chunks, regions
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.contents import Progress
 from perceiver_graph.runtime.coordinates import Points
@@ -158,14 +159,20 @@ class Program(Generating, Glanced):
         """
         feeds = check_inputs(self.manifest, inputs, sizes)
         memory = memory if memory is None else whole("memory", _BYTES, memory)
+        parts = regions.parts(self.manifest, feeds.sizes, memory)
+        memory = None if self.manifest.places else memory  # it is enough, and more than for a part
         # Encoding takes long: what decode would refuse is refused before it.
         asked, _ = resolve(self.manifest, feeds.sizes, decode, feeds.points)
         self._chunks(feeds.sizes, asked, memory)
         if note is not None:
             for text in feeds.notes:
                 note(text)
-        state = self._encoded(feeds, memory)
-        results = self.decode(state, decode, memory=memory, progress=progress)
+        if parts:
+            run = partial(self.run, decode=decode, sizes=sizes)
+            results = regions.each(self.manifest, parts, inputs, run, progress)
+        else:
+            state = self._encoded(feeds, memory)
+            results = self.decode(state, decode, memory=memory, progress=progress)
         if note is not None:
             for text in _overflow_notes(results):  # which looks at every value
                 note(text)

@@ -196,6 +196,17 @@ class Memory(Model):
         return max(room // max(self.per_query, 1), FEWEST_QUERIES)
 
 
+class Places(Model):
+    """An axis of places that know nothing of each other, so that a run may take a part of them."""
+
+    axis: Axis
+    """The axis, which inputs and all outputs have."""
+    size: Dotted
+    """The symbol for its size."""
+    memory: Memory
+    """Estimated peak bytes of a run: fixed + per_query for each of them, one batch element."""
+
+
 class RunMemory(Model):
     """What was chosen so that a run of one batch element stays below a limit, sizes in bytes."""
 
@@ -282,6 +293,8 @@ class Manifest(Glanced, Model):
     chunks: Annotated[int, Field(le=limits.SIZE)]
     """In how many parts the queries are decoded."""
     decode_memory: Memory
+    places: Places | None = None
+    """What a run can be cut along; left out where there is nothing."""
     memory: RunMemory | None = None
     """Where a limit was given; the number of chunks is chosen for it too."""
     generation: Generation | None = None

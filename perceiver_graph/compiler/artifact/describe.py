@@ -19,7 +19,7 @@ from perceiver_graph.compiler.lowering.media import (
 )
 from perceiver_graph.compiler.programs.generation import Writing
 from perceiver_graph.compiler.programs.phases import OUTPUT
-from perceiver_graph.compiler.programs.plan import Plan
+from perceiver_graph.compiler.programs.plan import Plan, row_memory
 from perceiver_graph.extensions import extensions_of
 from perceiver_graph.spec.manifest import (
     Dimension,
@@ -28,6 +28,7 @@ from perceiver_graph.spec.manifest import (
     InputEntry,
     MaskEntry,
     OutputEntry,
+    Places,
     Port,
     ProgramEntry,
     RunMemory,
@@ -177,6 +178,25 @@ def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
         longest=longest(lowered.modalities[writing.text].axes[0]),
         refused=writing.refused or None,
     )
+
+
+def places(lowered: Lowered, graph: ir.Graph) -> Places | None:
+    """The first axis of places, of a size that is known only at run time, along which nothing but
+    places is told apart: every step treats each token by itself, and no other axis depends on its size."""
+    if not all(step.pointwise for spec in lowered.inputs.values() for step in spec.steps):
+        return None
+    shapes = [m.axes for m in lowered.modalities.values()]
+    shapes += [c.axes for c in lowered.coordinates.values()]
+    answers = [output.axes for output in lowered.outputs.values()]
+    for axis in lowered.asked_at:
+        symbol = axis.size.symbol
+        if symbol is None or symbol.lowest > 1 or symbol.multiple_of > 1 or symbol.highest == 1:
+            continue
+        sized = [one for axes in (*shapes, *answers) for one in axes if symbol in one.size.symbols]
+        if all(one == axis for one in sized) and all(axis in axes for axes in answers):
+            memory = row_memory(graph, symbol.name)
+            return Places(axis=axis.name, size=symbol.name, memory=memory)
+    return None
 
 
 def extensions(lowered: Lowered, others: Iterable[type]) -> dict[str, ExtensionEntry] | None:

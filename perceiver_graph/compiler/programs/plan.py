@@ -134,6 +134,23 @@ def _decode_line(graph: Graph, asked: Sequence[str], count: str) -> tuple[int, i
     return max(peaks[0] - few * per_query, 0), per_query
 
 
+def row_memory(graph: Graph, symbol: str) -> Memory:
+    """Peak bytes of a run as fixed + per_query * rows of places, of which there are `symbol`, batch 1.
+
+    Taken at one and at two rows of the largest size that other axes may have: it is linear in them.
+    """
+    asked = {str(leaf.count) for leaf in graph.inputs if leaf.role in ASKED}
+    sizes = largest(graph.symbols)
+    sizes |= {count: min(sizes[count], FEWEST_QUERIES) for count in asked}
+    one, two = (_running_whole(graph, sizes | {symbol: rows}) for rows in (1, 2))
+    return Memory(fixed=max(2 * one - two, 0), per_query=max(two - one, 1))
+
+
+def _running_whole(graph: Graph, sizes: Mapping[str, int]) -> int:
+    phases = cost.estimate(graph, sizes, of=READS).phases.values()
+    return sum(ceil(ENCODE_ARENA * p.peak_bytes_with_scores) + p.weight_bytes for p in phases)
+
+
 def _state(phase: cost.PhaseCost) -> int:
     return ceil(HELD * phase.given_bytes)
 
