@@ -85,7 +85,7 @@ SYSTEMS = {
         "idefics_resampler",
         "idefics2_connector",
     ),
-    **_family("voices", "xtts_conditioner"),
+    **_family("voices", "xtts_conditioner", "chatterbox_conditioner"),
     **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),
     "hunyuan3d_decoder": System("shapes", RESAMPLERS),
     "perceiver_ar": System("next_token", NEXT_TOKEN),

@@ -215,6 +215,11 @@ SMALL: dict[str, tuple[str, ...]] = {
         "latents={count: 5, width: 16}",
         "encode.qk_width=32",
     ),
+    "chatterbox_conditioner": (
+        "inputs.speech.shape.channel=16",
+        "dims.tokens.max=16",
+        "latents={count: 5, width: 16}",
+    ),
     "lucidrains_perceiver": (
         "inputs.image.shape={height: 8, width: 6, channel: 3}",
         "latents={count: 5, width: 16}",
@@ -273,8 +278,12 @@ RESAMPLERS = (
     "idefics_resampler",
     "idefics2_connector",
     "xtts_conditioner",
+    "chatterbox_conditioner",
     "lucidrains_perceiver",
     "lucidrains_perceiver_io",
     "perceiver_ar",
+    "aurora_level_encoder",
+    "aurora_level_decoder",
+    "hunyuan3d_decoder",
 )
 """Of these, which are others than Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

@@ -24,7 +24,9 @@ def small(system: System) -> tuple[Compiled, dict[str, Array]]:
 def heads(compiled: Compiled) -> list[str]:
     """What import has to be told of a spec: no tensor says it."""
     spec = compiled.lowered.document.spec
-    told = [f"encode.heads={spec.encode.heads}", f"process.heads={spec.process.heads}"]
+    told = [f"encode.heads={spec.encode.heads}"]
+    if spec.process.layers and spec.process.weights == "own":
+        told += [f"process.heads={spec.process.heads}"]
     told += [f"decode.heads={spec.decode.heads}"] if "decode" in spec.model_fields_set else []
     return told + ([f"encode.key_heads={spec.encode.key_heads}"] if spec.encode.key_heads else [])
 

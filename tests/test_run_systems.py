@@ -106,6 +106,7 @@ RUNS: dict[str, tuple[Callable[[Path], list[str]], list[str], list[str]]] = {
     "idefics_resampler": (tokens(20), ["seen.json", "seen.npz"], []),
     "idefics2_connector": (tokens(16), ["seen.json", "seen.npz"], []),
     "xtts_conditioner": (tokens(16, "speech"), ["seen.json", "seen.npz"], []),
+    "chatterbox_conditioner": (tokens(16, "speech"), ["seen.json", "seen.npz"], []),
     "lucidrains_perceiver": (picture, ["cat.json"], ["label"]),
     "hunyuan3d_decoder": (shape, ["shape.json", "shape.npz"], []),
     "starcraft": (units, ["units.json", "units.npz"], []),

@@ -114,7 +114,9 @@ def _layers(stages: Sequence[Stage]) -> str:
     """`8 self-attend layers x 6 blocks, each with the same weights`, `2 cross-attends`."""
     first, count = stages[0], len(stages)
     if first.attend == "cross":
-        return _times(count, "cross-attend") if first.rows == LATENTS else "cross-attend"
+        again = sum(stage.read != first.read for stage in stages)
+        once = _times(count - again, "cross-attend") if first.rows == LATENTS else "cross-attend"
+        return f"{once}, then {again} more by which they read each other" if again else once
     layers = _times(first.layers, "self-attend layer")
     if count == 1:
         return layers

@@ -177,22 +177,24 @@ def _heads_do_not_divide(
     )
 
 
-def cross_attend(ctx: Context, config: AttentionConfig, rows: Rows, read: Rows, norm: str) -> Value:
+def cross_attend(
+    ctx: Context, config: AttentionConfig, rows: Rows, read: Rows, norms: tuple[str, str]
+) -> Value:
     """Shapes: rows [n, width] or [batch, n, width], read [batch, m, channels] -> [batch, n, width].
 
-    Rows that are not there find nothing: zeros where the attended values would be. `norm` is what the
-    norm of the rows is called.
+    Rows that are not there find nothing: zeros where the attended values would be. `norms` are what
+    those of the rows and of what they read are called: one, if they have the same name.
 
     Rows without a batch axis are the same for the whole batch: their norm and projection are done
     once, and where they do not depend on the caller they are constants.
     """
     b, x, inputs, style = ctx.builder, rows.array, read.array, config.style
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
-        asking = _before(ctx, style, x, norm)
+        asking = _before(ctx, style, x, norms[0])
         q = _query(ctx, config, asking)
         if q.type.rank == 2:
             q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")
-        y = _before(ctx, style, inputs, "input_norm")
+        y = _before(ctx, style, inputs, norms[1])
         if reads_rows(style):
             y = _with_rows(ctx, y, asking)
         k, v = _keys_and_values(ctx, config, y)

@@ -47,7 +47,8 @@ def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) ->
             else:
                 summary = f"the {several} read the {stage.read}"
                 with b.block(layer, "CrossAttendLayer", summary) if layer else nullcontext():
-                    x = cross_attend(ctx, config, rows, arrays[stage.read], f"{one}_norm")
+                    norms = ("norm",) * 2 if stage.one_norm else (f"{one}_norm", "input_norm")
+                    x = cross_attend(ctx, config, rows, arrays[stage.read], norms)
             rows = replace(rows, value=x)
         if stage.project is not None:
             with b.at(ctx.key_span(stage.key, "project")):
@@ -92,6 +93,7 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
         )
     with ctx.part("process"):
         _check_layers(ctx)
+        _check_shared(ctx, arrays)
     with ctx.part("encode"):
         _check_cross_attends(ctx)
     arrays = {**arrays, **_reading_themselves(ctx, arrays)}
@@ -173,6 +175,38 @@ def _check_layers(ctx: Context) -> None:
             ("process", "layers"),
             also=[(("process", "blocks"), "")] if process.blocks > 1 else [],
             help="use fewer layers or blocks",
+        )
+
+
+def _check_shared(ctx: Context, arrays: Arrays) -> None:
+    """One attention for both: it is said under `encode`, and both are as wide."""
+    spec = ctx.spec
+    if spec.process.weights != "encode":
+        return
+    extra = sorted(spec.process.model_fields_set - {"layers", "weights"})
+    several = spec.encode.cross_attends != 1 or spec.encode.keys != ["inputs"]
+    if extra or several:
+        key = ("process", extra[0]) if extra else ("process", "weights")
+        raise ctx.error(
+            "PG205",
+            "latents that read each other by the cross-attend do so as `encode` says",
+            key,
+            also=[(("process", "weights"), "by the cross-attend")]
+            if extra
+            else [(("encode",), "")],
+            help=f"leave `{extra[0]}` out"
+            if extra
+            else "write one cross-attend that reads the inputs, or leave `weights: encode` out",
+        )
+    read, latents = arrays.get(INPUTS), arrays.get(LATENTS)
+    if read and latents and read.width != latents.width:
+        raise ctx.error(
+            "PG205",
+            f"one attention cannot read inputs of width {read.width} and latents of width "
+            f"{latents.width}",
+            ("process", "weights"),
+            also=[(read.width_from, f"{read.width} channels here"), (latents.width_from, "")],
+            help=f"end the `steps` of the inputs with `{{linear: {latents.width}}}`",
         )
 
 

@@ -8,11 +8,11 @@ output.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from perceiver_graph import limits
-from perceiver_graph.spec.models import Encode, Part, Process, Spec
+from perceiver_graph.spec.models import Part, Process, Spec
 
 INPUTS = "inputs"
 LATENTS = "latents"
@@ -52,6 +52,8 @@ class Stage:
     """What a layer is called inside, with `{}` for its number; empty where the block is the layer."""
     project: int | None = None
     """Channels of a linear map after the layers."""
+    one_norm: bool = False
+    """Whether a cross-attend has one norm for rows and for what they read."""
     over: str | None = None
     """An axis of places: the latents of all of them read together, not those of each."""
     joined: bool = False
@@ -78,13 +80,24 @@ def latent_stages(spec: Spec) -> Iterator[Stage]:
         blocks = max(blocks, spec.encode.cross_attends)
     for block in range(min(blocks, limits.LAYERS)):
         if block < spec.encode.cross_attends:
-            yield _encode(spec.encode, block)
-        if spec.process.layers:
+            yield _encode(spec, block)
+        if spec.process.layers and spec.process.weights == "encode":
+            yield from (_again(spec, layer) for layer in range(spec.process.layers))
+        elif spec.process.layers:
             yield _process(spec.process, block)
 
 
-def _encode(encode: Encode, block: int) -> Stage:
+def _again(spec: Spec, layer: int) -> Stage:
+    """The cross-attend, of the latents by themselves."""
+    scope = ("process", f"layers.{layer}")
+    return replace(
+        _encode(spec, 0), read=LATENTS, scope=scope, summary="the latents read each other"
+    )
+
+
+def _encode(spec: Spec, block: int) -> Stage:
     """One cross-attend is `encoder.cross_attend`; several are numbered and share weights as asked."""
+    encode = spec.encode
     name = module = "cross_attend"
     if encode.cross_attends > 1:
         weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
@@ -97,6 +110,7 @@ def _encode(encode: Encode, block: int) -> Stage:
         kind="CrossAttendLayer",
         module=f"encoder.{module}",
         summary="the latents read the inputs",
+        one_norm=spec.process.weights == "encode",
     )
 
 

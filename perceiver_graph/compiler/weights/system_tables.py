@@ -256,6 +256,25 @@ SYSTEMS: tuple[System, ...] = (
         },
     ),
     System(
+        "chatterbox",
+        "chatterbox_conditioner",
+        "Perceiver of chatterbox-tts",
+        ("pre_attention_query", "attn.to_q.weight", "attn.proj_out.weight"),
+        (
+            (r"^latents$", ("pre_attention_query",)),
+            (r"^encoder\.cross_attend\.attention\.", ("attn.",)),
+            (r"^attn\.(query|key|value)\.", (r"attn.to_\1.",)),
+            (r"^attn\.to_(.)\w+\.", (r"attn.to_\1.",)),
+            (r"^attn\.output\.", ("attn.proj_out.",)),
+        ),
+        sizes={
+            "latents.count": Size("pre_attention_query", -2),
+            "latents.width": Size("pre_attention_query", -1),
+            "inputs.speech.shape.channel": Size("pre_attention_query", -1),
+            "encode.heads": Heads("attn.to_q.weight", 0, 256),
+        },
+    ),
+    System(
         "perceiver_pytorch",
         "lucidrains_perceiver",
         "Perceiver of perceiver-pytorch",

@@ -173,6 +173,9 @@ class Process(AttentionLayers):
     """How often the block is applied."""
     share: bool = True
     """Whether all blocks use the same weights."""
+    weights: Literal["own", "encode"] = "own"
+    """Whose weights the layers have. `encode`: those of the cross-attend, by which the latents then read
+    each other; what reads and what is read have one norm in it."""
 
 
 class WidthPadding(Model):
