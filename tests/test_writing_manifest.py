@@ -36,6 +36,7 @@ def port(data: Data, program: str, name: str, side: str = "inputs") -> Data:
         (lambda m: m["generation"].update(text="picture"), "for them, not `picture`"),
         (lambda m: m["generation"].update(output="other"), "for them, not `text`"),
         (lambda m: m["inputs"]["text"].update(vocabulary=12), "needs ids, and an output of scores"),
+        (lambda m: m["generation"].update(longest=3), "has 4 latents of texts of at most 3 tokens"),
         (lambda m: m["programs"].pop("step"), "the program `step` is not"),
         (lambda m: port(m, "step", "key").update(role="queries"), "of role `queries`"),
         (lambda m: port(m, "prefill", "text").update(of="x"), "not among `inputs`"),

@@ -80,6 +80,8 @@ def _bad_writing(manifest: Manifest) -> Iterator[str]:
     known = entry.vocabulary if entry is not None and len(entry.shape) == 2 else None
     if known is None or output is None or output.shape[-1] != known:
         yield f"`generation` needs ids, and an output of scores for them, not {quote(found.text)}"
+    elif found.longest is not None and found.longest < found.latents:
+        yield f"`generation` has {found.latents} latents of texts of at most {found.longest} tokens"
     elif lost := [name for name in WRITES if name not in programs]:
         yield f"`generation` is there, and the program `{lost[0]}` is not"
     else:
