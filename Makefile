@@ -70,7 +70,7 @@ test-full: $(READY) ## Run the full-size parity tests, a line of differences a m
 
 .PHONY: test-family
 test-family: $(READY) $(FAMILY)/.ready ## Compare with libraries that have a Perceiver, a line a system (FAMILY_LARGE=1: those of 3 GB too)
-	$(BIN)/python -m pytest -m family tests/family
+	$(BIN)/python -m pytest -n $(WORKERS) -m family tests/family
 
 # Beside the environment, not in it, and without what they depend on: a module of each is all that is used.
 $(FAMILY)/.ready: constraints-family.txt | $(READY)
