@@ -79,6 +79,17 @@ def test_heads_share_a_class_that_takes_what_they_declare() -> None:
     check_spec(model)
 
 
+def test_heads_of_one_token_and_of_many_are_two_classes() -> None:
+    query, head = "{query: %s, head: {linear: 2}}", "outputs:\n"
+    outputs = f"  all: {query % 'latents'}\n  mean: {query % '{mean: latents}'}\n"
+    model = lowered(HEADS.split(head, maxsplit=1)[0] + head + outputs)
+    text = emit(model)
+    assert_clean(text)
+    assert "latents [batch, 2, 4] -> [batch, 2, 2]" in text
+    assert "mean [batch, 4] -> [batch, 2]" in text
+    check_spec(model)
+
+
 def test_a_number_that_happens_to_be_another_size_makes_a_class_of_its_own() -> None:
     """4 channels of 4: which of the two varies cannot be told from its text."""
     text = emit(lowered(HEADS))

@@ -38,7 +38,9 @@ def _of_level(model: Model, slots: Sequence[Slot]) -> Iterator[ModuleClass]:
         text = ClassText(model, slot, names, frozenset())
         for call in slot.calls:
             given = {value: f"x{i}" for i, value in enumerate(call.inputs)}
-            written = tuple(text.body(Method("", [call]), given))
+            # A linear map is written alike for one token and for many: their shapes are not.
+            ranks = tuple(len(value.shape) for value in (*call.inputs, *call.outputs))
+            written = (ranks, *text.body(Method("", [call]), given))
             methods.setdefault(slot.path, {}).setdefault(written, []).append(call)
         key = (_kind(slot), *text.members(), *methods.get(slot.path, ()))
         groups.setdefault(key, []).append(slot)
