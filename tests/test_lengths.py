@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import perceiver_graph as pg
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.lengths import Length
 from perceiver_graph.runtime import load
 from perceiver_graph.runtime.run import run_files
+from perceiver_graph.runtime.sources import file_readers, find_subjects
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import Dimension, InputEntry, MaskEntry
 from tests.tiny import fault
@@ -130,3 +132,43 @@ def test_a_text_of_patches_is_read(tmp_path: Path, step: str) -> None:
     program = load(tmp_path / "artifact", device="cpu")
     (found,) = run_files(program, ["hello"], tmp_path / "out")
     assert found.files
+
+
+LATEST = """
+perceiver: 1
+name: latest
+dims: {n: {min: 6, max: 40}}
+inputs:
+  x: {INPUT, attention_mask: true}
+latents: {of: x, last: 6}
+process: {layers: 1, heads: 2}
+outputs:
+  y: {query: {mean: latents}, head: {linear: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("input", "content"),
+    [
+        (
+            "shape: {byte: n}, steps: [{embedding: {vocabulary: 262, width: 8}}], media: {text: {}}",
+            "hi",
+        ),
+        ("shape: {row: n, channel: 8}, media: {table: {}}", np.ones((4, 8), np.float32)),
+    ],
+)
+def test_what_is_filled_up_ends_with_its_own_tokens_where_they_are_the_latents(
+    tmp_path: Path, input: str, content: str | NDArray[np.float32]
+) -> None:
+    pg.compile(parse_spec(LATEST.replace("INPUT", input))).save(tmp_path / "artifact")
+    program = load(tmp_path / "artifact", device="cpu")
+    if isinstance(content, str):
+        given, tokens = content, np.array([4, 110, 111, 5])
+    else:
+        given, tokens = str(tmp_path / "rows.npy"), content
+        np.save(given, content)
+    readers = file_readers(program.manifest, None, {}, [given])
+    (piece,) = find_subjects([given], readers)[0].pieces()
+    np.testing.assert_array_equal(piece.arrays["x"][0, 2:], tokens)
+    assert not piece.arrays["x"][0, :2].any()
+    assert piece.arrays["x.attention_mask"].tolist() == [[False] * 2 + [True] * 4]

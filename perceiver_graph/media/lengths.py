@@ -49,6 +49,13 @@ class Length:
         lengths = (self._at(one) for one in near if one >= low)
         return min((length for length in lengths if length >= count), default=None)
 
+    def padding(self, added: int) -> tuple[int, int]:
+        """How many of so many rows or ids that are added come in front, and how many behind.
+
+        The last tokens are not to be padding where they are the latents.
+        """
+        return (added, 0) if self._entry.padding == "front" else (0, added)
+
     def tokens(self, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The attention mask, bool [1, ...], of as many values as are `there`, bool [length].
 

@@ -56,8 +56,9 @@ class RowsReader(Reader):
                 f"{source.label} has {rows} rows, and `{self._name}` takes {self._count}",
                 help="leave rows out, or split the file",
             )
-        there = np.pad(there, (0, count - rows))
-        arrays: Arrays = {self._name: np.pad(values, ((0, count - rows), (0, 0)))[None]}
+        padding = self._count.padding(count - rows)
+        there = np.pad(there, padding)
+        arrays: Arrays = {self._name: np.pad(values, (padding, (0, 0)))[None]}
         if self._masked:
             arrays[f"{self._name}.attention_mask"] = self._count.tokens(there)
         elif not there.all():

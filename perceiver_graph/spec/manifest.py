@@ -126,6 +126,9 @@ class InputEntry(Model):
     """How many channels, from the first, are coordinates that a step takes to lie in -1 to 1."""
     shortest: PositiveNumber | None = None
     """Of coordinates that may lie anywhere, the shortest wave that features are made of."""
+    padding: Literal["front"] | None = None
+    """Where a file that has too few tokens is filled up: in front of them where the last ones are the
+    latents, behind them by default."""
     media: InputMedia | None = None
     """How the input is read from files."""
 

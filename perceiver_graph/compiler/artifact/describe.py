@@ -50,6 +50,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
     stand last.
     """
     entries = _coordinates(lowered)
+    latents = lowered.document.spec.latents
     for name, modality in lowered.modalities.items():
         entries[name] = InputEntry(
             dtype=cast(Literal["float32", "int64"], modality.data.dtype),
@@ -60,6 +61,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             vocabularies=list(vocabularies(lowered.inputs[name]).values()) or None,
             attention_mask=_attention_mask(lowered, name),
             fourier=_fourier(lowered.inputs[name], modality.axes),
+            padding="front" if isinstance(latents, TokenLatents) and latents.of == name else None,
             media=lowered.inputs[name].media,
         )
     order = [n for name in lowered.inputs for n in (name, name + GIVEN)]

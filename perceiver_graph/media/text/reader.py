@@ -102,12 +102,13 @@ class TextReader(Reader):
         length = self._length.at_least(count)
         if length is None:
             raise self._too_long(label, f"{count} ids")
-        ids = np.full((1, length), tokens.PAD, np.int64)
-        ids[0, :count] = encoded.ids
-        arrays: Arrays = {self._name: ids}
+        padding = self._length.padding(length - count)
+        encoded = encoded.behind(padding[0])
+        ids = np.pad(np.array(encoded.ids, np.int64), (0, padding[1]), constant_values=tokens.PAD)
+        arrays: Arrays = {self._name: ids[None]}
         notes: tuple[str, ...] = ()
         if length > count and self._entry.attention_mask is not None:
-            mask = self._length.tokens(np.arange(length) < count)
+            mask = self._length.tokens(np.pad(np.ones(count, np.bool_), padding))
             arrays[f"{self._name}.attention_mask"] = mask
         elif length > count:
             notes = (f"{length - count} [PAD] were added, and the model cannot tell them apart",)

@@ -41,6 +41,12 @@ class Encoded:
         spans = zip(self.starts, self.stops, strict=True)
         return [index for start, stop in spans for index in range(start, stop)]
 
+    def behind(self, count: int) -> Encoded:
+        """The same behind so many [PAD]."""
+        starts = tuple(one + count for one in self.starts)
+        stops = tuple(one + count for one in self.stops)
+        return Encoded(self.texts, (PAD,) * count + self.ids, starts, stops)
+
 
 def encode(first: str, second: str | None = None) -> Encoded:
     """The ids of a text, or of two. Names of special ids in the text, `[MASK]` say, become them."""
