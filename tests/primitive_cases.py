@@ -58,6 +58,11 @@ def binary_shapes(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
     return found
 
 
+def gaussian_sample(draw: st.DrawFn) -> Case:
+    type, sizes = batched(draw, (*shapes(draw), 2 * draw(st.integers(1, 3))))
+    return Case(ops.GaussianSample(), type, sizes=sizes)
+
+
 def add(draw: st.DrawFn) -> Case:
     return Case(ops.Add(), *(f32(*shape) for shape in binary_shapes(draw, 2)))
 
@@ -356,6 +361,7 @@ _DRAW: dict[str, Callable[[st.DrawFn], Case]] = {
     "fourier_table": fourier_table,
     "gather": gather,
     "dropout": lambda draw: unary(draw, ops.Dropout(0.5)),
+    "gaussian_sample": gaussian_sample,
     "gelu": lambda draw: unary(draw, ops.Gelu(draw(st.sampled_from(["none", "tanh"])))),
     "interpolate": interpolate,
     "inverse_norm": lambda draw: unary(draw, ops.InverseNorm(draw(st.sampled_from([1e-3, 0.5])))),

@@ -197,6 +197,7 @@ CASES = [
         )
     ),
     Case(ops.Dropout(0.5), [(2, 3)], lambda x: x),
+    Case(ops.GaussianSample(), [(2, 6)], lambda moments: moments[:, :3]),
     Case(
         ops.Gather(1),
         [(2, 4, 3), (5, 2)],

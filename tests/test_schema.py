@@ -104,6 +104,7 @@ layers: {rotary: {of: x, fraction: 0.5, base: 100, pairs: halves},
 encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_epsilon: 1.0e-6,
   keys: [inputs], rotary: {wavelengths: [0.1, 4], values: true},
          query_residual: true, cross_attends: 2, share: all_but_first}
+bottleneck: {variational: 3, norm: rms_norm, norm_epsilon: 1.0e-4}
 process: {layers: 2, heads: 2, blocks: 3, share: false, rotary: false}
 decode: {heads: 1, padding: {min: 0}, project: 8, chunks: 2, query_residual: false}
 outputs:
@@ -125,6 +126,7 @@ outputs:
   r: {query: {points: {channel: 2}, position: {fourier: {bands: 2, max_resolution: 4}}}}
   q: {query: {points: 2, position: {fourier: {bands: 2, max_resolution: 4}}}}
   v: {query: {output: y}, media: {span: {top: 1, longest: 9}}}
+  n: {query: {bottleneck: moments}}
   w: {query: {mean: latents}, media: {scores: {names: [p]}}}
   t: {query: {learned: {}}, media: {flow: {scale: 2.5}}}
   p: {query: latents, norm: layer_norm, norm_epsilon: 0.001, head: {linear: 3, norm: rms_norm}}

@@ -13,6 +13,7 @@ from perceiver_graph.spec.absent import TABLE, Absent, absent
 from perceiver_graph.spec.elsewhere import _WORDS, _places, meant, places_of
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.models import NormName, Spec
+from perceiver_graph.spec.models.base import Model, all_models
 from perceiver_graph.spec.models.steps import ActivationName
 
 TEXT = """\
@@ -279,12 +280,26 @@ def test_keys_that_belong_elsewhere_say_where() -> None:
 
 
 def test_every_word_of_ours_that_has_other_names_is_a_key() -> None:
-    known = {*_places(Spec), *get_args(ActivationName), *get_args(NormName)}
+    known = {*_places(Spec), *get_args(ActivationName), *get_args(NormName), *_choices()}
     for line in _WORDS.strip().splitlines():
         ours, _, theirs = line.partition(": ")
         assert ours in known, ours
         for word in theirs.split():
             assert ours in meant(word, (ours,)), word
+
+
+def _choices() -> set[str]:
+    """The words that keys of the language take, each of which has others elsewhere."""
+    fields = [
+        field for model in all_models(Model).values() for field in model.model_fields.values()
+    ]
+    words: set[str] = set()
+    pending = [field.annotation for field in fields]
+    while pending:
+        parts = get_args(pending.pop())
+        words |= {part for part in parts if isinstance(part, str)}
+        pending += [part for part in parts if get_args(part)]
+    return words
 
 
 # What the language does not have

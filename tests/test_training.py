@@ -57,9 +57,13 @@ def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
         elif leaf.role == "attention_mask":
             lengths = torch.tensor([LENGTH, 4, 7, 5])
             inputs[leaf.value.name] = torch.arange(LENGTH)[None] < lengths[:, None]
-    outputs = compiled.lowered.outputs
+    points = {leaf.of: leaf.value.shape[-1] for leaf in compiled.graph.inputs if leaf.role == "points"}
+    outputs = {n: o for n, o in compiled.lowered.outputs.items() if n not in points}
     counts = {n: o.queries.evaluate(symbols) for n, o in outputs.items() if o.axes}
     asked = {n: torch.arange(count) for n, count in counts.items() if count}
+    for name, coordinates in points.items():
+        some = torch.rand((BATCH, 5, int(coordinates)), generator=generator)
+        asked[name] = some * 2 - 1
     return module, inputs, asked or None
 
 

@@ -97,6 +97,10 @@ def _stages(inspection: Inspection) -> None:
         reads += at_each(lowered.places if key == "encode" else lowered.asked_at)
         project = f", project to {stage.project}" if stage.project else ""
         style = ", ".join(_style(spec.attention(stage.key)))
+        if key == "process" and spec.bottleneck:
+            rows.append(
+                ["bottleneck", f"{latents}: {spec.bottleneck.variational} numbers for each"]
+            )
         rows.append([key, f"{reads}: {_layers(group)}, {style}{project}"])
     if not query_width:
         rows.append(["decode", f"no queries: {lowered.taken}"])

@@ -27,6 +27,8 @@ widening: mlp_ratio widening_factor expansion mlp_widening ff_mult ffn_ratio
 hidden: mlp_dim intermediate_size dim_feedforward ffn_dim mlp_width
 norm: normalization norm_type norm_layer layernorm
 norm_at: pre_norm post_norm norm_first prenorm
+bottleneck: vae kl kl_reg quant
+variational: latent_dim embed_dim z_channels
 rms_norm: rms rmsnorm
 layer_norm: layernorm ln
 qk_norm: qk_layer_norms use_qk_norm qk_layernorm

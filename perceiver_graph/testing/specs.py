@@ -103,6 +103,7 @@ def specs(
         spec["layers"] = layers
     if along:
         draw(over(spec))
+    _add_bottleneck(draw, spec)
     if sized:
         for output in spec["outputs"].values():
             if "grid" in output["query"]:
@@ -113,6 +114,17 @@ def specs(
         spec["decode"]["project"] = draw(st.integers(1, 6))
     turn(draw, spec)
     return spec
+
+
+def _add_bottleneck(draw: st.DrawFn, spec: Data) -> None:
+    """In some of the specs in which the inputs are read once, a bottleneck, perhaps asked for."""
+    several = spec["encode"].get("cross_attends", 1) != 1 or "over" in spec["process"]
+    if several or draw(st.booleans()) or draw(st.booleans()):
+        return
+    spec["bottleneck"] = {"variational": draw(st.integers(1, 3))}
+    _add_norm(draw, spec["bottleneck"])
+    if draw(st.booleans()):
+        spec["outputs"]["moments"] = {"query": "bottleneck"}
 
 
 def _tokens_as_latents(draw: st.DrawFn, spec: Data) -> None:

@@ -12,6 +12,8 @@ from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.models import (
+    Bottleneck,
+    BottleneckQuery,
     Head,
     LatentsQuery,
     LinearHead,
@@ -50,6 +52,13 @@ def _latents(
     return latents, ctx.latent_axes
 
 
+@take.register
+def _bottleneck(
+    query: BottleneckQuery, ctx: Context, name: str, latents: Value
+) -> tuple[Value, tuple[Axis, ...]]:
+    return latents, ctx.latent_axes
+
+
 def form_output(ctx: Context, name: str, x: Value, axes: Sequence[Axis]) -> Value:
     """What norm and head make of an answer, whose rows lie along `axes`.
 
@@ -62,11 +71,11 @@ def form_output(ctx: Context, name: str, x: Value, axes: Sequence[Axis]) -> Valu
         b.inside("heads"),
         b.block(name, "Head", f"forms {name}"),
     ):
-        x = _normed(ctx, x, spec, "norm", path)
+        x = normed(ctx, x, spec, "norm", path)
         if head := spec.head:
             path = (*path, "head")
             x = apply_head(head, ctx, x, axes, path)
-            x = _normed(ctx, x, head, "output_norm", path)
+            x = normed(ctx, x, head, "output_norm", path)
             if head.activation is not None:
                 x = b(ACTIVATIONS[head.activation], x, name="output_activated")
             if head.scale is not None:
@@ -76,8 +85,10 @@ def form_output(ctx: Context, name: str, x: Value, axes: Sequence[Axis]) -> Valu
     return x
 
 
-def _normed(ctx: Context, x: Value, spec: Output | Head, name: str, path: Path) -> Value:
-    """The norm that an output or a head asks for, if it does. Shapes: [..., width] -> [..., width]."""
+def normed(
+    ctx: Context, x: Value, spec: Output | Head | Bottleneck, name: str, path: Path
+) -> Value:
+    """The norm that is asked for, if one is. Shapes: [..., width] -> [..., width]."""
     if spec.norm is None or spec.norm == "none":
         if spec.norm_epsilon is not None:
             raise ctx.error(

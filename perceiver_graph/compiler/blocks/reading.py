@@ -16,12 +16,20 @@ from perceiver_graph.compiler.blocks.attention import (
     reads_rows,
     self_attend,
 )
+from perceiver_graph.compiler.blocks.bottleneck import check_bottleneck, narrow
 from perceiver_graph.compiler.blocks.context import Context
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.locating import latents_over
 from perceiver_graph.compiler.blocks.places import apart, check_together, leave_places, together
 from perceiver_graph.compiler.blocks.rotary import turn
-from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Key, Stage, latent_stages
+from perceiver_graph.compiler.blocks.stages import (
+    BOTTLENECK,
+    INPUTS,
+    LATENTS,
+    Key,
+    Stage,
+    latent_stages,
+)
 from perceiver_graph.spec.models import TokenLatents
 
 Configs = dict[Key, AttentionConfig]
@@ -97,16 +105,22 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
     with ctx.part("encode"):
         _check_cross_attends(ctx)
     arrays = {**arrays, **_reading_themselves(ctx, arrays)}
+    with ctx.part("bottleneck"):
+        check_bottleneck(ctx)
     before: Stage | None = None
     located = arrays[LATENTS].located if LATENTS in arrays else None
     for stage in stages:
         if ctx.report.has_errors:  # an array that is too large: the next block has the same
             break
         with ctx.part(stage.key):
+            if stage.key == "process" and BOTTLENECK not in arrays:
+                arrays = narrow(ctx, arrays)
             arrays = read(
                 ctx, stage, configs[stage.key], _arranged(ctx, before, stage, arrays, located)
             )
         before = stage
+    if not ctx.report.has_errors and BOTTLENECK not in arrays:
+        arrays = narrow(ctx, arrays)
     leave_places(ctx)
     if ctx.report.has_errors and LATENTS in arrays:
         return {**arrays, LATENTS: replace(arrays[LATENTS], value=None)}

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from perceiver_graph import limits
-from perceiver_graph.spec.models import Part, Process, Spec
+from perceiver_graph.spec.models import BottleneckQuery, Part, Process, Spec
 
 INPUTS = "inputs"
+BOTTLENECK = "bottleneck"
+"""Its means and log-variances."""
 LATENTS = "latents"
 """Also the output of a lowered graph that is not an output of its spec."""
 
@@ -140,8 +142,9 @@ def answers_of(spec: Spec) -> dict[str, Answer]:
 
 
 def _answer(spec: Spec, name: str) -> Answer:
-    if spec.outputs[name].query.takes:
-        return Answer(LATENTS)
+    query = spec.outputs[name].query
+    if query.takes:
+        return Answer(BOTTLENECK if isinstance(query, BottleneckQuery) else LATENTS)
     queries = queries_of(name)
     decode = Stage(
         "decode",

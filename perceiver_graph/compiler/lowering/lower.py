@@ -15,6 +15,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.blocks.context import (
     Context,
+    PartError,
     Path,
 )
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
@@ -33,7 +34,13 @@ from perceiver_graph.compiler.blocks.queries import (
     require_one_width,
 )
 from perceiver_graph.compiler.blocks.reading import Configs, configurations, read, read_latents
-from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, answers_of, queries_of
+from perceiver_graph.compiler.blocks.stages import (
+    BOTTLENECK,
+    INPUTS,
+    LATENTS,
+    answers_of,
+    queries_of,
+)
 from perceiver_graph.compiler.blocks.symbols import check_symbols
 from perceiver_graph.compiler.ir.dims import Symbol, product
 from perceiver_graph.compiler.ir.graph import Graph, Value
@@ -209,6 +216,8 @@ def _outputs(
         if not all(stage.key in configs for stage in answer.stages):
             continue  # there is an error, already reported
         with ctx.part("outputs", name):
+            if answer.of == BOTTLENECK and BOTTLENECK not in arrays:
+                raise _no_bottleneck(ctx, name)
             rows = pad_queries(ctx, queries, width)
             mask = query_mask(ctx, name, queries, modalities)
             asked_by = Rows(width, rows, mask, located=queries.located)
@@ -216,12 +225,12 @@ def _outputs(
             for stage in answer.stages:
                 known = read(ctx, stage, configs[stage.key], known)
             x, axes = known[answer.of].array, queries.axes
-            if answer.of == LATENTS:
+            if not answer.stages:
                 x, axes = take(ctx.spec.outputs[name].query, ctx, name, x)
             x = form_output(ctx, name, x, axes)
             check_names(ctx, name, (*ctx.asked_at, *axes))
             with ctx.builder.inside("heads"):
-                if answer.of == LATENTS and len(axes) > 1:
+                if not answer.stages and len(axes) > 1:
                     sizes = (None, *(axis.size for axis in axes[1:]))
                     x = ctx.builder(ops.Unflatten(1, sizes), x, name=f"{name}.latents")
                 x = unfold(ctx, x, ctx.asked_at, f"{name}.places")
@@ -237,6 +246,15 @@ def _outputs(
             )
             outputs[name] = x, shape
     return outputs
+
+
+def _no_bottleneck(ctx: Context, name: str) -> PartError:
+    return ctx.error(
+        "PG201",
+        "there is no bottleneck of which this could be asked",
+        ("outputs", name, "query"),
+        help="add one between `encode` and `process`: `bottleneck: {variational: 64}`",
+    )
 
 
 def _warn_of_no_decoder(ctx: Context) -> None:

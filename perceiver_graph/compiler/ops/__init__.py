@@ -5,6 +5,7 @@ from perceiver_graph.compiler.ops.attention import Attention
 from perceiver_graph.compiler.ops.elementwise import (
     Add,
     Dropout,
+    GaussianSample,
     Gelu,
     Mul,
     Relu,
@@ -59,6 +60,7 @@ __all__ = [
     "FourierFeatures",
     "FourierTable",
     "Gather",
+    "GaussianSample",
     "Gelu",
     "Interpolate",
     "InverseNorm",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.op import Array, Op, T, TensorType, broadcast, require
 from perceiver_graph.compiler.ops.lazy import np
 
@@ -80,6 +81,32 @@ class Dropout(Op):
     def evaluate(self, *inputs: Array) -> Array:
         (x,) = inputs
         return x
+
+
+@dataclass(frozen=True)
+class GaussianSample(Op):
+    """The mean; in training, in the PyTorch module, a sample of the normal distribution that has this
+    mean and variance: mean + exp(log_variance / 2) noise, where the logarithm lies within [-30, 20].
+
+    Shapes: moments [..., 2 * n], the means and then the log-variances -> [..., n]. Kingma and Welling,
+    2014; the bounds are those of latent diffusion (Rombach et al., 2022) and 3DShape2VecSet.
+    """
+
+    name = "gaussian_sample"
+    operands = ("moments",)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (moments,) = inputs
+        width = int(moments.shape[-1]) if moments.rank else 0
+        require(
+            width > 0 and width % 2 == 0,
+            f"gaussian_sample needs as many log-variances as means, got {moments}",
+        )
+        return moments.with_shape(*moments.shape[:-1], Dim.of(width // 2))
+
+    def evaluate(self, *inputs: Array) -> Array:
+        (moments,) = inputs
+        return moments[..., : moments.shape[-1] // 2]
 
 
 @dataclass(frozen=True)

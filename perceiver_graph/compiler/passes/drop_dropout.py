@@ -1,15 +1,15 @@
-"""Drops dropout, which is for training."""
+"""Drops what is for training alone: dropout, and the noise of a variational bottleneck."""
 
 from __future__ import annotations
 
-from perceiver_graph.compiler.ir.graph import Node
-from perceiver_graph.compiler.ops import Dropout
+from perceiver_graph.compiler.ir.graph import Node, Value
+from perceiver_graph.compiler.ops import Dropout, GaussianSample, Slice
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 
 class DropDropout(Rewrite):
-    """Reads what a dropout reads: it changes nothing but in training, and stands between what other
-    passes look for."""
+    """Reads what a dropout reads, or the mean where a sample is one of training alone: both change
+    nothing else, and stand between what other passes look for."""
 
     name = "drop-dropout"
     what = "drops dropout"
@@ -18,7 +18,12 @@ class DropDropout(Rewrite):
     nothing = "nothing dropped: no dropout stands between others"
 
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
-        if not isinstance(node.op, Dropout) or rewriter.is_output(node.output):
+        if not isinstance(node.op, Dropout | GaussianSample) or rewriter.is_output(node.output):
             return False
-        rewriter.substitute(node.output, node["x"])
+        kept = node["x"] if isinstance(node.op, Dropout) else _means(rewriter, node)
+        rewriter.substitute(node.output, kept)
         return True
+
+
+def _means(rewriter: Rewriter, node: Node) -> Value:
+    return rewriter.add(Slice(-1, 0, int(node.output.shape[-1])), node["moments"])

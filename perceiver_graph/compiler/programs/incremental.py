@@ -37,7 +37,14 @@ _ROWS_ALONE = (
     ops.Broadcast,
 )
 """Each element of what comes out depends on those at its own place."""
-_LAST_AXIS = (ops.Linear, ops.LayerNorm, ops.RMSNorm, ops.FourierFeatures, ops.Rotary)
+_LAST_AXIS = (
+    ops.Linear,
+    ops.LayerNorm,
+    ops.RMSNorm,
+    ops.FourierFeatures,
+    ops.Rotary,
+    ops.GaussianSample,
+)
 """Each row of the last axis depends on that row."""
 
 
@@ -208,7 +215,7 @@ class Incremental:
                 why = "positions are coordinates over the whole text, and change as it grows: count them"
                 raise NotCausal(node, f"{why}, `of` the longest")
             case ops.Concat(axis=axis) if axis % node.output.type.rank == self._axis_of(node):
-                *before, last = node.inputs
+                *before, last = node.each("parts")
                 if last not in self.late or not self.late.isdisjoint(before):
                     raise NotCausal(node, "what grows is not the last of what is joined")
                 return now[last]

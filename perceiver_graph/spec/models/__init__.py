@@ -16,6 +16,7 @@ from perceiver_graph.spec.models.layers import (
 )
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
+    Bottleneck,
     Join,
     Latents,
     Spec,
@@ -23,6 +24,7 @@ from perceiver_graph.spec.models.model import (
     TokenLatents,
 )
 from perceiver_graph.spec.models.outputs import (
+    BottleneckQuery,
     GridQuery,
     Head,
     InputsQuery,
@@ -67,6 +69,8 @@ __all__ = [
     "AttentionLayers",
     "BatchNorm",
     "Bias",
+    "Bottleneck",
+    "BottleneckQuery",
     "Conv",
     "Decode",
     "Embedding",

@@ -24,6 +24,7 @@ from perceiver_graph.spec.models.layers import (
     Decode,
     Encode,
     Layers,
+    NormName,
     Part,
     Process,
     WidthPadding,
@@ -84,6 +85,19 @@ class Latents(Model):
         return self.count * prod((self.per or {}).values())
 
 
+class Bottleneck(Model):
+    """Few numbers for each latent, between what it has read and what is made of it: a variational
+    autoencoder (3DShape2VecSet, arXiv 2301.11445)."""
+
+    variational: Count
+    """How many: the channels of a normal distribution, mapped to from the latents and back. A sample of
+    it goes on in training, in the PyTorch module; else its mean."""
+    norm: NormName | None = None
+    """A norm of the latents before (default: none)."""
+    norm_epsilon: PositiveNumber | None = None
+    """Added to the variance in that norm, or to the mean square in an RMSNorm (default: 1e-5)."""
+
+
 class TokenLatents(Model):
     """Latents that are made of the inputs: the last tokens of one (Perceiver AR)."""
 
@@ -139,6 +153,8 @@ class Spec(Glanced, Model):
     """How all layers are built, where `encode`, `process` and `decode` say nothing else."""
     encode: Encode = Encode()
     """How the latents read the inputs."""
+    bottleneck: Bottleneck | None = None
+    """Few numbers for each latent between `encode` and `process`."""
     process: Process
     """How the latents think."""
     decode: Decode = Decode()

@@ -101,6 +101,16 @@ class LatentsQuery(Query):
     """Which of them; `query: latents` says the same."""
 
 
+class BottleneckQuery(Query):
+    """No query: mean and log-variance of the variational bottleneck, of each latent, which a loss holds
+    against the standard normal distribution."""
+
+    takes = "what the bottleneck makes of the latents"
+
+    bottleneck: Literal["moments"] = "moments"
+    """Which of it: the means, then the log-variances; `query: bottleneck` says the same."""
+
+
 class Head(Form):
     """How an answer is formed."""
 

@@ -71,6 +71,12 @@ def _dropout(op: ops.Dropout, b: NodeBuilder) -> ir.Value:
     return b.result("Identity", *b.inputs)
 
 
+def _gaussian_sample(op: ops.GaussianSample, b: NodeBuilder) -> ir.Value:
+    """The mean: a program does not train."""
+    means = int(b.output.shape[-1])
+    return b.result("Slice", *b.inputs, b.ints(0), b.ints(means), b.ints(-1))
+
+
 def _mean(op: ops.Mean, b: NodeBuilder) -> ir.Value:
     return b.result("ReduceMean", *b.inputs, b.ints(op.axis), keepdims=0)
 
@@ -128,6 +134,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Conv: conv,
     ops.Coordinate: _coordinate,
     ops.Dropout: _dropout,
+    ops.GaussianSample: _gaussian_sample,
     ops.Flatten: _flatten,
     ops.FourierAt: fourier_at,
     ops.FourierFeatures: fourier_features,

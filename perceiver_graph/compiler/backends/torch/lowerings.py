@@ -192,6 +192,7 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.FourierFeatures: fourier_features,
     ops.FourierTable: fourier_table,
     ops.Gather: lambda op, o: f"{o['table']}[{':, ' * op.axis}{o['indices']}]",
+    ops.GaussianSample: _format("gaussian_sample({moments}, self.training)"),
     ops.Gelu: _gelu,
     ops.Interpolate: lambda op, o: py.call("resize", *o, py.several(op.sizes), py.several(op.to)),
     ops.LayerNorm: _format("F.layer_norm({x}, {weight}.shape, {weight}, {bias}, {op.epsilon!r})"),

@@ -12,6 +12,14 @@ def one_hot(ids: Tensor, classes: int, like: Tensor) -> Tensor:
     return (ids[..., None] == torch.arange(classes, device=ids.device)).to(like.dtype)
 
 
+def gaussian_sample(moments: Tensor, training: bool) -> Tensor:
+    """A sample of each normal distribution in training, else its mean: [..., 2 n] -> [..., n]."""
+    mean, log_variance = moments.chunk(2, dim=-1)
+    if not training:
+        return mean
+    return mean + (log_variance.clamp(-30, 20) / 2).exp() * torch.randn_like(mean)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation with the channels last: [batch, ..., channels] -> the same shape."""
 
