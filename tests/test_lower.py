@@ -51,12 +51,18 @@ def test_shapes_are_those_that_numpy_produces(data: dict[str, Any], batch: int, 
     model = lowered(data)
     inputs = random_inputs(model, batch, seed)
     results = evaluate(model.graph, inputs, initialize(model.graph, seed))
-    assert results["latents"].shape == (batch, *model.latents)
+    found = results["latents"].shape
+    assert found == (batch, *(int(axis.size) for axis in model.asked_at), *model.found)
     for name, output in model.outputs.items():
         points = {symbol.name: POINTS for symbol in output.queries.symbols}
-        rows = product(tuple(axis.size for axis in output.axes))
-        queries = (rows.evaluate(points),) if output.axes else ()
-        assert results[name].shape == (batch, *queries, output.channels)
+        sizes = tuple(axis.size for axis in output.axes)
+        places, rows = sizes[: output.places], sizes[output.places :]
+        if (
+            output.queries.value != 0 and rows
+        ):  # asked one by one; what is asked nothing keeps its axes
+            rows = (product(rows),)
+        shape = [size.evaluate(points) for size in (*places, *rows)]
+        assert results[name].shape == (batch, *shape, output.channels)
         assert np.isfinite(results[name]).all()
 
 
@@ -84,11 +90,15 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
                 for axis, size in step["patch"].items():
                     shape[axis] //= size
                     channels *= size
+        along = data["encode"].get("over")
+        if along is not None:  # each place of the other axes is a problem of its own
+            shape = {axis: size for axis, size in shape.items() if axis == along}
+        axes = len(shape)
         position = modality.get("position")
         places = data["inputs"].get("place", {"shape": {"channel": 0}})["shape"]["channel"]
         given = (position or {}).get("given")
         places = given if isinstance(given, int) else places
-        channels += position_width(position, len(shape), places)
+        channels += position_width(position, axes, places)
         counts.append(int(np.prod([1, *shape.values()])))
         widths.append(channels)
         assert int(model.modalities[name].count) == counts[-1]
@@ -100,6 +110,8 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
 
 def position_width(position: dict[str, Any] | None, axes: int, coordinates: int) -> int:
     if position is None:
+        return 0
+    if "rotary" in position:
         return 0
     if "project" in position:
         return int(position["project"])

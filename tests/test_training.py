@@ -57,7 +57,9 @@ def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
         elif leaf.role == "attention_mask":
             lengths = torch.tensor([LENGTH, 4, 7, 5])
             inputs[leaf.value.name] = torch.arange(LENGTH)[None] < lengths[:, None]
-    points = {leaf.of: leaf.value.shape[-1] for leaf in compiled.graph.inputs if leaf.role == "points"}
+    points = {
+        leaf.of: leaf.value.shape[-1] for leaf in compiled.graph.inputs if leaf.role == "points"
+    }
     outputs = {n: o for n, o in compiled.lowered.outputs.items() if n not in points}
     counts = {n: o.queries.evaluate(symbols) for n, o in outputs.items() if o.axes}
     asked = {n: torch.arange(count) for n, count in counts.items() if count}

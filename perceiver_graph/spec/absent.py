@@ -37,7 +37,6 @@ _TRAINING = (
     "torch.nn.Module"
 )
 _OPTIONS = "it is an option, not a part of the model: "
-_LEARNED = "latents are learned vectors, the same for every input: `{count: ..., width: ...}`"
 _PLACES = (
     "attention turns by them, `rotary: true` under `layers`, or they are attached to the tokens: "
     "`position: {fourier: ...}` or `{learned: ...}`"
@@ -85,7 +84,13 @@ TABLE = (
         "latents",
         yet=False,
     ),
-    Absent("variational bottleneck vae kl", "a variational bottleneck", _LEARNED),
+    Absent(
+        "variational bottleneck vae kl",
+        "a variational bottleneck",
+        "write `bottleneck: {variational: 64}` between `encode` and `process`",
+        "latents",
+        yet=False,
+    ),
     Absent(
         "flatten reshape view",
         "a step of its own",
