@@ -144,7 +144,7 @@ def test_ctrl_c_ends_a_text(writer: Path) -> None:
             1,
             "error[PG512]: writer goes on with one text, and 2",
         ),
-        (["x" * 39, "--generate", "5"], 1, "error[PG514]"),
+        (["x" * 40, "--generate", "5"], 1, "is too long: 41 ids"),
     ],
 )
 def test_what_is_refused(writer: Path, arguments: Sequence[str], code: int, said: str) -> None:
@@ -152,6 +152,12 @@ def test_what_is_refused(writer: Path, arguments: Sequence[str], code: int, said
     assert found.returncode == code
     assert said in found.stderr.decode()
     assert found.stdout == b""
+
+
+def test_a_text_as_long_as_the_model_takes_goes_on(writer: Path) -> None:
+    found = run(writer, "x" * 39, "--generate", "1")  # 40 ids with [CLS]
+    assert found.returncode == 0, found.stderr.decode()
+    assert found.stdout.startswith(b"x" * 39)
 
 
 def test_a_model_that_writes_none(tmp_path: Path) -> None:
