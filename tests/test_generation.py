@@ -236,6 +236,24 @@ def test_texts_of_a_batch_may_be_filled_up_in_front(anew: Anew, program: Program
         program.generate(ids, 12, inputs={"text.attention_mask": mask[:, ::-1]})
 
 
+@pytest.mark.parametrize("rotary", [True, False])
+def test_what_fills_a_text_up_counts_in_positions_unless_they_are_rotary(
+    rotary: bool, tmp_path: Path
+) -> None:
+    turned = SPEC.replace("    position: {learned: {}, combine: add}\n", "").replace(
+        "encode:", "layers: {rotary: true}\nencode:"
+    )
+    counted = SPEC.replace("learned: {}", "learned: {init_scale: 1}")
+    pg.compile(parse_spec(turned if rotary else counted, "w.yaml")).save(tmp_path / "out")
+    program = pg.load(tmp_path / "out", device="cpu")
+    ids, mask = texts(1, 5), np.ones((1, 8), bool)
+    mask[:, :3] = False
+    padded = np.pad(ids, ((0, 0), (3, 0)))
+    alone = program.run({"text": ids})["next"]
+    found = program.run({"text": padded, "text.attention_mask": mask})["next"]
+    assert np.allclose(found, alone, rtol=1e-4, atol=1e-5) == rotary
+
+
 def test_what_is_wrong_is_told_before_the_first_token(program: Program) -> None:
     ids = texts(1, 3)
     with pytest.raises(pg.DiagnosticError, match="PG503"):

@@ -111,7 +111,9 @@ class Generating:
         `begin` is the text, of which what follows comes in pieces of whole characters; or its ids,
         int64 [batch, length], and the next ones come, int64 [batch] each. `inputs` are other inputs
         of the model, and the attention mask of the ids: texts of a batch are as long as each other,
-        filled up in front with what the mask leaves out. `temperature` 0 takes the most probable token;
+        filled up in front with what the mask leaves out. Positions count from the beginning of the row,
+        so that, unless they are rotary, a text that is filled up goes on otherwise than alone.
+        `temperature` 0 takes the most probable token;
         `top_p` and `top_k` leave out the improbable ones; the same `seed` gives the same text. It ends
         where a text says so itself, or where each of a batch has had one of the ids in `stop`.
 
