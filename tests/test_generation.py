@@ -266,14 +266,6 @@ def test_what_is_wrong_is_told_before_the_first_token(program: Program) -> None:
     for settings in wrong:
         with pytest.raises(ValueError, match=next(iter(settings))):
             program.generate(ids, 1, **settings)
-    for stop in ("x", 3, [1.5]):
-        with pytest.raises(TypeError, match="stop must be ids"):
-            program.generate(ids, 1, stop=stop)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="stop must be ids"):
-        program.generate(ids, 1, stop=[-1])
-    assert len(list(program.generate(ids, 2, stop=None))) == 2
-    with pytest.raises(ValueError, match="must leave out `text`"):
-        program.generate(ids, 1, inputs={"text": ids})
     with pytest.raises(TypeError, match="other inputs are `inputs`"):
         program.generate({"text": ids}, 1)  # type: ignore[call-overload]
     assert list(program.generate(ids, 0)) == []

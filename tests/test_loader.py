@@ -196,6 +196,14 @@ def test_overrides_replace_add_and_point_at_themselves() -> None:
     assert str(document.span("latents", "width")) == "t.yaml:11:30"
 
 
+def test_a_key_of_the_language_is_no_slip_for_another() -> None:
+    """`layers` is not there, and near `latents`, which is."""
+    assert "\nlayers:" not in TEXT
+    layers = parse_spec(TEXT, overrides=["layers.dropout=0.25"]).spec.layers
+    assert layers is not None
+    assert layers.dropout == 0.25
+
+
 def test_overrides_of_one_alias_leave_the_other_alone() -> None:
     text = TEXT.replace("latents: {", "decode: &d {heads: 2}\nencode: *d\nlatents: {")
     spec = parse_spec(text, "t.yaml", ["encode.heads=8"]).spec
@@ -338,7 +346,7 @@ def test_errors_come_from_top_to_bottom_and_not_without_end() -> None:
 def test_the_rules_of_the_models_are_found_where_errors_are() -> None:
     position = schema_at(Spec, ("inputs", "image", "<shape>", "position"))
     assert position
-    assert position.alternatives == ("fourier", "learned")
+    assert position.alternatives == ("fourier", "learned", "rotary")
     fourier = schema_at(Spec, ("inputs", "image", "<shape>", "position", "<fourier>", "fourier"))
     assert fourier
     assert "bands" in fourier.keys

@@ -226,3 +226,20 @@ def test_more_channels_than_two_are_refused(tmp_path: Path) -> None:
 
 
 # Writing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", [3, 100])
+def test_sound_shorter_than_the_filter_of_a_resampler_is_silence_and_told(
+    tmp_path: Path, samples: int
+) -> None:
+    path = encode(
+        tmp_path / "short.wav",
+        samples=np.full((samples, 1), 2**14, np.int16),
+        sample_rate=48_000,
+        codecs=("", "pcm_s16le"),
+    )
+    found = list(read_clip(path, video=None, audio=AudioFormat(rate=8000, channels=1, samples=800)))
+    assert len(found) == 1
+    assert found[0].samples is not None
+    assert not found[0].samples.any()
+    assert any("too short to be brought to 8000 Hz" in note for note in found[0].notes)

@@ -297,3 +297,11 @@ def test_arrays_hold_what_their_headers_promise(tmp_path: Path) -> None:
     assert (code, "ends after 64 of the 72 bytes" in text) == ("PG507", True)
     code, text = code_of(lambda: read_points(written(tmp_path, data + bytes(8))))
     assert (code, "goes on after the 72 bytes" in text) == ("PG507", True)
+
+
+def test_whole_numbers_that_are_others_in_float32_are_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[1, 2, 2**24 + 1], [3, 4, 5]]))
+    _, (note,) = points_input(tmp_path / "a.npy", centre=False)
+    assert "16777217 becomes 16777216" in note
+    assert "point 0, channel 2" in note
+    assert points_input(tmp_path / "a.npy")[1] == ()

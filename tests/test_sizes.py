@@ -106,8 +106,8 @@ def test_a_symbol_of_no_input_is_given_with_the_call(program: Program) -> None:
         ((20, 101, 4), {"steps": 4.0}, "PG516", ["`steps` cannot be 4.0"]),
         ((20, 101, 4), {"steps": True}, "PG516", ["`steps` cannot be True"]),
         ((20, 101, 4), {"stesp": 4}, "PG516", ["no size `stesp`", "did you mean `steps`"]),
-        ((20, 101, 4), {"length": 30}, "PG516", ["`length` is given as 30, and is 20 in"]),
-        ((20, 101, 4), {"side": 3}, "PG503", ["`board` has size 4", "`side` is 3"]),
+        ((20, 101, 4), {"length": 20}, "PG516", ["`length` is what the shapes of the inputs say"]),
+        ((20, 101, 4), {"side": 2}, "PG516", ["`side` is what the shapes"]),
         ((20, 101, 4), {"next_queries": 2}, "PG516", ["no size `next_queries`", "steps"]),
     ],
 )

@@ -115,6 +115,25 @@ def test_what_does_not_agree_is_refused(wrong: dict[str, Any]) -> None:
         find_surface(ball([0, 0], 0.5), **arguments)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_what_is_not_finite_has_no_side(wrong: float) -> None:
+    with pytest.raises(ValueError, match="finite numbers"):
+        find_surface(ball([0, 0], 0.5), [-1, -1], [1, 1], 9, level=wrong)
+    with pytest.raises(ValueError, match="finite numbers"):
+        find_surface(ball([0, 0], 0.5), [-1, wrong], [1, 1], 9)
+
+    def field(points: Floats) -> Floats:
+        return np.where(points[:, 0] > 0.9, np.float32(wrong), points[:, 0])
+
+    with pytest.raises(ValueError, match=r"no finite value at \[1.0, -1.0\]"):
+        find_surface(field, [-1, -1], [1, 1], 9)
+
+
+def test_sizes_of_any_kind_of_integer() -> None:
+    found = find_surface(ball([0, 0], 0.5), [-1, -1], [1, 1], np.int64(9))
+    assert found.values.shape == (9, 9)
+
+
 SHAPE = """
 perceiver: 1
 name: shape

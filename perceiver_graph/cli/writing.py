@@ -38,7 +38,6 @@ TopP = Annotated[
     float | None,
     typer.Option(
         "--top-p",
-        min=0,
         max=1,
         metavar="SHARE",
         help="Of --generate: the most probable tokens, as few as have this share [1].",

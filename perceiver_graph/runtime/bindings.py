@@ -136,8 +136,7 @@ def _take_given(
 ) -> None:
     """Add what was given to `sizes`, and the largest for what could have been given.
 
-    `said` are the symbols that inputs tell. Those cannot be given too that an input tells by itself
-    which is in each call; others can, if that agrees.
+    `said` are the symbols that inputs tell, which cannot be given too.
     """
     free = free_sizes(manifest)
     points = {str(entry.shape[1]) for entry in manifest.inputs.values() if entry.points_of}
@@ -150,7 +149,7 @@ def _take_given(
             for one in manifest.dims
             if one in free or (one not in said and _of_an_input(manifest, one))
         ]
-        if name in said and not _may_be_unsaid(manifest, name):
+        if name in said:
             message = f"{quote(name)} is what the shapes of the inputs say, and cannot be given too"
             report.error("PG516", message, help="leave it out")
         elif dimension is None or (name not in free and not _of_an_input(manifest, name)):
@@ -160,11 +159,6 @@ def _take_given(
         elif not _is_whole(value) or not dimension.permits(value):
             message = f"the size {quote(name)} cannot be {value!r}"
             report.error("PG516", message, help=f"it is {dimension.in_words}")
-        elif sizes.get(name, value) != value:
-            found = (
-                f"the size {quote(name)} is given as {value}, and is {sizes[name]} in the inputs"
-            )
-            report.error("PG516", found, help="leave it out")
         else:
             sizes[name] = int(value)
     for name, dimension in free.items():
@@ -179,17 +173,6 @@ def _is_whole(value: Any) -> bool:
 def _of_an_input(manifest: Manifest, name: str) -> bool:
     """Whether it can be given where the input is left out that says it otherwise."""
     return any(name in symbols(entry.shape) for entry in manifest.inputs.values())
-
-
-def _may_be_unsaid(manifest: Manifest, name: str) -> bool:
-    """Whether it is a size of inputs that may be left out, and no other one tells it by itself."""
-    if name == "batch":
-        return False
-    inputs = [entry for entry in manifest.inputs.values() if not entry.points_of]
-    needed = [size for entry in inputs if entry.mask == "never" for size in entry.shape]
-    if any(isinstance(size, str) and words(size) == [name] for size in needed):
-        return False
-    return any(name in symbols(entry.shape) for entry in inputs if entry.mask == "optional")
 
 
 def _solved(manifest: Manifest, axis: _Axis, symbol: str, sizes: Mapping[str, int]) -> int | None:

@@ -8,7 +8,7 @@ with half as many, and steps go on (Perceiver AR, arXiv 2202.07765, appendix on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -77,7 +77,7 @@ class Generating:
         top_p: float = 1.0,
         top_k: int | None = None,
         seed: int = 0,
-        stop: Iterable[int] | None = (),
+        stop: Collection[int] = (),
     ) -> Iterator[str]: ...
 
     @overload
@@ -91,7 +91,7 @@ class Generating:
         top_p: float = 1.0,
         top_k: int | None = None,
         seed: int = 0,
-        stop: Iterable[int] | None = (),
+        stop: Collection[int] = (),
     ) -> Iterator[Ids]: ...
 
     def generate(
@@ -104,7 +104,7 @@ class Generating:
         top_p: float = 1.0,
         top_k: int | None = None,
         seed: int = 0,
-        stop: Iterable[int] | None = (),
+        stop: Collection[int] = (),
     ) -> Iterator[str] | Iterator[Ids]:
         """Go on with a text, at most so many tokens.
 
@@ -127,13 +127,10 @@ class Generating:
         given = dict(as_mapping("inputs", "a mapping of arrays", {} if inputs is None else inputs))
         if isinstance(begin, Mapping):
             raise wrong_kind("begin", "a text, or the ids of one: other inputs are `inputs`", begin)
-        if known.text in given:
-            raise ValueError(f"inputs must leave out `{known.text}`, the text that `begin` says")
-        ends = _stops(stop)
         text = begin if isinstance(begin, str) else None
         if text is not None:
             require_text(self.manifest, known)
-            begin, ends = [begun(text)], ends | ENDS
+            begin, stop = [begun(text)], (*stop, *ENDS)
         feeds = check_inputs(any_length(self.manifest, known), {**given, known.text: begin})
         if (mask := feeds.masks.get(known.text)) is not None and not mask[:, -1].all():
             raise DiagnosticError.of(
@@ -141,17 +138,8 @@ class Generating:
                 f"the mask of `{known.text}` leaves out the last token of a text, which is to go on",
                 help="fill up texts of other lengths in front",
             )
-        ids = _Writer(self._programs, known, feeds).write(tokens, sampling, rng, ends)
+        ids = _Writer(self._programs, known, feeds).write(tokens, sampling, rng, frozenset(stop))
         return ids if text is None else as_text(ids)
-
-
-def _stops(given: object) -> frozenset[int]:
-    """The ids that end a text. Raises TypeError, ValueError."""
-    if given is None:
-        return frozenset()
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise wrong_kind("stop", "ids that end a text: a set or a list of whole numbers", given)
-    return frozenset(whole("stop", "ids, whole numbers of 0 or more", one, 0) for one in given)
 
 
 def as_text(ids: Iterator[Ids]) -> Iterator[str]:

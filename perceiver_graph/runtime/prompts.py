@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.text.continuing import ENDS
-from perceiver_graph.media.text.reader import TextReader
 from perceiver_graph.media.text.tokens import Encoded
 from perceiver_graph.runtime.generation import (
     any_length,
@@ -50,11 +49,7 @@ def read_prompt(
     known = require_writing(manifest)
     require_text(manifest, known)
     manifest = any_length(manifest, known)
-    readers = file_readers(manifest, None, arrays, files)
-    for reader in readers:
-        if isinstance(reader, TextReader) and known.text in reader.inputs:
-            reader.goes_on = True
-    subjects = find_subjects(files, readers)
+    subjects = find_subjects(files, file_readers(manifest, None, arrays, files))
     pieces = [piece for subject in subjects for piece in subject.pieces()]
     encoded = pieces[0].origin(Encoded) if pieces else None
     if len(pieces) != 1 or encoded is None:
@@ -64,7 +59,7 @@ def read_prompt(
             + ("none is given" if encoded is None else f"{len(pieces)} are given"),
             help="give one text; other inputs as INPUT=FILE beside `" + known.text + "=TEXT`",
         )
-    ids = np.array([encoded.ids], np.int64)
+    ids = np.array([encoded.ids[:-1]], np.int64)  # it is not to end here
     of_text = (known.text, f"{known.text}.attention_mask")
     others = {name: array for name, array in pieces[0].arrays.items() if name not in of_text}
     return Prompt(" ".join(encoded.texts), ids, {**others, **arrays}, pieces[0].notes)

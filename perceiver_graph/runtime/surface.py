@@ -36,7 +36,7 @@ def find_surface(
     ask: Ask,
     low: Sequence[float],
     high: Sequence[float],
-    size: Sequence[int] | int,
+    size: Sequence[int] | int | np.integer[Any],
     *,
     level: float = 0.0,
     coarsest: int = 32,
@@ -50,9 +50,11 @@ def find_surface(
     crossed cells, with `margin` cells on each side, and so on: what is thinner than a cell of the
     coarsest grid may be missed. Spacings are halved as often as `size - 1` can be: 257 points are 256
     cells. `ask` is called with up to `batch` points, float32. Raises ValueError for sizes that do not
-    agree.
+    agree, and for answers that are not finite.
     """
-    sizes = [size] * len(low) if isinstance(size, int) else [*size]
+    sizes = [int(size)] * len(low) if isinstance(size, int | np.integer) else [int(n) for n in size]
+    if not np.isfinite([*low, *high, level]).all():
+        raise ValueError("low, high and level need finite numbers")
     if not len(low) == len(high) == len(sizes) or min(sizes, default=0) < 2:
         raise ValueError("low, high and size need one entry an axis, and sizes of 2 or more")
     if margin < 0 or batch < 1 or coarsest < 1:
@@ -100,7 +102,11 @@ def _ask_at(
     for start in range(0, len(places[0]), batch):
         some = tuple(place[start : start + batch] for place in places)
         points = np.stack([axis[::stride][i] for axis, i in zip(axes, some, strict=True)], axis=-1)
-        values[some] = np.asarray(ask(points), np.float32).reshape(len(points))
+        found = np.asarray(ask(points), np.float32).reshape(len(points))
+        if not np.isfinite(found).all():
+            place = points[~np.isfinite(found)][0].tolist()
+            raise ValueError(f"the field has no finite value at {place}: no side of the level")
+        values[some] = found
         asked[some] = True
 
 

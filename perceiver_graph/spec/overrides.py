@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from perceiver_graph import limits
@@ -12,11 +13,18 @@ from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
+from perceiver_graph.spec.models.base import Model, all_models
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found
 from perceiver_graph.spec.yaml12 import parse_yaml
 
 _INDEX = re.compile("[0-9]{1,9}")
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Every key of the language: none of them is a slip for another."""
+    return frozenset(key for model in all_models(Model).values() for key in model.model_fields)
 
 
 class _NoPlaceError(Exception):
@@ -69,7 +77,7 @@ def _replaced(data: Any, done: Path, parts: list[str], value: Any) -> tuple[Path
         data = {}
     if not isinstance(data, dict):
         raise _NoPlaceError(f"{quote(dotted(done))} is {found(data)} and has no keys", None)
-    if rest and part not in data and (guess := nearest(part, data)):
+    if rest and part not in {*data, *_known()} and (guess := nearest(part, data)):
         raise _NoPlaceError(
             f"there is no {quote(dotted((*done, part)))}", f"did you mean {quote(guess)}?"
         )

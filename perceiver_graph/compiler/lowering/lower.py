@@ -174,11 +174,19 @@ def _has_value(rows: Rows | None) -> bool:
     return rows is not None and rows.value is not None
 
 
+_TAKEN = {
+    LATENTS: "the name of the latents themselves",
+    "training": "what every module of PyTorch calls whether it is in training",
+}
+"""Names that inputs and outputs cannot have. The second one is the only one that a module cannot reach
+another way: it is set, under that name, in every module within."""
+
+
 def _check_name(ctx: Context, path: Path) -> None:
-    if path[-1] == LATENTS:
+    if why := _TAKEN.get(str(path[-1])):
         raise ctx.error(
             "PG201",
-            f"`{LATENTS}` is the name of the latents themselves",
+            f"`{path[-1]}` is {why}",
             path,
             help="choose another name",
             at_key=True,

@@ -54,6 +54,7 @@ class SampleStream:
         self._blocks = self._placed()
         self._buffer = np.zeros((0, form.channels), np.int16)
         self._loud = self._gap = False
+        self._resampled_to = 0  # samples that the resampler at work has given
         self._start = 0  # position of the first buffered sample
 
     def begins(self) -> Fraction | None:
@@ -117,7 +118,7 @@ class SampleStream:
         """Resampled blocks with their position, or None where one continues the block before it."""
         resampler: AudioResampler | None = None
         kind: tuple[Any, ...] = ()
-        fed = Fraction(0)  # seconds after the origin at which the last frame ended
+        fed = begun = Fraction(0)  # seconds after the origin at which the last frame ended
         for frame in self._frames:
             time = frame_time(frame)
             if self.origin is None:
@@ -127,14 +128,29 @@ class SampleStream:
             self._look_at(frame, due)
             jump = resampler is None or abs(due - fed) > _SOUND_JITTER
             if jump or kind != _kind(frame):
-                yield from self._resampled(resampler, None)
+                yield from self._flushed(resampler, fed - begun)
                 resampler, kind = self._resampler(frame), _kind(frame)
+                begun, self._resampled_to = fed, 0
             if jump:
-                fed = due
+                fed = begun = due
                 yield round(due * self._form.rate), np.zeros((0, self._form.channels), np.int16)
             fed += Fraction(frame.samples, frame.sample_rate)
             yield from self._resampled(resampler, frame)
+        yield from self._flushed(resampler, fed - begun)
+
+    def _flushed(
+        self, resampler: AudioResampler | None, lasted: Fraction
+    ) -> Iterator[tuple[None, NDArray[np.int16]]]:
+        """What a resampler still holds of a piece that lasted so many seconds. Of one that is shorter
+        than its filter, it gives nothing: silence is there instead, which is told."""
         yield from self._resampled(resampler, None)
+        if lasted and not self._resampled_to:
+            wanted = max(1, round(lasted * self._form.rate))
+            self.notes[
+                f"a piece of its sound lasts {float(1000 * lasted):.2g} ms, which is too short to be "
+                f"brought to {self._form.rate} Hz: silence is there instead"
+            ] = None
+            yield None, np.zeros((wanted, self._form.channels), np.int16)
 
     def _resampler(self, frame: AudioFrame) -> AudioResampler:
         import av
@@ -161,6 +177,7 @@ class SampleStream:
                 help=f"take one: ffmpeg -i {shell_path(self._source.path)} -af 'pan=mono|c0=c0' mono.wav",
             ) from error
         for part in parts:
+            self._resampled_to += part.samples
             samples = part.to_ndarray().reshape(-1, part.layout.nb_channels)
             yield None, np.repeat(samples, self._form.channels // samples.shape[1], axis=1)
 

@@ -28,6 +28,7 @@ from perceiver_graph.media.files.numbers.pcd import read_pcd
 from perceiver_graph.media.files.numbers.ply import read_ply
 from perceiver_graph.media.files.numbers.sheet import read_rows
 from perceiver_graph.media.files.numbers.text import NUMBER
+from perceiver_graph.runtime.arrays import rounded
 from perceiver_graph.runtime.opening import Named, Source
 
 
@@ -181,9 +182,10 @@ def points_input(
     if limit is not None and count > limit:
         notes.append(f"there are {count} points: {limit} evenly spaced ones are taken")
         points = sampled(points, limit)
-    if centre:
-        points = centred(points)
+    points = centred(points) if centre else points
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = points.astype(np.float32)
+    if not centre:  # what is centred has no whole numbers of its own any more
+        notes += rounded(points, values, ("point", "channel"))
     require_finite(source, values, "point")
     return values[None], tuple(notes)

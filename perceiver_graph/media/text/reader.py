@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +38,6 @@ class TextReader(Reader):
     media_types = ("text/plain",)
     literal = True
 
-    goes_on = False
-    """Whether a model goes on with the text, which no [SEP] closes then."""
-
     def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
         super().__init__(name, entry, dims)
         self._length = Length(entry, dims)
@@ -63,8 +59,6 @@ class TextReader(Reader):
         found = [self._read(value) for value in values]
         texts = [tokens.expand_masks(text) for text, _ in found]
         encoded = tokens.encode(*texts)
-        if self.goes_on:
-            encoded = replace(encoded, ids=encoded.ids[:-1])
         files = [source for _, source in found if source is not None]
         paths = tuple(source.path for source in files if source.is_file)
         label = files[0].label if files else quote(texts[0], _SHOWN)

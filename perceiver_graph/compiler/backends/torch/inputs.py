@@ -17,7 +17,7 @@ from perceiver_graph.compiler.backends.torch.interface import (
     telling,
 )
 from perceiver_graph.compiler.backends.torch.names import identifier, unique
-from perceiver_graph.compiler.ir.dims import Dim, Symbol, format_shape
+from perceiver_graph.compiler.ir.dims import Symbol, format_shape
 from perceiver_graph.compiler.ir.graph import Input, Value
 from perceiver_graph.compiler.ir.sizes import places, symbols_of
 from perceiver_graph.diagnostics.words import joined
@@ -83,72 +83,21 @@ class Inputs:
     def filled(self) -> dict[str, Symbol]:
         """The symbols that no input says that has to be there: given with the call where those are
         left out that do, or else the smallest."""
-        needed = [dim for value in self._needed.values() for dim in value.shape]
-        alone = {symbol for dim in needed if len(dim.symbols) == 1 for symbol in dim.symbols}
-        return {symbol.name: symbol for symbol in self._filling if symbol not in alone}
-
-    @cached_property
-    def _needed(self) -> dict[str, Value]:
-        """Data that has to be there."""
-        left_out = {leaf.of for leaf in self._left_out}
-        return {name: value for name, value in self.data.items() if name not in left_out}
-
-    @cached_property
-    def _filling(self) -> list[Symbol]:
-        """The symbols of what may be left out."""
-        return symbols_of(leaf.value.shape[1:] for leaf in self._left_out)
-
-    @cached_property
-    def _solved(self) -> dict[Symbol, dict[str, tuple[int, Dim]]]:
-        """Axes that a symbol follows from where no plainer one is given, by arithmetic with symbols that
-        the same input tells, or one that has to be there."""
-        found: dict[Symbol, dict[str, tuple[int, Dim]]] = {}
-        used = set[Symbol]()
-        for symbol in self._filling:
-            told = {place.of for place in places(symbol, self.data)}
-            if symbol in used or told & self._needed.keys():
-                continue
-            for of, value in self.data.items():
-                arrays = self._needed | {of: value}
-                for axis, dim in enumerate(value.shape if of not in told else ()):
-                    others = dim.symbols - {symbol}
-                    known = all(x not in found and places(x, arrays) for x in others)
-                    if symbol in dim.symbols and known:
-                        found.setdefault(symbol, {}).setdefault(of, (axis, dim))
-                        used |= others
-        return found
-
-    def _in_order(self, symbols: Iterable[Symbol]) -> list[Symbol]:
-        """Each after those that it is computed with."""
-        return sorted(symbols, key=lambda symbol: symbol in self._solved)
-
-    def _solving(self, symbol: Symbol, names: Mapping[str, str], axes: str) -> str | None:
-        """The size that a symbol follows from or that is given, as Python, if there is arithmetic."""
-        if symbol not in self._solved:
-            return None
-        name = names[symbol.name]
-        each = (
-            f"{py.quoted(of)}: ({axis}, lambda {name}: {written(dim, names)})"
-            for of, (axis, dim) in self._solved[symbol].items()
-        )
-        options = [given(symbol, None)] if symbol.name in self.filled else []
-        asked = ("inputs", py.quoted(symbol.name), axes, f"{{{', '.join(each)}}}")
-        return py.call("solved_size", *asked, permitted(symbol), *options)
+        left_out = {leaf.of: leaf.value for leaf in self._left_out}
+        needed = {name: x for name, x in self.data.items() if name not in left_out}
+        found = symbols_of(value.shape[1:] for value in left_out.values())
+        return {symbol.name: symbol for symbol in found if not places(symbol, needed)}
 
     def assignments(self) -> Iterator[str]:
         """Statements that give the variables their values; masks last: one that is left out takes its
         sizes from the data."""
         sizes: dict[str, str] = {}
-        solved = [dim for each in self._solved.values() for _, dim in each.values()]
-        for symbol in self._in_order(dict.fromkeys([*self._filling, *symbols_of([solved])])):
+        for symbol in symbols_of(leaf.value.shape[1:] for leaf in self._left_out):
             taken = {*self.variables.values(), *sizes.values(), *self._taken, "self"}
             name = sizes[symbol.name] = unique(identifier(symbol.name), taken)
             axes, scaled = telling(places(symbol, self.data))
             smallest = str(symbol.lowest)
             default = given(symbol, smallest) if symbol.name in self.filled else smallest
-            if solving := self._solving(symbol, sizes, axes):
-                yield f"{name} = {solving}"
-                default = f"{smallest} if {name} is None else {name}"
             yield f"{name} = {py.call('shared_size', 'inputs', axes, default, **scaled)}"
         yield from (self._take(leaf, sizes) for leaf in self.leaves if leaf.role == "data")
         for leaf in self.leaves:
@@ -202,16 +151,14 @@ class Inputs:
         ]
         body += sizes if self.filled else ()
         variables: dict[str, str] = {}
-        for symbol in self._in_order(symbols_of(value.shape for value in self.data.values())):
-            if (found := places(symbol, self.data)) or symbol in self._solved:
+        for symbol in symbols_of(value.shape for value in self.data.values()):
+            if found := places(symbol, self.data):
                 axes, options = telling(found)
-                name = unique(identifier(symbol.name), {*variables.values(), *self._taken})
-                variables[symbol.name] = name
-                if solving := self._solving(symbol, variables, axes):
-                    options["given"] = solving
-                elif symbol.name in self.filled:
+                if symbol.name in self.filled:
                     options["given"] = given(symbol, None)
                 asked = ("inputs", py.quoted(symbol.name), axes, permitted(symbol))
+                name = unique(identifier(symbol.name), {*variables.values(), *self._taken})
+                variables[symbol.name] = name
                 body.append(f"{name} = {py.call('agreed_size', *asked, **options)}")
         for leaf in self.leaves:
             each = [written(dim, variables) for dim in leaf.value.shape]

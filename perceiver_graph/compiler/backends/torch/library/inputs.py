@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -24,45 +22,6 @@ def shared_size(
             times, over, plus = (scaled or {}).get(name, (1, 1, 0))
             return (inputs[name].shape[axis] - plus) * over // times
     return smallest
-
-
-def solved_size(
-    inputs: dict[str, Tensor],
-    symbol: str,
-    axes: dict[str, int],
-    solved: dict[str, tuple[int, Callable[[int], int]]],
-    permitted: range,
-    given: int | None = None,
-) -> int | None:
-    """What a symbol is where no input is given whose `axes` tell it: the permitted value at which one
-    that is `solved` is as large as it is, or the nearest. Else what is `given`.
-
-    ValueError if both are there and differ.
-    """
-    if any(name in inputs for name in axes):
-        return given
-    for name, (axis, size) in solved.items():
-        if name not in inputs or inputs[name].dim() <= axis:
-            continue
-        wanted, low, high, last = inputs[name].shape[axis], 0, 1, len(permitted) - 1
-        rises = size(permitted[min(1, last)]) >= size(permitted[0])
-        while high < last and (size(permitted[high]) < wanted) == rises:
-            low, high = high, 2 * high
-        high = min(high, last)
-        while low < high:
-            middle = (low + high) // 2
-            found = size(permitted[middle])
-            if found >= wanted if rises else found <= wanted:
-                high = middle
-            else:
-                low = middle + 1
-        value = permitted[low]
-        if given not in (None, value):
-            raise ValueError(
-                f"the size `{symbol}` is given as {given}, and is {value} in the inputs"
-            )
-        return value
-    return given
 
 
 def given_or_not(
