@@ -106,13 +106,13 @@ class Window:
 
 
 _ONE = re.compile(
-    r"(?<![\w.,*/-])1 (?:(token|channel|row|value|point|number|column|frame|sample|byte|character"
+    r"(?<![\w.,*/-])(?<!x )1 (?:(token|channel|row|value|point|number|column|frame|sample|byte|character"
     r"|position|place|id)s|(quer)ies)(?![\w./-])"
 )
 
 
 def singular(text: str) -> str:
-    """`1 channels` as `1 channel`, but where it stands in backquotes."""
+    """`1 channels` as `1 channel`, but in backquotes and in sizes, `4 x 1 channels`."""
     parts = text.split("`")
     parts[::2] = (_ONE.sub(_one, part) for part in parts[::2])
     return "`".join(parts)
