@@ -23,7 +23,7 @@ from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
-from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.interpreter import bindings, evaluate
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.programs.target import Device, Precision, Target
 from perceiver_graph.diagnostics import DiagnosticError
@@ -87,6 +87,8 @@ def test_bfloat16_is_close_to_float32(name: str, tmp_path: Path) -> None:
     model = compiled(name, "bf16")
     weights, values = randomised(model, seed=3), inputs_of(model)
     expected = evaluate(model.graph, values, weights)
+    sizes = bindings(model.graph, values)
+    values |= {f"{name}.size": np.array([size], np.int64) for name, size in sizes.items()}
     write(model.programs(weights), weights, tmp_path, target=model.target)
     for file in PROGRAMS:
         program = ReferenceEvaluator(onnx.load(tmp_path / file))

@@ -23,7 +23,7 @@ def print_costs(inspection: Inspection, rates: Rates | None) -> None:
     _phases(inspection, rates)
     at = sizes(inspection)
     if rates:
-        screen.say(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
+        screen.paragraph(", ".join(part for part in (f"floor: at {rates.text()}", at) if part))
     elif at:
         screen.say(f"at {at}")
     for name in sorted(inspection.lowered.free_symbols):

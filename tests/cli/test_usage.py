@@ -95,7 +95,11 @@ def test_every_limited_option_is_tried() -> None:
         ("kinetics", "no command `kinetics`", "`perceiver-graph inspect kinetics`"),
         ("a/b.yaml", "no command `a/b.yaml`", "`perceiver-graph inspect a/b.yaml`"),
         ("--versoin", "no option `--versoin`", "did you mean `--version`?"),
-        ("--set a=1 check x", "no option `--set`", "it is an option of `compile`, `check`,"),
+        (
+            "--set a=1 check x",
+            "no option `--set`",
+            "it is an option of `compile`, `import`, `check`,",
+        ),
         ("compile x --bakend onnx", "no option `--bakend`", "did you mean `--backend`?"),
         ("compile x -backend onnx", "no option `-backend`", "did you mean `--backend`?"),
         ("inspect x --backend onnx", "no option `--backend`", "it is an option of `compile`;"),

@@ -43,8 +43,9 @@ def _rotary(
     ctx: Context, name: str, position: RotaryPosition, index: tuple[Axis, ...], path: Path
 ) -> tuple[str, tuple[str, ...]]:
     """The array of the coordinates that attention turns by, and what these are called."""
+    # What is said as it is where it is left out, as a resolved spec does, asks for nothing.
     for key in ("combine", "project"):
-        if key in position.model_fields_set:
+        if getattr(position, key) != type(position).model_fields[key].default:
             raise ctx.error(
                 "PG220",
                 f"`{key}` is for positions that are attached to tokens, and attention turns by these",

@@ -222,7 +222,7 @@ def query_mask(
             help=f"write `attention_mask: true` under `{masked_by}`",
         )
     tokens = product(axis.size for axis in with_over(ctx, (Axis("token", source.count),)))
-    if tokens != queries.count or queries.indices is None:
+    if tokens != queries.count:
         raise ctx.error(
             "PG205",
             f"the mask of `{masked_by}` is for {tokens} tokens, and there are "
@@ -234,6 +234,8 @@ def query_mask(
         mask = source.mask
         if ctx.spec.process.over:
             mask = together(ctx, mask, "mask_together")
+        if queries.indices is None:  # a single one, for a single token
+            return mask
         return ctx.builder(ops.Gather(1), mask, queries.indices, name="query_mask")
 
 

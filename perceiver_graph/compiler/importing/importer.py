@@ -156,7 +156,7 @@ def _refuse_settings(opened: _Opened, settings: Sequence[str]) -> None:
         raise DiagnosticError.of(
             "PG311",
             f"`--set {settings[0]}` is for parts of other systems, and this is a {opened.source}",
-            help=f"change `{SPEC_NAME}` once it is written, or use `--set` when you compile it",
+            help=f"change `{SPEC_NAME}` once it is written, or say it to `compile`, which takes settings too",
         )
 
 
