@@ -14,10 +14,10 @@ from typing import Literal
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
 from perceiver_graph.compiler.blocks.located import Arrays, Rows
-from perceiver_graph.compiler.blocks.rotary import NO_TURNS, Turns
+from perceiver_graph.compiler.blocks.rotary import NO_ROTATION, Rotation
+from perceiver_graph.compiler.blocks.rotary_config import RotaryConfig, rotary_config
 from perceiver_graph.compiler.blocks.stages import Key, Stage
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
-from perceiver_graph.compiler.blocks.turning import Turning, turning_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
@@ -41,9 +41,9 @@ class AttentionConfig:
     query_residual: bool
     masked_rows: Literal["uniform", "zero"]
     """What a query finds where all is masked: the mean of all values, or zeros."""
-    turning: Turning | None = None
+    rotary: RotaryConfig | None = None
     """How queries and keys are turned by their positions, if they are."""
-    turns: Turns = NO_TURNS
+    rotation: Rotation = NO_ROTATION
     """The positions of the stage at hand, as what they are turned by."""
 
     @property
@@ -98,7 +98,7 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
         else Bias(qkv=spec.bias, output=spec.bias, mlp=spec.bias),
         getattr(spec, "query_residual", True),
         "zero" if ctx.spec.dialect == "deepmind" else "uniform",
-        turning_of(ctx, stage.key, spec, style_path(ctx, stage.key, "rotary"), qk, v),
+        rotary_config(ctx, stage.key, spec, style_path(ctx, stage.key, "rotary"), qk, v),
     )
 
 
@@ -201,7 +201,7 @@ def cross_attend(
         masks = () if read.mask is None else (read.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
-        attended = config.turns.result(b, attended)
+        attended = config.rotation.result(b, attended)
         if rows.mask is not None:
             column = b(ops.Unflatten(1, (None, 1)), rows.mask, name="asked")
             nothing = b.constant("nothing", np.zeros((), np.float32))
@@ -222,7 +222,7 @@ def self_attend(ctx: Context, config: AttentionConfig, rows: Rows) -> Value:
         masks = () if rows.mask is None else (rows.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
-        attended = config.turns.result(b, attended)
+        attended = config.rotation.result(b, attended)
         attended = _output(ctx, config, attended, rows.width)
     attended = b(ops.Add(), attended, rows.array, name="residual")
     return mlp(ctx, config, attended)
@@ -268,7 +268,7 @@ def _query(ctx: Context, config: AttentionConfig, rows: Value) -> Value:
     """Shapes: [.., n, width] -> [.., n, heads * d]."""
     q = ctx.builder.linear(rows, "query", config.qk_width, "layer", bias=config.bias.qkv)
     q = _normed_heads(ctx, config.style, q, "query", config.style.heads)
-    return config.turns.queries(ctx.builder, q)
+    return config.rotation.queries(ctx.builder, q)
 
 
 def _keys_and_values(ctx: Context, config: AttentionConfig, read: Value) -> tuple[Value, Value]:
@@ -276,9 +276,9 @@ def _keys_and_values(ctx: Context, config: AttentionConfig, read: Value) -> tupl
     b, bias = ctx.builder, config.bias.qkv
     k = b.linear(read, "key", config.of_keys(config.qk_width), "layer", bias=bias)
     k = _normed_heads(ctx, config.style, k, "key", config.key_heads)
-    k = config.turns.keys(b, k)
+    k = config.rotation.keys(b, k)
     v = b.linear(read, "value", config.of_keys(config.v_width), "layer", bias=bias)
-    return k, config.turns.values(b, v)
+    return k, config.rotation.values(b, v)
 
 
 def _normed_heads(ctx: Context, style: Layers, x: Value, name: str, heads: int) -> Value:

@@ -21,7 +21,7 @@ from perceiver_graph.compiler.blocks.context import Context
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.locating import latents_over
 from perceiver_graph.compiler.blocks.places import apart, check_together, leave_places, together
-from perceiver_graph.compiler.blocks.rotary import turn
+from perceiver_graph.compiler.blocks.rotary import rotation_of
 from perceiver_graph.compiler.blocks.stages import (
     BOTTLENECK,
     INPUTS,
@@ -66,12 +66,14 @@ def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) ->
 
 def _placed(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) -> AttentionConfig:
     """With the positions of what reads and is read, if layers turn by them."""
-    if config.turning is None:
+    if config.rotary is None:
         return config
-    turns = turn(ctx, config.turning, arrays[stage.rows].located, arrays[stage.read].located)
+    rotation = rotation_of(
+        ctx, config.rotary, arrays[stage.rows].located, arrays[stage.read].located
+    )
     if stage.attend == "cross" and reads_rows(config.style):
-        turns = turns.with_rows(ctx)
-    return replace(config, turns=turns)
+        rotation = rotation.with_rows(ctx)
+    return replace(config, rotation=rotation)
 
 
 def configurations(ctx: Context, stages: Iterable[Stage], arrays: Arrays) -> Configs:

@@ -1,4 +1,4 @@
-"""Rotary positions: which angles queries and keys are turned by, and the turning itself.
+"""Rotary positions: which angles queries and keys are rotated by, and the rotation itself.
 
 Angles are waves of positions, as Fourier features are, so both are made in the same way: a row of a table
 for places on a grid, and features of coordinates that the caller gives.
@@ -16,8 +16,8 @@ from perceiver_graph.compiler.blocks.coordinates import for_tokens
 from perceiver_graph.compiler.blocks.located import Located, Stretch
 from perceiver_graph.compiler.blocks.longest import longest
 from perceiver_graph.compiler.blocks.places import at_each
+from perceiver_graph.compiler.blocks.rotary_config import RotaryConfig
 from perceiver_graph.compiler.blocks.stages import LATENTS
-from perceiver_graph.compiler.blocks.turning import Turning
 from perceiver_graph.compiler.ir.dims import Dim, product
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean, joined
@@ -27,41 +27,41 @@ LARGEST_TABLE = 2**22
 
 
 @dataclass(frozen=True)
-class Turns:
+class Rotation:
     """The waves by which rows and what they read are turned, [n, w] or [batch, n, w]; none by default."""
 
-    turning: Turning | None = None
+    config: RotaryConfig | None = None
     rows: Value | None = None
     read: Value | None = None
 
     def queries(self, b: GraphBuilder, q: Value) -> Value:
         """Shapes: [.., n, heads * d] -> the same, with a batch where positions have one."""
-        if self.turning is None or self.rows is None:
+        if self.config is None or self.rows is None:
             return q
         if q.type.rank < self.rows.type.rank:
             q = b(ops.Broadcast(self.rows.shape[:1]), q, name="query_batch")
         return b(
-            ops.Rotary(self.turning.heads, self.turning.order), q, self.rows, name="query_turned"
+            ops.Rotary(self.config.heads, self.config.order), q, self.rows, name="query_turned"
         )
 
     def keys(self, b: GraphBuilder, k: Value, name: str = "key_turned") -> Value:
         """Shapes: [batch, m, key_heads * d] -> the same."""
-        if self.turning is None or self.read is None:
+        if self.config is None or self.read is None:
             return k
-        return b(ops.Rotary(self.turning.key_heads, self.turning.order), k, self.read, name=name)
+        return b(ops.Rotary(self.config.key_heads, self.config.order), k, self.read, name=name)
 
     def values(self, b: GraphBuilder, v: Value) -> Value:
         """Turned as keys are, if values are to be. Shapes: [batch, m, key_heads * e] -> the same."""
-        return self.keys(b, v, "value_turned") if self.turning and self.turning.values else v
+        return self.keys(b, v, "value_turned") if self.config and self.config.values else v
 
     def result(self, b: GraphBuilder, attended: Value) -> Value:
         """Turned back as queries were, if values were. Shapes: [batch, n, heads * e] -> the same."""
-        if self.turning is None or self.rows is None or not self.turning.values:
+        if self.config is None or self.rows is None or not self.config.values:
             return attended
-        back = ops.Rotary(self.turning.heads, self.turning.order, inverse=True)
+        back = ops.Rotary(self.config.heads, self.config.order, inverse=True)
         return b(back, attended, self.rows, name="turned_back")
 
-    def with_rows(self, ctx: Context) -> Turns:
+    def with_rows(self, ctx: Context) -> Rotation:
         """For rows that read themselves behind what they read."""
         if self.rows is None or self.read is None:
             return self
@@ -70,34 +70,36 @@ class Turns:
             return replace(self, read=ctx.builder(ops.Concat(-2), *both, name="waves_of_both"))
 
 
-NO_TURNS = Turns()
+NO_ROTATION = Rotation()
 
 
-def turn(ctx: Context, turning: Turning, rows: Located | None, read: Located | None) -> Turns:
+def rotation_of(
+    ctx: Context, config: RotaryConfig, rows: Located | None, read: Located | None
+) -> Rotation:
     """The waves for rows and for what they read. Raises (reports) PG220 where these have no positions, or
     rows have numbers that count themselves alone."""
     if rows is None or read is None:
-        raise ctx.error("PG220", "nothing says where these rows are", turning.path, at_key=True)
+        raise ctx.error("PG220", "nothing says where these rows are", config.path, at_key=True)
     if rows is not read:
         for one, other in ((rows, read), (read, rows)):
-            if one.own and _number(ctx, turning, one):
-                raise _own_numbers(ctx, turning, one, other)
-    return Turns(turning, waves(ctx, turning, rows), waves(ctx, turning, read))
+            if one.own and _number(ctx, config, one):
+                raise _own_numbers(ctx, config, one, other)
+    return Rotation(config, waves(ctx, config, rows), waves(ctx, config, read))
 
 
-def waves(ctx: Context, turning: Turning, located: Located) -> Value:
+def waves(ctx: Context, config: RotaryConfig, located: Located) -> Value:
     """The sines and cosines of the angles of rows, made once. Shape: [n, w] or [batch, n, w]."""
-    key = (located, turning.of, turning.pairs, turning.ends)
+    key = (located, config.of, config.pairs, config.ends)
     if key in ctx.waves:
         return ctx.waves[key]
     b, name = ctx.builder, f"{located.name}_waves"
     if located.last is None and located.but_last is None:
-        with b.at(ctx.key_span(*turning.path)), b.inside("rotary"):
-            found = _made(ctx, turning, located, name)
+        with b.at(ctx.key_span(*config.path)), b.inside("rotary"):
+            found = _made(ctx, config, located, name)
     else:
-        whole = waves(ctx, turning, replace(located, name="input", last=None, but_last=None))
+        whole = waves(ctx, config, replace(located, name="input", last=None, but_last=None))
         scope = LATENTS if located.last else "rotary"
-        with b.at(ctx.key_span(*turning.path)), b.inside(scope):
+        with b.at(ctx.key_span(*config.path)), b.inside(scope):
             stop = None if located.but_last is None else -located.but_last
             some = ops.Slice(whole.type.rank - 2, -(located.last or 0), stop)
             found = b(some, whole, name=name)
@@ -105,19 +107,19 @@ def waves(ctx: Context, turning: Turning, located: Located) -> Value:
     return found
 
 
-def _made(ctx: Context, turning: Turning, located: Located, name: str) -> Value:
+def _made(ctx: Context, config: RotaryConfig, located: Located, name: str) -> Value:
     b, parts = ctx.builder, located.parts
-    if _number(ctx, turning, located):
+    if _number(ctx, config, located):
         total = Axis("token", sum((part.count for part in parts), Dim.of(0)))
-        return _along(ctx, turning, (total,), 0, parts[0].chosen, name)
+        return _along(ctx, config, (total,), 0, parts[0].chosen, name)
     own = name if len(parts) == 1 else "waves"
     found = []
     for part in parts:
-        kind, which = _which(ctx, turning, part)
+        kind, which = _which(ctx, config, part)
         if kind == "coordinate":
-            found.append(_of_coordinate(ctx, turning, part, which, own))
+            found.append(_of_coordinate(ctx, config, part, which, own))
         else:
-            found.append(_along(ctx, turning, part.axes, which, part.chosen, own))
+            found.append(_along(ctx, config, part.axes, which, part.chosen, own))
     return found[0] if len(found) == 1 else b(ops.Concat(-2), *_of_samples(ctx, found), name=name)
 
 
@@ -129,18 +131,18 @@ def _of_samples(ctx: Context, found: Sequence[Value]) -> Sequence[Value]:
     return [ctx.builder(batch, one, name="batch") if one.type.rank == 2 else one for one in found]
 
 
-def _number(ctx: Context, turning: Turning, located: Located) -> bool:
+def _number(ctx: Context, config: RotaryConfig, located: Located) -> bool:
     """Whether rows are turned by the number that each has among all."""
-    kinds = [_which(ctx, turning, part)[0] for part in located.parts]
+    kinds = [_which(ctx, config, part)[0] for part in located.parts]
     if "number" in kinds and "coordinate" in kinds:
         part = located.parts[kinds.index("number")]
-        raise _no_positions(ctx, turning, part, "that turns them, as other tokens have")
+        raise _no_positions(ctx, config, part, "that turns them, as other tokens have")
     return kinds[0] == "number"
 
 
-def _which(ctx: Context, turning: Turning, part: Stretch) -> tuple[str, int]:
+def _which(ctx: Context, config: RotaryConfig, part: Stretch) -> tuple[str, int]:
     """What rows are turned by: a coordinate, the place along an axis, which of them, or the number."""
-    of, given = turning.of, 0 if part.coordinates is None else int(part.coordinates.shape[-1])
+    of, given = config.of, 0 if part.coordinates is None else int(part.coordinates.shape[-1])
     if of is None:
         if not part.rotary:
             return "number", 0
@@ -149,7 +151,7 @@ def _which(ctx: Context, turning: Turning, part: Stretch) -> tuple[str, int]:
             raise ctx.error(
                 "PG220",
                 f"{part.what} have {given} coordinates, and are turned by one",
-                turning.path,
+                config.path,
                 also=[(part.path, f"{joined(names) if names else given} here")],
                 help=f"say which: `rotary: {{of: {names[-1]}}}`"
                 if names
@@ -165,29 +167,29 @@ def _which(ctx: Context, turning: Turning, part: Stretch) -> tuple[str, int]:
     if part.rotary and given == 1 and not part.names:
         return "coordinate", 0
     known = [*part.names, *([] if part.rotary else axes)]
-    raise _no_positions(ctx, turning, part, f"called `{of}`", known)
+    raise _no_positions(ctx, config, part, f"called `{of}`", known)
 
 
 def _no_positions(
-    ctx: Context, turning: Turning, part: Stretch, which: str, known: Sequence[str] = ()
+    ctx: Context, config: RotaryConfig, part: Stretch, which: str, known: Sequence[str] = ()
 ) -> PartError:
-    said = (*turning.path, "of") if turning.of else turning.path
+    said = (*config.path, "of") if config.of else config.path
     return ctx.error(
         "PG220",
         f"{part.what} have no position {which}",
         said,
         f"their positions are called {joined(known)}" if known else "",
         also=[(part.path, "these")],
-        help=(did_you_mean(turning.of, known) if turning.of else None) or _ways(part),
-        at_key=turning.of is None,
+        help=(did_you_mean(config.of, known) if config.of else None) or _ways(part),
+        at_key=config.of is None,
     )
 
 
-def _own_numbers(ctx: Context, turning: Turning, one: Located, other: Located) -> PartError:
+def _own_numbers(ctx: Context, config: RotaryConfig, one: Located, other: Located) -> PartError:
     return ctx.error(
         "PG220",
         f"{one.what} have no positions among {other.what}",
-        turning.path,
+        config.path,
         also=[(one.parts[0].path, "these"), (other.parts[0].path, "what they are turned against")],
         help=_ways(one.parts[0]),
         at_key=True,
@@ -203,7 +205,9 @@ def _ways(part: Stretch) -> str:
     return "let the caller give it: `position: {rotary: {given: [time]}}`"
 
 
-def _of_coordinate(ctx: Context, turning: Turning, part: Stretch, which: int, name: str) -> Value:
+def _of_coordinate(
+    ctx: Context, config: RotaryConfig, part: Stretch, which: int, name: str
+) -> Value:
     """Shapes: [.., n, coordinates] -> [.., n, w]."""
     b, x = ctx.builder, part.coordinates
     assert x is not None
@@ -215,19 +219,19 @@ def _of_coordinate(ctx: Context, turning: Turning, part: Stretch, which: int, na
             x = at_each(ctx, x, ctx.asked_at, "points_places")
         if part.chosen is not None:
             x = b(ops.Gather(1), x, part.chosen, name="chosen")
-        shortest = min(turning.ends[0], found.shortest or turning.ends[0])
+        shortest = min(config.ends[0], found.shortest or config.ends[0])
         ctx.coordinates[part.array] = replace(found, shortest=shortest)
     if x.shape[-1] != 1:
         x = b(ops.Slice(-1, which, which + 1), x, name=part.names[which])
     features = ops.FourierFeatures(
-        turning.pairs, None, 1, include_position=False, wavelengths=(turning.ends,)
+        config.pairs, None, 1, include_position=False, wavelengths=(config.ends,)
     )
     return b(features, x, name=name)
 
 
 def _along(
     ctx: Context,
-    turning: Turning,
+    config: RotaryConfig,
     axes: Sequence[Axis],
     which: int,
     chosen: Value | None,
@@ -235,7 +239,7 @@ def _along(
 ) -> Value:
     """By the place along one of the axes of a grid, at all points or at chosen ones. Shape: [n, w]."""
     b, axis = ctx.builder, axes[which]
-    most, width = longest(axis), 2 * turning.pairs
+    most, width = longest(axis), 2 * config.pairs
     sizes = tuple(one.size for one in axes)
     fixed = [one.size.value for one in axes]
     if (None in fixed and len(axes) > 1) or most is None or most * width > LARGEST_TABLE:
@@ -243,11 +247,11 @@ def _along(
         at = ops.FourierAt(
             sizes,
             (None,) * each,
-            turning.pairs,
+            config.pairs,
             None,
             (True,) * each,
             include_position=False,
-            wavelengths=(turning.ends,) * each,
+            wavelengths=(config.ends,) * each,
             order="axes",
         )
         where = chosen or b(ops.Positions(sizes), name="places")
@@ -256,7 +260,7 @@ def _along(
             return found
         return b(ops.Slice(-1, which * width, (which + 1) * width), found, name=name)
     table = ops.FourierTable(
-        most, 0, 1, turning.pairs, None, include_position=False, wavelengths=turning.ends
+        most, 0, 1, config.pairs, None, include_position=False, wavelengths=config.ends
     )
     if len(axes) == 1 and chosen is None:
         if axis.size == most:

@@ -11,7 +11,7 @@ from perceiver_graph.spec.models import AttentionLayers, Part, Rotary
 
 
 @dataclass(frozen=True)
-class Turning:
+class RotaryConfig:
     """How an attention turns, with every number known."""
 
     path: Path
@@ -27,9 +27,9 @@ class Turning:
     values: bool
 
 
-def turning_of(
+def rotary_config(
     ctx: Context, part: Part, style: AttentionLayers, path: Path, qk_width: int, v_width: int
-) -> Turning | None:
+) -> RotaryConfig | None:
     """How the layers of a part turn, None if they do not. `path` is where `rotary` stands.
 
     Raises (reports) PG204 for heads whose channels are no pairs, PG221 for angles that are said twice.
@@ -62,7 +62,7 @@ def turning_of(
     pairs = int(turned) // 2
     ends = _ends(ctx, rotary, part, path, pairs)
     key_heads = style.key_heads or style.heads
-    return Turning(
+    return RotaryConfig(
         path, rotary.of, style.heads, key_heads, pairs, ends, rotary.pairs, rotary.values
     )
 
