@@ -17,7 +17,7 @@ EQUATIONS = "the papers' equations"
 """An independent numpy transcription of what DeepMind's code computes: tests/deepmind."""
 BACKENDS = "numpy, ONNX and PyTorch with each other"
 """No reference implementation exists: tests/test_systems.py."""
-RESAMPLERS = "a module of the same structure"
+STRUCTURE = "a module of the same structure"
 """Written out in PyTorch: tests/test_layer_styles.py, tests/parity/test_shapes.py."""
 FIGURES = Path(__file__).parents[1] / "tests" / "family" / "figures.json"
 """What `make test-family` measured."""
@@ -87,7 +87,7 @@ SYSTEMS = {
     ),
     **_family("voices", "xtts_conditioner", "chatterbox_conditioner"),
     **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),
-    "hunyuan3d_decoder": System("shapes", RESAMPLERS),
+    "hunyuan3d_decoder": System("shapes", STRUCTURE),
     "perceiver_ar": System("next_token", NEXT_TOKEN),
     "aurora_level_encoder": System("levels", LEVELS),
     "aurora_level_decoder": System("levels", LEVELS),

@@ -271,7 +271,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     ),
 }
 """`--set` overrides for each spec in specs/."""
-RESAMPLERS = (
+LATER = (
     "ip_adapter_plus",
     "ip_adapter_plus_sdxl",
     "openflamingo_resampler",
@@ -286,4 +286,4 @@ RESAMPLERS = (
     "aurora_level_decoder",
     "hunyuan3d_decoder",
 )
-"""Of these, which are others than Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""
+"""Of these, those after Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

@@ -16,13 +16,13 @@ from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.spec.loader import load_spec
-from tests.small import RESAMPLERS, SMALL
+from tests.small import LATER, SMALL
 from tests.torch_support import emit, lowered, module
 
 torch = pytest.importorskip("torch")
 
 DEEPMIND = [name for name in SMALL if load_spec(name).spec.dialect == "deepmind"]
-HUGGINGFACE = sorted(set(SMALL) - set(DEEPMIND) - set(RESAMPLERS))
+HUGGINGFACE = sorted(set(SMALL) - set(DEEPMIND) - set(LATER))
 
 VECTORS = r"^latents$|\.table$|\.padding$|\.mask$"
 LAYER = r"\.attention\.(query|key|value|output)\.weight$|\.mlp\.dense[12]\.weight$"

@@ -9,6 +9,14 @@ import numpy as np
 from tests.family.harness import Case, Reference, draw, library, randomised
 
 
+def _sizes(
+    latents: tuple[int, int], cross: tuple[int, int], own: tuple[int, int]
+) -> dict[str, int]:
+    """What both classes take: latents and their width; heads, and the channels of each."""
+    names = "num_latents latent_dim cross_heads cross_dim_head latent_heads latent_dim_head"
+    return dict(zip(names.split(), (*latents, *cross, *own), strict=True))
+
+
 def _picture(
     bands: int,
     resolution: int,
@@ -25,12 +33,7 @@ def _picture(
         num_freq_bands=bands,
         max_freq=resolution,
         depth=depth,
-        num_latents=latents[0],
-        latent_dim=latents[1],
-        cross_heads=cross[0],
-        cross_dim_head=cross[1],
-        latent_heads=own[0],
-        latent_dim_head=own[1],
+        **_sizes(latents, cross, own),
         self_per_cross_attn=layers,
         num_classes=classes,
     )
@@ -77,12 +80,7 @@ def _text(
         max_seq_len=longest,
         dim=width,
         depth=depth,
-        num_latents=latents[0],
-        latent_dim=latents[1],
-        cross_heads=cross[0],
-        cross_dim_head=cross[1],
-        latent_heads=own[0],
-        latent_dim_head=own[1],
+        **_sizes(latents, cross, own),
     )
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, vocabulary, (2, min(longest, 200)))

@@ -90,6 +90,9 @@ class Op:
     """Whether passes alone make it: a backend of graphs as they are lowered has no use for it."""
     sized: ClassVar[tuple[str, ...]] = ()
     """The parameters that are sizes: a `Dim`, or a tuple that may hold some."""
+    mixes: ClassVar[Literal["nothing", "channels", "anything"]] = "anything"
+    """What an element of the result depends on: elements of operands at its own place alone, those along
+    the last axis, or any. A model that writes computes by itself a row that no other is mixed with."""
     quiet: ClassVar[tuple[str, ...]] = ()
     """The parameters that IR text leaves out where they are as usual."""
 

@@ -28,6 +28,7 @@ class Add(Op):
 
     name = "add"
     operands = ("a", "b")
+    mixes = "nothing"
 
     infer = _common
 
@@ -42,6 +43,7 @@ class Mul(Op):
 
     name = "mul"
     operands = ("a", "b")
+    mixes = "nothing"
 
     infer = _common
 
@@ -56,6 +58,7 @@ class Scale(Op):
 
     name = "scale"
     operands = ("x",)
+    mixes = "nothing"
     factor: float
 
     infer = _same
@@ -74,6 +77,7 @@ class Dropout(Op):
 
     name = "dropout"
     operands = ("x",)
+    mixes = "nothing"
     rate: float
 
     infer = _same
@@ -94,6 +98,7 @@ class GaussianSample(Op):
 
     name = "gaussian_sample"
     operands = ("moments",)
+    mixes = "channels"
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (moments,) = inputs
@@ -115,6 +120,7 @@ class Where(Op):
 
     name = "where"
     operands = ("condition", "a", "b")
+    mixes = "nothing"
 
     def infer(self, *inputs: TensorType) -> TensorType:
         condition, then, other = inputs
@@ -135,6 +141,7 @@ class Gelu(Op):
 
     name = "gelu"
     operands = ("x",)
+    mixes = "nothing"
     approximate: Literal["none", "tanh"] = "none"
 
     infer = _same
@@ -155,6 +162,7 @@ class Relu(Op):
 
     name = "relu"
     operands = ("x",)
+    mixes = "nothing"
 
     infer = _same
 
@@ -169,6 +177,7 @@ class Tanh(Op):
 
     name = "tanh"
     operands = ("x",)
+    mixes = "nothing"
 
     infer = _same
 
@@ -183,6 +192,7 @@ class Sigmoid(Op):
 
     name = "sigmoid"
     operands = ("x",)
+    mixes = "nothing"
 
     infer = _same
 
@@ -197,6 +207,7 @@ class Silu(Op):
 
     name = "silu"
     operands = ("x",)
+    mixes = "nothing"
 
     infer = _same
 

@@ -41,6 +41,7 @@ class OneHot(Op):
 
     name = "one_hot"
     operands = ("ids",)
+    mixes = "nothing"
     classes: int
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -63,6 +64,7 @@ class Coordinate(Op):
 
     name = "coordinate"
     operands = ("positions",)
+    mixes = "nothing"
     stride: int
     size: int
 

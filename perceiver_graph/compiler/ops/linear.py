@@ -32,6 +32,7 @@ class Linear(Op):
 
     name = "linear"
     operands = ("x", "weight", "bias?")
+    mixes = "channels"
 
     def infer(self, *inputs: TensorType) -> TensorType:
         x, weight = self.operand("x", inputs), self.operand("weight", inputs)

@@ -26,6 +26,7 @@ class LayerNorm(Op):
 
     name = "layer_norm"
     operands = ("x", "weight", "bias")
+    mixes = "channels"
     epsilon: float = 1e-5
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -53,6 +54,7 @@ class RMSNorm(Op):
 
     name = "rms_norm"
     operands = ("x", "weight")
+    mixes = "channels"
     epsilon: float = 1e-5
 
     def infer(self, *inputs: TensorType) -> TensorType:

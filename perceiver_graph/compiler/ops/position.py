@@ -128,6 +128,7 @@ class FourierFeatures(Op):
     name = "fourier_features"
     operands = ("x",)
     quiet = QUIET
+    mixes = "channels"
     bands: int
     max_resolution: float | tuple[float, ...] | None
     channels: int

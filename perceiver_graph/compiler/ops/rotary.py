@@ -28,6 +28,7 @@ class Rotary(Op):
     name = "rotary"
     operands = ("x", "waves")
     quiet = ("pairs", "inverse")
+    mixes = "channels"
     heads: int = 1
     pairs: Pairs = "interleaved"
     inverse: bool = False

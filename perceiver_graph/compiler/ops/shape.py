@@ -163,6 +163,7 @@ class Broadcast(Op):
     name = "broadcast"
     operands = ("x",)
     sized = ("sizes",)
+    mixes = "nothing"
     sizes: Shape
 
     def infer(self, *inputs: TensorType) -> TensorType:

@@ -21,31 +21,6 @@ from perceiver_graph.compiler.programs.phases import OUTPUT
 ONE = Dim.of(1)
 FARTHEST = 2**31
 """More places than a text has."""
-_ROWS_ALONE = (
-    ops.Add,
-    ops.Mul,
-    ops.Scale,
-    ops.Dropout,
-    ops.Where,
-    ops.Gelu,
-    ops.Relu,
-    ops.Tanh,
-    ops.Sigmoid,
-    ops.Silu,
-    ops.OneHot,
-    ops.Coordinate,
-    ops.Broadcast,
-)
-"""Each element of what comes out depends on those at its own place."""
-_LAST_AXIS = (
-    ops.Linear,
-    ops.LayerNorm,
-    ops.RMSNorm,
-    ops.FourierFeatures,
-    ops.Rotary,
-    ops.GaussianSample,
-)
-"""Each row of the last axis depends on that row."""
 
 
 class NotCausal(ValueError):  # noqa: N818 - read as "except NotCausal"
@@ -326,9 +301,7 @@ class Incremental:
             case ops.Concat() | ops.Permute() | ops.Flatten() | ops.Unflatten():
                 alone = True  # what they merge with other axes, or divide, is told by its size
             case _:
-                alone = isinstance(op, _ROWS_ALONE) or (
-                    isinstance(op, _LAST_AXIS) and axis != rank - 1
-                )
+                alone = op.mixes == "nothing" or (op.mixes == "channels" and axis != rank - 1)
         # Axes of operands are aligned at the end: what grows has to be at one place from there.
         ends = {self._axis(node, v) - v.type.rank for v in node.inputs if v in self.late}
         moves = isinstance(op, ops.Flatten | ops.Unflatten | ops.Permute | ops.Gather | ops.OneHot)

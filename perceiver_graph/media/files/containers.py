@@ -213,6 +213,7 @@ def open_media(named: Named) -> Iterator[Media]:
                     read_picture(source)  # FFmpeg shows what there is of one that is cut off
                 yield Media(source, container, counted)
             except Exception:
+                # Whatever was made of a reading that was ended from outside: why it ended is raised below.
                 if not stream.interrupted:
                     raise
             if stream.fault is not None:
