@@ -81,6 +81,8 @@ def test_a_body_alone_is_no_model_and_how_it_becomes_one(tmp_path: Path) -> None
         assert codes == ["PG311"]
         assert "PerceiverForMaskedLM.from_pretrained(FOLDER)" in text
     again = type(whole).from_pretrained(body)
+    # The one parameter that transformers leaves as memory was: it may be NaN, which import refuses.
+    again.embedding_decoder.bias.data.zero_()
     found = import_checkpoint(save(again, tmp_path / "whole"))
     body_latents = whole.perceiver.embeddings.latents.detach().numpy()
     assert any(np.array_equal(value, body_latents) for value in found.weights.values())

@@ -313,7 +313,7 @@ def test_the_inferred_type_is_the_produced_one(case: Case) -> None:
     assert inferred.dtype == produced.dtype
 
 
-def _other(x: Array, below: int) -> Array:
+def other_numbers(x: Array, below: int) -> Array:
     """Other numbers, everywhere, of the same shape."""
     if x.dtype == np.bool_:
         return ~x
@@ -328,38 +328,10 @@ def test_no_operand_is_there_for_its_shape_alone(case: Case) -> None:
         inputs = case.inputs(seed=seed)
         result = case.op.evaluate(*inputs)
         for slot, x in enumerate(inputs):
-            changed = [*inputs[:slot], _other(x, case.below), *inputs[slot + 1 :]]
+            changed = [*inputs[:slot], other_numbers(x, case.below), *inputs[slot + 1 :]]
             if not np.array_equal(case.op.evaluate(*changed), result):
                 matters.add(slot)
     assert matters == set(range(len(case.shapes)))
-
-
-APART = [case for case in CASES if case.op.mixes != "anything"]
-
-
-@pytest.mark.parametrize("case", APART, ids=str)
-def test_what_is_said_not_to_be_mixed_is_not(case: Case) -> None:
-    """Other numbers in one row, or in one channel, of what is read change that of the result alone."""
-    inputs = case.inputs()
-    x, result = inputs[0], case.op.evaluate(*inputs)
-    if not x.ndim or x.shape[:1] != result.shape[:1]:
-        return  # it is the same for all rows
-    for axis in (0, -1) if case.op.mixes == "nothing" and x.shape == result.shape else (0,):
-        changed = x.copy()
-        first = np.moveaxis(changed, axis, 0)
-        first[0] = _other(first[0], case.below)
-        others = np.moveaxis(case.op.evaluate(changed, *inputs[1:]), axis, 0)[1:]
-        np.testing.assert_array_equal(others, np.moveaxis(result, axis, 0)[1:])
-
-
-def test_what_is_not_mixed_is_tried_of_every_primitive_that_says_so() -> None:
-    said = {name for name, op in PRIMITIVES.items() if op.mixes != "anything"}
-    tried = {
-        case.op.name
-        for case in APART
-        if case.shapes[0] and case.shapes[0][0] == len(case.op.evaluate(*case.inputs()))
-    }
-    assert said - tried <= {"broadcast"}  # which puts axes in front: nothing that it reads is a row
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
