@@ -50,11 +50,10 @@ def read_pickle(path: Path) -> Any:
     except OSError as error:
         raise unreadable(path, error) from None
     except RefusedError as refused:
-        raise DiagnosticError.of(
-            "PG312",
-            f"{quote(path)} asks for {refused}, and only data is read",
-            notes=["nothing of it was imported or called"],
-            help="load it where it was written, and save its parameters as plain numpy arrays in "
+        raise more_than_data(
+            path,
+            refused,
+            "load it where it was written, and save its parameters as plain numpy arrays in "
             "dictionaries",
         ) from None
     except BrokenError as error:
@@ -65,17 +64,27 @@ def read_pickle(path: Path) -> Any:
         ) from None
 
 
-def follow(file: BinaryIO, size: int) -> Any:
+def more_than_data(path: Path, refused: RefusedError, help: str) -> DiagnosticError:
+    """For a pickle that asks for anything but data (PG312)."""
+    return DiagnosticError.of(
+        "PG312",
+        f"{quote(path)} asks for {refused}, and only data is read",
+        notes=["nothing of it was imported or called"],
+        help=help,
+    )
+
+
+def follow(file: BinaryIO, size: int, machine: Machine | None = None) -> Any:
     """The value that a pickle of so many bytes makes. Raises RefusedError or BrokenError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what pickletools decodes in noise
-            return _follow(_Bounded(file, size), _Machine(size))
+            return _follow(_Bounded(file, size), machine or Machine(size))
     except (ValueError, OverflowError) as error:  # what it says of malformed arguments
         raise BrokenError(str(error)[:200]) from None
 
 
-def _follow(source: Any, machine: _Machine) -> Any:
+def _follow(source: Any, machine: Machine) -> Any:
     for count, (opcode, argument, _) in enumerate(pickletools.genops(source)):
         if opcode.name == "STOP":
             return machine.pop()
@@ -103,8 +112,11 @@ class _Bounded:
         return line
 
 
-class _Machine:
-    """The stack and the memo of a pickle, and what each opcode does to them."""
+class Machine:
+    """The stack and the memo of a pickle, and what each opcode does to them.
+
+    What names stand for is said by three methods: here, what arrays of numpy and jax are made with.
+    """
 
     def __init__(self, size: int) -> None:
         self._unfolded = size
@@ -125,7 +137,12 @@ class _Machine:
                 raise RefusedError(f"the opcode `{name}`")
             handler(argument)
 
+    def push(self, value: Any) -> None:
+        """Put a value on the stack."""
+        self._stack.append(value)
+
     def pop(self) -> Any:
+        """Take the last value from the stack."""
         if not self._stack:
             raise BrokenError("its stack is empty")
         return self._stack.pop()
@@ -164,6 +181,20 @@ class _Machine:
 
     def _op_dup(self, _: None) -> None:
         self._stack.append(self._top())
+
+    # What names stand for
+
+    def is_known(self, name: Global) -> bool:
+        """Whether the pickle may name this."""
+        return is_known(name)
+
+    def call(self, function: Global, arguments: tuple[Any, ...]) -> Any:
+        """What a known function makes of its arguments. Raises RefusedError."""
+        return call(function, arguments)
+
+    def build(self, target: Any, state: Any) -> None:
+        """Give an object its state. Raises RefusedError."""
+        build(target, state)
 
     # Containers
 
@@ -260,7 +291,7 @@ class _Machine:
 
     def _push_global(self, module: str, name: str) -> None:
         found = Global(module, name)
-        if not is_known(found):
+        if not self.is_known(found):
             raise RefusedError(quote(f"{module}.{name}"))
         self._stack.append(found)
 
@@ -268,7 +299,7 @@ class _Machine:
         arguments, function = self.pop(), self.pop()
         if type(function) is not Global or type(arguments) is not tuple:
             raise RefusedError("a call of what is no function")
-        result = call(function, arguments)
+        result = self.call(function, arguments)
         if type(result) is bytes:
             self._unfolded -= len(result)
             if self._unfolded < 0:
@@ -277,4 +308,4 @@ class _Machine:
 
     def _op_build(self, _: None) -> None:
         state = self.pop()
-        build(self._top(), state)
+        self.build(self._top(), state)

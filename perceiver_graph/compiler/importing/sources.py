@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perceiver_graph.compiler.importing import torch_files
 from perceiver_graph.compiler.importing.preprocessing import (
     PICTURES,
     PROCESSORS,
@@ -32,7 +33,7 @@ class Source:
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file is to be read as a pickle. What PyTorch writes is not: it is refused later."""
+    """Whether a file is a pickle of DeepMind. What PyTorch writes is none: it is an archive."""
     suffix = path.suffix.lower()
     try:
         with path.open("rb") as file:
@@ -62,7 +63,9 @@ def open_transformers(path: Path, config: Path | Mapping[str, Any] | None, prefi
 
 
 def tensors_at(path: Path) -> Tensors:
-    """The tensors of a folder or a file. Raises DiagnosticError (PG301)."""
+    """The tensors of a folder or a file. Raises DiagnosticError (PG301, PG312)."""
+    if (found := torch_files.tensors_at(path)) is not None:
+        return found
     return transformers.folder_tensors(path) if path.is_dir() else transformers.read_file(path)
 
 

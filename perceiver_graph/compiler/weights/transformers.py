@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -192,7 +192,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def shards(index: Path) -> dict[str, Tensor]:
+def shards(index: Path, read: Callable[[Path], Tensors] = read_tensors) -> dict[str, Tensor]:
     """The tensors of all the files that an index names. DiagnosticError: PG301."""
     listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(f, str) for f in listed.values()):
@@ -204,7 +204,7 @@ def shards(index: Path) -> dict[str, Tensor]:
             raise DiagnosticError.of(
                 "PG301", f"{quote(index)} names a file outside its folder: {quote(file)}"
             )
-    files = {file: read_tensors(index.parent / file) for file in sorted(set(listed.values()))}
+    files = {file: read(index.parent / file) for file in sorted(set(listed.values()))}
     absent = [name for name, file in listed.items() if name not in files[file].tensors]
     if absent:
         raise DiagnosticError.of(

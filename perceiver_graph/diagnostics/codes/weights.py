@@ -11,9 +11,10 @@ ENTRIES = (
         "The weights file or folder is absent, truncated, or not of a format that is read here: "
         "a safetensors file, or a folder that transformers saved (config.json and "
         "model.safetensors). Pickles are not opened, since a pickle can run code; those that DeepMind "
-        "released are read by `perceiver-graph import`, which follows what makes arrays and "
-        "nothing else. What the file or the folder is instead, a Git LFS pointer, an adapter, the "
-        "checkpoint of a trainer or the cache of a hub, is told where it can be seen.",
+        "released, and the `pytorch_model.bin` of a folder, are read by `perceiver-graph import`, "
+        "which follows what makes arrays and nothing else. What the file or the folder is instead, a "
+        "Git LFS pointer, an adapter, the checkpoint of a trainer or the cache of a hub, is told where "
+        "it can be seen.",
         "$ perceiver-graph compile kinetics --weights weights.zip",
         "$ perceiver-graph compile kinetics --weights weights.safetensors",
     ),
@@ -103,7 +104,8 @@ ENTRIES = (
     Entry(
         "PG312",
         "pickle holds more than data",
-        "A pickle is a program that builds objects. Of the files that DeepMind released, only "
+        "A pickle is a program that builds objects. Of the files that DeepMind released, and of "
+        "those of PyTorch, only "
         "what makes arrays, dictionaries, lists, tuples, text and numbers is followed, and "
         "nothing that a pickle names is ever imported or called. This one asks for something "
         "else, which the message names. That is no proof of bad intent, but it cannot be read.",
