@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS
+from perceiver_graph.compiler.blocks.points import vectors
 from perceiver_graph.compiler.ir.dims import Dim, product
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.sizes import largest
@@ -194,7 +195,7 @@ class Inspection:
         return dim.evaluate(self.sizes)
 
     def _inputs(self) -> dict[str, Any]:
-        found = self._coordinates()
+        found, asked = self._coordinates(), vectors(self.lowered.document.spec.outputs)
         found |= {
             name: {
                 "axes": [axis.name for axis in modality.axes],
@@ -205,6 +206,7 @@ class Inspection:
                 "mask": self.lowered.derived["inputs", name, "mask"],
                 "attention_mask": modality.mask is not None,
             }
+            | ({"vector_of": asked[name]} if name in asked else {})
             for name, modality in self.lowered.modalities.items()
         }
         order = [n for name in self.lowered.inputs for n in (name, name + GIVEN)]

@@ -12,6 +12,7 @@ from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
 from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.blocks.points import vectors
 from perceiver_graph.compiler.blocks.stages import LATENTS, Stage, stages_of
 from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
@@ -44,6 +45,7 @@ def print_sheet(inspection: Inspection, given: str, rates: Rates | None) -> None
 def _inputs(inspection: Inspection) -> None:
     lowered = inspection.lowered
     tokens, width = lowered.input_array
+    asked = vectors(lowered.document.spec.outputs)
     rows = [
         [
             name,
@@ -51,8 +53,10 @@ def _inputs(inspection: Inspection) -> None:
             _steps(inspection, name),
             count(modality.count.plain),
             _channels(inspection, modality),
-            _position(lowered.inputs[name]),
-            f"+ {width - modality.channels}" if width > modality.channels else "",
+            f"asks {', '.join(asked[name])}" if name in asked else _position(lowered.inputs[name]),
+            f"+ {width - modality.channels}"
+            if width > modality.channels and name not in asked
+            else "",
             _mask(lowered.derived["inputs", name, "mask"], modality),
         ]
         for name, modality in lowered.modalities.items()

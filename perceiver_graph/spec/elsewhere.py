@@ -83,6 +83,7 @@ steps: preprocess preprocessor preprocessing transforms stem layers
 position: positions pos_encoding position_encoding positional_encoding positional_embedding
 position: pos_embed position_embedding position_embeddings
 query: queries
+vector: context condition conditioning cond session
 head: postprocess postprocessor classifier
 shape: size input_shape input_size dimensions
 summary: description desc doc

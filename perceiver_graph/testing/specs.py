@@ -27,6 +27,7 @@ from perceiver_graph.testing.inputs import (
     sized_modalities,
 )
 from perceiver_graph.testing.places import over, placed
+from perceiver_graph.testing.points import ask_with
 from perceiver_graph.testing.rotary import turn
 
 NAMES = ("audio", "image", "lidar", "touch", "label", "forward", "train", "class", "x1")
@@ -113,6 +114,7 @@ def specs(
     if draw(st.booleans()):
         spec["decode"]["project"] = draw(st.integers(1, 6))
     turn(draw, spec)
+    ask_with(draw, spec)
     return spec
 
 

@@ -238,24 +238,9 @@ def named(given: int | list[str]) -> tuple[tuple[str, ...], int]:
     return ((), given) if isinstance(given, int) else (tuple(given), len(given))
 
 
-def point_queries(ctx: Context, name: str, query: PointsQuery, path: Path) -> tuple[Value, Axis]:
-    """Queries made of points that the caller gives, and the axis that counts them.
-
-    Shapes: points [batch, points, coordinates] -> [batch, points, width].
-    """
-    position = query.position
-    refuse = ("given", "inputs", "coordinates")
-    if any(getattr(position, key) is not None for key in refuse):
-        key = next(key for key in refuse if getattr(position, key) is not None)
-        raise ctx.error(
-            "PG220",
-            f"the points are the coordinates, so there is no `{key}` of them",
-            (*path, "position", key),
-            also=[((*path, "points"), "here")],
-            help="leave it out",
-            at_key=True,
-        )
-    names, count = named(query.points)
+def declare_points(ctx: Context, name: str, query: PointsQuery) -> tuple[str, Axis]:
+    """The array of the points that the caller gives, and the axis that counts them."""
+    _, count = named(query.points)
     symbol = Symbol(f"{name}_points")
     add_count(ctx, symbol, name, f"points `{name}` is asked at")
     axes = (Axis("point", Dim.of(symbol)), Axis(CHANNEL, Dim.of(count)))
@@ -263,7 +248,28 @@ def point_queries(ctx: Context, name: str, query: PointsQuery, path: Path) -> tu
     sizes = shape_of(ctx.symbols["batch"], *(axis.size for axis in axes))
     points = ctx.builder.input(array, "points", name, ("batch", "point", CHANNEL), sizes, "float32")
     ctx.coordinates[array] = Coordinates(points, axes, (), name)
-    return _features(ctx, array, position, names, (*path, "position")), axes[0]
+    return array, axes[0]
+
+
+def point_features(
+    ctx: Context, array: str, query: PointsQuery, position: FourierPosition, path: Path
+) -> Value:
+    """What queries are made of, from points that the caller gives.
+
+    Shapes: points [batch, points, coordinates] -> [batch, points, width].
+    """
+    for key in ("given", "inputs", "coordinates"):
+        if getattr(position, key) is not None:
+            raise ctx.error(
+                "PG220",
+                f"the points are the coordinates, so there is no `{key}` of them",
+                (*path, "position", key),
+                also=[((*path, "points"), "here")],
+                help="leave it out",
+                at_key=True,
+            )
+    names, _ = named(query.points)
+    return _features(ctx, array, position, names, (*path, "position"))
 
 
 def _features(

@@ -227,9 +227,10 @@ def join(ctx: Context, modalities: list[Modality]) -> tuple[Value, Value | None]
             raise PartError()
         raise ctx.error(
             "PG220",
-            "every input holds the coordinates of another, so there are no tokens",
+            "every input holds the coordinates of another, or is what queries are made of, so there are "
+            "no tokens",
             ("inputs",),
-            help="declare the input whose tokens lie there",
+            help="declare an input whose tokens the latents read",
             at_key=True,
         )
     padding = spec.join.padding if spec.join else None

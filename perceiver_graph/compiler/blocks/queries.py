@@ -20,11 +20,10 @@ from perceiver_graph.compiler.blocks.context import (
     PartError,
     Path,
 )
-from perceiver_graph.compiler.blocks.coordinates import point_queries
 from perceiver_graph.compiler.blocks.located import Located
-from perceiver_graph.compiler.blocks.locating import points_at, queries_at
+from perceiver_graph.compiler.blocks.locating import queries_at
 from perceiver_graph.compiler.blocks.modality import Modality, modality_code
-from perceiver_graph.compiler.blocks.places import at_each, together, with_over
+from perceiver_graph.compiler.blocks.places import together, with_over
 from perceiver_graph.compiler.blocks.position import Grid, grid_positions
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, product, shape_of
@@ -35,7 +34,6 @@ from perceiver_graph.spec.models import (
     InputsQuery,
     LearnedQuery,
     OutputQuery,
-    PointsQuery,
     Position,
     Query,
 )
@@ -135,7 +133,7 @@ def _learned(
 def _inputs(
     query: InputsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
 ) -> Asked:
-    prepared = _modality(ctx, query.inputs, modalities, (*path, "inputs"))
+    prepared = token_input(ctx, query.inputs, modalities, (*path, "inputs"))
     axes, tokens = with_over(ctx, prepared.index), prepared.tokens
     if ctx.spec.process.over:
         tokens = together(ctx, tokens, "together")
@@ -153,17 +151,6 @@ def _tokens(
     if one.at is None or ctx.spec.process.over:
         return None
     return Located("query", (replace(one.at, chosen=indices),), own=len(modalities) > 1)
-
-
-@ask.register
-def _points(
-    query: PointsQuery, ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
-) -> Asked:
-    refuse_sum(ctx, query.position, (*path, "position"))
-    rows, axis = point_queries(ctx, name, query, path)
-    located = points_at(ctx, name, query, axis.size)
-    rows = at_each(ctx, rows, ctx.asked_at, "rows_places")
-    return Asked((axis,), axis.size, rows, located=located)
 
 
 def _resolve(ctx: Context, name: str) -> tuple[str, Query]:
@@ -213,7 +200,7 @@ def query_mask(
             help="leave `query_mask` out",
             at_key=True,
         )
-    source = _modality(ctx, masked_by, modalities, path)
+    source = token_input(ctx, masked_by, modalities, path)
     if source.mask is None:
         raise ctx.error(
             "PG201",
@@ -264,7 +251,10 @@ def refuse_sum(ctx: Context, position: Position, path: Path) -> None:
         )
 
 
-def _modality(ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path) -> Modality:
+def token_input(
+    ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path
+) -> Modality:
+    """An input whose tokens are asked for or with."""
     if name not in ctx.spec.inputs:
         raise ctx.error(
             "PG201",

@@ -25,6 +25,7 @@ from perceiver_graph.compiler.blocks.likeness import unlike
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
 from perceiver_graph.compiler.blocks.places import check_names, check_places, unfold
+from perceiver_graph.compiler.blocks.points import check_vector, vectors
 from perceiver_graph.compiler.blocks.queries import (
     Queries,
     make_queries,
@@ -154,17 +155,22 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
             _check_name(ctx, ("inputs", name))
             modalities[name] = prepare(ctx, name, tokens[name])
     modalities = {name: modalities[name] for name in tokens if name in modalities}
+    asked_with = vectors(spec.outputs)
+    for name in asked_with.keys() & modalities.keys():
+        with ctx.part("inputs", name):
+            check_vector(ctx, name, asked_with[name][0])
+    given = {name: one for name, one in modalities.items() if name not in asked_with}
     arrays: dict[str, Rows] = {}
     if len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
         with ctx.part("inputs"):
-            parts = ((name, m.index, m.places) for name, m in modalities.items())
+            parts = ((name, m.index, m.places) for name, m in given.items())
             ctx.places = check_places(ctx, parts)
-            joined, mask = join(ctx, list(modalities.values()))
-            widest = max(modalities, key=lambda name: modalities[name].channels)
+            joined, mask = join(ctx, list(given.values()))
+            widest = max(given, key=lambda name: given[name].channels)
             width = int(joined.shape[-1])
-            places = tuple(one.at for one in modalities.values() if one.at)
+            places = tuple(one.at for one in given.values() if one.at)
             arrays[INPUTS] = Rows(width, joined, mask, ("inputs", widest), Located("input", places))
-    counts = {name: modality.count for name, modality in modalities.items()}
+    counts = {name: modality.count for name, modality in given.items()}
     with ctx.part("latents"):
         arrays[LATENTS] = make_latents(ctx, counts, arrays.get(INPUTS))
     return modalities, arrays

@@ -72,8 +72,12 @@ class PointsQuery(Query):
     points: Coordinates
     """The coordinates of a point, which come in an array `NAME.points`: their names, or how many
     there are."""
-    position: FourierPosition
-    """What a query is made of, from the coordinates."""
+    vector: Name | None = None
+    """An input of a single token, a session by its id say, that each query is made of. The latents do
+    not read it (default: none)."""
+    position: FourierPosition | None = None
+    """What a query is made of, from the coordinates: beside the vector, or added to it. It may be left
+    out where there is a vector and `decode` has `rotary` positions, which turn by the coordinates."""
 
 
 class OutputQuery(Query):
