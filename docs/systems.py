@@ -17,14 +17,8 @@ EQUATIONS = "the papers' equations"
 """An independent numpy transcription of what DeepMind's code computes: tests/deepmind."""
 BACKENDS = "numpy, ONNX and PyTorch with each other"
 """No reference implementation exists: tests/test_systems.py."""
-STRUCTURE = "a module of the same structure"
-"""Written out in PyTorch: tests/test_layer_styles.py, tests/parity/test_shapes.py."""
 FIGURES = Path(__file__).parents[1] / "tests" / "family" / "figures.json"
 """What `make test-family` measured."""
-LEVELS = "microsoft-aurora 2.0.1 `PerceiverResampler`: 7e-07 of the largest output"
-"""What tests/family/test_aurora.py measures at published size, rounded up."""
-NEXT_TOKEN = "perceiver-ar-pytorch 0.0.10 `PerceiverAR`: 1e-06 of the largest output"
-"""What tests/family/test_perceiver_ar.py measures at published size, rounded up."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +81,9 @@ SYSTEMS = {
     ),
     **_family("voices", "xtts_conditioner", "chatterbox_conditioner"),
     **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),
-    "hunyuan3d_decoder": System("shapes", STRUCTURE),
-    "perceiver_ar": System("next_token", NEXT_TOKEN),
-    "aurora_level_encoder": System("levels", LEVELS),
-    "aurora_level_decoder": System("levels", LEVELS),
+    **_family("shapes", "hunyuan3d_decoder"),
+    **_family("next_token", "perceiver_ar"),
+    **_family("levels", "aurora_level_encoder", "aurora_level_decoder"),
 }
 """In the order of the table; a test finds the comparisons."""
 

@@ -13,11 +13,12 @@ from safetensors.numpy import save_file
 import perceiver_graph as pg
 from perceiver_graph.compiler.importing import Imported, import_checkpoint
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.weights import load
+from perceiver_graph.compiler.weights import initialize, load
 from perceiver_graph.compiler.weights.system_tables import SYSTEMS, find
 from perceiver_graph.compiler.weights.systems import System
 from perceiver_graph.diagnostics import DiagnosticError
-from tests.system_files import heads, small, theirs
+from tests.small import SMALL
+from tests.system_files import small, theirs, told
 
 IP_ADAPTER = SYSTEMS[0]
 each_system = pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
@@ -46,7 +47,7 @@ def same(imported: Imported, weights: Mapping[str, Array]) -> bool:
 def test_a_part_is_told_by_its_names(system: System, tmp_path: Path) -> None:
     compiled, weights = small(system)
     path = file(tmp_path, theirs(system, weights))
-    imported = import_checkpoint(path, settings=heads(compiled))
+    imported = import_checkpoint(path, settings=told(system))
     assert imported.source == system.source
     assert same(imported, weights)
     assert imported.notes == []
@@ -55,12 +56,12 @@ def test_a_part_is_told_by_its_names(system: System, tmp_path: Path) -> None:
 
 @each_system
 def test_a_part_of_a_larger_checkpoint(system: System, tmp_path: Path) -> None:
-    compiled, weights = small(system)
+    _, weights = small(system)
     tensors = theirs(system, weights, "model.part.")
     path = file(tmp_path, {**tensors, "model.lm_head.weight": np.zeros((3, 3), np.float32)})
     assert f"{system.source} below `model.part`" in refused(path)
     assert "did you mean `--prefix model.part.`?" in refused(path)
-    imported = import_checkpoint(path, prefix="model.part", settings=heads(compiled))
+    imported = import_checkpoint(path, prefix="model.part", settings=told(system))
     assert same(imported, weights)
     assert imported.notes == ["outside of `model.part.`, not read: model.lm_head.weight"]
 
@@ -117,3 +118,40 @@ def test_options_that_mean_nothing_to_a_part(tmp_path: Path) -> None:
         import_checkpoint(path, image_size=(3, 3))
     with pytest.raises(DiagnosticError, match="PG214"):
         import_checkpoint(path, settings=["encode.heads"])
+
+
+def test_what_stands_beside_a_part_is_told(tmp_path: Path) -> None:
+    system = next(system for system in SYSTEMS if system.name == "hy3dgen")
+    tensors = theirs(system, small(system)[1])
+    others = {f"encoder.blocks.{i}.ln_1.weight": np.ones(2, np.float32) for i in range(2)}
+    path = file(tmp_path, {**tensors, **others})
+    imported = import_checkpoint(path, settings=told(system))
+    assert imported.notes == [
+        "beside ShapeVAE of hy3dgen, not read: encoder.blocks.{0..1}.ln_1.weight"
+    ]
+    beyond = {"transformer.extra.weight": np.ones(2, np.float32)}
+    assert "not used: transformer.extra.weight" in refused(file(tmp_path, {**tensors, **beyond}))
+
+
+def test_heads_tell_how_a_matrix_is_cut(tmp_path: Path) -> None:
+    """Norms of queries say how wide a head is; where there are none, the spec does, and without one
+    nothing is cut."""
+    system = next(system for system in SYSTEMS if system.name == "hy3dgen")
+    overrides = (*SMALL[system.spec], "layers.qk_norm=none")
+    compiled = pg.compile(system.spec, overrides=overrides)
+    weights = initialize(compiled.graph, 3)
+    path = file(tmp_path, theirs(system, weights))
+    assert same(import_checkpoint(path, settings=told(system)), weights)
+    with pytest.raises(DiagnosticError, match="PG302"):
+        load(path, compiled.graph)
+
+
+def test_what_no_tensor_tells_is_said_in_the_spec(tmp_path: Path) -> None:
+    system = next(system for system in SYSTEMS if system.name == "perceiver_ar_pytorch")
+    path = file(tmp_path, theirs(system, small(system)[1]))
+    text = import_checkpoint(path, settings=["encode.heads=2", "process.heads=2"]).spec_text
+    assert "last: 3" in text
+    assert "no tensor tells last: 3, as published" in text
+    assert "no tensor tells heads" not in text
+    settings = [*told(system), "latents.last=4"]
+    assert "no tensor tells" not in import_checkpoint(path, settings=settings).spec_text

@@ -38,6 +38,7 @@ CONFIGURATIONS = 30
 TOLERANCE = 1e-5
 """Of the largest output."""
 TOLERANCE_64 = 1e-10
+_POINTS = ".points"
 
 if SITE.is_dir() and str(SITE) not in sys.path:
     sys.path.append(str(SITE))  # last: what the tests run with comes first
@@ -160,6 +161,14 @@ def randomised(module: Any, seed: int) -> Any:
     return module.float().eval()
 
 
+def as_tensors(arrays: Mapping[str, Array]) -> list[dict[str, torch.Tensor]]:
+    """What a PyTorch module takes: inputs and, where any are given, the points of outputs."""
+    tensors = {name: torch.from_numpy(x) for name, x in arrays.items()}
+    points = {n.removesuffix(_POINTS): x for n, x in tensors.items() if n.endswith(_POINTS)}
+    inputs = {name: x for name, x in tensors.items() if not name.endswith(_POINTS)}
+    return [inputs, points] if points else [inputs]
+
+
 def answer(case: Case) -> Array:
     """What the module gives, computed in double precision."""
     with torch.no_grad():
@@ -188,10 +197,21 @@ def compare(case: Case, folder: Path, measured: Measured) -> None:
         given = single(case.inputs)
         weights = {name: x.astype(np.float64) for name, x in imported.weights.items()}
         (output,) = compiled.lowered.outputs
+        sizes = {
+            str(dim): size
+            for leaf in compiled.graph.inputs
+            if leaf.value.name in case.inputs
+            for dim, size in zip(leaf.value.shape, case.inputs[leaf.value.name].shape, strict=True)
+        }
         asked = {
-            leaf.value.name: np.arange(expected.shape[1])
+            leaf.value.name: np.arange(expected.shape[-2])
             for leaf in compiled.graph.inputs
             if leaf.role == "queries"
+        }
+        asked |= {
+            leaf.value.name: np.array([sizes[leaf.of]])
+            for leaf in compiled.graph.inputs
+            if leaf.role == "size"
         }
         found = evaluate(compiled.graph, {**case.inputs, **asked}, weights)[output]
         measured.double = max(measured.double, off(found, expected))
@@ -203,8 +223,7 @@ def compare(case: Case, folder: Path, measured: Measured) -> None:
     for dtype in (torch.float32, torch.float64):
         with torch.no_grad():
             arrays = case.inputs if dtype == torch.float64 else single(case.inputs)
-            tensors = {name: torch.from_numpy(x) for name, x in arrays.items()}
-            share = off(module.to(dtype)(tensors)[output].numpy(), expected)
+            share = off(module.to(dtype)(*as_tensors(arrays))[output].numpy(), expected)
         which = "double" if dtype == torch.float64 else "drawn"
         setattr(measured, which, max(getattr(measured, which), share))
     measured.configurations += 1
@@ -228,8 +247,7 @@ def compare_published(reference: Reference, folder: Path, measured: Measured) ->
     measured.parameters = compiled.graph.parameter_count
     module: Any = compiled.to_torch(theirs)
     with torch.no_grad():
-        tensors = {name: torch.from_numpy(x) for name, x in given.items()}
-        share = off(module(tensors)[output].numpy(), expected)
+        share = off(module(*as_tensors(given))[output].numpy(), expected)
     measured.published = max(measured.published, share)
 
 

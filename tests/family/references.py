@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.family import chatterbox, flamingo, idefics, ip_adapter, perceiver_pytorch, xtts
+from tests.family import (
+    aurora,
+    chatterbox,
+    flamingo,
+    hunyuan,
+    idefics,
+    ip_adapter,
+    perceiver_ar,
+    perceiver_pytorch,
+    xtts,
+)
 
 REFERENCES = (
     *ip_adapter.REFERENCES,
@@ -11,5 +21,8 @@ REFERENCES = (
     *xtts.REFERENCES,
     *chatterbox.REFERENCES,
     *perceiver_pytorch.REFERENCES,
+    *hunyuan.REFERENCES,
+    *perceiver_ar.REFERENCES,
+    *aurora.REFERENCES,
 )
 """In the order of the table of systems."""

@@ -131,8 +131,8 @@ def _open_part(
     system = parts.recognise(tensors)
     if system is None:
         return None
-    layout = SystemLayout(system)
     made = parts.draft(system, tensors, config_of(path, config), settings)
+    layout = SystemLayout(system, heads=parts.heads(system, made.data))
     return _Opened(system.spec, system.source, made, tensors, layout, notes)
 
 

@@ -7,10 +7,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perceiver_graph.compiler.importing.draft import Data, Draft
+from perceiver_graph.compiler.importing.draft import Draft
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.compiler.weights.system_tables import Found, find
-from perceiver_graph.compiler.weights.systems import Bands, Heads, Map, Numbered, Seen, System
+from perceiver_graph.compiler.weights.systems import (
+    Bands,
+    Heads,
+    Hidden,
+    Map,
+    Numbered,
+    Published,
+    Seen,
+    Size,
+    System,
+)
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.model import Source
@@ -46,23 +56,40 @@ def draft(
     source = Source(system.spec, (SHIPPED / f"{system.spec}.yaml").read_text(encoding="utf-8"))
     data, spans = parse_yaml(source)
     made = Draft({key: value for key, value in data.items() if key not in _OWN})
+    told = [setting.partition("=")[0].split(".") for setting in settings]
     for key, size in system.sizes.items():
         if isinstance(size, Map) and size.tensor not in tensors.tensors:
             continue
+        path = key.split(".")
+        if isinstance(size, Hidden):
+            made.data = _with_hidden(made.data, path[:-1], size, tensors)
+            continue
         value = _value(system, size, tensors, config)
-        made.data = _with(made.data, key.split("."), value)
-        if isinstance(size, Heads) and _told(size, config) is None:
-            remark = (
-                f"no tensor tells {key.split('.')[-1]}: {size.each} channels each, as published"
-            )
-            made.remarks[tuple(key.split(".")[:1])] = remark
+        made.data = _with(made.data, path, value)
+        remark = _remark(size, path[-1], value, tensors, config)
+        if remark and not any(path[: len(one)] == one for one in told):
+            made.remarks[tuple(path[:-1])] = remark
     for key, tensor in system.only_with.items():
         if tensor not in tensors.tensors:
             made.data = _without(made.data, key.split("."))
-    _tell_hidden(made.data)
+    for key, tensor in system.only_without.items():
+        if tensor in tensors.tensors:
+            made.data = _without(made.data, key.split("."))
     for setting in settings:
         made.data, spans = apply_override(setting, made.data, spans)
     return made
+
+
+def heads(system: System, data: Mapping[str, Any]) -> dict[str, int]:
+    """How many heads a spec has, by the keys that cuts of a system name."""
+    found = {}
+    for key in {cut.heads for cut in system.cuts if cut.heads}:
+        value: Any = data
+        for word in key.split("."):
+            value = value.get(word) if isinstance(value, dict) else None
+        if type(value) is int and value > 0:
+            found[key] = value
+    return found
 
 
 _OWN = ("perceiver", "name", "summary")
@@ -74,6 +101,13 @@ def _value(system: System, seen: Seen, tensors: Tensors, config: Mapping[str, An
     if isinstance(seen, Numbered):
         rest = (n.removeprefix(seen.before) for n in tensors.names if n.startswith(seen.before))
         return len({name.split(".")[0] for name in rest}) or 1
+    if isinstance(seen, Published):
+        if seen.part_of is None:
+            return seen.value
+        whole = _size(tensors, seen.part_of.tensor, seen.part_of.axis)
+        return max(whole // seen.value, 1) + seen.more
+    if isinstance(seen, Bands) and seen.axes:
+        return max((_size(tensors, seen.tensor, -1) // seen.axes - 1) // 2, 1)
     if isinstance(seen, Bands):
         assert system.fourier is not None
         return system.fourier.bands(_size(tensors, seen.tensor, -1)) or 1
@@ -81,9 +115,23 @@ def _value(system: System, seen: Seen, tensors: Tensors, config: Mapping[str, An
         return [{"linear": _size(tensors, seen.tensor, 0)}]
     if isinstance(seen, Heads):
         found = _size(tensors, seen.tensor, seen.axis)
-        return _told(seen, config) or (1 if found % seen.each else found // seen.each)
+        normed = seen.norm in tensors.tensors
+        each = _size(tensors, seen.norm, -1) if normed else seen.each
+        return _told(seen, config) or (1 if found % each else found // each)
+    assert isinstance(seen, Size)
     there = seen.tensor in tensors.tensors or not seen.otherwise
     return _size(tensors, seen.tensor if there else seen.otherwise, seen.axis)
+
+
+def _remark(
+    seen: Seen, key: str, value: Any, tensors: Tensors, config: Mapping[str, Any]
+) -> str | None:
+    """What a reader should know of a value that no tensor tells."""
+    if isinstance(seen, Published) and not seen.more:
+        return f"no tensor tells {key}: {value:,}, as published"
+    if isinstance(seen, Heads) and seen.norm not in tensors.tensors and not _told(seen, config):
+        return f"no tensor tells {key}: {seen.each} channels each, as published"
+    return None
 
 
 def _size(tensors: Tensors, name: str, axis: int) -> int:
@@ -113,17 +161,14 @@ def _without(data: Any, path: Sequence[str]) -> Any:
     return {**rest, path[0]: inner} if inner else rest
 
 
-def _tell_hidden(data: Data) -> None:
-    """The hidden width under `encode` alone, as a multiple where it is one."""
-    hidden = data["encode"].pop("hidden", None)
-    if hidden is None:
-        return
-    width = data["latents"]["width"]
-    for part in (data["encode"], data.get("layers", {})):
+def _with_hidden(data: Any, path: Sequence[str], seen: Hidden, tensors: Tensors) -> Any:
+    """With the hidden width of a part, as a multiple where it is one, and said there alone."""
+    hidden, width = (_size(tensors, seen.tensor, axis) for axis in (seen.axis, 1 - seen.axis))
+    for part in (path, ["layers"]):
         for key in ("hidden", "widening"):
-            part.pop(key, None)
+            data = _without(data, [*part, key])
     key, value = ("hidden", hidden) if hidden % width else ("widening", hidden // width)
-    data["encode"][key] = value
+    return _with(data, [*path, key], value)
 
 
 def _told(heads: Heads, config: Mapping[str, Any]) -> int | None:

@@ -80,7 +80,7 @@ def fit(
     _report_infected(checkpoint.tensors, infected, found)
     found.raise_if_errors()
     if report is not None:
-        for note in checkpoint.tensors.notes:
+        for note in assignment.tensors.notes:
             report.add(make("PG301", note, severity="note"))
         for note in not_followed(checkpoint.config or {}):
             report.add(make("PG309", note, severity="note"))

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from perceiver_graph.compiler.weights.names import Rules
 from perceiver_graph.compiler.weights.systems import (
     Bands,
+    Cut,
     Fourier,
     Heads,
+    Hidden,
     Map,
     Numbered,
     Seen,
     Size,
     System,
 )
+from perceiver_graph.compiler.weights.tables import aurora, hy3dgen, perceiver_ar
 
 _LAYERS: Rules = (
     (r"^encoder\.cross_attends\.(\d+)\.", (r"layers.\1.",)),
@@ -45,8 +48,8 @@ def find(names: Collection[str]) -> list[Found]:
     return [found[prefix] for prefix in sorted(found)]
 
 
-_KEYS_AND_VALUES = (r"\.to_kv\.weight$", ("keys", "values"))
-_GATED = (r"(?:\.net\.0|\.1\.0)\.(?:weight|bias)$", ("hidden", "gates"))
+_KEYS_AND_VALUES = Cut(r"\.to_kv\.weight$", ("keys", "values"))
+_GATED = Cut(r"(?:\.net\.0|\.1\.0)\.(?:weight|bias)$", ("hidden", "gates"))
 """The map to the hidden channels, in it the one to their gates."""
 
 _LUCIDRAINS: Rules = (
@@ -85,7 +88,7 @@ def _resampler(
         "encode.heads": Heads(f"{layers}0.{query}", 0, each, heads),
         "encode.qk_width": Size(f"{layers}0.{query}", 0),
         "encode.cross_attends": Numbered(layers),
-        "encode.hidden": Size(f"{layers}0.{hidden}", 0),
+        "encode.hidden": Hidden(f"{layers}0.{hidden}", 0),
     }
 
 
@@ -250,7 +253,7 @@ SYSTEMS: tuple[System, ...] = (
         (_KEYS_AND_VALUES, _GATED),
         {
             **_resampler("layers.", "0.to_q.weight", "1.2.weight", 64),
-            "encode.hidden": Size("layers.0.1.2.weight", 1),
+            "encode.hidden": Hidden("layers.0.1.2.weight", 1),
             "inputs.speech.shape.channel": Size("proj_context.weight", 1, "latents"),
             "inputs.speech.steps": Map("proj_context.weight"),
         },
@@ -328,5 +331,8 @@ SYSTEMS: tuple[System, ...] = (
             "outputs.text.head.linear": Size("perceiver_io.to_logits.weight", 0),
         },
     ),
+    *aurora.SYSTEMS,
+    *hy3dgen.SYSTEMS,
+    *perceiver_ar.SYSTEMS,
 )
 """In the order in which they are looked for: what is more special comes first."""

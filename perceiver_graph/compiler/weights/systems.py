@@ -4,10 +4,13 @@ tensors read by it. The tables are in `system_tables.py`."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+
+from perceiver_graph.compiler.ir.names import collapse
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights.files import Tensor, Tensors
 from perceiver_graph.compiler.weights.names import Rules, renamed, same_but_for_ones
@@ -40,6 +43,26 @@ class Heads:
     """Channels of a head, as published."""
     setting: tuple[str, ...] = ()
     """Where a configuration says it, if it does."""
+    norm: str = ""
+    """A tensor with a number for each channel of a head, which tells it where there is one."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The hidden width of MLPs, in an axis of a matrix whose other axis is the width outside."""
+
+    tensor: str
+    axis: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """A size that no tensor tells: as published, or as such a part of what another says."""
+
+    value: int
+    part_of: Size | None = None
+    more: int = 0
+    """What is added."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,8 @@ class Bands:
     """How many bands Fourier features have, in channels of a tensor that has them behind others."""
 
     tensor: str
+    axes: int = 0
+    """Of positions that are all there is in these channels, in our order."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +105,34 @@ class Map:
     tensor: str
 
 
-Seen = Size | Numbered | Heads | Bands | Map
+Seen = Size | Numbered | Heads | Hidden | Published | Bands | Map
 """How a value of a spec is seen in tensors."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A tensor that holds several of our parameters below each other, in equal parts, each of which is
+    named: `to_kv.weight` becomes `to_kv.weight[keys]` and `to_kv.weight[values]`."""
+
+    pattern: str
+    parts: tuple[str, ...]
+    heads: str = ""
+    """Where the parts alternate, head by head: the key of the spec that says how many heads there are."""
+    norm: tuple[str, str] = ("", "")
+    """The end of a name, and what is there in its place where a norm of heads tells the channels of one."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A parameter that is computed there, out of tensors that are no parameters here."""
+
+    name: str
+    """Under which the rules know it."""
+    of: tuple[str, ...]
+    shape: Callable[..., tuple[int, ...]]
+    """Of their shapes."""
+    compute: Callable[..., Array]
+    """In double precision."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +149,16 @@ class System:
     """Names that are all there in such a checkpoint, and not in another."""
     rules: Rules
     """From our name to theirs, as in `names.renamed`."""
-    cuts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Patterns of tensors that hold several of our parameters below each other, in equal parts: what
-    each part is. `to_kv.weight` becomes `to_kv.weight[keys]` and `to_kv.weight[values]`."""
+    cuts: tuple[Cut, ...] = ()
     sizes: Mapping[str, Seen] = field(default_factory=dict)
     """Where the sizes of the shipped spec are seen, by their keys, such as `latents.count`."""
     only_with: Mapping[str, str] = field(default_factory=dict)
     """Keys that hold only where there is a certain tensor."""
+    only_without: Mapping[str, str] = field(default_factory=dict)
+    """Keys that hold only where there is no such tensor."""
+    made: tuple[Made, ...] = ()
+    beside: str = ""
+    """The tensors after the prefix that are of other parts, as a pattern: they are told, and not read."""
     fourier: Fourier | None = None
     """Channels that stand in another order there."""
 
@@ -123,6 +177,8 @@ class SystemLayout:
 
     system: System
     prefix: str = ""
+    heads: Mapping[str, int] = field(default_factory=dict)
+    """How many heads the spec has, by their keys, for cuts that alternate with them."""
 
     def candidates(self, name: str) -> list[str]:
         return [self.prefix + theirs for theirs in renamed(name, self.system.rules)]
@@ -135,21 +191,56 @@ class SystemLayout:
         return False
 
     def pieces(self, tensors: Tensors) -> Tensors:
-        """The tensors with those cut that hold several parameters."""
+        """The tensors with those cut that hold several parameters, those made that are computed, and
+        those told that are of other parts."""
         found: dict[str, Tensor] = {}
-        for name, tensor in tensors.tensors.items():
-            tensor = self._in_order(name, tensor)
-            parts = self._parts(name) if name.startswith(self.prefix) else ()
-            rows = tensor.shape[0] if tensor.shape else 0
-            if not parts or rows % len(parts):
-                found[name] = tensor
+        left = []
+        made = self._made(tensors.tensors)
+        read = {
+            self.prefix + n for m in self.system.made if self.prefix + m.name in made for n in m.of
+        }
+        for name, tensor in {**tensors.tensors, **made}.items():
+            if name in read:
                 continue
-            each = rows // len(parts)
-            for i, part in enumerate(parts):
-                read = partial(_rows, tensor, i * each, each)
-                shape = (each, *tensor.shape[1:])
-                found[f"{name}[{part}]"] = Tensor(shape, tensor.dtype, read)
-        return replace(tensors, tensors=found)
+            tensor = self._in_order(name, tensor)
+            ours = name.removeprefix(self.prefix) if name.startswith(self.prefix) else None
+            cut = next((c for c in self.system.cuts if re.search(c.pattern, ours or "")), None)
+            if ours is not None and self.system.beside and re.search(self.system.beside, ours):
+                left.append(name)
+            elif cut is None or (rows := self.rows(cut, name, tensors.tensors)) is None:
+                found[name] = tensor
+            else:
+                for part, taken in zip(cut.parts, rows, strict=True):
+                    shape = (len(taken), *tensor.shape[1:])
+                    value = partial(_rows, tensor, taken)
+                    found[f"{name}[{part}]"] = Tensor(shape, tensor.dtype, value)
+        told = [f"beside {self.system.source}, not read: {', '.join(collapse(left))}"]
+        return replace(tensors, tensors=found, notes=(*tensors.notes, *(told if left else ())))
+
+    def rows(self, cut: Cut, name: str, tensors: Mapping[str, Tensor]) -> Array | None:
+        """Which rows of a tensor each part has; None where they cannot be told."""
+        shape, heads = tensors[name].shape, 1
+        rows = shape[0] if shape else 0
+        if cut.heads:
+            norm = tensors.get(re.sub(*cut.norm, name))
+            each = norm.shape[-1] * len(cut.parts) if norm is not None and norm.shape else 0
+            heads = self.heads.get(cut.heads, 0) or (rows // each if each else 0)
+        if not rows or not heads or rows % (heads * len(cut.parts)):
+            return None
+        places = np.arange(rows).reshape(heads, len(cut.parts), -1)
+        return places.swapaxes(0, 1).reshape(len(cut.parts), -1)
+
+    def _made(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found = {}
+        for made in self.system.made:
+            read = [
+                tensors[self.prefix + name] for name in made.of if self.prefix + name in tensors
+            ]
+            if len(read) == len(made.of):
+                shape = made.shape(*(tensor.shape for tensor in read))
+                value = partial(_computed, made, read)
+                found[self.prefix + made.name] = Tensor(shape, read[0].dtype, value)
+        return found
 
     def _in_order(self, name: str, tensor: Tensor) -> Tensor:
         """A tensor with its channels in our order."""
@@ -161,13 +252,16 @@ class SystemLayout:
             return tensor
         return Tensor(tensor.shape, tensor.dtype, partial(_taken, tensor, fourier.order(bands)))
 
-    def _parts(self, name: str) -> tuple[str, ...]:
-        name = name.removeprefix(self.prefix)
-        return next((parts for cut, parts in self.system.cuts if re.search(cut, name)), ())
+
+def _rows(tensor: Tensor, rows: Array) -> Array:
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1:  # a part that stands together is not copied
+        return tensor.read()[first : last + 1]
+    return tensor.read()[rows]
 
 
-def _rows(tensor: Tensor, first: int, count: int) -> Array:
-    return tensor.read()[first : first + count]
+def _computed(made: Made, tensors: Sequence[Tensor]) -> Array:
+    return made.compute(*(tensor.read().astype(np.float64) for tensor in tensors))
 
 
 def _taken(tensor: Tensor, order: Sequence[int]) -> Array:

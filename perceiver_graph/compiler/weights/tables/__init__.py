@@ -1,0 +1,1 @@
+"""What single libraries call the parameters: a file each."""
