@@ -84,6 +84,7 @@ SYSTEMS = {
     **_family("shapes", "hunyuan3d_decoder"),
     **_family("next_token", "perceiver_ar"),
     **_family("levels", "aurora_level_encoder", "aurora_level_decoder"),
+    **_family("spikes", "poyo"),
 }
 """In the order of the table; a test finds the comparisons."""
 

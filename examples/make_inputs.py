@@ -4,8 +4,8 @@
 
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
 cloud of a chair-like thing, a table of units, what a vision tower might have seen, frames of a
-voice, ids of a text, and the latents of a shape with points to ask at. Clips with sound:
-examples/make_clip.py.
+voice, ids of a text, the latents of a shape with points to ask at, and spikes of neurons. Clips with
+sound: examples/make_clip.py.
 """
 
 from __future__ import annotations
@@ -95,6 +95,14 @@ def main() -> None:
     air = made.standard_normal((1, 6, 12, 13, 512), np.float32)
     np.savez(folder / "air.npz", air=air)
     np.savez(folder / "air_latents.npz", air=made.standard_normal((1, 6, 12, 3, 1024), np.float32))
+    rng = np.random.default_rng(10)
+    spikes: dict[str, Array] = {
+        "spikes": np.stack([rng.integers(0, 1000, 600), np.zeros(600, np.int64)], -1)[None],
+        "spikes.position": np.sort(rng.random((1, 600, 1), np.float32), axis=1),
+        "session": np.array([7]),
+        "velocity.points": np.linspace(0, 1, 50, dtype=np.float32).reshape(1, 50, 1),
+    }
+    np.savez(folder / "spikes.npz", **spikes)  # type: ignore[arg-type]
     (folder / "sentence.txt").write_text("Angela Merkel lives in Berlin.\n", encoding="utf-8")
     for path in sorted(folder.iterdir()):
         print(path)

@@ -269,6 +269,17 @@ SMALL: dict[str, tuple[str, ...]] = {
         "decode.heads=4",
         "outputs.air.query.learned.width=16",
     ),
+    "poyo": (
+        "dims.spikes.max=16",
+        "inputs.spikes.steps.0.embedding={vocabulary: {unit: 9, kind: 4}, width: 16}",
+        "inputs.session.steps.0.embedding={vocabulary: 5, width: 16}",
+        "latents={count: 3, per: {step: 8}, width: 16, range: [0, 1]}",
+        "encode.qk_width=16",
+        "process.layers=1",
+        "process.heads=2",
+        "process.qk_width=16",
+        "decode.qk_width=16",
+    ),
 }
 """`--set` overrides for each spec in specs/."""
 LATER = (
@@ -285,5 +296,6 @@ LATER = (
     "aurora_level_encoder",
     "aurora_level_decoder",
     "hunyuan3d_decoder",
+    "poyo",
 )
 """Of these, those after Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

@@ -155,3 +155,15 @@ def test_what_no_tensor_tells_is_said_in_the_spec(tmp_path: Path) -> None:
     assert "no tensor tells heads" not in text
     settings = [*told(system), "latents.last=4"]
     assert "no tensor tells" not in import_checkpoint(path, settings=settings).spec_text
+
+
+def test_frequencies_tell_waves_and_heads(tmp_path: Path) -> None:
+    system = next(system for system in SYSTEMS if system.name == "torch_brain")
+    waves = np.zeros(4, np.float32)
+    waves[:2] = 2 * np.pi / np.array([0.0125, 1.75])
+    tensors = {**theirs(system, small(system)[1]), "rotary_emb.omega": waves}
+    imported = import_checkpoint(file(tmp_path, tensors))
+    assert imported.notes == ["beside POYO of torch-brain, not read: rotary_emb.omega"]
+    assert "wavelengths: [0.0125, 1.75]" in imported.spec_text
+    assert "encode: {heads: 2, qk_width: 16}" in imported.spec_text  # 8 channels each
+    assert "no tensor tells heads" not in imported.spec_text

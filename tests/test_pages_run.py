@@ -56,6 +56,11 @@ FULL = {
 """Systems whose page has a table that fits their full size."""
 LARGER = {
     "perceiver_ar": ("dims.length={min: 1025, max: 4096}", "latents.last=1024"),
+    "poyo": (
+        "dims.spikes.max=1000",
+        "inputs.spikes.steps.0.embedding.vocabulary.unit=1000",
+        "inputs.session.steps.0.embedding.vocabulary=100",
+    ),
     "hunyuan3d_decoder": ("inputs.shape.shape.latent=4096", "latents.last=4096"),
     "optical_flow": ("inputs.frames.shape.height=120", "inputs.frames.shape.width=160"),
 }

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import perceiver_graph as pg
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL
+from tests.support import vocabulary
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import losses
@@ -51,7 +52,7 @@ def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
     for leaf in compiled.graph.inputs:
         shape = [dim.evaluate(symbols) for dim in leaf.value.shape] if leaf.role == "data" else []
         if leaf.role == "data" and leaf.value.dtype == "int64":
-            inputs[leaf.of] = torch.randint(6, 50, shape, generator=generator)
+            inputs[leaf.of] = ids(vocabulary(compiled.lowered, leaf.of), shape, generator)
         elif leaf.role == "data":
             inputs[leaf.of] = torch.rand(shape, generator=generator) * 2 - 1
         elif leaf.role == "attention_mask":
@@ -67,6 +68,14 @@ def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
         some = torch.rand((BATCH, 5, int(coordinates)), generator=generator)
         asked[name] = some * 2 - 1
     return module, inputs, asked or None
+
+
+def ids(count: int | list[int], shape: list[int], generator: torch.Generator) -> Tensor:
+    """Ids of a vocabulary, those of what stands for itself left out, or of several in the channels."""
+    if isinstance(count, list):
+        several = [torch.randint(one, shape[:-1], generator=generator) for one in count]
+        return torch.stack(several, dim=-1)
+    return torch.randint(6 if count >= 50 else 0, min(count, 50), shape, generator=generator)
 
 
 def loss_of(name: str, first: dict[str, Tensor]) -> Loss:

@@ -181,8 +181,9 @@ def answer(case: Case) -> Array:
 def checkpoint(case: Case, folder: Path) -> Path:
     """The state dict of the module as a file."""
     path = folder / "theirs.safetensors"
-    state = {n: t.contiguous().clone() for n, t in case.module.state_dict().items()}
-    save_file({name: t for name, t in state.items() if name not in case.without}, path)
+    state = case.module.state_dict()
+    kept = {n: t.contiguous().clone() for n, t in state.items() if n not in case.without}
+    save_file(kept, path)
     return path
 
 

@@ -11,6 +11,7 @@ from tests.family import (
     ip_adapter,
     perceiver_ar,
     perceiver_pytorch,
+    poyo,
     xtts,
 )
 
@@ -24,5 +25,6 @@ REFERENCES = (
     *hunyuan.REFERENCES,
     *perceiver_ar.REFERENCES,
     *aurora.REFERENCES,
+    *poyo.REFERENCES,
 )
 """In the order of the table of systems."""

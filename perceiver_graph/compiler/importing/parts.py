@@ -20,6 +20,7 @@ from perceiver_graph.compiler.weights.systems import (
     Seen,
     Size,
     System,
+    Waves,
 )
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import option
@@ -58,7 +59,7 @@ def draft(
     made = Draft({key: value for key, value in data.items() if key not in _OWN})
     told = [setting.partition("=")[0].split(".") for setting in settings]
     for key, size in system.sizes.items():
-        if isinstance(size, Map) and size.tensor not in tensors.tensors:
+        if isinstance(size, Map | Waves) and size.tensor not in tensors.tensors:
             continue
         path = key.split(".")
         if isinstance(size, Hidden):
@@ -113,10 +114,14 @@ def _value(system: System, seen: Seen, tensors: Tensors, config: Mapping[str, An
         return system.fourier.bands(_size(tensors, seen.tensor, -1)) or 1
     if isinstance(seen, Map):
         return [{"linear": _size(tensors, seen.tensor, 0)}]
+    if isinstance(seen, Waves):
+        return seen.lengths(tensors.get(seen.tensor))
     if isinstance(seen, Heads):
         found = _size(tensors, seen.tensor, seen.axis)
         normed = seen.norm in tensors.tensors
         each = _size(tensors, seen.norm, -1) if normed else seen.each
+        if seen.pairs in tensors.tensors:
+            each = 2 * _size(tensors, seen.pairs, 0)
         return _told(seen, config) or (1 if found % each else found // each)
     assert isinstance(seen, Size)
     there = seen.tensor in tensors.tensors or not seen.otherwise
@@ -129,7 +134,11 @@ def _remark(
     """What a reader should know of a value that no tensor tells."""
     if isinstance(seen, Published) and not seen.more:
         return f"no tensor tells {key}: {value:,}, as published"
-    if isinstance(seen, Heads) and seen.norm not in tensors.tensors and not _told(seen, config):
+    if (
+        isinstance(seen, Heads)
+        and not {seen.norm, seen.pairs} & tensors.tensors.keys()
+        and not _told(seen, config)
+    ):
         return f"no tensor tells {key}: {seen.each} channels each, as published"
     return None
 

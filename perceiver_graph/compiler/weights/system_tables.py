@@ -22,7 +22,7 @@ from perceiver_graph.compiler.weights.systems import (
     Size,
     System,
 )
-from perceiver_graph.compiler.weights.tables import aurora, hy3dgen, perceiver_ar
+from perceiver_graph.compiler.weights.tables import aurora, hy3dgen, perceiver_ar, torch_brain
 
 _LAYERS: Rules = (
     (r"^encoder\.cross_attends\.(\d+)\.", (r"layers.\1.",)),
@@ -334,5 +334,6 @@ SYSTEMS: tuple[System, ...] = (
     *aurora.SYSTEMS,
     *hy3dgen.SYSTEMS,
     *perceiver_ar.SYSTEMS,
+    *torch_brain.SYSTEMS,
 )
 """In the order in which they are looked for: what is more special comes first."""

@@ -3,6 +3,7 @@ tensors read by it. The tables are in `system_tables.py`."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,8 @@ class Heads:
     """Where a configuration says it, if it does."""
     norm: str = ""
     """A tensor with a number for each channel of a head, which tells it where there is one."""
+    pairs: str = ""
+    """The same, with a number for each pair of channels."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,20 @@ class Bands:
     tensor: str
     axes: int = 0
     """Of positions that are all there is in these channels, in our order."""
+
+
+@dataclass(frozen=True)
+class Waves:
+    """The shortest and the longest wave, in a tensor of their frequencies from the highest to the lowest;
+    zeros stand for none."""
+
+    tensor: str
+
+    def lengths(self, frequencies: Array) -> list[float]:
+        """Their six digits, which rounding of float32 leaves."""
+        turning = frequencies[frequencies > 0].astype(np.float64)
+        ends = (turning[0], turning[-1]) if turning.size else (1.0, 1.0)
+        return [float(f"{math.tau / frequency:.6g}") for frequency in ends]
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,7 @@ class Map:
     tensor: str
 
 
-Seen = Size | Numbered | Heads | Hidden | Published | Bands | Map
+Seen = Size | Numbered | Heads | Hidden | Published | Bands | Map | Waves
 """How a value of a spec is seen in tensors."""
 
 
