@@ -4,8 +4,8 @@
 
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
 cloud of a chair-like thing, a table of units, what a vision tower might have seen, frames of a
-voice, ids of a text, the latents of a shape with points to ask at, and spikes of neurons. Clips with
-sound: examples/make_clip.py.
+voice, ids of a text, the latents of a shape with points to ask at, spikes of neurons, and columns of a
+table. Clips with sound: examples/make_clip.py.
 """
 
 from __future__ import annotations
@@ -103,6 +103,10 @@ def main() -> None:
         "velocity.points": np.linspace(0, 1, 50, dtype=np.float32).reshape(1, 50, 1),
     }
     np.savez(folder / "spikes.npz", **spikes)  # type: ignore[arg-type]
+    cells = made.standard_normal((1, 5, 200, 1), np.float32)
+    known = np.arange(200) < 150
+    table: dict[str, Array] = {"cells.attention_mask": np.tile(known, (1, 5, 1)), "cells": cells}
+    np.savez(folder / "cells.npz", **table)  # type: ignore[arg-type]
     (folder / "sentence.txt").write_text("Angela Merkel lives in Berlin.\n", encoding="utf-8")
     for path in sorted(folder.iterdir()):
         print(path)

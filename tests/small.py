@@ -239,6 +239,16 @@ SMALL: dict[str, tuple[str, ...]] = {
         "decode.qk_width=8",
         "outputs.text.head.linear=50",
     ),
+    "tabicl_columns": (
+        "dims={columns: {max: 12}, rows: {max: 12}}",
+        "inputs.cells.steps.0.linear=16",
+        "layers.hidden=24",
+        "latents={count: 5, width: 16}",
+        "encode.heads=4",
+        "decode.heads=4",
+        "outputs.weights.head.linear=16",
+        "outputs.biases.head.linear=16",
+    ),
     "hunyuan3d_decoder": (
         "inputs.shape.shape={latent: 9, channel: 64}",
         "inputs.shape.steps.0.linear=32",
@@ -297,5 +307,6 @@ LATER = (
     "aurora_level_decoder",
     "hunyuan3d_decoder",
     "poyo",
+    "tabicl_columns",
 )
 """Of these, those after Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

@@ -62,8 +62,9 @@ def theirs(system: System, weights: Mapping[str, Array], prefix: str = "") -> di
     made = {prefix + one.name: one for one in system.made}
     found: dict[str, Array] = {}
     pieces: dict[str, dict[str, Array]] = {}
+    sure = [c[0] for c in map(layout.candidates, weights) if len(c) == 1]
     for name, value in weights.items():
-        other = layout.candidates(name)[0]
+        other = _likely(layout.candidates(name), sure)
         part = re.fullmatch(r"(.+)\[(\w+)\]", other)
         if other in made:
             found |= {prefix + n: x for n, x in _drawn(made[other], value).items()}
@@ -78,6 +79,12 @@ def theirs(system: System, weights: Mapping[str, Array], prefix: str = "") -> di
         rows = [np.split(parts[part], heads) for part in cut.parts]
         found[whole] = np.concatenate([x for head in zip(*rows, strict=True) for x in head])
     return {name: _in_their_order(system, name, value) for name, value in found.items()}
+
+
+def _likely(candidates: list[str], sure: list[str]) -> str:
+    """The first name in a numbered block that others stand in."""
+    stems = {match[0] for name in sure if (match := re.match(r".*?\.\d+\.", name))}
+    return next((name for name in candidates if name.startswith(tuple(stems))), candidates[0])
 
 
 def _in_their_order(system: System, name: str, value: Array) -> Array:

@@ -61,7 +61,8 @@ def inputs_of(model: Compiled) -> dict[str, Array]:
         if array.dtype == np.bool_ and array.ndim == 1:
             array[:] = True
         elif array.dtype == np.bool_:
-            array[:] = np.arange(array.shape[1]) < np.array([[array.shape[1]], [7]])
+            there = np.arange(array.shape[-1]) < np.array([[array.shape[-1]], [7]])
+            array[:] = there.reshape(2, *[1] * (array.ndim - 2), -1)
     return arrays
 
 

@@ -52,6 +52,7 @@ FULL = {
     "xtts_conditioner",
     "aurora_level_encoder",
     "aurora_level_decoder",
+    "tabicl_columns",
 }
 """Systems whose page has a table that fits their full size."""
 LARGER = {

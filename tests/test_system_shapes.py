@@ -36,6 +36,7 @@ PARAMETERS = {
     "lucidrains_perceiver": 45_187_140,
     "lucidrains_perceiver_io": 29_998_784,
     "hunyuan3d_decoder": 214_212_865,
+    "tabicl_columns": 877_824,
     "perceiver_ar": 50_908_672,
     "poyo": 1_254_018 + (1000 + 100) * 64,  # with its tables of neurons and recordings
     "aurora_level_encoder": 3_150_336 + 3 * 512,  # with its latents
@@ -73,6 +74,7 @@ ARRAYS = {
     "lucidrains_perceiver": ([50176, 29], [256, 512], [0, 0]),
     "lucidrains_perceiver_io": ([2048, 32], [256, 512], [2048, 32]),
     "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
+    "tabicl_columns": ([60000, 128], [128, 128], [60000, 128]),
     "perceiver_ar": ([4096, 512], [1024, 512], [0, 0]),
     "poyo": ([65536, 64], [128, 64], [1, 64]),
     "aurora_level_encoder": ([13, 512], [3, 512], [0, 0]),

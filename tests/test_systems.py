@@ -47,7 +47,8 @@ def test_backends_agree(name: str, tmp_path: Path) -> None:
         if array.dtype == np.bool_ and array.ndim == 1:  # every modality is there
             array[:] = True
         elif array.dtype == np.bool_:  # one sequence is whole, the other shorter
-            array[:] = np.arange(array.shape[1]) < np.array([[array.shape[1]], [7]])
+            there = np.arange(array.shape[-1]) < np.array([[array.shape[-1]], [7]])
+            array[:] = there.reshape(2, *[1] * (array.ndim - 2), -1)
     inputs = given_inputs(compiled, arrays)
     expected = evaluate(compiled.graph, arrays, weights)
     program = onnx_program(compiled, weights, tmp_path)

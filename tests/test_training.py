@@ -26,7 +26,7 @@ import losses
 
 STEPS = 20
 BATCH = 4
-ENLARGED = {"lucidrains_perceiver": 15}
+ENLARGED = {"lucidrains_perceiver": 15, "tabicl_columns": 15}
 """How much larger matrices start where a norm before the head lets it learn much by itself."""
 LENGTH = 10
 Loss = Callable[[dict[str, Tensor]], Tensor]
@@ -57,7 +57,10 @@ def fresh(name: str) -> tuple[Any, dict[str, Tensor], dict[str, Tensor] | None]:
             inputs[leaf.of] = torch.rand(shape, generator=generator) * 2 - 1
         elif leaf.role == "attention_mask":
             lengths = torch.tensor([LENGTH, 4, 7, 5])
-            inputs[leaf.value.name] = torch.arange(LENGTH)[None] < lengths[:, None]
+            there = torch.arange(LENGTH)[None] < lengths[:, None]
+            sizes = [dim.evaluate(symbols) for dim in leaf.value.shape]
+            places = [1] * (len(sizes) - 2)
+            inputs[leaf.value.name] = there.reshape(BATCH, *places, LENGTH).expand(sizes)
     points = {
         leaf.of: leaf.value.shape[-1] for leaf in compiled.graph.inputs if leaf.role == "points"
     }
@@ -127,8 +130,14 @@ def loss_of(name: str, first: dict[str, Tensor]) -> Loss:
 
 
 def _of_one(first: dict[str, Tensor], classes: Target, numbers: Target) -> Loss:
-    """Where there is one output: scores of a label, or what another model reads."""
-    (output,) = first
+    """Where there is one output: scores of a label, or what another model reads. Several such answers
+    of the same queries are those of a column here, whatever the row."""
+    output, *others = first
+    if others:
+        wholes = {n: numbers(o[..., :1, :]).expand(o.shape) for n, o in first.items()}
+        return lambda found: sum(
+            (F.mse_loss(found[n], x) for n, x in wholes.items()), torch.zeros(())
+        )
     if output != "label":
         wanted = numbers(first[output])
         return lambda found: F.mse_loss(found[output], wanted)

@@ -13,7 +13,7 @@ from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.points import vectors
-from perceiver_graph.compiler.blocks.stages import LATENTS, Stage, stages_of
+from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Stage, stages_of
 from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.words import joined
@@ -88,7 +88,8 @@ def _stages(inspection: Inspection) -> None:
     chunks = f"{lowered.chunks} chunks of " if lowered.chunks > 1 else ""
     asked = f"{chunks}{queries.plain} x {query_width} queries"
     groups: dict[str, list[Stage]] = {}
-    for stage in stages_of(spec):
+    stages = stages_of(spec)
+    for stage in (stage for stage in stages if stage.rows != INPUTS):
         groups.setdefault(stage.key, []).append(stage)
     rows = []
     for key, group in groups.items():
@@ -105,7 +106,9 @@ def _stages(inspection: Inspection) -> None:
             rows.append(
                 ["bottleneck", f"{latents}: {spec.bottleneck.variational} numbers for each"]
             )
-        rows.append([key, f"{reads}: {_layers(group)}, {style}{project}"])
+        back = sum(stage.rows == INPUTS for stage in stages) if key == "encode" else 0
+        again = f", {back} of them read back by the inputs" if back else ""
+        rows.append([key, f"{reads}: {_layers(group)}{again}, {style}{project}"])
     if not query_width:
         rows.append(["decode", f"no queries: {lowered.taken}"])
     Table([Column("stage"), Column("what it does", 88)], rows).print()
@@ -139,6 +142,8 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
     norms = {"layer_norm": "LayerNorm", "rms_norm": "RMSNorm", "none": "no norm"}
     if layers.norm != "layer_norm" or layers.norm_at == "after":
         yield norms[layers.norm] + (" after" if layers.norm_at == "after" else "")
+    if layers.shared_norm:
+        yield "one norm of both"
     if layers.qk_norm != "none":
         yield f"{norms[layers.qk_norm]} of queries and keys"
     if layers.rotary:

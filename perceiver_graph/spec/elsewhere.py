@@ -24,6 +24,7 @@ layers: depth num_layers n_layers n_layer num_hidden_layers num_self_attends_per
 blocks: num_blocks repeat repeats
 share: weight_tie tie weight_sharing shared
 widening: mlp_ratio widening_factor expansion mlp_widening ff_mult ffn_ratio
+induced: isab induced_attention inducing_points
 hidden: mlp_dim intermediate_size dim_feedforward ffn_dim mlp_width
 norm: normalization norm_type norm_layer layernorm
 norm_at: pre_norm post_norm norm_first prenorm

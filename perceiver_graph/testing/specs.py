@@ -115,7 +115,19 @@ def specs(
         spec["decode"]["project"] = draw(st.integers(1, 6))
     turn(draw, spec)
     ask_with(draw, spec)
+    _read_back(draw, spec)
     return spec
+
+
+def _read_back(draw: st.DrawFn, spec: Data) -> None:
+    """In some of the specs in which inputs are read several times, they read the latents back."""
+    encode, tokens = spec["encode"], [name for name in spec["inputs"] if name != "place"]
+    several = encode.get("cross_attends", 1) > 1 and "of" not in spec["latents"]
+    told_apart = len(tokens) == 1 or "dims" not in spec
+    if several and told_apart and "over" not in spec["process"] and draw(st.booleans()):
+        encode["induced"] = True
+        spec.pop("bottleneck", None)
+        spec["outputs"] = {n: o for n, o in spec["outputs"].items() if o["query"] != "bottleneck"}
 
 
 def _add_bottleneck(draw: st.DrawFn, spec: Data) -> None:

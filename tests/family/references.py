@@ -12,6 +12,7 @@ from tests.family import (
     perceiver_ar,
     perceiver_pytorch,
     poyo,
+    tabicl,
     xtts,
 )
 
@@ -22,6 +23,7 @@ REFERENCES = (
     *xtts.REFERENCES,
     *chatterbox.REFERENCES,
     *perceiver_pytorch.REFERENCES,
+    *tabicl.REFERENCES,
     *hunyuan.REFERENCES,
     *perceiver_ar.REFERENCES,
     *aurora.REFERENCES,

@@ -87,6 +87,8 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
         ctx.derive(spec.widening or 1, *path, "widening")
     if getattr(spec, "keys", ["inputs"]) != ["inputs"]:
         _check_keys(ctx, rows, read)
+    if spec.shared_norm and stage.attend == "cross":
+        _check_one_norm(ctx, stage, rows, read)
     return AttentionConfig(
         spec,
         qk,
@@ -150,6 +152,19 @@ def _check_keys(ctx: Context, rows: Rows, read: Rows) -> None:
                 (rows.width_from, f"{rows.width} here"),
             ],
             help=f"end the `steps` of the inputs with `{{linear: {rows.width}}}`",
+        )
+
+
+def _check_one_norm(ctx: Context, stage: Stage, rows: Rows, read: Rows) -> None:
+    """A norm is of one width."""
+    if rows.width != read.width:
+        raise ctx.error(
+            "PG205",
+            f"one norm cannot be of what is {rows.width} wide and reads, and of what is {read.width} "
+            "wide and is read",
+            style_path(ctx, stage.key, "shared_norm"),
+            also=[(read.width_from, f"{read.width} channels here")],
+            help="leave it out, or make them as wide as each other",
         )
 
 

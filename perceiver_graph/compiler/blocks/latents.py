@@ -12,6 +12,7 @@ from perceiver_graph.compiler.blocks.located import Rows
 from perceiver_graph.compiler.blocks.locating import LATENT, latents_at
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.dims import Dim, shape_of
+from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean, joined
 from perceiver_graph.spec.models import Latents, TokenLatents
 
@@ -95,11 +96,17 @@ def _learned(ctx: Context, made: Latents) -> Rows:
     sizes = per | {LATENT: made.count}
     ctx.latent_axes = tuple(Axis(name, Dim.of(size)) for name, size in sizes.items())
     latents = b.parameter(LATENTS, (made.count, made.width), scale=made.init_scale)
-    if made.total > made.count:
-        with b.inside(LATENTS):
-            latents = b(ops.Broadcast(shape_of(made.total // made.count)), latents, name="each")
-            latents = b(ops.Flatten(0, 1), latents, name="places")
+    with b.inside(LATENTS):
+        latents = at_places(ctx, made, latents)
     return Rows(made.width, latents, located=latents_at(ctx, made))
+
+
+def at_places(ctx: Context, made: Latents, table: Value) -> Value:
+    """Learned vectors at each place where latents stand. Shapes: [count, width] -> [total, width]."""
+    if made.total == made.count:
+        return table
+    each = ctx.builder(ops.Broadcast(shape_of(made.total // made.count)), table, name="each")
+    return ctx.builder(ops.Flatten(0, 1), each, name="places")
 
 
 def _check_causal(ctx: Context) -> None:

@@ -18,6 +18,7 @@ from perceiver_graph.compiler.blocks.attention import (
 )
 from perceiver_graph.compiler.blocks.bottleneck import check_bottleneck, narrow
 from perceiver_graph.compiler.blocks.context import Context
+from perceiver_graph.compiler.blocks.induced import begun, check_induced
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.locating import latents_over
 from perceiver_graph.compiler.blocks.places import apart, check_together, leave_places, together
@@ -39,6 +40,8 @@ Configs = dict[Key, AttentionConfig]
 def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) -> Arrays:
     """The arrays after a stage. Shapes: its rows [.., n, width] -> [batch, n, width]."""
     b, rows = ctx.builder, arrays[stage.rows]
+    if stage.rows == INPUTS:  # those that are masked are not read, and read all the same
+        rows = replace(rows, mask=None)
     config = _placed(ctx, stage, config, arrays)
     one, several = ("latent", "latents") if stage.rows == LATENTS else ("query", "queries")
     *outer, name = stage.scope
@@ -55,9 +58,11 @@ def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) ->
             else:
                 summary = f"the {several} read the {stage.read}"
                 with b.block(layer, "CrossAttendLayer", summary) if layer else nullcontext():
-                    norms = ("norm",) * 2 if stage.one_norm else (f"{one}_norm", "input_norm")
+                    one_norm = stage.one_norm or config.style.shared_norm
+                    norms = ("norm",) * 2 if one_norm else (f"{one}_norm", "input_norm")
                     x = cross_attend(ctx, config, rows, arrays[stage.read], norms)
             rows = replace(rows, value=x)
+        rows = replace(rows, mask=arrays[stage.rows].mask)
         if stage.project is not None:
             with b.at(ctx.key_span(stage.key, "project")):
                 rows = replace(rows, value=b.linear(rows.array, "project", stage.project))
@@ -106,6 +111,8 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
         _check_shared(ctx, arrays)
     with ctx.part("encode"):
         _check_cross_attends(ctx)
+        check_induced(ctx)
+    first = arrays
     arrays = {**arrays, **_reading_themselves(ctx, arrays)}
     with ctx.part("bottleneck"):
         check_bottleneck(ctx)
@@ -117,6 +124,7 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
         with ctx.part(stage.key):
             if stage.key == "process" and BOTTLENECK not in arrays:
                 arrays = narrow(ctx, arrays)
+            arrays = begun(ctx, stage, arrays, first)
             arrays = read(
                 ctx, stage, configs[stage.key], _arranged(ctx, before, stage, arrays, located)
             )

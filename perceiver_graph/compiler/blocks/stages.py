@@ -82,6 +82,8 @@ def latent_stages(spec: Spec) -> Iterator[Stage]:
         blocks = max(blocks, spec.encode.cross_attends)
     for block in range(min(blocks, limits.LAYERS)):
         if block < spec.encode.cross_attends:
+            if block and spec.encode.induced:
+                yield _back(spec, block - 1)
             yield _encode(spec, block)
         if spec.process.layers and spec.process.weights == "encode":
             yield from (_again(spec, layer) for layer in range(spec.process.layers))
@@ -97,13 +99,37 @@ def _again(spec: Spec, layer: int) -> Stage:
     )
 
 
+def _weights(spec: Spec, block: int) -> int:
+    """Whose weights a cross-attend has, of several."""
+    return {"none": block, "all": 0, "all_but_first": min(block, 1)}[spec.encode.share]
+
+
+def _back(spec: Spec, block: int) -> Stage:
+    """The inputs read the latents that have read them."""
+    return Stage(
+        "decode",
+        rows=INPUTS,
+        read=LATENTS,
+        scope=("encode", f"read_backs.{block}"),
+        kind="CrossAttendLayer",
+        module=f"encoder.read_backs.{_weights(spec, block)}",
+        summary="the inputs read the latents",
+    )
+
+
+def set_of(spec: Spec, stage: Stage) -> int | None:
+    """The number of the set of latents that a cross-attend begins with, where it goes on with none."""
+    encode = spec.encode
+    if not (encode.induced and encode.cross_attends > 1 and stage.key == "encode"):
+        return None
+    return int(stage.scope[-1].rpartition(".")[2])
+
+
 def _encode(spec: Spec, block: int) -> Stage:
     """One cross-attend is `encoder.cross_attend`; several are numbered and share weights as asked."""
-    encode = spec.encode
     name = module = "cross_attend"
-    if encode.cross_attends > 1:
-        weights = {"none": block, "all": 0, "all_but_first": min(block, 1)}[encode.share]
-        name, module = f"cross_attends.{block}", f"cross_attends.{weights}"
+    if spec.encode.cross_attends > 1:
+        name, module = f"cross_attends.{block}", f"cross_attends.{_weights(spec, block)}"
     return Stage(
         "encode",
         rows=LATENTS,

@@ -20,6 +20,7 @@ from perceiver_graph.compiler.blocks.context import (
 )
 from perceiver_graph.compiler.blocks.coordinates import coordinate_input, readers
 from perceiver_graph.compiler.blocks.heads import form_output, take
+from perceiver_graph.compiler.blocks.induced import tokens_after
 from perceiver_graph.compiler.blocks.latents import make_latents
 from perceiver_graph.compiler.blocks.likeness import unlike
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
@@ -60,7 +61,7 @@ def lower(document: Document) -> Lowered:
     ctx = Context(document, builder, report, symbols)
     modalities, given = _arrays(ctx)
     arrays = read_latents(ctx, given)
-    found = _queries(ctx, modalities)
+    found = _queries(ctx, tokens_after(ctx, modalities, arrays))
     outputs = _outputs(ctx, found, modalities, arrays)
     own = {q.source: q.axes for q in found.values()}
     axes = {name: m.axes for name, m in modalities.items()}

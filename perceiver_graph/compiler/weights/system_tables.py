@@ -22,7 +22,13 @@ from perceiver_graph.compiler.weights.systems import (
     Size,
     System,
 )
-from perceiver_graph.compiler.weights.tables import aurora, hy3dgen, perceiver_ar, torch_brain
+from perceiver_graph.compiler.weights.tables import (
+    aurora,
+    hy3dgen,
+    perceiver_ar,
+    tabicl,
+    torch_brain,
+)
 
 _LAYERS: Rules = (
     (r"^encoder\.cross_attends\.(\d+)\.", (r"layers.\1.",)),
@@ -335,5 +341,6 @@ SYSTEMS: tuple[System, ...] = (
     *hy3dgen.SYSTEMS,
     *perceiver_ar.SYSTEMS,
     *torch_brain.SYSTEMS,
+    *tabicl.SYSTEMS,
 )
 """In the order in which they are looked for: what is more special comes first."""

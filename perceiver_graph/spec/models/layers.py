@@ -88,6 +88,8 @@ class Layers(Model):
     """Whether a norm stands before attention and MLP, x + f(norm(x)), or after them, x + norm(f(x))."""
     norm_epsilon: PositiveNumber = 1e-5
     """Added to the variance in every norm, or to the mean square in an RMSNorm."""
+    shared_norm: bool = False
+    """Whether what reads and what is read have one norm, with the same weights (default: each its own)."""
     qk_norm: NormName = "none"
     """A norm of queries and keys, of the channels of each head, with weights that all heads share."""
     key_heads: Count | None = None
@@ -152,6 +154,10 @@ class Encode(AttentionLayers):
     latents are the tokens of an input and read nothing else: a set of latents that is decoded."""
     share: Literal["none", "all", "all_but_first"] = "none"
     """Which of several cross-attends use the same weights."""
+    induced: bool = False
+    """Whether each of several cross-attends has latents of its own, and before the next one the inputs
+    read those, as `decode` says: induced set attention (Set Transformer, arXiv 1810.00825). Queries that
+    are `inputs` are then what has become of the tokens, and the last to read."""
 
 
 class Process(AttentionLayers):
