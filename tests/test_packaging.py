@@ -118,7 +118,13 @@ def test_metadata(wheel: Path) -> None:
 def test_the_base_install_has_no_torch(wheel: Path) -> None:
     required: list[str] = _metadata(wheel).get_all("Requires-Dist") or []
     assert {_normal(line) for line in required if "extra ==" not in line} == BASE
-    assert set(_metadata(wheel).get_all("Provides-Extra") or []) == {"torch", "media", "gpu", "dev"}
+    assert set(_metadata(wheel).get_all("Provides-Extra") or []) == {
+        "torch",
+        "media",
+        "hub",
+        "gpu",
+        "dev",
+    }
 
 
 def test_the_command_is_installed(wheel: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perceiver_graph.cli import screen
+from perceiver_graph.cli import checkpoints, screen
 from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import option
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 def import_command(
     checkpoint: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="CHECKPOINT",
-            help="A transformers folder, a .safetensors file, or a .pystate or .pickle file that "
-            "DeepMind released. A Perceiver that is a part of another system is told by its names.",
+            help="A transformers folder, a .safetensors file, a .pystate or .pickle file that "
+            "DeepMind released, or the name of a model on the Hugging Face hub. "
+            "A Perceiver that is a part of another system is told by its names.",
+            autocompletion=checkpoints.published,
         ),
     ],
     output: Annotated[
@@ -79,12 +81,16 @@ def import_command(
             help="What no tensor tells of a part of another system: encode.heads=12.",
         ),
     ] = None,
+    revision: checkpoints.Revision = None,
+    cache: checkpoints.Cache = None,
+    token: checkpoints.Token = None,
+    offline: checkpoints.Offline = False,
     debug: Debug = False,
 ) -> None:
     """Turn a checkpoint into a spec and weights that compile.
 
     The folder gets spec.yaml and weights.safetensors, and appears whole or not at all. No code of
-    a pickle runs.
+    a pickle runs. A model of the hub is downloaded once: deepmind/language-perceiver.
     """
     heads = _heads(replace_head or ())
     size = _size(image_size) if image_size is not None else None
@@ -94,10 +100,12 @@ def import_command(
 
     if output is not None:
         refuse_foreign(output, IMPORTED)
-    with screen.progress() as progress:
+    hub = checkpoints.Hub(revision, cache, token, offline)
+    found = checkpoints.find(checkpoint, hub, whatever=bool(prefix))
+    with screen.progress() as progress, checkpoints.also_named(checkpoint):
         progress("reading the checkpoint")
         imported = import_checkpoint(
-            checkpoint,
+            found,
             model_class=model_class,
             config=config,
             prefix=prefix,

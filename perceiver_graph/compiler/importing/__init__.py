@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from perceiver_graph.compiler.importing.hub import Snapshot, download
 from perceiver_graph.compiler.importing.importer import Imported, import_checkpoint
 from perceiver_graph.compiler.importing.writing import save
 
-__all__ = ["Imported", "import_checkpoint", "save"]
+__all__ = ["Imported", "Snapshot", "download", "import_checkpoint", "save"]

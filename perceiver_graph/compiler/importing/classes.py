@@ -22,6 +22,16 @@ CLASSES = (MASKED_LM, TEXT_CLASSIFIER, LEARNED, FOURIER, CONV, FLOW, MULTIMODAL)
 OF_PICTURES = (LEARNED, FOURIER, CONV)
 """Those that take single pictures, which a preprocessor of transformers prepares."""
 
+PUBLISHED = (
+    "deepmind/language-perceiver",
+    "deepmind/vision-perceiver-learned",
+    "deepmind/vision-perceiver-fourier",
+    "deepmind/vision-perceiver-conv",
+    "deepmind/optical-flow-perceiver",
+    "deepmind/multimodal-perceiver",
+)
+"""The checkpoints of the Perceiver IO paper in transformers' form."""
+
 _SIGNS: tuple[tuple[str, str], ...] = (
     (MULTIMODAL, "input_preprocessor.modalities."),
     (MULTIMODAL, "input_preprocessor.padding."),

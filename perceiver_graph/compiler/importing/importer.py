@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from perceiver_graph.compiler.importing import classes, deepmind, parts
 from perceiver_graph.compiler.importing.draft import Configuration, Draft
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
+from perceiver_graph.compiler.importing.hub import Snapshot
 from perceiver_graph.compiler.importing.preprocessing import Preprocessing
 from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.sources import (
@@ -61,7 +62,7 @@ class Imported:
 
 
 def import_checkpoint(
-    path: str | Path,
+    checkpoint: str | Path | Snapshot,
     *,
     model_class: str | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
@@ -74,15 +75,16 @@ def import_checkpoint(
 ) -> Imported:
     """Read a checkpoint of transformers or DeepMind, or of a system that a Perceiver is a part of.
 
-    `path` is a transformers folder, a .safetensors file with its configuration beside it or in
-    `config`, or a .pystate or .pickle file of DeepMind. `model_class` says which model it is where
-    that cannot be told. Only tensors whose names begin with `prefix` are read. `image_size` is
-    height and width of pictures, where others are wanted. `replace_heads` gives outputs new heads
-    of so many classes, initialised from `seed`. `settings`, each `KEY=VALUE`, replace values of the
-    spec of a part, such as heads, which no tensor tells.
+    `checkpoint` is a transformers folder, a .safetensors file with its configuration beside it or in
+    `config`, a .pystate or .pickle file of DeepMind, or what `download` has got. `model_class` says
+    which model it is where that cannot be told. Only tensors whose names begin with `prefix` are read.
+    `image_size` is height and width of pictures, where others are wanted. `replace_heads` gives outputs
+    new heads of so many classes, initialised from `seed`. `settings`, each `KEY=VALUE`, replace values
+    of the spec of a part, such as heads, which no tensor tells.
     Raises DiagnosticError (PG109, PG3xx) with everything that is wrong.
     """
-    path = Path(path)
+    got = checkpoint if isinstance(checkpoint, Snapshot) else None
+    path = got.folder if got else Path(cast("str | Path", checkpoint))
     if name is not None:
         better = as_model_name(name) or "my_model"
         require_model_name(name, f"for example {quote(better)}")
@@ -97,11 +99,11 @@ def import_checkpoint(
     part = None if pickled else _open_part(path, given, prefix, settings)
     if part is not None:
         _refuse_more(part, model_class, image_size)
-        return _finish(part, name or _name(path, part.model_class), replace_heads or {}, seed)
+        return _finish(part, got, name, replace_heads or {}, seed)
     read = _open_deepmind if pickled else _open_transformers
     opened = read(path, model_class, given, prefix, image_size)
     _refuse_settings(opened, settings)
-    return _finish(opened, name or _name(path, opened.model_class), replace_heads or {}, seed)
+    return _finish(opened, got, name, replace_heads or {}, seed)
 
 
 @dataclass(frozen=True)
@@ -221,10 +223,14 @@ def _draft(
     return replace(made, notes=tuple(notes))
 
 
-def _finish(opened: _Opened, name: str, heads: Mapping[str, int], seed: int) -> Imported:
+def _finish(
+    opened: _Opened, got: Snapshot | None, name: str | None, heads: Mapping[str, int], seed: int
+) -> Imported:
     """Write the spec, check it and fit the tensors to its graph."""
     renew(opened.draft.data, heads)
-    summary = f"Imported from {opened.tensors.path.name or 'a checkpoint'} ({opened.source})"
+    path = opened.tensors.path
+    name = name or (got and got.model_name) or _name(path, opened.model_class)
+    summary = f"Imported from {got or path.name or 'a checkpoint'} ({opened.source})"
     data = {"perceiver": 1, "name": name, "summary": summary, **opened.draft.data}
     text = spec_text(data, opened.draft.remarks)
     graph = lower(parse_spec(text, SPEC_NAME)).graph
@@ -238,7 +244,7 @@ def _finish(opened: _Opened, name: str, heads: Mapping[str, int], seed: int) -> 
     told = [d.message for d in report.diagnostics]
     told += [f"the head of `{n}` is new, for {c} classes (seed {seed})" for n, c in heads.items()]
     ordered = {leaf.value.name: weights[leaf.value.name] for leaf in graph.parameters}
-    notes = [*opened.notes, *opened.draft.notes, *told]
+    notes = [*(got.notes if got else ()), *opened.notes, *opened.draft.notes, *told]
     return Imported(name, opened.source, text, graph, ordered, notes)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import foreign
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import shell
+from perceiver_graph.diagnostics.commands import command
 
 EIGHT_BITS = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 FLOATS = {
@@ -164,8 +164,7 @@ def not_found(path: Path) -> DiagnosticError:
     return DiagnosticError.of(
         "PG301",
         f"there is no file or folder {quote(path)}",
-        help="if a model of a hub is meant, download it first: "
-        + shell("hf", "download", path, "--local-dir", parts[-1])
+        help=f"if a model of a hub is meant: {command('import', path.as_posix())}"
         if looks_like_hub
         else None,
     )

@@ -85,7 +85,8 @@ ENTRIES = (
         "PG509",
         "optional package not installed",
         "This needs a package that the base install leaves out: `torch` for the PyTorch "
-        "backend, `av` and `pillow` (extra `media`) to read videos and images. The help line "
+        "backend, `av` and `pillow` (extra `media`) to read videos and images, `huggingface_hub` "
+        "(extra `hub`) for models by name. The help line "
         "has the command that installs it.",
         "$ pip install perceiver-graph\n$ perceiver-graph run build/kinetics video.mp4",
         "$ pip install 'perceiver-graph[media]'\n$ perceiver-graph run build/kinetics video.mp4",

@@ -121,4 +121,33 @@ ENTRIES = (
         "$ perceiver-graph import language-perceiver/ -o imported --replace-head text=2",
         "$ perceiver-graph import vision-perceiver-conv/ -o imported --replace-head label=10",
     ),
+    Entry(
+        "PG314",
+        "no such model on the hub",
+        "The hub has no model of this name, or the model no such revision. A name has an owner and "
+        "a model: deepmind/language-perceiver. What a hub does not show to everybody it calls absent: "
+        "a private model needs a token of somebody who may read it.",
+        "$ perceiver-graph import deepmind/language_perceiver",
+        "$ perceiver-graph import deepmind/language-perceiver --revision main",
+    ),
+    Entry(
+        "PG315",
+        "the hub does not let you in",
+        "The model is there, and not for everybody. A gated model is given to those who have asked "
+        "its owner, on its page; who asks is told by a token, from `hf auth login`, HF_TOKEN or "
+        "`--token`. A token may be out of date, or made without the right to read this model.",
+        "$ HF_TOKEN= perceiver-graph import somebody/gated-perceiver",
+        "$ hf auth login\n$ perceiver-graph import somebody/gated-perceiver",
+    ),
+    Entry(
+        "PG316",
+        "the hub cannot be reached",
+        "There is no network, the hub is out of order, a download was cut off, or the hub may not be "
+        "asked (`--offline`, HF_HUB_OFFLINE) and the cache has not got the model. What was "
+        "downloaded once is read without a network; HF_ENDPOINT names a mirror, HF_HOME or `--cache` "
+        "the folder of the cache. A folder that was downloaded elsewhere can be imported as it is.",
+        "$ perceiver-graph import deepmind/language-perceiver --offline",
+        "$ perceiver-graph import deepmind/language-perceiver\n"
+        "$ perceiver-graph import deepmind/language-perceiver --offline",
+    ),
 )
