@@ -105,7 +105,8 @@ encode: {heads: 1, qk_width: 8, v_width: 8, widening: 2, activation: gelu, norm_
   keys: [inputs], rotary: {wavelengths: [0.1, 4], values: true},
          query_residual: true, cross_attends: 2, share: all_but_first}
 bottleneck: {variational: 3, norm: rms_norm, norm_epsilon: 1.0e-4}
-process: {layers: 2, heads: 2, blocks: 3, share: false, rotary: false}
+process:
+  {layers: 2, heads: 2, blocks: 3, share: false, rotary: false, over: time, within: {layers: 1}}
 decode: {heads: 1, padding: {min: 0}, project: 8, chunks: 2, query_residual: false}
 outputs:
   x:

@@ -97,9 +97,10 @@ def _stages(inspection: Inspection) -> None:
         who = f"{latents} latents" if stage.rows == LATENTS else asked
         what = f"{tokens.plain} x {width}"
         if stage.read == LATENTS:
-            what = latents if key == "encode" else " x ".join(map(str, lowered.found))
+            what = latents if key in ("encode", "within") else " x ".join(map(str, lowered.found))
         reads = what if stage.rows == stage.read else f"{who} read {what}"
-        reads += at_each(lowered.places if key == "encode" else lowered.asked_at)
+        inner = key in ("encode", "within")
+        reads += at_each(lowered.places if inner else lowered.asked_at)
         project = f", project to {stage.project}" if stage.project else ""
         style = ", ".join(_style(spec.attention(stage.key)))
         if key == "process" and spec.bottleneck:
@@ -146,6 +147,11 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
         yield "one norm of both"
     if layers.qk_norm != "none":
         yield f"{norms[layers.qk_norm]} of queries and keys"
+    usual = {"query_norm": layers.norm, "mlp_norm": layers.norm, "hidden_norm": "none"}
+    for key, what in _NORMS.items():
+        kind = getattr(layers, key, None)
+        if kind not in (None, usual.get(key)):
+            yield f"{norms[kind]} {what}"
     if layers.rotary:
         yield "rotary, values too" if _turns_values(layers) else "rotary"
     if layers.scale is not None:
@@ -159,6 +165,15 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
         yield "no biases"
     if layers.dropout:
         yield f"dropout {layers.dropout:g}"
+
+
+_NORMS = {
+    "query_norm": "of what reads",
+    "value_norm": "for values",
+    "mlp_norm": "before the MLP",
+    "hidden_norm": "within the MLP",
+}
+"""Norms of single places, and where they stand."""
 
 
 def _turns_values(layers: AttentionLayers) -> bool:

@@ -37,6 +37,7 @@ key_heads: kv_heads num_kv_heads num_key_value_heads n_kv_heads
 keys: kv keys_values
 rotary: rope rotary_embedding rotary_emb rotary_pos_emb use_rope rotary_position_embedding
 fraction: rotary_pct partial_rotary_factor rope_fraction
+hidden_norm: ffn_norm sub_norm subln sub_ln ffn_layernorm
 causal: is_causal causal_mask autoregressive
 of: from
 dropout: dropout_rate hidden_dropout drop_rate dropout_prob proj_drop attn_drop

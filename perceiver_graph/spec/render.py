@@ -22,6 +22,9 @@ def resolved_data(spec: Spec, derived: Mapping[Path, Any]) -> dict[str, Any]:
     data: dict[str, Any] = spec.model_dump(mode="json", exclude={"layers"}, exclude_none=True)
     for part in PARTS:
         data[part] = spec.attention(part).model_dump(mode="json", exclude_none=True)
+    if spec.process.within is not None:
+        within = spec.attention("within")
+        data["process"]["within"] = within.model_dump(mode="json", exclude_none=True)
     for path, value in derived.items():
         place: Any = data
         for key in path[:-1]:

@@ -69,3 +69,5 @@ def over(draw: st.DrawFn, spec: Data) -> None:
         process["layers"] = max(process["layers"], 1)
         joined = "of" not in spec["latents"] and draw(st.booleans())  # tokens may be masked
         process |= {"over": draw(st.sampled_from(places)), "joined": joined}
+        if draw(st.booleans()):
+            process["within"] = {"layers": 1, "heads": 1, "mlp": draw(st.booleans())}

@@ -206,6 +206,8 @@ def styles(draw: st.DrawFn, heads: int) -> Data:
     settings: dict[str, st.SearchStrategy[Any]] = {
         "norm": st.sampled_from(norms),
         "norm_at": st.sampled_from(["before", "after"]),
+        "mlp_norm": st.sampled_from(norms),
+        "hidden_norm": st.sampled_from(norms),
         "qk_norm": st.sampled_from(norms),
         "key_heads": st.sampled_from([n for n in (1, 2, 4) if heads % n == 0]),
         "scale": st.sampled_from([0.25, 1.5]),
@@ -219,9 +221,20 @@ def styles(draw: st.DrawFn, heads: int) -> Data:
     if not draw(st.booleans()):
         return {}
     style = {name: draw(settings[name]) for name in names}
-    if "qk_norm" in style:  # of a channel or two, a norm makes much of the last bits
+    if {
+        "qk_norm",
+        "hidden_norm",
+    } & style.keys():  # of a channel or two, a norm makes much of the last bits
         style["norm_epsilon"] = 0.1
     return style
+
+
+@st.composite
+def _norms_apart(draw: st.DrawFn, settings: Data) -> Data:
+    """Other norms for what reads and for values, in some of the layers with norms before them."""
+    if settings.get("norm_at") != "before" or settings.get("shared_norm") or draw(st.booleans()):
+        return {}  # `layers` may say that they stand after them
+    return {"query_norm": draw(st.sampled_from(["none", "rms_norm"])), "value_norm": "layer_norm"}
 
 
 @st.composite
@@ -229,6 +242,7 @@ def encoders(draw: st.DrawFn, heads: int, blocks: int) -> Data:
     """One cross-attend or as many as there are blocks."""
     settings = draw(_attention(heads))
     settings["query_residual"] = draw(st.booleans())
+    settings |= draw(_norms_apart(settings))
     settings["cross_attends"] = draw(st.integers(1, blocks))
     settings["share"] = draw(st.sampled_from(["none", "all", "all_but_first"]))
     return settings
@@ -250,6 +264,7 @@ def decoders(draw: st.DrawFn, heads: int) -> Data:
     """A decoder with padding, so that any queries fit together."""
     settings = draw(_attention(heads))
     settings["query_residual"] = draw(st.booleans())
+    settings |= draw(_norms_apart(settings))
     settings["padding"] = {"min": draw(st.integers(0, 2))}
     settings["chunks"] = draw(st.integers(1, 3))
     return settings

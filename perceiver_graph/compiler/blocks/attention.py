@@ -14,14 +14,21 @@ from typing import Literal
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
 from perceiver_graph.compiler.blocks.located import Arrays, Rows
+from perceiver_graph.compiler.blocks.norms import after, before, valued
 from perceiver_graph.compiler.blocks.rotary import NO_ROTATION, Rotation
 from perceiver_graph.compiler.blocks.rotary_config import RotaryConfig, rotary_config
-from perceiver_graph.compiler.blocks.stages import Key, Stage
+from perceiver_graph.compiler.blocks.stages import Stage
 from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
+from perceiver_graph.compiler.blocks.styles import (
+    check_one_norm,
+    check_style,
+    reads_rows,
+    style_path,
+)
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.spec.models import AttentionLayers, Bias, Layers
+from perceiver_graph.spec.models import AttentionLayers, Bias, Layers, where
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
     where the heads do not divide a width.
     """
     spec = ctx.spec.attention(stage.key)
-    path: Path = (stage.key,)
+    path: Path = where(stage.key)
     rows, read = arrays[stage.rows], arrays[stage.read]
     qk = spec.qk_width or read.width
     v = spec.v_width or qk
@@ -81,14 +88,14 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
         if value % spec.heads:
             blame = read.width_from if given is None else (*path, key)
             _heads_do_not_divide(ctx, path, spec.heads, key, value, blame)
-    _check_style(ctx, stage.key, spec)
+    check_style(ctx, stage.key, spec)
     hidden = spec.hidden or (spec.widening or 1) * rows.width
     if spec.hidden is None:
         ctx.derive(spec.widening or 1, *path, "widening")
     if getattr(spec, "keys", ["inputs"]) != ["inputs"]:
         _check_keys(ctx, rows, read)
     if spec.shared_norm and stage.attend == "cross":
-        _check_one_norm(ctx, stage, rows, read)
+        check_one_norm(ctx, stage, rows, read)
     return AttentionConfig(
         spec,
         qk,
@@ -102,33 +109,6 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
         "zero" if ctx.spec.dialect == "deepmind" else "uniform",
         rotary_config(ctx, stage.key, spec, style_path(ctx, stage.key, "rotary"), qk, v),
     )
-
-
-def _check_style(ctx: Context, part: Key, layers: AttentionLayers) -> None:
-    """Heads of keys that divide those of queries, and one width of the MLP."""
-    own = getattr(ctx.spec, part).model_fields_set
-    if layers.key_heads and layers.heads % layers.key_heads:
-        raise ctx.error(
-            "PG204",
-            f"heads of keys, {layers.key_heads}, do not divide those of queries, {layers.heads}",
-            style_path(ctx, part, "key_heads"),
-            f"{layers.key_heads} heads of keys and values here",
-            also=[((part, "heads"), f"{layers.heads} of queries")] if "heads" in own else [],
-            help=f"use a number that divides {layers.heads}, or other `heads` under `{part}`",
-        )
-    for place, said in (((part,), own), (("layers",), _said_of_all(ctx))):
-        if {"hidden", "widening"} <= said:
-            raise ctx.error(
-                "PG205",
-                "`hidden` and `widening` are two words for the width between the maps of the MLP",
-                (*place, "hidden"),
-                also=[((*place, "widening"), "")],
-                help="leave one of them out",
-            )
-
-
-def _said_of_all(ctx: Context) -> set[str]:
-    return set() if ctx.spec.layers is None else ctx.spec.layers.model_fields_set
 
 
 def _check_keys(ctx: Context, rows: Rows, read: Rows) -> None:
@@ -153,25 +133,6 @@ def _check_keys(ctx: Context, rows: Rows, read: Rows) -> None:
             ],
             help=f"end the `steps` of the inputs with `{{linear: {rows.width}}}`",
         )
-
-
-def _check_one_norm(ctx: Context, stage: Stage, rows: Rows, read: Rows) -> None:
-    """A norm is of one width."""
-    if rows.width != read.width:
-        raise ctx.error(
-            "PG205",
-            f"one norm cannot be of what is {rows.width} wide and reads, and of what is {read.width} "
-            "wide and is read",
-            style_path(ctx, stage.key, "shared_norm"),
-            also=[(read.width_from, f"{read.width} channels here")],
-            help="leave it out, or make them as wide as each other",
-        )
-
-
-def style_path(ctx: Context, part: str, key: str) -> Path:
-    """Where the spec says something of the layers of a part: there, or for all."""
-    own = key in getattr(ctx.spec, part).model_fields_set
-    return (part, key) if own or ctx.spec.layers is None else ("layers", key)
 
 
 def _heads_do_not_divide(
@@ -205,14 +166,15 @@ def cross_attend(
     """
     b, x, inputs, style = ctx.builder, rows.array, read.array, config.style
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
-        asking = _before(ctx, style, x, norms[0])
+        asking = before(ctx, style, x, norms[0], getattr(style, "query_norm", None))
         q = _query(ctx, config, asking)
         if q.type.rank == 2:
             q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")
-        y = _before(ctx, style, inputs, norms[1])
+        y = before(ctx, style, inputs, norms[1])
+        own = valued(ctx, style, inputs)
         if reads_rows(style):
             y = _with_rows(ctx, y, asking)
-        k, v = _keys_and_values(ctx, config, y)
+        k, v = _keys_and_values(ctx, config, y, own)
         masks = () if read.mask is None else (read.mask,)
         masked_rows = config.masked_rows if masks else "uniform"
         attended = b(config.attention(masked_rows), q, k, v, *masks, name="attended")
@@ -231,7 +193,7 @@ def self_attend(ctx: Context, config: AttentionConfig, rows: Rows) -> Value:
     """Shapes: [batch, n, width] -> [batch, n, width]."""
     b = ctx.builder
     with b.block("attention", "SelfAttention", "what the latents find in each other"):
-        x = _before(ctx, config.style, rows.array, "norm")
+        x = before(ctx, config.style, rows.array, "norm")
         q = _query(ctx, config, x)
         k, v = _keys_and_values(ctx, config, x)
         masks = () if rows.mask is None else (rows.mask,)
@@ -253,7 +215,7 @@ def mlp(ctx: Context, config: AttentionConfig, x: Value) -> Value:
         return x
     with b.block("mlp", "Mlp", "a position-wise network"):
         b.declare(width=int(x.shape[-1]), hidden=config.hidden)
-        y = _before(ctx, style, x, "norm")
+        y = before(ctx, style, x, "norm", style.mlp_norm)
         hidden = b.linear(y, "dense1", config.hidden, "layer", bias=bias)
         if style.gated:
             gate = b.linear(y, "gate", config.hidden, "layer", bias=bias)
@@ -261,22 +223,10 @@ def mlp(ctx: Context, config: AttentionConfig, x: Value) -> Value:
             hidden = b(ops.Mul(), hidden, gate, name="gated")
         else:
             hidden = b(config.activation, hidden, name="activated")
+        hidden = b.norm(style.hidden_norm, hidden, "hidden_norm", style.norm_epsilon)
         hidden = b.linear(hidden, "dense2", int(x.shape[-1]), "layer", bias=bias)
-        hidden = _after(ctx, style, hidden)
+        hidden = after(ctx, style, hidden, style.mlp_norm)
     return b(ops.Add(), x, hidden, name="output")
-
-
-def _before(ctx: Context, style: Layers, x: Value, name: str) -> Value:
-    """The norm before a branch, if it stands there."""
-    before = style.norm_at == "before"
-    return ctx.builder.norm(style.norm, x, name, style.norm_epsilon) if before else x
-
-
-def _after(ctx: Context, style: Layers, x: Value) -> Value:
-    """What stands at the end of a branch: a norm, if it stands there, and dropout."""
-    if style.norm_at == "after":
-        x = ctx.builder.norm(style.norm, x, "output_norm", style.norm_epsilon)
-    return ctx.builder(ops.Dropout(style.dropout), x, name="dropped") if style.dropout else x
 
 
 def _query(ctx: Context, config: AttentionConfig, rows: Value) -> Value:
@@ -286,13 +236,15 @@ def _query(ctx: Context, config: AttentionConfig, rows: Value) -> Value:
     return config.rotation.queries(ctx.builder, q)
 
 
-def _keys_and_values(ctx: Context, config: AttentionConfig, read: Value) -> tuple[Value, Value]:
+def _keys_and_values(
+    ctx: Context, config: AttentionConfig, read: Value, own: Value | None = None
+) -> tuple[Value, Value]:
     """Shapes: [batch, m, channels] -> [batch, m, key_heads * d] and [batch, m, key_heads * e]."""
     b, bias = ctx.builder, config.bias.qkv
     k = b.linear(read, "key", config.of_keys(config.qk_width), "layer", bias=bias)
     k = _normed_heads(ctx, config.style, k, "key", config.key_heads)
     k = config.rotation.keys(b, k)
-    v = b.linear(read, "value", config.of_keys(config.v_width), "layer", bias=bias)
+    v = b.linear(own or read, "value", config.of_keys(config.v_width), "layer", bias=bias)
     return k, config.rotation.values(b, v)
 
 
@@ -304,11 +256,6 @@ def _normed_heads(ctx: Context, style: Layers, x: Value, name: str, heads: int) 
     apart = b(ops.Unflatten(last, (heads, None)), x, name=f"{name}_heads")
     normed = b.norm(style.qk_norm, apart, f"{name[0]}_norm", style.norm_epsilon)
     return b(ops.Flatten(last, last + 1), normed, name=f"{name}_normed")
-
-
-def reads_rows(style: Layers) -> bool:
-    """Whether rows find themselves behind what they read."""
-    return "latents" in getattr(style, "keys", ())
 
 
 def _with_rows(ctx: Context, read: Value, rows: Value) -> Value:
@@ -337,4 +284,4 @@ def _output(ctx: Context, config: AttentionConfig, attended: Value, width: int) 
     """The map of what was attended to, and what stands at the end of the branch."""
     b = ctx.builder
     found = b.linear(attended, "output", width, "layer", bias=config.bias.output)
-    return _after(ctx, config.style, found)
+    return after(ctx, config.style, found)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.attention import reads_rows
 from perceiver_graph.compiler.blocks.context import BATCH, CHANNEL, Axis, Context, PartError
 from perceiver_graph.compiler.blocks.located import Rows
 from perceiver_graph.compiler.blocks.locating import LATENT, latents_at
 from perceiver_graph.compiler.blocks.stages import LATENTS
+from perceiver_graph.compiler.blocks.styles import reads_rows
 from perceiver_graph.compiler.ir.dims import Dim, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean, joined

@@ -137,6 +137,15 @@ def check_together(ctx: Context, latents: Rows | None) -> None:
             ("process", "joined"),
             help="write `over: AXIS` beside it, or leave `joined` out",
         )
+    if over is None and ctx.spec.process.within is not None:
+        raise ctx.error(
+            "PG205",
+            "latents of a place read each other before those of all places do, and no axis of these is "
+            "named",
+            ("process", "within"),
+            help="write `over: AXIS` beside it, or leave `within` out: `layers` are such layers",
+            at_key=True,
+        )
     if over is None:
         return
     if ctx.spec.encode.over is None:

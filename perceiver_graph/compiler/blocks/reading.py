@@ -13,7 +13,6 @@ from perceiver_graph.compiler.blocks.attention import (
     configure,
     cross_attend,
     mask_with_rows,
-    reads_rows,
     self_attend,
 )
 from perceiver_graph.compiler.blocks.bottleneck import check_bottleneck, narrow
@@ -27,11 +26,11 @@ from perceiver_graph.compiler.blocks.stages import (
     BOTTLENECK,
     INPUTS,
     LATENTS,
-    Key,
     Stage,
     latent_stages,
 )
-from perceiver_graph.spec.models import TokenLatents
+from perceiver_graph.compiler.blocks.styles import reads_rows
+from perceiver_graph.spec.models import Key, TokenLatents, where
 
 Configs = dict[Key, AttentionConfig]
 """How the layers of stages are built, by their place in the spec."""
@@ -46,7 +45,7 @@ def read(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays) ->
     one, several = ("latent", "latents") if stage.rows == LATENTS else ("query", "queries")
     *outer, name = stage.scope
     with (
-        b.at(ctx.key_span(stage.key)),
+        b.at(ctx.key_span(*where(stage.key))),
         b.inside(*outer),
         b.block(name, stage.kind, stage.summary, module=stage.module),
     ):
@@ -92,7 +91,7 @@ def configurations(ctx: Context, stages: Iterable[Stage], arrays: Arrays) -> Con
     found: Configs = {}
     for key, stage in first.items():
         if {stage.rows, stage.read} <= arrays.keys():
-            with ctx.part(key):
+            with ctx.part(*where(key)):
                 found[key] = configure(ctx, stage, arrays)
     return found
 
@@ -121,7 +120,7 @@ def read_latents(ctx: Context, arrays: Arrays) -> Arrays:
     for stage in stages:
         if ctx.report.has_errors:  # an array that is too large: the next block has the same
             break
-        with ctx.part(stage.key):
+        with ctx.part(*where(stage.key)):
             if stage.key == "process" and BOTTLENECK not in arrays:
                 arrays = narrow(ctx, arrays)
             arrays = begun(ctx, stage, arrays, first)

@@ -7,7 +7,7 @@ from math import tau
 
 from perceiver_graph.compiler.blocks.context import Context, Path
 from perceiver_graph.compiler.ops.rotary import Pairs
-from perceiver_graph.spec.models import AttentionLayers, Part, Rotary
+from perceiver_graph.spec.models import AttentionLayers, Key, Rotary, where
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RotaryConfig:
 
 
 def rotary_config(
-    ctx: Context, part: Part, style: AttentionLayers, path: Path, qk_width: int, v_width: int
+    ctx: Context, part: Key, style: AttentionLayers, path: Path, qk_width: int, v_width: int
 ) -> RotaryConfig | None:
     """How the layers of a part turn, None if they do not. `path` is where `rotary` stands.
 
@@ -46,7 +46,7 @@ def rotary_config(
             "PG204",
             f"{rotary.fraction:g} of the {head} channels of a head are {turned:g}, which are no pairs",
             (*path, "fraction") if "fraction" in rotary.model_fields_set else path,
-            also=[((part, "heads"), f"{style.heads} heads of {qk_width} channels")],
+            also=[((*where(part), "heads"), f"{style.heads} heads of {qk_width} channels")],
             help=_other_fraction(head),
             at_key=True,
         )
@@ -56,7 +56,7 @@ def rotary_config(
             f"{turned:g} channels of each head are turned, and heads of values have "
             f"{v_width // style.heads}",
             (*path, "values"),
-            also=[((part, "v_width"), f"{v_width} here")] if style.v_width else [],
+            also=[((*where(part), "v_width"), f"{v_width} here")] if style.v_width else [],
             help=f"write `v_width: {qk_width}`, or a smaller `fraction`",
         )
     pairs = int(turned) // 2
@@ -75,11 +75,11 @@ def _other_fraction(head: int) -> str:
     return good if head % 2 or half else "leave `fraction` out"
 
 
-def _ends(ctx: Context, rotary: Rotary, part: Part, path: Path, pairs: int) -> tuple[float, float]:
+def _ends(ctx: Context, rotary: Rotary, part: Key, path: Path, pairs: int) -> tuple[float, float]:
     """The shortest and the longest wave."""
     if rotary.wavelengths is None:
-        if rotary.base is None and isinstance(getattr(ctx.spec, part).rotary, Rotary):
-            ctx.derive(10000.0, part, "rotary", "base")
+        if rotary.base is None and isinstance(ctx.spec.own(part).rotary, Rotary):
+            ctx.derive(10000.0, *where(part), "rotary", "base")
         # x / base^(k / pairs) = 2 pi x / w_k: the last of the pairs falls short of the base.
         base = float(rotary.base or 10000)
         return tau, tau * base ** ((pairs - 1) / pairs)

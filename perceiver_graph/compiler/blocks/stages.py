@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from perceiver_graph import limits
-from perceiver_graph.spec.models import BottleneckQuery, Part, Process, Spec
+from perceiver_graph.spec.models import BottleneckQuery, Key, Process, Spec, Within
 
 INPUTS = "inputs"
 BOTTLENECK = "bottleneck"
@@ -24,9 +24,6 @@ LATENTS = "latents"
 def queries_of(output: str) -> str:
     """The name of the queries of an output."""
     return f"queries.{output}"
-
-
-Key = Part
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,8 @@ def latent_stages(spec: Spec) -> Iterator[Stage]:
         if spec.process.layers and spec.process.weights == "encode":
             yield from (_again(spec, layer) for layer in range(spec.process.layers))
         elif spec.process.layers:
+            if spec.process.within is not None:
+                yield _within(spec.process.within, spec.process, block)
             yield _process(spec.process, block)
 
 
@@ -144,15 +143,14 @@ def _encode(spec: Spec, block: int) -> Stage:
 
 def _process(process: Process, block: int) -> Stage:
     """One block is `process`; several are numbered, and have modules of their own if unshared."""
-    several = (f"blocks.{block}",) if process.blocks > 1 else ()
-    own = several if not process.share else ()
+    scope, module = _block("process", process, block)
     return Stage(
         "process",
         rows=LATENTS,
         read=LATENTS,
-        scope=("process", *several),
+        scope=scope,
         kind="Process",
-        module=".".join(("process", *own)),
+        module=module,
         summary="the latents read each other",
         attend="self",
         layers=process.layers,
@@ -160,6 +158,30 @@ def _process(process: Process, block: int) -> Stage:
         over=process.over,
         joined=process.joined,
     )
+
+
+def _within(within: Within, process: Process, block: int) -> Stage:
+    """What stands in front of a block: the latents of each place by themselves."""
+    scope, module = _block("within", process, block)
+    return Stage(
+        "within",
+        rows=LATENTS,
+        read=LATENTS,
+        scope=scope,
+        kind="Within",
+        module=module,
+        summary="the latents of a place read each other",
+        attend="self",
+        layers=within.layers,
+        layer="layers.{}",
+    )
+
+
+def _block(name: str, process: Process, block: int) -> tuple[tuple[str, ...], str]:
+    """Where the nodes of a block belong, and what its parameters are called."""
+    several = (f"blocks.{block}",) if process.blocks > 1 else ()
+    own = several if not process.share else ()
+    return (name, *several), ".".join((name, *own))
 
 
 def answers_of(spec: Spec) -> dict[str, Answer]:

@@ -7,12 +7,15 @@ from perceiver_graph.spec.models.layers import (
     Bias,
     Decode,
     Encode,
+    Key,
     Layers,
     NormName,
     Part,
     Process,
     Rotary,
     WidthPadding,
+    Within,
+    where,
 )
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
@@ -83,6 +86,7 @@ __all__ = [
     "Input",
     "InputsQuery",
     "Join",
+    "Key",
     "Latents",
     "LatentsQuery",
     "Layers",
@@ -115,5 +119,7 @@ __all__ = [
     "TokenLatents",
     "Waves",
     "WidthPadding",
+    "Within",
     "like_chain",
+    "where",
 ]

@@ -22,6 +22,15 @@ from perceiver_graph.spec.models.steps import ActivationName
 Part = Literal["encode", "process", "decode"]
 PARTS: tuple[Part, ...] = get_args(Part)
 """The parts of a spec that are made of layers."""
+Key = Literal[Part, "within"]
+"""What has layers of one kind: a part, or those within a place that `process` has besides."""
+
+
+def where(key: Key) -> tuple[str, ...]:
+    """Where a spec says how such layers are."""
+    return ("process", key) if key == "within" else (key,)
+
+
 NormName = Literal["layer_norm", "rms_norm", "none"]
 
 
@@ -90,6 +99,10 @@ class Layers(Model):
     """Added to the variance in every norm, or to the mean square in an RMSNorm."""
     shared_norm: bool = False
     """Whether what reads and what is read have one norm, with the same weights (default: each its own)."""
+    mlp_norm: NormName | None = None
+    """The norm of the MLP, where it is not that of the attention (default: `norm`)."""
+    hidden_norm: NormName = "none"
+    """A norm of the hidden channels of the MLP, behind the non-linearity."""
     qk_norm: NormName = "none"
     """A norm of queries and keys, of the channels of each head, with weights that all heads share."""
     key_heads: Count | None = None
@@ -135,7 +148,16 @@ class AttentionLayers(Layers, Heads):
     """Layers with an attention: its sizes, and the style."""
 
 
-class Encode(AttentionLayers):
+class CrossLayers(AttentionLayers):
+    """Layers in which one array reads another."""
+
+    query_norm: NormName | None = None
+    """The norm of what reads, where it is not that of what is read (default: `norm`)."""
+    value_norm: NormName | None = None
+    """A norm for values alone, of what is read (default: none, they are made of what keys are made of)."""
+
+
+class Encode(CrossLayers):
     """Cross-attention from the latents to the inputs. Default `qk_width`: the inputs' width."""
 
     query_residual: bool = True
@@ -160,6 +182,15 @@ class Encode(AttentionLayers):
     are `inputs` are then what has become of the tokens, and the last to read."""
 
 
+class Within(AttentionLayers):
+    """Self-attention among the latents of a place, where `process` is over those of all."""
+
+    heads: Count = 8
+    """Attention heads; they divide the widths of queries, keys and values."""
+    layers: Count
+    """Self-attention layers."""
+
+
 class Process(AttentionLayers):
     """Self-attention among the latents. Default `qk_width`: the latents' width."""
 
@@ -172,6 +203,9 @@ class Process(AttentionLayers):
     over: Axis | None = None
     """An axis at each place of which there are latents, because another one is read along: those of all
     its places read each other (default: those of a place). Queries then read them together."""
+    within: Within | None = None
+    """Layers in which the latents of a place read each other before those `over` an axis do (default:
+    none)."""
     joined: bool = False
     """Whether the latents of a place become one before they read `over` an axis, with the channels of
     all, one latent after the other."""
@@ -194,7 +228,7 @@ class WidthPadding(Model):
     one, n-th from the end."""
 
 
-class Decode(AttentionLayers):
+class Decode(CrossLayers):
     """Cross-attention from the queries to the latents. Default `qk_width`: the latents' width."""
 
     query_residual: bool = False

@@ -23,12 +23,13 @@ from perceiver_graph.spec.models.layers import (
     AttentionLayers,
     Decode,
     Encode,
+    Key,
     Layers,
     NormName,
-    Part,
     Process,
     WidthPadding,
     styled,
+    where,
 )
 from perceiver_graph.spec.models.outputs import Output
 
@@ -167,9 +168,17 @@ class Spec(Glanced, Model):
         """The inputs, those that are like others written out; without those that are like nothing."""
         return written_out(self.inputs)
 
-    def attention(self, key: Part) -> AttentionLayers:
+    def own(self, key: Key) -> AttentionLayers:
+        """The layers of a part as it says them itself."""
+        found: Any = self
+        for word in where(key):
+            found = getattr(found, word)
+        assert isinstance(found, AttentionLayers)
+        return found
+
+    def attention(self, key: Key) -> AttentionLayers:
         """The layers of a part, with what is said of all layers."""
-        return styled(getattr(self, key), self.layers)
+        return styled(self.own(key), self.layers)
 
     def _glance(self) -> Glance:
         inputs = [
