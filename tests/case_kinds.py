@@ -16,6 +16,7 @@ from typing import get_args
 import numpy as np
 
 from perceiver_graph.compiler.driver import Compiled
+from perceiver_graph.compiler.exporting import to_transformers
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.parse import parse_graph
@@ -23,6 +24,7 @@ from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.passes import PASSES, PassResult
+from perceiver_graph.compiler.weights.known_settings import DEFAULTS
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
 from perceiver_graph.spec import parse_spec
 from tests.judge import judge
@@ -113,6 +115,19 @@ def difference(before: str, after: str) -> Iterator[str]:
         lines = unified_diff(old.get(heading, []), new.get(heading, []), n=1, lineterm="")
         for line in list(lines)[2:]:  # which name the files that there are not
             yield f"@@ {heading}" if line.startswith("@@") else line
+
+
+@kind("exports")
+def exports(yaml_text: str, options: Options) -> str:
+    """The settings of transformers that say the same as a spec and are not their defaults, or why there
+    are none. Options: `set` for an override."""
+    overrides = [options["set"]] if "set" in options else []
+    try:
+        found = to_transformers(lower(parse_spec(yaml_text, "spec.yaml", overrides)), {})
+    except DiagnosticError as error:
+        return render(error.diagnostics)
+    told = {k: v for k, v in found.config.items() if k not in DEFAULTS or DEFAULTS[k] != v}
+    return "".join(f"{key} = {told[key]}\n" for key in told)
 
 
 @kind("emit")

@@ -84,6 +84,7 @@ ROOMS: dict[str, set[str]] = {
     "passes": {"ir", "ops", "programs"},
     "weights": {"ir", "ops"},
     "importing": {"ir", "ops", "lowering", "weights"},
+    "exporting": {"ir", "lowering", "weights", "importing"},
     "backends": {"ir", "ops", "blocks", "lowering", "programs", "passes"},
     "artifact": {"ir", "blocks", "lowering", "programs"},
     "driver": {"ir", "lowering", "passes", "programs", "weights", "backends", "artifact"},

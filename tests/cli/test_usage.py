@@ -83,8 +83,8 @@ def test_a_value_that_an_option_does_not_take(
 
 
 def test_every_limited_option_is_tried() -> None:
-    """Each command is here with an option that has choices or limits, if it has one."""
-    assert {name for name, _ in LIMITED} == {*COMMANDS} - {"explain", "schema", "new"}
+    """Each command is here with an option that has several choices or limits, if it has one."""
+    assert {name for name, _ in LIMITED} == {*COMMANDS} - {"explain", "export", "schema", "new"}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_every_limited_option_is_tried() -> None:
         (
             "--set a=1 check x",
             "no option `--set`",
-            "it is an option of `compile`, `import`, `check`,",
+            "it is an option of `compile`, `import`, `export`, `check`,",
         ),
         ("compile x --bakend onnx", "no option `--bakend`", "did you mean `--backend`?"),
         ("compile x -backend onnx", "no option `-backend`", "did you mean `--backend`?"),

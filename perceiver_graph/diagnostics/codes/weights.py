@@ -150,4 +150,16 @@ ENTRIES = (
         "$ perceiver-graph import deepmind/language-perceiver\n"
         "$ perceiver-graph import deepmind/language-perceiver --offline",
     ),
+    Entry(
+        "PG317",
+        "transformers has no such model",
+        "`export --to transformers` writes one of the seven Perceiver classes of transformers, whose "
+        "configuration says less than a spec can: no dropout in the middle of an MLP, no other "
+        "normalisation, no other heads. The message names the class that is nearest and every key "
+        "that it has otherwise. Names, media, what parameters start from and the number of chunks "
+        "may be as they like.",
+        "$ perceiver-graph export my_spec.yaml --to transformers --weights trained.safetensors",
+        "$ perceiver-graph import deepmind/vision-perceiver-conv --replace-head label=10 -o start\n"
+        "$ perceiver-graph export start/spec.yaml --to transformers --weights trained.safetensors",
+    ),
 )
