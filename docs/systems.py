@@ -78,6 +78,7 @@ SYSTEMS = {
         "openflamingo_resampler",
         "idefics_resampler",
         "idefics2_connector",
+        "aria_projector",
     ),
     **_family("voices", "xtts_conditioner", "chatterbox_conditioner"),
     **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),

@@ -239,6 +239,14 @@ SMALL: dict[str, tuple[str, ...]] = {
         "decode.qk_width=8",
         "outputs.text.head.linear=50",
     ),
+    "aria_projector": (
+        "dims.side={min: 2, max: 12, multiple_of: 2}",
+        "inputs.image.shape.channel=16",
+        "latents={count: 3 * side / 2, width: 16}",
+        "encode.heads=4",
+        "outputs.tokens.head.mlp.hidden=12",
+        "outputs.tokens.head.mlp.channels=20",
+    ),
     "tabicl_columns": (
         "dims={columns: {max: 12}, rows: {max: 12}}",
         "inputs.cells.steps.0.linear=16",
@@ -308,5 +316,6 @@ LATER = (
     "hunyuan3d_decoder",
     "poyo",
     "tabicl_columns",
+    "aria_projector",
 )
 """Of these, those after Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

@@ -116,6 +116,7 @@ WITHOUT_FILES = {
     "perceiver_ar": (text("some text"), "PG512"),
     "aurora_level_encoder": (text("some text"), "PG512"),
     "aurora_level_decoder": (text("some text"), "PG512"),
+    "aria_projector": (text("some text"), "PG512"),
     "tabicl_columns": (text("some text"), "PG512"),
     "lucidrains_perceiver_io": (text("some text"), "PG512"),
     "poyo": (text("some text"), "PG512"),

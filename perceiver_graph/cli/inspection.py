@@ -171,7 +171,7 @@ class Inspection:
             "estimated_at": self.free_sizes,
             "inputs": self._inputs(),
             "input_array": [self._count(lowered.input_array[0]), lowered.input_array[1]],
-            "latents": list(lowered.latents),
+            "latents": [self._count(lowered.latents[0]), lowered.latents[1]],
             "places": {axis.name: axis.size.plain for axis in lowered.places},
             "outputs": self._outputs(),
             "query_array": [self._count(lowered.query_array[0]), lowered.query_array[1]],

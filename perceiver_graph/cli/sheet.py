@@ -143,8 +143,7 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
     norms = {"layer_norm": "LayerNorm", "rms_norm": "RMSNorm", "none": "no norm"}
     if layers.norm != "layer_norm" or layers.norm_at == "after":
         yield norms[layers.norm] + (" after" if layers.norm_at == "after" else "")
-    if layers.shared_norm:
-        yield "one norm of both"
+    yield from (words for key, words in _SWITCHES.items() if getattr(layers, key))
     if layers.qk_norm != "none":
         yield f"{norms[layers.qk_norm]} of queries and keys"
     usual = {"query_norm": layers.norm, "mlp_norm": layers.norm, "hidden_norm": "none"}
@@ -167,6 +166,7 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
         yield f"dropout {layers.dropout:g}"
 
 
+_SWITCHES = {"shared_norm": "one norm of both", "mapped_twice": "mapped twice"}
 _NORMS = {
     "query_norm": "of what reads",
     "value_norm": "for values",

@@ -26,6 +26,7 @@ from perceiver_graph.testing.inputs import (
     sized_grids,
     sized_modalities,
 )
+from perceiver_graph.testing.latents import count_latents, read_back
 from perceiver_graph.testing.places import over, placed
 from perceiver_graph.testing.points import ask_with
 from perceiver_graph.testing.rotary import turn
@@ -115,19 +116,9 @@ def specs(
         spec["decode"]["project"] = draw(st.integers(1, 6))
     turn(draw, spec)
     ask_with(draw, spec)
-    _read_back(draw, spec)
+    read_back(draw, spec)
+    count_latents(draw, spec)
     return spec
-
-
-def _read_back(draw: st.DrawFn, spec: Data) -> None:
-    """In some of the specs in which inputs are read several times, they read the latents back."""
-    encode, tokens = spec["encode"], [name for name in spec["inputs"] if name != "place"]
-    several = encode.get("cross_attends", 1) > 1 and "of" not in spec["latents"]
-    told_apart = len(tokens) == 1 or "dims" not in spec
-    if several and told_apart and "over" not in spec["process"] and draw(st.booleans()):
-        encode["induced"] = True
-        spec.pop("bottleneck", None)
-        spec["outputs"] = {n: o for n, o in spec["outputs"].items() if o["query"] != "bottleneck"}
 
 
 def _add_bottleneck(draw: st.DrawFn, spec: Data) -> None:
@@ -212,6 +203,7 @@ def styles(draw: st.DrawFn, heads: int) -> Data:
         "key_heads": st.sampled_from([n for n in (1, 2, 4) if heads % n == 0]),
         "scale": st.sampled_from([0.25, 1.5]),
         "bias": st.booleans() | flags,
+        "mapped_twice": st.booleans(),
         "mlp": st.booleans(),
         "hidden": st.integers(1, 5),
         "gated": st.booleans(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.family import (
+    aria,
     aurora,
     chatterbox,
     flamingo,
@@ -20,6 +21,7 @@ REFERENCES = (
     *ip_adapter.REFERENCES,
     *flamingo.REFERENCES,
     *idefics.REFERENCES,
+    *aria.REFERENCES,
     *xtts.REFERENCES,
     *chatterbox.REFERENCES,
     *perceiver_pytorch.REFERENCES,

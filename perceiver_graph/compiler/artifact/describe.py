@@ -176,7 +176,7 @@ def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
     return Generation(
         text=writing.text,
         output=writing.output or None,
-        latents=lowered.latents[0],
+        latents=int(lowered.latents[0]),
         longest=longest(lowered.modalities[writing.text].axes[0]),
         refused=writing.refused or None,
     )

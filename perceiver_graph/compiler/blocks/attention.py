@@ -25,6 +25,7 @@ from perceiver_graph.compiler.blocks.styles import (
     reads_rows,
     style_path,
 )
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
@@ -231,7 +232,7 @@ def mlp(ctx: Context, config: AttentionConfig, x: Value) -> Value:
 
 def _query(ctx: Context, config: AttentionConfig, rows: Value) -> Value:
     """Shapes: [.., n, width] -> [.., n, heads * d]."""
-    q = ctx.builder.linear(rows, "query", config.qk_width, "layer", bias=config.bias.qkv)
+    q = _mapped(ctx, config, rows, "query", config.qk_width)
     q = _normed_heads(ctx, config.style, q, "query", config.style.heads)
     return config.rotation.queries(ctx.builder, q)
 
@@ -240,12 +241,19 @@ def _keys_and_values(
     ctx: Context, config: AttentionConfig, read: Value, own: Value | None = None
 ) -> tuple[Value, Value]:
     """Shapes: [batch, m, channels] -> [batch, m, key_heads * d] and [batch, m, key_heads * e]."""
-    b, bias = ctx.builder, config.bias.qkv
-    k = b.linear(read, "key", config.of_keys(config.qk_width), "layer", bias=bias)
+    b = ctx.builder
+    k = _mapped(ctx, config, read, "key", config.of_keys(config.qk_width))
     k = _normed_heads(ctx, config.style, k, "key", config.key_heads)
     k = config.rotation.keys(b, k)
-    v = b.linear(own or read, "value", config.of_keys(config.v_width), "layer", bias=bias)
+    v = _mapped(ctx, config, own or read, "value", config.of_keys(config.v_width))
     return k, config.rotation.values(b, v)
+
+
+def _mapped(ctx: Context, config: AttentionConfig, x: Value, name: str, width: int) -> Value:
+    """Shapes: [.., n, channels] -> [.., n, width]."""
+    if config.style.mapped_twice:
+        x = ctx.builder.linear(x, f"{name}_first", width, "layer", bias=False)
+    return ctx.builder.linear(x, name, width, "layer", bias=config.bias.qkv)
 
 
 def _normed_heads(ctx: Context, style: Layers, x: Value, name: str, heads: int) -> Value:
@@ -269,14 +277,17 @@ def _with_rows(ctx: Context, read: Value, rows: Value) -> Value:
     return b(ops.Concat(1), read, rows, name="together")
 
 
-def mask_with_rows(ctx: Context, mask: Value, rows: int) -> Value:
+def mask_with_rows(ctx: Context, mask: Value, rows: Dim) -> Value:
     """The mask of what is read and of rows behind it, which are there for every sample.
 
     Shapes: mask bool [batch, m] -> [batch, m + rows].
     """
     b = ctx.builder
-    there = b.constant("there", np.ones(rows, bool))
-    there = b(ops.Broadcast(mask.shape[:1]), there, name="there_batch")
+    sizes = mask.shape[:1]
+    if rows.value is None:
+        sizes = (*sizes, rows)
+    there = b.constant("there", np.ones(rows.value or (), bool))
+    there = b(ops.Broadcast(sizes), there, name="there_batch")
     return b(ops.Concat(1), mask, there, name="together_mask")
 
 
@@ -284,4 +295,6 @@ def _output(ctx: Context, config: AttentionConfig, attended: Value, width: int) 
     """The map of what was attended to, and what stands at the end of the branch."""
     b = ctx.builder
     found = b.linear(attended, "output", width, "layer", bias=config.bias.output)
+    if config.style.mapped_twice:
+        found = b.linear(found, "output_last", width, "layer", bias=config.bias.output)
     return after(ctx, config.style, found)

@@ -10,6 +10,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context
 from perceiver_graph.compiler.blocks.latents import at_places
 from perceiver_graph.compiler.blocks.located import Arrays
+from perceiver_graph.compiler.blocks.longest import longest
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Stage, set_of
 from perceiver_graph.compiler.ir.dims import Dim
@@ -56,8 +57,10 @@ def begun(ctx: Context, stage: Stage, arrays: Arrays, first: Arrays) -> Arrays:
     with b.at(ctx.key_span("latents")), b.inside("encode"):
         summary = "latents of a cross-attend's own"
         with b.block(f"latents.{number}", "Latents", summary, module=scope):
-            b.declare(count=made.count)
-            table = b.parameter("table", (made.count, made.width), scale=made.init_scale)
+            rows = longest(ctx.latent_axes[-1])
+            assert rows is not None
+            b.declare(count=rows)
+            table = b.parameter("table", (rows, made.width), scale=made.init_scale)
             table = at_places(ctx, made, table)
     return {**arrays, LATENTS: replace(first[LATENTS], value=table)}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.context import BATCH, CHANNEL, Axis, Context, PartError
+from perceiver_graph.compiler.blocks.context import BATCH, CHANNEL, Axis, Context, PartError, Path
 from perceiver_graph.compiler.blocks.located import Rows
 from perceiver_graph.compiler.blocks.locating import LATENT, latents_at
+from perceiver_graph.compiler.blocks.longest import longest
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.blocks.styles import reads_rows
 from perceiver_graph.compiler.ir.dims import Dim, shape_of
@@ -92,20 +94,56 @@ def _learned(ctx: Context, made: Latents) -> Rows:
             help="choose another name",
             at_key=True,
         )
+    count = ctx.size(made.count, "latents", "count")
+    most = _most(ctx, made, count)
     ctx.latent_width = made.width
-    sizes = per | {LATENT: made.count}
-    ctx.latent_axes = tuple(Axis(name, Dim.of(size)) for name, size in sizes.items())
-    latents = b.parameter(LATENTS, (made.count, made.width), scale=made.init_scale)
+    places = tuple(Axis(name, Dim.of(size)) for name, size in per.items())
+    ctx.latent_axes = (*places, Axis(LATENT, count))
+    latents = b.parameter(LATENTS, (most, made.width), scale=made.init_scale)
     with b.inside(LATENTS):
         latents = at_places(ctx, made, latents)
     return Rows(made.width, latents, located=latents_at(ctx, made))
 
 
+def _most(ctx: Context, made: Latents, count: Dim) -> int:
+    """How many rows the table has: as many as there are, or may be. Raises (reports) PG217 where nothing
+    tells that, PG205 where what else is said of latents needs a number."""
+    if count.value is not None:
+        return count.value
+    path: Path = ("latents", "count")
+    fixed: dict[Path, bool] = {
+        ("latents", "range"): made.range is not None,
+        ("process", "joined"): ctx.spec.process.joined,
+    }
+    for other, there in fixed.items():
+        if there:
+            raise ctx.error(
+                "PG205",
+                f"how many latents there are is known only at run time, and `{other[-1]}` is of a number",
+                path,
+                also=[(other, "here")],
+                help=f"write a number, or leave `{other[-1]}` out",
+            )
+    most = longest(Axis(LATENT, count))
+    if most is None:
+        raise ctx.error(
+            "PG217",
+            f"nothing says how many rows a table of `{count}` latents has",
+            path,
+            also=ctx.declarations(count),
+            help="declare a `max` of each of its symbols",
+        )
+    return most
+
+
 def at_places(ctx: Context, made: Latents, table: Value) -> Value:
     """Learned vectors at each place where latents stand. Shapes: [count, width] -> [total, width]."""
-    if made.total == made.count:
+    count = ctx.latent_axes[-1].size
+    if count != table.shape[0]:
+        table = ctx.builder(ops.Trim(count), table, name="first")
+    if (places := prod((made.per or {}).values())) == 1:
         return table
-    each = ctx.builder(ops.Broadcast(shape_of(made.total // made.count)), table, name="each")
+    each = ctx.builder(ops.Broadcast(shape_of(places)), table, name="each")
     return ctx.builder(ops.Flatten(0, 1), each, name="places")
 
 

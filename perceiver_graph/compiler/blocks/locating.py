@@ -68,8 +68,8 @@ def _rotary(
 def latents_at(ctx: Context, made: Latents) -> Located:
     """Where learned latents are: by number, or evenly spread over a range, as their places are if they
     stand at some. Raises (reports) PG220 for a range that says nothing."""
-    each = made.count
-    places = Stretch("the latents", ("latents",), Dim.of(made.total), ctx.latent_axes)
+    total = product(tuple(axis.size for axis in ctx.latent_axes))
+    places = Stretch("the latents", ("latents",), total, ctx.latent_axes)
     if made.range is None:
         return Located("latent", (places,), own=True)
     low, high = made.range
@@ -82,7 +82,8 @@ def latents_at(ctx: Context, made: Latents) -> Located:
             if low > high
             else "write the least and the greatest value",
         )
-    per = made.per or {LATENT: each}
+    assert isinstance(made.count, int)
+    per = made.per or {LATENT: made.count}
     if len(per) > 1:
         raise ctx.error(
             "PG220",

@@ -185,7 +185,7 @@ def _reading_themselves(ctx: Context, arrays: Arrays) -> Arrays:
     if inputs.mask is None:
         return {}
     with ctx.builder.inside("encode"):
-        mask = mask_with_rows(ctx, inputs.mask, made.total)
+        mask = mask_with_rows(ctx, inputs.mask, arrays[LATENTS].array.shape[-2])
     return {INPUTS: replace(inputs, mask=mask)}
 
 

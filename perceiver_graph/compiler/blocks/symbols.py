@@ -26,8 +26,17 @@ def check_symbols(
     ctx: Context,
     inputs: Mapping[str, Sequence[Axis]],
     outputs: Mapping[str, Sequence[Axis]],
+    latents: Sequence[Axis],
 ) -> None:
-    """Report (PG217) symbols that nothing says, by the axes of inputs and of outputs."""
+    """Report (PG217) symbols that nothing says, by the axes of inputs, of outputs and of the latents."""
+    for name in sorted(_names([latents]) - _names(inputs.values())):
+        ctx.error(
+            "PG217",
+            f"no input says how large `{name}` is, and with it how many latents there are",
+            ("latents", "count"),
+            also=_declared(ctx, [name]),
+            help=f"let an input have an axis of the size `{name}`, or write a number",
+        )
     known = {s.name for s in said(axis.size for axes in inputs.values() for axis in axes)}
     unsaid = _names(inputs.values()) - known
     places = {name: ("inputs", name, "shape") for name in inputs}
@@ -40,7 +49,8 @@ def check_symbols(
             also=_declared(ctx, [name]),
             help=f"let an input have an axis of the size `{name}`, or write a number for it",
         )
-    for name in sorted((_names(outputs.values()) & _names(inputs.values())) - unsaid):
+    used = _names([*outputs.values(), latents])
+    for name in sorted((used & _names(inputs.values())) - unsaid):
         if not any(_tells(axis, name) for axes in inputs.values() for axis in axes):
             path, axis = _place(name, inputs, places)
             ctx.error(

@@ -103,7 +103,7 @@ def _value(system: System, seen: Seen, tensors: Tensors, config: Mapping[str, An
         rest = (n.removeprefix(seen.before) for n in tensors.names if n.startswith(seen.before))
         return len({name.split(".")[0] for name in rest}) or 1
     if isinstance(seen, Published):
-        if seen.part_of is None:
+        if seen.part_of is None or isinstance(seen.value, str):
             return seen.value
         whole = _size(tensors, seen.part_of.tensor, seen.part_of.axis)
         return max(whole // seen.value, 1) + seen.more
@@ -133,7 +133,8 @@ def _remark(
 ) -> str | None:
     """What a reader should know of a value that no tensor tells."""
     if isinstance(seen, Published) and not seen.more:
-        return f"no tensor tells {key}: {value:,}, as published"
+        said = value if isinstance(value, str) else f"{value:,}"
+        return f"no tensor tells {key}: {said}, as published"
     if (
         isinstance(seen, Heads)
         and not {seen.norm, seen.pairs} & tensors.tensors.keys()

@@ -66,7 +66,7 @@ def lower(document: Document) -> Lowered:
     own = {q.source: q.axes for q in found.values()}
     axes = {name: m.axes for name, m in modalities.items()}
     axes |= {name: c.axes for name, c in ctx.coordinates.items()}
-    check_symbols(ctx, axes, own)
+    check_symbols(ctx, axes, own, ctx.latent_axes)
     report.raise_if_errors()
     tokens = given[INPUTS].array
     encoded = unfold(ctx, arrays[LATENTS].array, ctx.asked_at, f"{LATENTS}.places")
@@ -74,14 +74,13 @@ def lower(document: Document) -> Lowered:
     graph = replace(graph, inputs=inputs_for(graph.nodes, graph.inputs, graph.leaves))
     _check_parameters(graph, report)
     report.raise_if_errors()
-    spec = document.spec
     lowered = Lowered(
         document,
         graph,
         modalities,
         ctx.coordinates,
         (tokens.shape[1], int(tokens.shape[2])),
-        (spec.latents.total, given[LATENTS].width),
+        (given[LATENTS].array.shape[-2], given[LATENTS].width),
         {name: shape for name, (_, shape) in outputs.items()},
         query_width(ctx, found),
         ctx.derived,

@@ -49,7 +49,7 @@ class Lowered(Glanced):
     """Arrays that hold positions of tokens or of queries, by name."""
     input_array: tuple[Dim, int]
     """M x C."""
-    latents: tuple[int, int]
+    latents: tuple[Dim, int]
     """N x D, at a place if there are several."""
     outputs: Mapping[str, OutputShape]
     query_width: int

@@ -108,7 +108,7 @@ def _programs(lowered: Lowered, length: Symbol, output: str) -> Programs:
     results = {output: graph.outputs[output], LATENTS: graph.outputs[LATENTS]}
     graph = replace(program(graph, "", graph.inputs, results), name=graph.name)
     names = {*graph.symbols}
-    count = Symbol(_free("latent_count", names), 1, lowered.document.spec.latents.count)
+    count = Symbol(_free("latent_count", names), 1, int(lowered.latents[0]))
     tokens = Symbol(length.name, 1, length.highest)
     growing = {tokens: _free("tokens_before", names), count: _free("latents_before", names)}
     sizes = {length: Dim.of(tokens)}

@@ -23,6 +23,7 @@ from perceiver_graph.compiler.weights.systems import (
     System,
 )
 from perceiver_graph.compiler.weights.tables import (
+    aria,
     aurora,
     hy3dgen,
     perceiver_ar,
@@ -337,6 +338,7 @@ SYSTEMS: tuple[System, ...] = (
             "outputs.text.head.linear": Size("perceiver_io.to_logits.weight", 0),
         },
     ),
+    *aria.SYSTEMS,
     *aurora.SYSTEMS,
     *hy3dgen.SYSTEMS,
     *perceiver_ar.SYSTEMS,

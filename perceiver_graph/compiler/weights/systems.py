@@ -62,7 +62,8 @@ class Hidden:
 class Published:
     """A size that no tensor tells: as published, or as such a part of what another says."""
 
-    value: int
+    value: int | str
+    """A number, or a size in symbols."""
     part_of: Size | None = None
     more: int = 0
     """What is added."""

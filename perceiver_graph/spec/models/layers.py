@@ -115,6 +115,9 @@ class Layers(Model):
     rotary: AnyRotary = False
     """Whether queries and keys are turned by their positions, and how. A part that says some of it takes
     the rest from `layers`."""
+    mapped_twice: bool = False
+    """Whether a linear map without bias stands before each of those to queries, keys and values, and a
+    second one behind that of what was attended to: an attention of another library between linear layers."""
     bias: AnyBias = True
     """Whether the linear maps have a bias: all, none, or which."""
     mlp: bool = True

@@ -16,6 +16,7 @@ from perceiver_graph.spec.models.base import (
     ModelName,
     Name,
     PositiveNumber,
+    Size,
 )
 from perceiver_graph.spec.models.coordinates import Bounds
 from perceiver_graph.spec.models.inputs import AnyInput, Input, written_out
@@ -67,8 +68,9 @@ class Join(Model):
 class Latents(Model):
     """The learned latent array."""
 
-    count: Count
-    """How many latents there are."""
+    count: Size
+    """How many latents there are: a number, or a size of the inputs, of which the first so many of the
+    table are taken, which has a row for each that there may be."""
     per: Annotated[dict[Axis, Count], Field(min_length=1)] | None = None
     """Axes in order with their sizes: the latents stand at each place of them, as many times as there
     are places, and start from the same vectors (default: they stand once)."""
@@ -82,7 +84,8 @@ class Latents(Model):
 
     @property
     def total(self) -> int:
-        """How many latents there are at all places together."""
+        """How many latents there are at all places together, where that is known."""
+        assert isinstance(self.count, int)
         return self.count * prod((self.per or {}).values())
 
 

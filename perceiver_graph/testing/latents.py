@@ -1,0 +1,28 @@
+"""Hypothesis strategies for what becomes of latents: how many there are, and who reads them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from perceiver_graph.testing.inputs import Data
+
+
+def count_latents(draw: st.DrawFn, spec: Data) -> None:
+    """Now and then as many latents as an axis of an input is long, where that is known at run time."""
+    sizes = [size for one in spec["inputs"].values() for size in one.get("shape", {}).values()]
+    symbols = sorted({size for size in sizes if size in spec.get("dims", {})})
+    fixed = "of" in spec["latents"] or "range" in spec["latents"] or spec["process"].get("joined")
+    if symbols and not fixed and draw(st.booleans()):
+        symbol = draw(st.sampled_from(symbols))
+        spec["latents"]["count"] = draw(st.sampled_from([symbol, f"2 * {symbol}"]))
+
+
+def read_back(draw: st.DrawFn, spec: Data) -> None:
+    """In some of the specs in which inputs are read several times, they read the latents back."""
+    encode, tokens = spec["encode"], [name for name in spec["inputs"] if name != "place"]
+    several = encode.get("cross_attends", 1) > 1 and "of" not in spec["latents"]
+    told_apart = len(tokens) == 1 or "dims" not in spec
+    if several and told_apart and "over" not in spec["process"] and draw(st.booleans()):
+        encode["induced"] = True
+        spec.pop("bottleneck", None)
+        spec["outputs"] = {n: o for n, o in spec["outputs"].items() if o["query"] != "bottleneck"}
