@@ -87,6 +87,7 @@ SYSTEMS = {
     **_family("next_token", "perceiver_ar"),
     **_family("levels", "aurora_level_encoder", "aurora_level_decoder"),
     **_family("spikes", "poyo"),
+    **_family("brain_waves", "luna"),
 }
 """In the order of the table; a test finds the comparisons."""
 

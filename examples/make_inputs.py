@@ -4,8 +4,8 @@
 
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
 cloud of a chair-like thing, a table of units, what a vision tower might have seen, frames of a
-voice, ids of a text, the latents of a shape with points to ask at, spikes of neurons, and columns of a
-table. Clips with sound: examples/make_clip.py.
+voice, ids of a text, the latents of a shape with points to ask at, spikes of neurons, brain waves,
+and columns of a table. Clips with sound: examples/make_clip.py.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def main() -> None:
     known = np.arange(200) < 150
     table: dict[str, Array] = {"cells.attention_mask": np.tile(known, (1, 5, 1)), "cells": cells}
     np.savez(folder / "cells.npz", **table)  # type: ignore[arg-type]
+    waves = np.random.default_rng(11).standard_normal((1, 22, 12, 64), np.float32)
+    np.savez(folder / "waves.npz", signal=waves)
     (folder / "sentence.txt").write_text("Angela Merkel lives in Berlin.\n", encoding="utf-8")
     for path in sorted(folder.iterdir()):
         print(path)

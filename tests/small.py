@@ -298,6 +298,16 @@ SMALL: dict[str, tuple[str, ...]] = {
         "process.qk_width=16",
         "decode.qk_width=16",
     ),
+    "luna": (
+        "dims={electrodes: {max: 16}, patches: {max: 16}}",
+        "inputs.signal.shape.channel=16",
+        "latents={count: 2, width: 16}",
+        "process.within.layers=1",
+        "process.layers=2",
+        "process.heads=4",
+        "outputs.label.query.learned.width=32",
+        "outputs.label.head.mlp.hidden=16",
+    ),
 }
 """`--set` overrides for each spec in specs/."""
 LATER = (
@@ -315,6 +325,7 @@ LATER = (
     "aurora_level_decoder",
     "hunyuan3d_decoder",
     "poyo",
+    "luna",
     "tabicl_columns",
     "aria_projector",
 )

@@ -57,6 +57,12 @@ FULL = {
 """Systems whose page has a table that fits their full size."""
 LARGER = {
     "perceiver_ar": ("dims.length={min: 1025, max: 4096}", "latents.last=1024"),
+    "luna": (
+        "dims.electrodes.max=32",
+        "inputs.signal.shape.channel=64",
+        "latents={count: 4, width: 64}",
+        "outputs.label.query.learned.width=256",
+    ),
     "poyo": (
         "dims.spikes.max=1000",
         "inputs.spikes.steps.0.embedding.vocabulary.unit=1000",

@@ -120,6 +120,7 @@ WITHOUT_FILES = {
     "tabicl_columns": (text("some text"), "PG512"),
     "lucidrains_perceiver_io": (text("some text"), "PG512"),
     "poyo": (text("some text"), "PG512"),
+    "luna": (text("some text"), "PG512"),
 }
 
 

@@ -39,6 +39,8 @@ PARAMETERS = {
     "hunyuan3d_decoder": 214_212_865,
     "tabicl_columns": 877_824,
     "perceiver_ar": 50_908_672,
+    # without what makes features of a signal, and constants
+    "luna": 7_100_731 - (1_984 + 18_040 + 16_576) - 193,
     "poyo": 1_254_018 + (1000 + 100) * 64,  # with its tables of neurons and recordings
     "aurora_level_encoder": 3_150_336 + 3 * 512,  # with its latents
     "aurora_level_decoder": 8_395_776 + 13 * 1024,  # with the embeddings of levels
@@ -78,6 +80,7 @@ ARRAYS = {
     "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
     "tabicl_columns": ([60000, 128], [128, 128], [60000, 128]),
     "perceiver_ar": ([4096, 512], [1024, 512], [0, 0]),
+    "luna": ([128, 64], [4, 64], [1, 256]),
     "poyo": ([65536, 64], [128, 64], [1, 64]),
     "aurora_level_encoder": ([13, 512], [3, 512], [0, 0]),
     "aurora_level_decoder": ([3, 1024], [3, 1024], [13, 1024]),

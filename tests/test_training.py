@@ -26,7 +26,7 @@ import losses
 
 STEPS = 20
 BATCH = 4
-ENLARGED = {"lucidrains_perceiver": 15, "tabicl_columns": 15}
+ENLARGED = {"lucidrains_perceiver": 15, "luna": 10, "tabicl_columns": 15}
 """How much larger matrices start where a norm before the head lets it learn much by itself."""
 LENGTH = 10
 Loss = Callable[[dict[str, Tensor]], Tensor]

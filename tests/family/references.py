@@ -10,6 +10,7 @@ from tests.family import (
     hunyuan,
     idefics,
     ip_adapter,
+    luna,
     perceiver_ar,
     perceiver_pytorch,
     poyo,
@@ -30,5 +31,6 @@ REFERENCES = (
     *perceiver_ar.REFERENCES,
     *aurora.REFERENCES,
     *poyo.REFERENCES,
+    *luna.REFERENCES,
 )
 """In the order of the table of systems."""

@@ -25,6 +25,7 @@ from perceiver_graph.compiler.weights.systems import (
 from perceiver_graph.compiler.weights.tables import (
     aria,
     aurora,
+    braindecode,
     hy3dgen,
     perceiver_ar,
     tabicl,
@@ -344,5 +345,6 @@ SYSTEMS: tuple[System, ...] = (
     *perceiver_ar.SYSTEMS,
     *torch_brain.SYSTEMS,
     *tabicl.SYSTEMS,
+    *braindecode.SYSTEMS,
 )
 """In the order in which they are looked for: what is more special comes first."""
