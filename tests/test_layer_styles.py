@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -157,3 +158,63 @@ def test_dropout_is_for_training_alone() -> None:
     module.train()
     once, again = (module(inputs)["mean"] for _ in range(2))
     assert not torch.equal(once, again)
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_norms_of_single_places(level: Level) -> None:
+    """None of what reads, one for values alone, none before the MLP, one within it."""
+    x, found, w, mask = ours(
+        """\
+latents: {count: 3, width: 8}
+layers: {mlp_norm: none, hidden_norm: layer_norm}
+encode: {heads: 2, qk_width: 6, query_norm: none, value_norm: rms_norm}
+process: {layers: 0}
+""",
+        level,
+    )
+    latents, read = w["latents"].expand(2, -1, -1), torch.from_numpy(x)
+    at = "encoder.cross_attend.attention"
+    made = {
+        "query": latents,
+        "key": layer_norm(read, w, f"{at}.input_norm"),
+        "value": rms_norm(read, w, f"{at}.value_norm", 1e-5),
+    }
+    q, k, v = (
+        heads(F.linear(rows, w[f"{at}.{name}.weight"], w[f"{at}.{name}.bias"]), 2)
+        for name, rows in made.items()
+    )
+    attended = merged(F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]))
+    latents = latents + F.linear(attended, w[f"{at}.output.weight"], w[f"{at}.output.bias"])
+    at = "encoder.cross_attend.mlp"
+    hidden = F.gelu(F.linear(latents, w[f"{at}.dense1.weight"], w[f"{at}.dense1.bias"]))
+    hidden = layer_norm(hidden, w, f"{at}.hidden_norm")
+    latents = latents + F.linear(hidden, w[f"{at}.dense2.weight"], w[f"{at}.dense2.bias"])
+    np.testing.assert_allclose(found, latents.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_layers_within_a_place_are_those_of_a_place_alone() -> None:
+    """What `process` does of the latents of each place, where it is over no axis, those within do."""
+    text = """\
+perceiver: 1
+name: styled
+inputs: {image: {shape: {place: 7, time: 3, channel: 12}}}
+latents: {count: 2, width: 8}
+encode: {over: place, heads: 2}
+"""
+    within = (
+        "process: {within: {layers: 2, heads: 2}, over: time, layers: 1, heads: 4, mlp: false}\n"
+    )
+    whole = pg.compile(parse_spec(f"{text}{within}{TAIL}", "styled.yaml"))
+    part = pg.compile(parse_spec(f"{text}process: {{layers: 2, heads: 2}}\n{TAIL}", "styled.yaml"))
+    weights = {name: x.astype(np.float64) for name, x in randomised(whole, 3).items()}
+    nothing = "process.layers.0.attention.output."  # the layer over all places adds nothing
+    weights = {n: x * (not n.startswith(nothing)) for n, x in weights.items()}
+    renamed = {
+        re.sub("^within", "process", name): x
+        for name, x in weights.items()
+        if not name.startswith("process.")
+    }
+    arrays = {"image": np.random.default_rng(0).standard_normal((2, 7, 3, 12))}
+    found = evaluate(whole.graph, arrays, weights)["latents"]
+    expected = evaluate(part.graph, arrays, renamed)["latents"]
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-9, atol=1e-12)
