@@ -324,3 +324,24 @@ def test_the_index_of_shards_is_read_by_its_name(
     index.write_text(f'{{"weight_map": {{{listed}}}}}')
     found = load(index, graph)
     assert all(np.array_equal(found[name], value) for name, value in values.items())
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\xff\xd8\xff\xe0", "a JPEG picture"),
+        (b"\x00\x00\x00\x18ftypisom", "an MP4 file, or one of its relatives"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "a WAV recording"),
+        (b"%PDF-1.4", "a PDF document"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+    ],
+)
+def test_media_in_the_place_of_weights_are_called_by_their_names(
+    tmp_path: Path, data: bytes, what: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(data + bytes(100))
+    with pytest.raises(DiagnosticError, match=f"is {what}") as found:
+        read_tensors(path)
+    assert ".safetensors file" in str(found.value) or "download it again" in str(found.value)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.numbers import ply_header
 from perceiver_graph.media.files.numbers import sheet as number_rows
 from perceiver_graph.media.files.numbers import text as number_text
@@ -305,3 +306,12 @@ def test_whole_numbers_that_are_others_in_float32_are_told(tmp_path: Path) -> No
     assert "16777217 becomes 16777216" in note
     assert "point 0, channel 2" in note
     assert points_input(tmp_path / "a.npy")[1] == ()
+
+
+def test_a_ply_that_announces_more_than_any_file_holds_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.ply"
+    head = f"ply\nformat ascii 1.0\nelement vertex {10**18}\nproperty float x\nend_header\n"
+    path.write_text(head)
+    with pytest.raises(DiagnosticError, match=r"line 3: .*more records than any file") as found:
+        read_points(path)
+    assert "export the cloud again" in str(found.value)

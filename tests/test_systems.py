@@ -10,10 +10,14 @@ import yaml
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.ir.interpreter import evaluate
-from perceiver_graph.spec.loader import load_spec
+from perceiver_graph.compiler.ir.text import print_graph
+from perceiver_graph.compiler.lowering.lower import lower
+from perceiver_graph.spec.loader import load_spec, parse_spec
+from perceiver_graph.spec.render import render_yaml, resolved_data
 from tests.small import SMALL, SPECS
 from tests.support import random_inputs
 from tests.test_differential import agree, agree_with_torch, given_inputs, onnx_program, randomised
+from tests.test_lower import without_origins
 
 LENGTH = 12
 """Of texts, sets of entities and point clouds."""
@@ -58,3 +62,12 @@ def test_backends_agree(name: str, tmp_path: Path) -> None:
     points = {leaf.of for leaf in compiled.graph.inputs if leaf.role == "points"}
     shapes = {name: result.shape for name, result in results.items() if name not in points}
     agree_with_torch(compiled, weights, arrays, inputs, expected, shapes)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_resolved_spec_is_sound_and_resolves_to_itself(name: str) -> None:
+    lowered = lower(load_spec(name))
+    text = render_yaml(resolved_data(lowered.document.spec, lowered.derived))
+    again = lower(parse_spec(text))
+    assert render_yaml(resolved_data(again.document.spec, again.derived)) == text
+    assert without_origins(print_graph(again.graph)) == without_origins(print_graph(lowered.graph))

@@ -16,7 +16,11 @@ def ask_with(draw: st.DrawFn, spec: Data) -> None:
         for one in spec["outputs"].values()
         if isinstance(one["query"], dict) and "points" in one["query"]
     ]
-    if not asked or draw(st.booleans()):
+    turned = spec["decode"].get("rotary") is not None and any(
+        isinstance(one["query"], dict) and "inputs" in one["query"]
+        for one in spec["outputs"].values()
+    )  # tokens are told apart by their numbers where there is one input
+    if not asked or turned or draw(st.booleans()):
         return
     width = draw(st.integers(1, 4))
     spec["inputs"][VECTOR] = draw(

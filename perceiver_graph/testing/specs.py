@@ -30,6 +30,7 @@ from perceiver_graph.testing.latents import count_latents, read_back
 from perceiver_graph.testing.places import over, placed
 from perceiver_graph.testing.points import ask_with
 from perceiver_graph.testing.rotary import turn
+from perceiver_graph.testing.styles import drop_idle, norms_apart, styles
 
 NAMES = ("audio", "image", "lidar", "touch", "label", "forward", "train", "class", "x1")
 
@@ -105,6 +106,7 @@ def specs(
         spec["layers"] = layers
     if along:
         draw(over(spec))
+    drop_idle(spec)
     _add_bottleneck(draw, spec)
     if sized:
         for output in spec["outputs"].values():
@@ -190,51 +192,11 @@ def _attention(draw: st.DrawFn, heads: int) -> Data:
 
 
 @st.composite
-def styles(draw: st.DrawFn, heads: int) -> Data:
-    """What layers say that is not as in the paper: a few of the settings, or none."""
-    norms = ["layer_norm", "rms_norm", "none"]
-    flags = st.fixed_dictionaries({key: st.booleans() for key in ("qkv", "output", "mlp")})
-    settings: dict[str, st.SearchStrategy[Any]] = {
-        "norm": st.sampled_from(norms),
-        "norm_at": st.sampled_from(["before", "after"]),
-        "mlp_norm": st.sampled_from(norms),
-        "hidden_norm": st.sampled_from(norms),
-        "qk_norm": st.sampled_from(norms),
-        "key_heads": st.sampled_from([n for n in (1, 2, 4) if heads % n == 0]),
-        "scale": st.sampled_from([0.25, 1.5]),
-        "bias": st.booleans() | flags,
-        "mapped_twice": st.booleans(),
-        "mlp": st.booleans(),
-        "hidden": st.integers(1, 5),
-        "gated": st.booleans(),
-        "dropout": st.sampled_from([0.0, 0.5]),
-    }
-    names = draw(st.lists(st.sampled_from(list(settings)), max_size=4, unique=True))
-    if not draw(st.booleans()):
-        return {}
-    style = {name: draw(settings[name]) for name in names}
-    if {
-        "qk_norm",
-        "hidden_norm",
-    } & style.keys():  # of a channel or two, a norm makes much of the last bits
-        style["norm_epsilon"] = 0.1
-    return style
-
-
-@st.composite
-def _norms_apart(draw: st.DrawFn, settings: Data) -> Data:
-    """Other norms for what reads and for values, in some of the layers with norms before them."""
-    if settings.get("norm_at") != "before" or settings.get("shared_norm") or draw(st.booleans()):
-        return {}  # `layers` may say that they stand after them
-    return {"query_norm": draw(st.sampled_from(["none", "rms_norm"])), "value_norm": "layer_norm"}
-
-
-@st.composite
 def encoders(draw: st.DrawFn, heads: int, blocks: int) -> Data:
     """One cross-attend or as many as there are blocks."""
     settings = draw(_attention(heads))
     settings["query_residual"] = draw(st.booleans())
-    settings |= draw(_norms_apart(settings))
+    settings |= draw(norms_apart(settings))
     settings["cross_attends"] = draw(st.integers(1, blocks))
     settings["share"] = draw(st.sampled_from(["none", "all", "all_but_first"]))
     return settings
@@ -256,7 +218,7 @@ def decoders(draw: st.DrawFn, heads: int) -> Data:
     """A decoder with padding, so that any queries fit together."""
     settings = draw(_attention(heads))
     settings["query_residual"] = draw(st.booleans())
-    settings |= draw(_norms_apart(settings))
+    settings |= draw(norms_apart(settings))
     settings["padding"] = {"min": draw(st.integers(0, 2))}
     settings["chunks"] = draw(st.integers(1, 3))
     return settings

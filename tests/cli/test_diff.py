@@ -131,6 +131,12 @@ def test_a_position_of_another_kind_is_told_whole(command: Command) -> None:
     )
 
 
+def test_a_head_that_is_multiplied_by_one_is_the_same(command: Command) -> None:
+    out = command("diff", "kinetics", "--set", "outputs.label.head.scale=1").out
+    assert out.startswith("no difference between")
+    assert difference(command, "kinetics", "--set", "outputs.label.head.scale=2")["settings"]
+
+
 def test_what_follows_from_other_keys_is_marked(command: Command) -> None:
     found = difference(command, "kinetics", "--set", "latents.width=256")
     follows = {one["key"]: one["derived"] for one in found["settings"]}

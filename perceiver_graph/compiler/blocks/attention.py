@@ -13,6 +13,7 @@ from typing import Literal
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.idle import refuse_idle_keys
 from perceiver_graph.compiler.blocks.located import Arrays, Rows
 from perceiver_graph.compiler.blocks.norms import after, before, valued
 from perceiver_graph.compiler.blocks.rotary import NO_ROTATION, Rotation
@@ -90,6 +91,7 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
             blame = read.width_from if given is None else (*path, key)
             _heads_do_not_divide(ctx, path, spec.heads, key, value, blame)
     check_style(ctx, stage.key, spec)
+    refuse_idle_keys(ctx, stage.key)
     hidden = spec.hidden or (spec.widening or 1) * rows.width
     if spec.hidden is None:
         ctx.derive(spec.widening or 1, *path, "widening")

@@ -78,7 +78,7 @@ def form_output(ctx: Context, name: str, x: Value, axes: Sequence[Axis]) -> Valu
             x = normed(ctx, x, head, "output_norm", path)
             if head.activation is not None:
                 x = b(ACTIVATIONS[head.activation], x, name="output_activated")
-            if head.scale is not None:
+            if head.scale not in (None, 1):
                 x = b(ops.Scale(head.scale), x, name="scaled")
         if not axes and x.type.rank == 3:
             x = b(ops.Flatten(1, 2), x, name=name)

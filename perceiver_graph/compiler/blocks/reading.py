@@ -17,6 +17,7 @@ from perceiver_graph.compiler.blocks.attention import (
 )
 from perceiver_graph.compiler.blocks.bottleneck import check_bottleneck, narrow
 from perceiver_graph.compiler.blocks.context import Context
+from perceiver_graph.compiler.blocks.idle import is_written_out
 from perceiver_graph.compiler.blocks.induced import begun, check_induced
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.locating import latents_over
@@ -206,7 +207,8 @@ def _check_shared(ctx: Context, arrays: Arrays) -> None:
     spec = ctx.spec
     if spec.process.weights != "encode":
         return
-    extra = sorted(spec.process.model_fields_set - {"layers", "weights"})
+    said = set() if is_written_out(spec.process) else spec.process.model_fields_set
+    extra = sorted(said - {"layers", "weights"})
     several = spec.encode.cross_attends != 1 or spec.encode.keys != ["inputs"]
     if extra or several:
         key = ("process", extra[0]) if extra else ("process", "weights")

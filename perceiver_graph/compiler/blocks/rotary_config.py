@@ -78,7 +78,7 @@ def _other_fraction(head: int) -> str:
 def _ends(ctx: Context, rotary: Rotary, part: Key, path: Path, pairs: int) -> tuple[float, float]:
     """The shortest and the longest wave."""
     if rotary.wavelengths is None:
-        if rotary.base is None and isinstance(ctx.spec.own(part).rotary, Rotary):
+        if rotary.base is None and isinstance(ctx.spec.attention(part).rotary, Rotary):
             ctx.derive(10000.0, *where(part), "rotary", "base")
         # x / base^(k / pairs) = 2 pi x / w_k: the last of the pairs falls short of the base.
         base = float(rotary.base or 10000)

@@ -6,6 +6,7 @@ Nothing of such a file is loaded: of a pickle, only the words in it are looked a
 from __future__ import annotations
 
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -66,12 +67,19 @@ def identify(path: Path) -> Foreign | None:
         return Foreign(*BY_SUFFIX[path.suffix.lower()])
     if path.suffix.lower() in PICKLES:
         return _pickle(path)
+    if what := _media(head):
+        return Foreign(what, _OTHER)
     if lowered.startswith(b"{"):
         return Foreign(
             "JSON text, not weights",
             f"name its folder, `{path.parent}`, or the .safetensors file beside it",
         )
     return None
+
+
+def _media(head: bytes) -> str | None:
+    """What a file of media or a document is called."""
+    return next((what for pattern, what in _MEDIA if pattern.match(head)), None)
 
 
 def conversion(path: Path, target: Path | None = None) -> str:
@@ -181,6 +189,27 @@ def _fixed(what: str, help: str) -> Callable[[Path], Foreign]:
     return lambda _: Foreign(what, help)
 
 
+_OTHER = "name the .safetensors file with the weights; media are given to `run`"
+_MEDIA = tuple(
+    (re.compile(pattern, re.DOTALL), what)
+    for pattern, what in (
+        (rb"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (rb"\xff\xd8\xff", "a JPEG picture"),
+        (rb"GIF8[79]a", "a GIF picture"),
+        (rb"II\*\x00|MM\x00\*", "a TIFF picture"),
+        (rb"RIFF....WEBP", "a WebP picture"),
+        (rb"RIFF....WAVE", "a WAV recording"),
+        (rb"RIFF....AVI ", "an AVI video"),
+        (rb"....ftyp", "an MP4 file, or one of its relatives"),
+        (rb"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+        (rb"fLaC", "a FLAC recording"),
+        (rb"OggS", "an Ogg recording"),
+        (rb"ID3", "an MP3 recording"),
+        (rb"ply\r?\n", "a PLY cloud of points"),
+        (rb"%PDF-", "a PDF document"),
+        (rb"PAR1", "a Parquet file"),
+    )
+)
 _ORIGINAL = "use the checkpoint that it was made from, in safetensors"
 _KERAS = (
     "a file of Keras or TensorFlow, and only safetensors files are read",

@@ -16,6 +16,7 @@ _TYPES = _SIGNED | {f"u{name}": f"u{kind[1]}" for name, kind in _SIGNED.items()}
 _TYPES |= {"float": "f4", "double": "f8", "float32": "f4", "float64": "f8"}
 _FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST_HEADER = 1 << 20
+_DIGITS = 15  # of a count: with more, a file would be larger than any disk
 _END = re.compile(rb"(?<=[\r\n])end_header[ \t]*(\r\n|\n|\r)")
 AGAIN = "export the cloud again, as ascii or binary PLY 1.0"
 
@@ -75,7 +76,7 @@ def read_header(source: Source) -> Header:
             case ["format", name, "1.0"] if name in _FORMATS and order is None:
                 order = _FORMATS[name]
             case ["element", name, count] if count.isascii() and count.isdecimal():
-                if len(count) > 15 or name in [one[0] for one in found]:
+                if len(count) > _DIGITS or name in [one[0] for one in found]:
                     raise _bad_line(source, number, line)
                 found.append((name, int(count), []))
             case ["property", *words] if found and (made := _property(words)) is not None:
@@ -107,6 +108,8 @@ def _property(words: list[str]) -> Property | None:
 
 
 def _bad_line(source: Source, number: int, line: str) -> DiagnosticError:
-    return undecodable(
-        f"{source}, line {number}: {quote(line)} has no place in a header", help=AGAIN
-    )
+    fault = "has no place in a header"
+    match line.split():
+        case ["element", _, count] if count.isdecimal() and len(count) > _DIGITS:
+            fault = "announces more records than any file holds"
+    return undecodable(f"{source}, line {number}: {quote(line)} {fault}", help=AGAIN)
