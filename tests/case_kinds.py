@@ -8,13 +8,16 @@ of the fence comes as options (`set=a.b=1` is {"set": "a.b=1"}).
 from __future__ import annotations
 
 import ast
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import unified_diff
+from pathlib import Path
 from textwrap import dedent
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
+from perceiver_graph.compiler import driver
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.exporting import to_transformers
 from perceiver_graph.compiler.ir.graph import Graph
@@ -24,8 +27,10 @@ from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.ir.verify import verify
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.passes import PASSES, PassResult
+from perceiver_graph.compiler.weights import initialize
 from perceiver_graph.compiler.weights.known_settings import DEFAULTS
 from perceiver_graph.diagnostics import DiagnosticError, Format, render
+from perceiver_graph.runtime.program import load
 from perceiver_graph.spec import parse_spec
 from tests.judge import judge
 from tests.shape_table import parameter_list, shape_table
@@ -56,6 +61,23 @@ def diagnostics(yaml_text: str, options: Options) -> str:
     except DiagnosticError as error:
         found = error.diagnostics
     return render(found, format) if found else "no errors\n"
+
+
+@kind("generation")
+def generation(yaml_text: str, options: Options) -> str:
+    """How many tokens a model writes behind the ids 0, 1 and 2, of 3; or why it does not. Options:
+    `text`, to go on with in their place; `scale`, what weights are multiplied by."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = driver.compile(parse_spec(yaml_text, "spec.yaml"))
+        drawn = initialize(compiled.graph, 0)
+        weights = {name: x * np.float32(options.get("scale", 1)) for name, x in drawn.items()}
+        compiled.save(Path(folder) / "out", weights=weights)
+        program = load(Path(folder) / "out", device="cpu")
+        begin: Any = options.get("text", [[0, 1, 2]])
+        try:
+            return f"{len(list(program.generate(begin, 3)))} tokens\n"
+        except DiagnosticError as error:
+            return render(error.diagnostics, "full")
 
 
 @kind("shapes")

@@ -55,7 +55,8 @@ def test_peak_memory_with_and_without_scores() -> None:
     x, query, kv, latents = 2 * 10 * 8, 2 * 4 * 8, 2 * 10 * 8, 2 * 4 * 8
     encode = cost.phases["encode"]
     assert encode.peak_bytes == 4 * (x + query + kv + latents)
-    assert encode.peak_bytes_with_scores == encode.peak_bytes + 4 * (2 * 2 * 4 * 10)
+    # Two heads: no scores, but copies of queries, keys and values.
+    assert encode.peak_bytes_with_scores == encode.peak_bytes + 4 * (query + 2 * kv)
     assert encode.peak_at == "read"
     wide, scores = 2 * 5 * 8, 2 * 5 * 4
     decode = cost.phases["decode"]  # given: the latents and the positions (int64)

@@ -78,7 +78,11 @@ def test_pieces() -> None:
         (Attention(1), [(7, 6), (30, 6), (30, 4)], 10**6, 2 * 7 * 30),
         (Attention(1), [(7, 6), (30, 6), (30, 4)], 4 * 30 * 4, 2 * 4 * 30),
         (Attention(1), [(7, 6), (30, 6), (30, 4)], 1, 2 * 30),
-        (Attention(2), [(7, 6), (30, 6), (30, 4)], 1, 2 * 2 * 7 * 30),
+        # A kernel answers several narrow heads, of copies of what it is given; of wide ones all
+        # scores exist, however few may.
+        (Attention(2), [(7, 6), (30, 6), (30, 4)], 1, 2 * (7 * 6 + 30 * 6 + 30 * 4)),
+        (Attention(2), [(7, 258), (30, 258), (30, 4)], 1, 2 * 2 * 7 * 30),
+        (Attention(2, causal=True), [(7, 6), (30, 6), (30, 4)], 1, 2 * 2 * 7 * 30),
         (
             SegmentedAttention((0, 0)),
             [(7, 6), (30, 6), (30, 4), (7, 5), (9, 5), (9, 5)],

@@ -153,6 +153,22 @@ def test_what_is_refused(writer: Path, arguments: Sequence[str], code: int, said
     assert found.stdout == b""
 
 
+def test_ids_are_gone_on_with(writer: Path, tmp_path: Path) -> None:
+    """A line for each token, with an id of each text; with the ids of a text, those that follow it."""
+    program = pg.load(writer, device="cpu")
+    ids = np.array([[10, 20, 30], [40, 50, 60]])
+    np.savez(tmp_path / "ids.npz", text=ids)
+    command = ["--inputs", str(tmp_path / "ids.npz"), "--generate", "5", "--seed", "3"]
+    found = run(writer, *command)
+    assert found.returncode == 0, found.stderr.decode()
+    rows = [[int(word) for word in line.split()] for line in found.stdout.decode().splitlines()]
+    assert rows == [one.tolist() for one in program.generate(ids, 5, seed=3)]
+    np.savez(tmp_path / "other.npz", other=ids)
+    found = run(writer, "--inputs", str(tmp_path / "other.npz"), "--generate", "5")
+    assert found.returncode == 1
+    assert "error[PG5" in found.stderr.decode()
+
+
 def test_a_model_that_writes_none(tmp_path: Path) -> None:
     spec = WRITER.replace("latents: {of: text, last: 8}", "latents: {count: 8, width: 16}")
     pg.compile(parse_spec(spec.replace(", causal: true", ""), "w.yaml")).save(tmp_path / "out")

@@ -81,7 +81,7 @@ class Inspection:
             graph = optimize(lowered.graph, level=level, frozen=True, observer=recorder)
             inspection = cls(lowered, graph, level, recorder.removed, memory)
         if memory is not None:
-            planner.plan(lowered, inspection.graph, memory)  # refused before anything is printed
+            _ = inspection.plan  # refused before anything is printed
         return inspection
 
     @cached_property
@@ -92,7 +92,7 @@ class Inspection:
     @cached_property
     def plan(self) -> planner.Plan:
         """The memory of a run, and what is chosen to keep it within the limit."""
-        return planner.plan(self.lowered, self.graph, self.memory)
+        return planner.plan(self.lowered, self.graph, self.memory, self.cache)
 
     @cached_property
     def chunk_sizes(self) -> dict[str, int]:

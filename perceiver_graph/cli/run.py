@@ -108,7 +108,7 @@ def run_command(
     debug: Debug = False,
 ) -> None:
     """Run a compiled model on files, on texts, on arrays, or on both; --random needs neither.
-    With --generate, a causal model goes on with a text.
+    With --generate, a causal model goes on with a text, or with ids.
 
     In a text, [MASK] stands for one missing byte and [MASK*9] for nine.
     """
@@ -126,7 +126,7 @@ def run_command(
         "--names": names,
         "--memory": memory,
     }
-    writing.check_usage(generate, sampling, others, files)
+    writing.check_usage(generate, sampling, others, files, inputs)
     _check_usage(files, inputs, output, names, random, seed if generate is None else None)
     budget = bytes_of(memory)
     request = parse_decode(decode or ())
@@ -140,9 +140,14 @@ def run_command(
         return
     from perceiver_graph.runtime.inputs import read_arrays
 
-    arrays = read_arrays(inputs, program.manifest) if inputs is not None else {}
-    if files and generate is not None:
-        writing.write(program, files, arrays, generate, sampling | {"seed": seed})
+    manifest = program.manifest if generate is None else writing.manifest(program)
+    arrays = read_arrays(inputs, manifest) if inputs is not None else {}
+    if generate is not None:
+        settings = sampling | {"seed": seed}
+        if files:
+            writing.write(program, files, arrays, generate, settings)
+        else:
+            writing.write_ids(program, arrays, generate, settings)
     elif files:
         place = output or _DEFAULT_FOLDER
         _run_files(program, files, arrays, place, request, sizes, budget, names or [])

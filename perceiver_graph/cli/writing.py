@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from perceiver_graph.runtime.program import Program
+    from perceiver_graph.spec.manifest import Manifest
 
 Generate = Annotated[
     int | None,
@@ -59,6 +60,7 @@ def check_usage(
     settings: Mapping[str, float | None],
     others: Mapping[str, object],
     files: Sequence[str] | None,
+    inputs: Path | None,
 ) -> None:
     """Refuse what does not go together: `settings` are for texts that are written, `others` are not."""
     if tokens is None:
@@ -71,9 +73,31 @@ def check_usage(
         raise usage.wrong(message, "leave it out")
     if (share := settings["top_p"]) is not None and not share > 0:
         raise usage.wrong(f"`--top-p` is {share}", "it is above 0, and at most 1")
-    if not files:
+    if not files and inputs is None:
         message = "there is no text to go on with"
-        raise usage.wrong(message, 'give one: "Once upon a time", a .txt file, `-`')
+        ids = f"or ids, {option('--inputs', 'IDS.npz')}"
+        raise usage.wrong(message, f'give one: "Once upon a time", a .txt file, `-`; {ids}')
+
+
+def manifest(program: Program) -> Manifest:
+    """What a program takes that writes: texts as short as one token, too."""
+    from perceiver_graph.runtime.generation import any_length, require_writing
+
+    return any_length(program.manifest, require_writing(program.manifest))
+
+
+def write_ids(
+    program: Program, arrays: Mapping[str, NDArray[Any]], tokens: int, settings: Mapping[str, Any]
+) -> None:
+    """Print the ids with which the model goes on, a line for each token, as they come."""
+    from perceiver_graph.runtime.prompts import read_ids
+
+    ids, others = read_ids(program.manifest, arrays)
+    said = {name: value for name, value in settings.items() if value is not None}
+    found = program.generate(ids, tokens, inputs=others, **said)
+    with screen.running_text() as show:
+        for one in found:
+            show(" ".join(map(str, one)) + "\n")
 
 
 def write(

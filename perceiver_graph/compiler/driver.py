@@ -128,7 +128,9 @@ class Compiled(Glanced):
     @cached_property
     def plan(self) -> planner.Plan:
         """Decode chunks and attention scores, and the memory that a run takes: PG604 if too much."""
-        return planner.plan(self.lowered, self.optimized, self.memory)
+        writes = self.writing is not None and not self.writing.refused
+        cache = self.writing.cache_bytes if self.writing is not None and writes else None
+        return planner.plan(self.lowered, self.optimized, self.memory, cache)
 
     def within_memory(self) -> Compiled:
         """The same with a target that holds no more scores at once than the memory permits."""

@@ -120,6 +120,8 @@ def chunk_limit(
             for name, entry in selectable.items()
         }
         chunk = sum(_sizes(totals, manifest.chunks).values())
+        if manifest.memory is not None:
+            chunk = min(chunk, manifest.memory.chunk_queries)
         return min(chunk, manifest.decode_memory.usual_queries(batch, cached=cached))
     unasked = len(selectable) - len(counts)  # each takes a query along
     least = batch * (fixed + per_query * len(selectable))

@@ -39,6 +39,23 @@ class Prompt:
         return as_text(ids)
 
 
+def read_ids(
+    manifest: Manifest, arrays: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """The ids that are among arrays, and the other inputs.
+
+    Raises DiagnosticError: PG518 for a model that does not write, PG501 where there are no ids.
+    """
+    text = require_writing(manifest).text
+    if text not in arrays:
+        raise DiagnosticError.of(
+            "PG501",
+            f"there are no ids to go on with: {manifest.name} reads them from `{text}`",
+            help=f"give an array of this name, int64 [batch, length]: `{text}` of an .npz file",
+        )
+    return arrays[text], {name: array for name, array in arrays.items() if name != text}
+
+
 def read_prompt(
     manifest: Manifest, files: Sequence[str | Path], arrays: Mapping[str, ArrayLike]
 ) -> Prompt:

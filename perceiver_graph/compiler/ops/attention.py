@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from perceiver_graph.compiler.ir.dims import Dim, format_shape, product
-from perceiver_graph.compiler.ir.op import Array, Op, TensorType, require, written
+from perceiver_graph.compiler.ir.op import ITEM_BYTES, Array, Op, TensorType, require, written
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.compiler.ops.scores import pieces, scores_held
+from perceiver_graph.compiler.ops.scores import KERNEL_CHANNELS, pieces, scores_held
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,16 @@ class Attention(Op):
         pairs = product(q.shape[:2]) * k.shape[1]
         return 2 * pairs * (q.shape[2] + output.shape[2])
 
+    def fits_kernel(
+        self, inputs: Sequence[TensorType], channels: int, *, one_head: bool = False
+    ) -> bool:
+        """Whether a kernel can answer it that keeps no scores: with heads of at most so many channels,
+        no mask, and nothing that the operator says in its own way."""
+        widths = [int(self.operand(x, inputs).shape[-1]) // self.shared for x in ("keys", "values")]
+        plain = self.optional("mask", inputs) is None and self.masked_rows == "uniform"
+        usual = not self.causal and self.key_heads is None and self.scale is None
+        return plain and usual and max(widths) <= channels and (one_head or self.heads > 1)
+
     def parts(self, inputs: Sequence[TensorType], limit: int) -> int:
         """In how many parts queries are answered; one for several heads, with a mask, and where
         queries know their places."""
@@ -135,7 +145,12 @@ class Attention(Op):
     def bytes_held(
         self, inputs: Sequence[TensorType], sizes: Mapping[str, int], score_limit: int
     ) -> int:
-        q, k = self.operand("queries", inputs), self.operand("keys", inputs)
+        """Scores, or the copies of queries, keys and values head by head that a kernel works with."""
+        q, k, v = (self.operand(name, inputs) for name in ("queries", "keys", "values"))
+        if self.fits_kernel(inputs, KERNEL_CHANNELS):
+            return ITEM_BYTES[q.dtype] * sum(
+                math.prod(dim.evaluate(sizes) for dim in one.shape) for one in (q, k, v)
+            )
         parts = self.parts(inputs, score_limit)
         return self.heads * scores_held(q, k.shape[1], parts, sizes)
 

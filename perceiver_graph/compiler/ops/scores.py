@@ -12,6 +12,9 @@ LARGEST_SCORES = 2**28
 SMALLEST_SCORES = 2**22
 """The least that a plan makes of it: below, products are too thin to be worth the memory."""
 
+KERNEL_CHANNELS = 128
+"""Heads up to so wide are answered on a CPU by a kernel of onnxruntime that keeps no scores."""
+
 
 def pieces(queries: Dim, keys: Dim, limit: int = LARGEST_SCORES, *, item_bytes: int = 4) -> int:
     """In how many parts queries are answered so that scores take at most `limit` bytes a sample.

@@ -61,6 +61,8 @@ class Needs:
     loading: int
     """What making the session of a program that runs once takes besides the weights."""
     programs: Mapping[str, Use]
+    writing: int = 0
+    """What generation takes besides the weights: those of a second program, and the cache."""
 
     @property
     def peaks(self) -> dict[str, int]:
@@ -75,7 +77,7 @@ class Needs:
     @property
     def peak(self) -> int:
         """The most at any time."""
-        return self.process + self.weights + max(self.loading, *self.peaks.values())
+        return self.process + self.weights + max(self.loading, self.writing, *self.peaks.values())
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Plan:
     """What was chosen, and the memory that a run takes then."""
 
     chunks: int
-    """In how many parts all queries are decoded."""
+    """In how many parts all queries are decoded; as the spec says, where any number of points is asked."""
     chunk_queries: int
     """Queries of all outputs in such a part: fewer than `chunks` says where decoding would take
     more than the usual memory."""
@@ -159,13 +161,16 @@ def _decoding(phase: cost.PhaseCost) -> int:
     return ceil(DECODE_ARENA * (phase.peak_bytes_with_scores - phase.given_bytes))
 
 
-def plan(lowered: Lowered, graph: Graph, memory: int | None = None) -> Plan:
+def plan(
+    lowered: Lowered, graph: Graph, memory: int | None = None, cache: int | None = None
+) -> Plan:
     """The largest score limit and the fewest chunks, at least those of the spec, that fit `memory`.
 
     `graph` is that of `lowered` after the passes of a level; `memory` is in bytes, and without it
-    everything stays as usual. Raises DiagnosticError (PG604) where nothing fits.
+    everything stays as usual. `cache` are the bytes that a model that writes keeps.
+    Raises DiagnosticError (PG604) where nothing fits.
     """
-    planner = _Planner(lowered, graph)
+    planner = _Planner(lowered, graph, cache)
     if memory is None:
         return planner.plan(lowered.chunks, LARGEST_SCORES)
     best: Plan | None = None
@@ -190,12 +195,20 @@ def _score_limits() -> Iterator[int]:
 class _Planner:
     """Predicts what a run takes for a number of chunks and a score limit."""
 
-    def __init__(self, lowered: Lowered, graph: Graph) -> None:
+    def __init__(self, lowered: Lowered, graph: Graph, cache: int | None = None) -> None:
+        self.cache = cache
         self.lowered = lowered
         self.graph = graph
         self.sizes = largest(graph.symbols)
-        asked = [leaf.of for leaf in graph.inputs if leaf.role in ASKED]
-        self.totals = {name: lowered.outputs[name].queries.evaluate(self.sizes) for name in asked}
+        asked = {leaf.of: leaf.role for leaf in graph.inputs if leaf.role in ASKED}
+        # Of points a caller may ask any number: as many count as are taken together.
+        self.any_number = "points" in asked.values()
+        self.totals = {
+            name: self.line.usual_queries()
+            if role == "points"
+            else lowered.outputs[name].queries.evaluate(self.sizes)
+            for name, role in asked.items()
+        }
         self.usual = self._queries(lowered.chunks)
         self.enough = min(self.usual, FEWEST_QUERIES)
         self._costs: dict[int, Mapping[str, cost.PhaseCost]] = {}
@@ -225,7 +238,9 @@ class _Planner:
 
     def plan(self, chunks: int, score_limit: int) -> Plan:
         queries = self._queries(chunks)
-        return Plan(chunks, queries, score_limit, self._needs(queries, score_limit))
+        needs = self._needs(queries, score_limit)
+        told = self.lowered.chunks if self.any_number else chunks
+        return Plan(told, queries, score_limit, needs)
 
     def fitting(self, score_limit: int, memory: int) -> Plan | None:
         """The fewest chunks that fit, or None."""
@@ -256,12 +271,22 @@ class _Planner:
         for name, found in chunks.items():
             working = max(line - found.weight_bytes - _state(found), _decoding(found))
             uses[name] = Use(working, found.peak_at, _state(found))
+        weights = sum(found.weight_bytes for found in (*once.values(), *chunks.values()))
         return Needs(
             process=self._process(once.values()),
-            weights=sum(found.weight_bytes for found in (*once.values(), *chunks.values())),
+            weights=weights,
             loading=max(found.twice_bytes for found in once.values()),
             programs=uses,
+            writing=self._writing(weights, max(uses[name].working for name in once)),
         )
+
+    def _writing(self, weights: int, reading: int) -> int:
+        """What a model that writes takes besides its weights: a program for steps has its own, and a
+        step reads the cache and gives a longer one. The text is read as `encode` reads it, and what
+        that took is kept."""
+        if self.cache is None:
+            return 0
+        return weights + reading + ceil(2 * HELD * self.cache)
 
     def _process(self, once: Iterable[cost.PhaseCost]) -> int:
         results = [value for name, value in self.graph.outputs.items() if name != LATENTS]
@@ -280,7 +305,11 @@ def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
         ("weights and constants", needs.weights),
     ]
     largest = max(needs.peaks, key=needs.peaks.__getitem__)
-    if needs.loading > needs.peaks[largest]:
+    if needs.writing > max(needs.loading, needs.peaks[largest]):
+        parts.append(
+            ("weights of a second program and what it keeps, to write texts", needs.writing)
+        )
+    elif needs.loading > needs.peaks[largest]:
         parts.append(("weights a second time while they are prepared", needs.loading))
     else:
         parts += _running(needs.programs, largest, least.chunk_queries)

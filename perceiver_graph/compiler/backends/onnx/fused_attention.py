@@ -25,10 +25,7 @@ def fused_up_to(channels: int, *, one_head: bool) -> Lowering:
     """
 
     def lowering(op: ops.Attention, b: NodeBuilder) -> ir.Value:
-        widths = [int(b.type(name).shape[-1]) // op.shared for name in ("keys", "values")]
-        masked = "mask" in b or op.masked_rows != "uniform" or op.causal
-        unusual = masked or op.key_heads is not None or op.scale is not None
-        if unusual or max(widths) > channels or (op.heads == 1 and not one_head):
+        if not op.fits_kernel(b.types, channels, one_head=one_head):
             return lowered(attention, op, b)
         b.emitter.define(FUSED, _function)
         return b.result(FUSED, *b.inputs, num_heads=op.heads)

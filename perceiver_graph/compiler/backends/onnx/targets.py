@@ -11,6 +11,7 @@ from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering
 from perceiver_graph.compiler.ops import Op
+from perceiver_graph.compiler.ops.scores import KERNEL_CHANNELS
 from perceiver_graph.compiler.programs.target import Device, Target
 
 DEVICES: dict[Device, dict[type[Op], Lowering]] = {
@@ -18,7 +19,7 @@ DEVICES: dict[Device, dict[type[Op], Lowering]] = {
         # Self-attention of 2048 latents with 16 heads of 32 channels takes 0.78 of the time and
         # keeps no scores; 512 with 8 heads of 128: 0.96; wider heads, and one head of 322 or more
         # channels, lose up to a half. Measured with onnxruntime 1.31 on one core (AVX2).
-        ops.Attention: fused_up_to(128, one_head=False),
+        ops.Attention: fused_up_to(KERNEL_CHANNELS, one_head=False),
     },
     "cuda": {
         # The limit of the flash and cuDNN kernels; above, cuBLAS is faster than the kernel that is
