@@ -83,6 +83,7 @@ SYSTEMS = {
     **_family("voices", "xtts_conditioner", "chatterbox_conditioner"),
     **_family("perceiver_pytorch", "lucidrains_perceiver", "lucidrains_perceiver_io"),
     **_family("tables", "tabicl_columns"),
+    **_family("robots", "perceiver_actor"),
     **_family("shapes", "hunyuan3d_decoder"),
     **_family("next_token", "perceiver_ar"),
     **_family("levels", "aurora_level_encoder", "aurora_level_decoder"),

@@ -5,7 +5,7 @@
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
 cloud of a chair-like thing, a table of units, what a vision tower might have seen, frames of a
 voice, ids of a text, the latents of a shape with points to ask at, spikes of neurons, brain waves,
-and columns of a table. Clips with sound: examples/make_clip.py.
+columns of a table, and voxels of a scene. Clips with sound: examples/make_clip.py.
 """
 
 from __future__ import annotations
@@ -103,6 +103,9 @@ def main() -> None:
         "velocity.points": np.linspace(0, 1, 50, dtype=np.float32).reshape(1, 50, 1),
     }
     np.savez(folder / "spikes.npz", **spikes)  # type: ignore[arg-type]
+    words = made.standard_normal((1, 77, 512), np.float32)
+    scene = made.standard_normal((1, 20, 20, 20, 128), np.float32)
+    np.savez(folder / "scene.npz", text=words, voxels=scene)
     cells = made.standard_normal((1, 5, 200, 1), np.float32)
     known = np.arange(200) < 150
     table: dict[str, Array] = {"cells.attention_mask": np.tile(known, (1, 5, 1)), "cells": cells}

@@ -247,6 +247,16 @@ SMALL: dict[str, tuple[str, ...]] = {
         "outputs.tokens.head.mlp.hidden=12",
         "outputs.tokens.head.mlp.channels=20",
     ),
+    "perceiver_actor": (
+        "inputs.text.shape.channel=12",
+        "inputs.text.steps.0.linear=16",
+        "inputs.voxels.shape={x: 2, y: 2, z: 2, channel: 16}",
+        "layers.hidden=20",
+        "latents={count: 5, width: 24}",
+        "encode.qk_width=8",
+        "process={layers: 2, heads: 2, qk_width: 24}",
+        "decode.qk_width=8",
+    ),
     "tabicl_columns": (
         "dims={columns: {max: 12}, rows: {max: 12}}",
         "inputs.cells.steps.0.linear=16",
@@ -328,5 +338,6 @@ LATER = (
     "luna",
     "tabicl_columns",
     "aria_projector",
+    "perceiver_actor",
 )
 """Of these, those after Perceiver IO of 2021: tests/family, tests/parity, test_layer_styles.py."""

@@ -49,9 +49,12 @@ def told(system: System) -> list[str]:
 
 
 def _drawn(made: Made, parameter: Array) -> dict[str, Array]:
-    """A matrix and a vector of which the library computes a parameter of ours."""
+    """What the library computes a parameter of ours of: a matrix and a vector, or a table."""
     rng = np.random.default_rng(3)
     width = parameter.shape[-1]
+    if len(made.of) == 1:  # a table of positions: of a text, and of the 2 x 2 x 2 voxels behind it
+        whole = rng.standard_normal((1, 77 + 8, width)).astype(np.float32)
+        return {made.of[0]: whole}
     drawn = rng.standard_normal((width, width)), rng.standard_normal(width)
     return {name: x.astype(np.float32) for name, x in zip(made.of, drawn, strict=True)}
 

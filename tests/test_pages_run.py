@@ -53,6 +53,7 @@ FULL = {
     "aurora_level_encoder",
     "aurora_level_decoder",
     "tabicl_columns",
+    "perceiver_actor",
 }
 """Systems whose page has a table that fits their full size."""
 LARGER = {

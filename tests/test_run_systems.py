@@ -117,6 +117,7 @@ WITHOUT_FILES = {
     "aurora_level_encoder": (text("some text"), "PG512"),
     "aurora_level_decoder": (text("some text"), "PG512"),
     "aria_projector": (text("some text"), "PG512"),
+    "perceiver_actor": (text("some text"), "PG512"),
     "tabicl_columns": (text("some text"), "PG512"),
     "lucidrains_perceiver_io": (text("some text"), "PG512"),
     "poyo": (text("some text"), "PG512"),

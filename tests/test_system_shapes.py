@@ -37,6 +37,7 @@ PARAMETERS = {
     "lucidrains_perceiver": 45_187_140,
     "lucidrains_perceiver_io": 29_998_784,
     "hunyuan3d_decoder": 214_212_865,
+    "perceiver_actor": 30_675_328,
     "tabicl_columns": 877_824,
     "perceiver_ar": 50_908_672,
     # without what makes features of a signal, and constants
@@ -78,6 +79,7 @@ ARRAYS = {
     "lucidrains_perceiver": ([50176, 29], [256, 512], [0, 0]),
     "lucidrains_perceiver_io": ([2048, 32], [256, 512], [2048, 32]),
     "hunyuan3d_decoder": ([4096, 1024], [4096, 1024], [1, 1024]),
+    "perceiver_actor": ([8077, 128], [2048, 512], [8000, 128]),
     "tabicl_columns": ([60000, 128], [128, 128], [60000, 128]),
     "perceiver_ar": ([4096, 512], [1024, 512], [0, 0]),
     "luna": ([128, 64], [4, 64], [1, 256]),

@@ -22,15 +22,7 @@ from perceiver_graph.compiler.weights.systems import (
     Size,
     System,
 )
-from perceiver_graph.compiler.weights.tables import (
-    aria,
-    aurora,
-    braindecode,
-    hy3dgen,
-    perceiver_ar,
-    tabicl,
-    torch_brain,
-)
+from perceiver_graph.compiler.weights.tables import SINGLE
 
 _LAYERS: Rules = (
     (r"^encoder\.cross_attends\.(\d+)\.", (r"layers.\1.",)),
@@ -339,12 +331,6 @@ SYSTEMS: tuple[System, ...] = (
             "outputs.text.head.linear": Size("perceiver_io.to_logits.weight", 0),
         },
     ),
-    *aria.SYSTEMS,
-    *aurora.SYSTEMS,
-    *hy3dgen.SYSTEMS,
-    *perceiver_ar.SYSTEMS,
-    *torch_brain.SYSTEMS,
-    *tabicl.SYSTEMS,
-    *braindecode.SYSTEMS,
+    *SINGLE,
 )
 """In the order in which they are looked for: what is more special comes first."""
