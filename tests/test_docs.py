@@ -23,6 +23,7 @@ from perceiver_graph.diagnostics import DiagnosticError, render
 from perceiver_graph.spec import load_spec, models, parse_spec
 from perceiver_graph.spec.descriptions import descriptions
 from perceiver_graph.spec.models import base, inputs, model, outputs, positions, steps
+from tests import checkpoints_page
 from tests.small import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -329,12 +330,14 @@ def after_the_page_on_shapes(names: dict[str, Any]) -> None:
 
 GIVEN: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
     "README.md": given_to_the_readme,
+    "docs/checkpoints.md": checkpoints_page.given,
     "docs/tasks/shapes.md": given_to_the_page_on_shapes,
 }
 """What the blocks of a page take from its reader."""
 AFTER: dict[str, Callable[[dict[str, Any]], None]] = {
     "docs/tasks/shapes.md": after_the_page_on_shapes,
     "README.md": after_the_readme,
+    "docs/checkpoints.md": checkpoints_page.after,
     "docs/training.md": after_training,
 }
 """What must hold of the names that the blocks of a page leave."""

@@ -286,7 +286,8 @@ def test_what_is_nowhere(cache: Path, command: Command) -> None:
     assert "there is no file or folder `checkpoints/mine` here, either" in done.err
     done = command("import", "language-perceiver")
     assert "did you mean `deepmind/language-perceiver`, a model of the hub?" in done.err
-    for path in ("models/model.safetensors", "a/b/c", "./a"):
+    Path("here").mkdir()
+    for path in ("models/model.safetensors", "a/b/c", "./a", "here/model"):
         done = command("import", path)
         assert (done.code, "PG301" in done.err) == (1, True), path
 

@@ -190,7 +190,7 @@ def test_what_is_no_safetensors_file(
 def test_the_name_of_a_model_on_a_hub_is_explained(graph: Graph) -> None:
     codes, text = problems("deepmind/multimodal-perceiver", graph)
     assert codes == ["PG301"]
-    assert "perceiver-graph import deepmind/multimodal-perceiver" in text
+    assert "perceiver-graph import hf://deepmind/multimodal-perceiver" in text
 
 
 # Fitting

@@ -92,7 +92,8 @@ def find(text: str, hub: Hub, *, whatever: bool = False) -> Path | Snapshot:
         if text in PUBLISHED:
             screen.notes([f"{text} is a folder here, and was read: {_meant(text)}"])
         return Path(text)
-    if not hubs.is_name(text):
+    owner = text.partition("/")[0]
+    if not hubs.is_name(text) or (text not in PUBLISHED and is_here(owner)):  # a slip in a path
         if near := next((name for name in PUBLISHED if name.partition("/")[2] == text), None):
             message = f"there is no file or folder {quote(text)}"
             help = f"did you mean {quote(near)}, a model of the hub?"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from perceiver_graph.cli import screen, usage, writing
+from perceiver_graph.cli import prepared, screen, usage, writing
+from perceiver_graph.cli.checkpoints import published
 from perceiver_graph.cli.options import Debug, Extensions, bytes_of
 from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
@@ -30,7 +31,13 @@ _FILES = frozenset(
 
 def run_command(
     artifact: Annotated[
-        Path, typer.Argument(metavar="ARTIFACT", help="A folder that `compile` has written.")
+        str,
+        typer.Argument(
+            metavar="ARTIFACT",
+            help="A folder that `compile` has written, or a model of the Hugging Face hub, which is "
+            "compiled once: deepmind/language-perceiver.",
+            autocompletion=published,
+        ),
     ],
     files: Annotated[
         list[str] | None,
@@ -131,8 +138,9 @@ def run_command(
     budget = bytes_of(memory)
     request = parse_decode(decode or ())
     sizes = parse_sizes(size or ())
+    folder = prepared.artifact(artifact, "cuda" if device == "cuda" else "cpu")
     with screen.bar("checking files") as progress:
-        program = load(artifact, device=device, progress=progress)
+        program = load(folder, device=device, progress=progress)
     if device == "auto":
         screen.notes(filter(None, [hidden_gpu_build()]))
     if random:

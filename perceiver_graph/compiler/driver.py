@@ -209,12 +209,14 @@ class Compiled(Glanced):
         weights: Weights | None = None,
         seed: int = 0,
         sample: Sample | None = None,
+        origin: str | None = None,
         progress: Announce = lambda _: None,
         report: Report | None = None,
     ) -> Manifest:
         """Write the artifact folder, whole or not at all; returns its manifest.
 
-        `report` is told what was converted of the weights. An int8 program is measured on
+        `report` is told what was converted of the weights; `origin` is what the manifest says of where
+        they come from [the name of their file]. An int8 program is measured on
         `sample`, else on random input.
         Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
         written (PG407), or the graph not be dumped (PG511).
@@ -236,8 +238,7 @@ class Compiled(Glanced):
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
             written = self._write(backends, parameters, stage, sample, progress)
             progress("computing digests")
-            origin = _origin(weights, seed)
-            manifest = self._manifest(stage, backends, origin, written)
+            manifest = self._manifest(stage, backends, origin or _origin(weights, seed), written)
             artifact.write_manifest(stage, manifest)
         return manifest
 

@@ -242,7 +242,7 @@ def test_a_model_of_a_hub() -> None:
 
     found = not_found(Path("deepmind/language perceiver")).diagnostics[0].help or ""
     (text,) = QUOTED.findall(found)
-    assert shlex.split(text) == ["perceiver-graph", "import", "deepmind/language perceiver"]
+    assert shlex.split(text) == ["perceiver-graph", "import", "hf://deepmind/language perceiver"]
 
 
 def test_packages_that_are_to_be_installed_exist() -> None:

@@ -164,7 +164,7 @@ def not_found(path: Path) -> DiagnosticError:
     return DiagnosticError.of(
         "PG301",
         f"there is no file or folder {quote(path)}",
-        help=f"if a model of a hub is meant: {command('import', path.as_posix())}"
+        help=f"if a model of a hub is meant: {command('import', f'hf://{path.as_posix()}')}"
         if looks_like_hub
         else None,
     )

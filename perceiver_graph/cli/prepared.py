@@ -1,0 +1,77 @@
+"""Artifacts of published models: imported and compiled once, and kept under a digest of what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from perceiver_graph.cli import checkpoints, screen
+from perceiver_graph.diagnostics.commands import shell
+
+if TYPE_CHECKING:
+    from perceiver_graph.compiler.importing import Snapshot
+
+FOLDER_VARIABLE = "PERCEIVER_GRAPH_CACHE"
+Device = Literal["cpu", "cuda"]
+
+
+def cache_folder() -> Path:
+    """Where compiled models are kept: PERCEIVER_GRAPH_CACHE, else in the cache of this user."""
+    if given := os.environ.get(FOLDER_VARIABLE):
+        return Path(given)
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "perceiver-graph"
+
+
+def artifact(text: str, device: Device) -> Path:
+    """The artifact that a word on the command line stands for.
+
+    A folder here goes first. A published model, or any after `hf://`, is downloaded, imported and
+    compiled, unless that was done before. Raises DiagnosticError for a model that cannot be had.
+    """
+    if checkpoints.is_here(text):
+        return Path(text)
+    from perceiver_graph.compiler.importing.classes import PUBLISHED
+    from perceiver_graph.compiler.importing.hub import SCHEME, Snapshot
+    from perceiver_graph.spec.manifest import MANIFEST_NAME
+
+    if text not in PUBLISHED and not text.startswith(SCHEME):
+        return Path(text)
+    found = checkpoints.find(text, checkpoints.Hub())
+    if not isinstance(found, Snapshot):
+        return found
+    folder = cache_folder() / _key(found, device)
+    if not (folder / MANIFEST_NAME).is_file():
+        _compile(found, folder, device)
+        screen.notes(
+            [f"compiled into {folder}, for the next time; {shell('rm', '-r', folder)} removes it"]
+        )
+    else:
+        screen.notes(found.notes)
+    return folder
+
+
+def _key(found: Snapshot, device: Device) -> str:
+    """The name of a folder: of the same files, release and device it is the same, of others another."""
+    from perceiver_graph.spec.manifest import MANIFEST_VERSION
+    from perceiver_graph.version import __version__
+
+    # A commit is the digest of all that a repository holds.
+    made_of = (found.commit, found.repository, __version__, str(MANIFEST_VERSION), device)
+    digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()
+    return f"{found.model_name or 'model'}-{digest[:16]}"
+
+
+def _compile(found: Snapshot, folder: Path, device: Device) -> None:
+    from perceiver_graph.compiler import driver
+    from perceiver_graph.compiler.importing import import_checkpoint
+
+    with screen.progress() as progress:
+        progress(f"reading {found.repository}")
+        imported = import_checkpoint(found)
+        progress(f"compiling {found.repository}")
+        compiled = driver.compile(imported.spec_text, device=device)
+        compiled.save(folder, weights=imported.weights, origin=str(found), progress=progress)
+    screen.notes(imported.notes)
