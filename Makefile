@@ -78,6 +78,13 @@ $(FAMILY)/.ready: constraints-family.txt | $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --target $(FAMILY) -r constraints-family.txt
 	@touch $@
 
+.PHONY: evaluate
+evaluate: $(READY) ## Measure the trained models of recipes/ on data that they never saw (fetches 400 MB once)
+	$(BIN)/python -m recipes evaluate $(ARGS)
+
+train-%: $(READY) ## Train a model of recipes/ anew, or go on: make train-text (up to half an hour on 2 cores)
+	$(BIN)/python -m recipes train $*
+
 .PHONY: test-install
 test-install: $(READY) ## Install into clean environments: each extra, the lowest versions, every Python that is here
 	$(BIN)/python -m pytest -m install

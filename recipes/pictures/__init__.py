@@ -1,0 +1,1 @@
+"""The group of an emoji, told from its picture."""

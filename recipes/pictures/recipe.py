@@ -1,0 +1,166 @@
+"""Emoji of four vendors: trained on the drawings of three, tested on those of the fourth."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from perceiver_graph.media.image.model import IMAGENET_MEAN, IMAGENET_STD
+from perceiver_graph.media.image.resizing import normalised
+from recipes import base
+from recipes.downloads import npm
+
+VERSION = "16.0.0"
+DIGESTS = {
+    "apple": "b34d1665e136f163b0d4433318df151895b785186e8c729b2211b43017945075",
+    "google": "fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
+    "twitter": "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877",
+    "facebook": "017038cf5a4e7fcf03dd9133cbed43d4c281c4b3ce7b927c7160261b92b8821e",
+}
+HELD_OUT = "twitter"
+"""The flattest drawings, and the least like the others."""
+GROUPS = (
+    "Smileys & Emotion",
+    "People & Body",
+    "Animals & Nature",
+    "Food & Drink",
+    "Travel & Places",
+    "Activities",
+    "Objects",
+    "Symbols",
+    "Flags",
+)
+
+
+class Emoji(Dataset[base.Batch]):
+    """Pictures uint8 [64, 64, 4], red, green, blue and opacity, and their groups."""
+
+    def __init__(self, pictures: NDArray[np.uint8], groups: NDArray[np.int64]) -> None:
+        self.pictures, self.groups = pictures, groups
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> base.Batch:
+        return {"picture": self.pictures[index], "group": self.groups[index]}
+
+
+class Recipe(base.Recipe):
+    """The group of an emoji, by a vendor whose drawings were never seen."""
+
+    steps, batch, rate = 5000, 64, 2e-3
+
+    def prepare(self) -> None:
+        """Take the pictures of 64 x 64 out of the packages of npm."""
+        for vendor, digest in DIGESTS.items():
+            kept = self.data / f"{vendor}.npz"
+            if not kept.exists():
+                package = npm(f"emoji-datasource-{vendor}", VERSION, digest, self.data)
+                pictures, groups = emoji_of(package, vendor)
+                np.savez(kept, pictures=pictures, groups=groups)
+                package.unlink()
+
+    def of(self, *vendors: str) -> Emoji:
+        """The drawings of some vendors."""
+        files = [np.load(self.data / f"{vendor}.npz") for vendor in vendors]
+        return Emoji(*(np.concatenate([f[key] for f in files]) for key in ("pictures", "groups")))
+
+    def examples(self) -> Emoji:
+        """All vendors but one."""
+        return self.of(*(vendor for vendor in DIGESTS if vendor != HELD_OUT))
+
+    def loss(self, model: Callable[..., Mapping[str, Tensor]], batch: base.Batch) -> Tensor:
+        """Cross-entropy with label smoothing, on pictures that are turned, moved and recoloured."""
+        scores = model({"image": varied(batch["picture"])})["label"]
+        return F.cross_entropy(scores, batch["group"], label_smoothing=0.1)
+
+    def measure(self, run: base.Run) -> list[base.Figure]:
+        """The share of groups that are told right, in percent."""
+        emoji = self.of(HELD_OUT)
+        right = np.concatenate(
+            [
+                run({"image": on_white(emoji.pictures[i : i + 64])})["label"].argmax(-1)
+                == emoji.groups[i : i + 64]
+                for i in range(0, len(emoji), 64)
+            ]
+        )
+        each = [right[emoji.groups == group].mean() for group in range(len(GROUPS))]
+        return [
+            base.Figure("group told right", 100 * float(right.mean()), "%", 80),
+            base.Figure("mean over groups", 100 * float(np.mean(each)), "%", 75),
+        ]
+
+
+def emoji_of(package: Path, vendor: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pictures uint8 [count, 64, 64, 4] and groups of a vendor's emoji, without skin tones."""
+    with tarfile.open(package) as archive:
+
+        def content(path: str) -> bytes:
+            file = archive.extractfile(f"package/{path}")
+            assert file is not None, path
+            return file.read()
+
+        described = [
+            entry
+            for entry in json.loads(content("emoji.json"))
+            if entry["category"] in GROUPS and entry[f"has_img_{vendor}"]
+        ]
+        pictures = np.stack(
+            [
+                np.asarray(
+                    Image.open(io.BytesIO(content(f"img/{vendor}/64/{entry['image']}")))
+                    .convert("RGBA")
+                    .resize((64, 64))
+                )
+                for entry in described
+            ]
+        )
+    return pictures, np.array([GROUPS.index(entry["category"]) for entry in described])
+
+
+def on_white(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the model sees of drawings uint8 [batch, 64, 64, 4] on white paper."""
+    opacity = pictures[..., 3:] / 255
+    drawn = pictures[..., :3] * opacity + 255 * (1 - opacity)
+    return normalised(drawn.round().astype(np.uint8), IMAGENET_MEAN, IMAGENET_STD)
+
+
+def varied(pictures: Tensor) -> Tensor:
+    """Drawings uint8 [batch, 64, 64, 4] turned, scaled, moved, mirrored, in other colours, on paper of
+    any colour, as the model sees them."""
+    count, device = len(pictures), pictures.device
+    parts = pictures.permute(0, 3, 1, 2).float() / 255
+    parts = torch.cat([parts[:, :3] * parts[:, 3:], parts[:, 3:]], 1)
+
+    def between(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(count, *shape, device=device)
+
+    angle, scale = between(-0.35, 0.35) * math.pi / 2, between(0.8, 1.3)
+    mirror = 1 - 2.0 * (between(0, 1) < 0.3)
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    rows = torch.stack([cos * mirror, -sin, between(-0.2, 0.2)], -1)
+    columns = torch.stack([sin * mirror, cos, between(-0.2, 0.2)], -1)
+    grid = F.affine_grid(torch.stack([rows, columns], 1), list(parts.shape), align_corners=False)
+    moved = F.grid_sample(parts, grid, align_corners=False)
+    colour, opacity = moved[:, :3], moved[:, 3:]
+    mixed = torch.eye(3, device=device) + between(-0.25, 0.25, 3, 3)
+    grey = colour.mean(1, keepdim=True)
+    colour = torch.lerp(
+        grey, torch.einsum("bchw,bdc->bdhw", colour, mixed), between(0.3, 1.2, 1, 1, 1)
+    )
+    paper = torch.where(between(0, 1, 1, 1, 1) < 0.5, 1.0, between(0, 1, 3, 1, 1))
+    seen = (colour + paper * (1 - opacity)).clamp(0, 1).permute(0, 2, 3, 1)
+    mean, std = seen.new_tensor(IMAGENET_MEAN), seen.new_tensor(IMAGENET_STD)
+    return (seen - mean) / std
