@@ -290,6 +290,14 @@ def test_it_stops_where_every_text_has_ended(program: Program) -> None:
         assert row.tolist() == [*before[: end + 1], *[before[end]] * (max(ends) - end)]
 
 
+def test_a_text_ends_at_ids_alone(program: Program) -> None:
+    for wrong, error in (([1, 999], ValueError), ([-1], ValueError), ([0.5], TypeError)):
+        with pytest.raises(error, match=r"^stop"):
+            program.generate([[1, 2]], 3, stop=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^stop must be a collection"):
+        program.generate([[1, 2]], 3, stop="0")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

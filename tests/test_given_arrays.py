@@ -17,7 +17,7 @@ from perceiver_graph.media.clip.model import AudioMedia, VideoMedia
 from perceiver_graph.media.image.model import ImageMedia
 from perceiver_graph.media.table.model import TableMedia
 from perceiver_graph.runtime import Program, load
-from perceiver_graph.runtime.arrays import as_array, unscaled, wrapped
+from perceiver_graph.runtime.arrays import as_array, rounded, unscaled, wrapped
 from tests.tiny import fault, write_artifact
 
 FOURIER = {"bands": 4, "max_resolution": 8, "periodic": ["s"]}
@@ -71,6 +71,23 @@ def test_whole_numbers_that_float32_rounds_are_told(tmp_path: Path) -> None:
         (said,) = notes
         assert said.startswith("input `a`: whole numbers beyond 16,777,216 are rounded to float32")
         assert "16777217 becomes 16777216, in batch 0, e 2, channel 1" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "becomes"),
+    [
+        (2**53 + 1, 2**53),
+        (-(2**60) - 1, -(2**60)),
+        (2**63 - 1, 2**63),
+        (2**60, None),
+        (-(2**63), None),
+    ],
+)
+def test_so_are_those_that_float64_rounds(number: int, becomes: int | None) -> None:
+    given = np.array([0, number], np.int64)
+    notes = [*rounded(given, given.astype(np.float32), ("batch",))]
+    assert len(notes) == (becomes is not None)
+    assert all(f"{number} becomes {becomes}, in batch 1" in text for text in notes)
 
 
 def test_outputs_that_are_not_finite_are_told_in_python_too(tmp_path: Path) -> None:

@@ -78,6 +78,10 @@ def test_shipped_specs_are_found_by_name(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert load_spec("kinetics").source.path == "specs/kinetics.yaml"
 
 
+def test_a_name_may_not_be_empty() -> None:
+    assert load_error("").message == "the name of the spec is empty"
+
+
 def test_a_file_goes_before_a_shipped_spec(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "kinetics").write_text(TEXT, "utf-8")
     monkeypatch.chdir(tmp_path)
@@ -239,9 +243,9 @@ def places(text: str, *overrides: str) -> list[tuple[str, str]]:
     [
         ("latents.wdith=1", "PG101", "latents.wdith"),
         ("latents={count: 1}", "PG102", "latents"),
-        ("latents.count=many", "PG103", "many"),
+        ("latents.width=many", "PG103", "many"),
         ("latents.count=true", "PG103", "true"),
-        ("latents.count=8.0", "PG103", "8.0"),
+        ("latents.width=8.0", "PG103", "8.0"),
         ("latents.count=null", "PG103", "null"),
         ("latents.count=[1]", "PG103", "[1]"),
         ("name=12", "PG103", "12"),

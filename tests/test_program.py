@@ -257,6 +257,8 @@ def test_a_budget_too_small_says_what_is_enough(
     assert fault(lambda: program.run(some(2), memory=2399)).code == "PG510"
     assert fault(lambda: program.run(some(2), {"other": None})).code == "PG506"
     monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"^memory must be"):
+        program.run(some(2), memory=-1)
     assert program.decode(state, memory=2400)["dense"].shape == (2, 2, 5, 3)
 
 

@@ -129,6 +129,18 @@ def test_what_is_not_finite_has_no_side(wrong: float) -> None:
         find_surface(field, [-1, -1], [1, 1], 9)
 
 
+def test_arguments_of_the_wrong_kind() -> None:
+    def ask(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        return points[:, 0]
+
+    for wrong in ({"margin": 1.5}, {"batch": "many"}, {"size": 5.5}, {"size": [5, 5.5]}):
+        given: dict[str, Any] = {"low": [-1, -1], "high": [1, 1], "size": 9, **wrong}
+        with pytest.raises(TypeError, match=rf"^{next(iter(wrong))} must be a whole number"):
+            find_surface(ask, **given)
+    with pytest.raises(TypeError, match=r"^ask must be a function"):
+        find_surface(None, [-1], [1], 9)  # type: ignore[arg-type]
+
+
 def test_sizes_of_any_kind_of_integer() -> None:
     found = find_surface(ball([0, 0], 0.5), [-1, -1], [1, 1], np.int64(9))
     assert found.values.shape == (9, 9)

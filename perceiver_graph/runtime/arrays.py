@@ -64,13 +64,23 @@ def rounded(given: NDArray[Any], values: NDArray[np.float32], axes: Sequence[str
     """A note on whole numbers that are others in float32: moments in seconds, and names in digits."""
     if given.dtype.itemsize <= 2 or given.dtype == np.float32:
         return
-    lost = (given == np.rint(given)) & (values != given) & (np.abs(given) <= 2**53)
+    if given.dtype.kind in "iu":  # compared as they are: float64 has not all of them either
+        lost = _is_other(given, values)
+    else:
+        lost = (given == np.rint(given)) & (values != given) & (np.abs(given) <= 2**53)
     if lost.any():
         place, where = first(lost, axes)
         yield (
             "whole numbers beyond 16,777,216 are rounded to float32 (the first: "
-            f"{given[place]:.0f} becomes {values[place]:.0f}, in {where})"
+            f"{int(given[place])} becomes {int(values[place])}, in {where})"
         )
+
+
+def _is_other(given: NDArray[Any], values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where whole numbers are others in float32."""
+    beyond = values >= 2.0 ** (8 * given.dtype.itemsize - (given.dtype.kind == "i"))
+    found: NDArray[np.bool_] = beyond | (np.where(beyond, 0, values).astype(given.dtype) != given)
+    return found
 
 
 def order_of(shape: Sequence[int], wanted: Sequence[int | str]) -> list[int] | None:

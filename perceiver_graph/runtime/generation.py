@@ -20,6 +20,7 @@ from perceiver_graph.diagnostics.arguments import as_mapping, whole, wrong_kind
 from perceiver_graph.media.text.continuing import ENDS, Continuation, begun
 from perceiver_graph.media.text.model import TextMedia
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
+from perceiver_graph.runtime.ids import ids_of, not_ids
 from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.sampling import Sampling
 from perceiver_graph.runtime.sizes import evaluate
@@ -127,6 +128,7 @@ class Generating:
         given = dict(as_mapping("inputs", "a mapping of arrays", {} if inputs is None else inputs))
         if isinstance(begin, Mapping):
             raise wrong_kind("begin", "a text, or the ids of one: other inputs are `inputs`", begin)
+        self._check_stop(known, stop)
         text = begin if isinstance(begin, str) else None
         if text is not None:
             require_text(self.manifest, known)
@@ -140,6 +142,18 @@ class Generating:
             )
         ids = _Writer(self._programs, known, feeds).write(tokens, sampling, rng, frozenset(stop))
         return ids if text is None else as_text(ids)
+
+    def _check_stop(self, known: Generation, stop: Collection[int]) -> None:
+        """A text that is to end at what is no id would not end."""
+        if not isinstance(stop, Collection) or isinstance(stop, str | bytes):
+            raise wrong_kind("stop", "a collection of ids", stop)
+        entry = self.manifest.inputs[known.text]
+        for one in stop:
+            number = whole("stop", "a collection of ids, whole numbers", one)
+            if not_ids(entry, np.array(number)):
+                raise ValueError(
+                    f"stop: {number} is no id of {known.text}, which are {ids_of(entry)}"
+                )
 
 
 def as_text(ids: Iterator[Ids]) -> Iterator[str]:
@@ -177,7 +191,8 @@ def require_text(manifest: Manifest, known: Generation) -> None:
             "PG518",
             f"{manifest.name} goes on with ids, and a text is given: its input `{known.text}` says "
             "nothing of how a text becomes ids",
-            help=f"give ids, or write `media: {{text: {{}}}}` at {quote(known.text)} and compile again",
+            help="give ids: `--inputs FILE.npz` on the command line, `program.generate([[5, 8]], 20)` in "
+            f"Python; or write `media: {{text: {{}}}}` at {quote(known.text)} and compile again",
         )
 
 

@@ -158,7 +158,7 @@ class Program(Generating, Glanced):
         DiagnosticError as these do.
         """
         feeds = check_inputs(self.manifest, inputs, sizes)
-        memory = memory if memory is None else whole("memory", _BYTES, memory)
+        memory = memory if memory is None else whole("memory", _BYTES, memory, 0)
         parts = regions.parts(self.manifest, feeds.sizes, memory)
         memory = None if self.manifest.places else memory  # it is enough, and more than for a part
         # Encoding takes long: what decode would refuse is refused before it.
@@ -227,7 +227,7 @@ class Program(Generating, Glanced):
             raise wrong_kind("state", "the State that encode returns", state)
         if state._owner is not self:
             raise ValueError("the state was encoded by another program")
-        memory = memory if memory is None else whole("memory", _BYTES, memory)
+        memory = memory if memory is None else whole("memory", _BYTES, memory, 0)
         asked, points = resolve(self.manifest, state._sizes, outputs, state._points)
         results = {name: np.empty(one.flat, np.float32) for name, one in asked.items()}
         computed = {port.of for port in self._programs["decode"].outputs}

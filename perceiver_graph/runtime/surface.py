@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perceiver_graph.diagnostics.arguments import whole, wrong_kind
+
 Ask = Callable[[NDArray[np.float32]], Any]
 """The values at points: [n, axes] -> [n] or [n, 1]."""
 
@@ -52,7 +54,12 @@ def find_surface(
     cells. `ask` is called with up to `batch` points, float32. Raises ValueError for sizes that do not
     agree, and for answers that are not finite.
     """
-    sizes = [int(size)] * len(low) if isinstance(size, int | np.integer) else [int(n) for n in size]
+    if not callable(ask):
+        raise wrong_kind("ask", "a function that has the values at points", ask)
+    each = size if isinstance(size, Sequence | np.ndarray) else [size] * len(low)
+    sizes = [whole("size", "a whole number, or one for each axis", n) for n in each]
+    for name, number in (("margin", margin), ("batch", batch), ("coarsest", coarsest)):
+        whole(name, "a whole number", number)
     if not np.isfinite([*low, *high, level]).all():
         raise ValueError("low, high and level need finite numbers")
     if not len(low) == len(high) == len(sizes) or min(sizes, default=0) < 2:

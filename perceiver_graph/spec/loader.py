@@ -143,6 +143,12 @@ def shipped_names() -> tuple[str, ...]:
 
 def _find(given: str) -> Path:
     """The file that is meant. A file of that name goes before a shipped spec."""
+    if not given:
+        raise DiagnosticError.of(
+            "PG002",
+            "the name of the spec is empty",
+            help=f"name a file, or a spec that is shipped: {command('list')} has them",
+        )
     path = Path(given)
     try:
         if not path.is_file() and given in shipped_names():

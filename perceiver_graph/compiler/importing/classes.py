@@ -81,8 +81,9 @@ def _bare() -> DiagnosticError:
     return DiagnosticError.of(
         "PG311",
         "there is no decoder, so no model to import: a bare PerceiverModel has latents alone",
-        help=f"make it a whole model: transformers.{MASKED_LM}.from_pretrained(FOLDER)"
-        ".save_pretrained(OTHER) keeps its tensors and starts the others anew; import OTHER",
+        help=f"make it a whole model: transformers.{MASKED_LM}.from_pretrained(FOLDER) keeps its "
+        "tensors and starts the others anew, all but one, which it leaves as memory was: "
+        ".embedding_decoder.bias.data.zero_() of the model, then .save_pretrained(OTHER); import OTHER",
     )
 
 
