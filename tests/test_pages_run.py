@@ -10,6 +10,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from perceiver_graph.cli import main
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec
 from perceiver_graph.spec.render import render_yaml, resolved_data
-from tests import import_support
+from tests import import_support, local_hub
 from tests.small import SMALL
 from tests.support import random_inputs
 from tests.test_docs import PAGES, blocks
@@ -46,6 +47,11 @@ CHECKPOINTS = {
     "training": "ImageClassificationFourier",
 }
 """The checkpoint that stands for FOLDER on a page."""
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "MaskedLM": {"vocab_size": 262, "max_position_embeddings": 128},
+    "MultimodalAutoencoding": {},
+}
+"""What stands for the models of the hub that a page names."""
 FULL = {
     "starcraft",
     "ip_adapter_plus",
@@ -92,12 +98,29 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The hub, with small models by the names of the published ones."""
+    monkeypatch.setenv("PERCEIVER_GRAPH_CACHE", str(tmp_path / "compiled"))
+    with local_hub.served() as served:
+        local_hub.be_the_hub(served, tmp_path / "downloads", monkeypatch)
+        for name, (short_class, settings) in zip(
+            ("language", "multimodal"), PUBLISHED.items(), strict=True
+        ):
+            made = import_support.model(short_class, **settings)
+            folder = import_support.save(made, tmp_path / "hub" / name)
+            served.repositories[f"deepmind/{name}-perceiver"] = local_hub.Repository(folder)
+        yield
+
+
 @pytest.mark.parametrize("page", SHOWN_PAGES)
 def test_every_command_runs_as_printed(
-    page: str, clone: Path, capsys: pytest.CaptureFixture[str]
+    page: str, clone: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     path = SHOWN_PAGES[page]
     texts = blocks(path, "sh")
+    if any(" deepmind/" in text for text in texts):
+        request.getfixturevalue("hub")
     if any("FOLDER" in text for text in texts):
         import_support.save(import_support.model(CHECKPOINTS[path.stem]), clone / "FOLDER")
     for block in blocks(path, "yaml"):

@@ -199,3 +199,16 @@ def test_phases_only_go_forward(graph: Graph) -> None:
     for node in graph.nodes:
         reads = [order.index(phases[value]) for value in node.inputs]
         assert order.index(phases[node.output]) >= max(reads, default=0)
+
+
+def test_what_nobody_reads_comes_behind_what_it_reads() -> None:
+    """A broadcast that only decoding reads, and a map of it whose result nobody reads."""
+    b = GraphBuilder("small", {"batch": Symbol("batch")})
+    x = b.input(
+        "image", "data", "image", ("batch", "n"), shape_of(b.symbols["batch"], 4), "float32"
+    )
+    rows = b(ops.Broadcast(x.shape[:1]), b.parameter("table", (4,)), name="rows")
+    b.linear(rows, "unread", 4)
+    graph = b.graph({"latents": x, "out": b(ops.Add(), x, rows, name="out")})
+    phases = phase_of(graph)
+    assert {phases[node.output] for node in graph.nodes} == {"decode"}

@@ -230,26 +230,30 @@ def test_every_system_in_8_bits(name: str, tmp_path: Path, monkeypatch: pytest.M
     rounded = pg.compile(load_spec(name, overrides=overrides), precision="int8")
     weights = randomised(exact, seed=3)
     symbols = exact.lowered.document.spec.dims
-    arrays = random_inputs(exact.lowered, seed=5, lengths=dict.fromkeys(symbols, 12))
-    for array in arrays.values():
-        if array.dtype == np.bool_:
-            array[:] = True
-    inputs = given_inputs(exact, arrays)
     folders = [tmp_path / precision for precision in ("fp32", "int8")]
     for folder in folders:
         folder.mkdir()
-    expected, found = (
-        onnx_program(model, weights, folder).run(inputs)
+    programs = [
+        onnx_program(model, weights, folder)
         for model, folder in zip((exact, rounded), folders, strict=True)
-    )
+    ]
     told = json.loads((folders[1] / "artifact" / "manifest.json").read_text())["quantization"]
     assert told["int8"] > 0
     assert TOO_SMALL not in told["kept"].values()
-    for output, array in expected.items():
-        error = calibration.deviation(array, found[output])
-        assert error.rms is not None
-        assert 0 <= error.rms < max(0.02, 3 * told["error"][output]["rms"])
-    assert any(not np.array_equal(array, found[output]) for output, array in expected.items())
+    errors: dict[str, list[float]] = {}
+    for seed in (5, 6, 7):  # an answer that is small by chance has a large error
+        arrays = random_inputs(exact.lowered, seed=seed, lengths=dict.fromkeys(symbols, 12))
+        for array in arrays.values():
+            if array.dtype == np.bool_:
+                array[:] = True
+        expected, found = (program.run(given_inputs(exact, arrays)) for program in programs)
+        for output, array in expected.items():
+            error = calibration.deviation(array, found[output])
+            assert error.rms is not None
+            errors.setdefault(output, []).append(error.rms)
+        assert any(not np.array_equal(array, found[output]) for output, array in expected.items())
+    for output, each in errors.items():
+        assert 0 <= np.median(each) < max(0.02, 3 * told["error"][output]["rms"])
 
 
 def test_small_products_stay_float(artifact: Path) -> None:

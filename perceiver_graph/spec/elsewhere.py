@@ -47,7 +47,8 @@ media: type kind modality file
 norm_epsilon: eps epsilon layer_norm_eps norm_eps layer_norm_epsilon
 epsilon: eps
 activation: act act_fn hidden_act activation_fn activation_function nonlinearity
-qk_width: qk_channels qk_dim head_dim
+qk_width: qk_channels qk_dim head_dim dim_head
+fraction: share rope_fraction partial_rotary_factor rotary_pct
 v_width: v_channels v_dim
 query_residual: use_query_residual residual
 cross_attends: num_cross_attends cross_attentions
@@ -55,7 +56,7 @@ bands: num_bands num_freq_bands num_frequency_bands frequencies freqs num_freqs 
 max_resolution: max_freq max_frequency resolution
 spacing: logspace log_space log_sampling
 pi: include_pi
-wavelengths: wavelength periods
+wavelengths: wavelength periods t_min t_max
 base: theta rope_theta freq_base temperature
 include_position: concat_pos include_input
 learned: trainable embedding table learnable

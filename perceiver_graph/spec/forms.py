@@ -210,7 +210,7 @@ def _filled(schema: Schema, values: list[str], path: Path, data: Any) -> str | N
         if by_axis := _by_axis(sizes, (*path, key), data):
             values, parts = [], [*parts, f"{key}: {by_axis}"]
             continue
-        takes = child is not None and child.kind in ("int", "float") and values
+        takes = child is not None and child.takes_number and values
         parts.append(f"{key}: {values.pop(0) if takes else skeleton(child, path, data)}")
     return None if values else f"{{{', '.join(parts)}}}"
 

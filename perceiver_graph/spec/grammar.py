@@ -76,6 +76,12 @@ class Schema:
         return tuple(tag for tag in self._choices if tag.startswith("<"))
 
     @property
+    def takes_number(self) -> bool:
+        """Whether a number may stand here: alone, or as one of several kinds of value."""
+        kinds = (one["type"] for one in self.node.get("choices", ()) if isinstance(one, Mapping))
+        return self.kind in ("int", "float") or (self.kind == "union" and "int" in kinds)
+
+    @property
     def choices(self) -> tuple[Any, ...]:
         """The values of a `Literal`."""
         return tuple(self.node["expected"]) if self.kind == "literal" else ()

@@ -30,10 +30,10 @@ class Guess:
 
 def model_class(data: Data) -> str:
     """The class that a resolved spec looks most like."""
-    inputs, outputs = data["inputs"], data["outputs"]
-    if len(inputs) > 1 or len(outputs) > 1:
+    modalities, outputs = data["inputs"], data["outputs"]
+    if len(modalities) > 1 or len(outputs) > 1:
         return classes.MULTIMODAL
-    (one,), (output,) = inputs.values(), outputs.values()
+    (one,), (output,) = modalities.values(), outputs.values()
     steps = [next(iter(step), "") for step in one.get("steps", ())]
     if "embedding" in steps:
         tied = "tied_embedding" in (output.get("head") or {})

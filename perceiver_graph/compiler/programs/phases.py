@@ -61,6 +61,11 @@ def phase_of(graph: Graph) -> Mapping[Value, Phase]:
         for name in reversed((first, *others)):
             read = graph.ancestors(v for v, reader in readers.items() if reader == name)
             found |= dict.fromkeys(read & sized, name)
+        unread, order = sized - graph.ancestors(readers), [COMPILE, *READS]
+        for node in graph.nodes:  # what nobody reads is computed no earlier than what it reads
+            if node.output in unread:
+                phases = (first, *(found[value] for value in node.inputs))
+                found[node.output] = max(phases, key=order.index)
     return found
 
 

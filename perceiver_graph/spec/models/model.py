@@ -78,7 +78,7 @@ class Latents(Model):
     """Channels of a latent."""
     range: Bounds | None = None
     """Where they lie, for `rotary` positions: evenly from the least to the greatest value, each in the
-    middle of its share."""
+    middle of its share. With `per`, it is the places that lie so, with all their latents."""
     init_scale: PositiveNumber = 0.02
     """Standard deviation of the initial values."""
 
