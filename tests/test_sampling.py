@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -59,13 +61,23 @@ def test_the_last_token_can_be_drawn_and_one_without_probability_never() -> None
 
 
 def test_scores_that_are_far_apart_overflow_nothing() -> None:
-    found = Sampling(temperature=1e-3).probabilities(np.array([[0, 3e38, -3e38]], np.float32))
-    assert found.tolist() == [[0, 1, 0]]
+    with warnings.catch_warnings(action="error"):
+        for temperature in (1e-3, 1e-320):
+            scores = np.array([[0, 3e38, -3e38]], np.float32)
+            found = Sampling(temperature=temperature).probabilities(scores)
+            assert found.tolist() == [[0, 1, 0]]
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temperature": -0.1}, {"temperature": np.nan}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": 0}],
+    [
+        {"temperature": -0.1},
+        {"temperature": np.nan},
+        {"temperature": np.inf},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"top_k": 0},
+    ],
 )
 def test_what_is_no_such_number(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +40,7 @@ TopP = Annotated[
     float | None,
     typer.Option(
         "--top-p",
+        min=0,
         max=1,
         metavar="SHARE",
         help="Of --generate: the most probable tokens, as few as have this share [1].",
@@ -71,6 +73,10 @@ def check_usage(
     if given := next((name for name, value in others.items() if value), None):
         message = f"`{given}` does not go with `--generate`, which prints a text and nothing else"
         raise usage.wrong(message, "leave it out")
+    if settings["temperature"] == inf:
+        raise usage.wrong(
+            "`--temperature` is inf", "it is a number of 0 or more: 1 takes scores as they are"
+        )
     if (share := settings["top_p"]) is not None and not share > 0:
         raise usage.wrong(f"`--top-p` is {share}", "it is above 0, and at most 1")
     if not files and inputs is None:

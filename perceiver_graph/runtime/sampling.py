@@ -29,7 +29,7 @@ class Sampling:
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
                 raise wrong_kind(name, "a number", value)
         if not 0 <= self.temperature < np.inf:
-            raise ValueError(f"temperature must be 0 or more, not {self.temperature}")
+            raise ValueError(f"temperature must be 0 or more and finite, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
         if self.top_k is not None:
@@ -46,7 +46,8 @@ class Sampling:
             chosen: NDArray[np.float64] = np.zeros_like(logits)
             chosen[rows[:, 0], logits.argmax(axis=-1)] = 1
             return chosen
-        logits = (logits - logits.max(axis=-1, keepdims=True)) / self.temperature
+        with np.errstate(over="ignore"):  # next to 0 only the most probable token is left
+            logits = (logits - logits.max(axis=-1, keepdims=True)) / self.temperature
         found: NDArray[np.float64] = np.exp(logits)
         found /= found.sum(axis=-1, keepdims=True)
         if self.top_k is None and self.top_p == 1:

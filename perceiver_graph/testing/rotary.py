@@ -31,6 +31,7 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
     if (
         not over
         and (of is None or "of" not in spec["latents"])
+        and (not spec["encode"].get("induced") or None in _names_of_tokens(spec))
         and all(_lies_somewhere(spec, output) for output in spec["outputs"].values())
     ):
         parts["decode"] = [None]
