@@ -16,7 +16,7 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
     if not draw(st.booleans()):
         return
     _without_features(draw, spec)
-    of = draw(st.sampled_from(_names_of_tokens(spec)))
+    of = draw(st.sampled_from(names_of_tokens(spec)))
     parts: dict[str, list[str | None]] = {} if of == "" else {"encode": [of], "process": [of]}
     over = spec["process"].get("over")
     if "of" not in spec["latents"]:
@@ -31,7 +31,6 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
     if (
         not over
         and (of is None or "of" not in spec["latents"])
-        and (not spec["encode"].get("induced") or None in _names_of_tokens(spec))
         and all(_lies_somewhere(spec, output) for output in spec["outputs"].values())
     ):
         parts["decode"] = [None]
@@ -53,7 +52,7 @@ def _without_features(draw: st.DrawFn, spec: Data) -> None:
             one["position"] = {"rotary": {k: position[k] for k in keys if k in position}}
 
 
-def _names_of_tokens(spec: Mapping[str, Any]) -> list[str | None]:
+def names_of_tokens(spec: Mapping[str, Any]) -> list[str | None]:
     """What all tokens can be turned by: None where nothing has to be said, `""` where there is nothing."""
     inputs = {n: one for n, one in spec["inputs"].items() if n != "place"}
     written = [spec["inputs"][one["like"]] if "like" in one else one for one in inputs.values()]
