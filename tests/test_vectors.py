@@ -94,3 +94,45 @@ def test_a_query_is_the_vector_alone_or_with_positions() -> None:
     scope = "queries.sum.position.project"
     mapped = waves @ values[f"{scope}.weight"].T + values[f"{scope}.bias"]
     np.testing.assert_allclose(found["sum"].numpy(), vectors + mapped, atol=1e-5)
+
+
+READ_BACK = """
+perceiver: 1
+name: read_back
+inputs:
+  first: {shape: {step: 3, channel: 8}}
+  session: {shape: {}, steps: [{embedding: {vocabulary: 4, width: 8}}]}
+  second: {shape: {step: 2, channel: 8}}
+latents: {count: 2, width: 8}
+encode: {cross_attends: 2, share: none, induced: true}
+process: {blocks: 2, layers: 0, share: false}
+decode: {query_residual: true}
+outputs:
+  first: {query: {inputs: first}}
+  second: {query: {inputs: second}}
+  any:
+    query:
+      points: [time]
+      vector: session
+      position: {fourier: {bands: 2, spacing: octaves}, project: 8, combine: add}
+"""
+
+
+def test_a_vector_is_not_among_the_tokens_that_were_read_back() -> None:
+    torch = pytest.importorskip("torch")
+    alone = READ_BACK[: READ_BACK.index("  any:")].splitlines(keepends=True)
+    without = pg.compile(parse_spec("".join(x for x in alone if "session" not in x)))
+    both = pg.compile(parse_spec(READ_BACK))
+    values = weights(both)
+    arrays = {
+        name: torch.from_numpy(np.random.default_rng(1).random((1, count, 8), np.float32))
+        for name, count in (("first", 3), ("second", 2))
+    }
+    session = {"session": torch.tensor([1])}
+    with torch.no_grad():
+        wanted = without.to_torch({n: values[n] for n in initialize(without.graph, 1)})(arrays)
+        points = torch.from_numpy(POINTS)
+        found = both.to_torch(values)(arrays | session, {"any": points})
+    for name, count in (("first", 3), ("second", 2)):
+        assert found[name].shape == (1, count, 8)
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-6)

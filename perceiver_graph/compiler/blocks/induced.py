@@ -12,6 +12,7 @@ from perceiver_graph.compiler.blocks.latents import at_places
 from perceiver_graph.compiler.blocks.located import Arrays
 from perceiver_graph.compiler.blocks.longest import longest
 from perceiver_graph.compiler.blocks.modality import Modality
+from perceiver_graph.compiler.blocks.points import vectors
 from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Stage, set_of
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Value
@@ -77,26 +78,29 @@ def tokens_after(
         return dict(modalities)
     queries = [output.query for output in ctx.spec.outputs.values()]
     asked = {query.inputs for query in queries if isinstance(query, InputsQuery)}
+    # What queries are made of is not among the tokens that the latents read.
+    apart = vectors(ctx.spec.outputs).keys()
+    joined = {name: one for name, one in modalities.items() if name not in apart}
     found = dict(modalities)
-    for name in modalities.keys() & asked:
+    for name in joined.keys() & asked:
         with ctx.part("inputs", name):
-            tokens = _of_one(ctx, modalities, name, read.value)
+            tokens = _of_one(ctx, joined, name, read.value)
             found[name] = replace(modalities[name], tokens=tokens)
     return found
 
 
-def _of_one(ctx: Context, modalities: Mapping[str, Modality], name: str, joined: Value) -> Value:
-    """The tokens of one input: so many from the first, or so many from the last.
+def _of_one(ctx: Context, joined: Mapping[str, Modality], name: str, tokens: Value) -> Value:
+    """The tokens of one input of those that are joined: so many from the first, or so many from the last.
 
     Raises (reports) PG205 where both numbers are known only at run time.
     """
-    names = list(modalities)
+    names = list(joined)
     if len(names) == 1:
-        return joined
+        return tokens
     at = names.index(name)
-    before = sum((modalities[n].count for n in names[:at]), Dim.of(0)).value
-    after = sum((modalities[n].count for n in names[at + 1 :]), Dim.of(0)).value
-    own = modalities[name].count.value
+    before = sum((joined[n].count for n in names[:at]), Dim.of(0)).value
+    after = sum((joined[n].count for n in names[at + 1 :]), Dim.of(0)).value
+    own = joined[name].count.value
     if before is not None and after is not None:
         cut = ops.Slice(1, before, -after or None)
     elif own is not None and before is not None:
@@ -112,4 +116,4 @@ def _of_one(ctx: Context, modalities: Mapping[str, Modality], name: str, joined:
             help=f"write `{name}` as the first of the inputs or as the last",
         )
     with ctx.builder.inside("inputs", name):
-        return ctx.builder(cut, joined, name="read_back")
+        return ctx.builder(cut, tokens, name="read_back")
