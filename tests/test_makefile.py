@@ -1,4 +1,4 @@
-"""`make setup`: which build of torch it asks pip for."""
+"""`make setup`: which build of torch it asks pip for; `.ci/run`: the same examples each time."""
 
 from __future__ import annotations
 
@@ -73,3 +73,18 @@ def test_the_index_is_that_of_cpu_builds_unless_asked_otherwise() -> None:
     words = ["make", "--dry-run", "--always-make", "setup"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert 'index="https://download.pytorch.org/whl/cpu"' in done.stdout
+
+
+@pytest.mark.parametrize(("ci", "same"), [("1", True), ("", False)])
+def test_examples_are_the_same_each_time_where_commits_are_judged(ci: str, same: bool) -> None:
+    said = "from tests import conftest; print(conftest.settings.default.derandomize)"
+    done = subprocess.run(
+        [sys.executable, "-c", said],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"CI": ci, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{same}\n"
+    assert 'export CI="${CI:-1}"' in (ROOT / ".ci/run").read_text()
