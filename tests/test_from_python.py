@@ -250,6 +250,7 @@ VALUES: dict[str, Call] = {
     "level 7 is not one of 0, 1, 2": lambda m: pg.compile(TEXT, level=7),  # type: ignore[arg-type]
     "level True is not one of": lambda m: pg.compile(TEXT, level=True),  # type: ignore[arg-type]
     "device 5 is not one of cpu, cuda": lambda m: pg.compile(TEXT, device=5),  # type: ignore[arg-type]
+    "target 5 is not one of cpu, cuda": lambda m: pg.compile(TEXT, target=5),  # type: ignore[arg-type]
     "precision 'fp8' is not one of fp32": lambda m: pg.compile(TEXT, precision="fp8"),  # type: ignore[arg-type]
     "device 5 is not one of auto": lambda m: pg.load(m.program.artifact.directory, device=5),  # type: ignore[arg-type]
     "backend 'jax' is not one of onnx": lambda m: m.compiled.save("x", backends=["jax"]),

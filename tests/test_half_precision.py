@@ -25,7 +25,7 @@ from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import bindings, evaluate
 from perceiver_graph.compiler.ops import Array
-from perceiver_graph.compiler.programs.target import Device, Precision, Target
+from perceiver_graph.compiler.programs.target import Precision, Target, TargetName
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL
@@ -49,8 +49,8 @@ WITHOUT_BFLOAT16 = {
 
 def compiled(name: str, precision: Precision) -> Compiled:
     document = load_spec(name, overrides=list(SMALL[name]))
-    device: Device = "cpu" if precision == "fp32" else "cuda"
-    return pg.compile(document, device=device, precision=precision)
+    target: TargetName = "cpu" if precision == "fp32" else "cuda"
+    return pg.compile(document, target=target, precision=precision)
 
 
 def inputs_of(model: Compiled) -> dict[str, Array]:
@@ -196,8 +196,9 @@ def test_a_weight_beyond_the_range_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "precision"), [("cpu", "fp16"), ("cpu", "bf16"), ("cuda", "int8")]
+    ("target", "precision"),
+    [("cpu", "fp16"), ("cpu", "bf16"), ("cuda", "int8"), ("openvino", "int8")],
 )
-def test_a_device_without_kernels_is_refused(device: Device, precision: Precision) -> None:
+def test_a_device_without_kernels_is_refused(target: TargetName, precision: Precision) -> None:
     with pytest.raises(DiagnosticError, match=r"PG602.*is not supported on"):
-        pg.compile("kinetics", device=device, precision=precision)
+        pg.compile("kinetics", target=target, precision=precision)

@@ -22,7 +22,7 @@ from perceiver_graph.compiler import ops, passes
 from perceiver_graph.compiler.backends import onnx, torch
 from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
-from perceiver_graph.compiler.backends.onnx.targets import DEVICES
+from perceiver_graph.compiler.backends.onnx.targets import TARGETS
 from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.backends.torch.lowerings import TABLE
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
@@ -164,7 +164,7 @@ def test_what_a_backend_has_not_heard_of_is_refused(
 ) -> None:
     attention = fused_up_to(128, one_head=True) if fused else LOWERINGS[Attention]
     monkeypatch.setitem(TABLE, Turning, TABLE[Attention])
-    for table in (LOWERINGS, *DEVICES.values()):
+    for table in (LOWERINGS, *TARGETS.values()):
         monkeypatch.setitem(table, Turning, attention)
     emit(_attention(Turning(2, "zero" if masked else "uniform"), masked=masked))
     with pytest.raises(NotImplementedError, match="reads `turned`, which is True"):

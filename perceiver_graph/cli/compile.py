@@ -57,15 +57,20 @@ def compile_command(
             "--seed", min=0, metavar="N", help="Without weights: what they are drawn from."
         ),
     ] = 0,
-    device: Annotated[
-        Literal["cpu", "cuda"],
-        typer.Option("--device", help="Where it will run; elsewhere it does too, only slower."),
+    target: Annotated[
+        Literal["cpu", "cuda", "openvino", "onnx-standard"],
+        typer.Option(
+            "--device",
+            "--target",
+            help="What will run it; others do too, only slower. onnx-standard: operators of ai.onnx alone.",
+        ),
     ] = "cpu",
     precision: Annotated[
         Literal["fp32", "fp16", "bf16", "int8"],
         typer.Option(
             "--precision",
-            help="Of weights and arithmetic. cpu: fp32, int8. cuda: fp32, fp16, bf16.",
+            help="Of weights and arithmetic. cpu, onnx-standard: fp32, int8. cuda: fp32, fp16, bf16. "
+            "openvino: fp32, bf16.",
         ),
     ] = "fp32",
     calibrate: Annotated[
@@ -103,7 +108,7 @@ def compile_command(
         spec,
         overrides=overrides or (),
         level=cast(Literal[0, 1, 2], level),
-        device=device,
+        target=target,
         precision=precision,
         memory=bytes_of(memory),
         verify=verify,

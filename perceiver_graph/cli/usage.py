@@ -111,7 +111,8 @@ def _bad_value(ctx: Any, param: Any, words: Sequence[str]) -> UsageError:
         return wrong(
             f"{path} may not be read", f"check its permissions: {shell('ls', '-ld', path)}"
         )
-    flag, choices = param.opts[-1], get_args(kind)
+    flag = next((flag for flag in param.opts if flag in words), param.opts[-1])
+    choices = get_args(kind)
     near = closest(_MEANT.get(str(given), given), choices)
     help = question(f"{flag} {one}" for one in near)
     help = help or f"write {option(flag, _example(ctx, param, given))};"

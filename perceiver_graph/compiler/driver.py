@@ -24,7 +24,7 @@ from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, re
 from perceiver_graph.compiler.programs import cost, generation, phases
 from perceiver_graph.compiler.programs import plan as planner
 from perceiver_graph.compiler.programs.phases import Programs
-from perceiver_graph.compiler.programs.target import DEFAULT, Device, Precision, Target
+from perceiver_graph.compiler.programs.target import DEFAULT, Precision, Target, TargetName
 from perceiver_graph.compiler.weights import initialize, load_arrays
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.diagnostics import Report
@@ -57,7 +57,8 @@ def compile(
     *,
     overrides: Sequence[str] = (),
     level: Level = 2,
-    device: Device = "cpu",
+    target: TargetName = "cpu",
+    device: TargetName | None = None,
     precision: Precision = "fp32",
     memory: int | None = None,
     verify: bool = False,
@@ -66,8 +67,9 @@ def compile(
     """Check a spec and lower it to a graph.
 
     `spec` is what `load_spec` takes (a path, the name of a shipped spec, YAML text, a mapping) or the
-    document that it returns; `overrides` are `KEY=VALUE` strings. `device` and `precision` choose
-    operators of the ONNX programs, which run elsewhere too, only slower. `memory` is what a run of the
+    document that it returns; `overrides` are `KEY=VALUE` strings. `target` and `precision` choose
+    operators of the ONNX programs, which run elsewhere too, only slower; `onnx-standard` takes none
+    beside those of ai.onnx. `device` is another name of `target`. `memory` is what a run of the
     ONNX programs may take, in bytes: decode chunks and attention scores are made as small as that
     needs. Weights are needed only by what follows:
     `save`, `to_torch`. Raises DiagnosticError with everything that is wrong with the spec, for a
@@ -75,19 +77,22 @@ def compile(
     ValueError for arguments of the wrong kind.
     """
     one_of("level", get_args(Level), level)
-    one_of("device", get_args(Device), device)
+    one_of("target", get_args(TargetName), target)
+    if device is not None:
+        one_of("device", get_args(TargetName), device)
+        target = device
     one_of("precision", get_args(Precision), precision)
     if memory is not None:
         memory = whole("memory", "a number of bytes, for example 2 * 2**30", memory)
     dump_ir = dump_ir if dump_ir is None else as_path("dump_ir", "a folder", dump_ir)
-    target = Target(device, precision)
-    target.require_supported()
+    wanted = Target(target, precision)
+    wanted.require_supported()
     if isinstance(spec, Document) and overrides:
         raise ValueError("overrides come too late for a Document: give them to load_spec")
     document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
     lowered = lower(document)
     lowered = replace(lowered, graph=without_paths(lowered.graph, document))
-    compiled = Compiled(lowered, level, target, verify, dump_ir, memory)
+    compiled = Compiled(lowered, level, wanted, verify, dump_ir, memory)
     return compiled.within_memory()
 
 
@@ -104,7 +109,7 @@ class Compiled(Glanced):
 
     def _glance(self) -> Glance:
         name, target = self.lowered.document.spec.name, self.target
-        how = f"{target.precision} for {target.device}, level {self.level}"
+        how = f"{target.precision} for {target.name}, level {self.level}"
         heading = f"Compiled {name}: {self.graph.parameter_count:,} parameters, {how}"
         entries = describe.input_entries(self.lowered), describe.output_entries(self.lowered)
         return Glance(heading, tuple(ports(*entries)))

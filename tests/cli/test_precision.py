@@ -23,6 +23,7 @@ LARGER = ("--set", "latents.width=128", "--set", "process.v_width=128", "--set",
     ("arguments", "told"),
     [
         (["--precision", "fp16"], "on cpu: fp32, int8"),
+        (["--precision", "bf16"], "or with `--target cuda` or `--target openvino`"),
         (["--precision", "bf16", "--device", "cpu"], "compile with `--precision int8`, or with"),
         (["--precision", "int8", "--device", "cuda"], "on cuda: fp32, fp16, bf16"),
         (["--precision", "int8", "--backend", "torch"], "not supported by the torch backend"),

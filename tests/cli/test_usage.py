@@ -106,6 +106,7 @@ def test_every_limited_option_is_tried() -> None:
         ("compile x -Z", "no option `-Z`", "`perceiver-graph compile --help`"),
         ("compile x --precision int4", "`--precision` takes `fp32`,", "`--precision int8`?"),
         ("compile x --device gpu", "not `gpu`", "did you mean `--device cuda`?"),
+        ("compile x --target gpu", "`--target` takes `cpu`,", "did you mean `--target cuda`?"),
         ("compile x -O 3", "from 0 to 2, not `3`", "`-O 2`"),
         ("compile x -O=1", "two words, not `-O=1`", "`-O 1`"),
         ("compile x -o=there", "two words, not `-o=there`", "`-o there`"),

@@ -20,12 +20,12 @@ ENTRIES = (
     ),
     Entry(
         "PG602",
-        "precision not supported on this device",
+        "precision not supported there",
         "The device has no kernels for the precision, or the model has numbers that it cannot "
-        "hold. On the CPU there are fp32 and int8, on CUDA fp32, fp16 and bf16; the torch backend "
-        "writes float32.",
-        "$ perceiver-graph compile kinetics --precision bf16 --device cpu -o build/k",
-        "$ perceiver-graph compile kinetics --precision fp32 --device cpu -o build/k",
+        "hold. For `cpu` and `onnx-standard` there are fp32 and int8, for `cuda` fp32, fp16 and bf16, "
+        "for `openvino`, which runs on CPUs, fp32 and bf16; the torch backend writes float32.",
+        "$ perceiver-graph compile kinetics --precision bf16 --target cpu -o build/k",
+        "$ perceiver-graph compile kinetics --precision bf16 --target openvino -o build/k",
     ),
     Entry(
         "PG603",

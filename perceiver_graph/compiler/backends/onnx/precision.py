@@ -35,7 +35,8 @@ _WIDE: frozenset[type[Op]] = frozenset(
 """Computed in float32 whatever the precision, for range or accuracy."""
 
 _WITHOUT_BF16: frozenset[type[Op]] = frozenset({ops.BatchNorm, ops.Conv, ops.MaxPool})
-"""Of these onnxruntime's CUDA provider has no kernel in bfloat16, at the opset that we write."""
+"""In bfloat16, ai.onnx has no Conv at the opset that we write, and onnxruntime's CUDA provider no
+kernel for the others."""
 
 
 def element(target: Target) -> DType:

@@ -12,9 +12,9 @@ from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.scores import KERNEL_CHANNELS
-from perceiver_graph.compiler.programs.target import Device, Target
+from perceiver_graph.compiler.programs.target import Target, TargetName
 
-DEVICES: dict[Device, dict[type[Op], Lowering]] = {
+TARGETS: dict[TargetName, dict[type[Op], Lowering]] = {
     "cpu": {
         # Self-attention of 2048 latents with 16 heads of 32 channels takes 0.78 of the time and
         # keeps no scores; 512 with 8 heads of 128: 0.96; wider heads, and one head of 322 or more
@@ -26,11 +26,15 @@ DEVICES: dict[Device, dict[type[Op], Lowering]] = {
         # left. From the documentation of onnxruntime: not yet measured.
         ops.Attention: fused_up_to(256, one_head=True),
     },
+    # It knows no fused operator of onnxruntime, and makes one of its own of attention written out.
+    "openvino": {},
+    # A browser, a converter, an accelerator: nothing beside ai.onnx.
+    "onnx-standard": {},
 }
-"""For each device, the primitives for which it has something better than `LOWERINGS`."""
+"""For each target, the primitives for which it has something better than `LOWERINGS`."""
 
 
 def lowerings_for(target: Target) -> Mapping[type[Op], Lowering]:
     """Every primitive with its lowering for a target."""
     int8 = quantized.LOWERINGS if target.precision == "int8" else {}
-    return table("onnx", LOWERINGS | DEVICES[target.device] | int8)
+    return table("onnx", LOWERINGS | TARGETS[target.name] | int8)
