@@ -12,9 +12,10 @@ import pytest
 from hypothesis import settings
 
 # Machines that run the tests differ too much in speed for a time limit per example.
-settings.register_profile("perceiver-graph", deadline=None)
+PLAIN = settings.get_profile("default")  # what is in force may be the one for CI already
+settings.register_profile("perceiver-graph", PLAIN, deadline=None)
 # Whether a commit passes depends on the commit, not on what is drawn: always the same examples.
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("ci", PLAIN, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "perceiver-graph")
 
 
