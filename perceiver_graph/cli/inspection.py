@@ -173,6 +173,10 @@ class Inspection:
             "input_array": [self._count(lowered.input_array[0]), lowered.input_array[1]],
             "latents": [self._count(lowered.latents[0]), lowered.latents[1]],
             "places": {axis.name: axis.size.plain for axis in lowered.places},
+            "rotary": {
+                key: [{"rows": rows, "read": read} for rows, read in by]
+                for key, by in lowered.turned.items()
+            },
             "outputs": self._outputs(),
             "query_array": [self._count(lowered.query_array[0]), lowered.query_array[1]],
             "total_queries": self._count(lowered.total_queries),

@@ -102,7 +102,7 @@ def _stages(inspection: Inspection) -> None:
         inner = key in ("encode", "within")
         reads += at_each(lowered.places if inner else lowered.asked_at)
         project = f", project to {stage.project}" if stage.project else ""
-        style = ", ".join(_style(spec.attention(stage.key)))
+        style = ", ".join(_style(spec.attention(stage.key), lowered.turned.get(stage.key, ())))
         if key == "process" and spec.bottleneck:
             rows.append(
                 ["bottleneck", f"{latents}: {spec.bottleneck.variational} numbers for each"]
@@ -136,7 +136,7 @@ def _layers(stages: Sequence[Stage]) -> str:
     return f"{layers} x {count} blocks, each with {shared}"
 
 
-def _style(layers: AttentionLayers) -> Iterator[str]:
+def _style(layers: AttentionLayers, turned: Sequence[tuple[str, str]]) -> Iterator[str]:
     """Heads, and what is not as in the paper: `8 heads, 2 of keys`, `RMSNorm`, `gated MLP`."""
     heads = _times(layers.heads, "head")
     yield f"{heads}, {layers.key_heads} of keys" if layers.key_heads else heads
@@ -152,7 +152,12 @@ def _style(layers: AttentionLayers) -> Iterator[str]:
         if kind not in (None, usual.get(key)):
             yield f"{norms[kind]} {what}"
     if layers.rotary:
-        yield "rotary, values too" if _turns_values(layers) else "rotary"
+        by = " or ".join(
+            rows if rows == read else f"{rows} against {read}" for rows, read in turned
+        )
+        yield f"rotary by {by}" if by else "rotary"
+        if _turns_values(layers):
+            yield "values too"
     if layers.scale is not None:
         yield f"scores x {layers.scale:g}"
     if not layers.mlp or layers.gated:

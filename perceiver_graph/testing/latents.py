@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from perceiver_graph.testing.inputs import Data
-from perceiver_graph.testing.rotary import names_of_tokens
+from perceiver_graph.testing.rotary import are_counted, names_of_tokens
 
 
 def count_latents(draw: st.DrawFn, spec: Data) -> None:
@@ -24,7 +24,8 @@ def read_back(draw: st.DrawFn, spec: Data) -> None:
     several = encode.get("cross_attends", 1) > 1 and "of" not in spec["latents"]
     told_apart = len(tokens) == 1 or "dims" not in spec
     # Tokens that read are turned as `decode` says, which names no coordinate here.
-    turned = "rotary" not in spec["decode"] or None in names_of_tokens(spec)
+    lie = None in names_of_tokens(spec) and not ("range" in spec["latents"] and are_counted(spec))
+    turned = "rotary" not in spec["decode"] or lie
     if several and told_apart and turned and "over" not in spec["process"] and draw(st.booleans()):
         encode["induced"] = True
         spec.pop("bottleneck", None)

@@ -16,10 +16,14 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
     if not draw(st.booleans()):
         return
     _without_features(draw, spec)
-    of = draw(st.sampled_from(names_of_tokens(spec)))
+    names = names_of_tokens(spec)
+    learned = "of" not in spec["latents"]
+    if learned and len(spec["latents"].get("per", ())) < 2 and are_counted(spec):
+        names = [name for name in names if name] or [""]  # the latents lie in a range
+    of = draw(st.sampled_from(names))
     parts: dict[str, list[str | None]] = {} if of == "" else {"encode": [of], "process": [of]}
     over = spec["process"].get("over")
-    if "of" not in spec["latents"]:
+    if learned:
         parts["process"] = [None, "anything"]
         if len(spec["latents"].get("per", ())) < 2:
             spec["latents"]["range"] = draw(st.sampled_from([[0, 1], [-3, 8.5]]))
@@ -30,14 +34,14 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
         parts["process"] = [None, over]
     if (
         not over
-        and (of is None or "of" not in spec["latents"])
+        and (of is None or learned)
         and all(_lies_somewhere(spec, output) for output in spec["outputs"].values())
     ):
         parts["decode"] = [None]
-    for part, names in parts.items():
+    for part, said in parts.items():
         if _pairs(spec[part]) and draw(st.sampled_from([True, True, False])):
             rotary = _settings(draw, spec[part])
-            if name := draw(st.sampled_from(names)):
+            if name := draw(st.sampled_from(said)):
                 rotary["of"] = name
             is_plain = not rotary and draw(st.booleans())
             spec[part]["rotary"] = True if is_plain else rotary
@@ -50,6 +54,11 @@ def _without_features(draw: st.DrawFn, spec: Data) -> None:
         if {"given", "inputs"} & position.keys() and draw(st.booleans()):
             keys = ("given", "inputs", "coordinates")
             one["position"] = {"rotary": {k: position[k] for k in keys if k in position}}
+
+
+def are_counted(spec: Mapping[str, Any]) -> bool:
+    """Whether tokens are turned by their numbers where nothing is said."""
+    return not any("rotary" in one.get("position", {}) for one in spec["inputs"].values())
 
 
 def names_of_tokens(spec: Mapping[str, Any]) -> list[str | None]:
@@ -88,7 +97,9 @@ def _lies_somewhere(spec: Mapping[str, Any], output: Mapping[str, Any]) -> bool:
     if "inputs" not in query or len(spec["inputs"]) > 1:
         return False
     position = spec["inputs"][query["inputs"]].get("position", {})
-    return "rotary" not in position or _is_one(position["rotary"].get("given"))
+    if "rotary" not in position:  # counted, which latents of a range are not
+        return "range" not in spec["latents"]
+    return _is_one(position["rotary"].get("given"))
 
 
 def _pairs(layers: Mapping[str, Any]) -> bool:

@@ -248,3 +248,30 @@ def test_symbols_that_are_given_with_a_call_are_shown(command: Command, tmp_path
     dims = json.loads(command("inspect", path, "--format", "json").out)["dims"]
     assert dims["steps"] == {"min": 1, "max": 6, "multiple_of": 1, "default": 6}
     assert "default" not in dims["length"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rotary", "said"),
+    [
+        ("", "{of: time}", "rotary by range against axis time"),
+        (", position: {rotary: {given: 1}}", "true", "rotary by range against image.position"),
+        (", position: {rotary: {given: [t, u]}}", "{of: u}", "range against u of image.position"),
+    ],
+)
+def test_what_each_side_is_turned_by(
+    tokens: str, rotary: str, said: str, command: Command, tmp_path: Path
+) -> None:
+    spec = f"""\
+perceiver: 1
+name: turned
+inputs: {{image: {{shape: {{time: 12, channel: 8}}{tokens}}}}}
+latents: {{count: 4, width: 8, range: [0, 12]}}
+encode: {{heads: 2, rotary: {rotary}}}
+process: {{layers: 1, heads: 2, rotary: true}}
+outputs: {{label: {{query: latents}}}}
+"""
+    path = tmp_path / "turned.yaml"
+    path.write_text(spec)
+    shown = " ".join(command("inspect", path).out.split())
+    assert said in shown
+    assert "self-attend layer, 2 heads, rotary by range" in shown

@@ -110,6 +110,8 @@ class Context:
     """The arrays of coordinates by name."""
     waves: dict[Any, Value] = field(default_factory=dict)
     """Those of rotary positions, by what they are made of."""
+    turned: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)
+    """What the rows of a stage, and what they read, are turned by, in words: a set in its order."""
     latent_width: int | None = None
     """Channels of a latent as queries read it, once they are known."""
     places: tuple[Axis, ...] = ()

@@ -22,7 +22,7 @@ from perceiver_graph.compiler.blocks.induced import begun, check_induced
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.locating import latents_over
 from perceiver_graph.compiler.blocks.places import apart, check_together, leave_places, together
-from perceiver_graph.compiler.blocks.rotary import rotation_of
+from perceiver_graph.compiler.blocks.rotary import rotation_of, turned_by
 from perceiver_graph.compiler.blocks.stages import (
     BOTTLENECK,
     INPUTS,
@@ -73,9 +73,11 @@ def _placed(ctx: Context, stage: Stage, config: AttentionConfig, arrays: Arrays)
     """With the positions of what reads and is read, if layers turn by them."""
     if config.rotary is None:
         return config
-    rotation = rotation_of(
-        ctx, config.rotary, arrays[stage.rows].located, arrays[stage.read].located
-    )
+    rows, read = arrays[stage.rows].located, arrays[stage.read].located
+    rotation = rotation_of(ctx, config.rotary, rows, read)
+    if rows is not None and read is not None:
+        by = (turned_by(ctx, config.rotary, rows), turned_by(ctx, config.rotary, read))
+        ctx.turned.setdefault(stage.key, {})[by] = None
     if stage.attend == "cross" and reads_rows(config.style):
         rotation = rotation.with_rows(ctx)
     return replace(config, rotation=rotation)

@@ -82,8 +82,11 @@ def rotation_of(
         raise ctx.error("PG220", "nothing says where these rows are", config.path, at_key=True)
     if rows is not read:
         for one, other in ((rows, read), (read, rows)):
-            if one.own and _number(ctx, config, one):
-                raise _own_numbers(ctx, config, one, other)
+            if _number(ctx, config, one):
+                if one.own:
+                    raise _own_numbers(ctx, config, one, other)
+                if _lies_somewhere(ctx, config, other):
+                    raise _other_units(ctx, config, one, other)
     return Rotation(config, waves(ctx, config, rows), waves(ctx, config, read))
 
 
@@ -186,14 +189,68 @@ def _no_positions(
 
 
 def _own_numbers(ctx: Context, config: RotaryConfig, one: Located, other: Located) -> PartError:
+    ways, axis = _ways(one.parts[0]), _common_axis(other, other)
+    if one.parts[0].path[0] == "latents" and axis and _number(ctx, config, other):
+        ways = (
+            f"say where they lie along `{axis}`: `range: [0, 1]` under `latents` and "
+            f"`rotary: {{of: {axis}}}`, or write `rotary: false` here"
+        )
     return ctx.error(
         "PG220",
         f"{one.what} have no positions among {other.what}",
         config.path,
         also=[(one.parts[0].path, "these"), (other.parts[0].path, "what they are turned against")],
-        help=_ways(one.parts[0]),
+        help=ways,
         at_key=True,
     )
+
+
+def _lies_somewhere(ctx: Context, config: RotaryConfig, located: Located) -> bool:
+    """Whether rows are turned by coordinates: of points, of a range, or as the caller gives them."""
+    return any(_which(ctx, config, part)[0] == "coordinate" for part in located.parts)
+
+
+def _other_units(ctx: Context, config: RotaryConfig, one: Located, other: Located) -> PartError:
+    """Numbers of tokens, and seconds, say, do not differ by anything that means something."""
+    counted, there = one.parts[0], other.parts[0]
+    axis = _common_axis(one, other)
+    so = (
+        f"; where `{axis}` counts in the same unit, `rotary: {{of: {axis}}}` says so"
+        if axis
+        else ""
+    )
+    return ctx.error(
+        "PG220",
+        f"{one.what} are turned by their numbers 0, 1, 2 ..., and {other.what} by where they lie",
+        config.path,
+        also=[(counted.path, "counted"), (there.path, "at coordinates")],
+        help=_ways(counted) + so,
+        at_key=True,
+    )
+
+
+def _common_axis(one: Located, other: Located) -> str:
+    """An axis of all that are counted, which may be meant as the coordinate of the others; or nothing."""
+    names = [{axis.name for axis in part.axes} for part in one.parts]
+    for part in other.parts:
+        if part.names:
+            names.append(set(part.names))
+    return min(set.intersection(*names), default="")
+
+
+def turned_by(ctx: Context, config: RotaryConfig, located: Located) -> str:
+    """In words, what rows are turned by: `number`, `axis time`, `range`, `time of spikes.position`."""
+    if _number(ctx, config, located):
+        return "number"
+    found = []
+    for part in located.parts:
+        kind, which = _which(ctx, config, part)
+        name = part.names[which] if part.names and kind == "coordinate" else ""
+        if kind == "axis":
+            found.append(f"axis {part.axes[which].name}")
+        else:
+            found.append(" of ".join(filter(None, (name, part.array))) or "range")
+    return joined(list(dict.fromkeys(found)), "and")
 
 
 def _ways(part: Stretch) -> str:

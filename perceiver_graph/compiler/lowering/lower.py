@@ -87,6 +87,7 @@ def lower(document: Document) -> Lowered:
         (arrays[LATENTS].array.shape[1], arrays[LATENTS].width),
         places=ctx.places,
         asked_at=ctx.asked_at,
+        turned={key: tuple(found) for key, found in ctx.turned.items()},
     )
     check_media(ctx, lowered)
     report.raise_if_errors()

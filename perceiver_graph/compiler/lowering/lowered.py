@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -63,6 +63,9 @@ class Lowered(Glanced):
     """The axes of inputs each place of which has latents of its own."""
     asked_at: tuple[Axis, ...] = ()
     """Those at each place of which outputs are asked."""
+    turned: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    """By stage with `rotary`, what its rows and what they read are turned by, in words; several if outputs
+    differ."""
 
     def _glance(self) -> Glance:
         graph = self.graph
