@@ -13,11 +13,11 @@ from tests.fuzz.damage import scrambled
 from tests.fuzz.judge import PROMISED
 from tests.fuzz.targets.models import SPECS
 from tests.small import SMALL
-from tests.test_loader_properties import SCRAPS
+from tests.test_loader_properties import SCRAPS as OF_THE_LOADER
 
 _LARGEST = 4_000_000  # bytes of a spec's numbers that are worth compiling in a fuzzer
-_SCRAPS = [
-    *SCRAPS,
+SCRAPS = [
+    *OF_THE_LOADER,
     *(
         "shape",
         "steps: [{linear: 3}]",
@@ -33,6 +33,9 @@ _SCRAPS = [
         "join: {padding: {min: 1}}",
     ),
     *("given: [x, y]", "like: image", "{points: 2}", "periodic: [x]", "of: 30", "\u00a0", "\u0441"),
+    *("rotary: true", "rotary: {of: time}", "range: [0, 1]", "position: {rotary: {given: [time]}}"),
+    *("induced: true", "cross_attends: 2", "over: level", "joined: true", "per: {step: 2}"),
+    *("vector: session", "query: latents", "causal: true", "query_norm: none", "count: length"),
     *("max: 9", "multiple_of: 2", "head: {linear: 2}", "media: {image: {}}", "chunks: 3", "\u2028"),
 ]
 
@@ -48,7 +51,7 @@ class Target:
 
     def step(self, files: Files, chance: random.Random) -> Files:
         """A change of the text."""
-        return {"a.yaml": scrambled(files["a.yaml"], _SCRAPS, chance)}
+        return {"a.yaml": scrambled(files["a.yaml"], SCRAPS, chance)}
 
     def commands(self, base: str, files: Files, chance: random.Random) -> Commands:
         """What is accepted must compile and run, unless it is too large to try."""
@@ -64,7 +67,7 @@ class Target:
             ],
             ["check", "a.yaml", "--format", chance.choice(("full", "concise", "json", "github"))],
         ]
-        if not _is_small(files["a.yaml"]):
+        if not is_small(files["a.yaml"]):
             return looks
         backend = chance.choice(("onnx", "onnx", "all"))
         level = chance.choice(("0", "2", "2"))
@@ -84,7 +87,7 @@ def _bases() -> Mapping[str, Files]:
     return {name: {"a.yaml": text} for name, text in found.items()}
 
 
-def _is_small(text: bytes) -> bool:
+def is_small(text: bytes) -> bool:
     """Whether compiling and running a spec takes moments. A spec that is wrong is small."""
     from perceiver_graph.compiler.lowering.lower import lower
     from perceiver_graph.diagnostics import DiagnosticError
