@@ -232,9 +232,7 @@ def _other_units(ctx: Context, config: RotaryConfig, one: Located, other: Locate
 def _common_axis(one: Located, other: Located) -> str:
     """An axis of all that are counted, which may be meant as the coordinate of the others; or nothing."""
     names = [{axis.name for axis in part.axes} for part in one.parts]
-    for part in other.parts:
-        if part.names:
-            names.append(set(part.names))
+    names += [set(part.names) for part in other.parts if part.names]
     return min(set.intersection(*names), default="")
 
 
