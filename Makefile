@@ -30,7 +30,7 @@ help: ## List the targets
 setup: $(READY) ## Create .venv and install the package with all it needs to run and be tested
 
 $(READY): $(RUNS)
-	$(PIP) -e ".[torch,media,dev]"
+	$(PIP) -e ".[torch,media,dev,docs]"
 	@touch $@
 
 # torch comes first and alone, so that the build of this index is chosen before anything asks for one.
@@ -121,6 +121,11 @@ cases: $(READY) ## Rewrite the expected text in tests/cases (read the diff befor
 .PHONY: pages
 pages: $(READY) ## Run the commands of docs/tasks at full size and renew what comes out of them (minutes)
 	$(BIN)/python docs/pages.py
+
+.PHONY: docs
+docs: $(READY) ## Build the documentation as a site: build/site/index.html, with search, no server needed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 .PHONY: schema
 schema: $(READY) ## Rewrite specs/schema.json from the models

@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import perceiver_graph as pg
+from perceiver_graph.cli import main
 from perceiver_graph.cli.app import COMMANDS, app
 from perceiver_graph.compiler import driver
 from perceiver_graph.compiler.driver import Compiled
@@ -328,9 +329,23 @@ def after_the_page_on_shapes(names: dict[str, Any]) -> None:
     assert names["found"].values.shape == (33, 33, 33)
 
 
+def given_to_first_steps(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `new` wrote."""
+    assert main(["new", "demo"]) == 0
+    return {}
+
+
+def after_first_steps(names: dict[str, Any]) -> None:
+    """Learnt by one step, and written."""
+    assert names["label"].shape == (1, 10)
+    found = pg.load("build/trained").run(names["arrays"])["label"]
+    assert np.abs(found - names["label"]).max() > 1e-4
+
+
 GIVEN: dict[str, Callable[[pytest.MonkeyPatch], dict[str, Any]]] = {
     "README.md": given_to_the_readme,
     "docs/checkpoints.md": checkpoints_page.given,
+    "docs/first_steps.md": given_to_first_steps,
     "docs/tasks/shapes.md": given_to_the_page_on_shapes,
 }
 """What the blocks of a page take from its reader."""
@@ -338,6 +353,7 @@ AFTER: dict[str, Callable[[dict[str, Any]], None]] = {
     "docs/tasks/shapes.md": after_the_page_on_shapes,
     "README.md": after_the_readme,
     "docs/checkpoints.md": checkpoints_page.after,
+    "docs/first_steps.md": after_first_steps,
     "docs/training.md": after_training,
 }
 """What must hold of the names that the blocks of a page leave."""

@@ -123,6 +123,7 @@ def test_the_base_install_has_no_torch(wheel: Path) -> None:
         "media",
         "hub",
         "gpu",
+        "docs",
         "dev",
     }
 
@@ -163,7 +164,13 @@ def test_constraints_pin_all_that_make_installs() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", line) for line in pins)
     assert "torch==2.13.0" in pins
     extras = PROJECT["optional-dependencies"]
-    installed = [*PROJECT["dependencies"], *extras["torch"], *extras["media"], *extras["dev"]]
+    installed = [
+        *PROJECT["dependencies"],
+        *extras["torch"],
+        *extras["media"],
+        *extras["dev"],
+        *extras["docs"],
+    ]
     assert {_normal(line) for line in installed} <= {_normal(line) for line in pins}
 
 

@@ -9,7 +9,7 @@ from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of
 
 
 class GatherParts(Rewrite):
-    """[a | b][i] = [a[i] | b[i]], and (p_1 + p_2)[i] = p_1[i_1] + p_2[i_2] for sums over a grid.
+    """Rows i of [a | b] are [a[i] | b[i]]; those of a sum over a grid, p_1 + p_2, are p_1[i_1] + p_2[i_2].
 
     Queries that are made of input tokens look them up as they are decoded: what the tokens are made
     of is smaller than they are, and all of them at once need not exist.
