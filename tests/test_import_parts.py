@@ -167,3 +167,22 @@ def test_frequencies_tell_waves_and_heads(tmp_path: Path) -> None:
     assert "wavelengths: [0.0125, 1.75]" in imported.spec_text
     assert "encode: {heads: 2, qk_width: 16}" in imported.spec_text  # 8 channels each
     assert "no tensor tells heads" not in imported.spec_text
+
+
+def test_weights_that_were_trained_with_other_waves_are_refused(tmp_path: Path) -> None:
+    system = next(system for system in SYSTEMS if system.name == "torch_brain")
+    compiled, weights = small(system)
+    waves = np.zeros(4, np.float32)
+    waves[:2] = 2 * np.pi / np.array([1e-4, 2.0627])
+    path = file(tmp_path, {**theirs(system, weights), "rotary_emb.omega": waves})
+    loaded = load(path, compiled.graph)
+    assert all(np.array_equal(loaded[name], value) for name, value in weights.items())
+    waves[1] *= 2
+    path = file(tmp_path, {**theirs(system, weights), "rotary_emb.omega": waves})
+    with pytest.raises(DiagnosticError) as caught:
+        load(path, compiled.graph)
+    (found,) = caught.value.diagnostics
+    assert found.code == "PG309"
+    assert "`rotary_emb.omega`" in found.message
+    assert "`layers.rotary.wavelengths` = [0.0001, 2.0627]" in found.message
+    assert found.help == "write [0.0001, 1.03135] for `layers.rotary.wavelengths` in the spec"

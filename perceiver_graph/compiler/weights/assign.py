@@ -31,6 +31,7 @@ from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.compiler.weights.known_settings import not_followed
 from perceiver_graph.compiler.weights.layouts import Layout, pieces, recognise
 from perceiver_graph.compiler.weights.transformers import Checkpoint
+from perceiver_graph.compiler.weights.turning import other_waves
 from perceiver_graph.diagnostics import Report, Span, make, quote
 from perceiver_graph.diagnostics.commands import command
 
@@ -67,6 +68,9 @@ def fit(
     absent.
     """
     found = Report(differences(checkpoint.config, graph) if checkpoint.config is not None else ())
+    layout = layout or recognise(checkpoint.tensors, {x.value.name for x in graph.parameters})
+    for difference in other_waves(layout, checkpoint.tensors, graph):
+        found.add(difference)
     assignment = _assign(checkpoint.tensors, graph, layout, fresh)
     _report_misfits(assignment, found)
     found.raise_if_errors()
@@ -131,11 +135,8 @@ class _Assignment:
         return found
 
 
-def _assign(
-    tensors: Tensors, graph: Graph, layout: Layout | None, fresh: Collection[str]
-) -> _Assignment:
+def _assign(tensors: Tensors, graph: Graph, layout: Layout, fresh: Collection[str]) -> _Assignment:
     parameters = {leaf.value.name: leaf for leaf in graph.parameters}
-    layout = layout or recognise(tensors, set(parameters))
     tensors = pieces(layout, tensors)
     options = {name: layout.candidates(name) for name in parameters}
     expected = {name: names[0] for name, names in options.items() if names}

@@ -77,7 +77,8 @@ ENTRIES = (
         "checkpoint configuration differs",
         "The tensors would fit, but config.json says that the checkpoint computes something else "
         "than the spec: another number of heads or blocks, another activation, a residual more "
-        "or less. No shape shows this, and the result would be wrong. The message names the "
+        "or less. Or a tensor says so that fills no parameter: the frequencies of rotary "
+        "positions, of POYO. No shape shows this, and the result would be wrong. The message names the "
         "setting and both values.",
         "$ perceiver-graph compile kinetics --weights checkpoint/ --set process.heads=4",
         "$ perceiver-graph compile kinetics --weights checkpoint/",
