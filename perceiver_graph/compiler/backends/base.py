@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops import Array
+from perceiver_graph.compiler.programs import generation
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.extensions import is_other
@@ -136,4 +137,5 @@ class Torch(Backend):
             chunks=lowered.chunks,
             header=f"{spec.name}: {spec.summary}" if spec.summary else spec.name,
             interface=backend.interface_of(lowered),
+            writing=lambda graph: generation.writing(replace(lowered, graph=graph)),
         )

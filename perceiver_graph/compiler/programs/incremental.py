@@ -19,6 +19,8 @@ from perceiver_graph.compiler.ir.op import Op, ShapeError, TensorType
 from perceiver_graph.compiler.programs.phases import OUTPUT
 
 ONE = Dim.of(1)
+CACHE = "cache/"
+"""Begins the names of what is kept for a step."""
 FARTHEST = 2**31
 """More places than a text has."""
 
@@ -61,7 +63,10 @@ def replayed(
             type = op.infer(*(value.type for value in found.inputs))
         except (ShapeError, ValueError) as error:
             raise NotCausal(node, str(error)) from error
-        found = replace(found, op=op, output=Value(node.output.name, type))
+        alike = op == node.op and found.inputs == node.inputs and type == node.output.type
+        if not alike:  # what stays as it is, such as a table, is one value of both graphs
+            node_output = Value(node.output.name, type)
+            found = replace(found, op=op, output=node_output)
         nodes.append(found)
         now[node.output] = found.output
     inputs = tuple(leaves.get(leaf.value, leaf) for leaf in graph.inputs)
@@ -113,7 +118,10 @@ class Incremental:
         self._read: dict[str, Value] = {}
         self._grown: dict[str, Value] = {}
         self._nodes: list[Node] = []
-        self.position = Value("position", TensorType((ONE,), "int64"))
+        name = "position"
+        while any(leaf.value.name == name for leaf in graph.inputs):
+            name += "_"
+        self.position = Value(name, TensorType((ONE,), "int64"))
 
     @cached_property
     def late(self) -> set[Value]:
@@ -213,7 +221,7 @@ class Incremental:
 
     def _with_cache(self, value: Value, now: Mapping[Value, Value]) -> Value:
         """All rows of a value: those that are kept, and the new one."""
-        name = f"cache/{value.name}"
+        name = f"{CACHE}{value.name}"
         if name not in self._read:
             symbol = next(s for s in self.growing if s in value.shape[1].symbols)
             shape = (value.shape[0], Dim.of(self.counts[symbol]), *value.shape[2:])
@@ -232,7 +240,7 @@ class Incremental:
             return value
         if any(dim.symbols & self.growing.keys() for dim in value.shape):
             raise NotCausal(node, "it reads a part of the text that has no fixed size")
-        name = f"cache/{value.name}"
+        name = f"{CACHE}{value.name}"
         self.state[name] = value
         return self._read.setdefault(name, Value(name, value.type))
 

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
+from types import MappingProxyType
 
 from perceiver_graph.compiler.backends.torch.extents import Extent, Finder, Reading
 from perceiver_graph.compiler.ir.graph import Block, Constant, Graph, Node, Parameter, Scope, Value
@@ -32,6 +33,8 @@ class Call:
     """What is needed outside."""
     extents: dict[Value, tuple[Extent, ...]] = field(default_factory=dict)
     """What the sizes are computed from that the node holds which makes a value."""
+    caches: bool = False
+    """Whether it takes the cache, for itself or for calls inside."""
 
     @property
     def module(self) -> str:
@@ -55,11 +58,25 @@ class Call:
                 yield from item.calls
 
 
-Item = Node | Call | Reading
+@dataclass(frozen=True)
+class Keep:
+    """Puts a value into the cache, for a run to come."""
+
+    value: Value
+    key: str
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return (self.value,)
+
+
+Item = Node | Call | Reading | Keep
 
 
 def outputs_of(item: Item) -> tuple[Value, ...]:
     """What an item computes."""
+    if isinstance(item, Keep):
+        return ()
     return item.outputs if isinstance(item, Call) else (item.output,)
 
 
@@ -73,8 +90,14 @@ class Program:
     root: Call
 
 
-def cut(graph: Graph, parameters: Iterable[str]) -> Program:
-    """Cut a program in calls. `parameters`: the names of all of the model's."""
+def cut(
+    graph: Graph,
+    parameters: Iterable[str],
+    cached: Mapping[Value, str] = MappingProxyType({}),
+    kept: Mapping[Value, str] = MappingProxyType({}),
+) -> Program:
+    """Cut a program in calls. `parameters`: the names of all of the model's; `cached` and `kept`: the
+    keys of what it finds in the cache, and of what it puts there."""
     given = [leaf.value for leaf in graph.inputs if leaf.role != "size"]
     late = graph.descendants([*given, *(leaf.value for leaf in graph.parameters), *graph.sized])
     known = {value for value, leaf in graph.leaves.items() if isinstance(leaf, Constant)}
@@ -82,7 +105,9 @@ def cut(graph: Graph, parameters: Iterable[str]) -> Program:
     modules = {name[:i] for name in parameters for i, c in enumerate(name) if c == "."}
     nodes = _grouped([n for n in graph.nodes if n.output not in known], graph.blocks.keys())
     root = Call((), Block("", ROOT), _items(nodes, graph, (), ROOT, modules))
-    _find_interface(root, graph, known)
+    _find_interface(root, graph, known, cached, kept)
+    made = graph.producers
+    root.items += [Keep(value, key) for value, key in kept.items() if value not in made]
     _find_sizes(root, given)
     return Program(graph, frozenset(known), root)
 
@@ -170,21 +195,38 @@ def _find_sizes(call: Call, given: Sequence[Value]) -> None:
     call.inputs += tuple(finder.arguments)
 
 
-def _find_interface(call: Call, graph: Graph, known: Set[Value]) -> dict[Value, None]:
-    """Find what passes in and out of a call and of those inside; returns what is made there."""
+def _find_interface(
+    call: Call,
+    graph: Graph,
+    known: Set[Value],
+    cached: Mapping[Value, str],
+    kept: Mapping[Value, str],
+) -> dict[Value, None]:
+    """Find what passes in and out of a call and of those inside; returns what is made there. What is
+    kept goes into the cache where it is made."""
     made: dict[Value, None] = {}
+    items: list[Item] = []
     for item in call.items:
-        inner = _find_interface(item, graph, known) if isinstance(item, Call) else (item.output,)
-        made |= dict.fromkeys(inner)
+        items.append(item)
+        if isinstance(item, Call):
+            made |= _find_interface(item, graph, known, cached, kept)
+            call.caches |= item.caches
+        else:
+            made |= dict.fromkeys(outputs_of(item))
+            items += [Keep(v, kept[v]) for v in outputs_of(item) if v in kept]
+            call.caches |= len(items) > 1 and isinstance(items[-1], Keep)
+            call.caches |= not cached.keys().isdisjoint(item.inputs)
+    call.items = items
+    results = graph.outputs.values() if not kept else set(graph.outputs.values()) - kept.keys()
 
     def is_given(value: Value) -> bool:
         owner = isinstance(graph.leaves.get(value), Parameter)
         owned = owner and _is_below(value.name, call.module)
-        return not (value in made or value in known or owned)
+        return not (value in made or value in known or owned or value in cached)
 
     def is_needed(value: Value) -> bool:
         readers = graph.users.get(value, ())
-        return value in graph.outputs.values() or any(n.output not in made for n in readers)
+        return value in results or any(n.output not in made for n in readers)
 
     read = dict.fromkeys(value for item in call.items for value in item.inputs)
     call.inputs, call.outputs = tuple(filter(is_given, read)), tuple(filter(is_needed, made))

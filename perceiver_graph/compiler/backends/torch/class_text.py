@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from perceiver_graph.compiler.backends.torch import cache
 from perceiver_graph.compiler.backends.torch import text as py
-from perceiver_graph.compiler.backends.torch.calls import Call, Item, outputs_of, relative, runs
+from perceiver_graph.compiler.backends.torch.calls import (
+    Call,
+    Item,
+    Keep,
+    outputs_of,
+    relative,
+    runs,
+)
 from perceiver_graph.compiler.backends.torch.extents import Extent, Reading, read, text_of
 from perceiver_graph.compiler.backends.torch.layers import argument
 from perceiver_graph.compiler.backends.torch.lowerings import (
@@ -27,6 +35,7 @@ from perceiver_graph.compiler.backends.torch.modules import (
     store,
 )
 from perceiver_graph.compiler.backends.torch.names import (
+    CACHING,
     MODULE_ATTRIBUTES,
     identifier,
     is_attribute,
@@ -38,8 +47,9 @@ from perceiver_graph.compiler.backends.torch.names import (
 )
 from perceiver_graph.compiler.backends.torch.statements import Body, Loop, Step
 from perceiver_graph.compiler.ir.graph import Constant, Node, Parameter, Value
+from perceiver_graph.spec.programs import PREFILL, STEP
 
-_METHODS = frozenset({"forward", "prepare", "resume"})
+_METHODS = frozenset({"forward", "prepare", "resume", PREFILL, STEP})
 
 
 @dataclass(frozen=True)
@@ -107,11 +117,13 @@ class ClassText:
     @cached_property
     def _made(self) -> dict[Node, str]:
         """What is computed when the module is made, in order, and how it is called."""
-        graph, read = self.model.graph, self.model.buffers(self.slot)
+        read = self.model.buffers(self.slot)
         if not read:
             return {}
-        needed = graph.ancestors(read)
-        nodes = [node for node in graph.nodes if node.output in needed]
+        needed = {*read}
+        for node in reversed(self.model.nodes):
+            needed.update(node.inputs if node.output in needed else ())
+        nodes = [node for node in self.model.nodes if node.output in needed]
         labels = label_values(nodes, {}, _constant_name)
         return {node: labels[node.output] for node in nodes}
 
@@ -162,8 +174,10 @@ class ClassText:
             return parameter_name(value.name)
         return self.buffers.get(value) or identifier(last_part(value.name))
 
-    def atom(self, value: Value) -> str:
-        """How methods reach a buffer or a parameter of the module."""
+    def atom(self, call: Call, value: Value) -> str:
+        """How the method of a call reaches a buffer or a parameter of the module, or the cache."""
+        if key := self.model.cached.get(value):
+            return cache.entry(call, key)
         if value in self.buffers:
             return f"self.{self.buffers[value]}"
         return self.slot.access(relative(value.name, self.slot.path))
@@ -175,10 +189,10 @@ class ClassText:
         for run in runs(call, self.model.methods):
             loop = self._loop(run)
             for item in run[:1] if loop else run:
-                step = replace(self._step(call, item, labels), loop=loop)
+                step = replace(self._step(call, item, labels, loop), loop=loop)
                 if loop:
                     step = replace(step, writes=outputs_of(run[-1]))
-                if method.name:
+                if method.name and not isinstance(item, Keep):
                     shapes = method.shapes(outputs_of(call.items[index]) for call in method.calls)
                     shape = "" if isinstance(item, Reading) else ", ".join(shapes)
                     step = replace(step, shape=shape, origin=method.origin_of(item))
@@ -192,17 +206,26 @@ class ClassText:
             return None
         modules = [item.module for item in run if isinstance(item, Call)]
         (carried,) = (v for v in run[0].inputs if v not in run[1].inputs)
+        scopes = [item.scope[-1] for item in run if isinstance(item, Call) and item.caches]
+        if any(scope != scopes[0].removesuffix("0") + str(i) for i, scope in enumerate(scopes)):
+            return None
+        index = "i" if scopes else ""
         if len(set(modules)) == 1:
-            return Loop(carried, len(run))
+            return Loop(carried, len(run), index=index)
         items = self.model.tree.at(modules[0].rpartition(".")[0])
         if items.kind != "list" or modules != [child.path for child in items.children.values()]:
             return None
         paths = (relative(path, self.slot.path) for path in (items.path, modules[0]))
-        return Loop(carried, len(run), *map(self.slot.access, paths))
+        layers, first = map(self.slot.access, paths)
+        return Loop(carried, len(run), layers, first, index)
 
-    def _step(self, call: Call, item: Item, labels: Mapping[Value, str]) -> Step:
+    def _step(
+        self, call: Call, item: Item, labels: Mapping[Value, str], loop: Loop | None = None
+    ) -> Step:
         if isinstance(item, Call):
-            return self._call(item, labels)
+            return self._call(call, item, labels, loop)
+        if isinstance(item, Keep):
+            return Step(item.inputs, (), partial("{} = {}".format, cache.entry(call, item.key)), ())
         names = (labels[item.output],)
         if isinstance(item, Reading):
             return Step(item.inputs, (item.output,), partial(read, item.place), names)
@@ -220,13 +243,22 @@ class ClassText:
         other = identifier(last_part(node.name))
         return Step(reads, (node.output,), expression, names, other)
 
-    def _call(self, call: Call, labels: Mapping[Value, str]) -> Step:
+    def _call(
+        self, outer: Call, call: Call, labels: Mapping[Value, str], loop: Loop | None
+    ) -> Step:
         access = self.slot.access(relative(call.module, self.slot.path))
         method = self.model.methods[call].name
         head = access if method == "forward" else f"{access}.{method}"
         names = tuple(labels[value] for value in call.outputs)
         other = identifier(parts_of(call.module)[-1]) if len(names) == 1 else ""
-        return Step(call.inputs, call.outputs, partial(py.call, head), names, other)
+        more: list[str] = []
+        if call.caches:
+            path = "/".join(call.scope[len(outer.scope) :])
+            if loop:
+                path = f"{path.removesuffix('0')}{{{loop.index}}}"
+            more = ["cache", cache.place(outer, path)]
+        expression = lambda *texts: py.call(head, *texts, *more)  # noqa: E731
+        return Step(call.inputs, call.outputs, expression, names, other)
 
     def written(self, found: ModuleClass) -> Iterator[py.Statement]:
         """The class."""
@@ -257,6 +289,7 @@ class ClassText:
     def _method(self, method: Method) -> py.Statement:
         call, names = method.call, dict(zip(method.call.inputs, method.arguments, strict=True))
         given = [f"{n}: {'int' if isinstance(v, Extent) else 'Tensor'}" for v, n in names.items()]
+        given += ["cache: dict[str, Tensor]", "at: str"] if call.caches else []
         results = ["Tensor"] * len(call.outputs)
         result = f"tuple[{', '.join(results)}]" if len(results) > 1 else "Tensor"
         labels = self.labels(call, names)
@@ -277,7 +310,9 @@ class ClassText:
     ) -> Iterator[py.Statement]:
         """The statements of a method."""
         steps, outputs = self.steps(method, names), method.call.outputs
-        body = Body(steps, self.atom, dict(names), self.reserved, outputs, origin)
+        atom, reserved = partial(self.atom, method.call), self.reserved
+        reserved = reserved.union(CACHING) if method.call.caches else reserved
+        body = Body(steps, atom, dict(names), reserved, outputs, origin)
         last = steps[-1] if steps else None
         direct = last is not None and not last.loop and last.writes == outputs
         yield from body.write(returned=direct)

@@ -131,12 +131,16 @@ class Inputs:
         return py.call("given_mask", "inputs", py.quoted(leaf.of), name, shape)
 
     def check(
-        self, declared: Iterable[Input], interface: Interface, sizes: Sequence[py.Statement]
+        self,
+        declared: Iterable[Input],
+        interface: Interface,
+        sizes: Sequence[py.Statement],
+        name: str = "check",
     ) -> py.Statement:
         """The method `check` for `declared` inputs; statements check the sizes that are given."""
         arguments = [f"inputs: {TENSORS}", *([SIZES] if self.filled else [])]
-        names = py.strings(sorted(map(_key, declared)))
-        body: list[py.Statement] = [py.call("refuse_unknown", "inputs", names, '"input"')]
+        known = py.strings(sorted(map(_key, declared)))
+        body: list[py.Statement] = [py.call("refuse_unknown", "inputs", known, '"input"')]
         if self.optional:
             nothing = 'raise ValueError("no input is given, so the batch has no size")'
             body.append(("if not inputs:", nothing))
@@ -157,16 +161,16 @@ class Inputs:
                 if symbol.name in self.filled:
                     options["given"] = given(symbol, None)
                 asked = ("inputs", py.quoted(symbol.name), axes, permitted(symbol))
-                name = unique(identifier(symbol.name), {*variables.values(), *self._taken})
-                variables[symbol.name] = name
-                body.append(f"{name} = {py.call('agreed_size', *asked, **options)}")
+                variable = unique(identifier(symbol.name), {*variables.values(), *self._taken})
+                variables[symbol.name] = variable
+                body.append(f"{variable} = {py.call('agreed_size', *asked, **options)}")
         for leaf in self.leaves:
             each = [written(dim, variables) for dim in leaf.value.shape]
             axes = py.entries(dict(zip(_axes(leaf), each, strict=False)))
             body.append(py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes))
         for leaf in self.leaves:
             body += self._check_values(leaf, interface)
-        return py.method("check", arguments, "None", _CHECK, *body)
+        return py.method(name, arguments, "None", _CHECK, *body)
 
     def _check_values(self, leaf: Input, interface: Interface) -> Iterator[str]:
         """Statements that check what an input holds."""

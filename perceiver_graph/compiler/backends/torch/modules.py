@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Literal
 
-from perceiver_graph.compiler.backends.torch.calls import Call, Item, Program
+from perceiver_graph.compiler.backends.torch import cache
+from perceiver_graph.compiler.backends.torch.calls import Call, Item, Keep, Program
 from perceiver_graph.compiler.backends.torch.extents import Reading
 from perceiver_graph.compiler.backends.torch.layers import Layer, find_layer
 from perceiver_graph.compiler.backends.torch.names import DICT_ATTRIBUTES, is_attribute
@@ -163,7 +164,7 @@ class Method:
 
     def origin_of(self, item: Item) -> str:
         """The line of the spec that an item of the call comes from, if all calls are of one module."""
-        if isinstance(item, Reading) or len({call.module for call in self.calls}) > 1:
+        if isinstance(item, Reading | Keep) or len({call.module for call in self.calls}) > 1:
             return ""
         return origin_of(item.origin if isinstance(item, Node) else item.block.origin)
 
@@ -203,14 +204,36 @@ class Model:
     encode: Program
     decode: Program
     tree: Slot
+    writes: Mapping[str, Program] = field(default_factory=dict)
+    """The programs that go on with a text, where the model is one that does."""
     classes: dict[str, ModuleClass] = field(default_factory=dict)
     methods: dict[Call, Method] = field(default_factory=dict)
 
     @cached_property
+    def programs(self) -> Sequence[Program]:
+        """All of them."""
+        return (self.encode, self.decode, *self.writes.values())
+
+    @cached_property
     def leaves(self) -> Mapping[Value, Input | Parameter | Constant]:
-        """Those of both programs."""
-        programs = (self.encode, self.decode)
-        return {value: leaf for p in programs for value, leaf in p.graph.leaves.items()}
+        """Those of all programs."""
+        return {value: leaf for p in self.programs for value, leaf in p.graph.leaves.items()}
+
+    @cached_property
+    def nodes(self) -> Sequence[Node]:
+        """Those of the graph, and what the programs that write have besides."""
+        others = [node for p in self.writes.values() for node in p.graph.nodes]
+        return [*dict.fromkeys([*self.graph.nodes, *others])]
+
+    @cached_property
+    def cached(self) -> Mapping[Value, str]:
+        """What the programs that write find in the cache, and its keys."""
+        return {v: key for p in self.writes.values() for v, key in cache.found(p.graph).items()}
+
+    @cached_property
+    def going_on(self) -> Mapping[Call, str]:
+        """The calls of the programs that write, each with the name of its program."""
+        return {call: name for name, p in self.writes.items() for call in p.root.calls}
 
     def buffers(self, slot: Slot) -> list[Value]:
         """What the methods of a module read of what is known when it is made."""
@@ -218,7 +241,8 @@ class Model:
         read = [value for item in items if isinstance(item, Node) for value in item.inputs]
         if not slot.path:
             read += self.graph.outputs.values()
-        return [v for v in dict.fromkeys(read) if v in self.encode.known or v in self.decode.known]
+        known = frozenset[Value]().union(*(program.known for program in self.programs))
+        return [v for v in dict.fromkeys(read) if v in known]
 
     def layer(self, node: Node, module: Slot) -> Slot | None:
         """The layer that a node applies, if it is one of a module's; one elsewhere does not count."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.torch.calls import Call, Item
+from perceiver_graph.compiler.backends.torch.calls import Call, Item, Keep
 from perceiver_graph.compiler.backends.torch.copying import library
 from perceiver_graph.compiler.backends.torch.extents import Extent, Reading
 from perceiver_graph.compiler.ir.graph import Node, Value
@@ -46,6 +46,10 @@ position.batch query_batch residual with_position
 """
 _GENERIC = frozenset({*PRIMITIVES, *_OF_STEPS.split()})
 """What is said of what is made of a value, which keeps the value's name."""
+
+
+CACHING = ("cache", "at", "i")
+"""Variables of methods that take the cache: it, where in it their keys are, and the index of a layer."""
 
 
 def identifier(text: str) -> str:
@@ -107,6 +111,8 @@ def label_values(
     for item in items:
         if isinstance(item, Call):
             found |= zip(item.outputs, _results(item, of), strict=True)
+        elif isinstance(item, Keep):
+            continue
         elif isinstance(item, Reading):
             found[item.output] = identifier(item.output.name)
         elif informative(item.name):
@@ -152,9 +158,11 @@ def parameter_name(name: str) -> str:
 def argument_names(call: Call, callers: Sequence[Sequence[str]]) -> list[str]:
     """What the arguments of a method are called, given what they are called where it is."""
     names: list[str] = []
+    taken = CACHING if call.caches else ()
     for value, *labels in zip(call.inputs, *callers, strict=True):
         same = len(set(labels)) == 1
-        names.append(unique(labels[0] if same else _by_reader(call, value), names))
+        wanted = labels[0] if same else _by_reader(call, value)
+        names.append(unique(wanted, {*names, *taken}))
     return names
 
 

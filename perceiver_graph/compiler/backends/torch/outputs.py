@@ -260,7 +260,7 @@ class Outputs:
         model = self.text.model
         leaf = model.decode.graph.leaves.get(value)
         if not isinstance(leaf, Input):
-            return self.text.atom(value)
+            return self.text.atom(model.decode.root, value)
         if leaf.role in ASKED:
             return f"queries[{py.quoted(leaf.of)}]"
         return f"state[{py.quoted(self.state[model.encode.graph.outputs[value.name]])}]"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from perceiver_graph.compiler.backends.torch import text as py
+from perceiver_graph.compiler.backends.torch.calls import Call
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
+from perceiver_graph.compiler.backends.torch.generation import Generation
 from perceiver_graph.compiler.backends.torch.initialization import reset_parameters
 from perceiver_graph.compiler.backends.torch.inputs import EAGERLY, SIZES, TENSORS, Inputs
 from perceiver_graph.compiler.backends.torch.interface import Interface
@@ -15,10 +18,12 @@ from perceiver_graph.compiler.backends.torch.names import identifier, unique
 from perceiver_graph.compiler.backends.torch.outputs import Outputs
 from perceiver_graph.compiler.backends.torch.statements import Body
 from perceiver_graph.compiler.ir.dims import format_shape
-from perceiver_graph.compiler.ir.graph import Value
-from perceiver_graph.spec.programs import READS
+from perceiver_graph.compiler.ir.graph import Input, Value
+from perceiver_graph.compiler.programs.generation import Writing
+from perceiver_graph.spec.programs import PREFILL, READS, STEP
 
 METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})
+"""Those of all models; `generation.METHODS` are those of models that write."""
 LATENTS = "latents"
 
 
@@ -30,6 +35,8 @@ class Root:
     text: ClassText
     interface: Interface
     chunks: int
+    writing: Writing
+    """How the model goes on with a text, if it has programs for it."""
 
     def written(self) -> py.Statement:
         """The class."""
@@ -43,20 +50,53 @@ class Root:
             "",
             *self.text.constructor([], last=["self.reset_parameters()"]),
             *py.spaced([self._forward(), self._encode(), outputs.decode(), *every, check]),
+            *py.spaced(self._goes_on(declared)),
             "",
             *reset_parameters(graph),
         )
 
     @cached_property
-    def inputs(self) -> Inputs:
-        """What encode takes."""
-        leaves = [leaf for leaf in self.text.model.encode.graph.inputs if leaf.role != "size"]
+    def _like(self) -> str:
+        """A parameter that tells dtype and device."""
         floats = [
             p.value.name for p in self.text.model.graph.parameters if p.value.dtype == "float32"
         ]
         nearest = min(floats, key=lambda name: name.count("."), default=None)
-        like = self.text.slot.access(nearest) if nearest else "torch.empty(0)"
-        return Inputs(leaves, like, self.text.reserved)
+        return self.text.slot.access(nearest) if nearest else "torch.empty(0)"
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What encode takes."""
+        leaves = [leaf for leaf in self.text.model.encode.graph.inputs if leaf.role != "size"]
+        return Inputs(leaves, self._like, self.text.reserved)
+
+    @cached_property
+    def generation(self) -> Generation | None:
+        """What goes on with a text."""
+        if not (programs := self.text.model.writes):
+            return None
+        text, output = self.writing.text, self.writing.output
+        count = self.interface.vocabularies[text]
+        assert isinstance(count, int)
+        return Generation(
+            self.text, programs[PREFILL], programs[STEP], text, output, count, self._like
+        )
+
+    def _goes_on(self, declared: Sequence[Input]) -> Iterator[py.Statement]:
+        """The methods that go on with a text."""
+        if self.generation:
+            inputs = self.generation.inputs(self.generation.prefill)
+            sizes = self.outputs.size_checks()
+            yield from self.generation.written(
+                inputs.check(declared, self.interface, sizes, "check_text")
+            )
+
+    @cached_property
+    def labels(self) -> dict[Call, dict[Value, str]]:
+        """What the inputs of each program are called in the classes that it calls."""
+        model, found = self.text.model, self.generation
+        labels = {model.encode.root: self.inputs.labels, model.decode.root: self.outputs.labels}
+        return labels | found.labels if found else labels
 
     @cached_property
     def state(self) -> dict[Value, str]:
@@ -99,7 +139,9 @@ class Root:
         model = self.text.model
         steps = self.text.steps(Method("encode", [model.encode.root]), names)
         reserved = self.text.reserved | {"inputs", "sizes", *map(identifier, empty.values())}
-        body = Body(steps, self.text.atom, names, reserved, tuple(self.state))
+        body = Body(
+            steps, partial(self.text.atom, model.encode.root), names, reserved, tuple(self.state)
+        )
         statements = [*body.write()]
         found = {key: body.text(value) for value, key in self.state.items()}
         found |= {key: identifier(key) for key in empty.values()}

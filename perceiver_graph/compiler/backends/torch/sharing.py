@@ -54,7 +54,8 @@ def _of_level(model: Model, slots: Sequence[Slot]) -> Iterator[ModuleClass]:
             for method in methods.get(alike[0].path, ())
         ]
         name = f"class_{len(model.classes)}"  # until all are known
-        made = ModuleClass(_kind(alike[0]), alike, _methods(calls, arguments), arguments, name)
+        written_as = _methods(model, calls, arguments)
+        made = ModuleClass(_kind(alike[0]), alike, written_as, arguments, name)
         model.classes |= dict.fromkeys((slot.path for slot in alike), made)
         model.methods |= {call: method for method in made.methods for call in method.calls}
         yield made
@@ -71,16 +72,23 @@ def _kind(slot: Slot) -> str:
 
 
 def _methods(
-    groups: Sequence[list[Call]], arguments: Mapping[str, Mapping[str, Number]]
+    model: Model, groups: Sequence[list[Call]], arguments: Mapping[str, Mapping[str, Number]]
 ) -> list[Method]:
-    """The most extensive is `forward`; others prepare it or take up its results."""
-    main = max(groups, key=lambda calls: len(list(calls[0].nodes)), default=None)
+    """The most extensive is `forward`; others prepare it or take up its results. What only the programs
+    that write call has the name of the program."""
+
+    def writes(calls: Sequence[Call]) -> str:
+        found = [model.going_on.get(call, "") for call in calls]
+        return found[0] if all(found) else ""
+
+    whole = [calls for calls in groups if not writes(calls)]
+    main = max(whole, key=lambda calls: len(list(calls[0].nodes)), default=None)
     found: dict[str, Method] = {}
     for calls in groups:
         word = "forward" if calls is main else "resume" if "forward" in found else "prepare"
         taken = [arguments[call.module] for call in calls]
         sizes = {tuple(str(of[name]) for of in taken): name for name in taken[0]}
-        name = unique(word, found)
+        name = unique(writes(calls) or word, found)
         found[name] = Method(name, calls, sizes)
     return [*found.values()]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from perceiver_graph.compiler.backends.decompose import decomposed
+from perceiver_graph.compiler.backends.torch import cache, generation
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.calls import cut
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
@@ -15,6 +18,7 @@ from perceiver_graph.compiler.backends.torch.root import METHODS, Root
 from perceiver_graph.compiler.backends.torch.sharing import find_classes, name_arguments
 from perceiver_graph.compiler.backends.torch.simplify import simplify
 from perceiver_graph.compiler.ir.graph import Graph
+from perceiver_graph.compiler.programs.generation import Writing
 from perceiver_graph.compiler.programs.phases import split
 
 WEIGHTS = "weights.safetensors"
@@ -27,25 +31,33 @@ def source(
     chunks: int = 1,
     header: str = "",
     interface: Interface = Interface(),  # noqa: B008 - it is frozen
+    writing: Callable[[Graph], Writing | None] = lambda _: None,
 ) -> str:
     """The text of model.py for a lowered graph.
 
     `name` becomes the name of the root class, `header` the first line of the file. All positions are
-    decoded in `chunks` parts, and put on the axes that the `interface` has for the output. The same
-    graph gives the same text. Raises DiagnosticError (PG703) for a primitive of which nothing is known.
+    decoded in `chunks` parts, and put on the axes that the `interface` has for the output. `writing`
+    says how the model goes on with a text, given the graph as it is written. The same graph gives the
+    same text. Raises DiagnosticError (PG703) for a primitive of which nothing is known.
     """
     graph = simplify(decomposed(graph, known(), "torch"))
     programs = split(graph)
     parameters = [parameter.value.name for parameter in graph.parameters]
     encode, decode = (cut(programs[name], parameters) for name in ("encode", "decode"))
-    model = Model(graph, encode, decode, build(graph.parameters, (encode, decode), METHODS))
+    going_on = writing(graph) or Writing("")
+    writes = {
+        name: cut(program, parameters, cache.found(program), cache.kept(program, going_on.output))
+        for name, program in cache.within_blocks(going_on.programs).items()
+    }
+    methods = METHODS | generation.METHODS if writes else METHODS
+    tree = build(graph.parameters, (encode, decode, *writes.values()), methods)
+    model = Model(graph, encode, decode, tree, writes)
     root_name = unique(pascal(name), RESERVED, "")
     classes = find_classes(model, RESERVED | {root_name})
-    reserved = frozenset({*RESERVED, root_name, *(found.name for found in classes)})
-    root = Root(root_name, ClassText(model, model.tree, {}, reserved), interface, chunks)
-    name_arguments(
-        model, classes, {encode.root: root.inputs.labels, decode.root: root.outputs.labels}
-    )
+    reserved = frozenset({*RESERVED, root_name, *(made.name for made in classes)})
+    text = ClassText(model, model.tree, {}, reserved)
+    root = Root(root_name, text, interface, chunks, going_on)
+    name_arguments(model, classes, root.labels)
     parts = [
         *(ClassText(model, x.slot, x.arguments[x.slot.path], reserved).written(x) for x in classes),
         [root.written()],

@@ -22,6 +22,8 @@ class Loop:
     count: int
     items: str = ""
     first: str = ""
+    index: str = ""
+    """The variable that counts the calls, if each is told which one it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,8 @@ class Body:
                 yield from self._loop(step, step.loop)
             elif returned and self.done == stop - 1:
                 yield f"return {self._expression(step)}"
+            elif not step.writes:
+                yield self._expression(step)
             else:
                 expression = self._expression(step)
                 targets = [self._name(step, i) for i in range(len(step.writes))]
@@ -104,13 +108,15 @@ class Body:
         expression = step.expression(
             *(self.text(result if value == loop.carried else value) for value in step.reads)
         )
-        header = f"for _ in range({loop.count}):"
+        header = f"for {loop.index or '_'} in range({loop.count}):"
         if loop.items:
             item = loop.items.rpartition(".")[2].strip('"]').rpartition('"')[2]
             item = item[:-1] if item.endswith("s") and item[:-1].isidentifier() else "item"
             while self._is_taken(item):
                 item += "_"
             header = f"for {item} in {loop.items}:"
+            if loop.index:
+                header = f"for {loop.index}, {item} in enumerate({loop.items}):"
             expression = item + expression.removeprefix(loop.first)
         yield (header, self._set(self.text(result), expression, step))
 
