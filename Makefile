@@ -30,7 +30,7 @@ help: ## List the targets
 setup: $(READY) ## Create .venv and install the package with all it needs to run and be tested
 
 $(READY): $(RUNS)
-	$(PIP) -e ".[torch,media,dev,docs]"
+	$(PIP) -e ".[torch,media,openvino,dev,docs]"
 	@touch $@
 
 # torch comes first and alone, so that the build of this index is chosen before anything asks for one.

@@ -16,7 +16,7 @@ import pytest
 import perceiver_graph
 
 ROOT = Path(__file__).resolve().parent.parent
-BACKENDS = {"onnx", "onnx_ir", "onnxruntime", "torch", "transformers"}
+BACKENDS = {"onnx", "onnx_ir", "onnxruntime", "openvino", "torch", "transformers"}
 STANDARD = sys.stdlib_module_names
 
 # Runs `code` and writes the names of all loaded modules to the file named first.

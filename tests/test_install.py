@@ -121,6 +121,17 @@ def test_media(wheel: Path, tmp_path: Path) -> None:
     assert "label: class" in environment.run("perceiver-graph", "run", "picture", "p.png")
 
 
+@pytest.mark.parametrize("version", ["", "==2026.3.0"])
+def test_openvino(wheel: Path, version: str, tmp_path: Path) -> None:
+    """The newest, and the first that the extra permits."""
+    environment = Environment(tmp_path)
+    environment.install(f"{wheel}[openvino]", f"openvino{version}")
+    environment.run("pip", "check")
+    environment.try_it()
+    said = environment.run("perceiver-graph", "run", "tiny", "a text", "--engine", "openvino")
+    assert "label: class" in said
+
+
 def test_torch(wheel: Path, tmp_path: Path) -> None:
     """With torch installed first, from wherever, the extra brings no other."""
     environment = Environment(tmp_path)

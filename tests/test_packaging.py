@@ -119,6 +119,7 @@ def test_the_base_install_has_no_torch(wheel: Path) -> None:
     required: list[str] = _metadata(wheel).get_all("Requires-Dist") or []
     assert {_normal(line) for line in required if "extra ==" not in line} == BASE
     assert set(_metadata(wheel).get_all("Provides-Extra") or []) == {
+        "openvino",
         "torch",
         "media",
         "hub",
@@ -168,6 +169,7 @@ def test_constraints_pin_all_that_make_installs() -> None:
         *PROJECT["dependencies"],
         *extras["torch"],
         *extras["media"],
+        *extras["openvino"],
         *extras["dev"],
         *extras["docs"],
     ]

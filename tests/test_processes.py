@@ -169,6 +169,7 @@ def test_a_forked_process_runs_the_program_too(tmp_path: Path) -> None:
 
 def test_a_fork_of_a_process_that_uses_cuda_is_told_what_to_do(program: Program) -> None:
     sessions = program._programs.sessions["encode"]
+    assert isinstance(sessions, Sessions)
     sessions.device = replace(sessions.device, name="cuda")
     sessions._process -= 1  # as if made by a parent
     found = fault(lambda: program.encode(some()))

@@ -120,7 +120,7 @@ def test_a_folder_here_goes_first(hub: LocalHub, compiled: Path, command: Comman
 
 
 def test_where_compiled_models_are_kept(monkeypatch: Any, tmp_path: Path) -> None:
-    from perceiver_graph.cli.prepared import cache_folder
+    from perceiver_graph.storage.caches import cache_folder
 
     monkeypatch.delenv("PERCEIVER_GRAPH_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

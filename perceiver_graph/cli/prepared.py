@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from perceiver_graph.cli import checkpoints, screen
 from perceiver_graph.diagnostics.commands import shell
+from perceiver_graph.storage.caches import cache_folder
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.importing import Snapshot
 
-FOLDER_VARIABLE = "PERCEIVER_GRAPH_CACHE"
 Device = Literal["cpu", "cuda"]
-
-
-def cache_folder() -> Path:
-    """Where compiled models are kept: PERCEIVER_GRAPH_CACHE, else in the cache of this user."""
-    if given := os.environ.get(FOLDER_VARIABLE):
-        return Path(given)
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "perceiver-graph"
 
 
 def artifact(text: str, device: Device) -> Path:

@@ -103,6 +103,10 @@ def run_command(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")
     ] = "auto",
+    engine: Annotated[
+        Literal["auto", "onnxruntime", "openvino"],
+        typer.Option("--engine", help="What runs it. auto: what was measured to be the fastest."),
+    ] = "auto",
     memory: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +115,9 @@ def run_command(
             help="Budget for reading a file, and for decoding: 2GiB, 500MB.",
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say which engine runs it on what, and why.")
+    ] = False,
     extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
@@ -140,7 +147,10 @@ def run_command(
     sizes = parse_sizes(size or ())
     folder = prepared.artifact(artifact, "cuda" if device == "cuda" else "cpu")
     with screen.bar("checking files") as progress:
-        program = load(folder, device=device, progress=progress)
+        program = load(folder, device=device, engine=engine, progress=progress)
+    if verbose:
+        where = f"{program.device.name}, {program.device.threads} threads"
+        screen.notes([f"{program.engine.title} on {where}: {program.why}"])
     if device == "auto":
         screen.notes(filter(None, [hidden_gpu_build()]))
     if random:

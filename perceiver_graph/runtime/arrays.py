@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import Report
+from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.media.base import InputMedia
 
 
@@ -122,3 +122,13 @@ def _of_tensor(value: Any) -> str | None:
     }
     needed = "".join(call for call, needs in calls.items() if needs)
     return f"pass numbers of numpy: tensor{needed}.numpy()" if needed else None
+
+
+def overflow_notes(results: Mapping[str, NDArray[np.float32]]) -> list[str]:
+    """What is said of outputs that hold NaN or infinite values."""
+    return [
+        f"output {quote(name)} is not finite in all its values: the numbers overflowed in the model; "
+        "JSON has null for them"
+        for name, array in results.items()
+        if not np.isfinite(array).all()
+    ]

@@ -13,8 +13,8 @@ from perceiver_graph.diagnostics.commands import either, option, shell
 from perceiver_graph.engine import failures
 from perceiver_graph.runtime.signature import not_its_own
 
-_NO_MEMORY = re.compile(r"failed to allocate|out of memory|bad.?alloc", re.IGNORECASE)
-_ELSEWHERE = re.compile(r"escapes .*directory")
+NO_MEMORY = re.compile(r"failed to allocate|out of memory|bad.?alloc", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"escapes .*directory|outside the base directory")
 _BAD_INDEX = re.compile(r"idx=(-?\d+) must be within the inclusive range \[-?\d+,\s*(\d+)\]")
 
 
@@ -29,23 +29,21 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
             "PG602",
             f"{device} has no kernel for a part of {path.name}, compiled for {precision}",
             notes=[_first_line(error)],
-            help=f"compile with {option('--precision', 'fp32')}, or run on another device",
+            help=f"compile with {option('--precision', 'fp32')}, or run on another device or engine",
         ) from error
     except anything as error:
-        if _NO_MEMORY.search(str(error)):
-            raise _out_of_memory(device, error) from error
-        help = "compile the artifact's spec.yaml again, or update onnxruntime"
-        if _ELSEWHERE.search(
-            str(error)
-        ):  # files that the manifest lists, and links to other folders
-            copy = path.parent.with_name(f"{path.parent.name}-copy")
-            help = f"copy the files that its links lead to: {shell('cp', '-RL', path.parent, copy)}"
-        raise DiagnosticError.of(
-            "PG406",
-            f"onnxruntime cannot load {path}",
-            notes=[_first_line(error)],
-            help=help,
-        ) from error
+        if NO_MEMORY.search(str(error)):
+            raise out_of_memory(device, _first_line(error)) from error
+        raise cannot_load("onnxruntime", path, _first_line(error)) from error
+
+
+def cannot_load(engine: str, path: Path, reason: str) -> DiagnosticError:
+    """The diagnostic PG406 for a program that an engine does not take."""
+    help = f"compile the artifact's spec.yaml again, or update {engine}"
+    if _ELSEWHERE.search(reason):  # files that the manifest lists, and links to other folders
+        copy = path.parent.with_name(f"{path.parent.name}-copy")
+        help = f"copy the files that its links lead to: {shell('cp', '-RL', path.parent, copy)}"
+    return DiagnosticError.of("PG406", f"{engine} cannot load {path}", notes=[reason], help=help)
 
 
 @contextmanager
@@ -58,8 +56,8 @@ def running(device: str, ids: str, path: Path) -> Iterator[None]:
     try:
         yield
     except _anything() as error:
-        if _NO_MEMORY.search(str(error)):
-            raise _out_of_memory(device, error) from error
+        if NO_MEMORY.search(str(error)):
+            raise out_of_memory(device, _first_line(error)) from error
         if ids and (found := _BAD_INDEX.search(str(error))):
             raise DiagnosticError.of(
                 "PG514",
@@ -77,12 +75,13 @@ def _anything() -> tuple[type[Exception], ...]:
     return (*errors, *(RuntimeError, ValueError, TypeError, OverflowError, IndexError, KeyError))
 
 
-def _out_of_memory(device: str, error: Exception) -> DiagnosticError:
+def out_of_memory(device: str, reason: str) -> DiagnosticError:
+    """The diagnostic PG603."""
     less = either(option("--memory", "SIZE"), "`memory=BYTES`")
     return DiagnosticError.of(
         "PG603",
         f"the memory of {device} does not suffice",
-        notes=[_first_line(error)],
+        notes=[reason],
         help=f"use a smaller batch, or {less} to decode in smaller chunks",
     )
 

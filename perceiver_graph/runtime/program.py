@@ -11,15 +11,17 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks, regions
+from perceiver_graph.runtime.arrays import overflow_notes
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.contents import Progress
 from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
-from perceiver_graph.runtime.devices import Device, DeviceName, choose
+from perceiver_graph.runtime.devices import Device, DeviceName
+from perceiver_graph.runtime.engines import ENGINES, Engine, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.generation import Generating
 from perceiver_graph.runtime.programs import Programs, Values
@@ -41,14 +43,16 @@ def load(
     path: str | Path,
     *,
     device: DeviceName = "auto",
+    engine: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Program:
     """Open a compiled folder, check its files and get ready to run it.
 
-    `device` is auto, cpu or cuda; `threads` are those of the CPU, by default as many as OMP_NUM_THREADS
-    says, else one a core; `progress` is told the bytes checked. Raises DiagnosticError (PG401 to
-    PG406, PG601).
+    `device` is auto, cpu or cuda; `engine` is auto (what was measured to be the fastest on such a
+    processor), onnxruntime or openvino; `threads` are those of the CPU, by default as many as
+    OMP_NUM_THREADS says, else one a core; `progress` is told the bytes checked. Raises
+    DiagnosticError (PG401 to PG406, PG601, PG608).
     """
     directory = as_path("path", "the folder of an artifact", path)
     artifact = open_artifact(directory, progress=progress)
@@ -60,7 +64,8 @@ def load(
             help="write some of the same weights: "
             + command("compile", directory / SPEC_NAME, "--weights", directory, "-o", "DIR"),
         )
-    return Program(artifact, choose(device, threads))
+    chosen = choose(engine, artifact.manifest, device, threads)
+    return Program(artifact, chosen.device, chosen.engine, chosen.why)
 
 
 class State(Glanced):
@@ -116,14 +121,24 @@ class State(Glanced):
 class Program(Generating, Glanced):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
 
-    def __init__(self, artifact: Artifact, device: Device) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        device: Device,
+        engine: Engine = ENGINES["onnxruntime"],
+        why: str = "",
+    ) -> None:
         self.artifact = artifact
         self.device = device
-        self._programs = Programs(artifact, device)
+        self.engine = engine
+        self.why = why
+        """Why it is this engine."""
+        self._programs = Programs(artifact, device, engine)
 
     def _glance(self) -> Glance:
         manifest = self.manifest
-        where = f"{manifest.precision} on {self.device.name}, from {self.artifact.directory}"
+        by = f" by {self.engine.title}" if self.engine.name != "onnxruntime" else ""
+        where = f"{manifest.precision} on {self.device.name}{by}, from {self.artifact.directory}"
         rows = ports(manifest.inputs, manifest.outputs)
         return Glance(f"Program {manifest.name}: {where}", tuple(rows))
 
@@ -134,6 +149,7 @@ class Program(Generating, Glanced):
             self.device.name,
             self.device.threads,
             _digest(self.artifact),
+            self.engine.name,
         )
 
     @property
@@ -174,7 +190,7 @@ class Program(Generating, Glanced):
             state = self._encoded(feeds, memory)
             results = self.decode(state, decode, memory=memory, progress=progress)
         if note is not None:
-            for text in _overflow_notes(results):  # which looks at every value
+            for text in overflow_notes(results):  # which looks at every value
                 note(text)
         return results
 
@@ -296,9 +312,9 @@ def _digest(artifact: Artifact) -> str:
     return hashlib.sha256(artifact.manifest.model_dump_json().encode()).hexdigest()
 
 
-def _again(path: Path, device: DeviceName, threads: int, digest: str) -> Program:
+def _again(path: Path, device: DeviceName, threads: int, digest: str, engine: str) -> Program:
     """A program that was pickled. Raises DiagnosticError (PG402) where it is another one by now."""
-    program = load(path, device=device, threads=threads)
+    program = load(path, device=device, engine=engine, threads=threads)
     if _digest(program.artifact) != digest:
         raise DiagnosticError.of(
             "PG402",
@@ -306,16 +322,6 @@ def _again(path: Path, device: DeviceName, threads: int, digest: str) -> Program
             help="load it anew where it is used: perceiver_graph.load(PATH)",
         )
     return program
-
-
-def _overflow_notes(results: Results) -> list[str]:
-    """What is said of outputs that hold NaN or infinite values."""
-    return [
-        f"output {quote(name)} is not finite in all its values: the numbers overflowed in the model; "
-        "JSON has null for them"
-        for name, array in results.items()
-        if not np.isfinite(array).all()
-    ]
 
 
 def _count(port: Port) -> str:

@@ -7,20 +7,20 @@ from typing import Any
 
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device
-from perceiver_graph.runtime.sessions import Sessions
+from perceiver_graph.runtime.engines.base import Engine, Value
 from perceiver_graph.spec.manifest import ProgramEntry
 from perceiver_graph.spec.programs import WRITES
 
-Values = Mapping[str, Any]
-"""`onnxruntime.OrtValue`s by what they are of."""
+Values = Mapping[str, Value]
+"""What programs leave, by what it is of."""
 
 
 class Programs:
     """Runs programs by name. What they leave for each other stays in the memory of the device."""
 
-    def __init__(self, artifact: Artifact, device: Device) -> None:
+    def __init__(self, artifact: Artifact, device: Device, engine: Engine) -> None:
         self.sessions = {
-            name: Sessions(artifact, entry, device, changing=name in WRITES)
+            name: engine.runner(artifact, entry, device, changing=name in WRITES)
             for name, entry in artifact.manifest.programs.items()
         }
 
@@ -43,7 +43,7 @@ class Programs:
         """Run a program once: the outputs named in `fetch`, and the state after.
 
         `given` are arrays by port, whatever is no state. Without `fetch`, all outputs become part of
-        the state. `sizes` and `give_back` are as for `Sessions.run`, which raises the same.
+        the state. `sizes` and `give_back` are as for `Runner.run`, which raises the same.
         """
         entry = self[name]
         given = {**given, **{p.name: state[p.of] for p in entry.inputs if p.role == "state"}}

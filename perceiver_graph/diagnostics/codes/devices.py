@@ -66,6 +66,16 @@ ENTRIES = (
         '>>> multiprocessing.get_context("spawn").Pool(2).map(program.run, calls)',
     ),
     Entry(
+        "PG608",
+        "engine is not available",
+        "The engine that was asked for is not installed, or does not run programs on that device; or "
+        "the artifact is in a precision that only an engine has which is not installed: bf16 on a CPU "
+        "needs OpenVINO. Without `--engine`, onnxruntime runs whatever it can.",
+        "$ perceiver-graph run build/kinetics video.mp4 --engine openvino",
+        '$ pip install "perceiver-graph[openvino]"\n'
+        "$ perceiver-graph run build/kinetics video.mp4 --engine openvino",
+    ),
+    Entry(
         "PG620",
         "wrong usage of a command",
         "There is no such command or option, an argument is missing or too many, a value is not one "

@@ -1,0 +1,87 @@
+"""Which engine runs an artifact, and why: a table of engines, and what was measured of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.arguments import one_of
+from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.runtime import devices
+from perceiver_graph.runtime.devices import Device, DeviceName
+from perceiver_graph.runtime.engines.base import Engine
+from perceiver_graph.runtime.engines.measured import find, processor_features
+from perceiver_graph.runtime.engines.onnxruntime import OnnxRuntime
+from perceiver_graph.runtime.engines.openvino import OpenVino
+from perceiver_graph.spec.manifest import Manifest
+
+USUAL = OnnxRuntime()
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (USUAL, OpenVino())}
+"""Every engine by its name; the first is taken where nothing speaks for another."""
+AUTO: Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine on a device."""
+
+    engine: Engine
+    device: Device
+    why: str
+
+
+def choose(
+    engine: str, manifest: Manifest, device: DeviceName = AUTO, threads: int | None = None
+) -> Choice:
+    """The engine of a name on a device; `auto` is the one that was measured to be the fastest there.
+
+    Raises DiagnosticError (PG601, PG608), ValueError for other names as `devices.choose`.
+    """
+    one_of("engine", [AUTO, *ENGINES], engine)
+    if engine == AUTO:
+        return _automatic(manifest, devices.choose(device, threads))
+    chosen = ENGINES[engine]
+    if device == AUTO and "cuda" not in chosen.devices:
+        device = "cpu"
+    place = devices.choose(device, threads)
+    if place.name not in chosen.devices:
+        raise DiagnosticError.of(
+            "PG608",
+            f"{chosen.title} does not run programs on {place.name} here",
+            help=f"run with {option('--device', chosen.devices[0])}, or with "
+            f"{option('--engine', USUAL.name)}",
+        )
+    chosen.require()
+    return Choice(chosen, place, "it was asked for")
+
+
+def _automatic(manifest: Manifest, device: Device) -> Choice:
+    """Nothing is imported to find out."""
+    here = [one for one in ENGINES.values() if device.name in one.devices]
+    able = [one for one in here if not one.lacks(manifest, device)]
+    ready = [one for one in able if one.installed]
+    if not ready:
+        if able:
+            raise able[0].missing(
+                f"only {able[0].title} computes in {manifest.precision} on {device.name}, and it is "
+                "not installed"
+            )
+        return Choice(USUAL, device, "no engine has kernels for the precision")
+    if len(here) == 1:
+        return Choice(ready[0], device, f"no other runs on {device.name}")
+    if len(able) == 1:
+        return Choice(ready[0], device, f"no other has {manifest.precision} on {device.name}")
+    said = []
+    for engine in able[1:]:
+        row = find(engine.name, manifest.precision, processor_features())
+        if row is not None and row.faster and engine.installed:
+            return Choice(engine, device, row.told)
+        said.append(_not_taken(engine, row.told if row is not None else None))
+    return Choice(ready[0], device, "; ".join(said))
+
+
+def _not_taken(engine: Engine, told: str | None) -> str:
+    if told is None:
+        return f"nobody has measured {engine.title} in this precision on such a processor"
+    return f"{engine.title} {'was measured' if engine.installed else 'is not installed'}: {told}"

@@ -1,0 +1,143 @@
+"""The numbers of OpenVINO: those of numpy and of onnxruntime, for every shipped system, small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import perceiver_graph as pg
+from perceiver_graph.compiler.driver import Compiled
+from perceiver_graph.compiler.ir.interpreter import evaluate
+from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.programs.target import Precision, TargetName
+from perceiver_graph.runtime import Program
+from perceiver_graph.spec.loader import load_spec, parse_spec
+from tests.small import SMALL
+from tests.test_differential import given_inputs, randomised
+from tests.test_generation import SPEC as WRITER
+from tests.test_generation import texts, written
+from tests.test_half_precision import BFLOAT16_TOLERANCE, inputs_of
+from tests.tiny import fault
+
+FAR = {"modelnet40": 1e-4}
+"""Angles of hundreds of radians, of which the last bit is 3e-5: OpenVINO multiplies frequencies and pi
+first. All others: 1e-5."""
+IN_FLOAT64 = {"poyo"}
+"""They count turns in float64, of which OpenVINO would make float32."""
+RUNS = sorted(SMALL.keys() - IN_FLOAT64)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PERCEIVER_GRAPH_CACHE", str(tmp_path / "cache"))
+
+
+def compiled(name: str, target: TargetName = "cpu", precision: Precision = "fp32") -> Compiled:
+    document = load_spec(name, overrides=list(SMALL[name]))
+    return pg.compile(document, target=target, precision=precision)
+
+
+def share(found: Array, expected: Array) -> float:
+    """The largest difference, of the largest number."""
+    assert found.size == expected.size
+    difference = np.abs(found.reshape(expected.shape) - expected).max(initial=0)
+    return float(difference / max(np.abs(expected).max(initial=0), 1e-3))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_it_computes_what_numpy_and_onnxruntime_do(name: str, tmp_path: Path) -> None:
+    """With masks and lengths, and decoded in chunks from what encode has left."""
+    model = compiled(name)
+    weights, arrays = randomised(model, seed=3), inputs_of(model)
+    expected = evaluate(model.graph, arrays, weights)
+    model.save(tmp_path / "a", weights=weights)
+    inputs, limit = given_inputs(model, arrays), FAR.get(name, 1e-5)
+    usual = pg.load(tmp_path / "a", device="cpu", engine="onnxruntime").run(inputs)
+    program = pg.load(tmp_path / "a", engine="openvino")
+    state = program.encode(inputs)
+    assert share(state.latents, expected["latents"]) < limit
+    least = program.manifest.decode_memory
+    for memory in (None, 3 * (least.fixed + 20 * least.per_query)):
+        found = program.decode(state, memory=memory)
+        assert found.keys() == usual.keys()
+        for output, result in found.items():
+            assert result.dtype == np.float32
+            assert share(result, expected[output]) < limit, output
+            assert share(result, usual[output]) < limit, output
+
+
+@pytest.mark.parametrize("name", sorted(IN_FLOAT64))
+def test_what_it_would_round_too_much_is_refused(name: str, tmp_path: Path) -> None:
+    model = compiled(name)
+    model.save(tmp_path / "a")
+    program = pg.load(tmp_path / "a", engine="openvino")
+    found = fault(lambda: program.run(given_inputs(model, inputs_of(model))))
+    assert (found.code, "in float64" in found.message) == ("PG602", True)
+    assert "onnxruntime" in (found.help or "")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_bfloat16_is_close_to_float32(name: str, tmp_path: Path) -> None:
+    """Angles of Fourier features are float32 still: else modelnet40 would be wrong by a half."""
+    model = compiled(name, "openvino", "bf16")
+    weights, arrays = randomised(model, seed=3), inputs_of(model)
+    expected = evaluate(model.graph, arrays, weights)
+    model.save(tmp_path / "a", weights=weights)
+    program = pg.load(tmp_path / "a", device="cpu")
+    assert program.engine.name == "openvino"  # no other has products of bfloat16 on a CPU
+    found = program.run(given_inputs(model, arrays))
+    for output, result in found.items():
+        assert share(result, expected[output]) < BFLOAT16_TOLERANCE, output
+    assert any(share(result, expected[output]) > 1e-4 for output, result in found.items())
+
+
+def test_one_program_serves_every_size(tmp_path: Path) -> None:
+    """Sizes come and go, in any order, as often as they like."""
+    model = compiled("language")
+    model.save(tmp_path / "a", weights=randomised(model, 1))
+    usual = pg.load(tmp_path / "a", device="cpu", engine="onnxruntime")
+    program = pg.load(tmp_path / "a", engine="openvino")
+    rng = np.random.default_rng(0)
+    for batch, length in ((1, 24), (3, 5), (1, 1), (2, 24), (3, 5), (1, 17)):
+        call: dict[str, Array] = {"text": rng.integers(0, 262, (batch, length))}
+        call["text.attention_mask"] = rng.random((batch, length)) < 0.7
+        call["text.attention_mask"][:, 0] = True
+        found, wanted = program.run(call)["text"], usual.run(call)["text"]
+        assert share(found, wanted) < 1e-5
+        some = program.run(call, {"text": [length - 1, 0]})["text"]
+        assert share(some, wanted[:, [length - 1, 0]]) < 1e-5
+
+
+def test_a_batch_element_without_any_token(tmp_path: Path) -> None:
+    model = compiled("language")
+    model.save(tmp_path / "a", weights=randomised(model, 1))
+    call = {"text": np.full((2, 6), 7), "text.attention_mask": np.ones((2, 6), bool)}
+    call["text.attention_mask"][1] = False
+    found, wanted = (
+        pg.load(tmp_path / "a", device="cpu", engine=engine).run(call)["text"]
+        for engine in ("openvino", "onnxruntime")
+    )
+    assert np.isfinite(found).all()
+    assert share(found, wanted) < 1e-5
+
+
+def writer(folder: Path, **settings: Any) -> tuple[Program, Program]:
+    model = pg.compile(parse_spec(WRITER, "writer.yaml"), **settings)
+    model.save(folder, weights=randomised(model, 5))
+    return pg.load(folder, device="cpu"), pg.load(folder, engine="openvino")
+
+
+def test_it_writes_the_same_texts(tmp_path: Path) -> None:
+    usual, program = writer(tmp_path / "a")
+    assert usual.engine.name == "onnxruntime"
+    begin = texts(2, 3)
+    wanted = written(usual.generate(begin, 20, temperature=0))
+    np.testing.assert_array_equal(written(program.generate(begin, 20, temperature=0)), wanted)
+
+
+def test_in_bfloat16_it_writes_too(tmp_path: Path) -> None:
+    _, program = writer(tmp_path / "a", target="openvino", precision="bf16")
+    assert written(program.generate(texts(2, 3), 20, temperature=0)).shape == (2, 20)
