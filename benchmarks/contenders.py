@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.tasks import MODULES, Task
+from benchmarks.tasks import MODULES, ON_OPENVINO, Task
 from benchmarks.works import Arrays, inputs_of
 
 PROGRAM, INPUTS = "model.onnx", "inputs.npz"
@@ -33,7 +33,9 @@ def load(task: Task) -> Loaded:
         return load_module(task)
     if task.ours:
         return load_ours(task)
-    return {"eager": load_eager, "compiled": load_compiled, "onnx": load_onnx}[task.contender](task)
+    return {"eager": load_eager, "compiled": load_compiled, "onnx": load_onnx}.get(
+        task.contender, load_openvino
+    )(task)
 
 
 def load_ours(task: Task) -> Loaded:
@@ -42,7 +44,8 @@ def load_ours(task: Task) -> Loaded:
 
     import perceiver_graph as pg
 
-    program = pg.load(task.prepared, device=task.conditions.device)
+    engine = "openvino" if task.contender in ON_OPENVINO else "onnxruntime"
+    program = pg.load(task.prepared, device=task.conditions.device, engine=engine)
     inputs = inputs_of(task.work)
     ranges = {name: np.arange(*span) for name, span in task.work.decode.items()}
     asked = {name: ranges.get(name) for name in program.manifest.outputs}
@@ -173,3 +176,26 @@ def load_onnx(task: Task) -> Loaded:
         feeds = {leaf.name: arrays[leaf.name] for leaf in session.get_inputs()}
     names = [leaf.name for leaf in session.get_outputs()]
     return Loaded(lambda: dict(zip(names, session.run(None, feeds), strict=True)))
+
+
+def load_openvino(task: Task) -> Loaded:
+    """OpenVINO on what torch.onnx.export wrote; its defaults but for the threads and the precision."""
+    import numpy as np
+
+    from perceiver_graph.runtime.engines.openvino import library
+
+    settings = {
+        "INFERENCE_NUM_THREADS": task.conditions.threads,
+        "INFERENCE_PRECISION_HINT": "bf16" if task.contender.endswith("bf16") else "f32",
+    }
+    program = library().Core().compile_model(task.prepared / PROGRAM, "CPU", settings)
+    request = program.create_infer_request()
+    with np.load(task.prepared / INPUTS) as arrays:
+        feeds = {port.any_name: arrays[port.any_name] for port in program.inputs}
+    names = [port.any_name for port in program.outputs]
+
+    def run() -> Arrays:
+        request.infer(feeds, share_inputs=True)
+        return {name: np.array(request.get_tensor(name).data) for name in names}
+
+    return Loaded(run)

@@ -22,7 +22,15 @@ from pathlib import Path
 import perceiver_graph
 from perceiver_graph.runtime.devices import cpu_share
 
-_LIBRARIES = ("torch", "transformers", "onnxruntime", "onnxruntime-gpu", "onnx", "numpy")
+_LIBRARIES = (
+    "torch",
+    "transformers",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "onnx",
+    "numpy",
+)
 _CPU_SIDE, _CUDA_SIDE = 2048, 8192
 _TIMES = 3
 _FEATURES = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")

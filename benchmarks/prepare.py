@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import machine, processes
 from benchmarks.tasks import MODULES, Task
 
-NEEDS_EXPORT = ("compiled", "onnx")
+NEEDS_EXPORT = ("compiled", "onnx", "openvino", "openvino-bf16")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def _compile(task: Task, limit: float) -> Prepared:
         "--device": task.conditions.device,
         "--precision": "int8" if int8 else task.conditions.precision,
     }
+    if task.contender == "ours-openvino-bf16":
+        options |= {"--device": "openvino", "--precision": "bf16"}
     if task.contender in MODULES:
         options |= {"--backend": "torch", "--device": "cpu", "--precision": "fp32"}
     words = [word for option in options.items() for word in option]

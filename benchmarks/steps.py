@@ -29,6 +29,8 @@ STEPS: Mapping[str, Callable[[Task], None]] = {
     "weights": weights,
     "compiled": compiled,
     "onnx": contenders.export_onnx,
+    "openvino": contenders.export_onnx,
+    "openvino-bf16": contenders.export_onnx,
 }
 
 

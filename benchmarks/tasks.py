@@ -16,14 +16,19 @@ Precision = Literal["fp32", "fp16", "bf16"]
 CONTENDERS: Mapping[str, str] = {
     "ours": "perceiver-graph, compiled at -O 2, run by its runtime",
     "ours-int8": "the same, compiled with --precision int8",
+    "ours-openvino": "the artifact of `ours`, run on OpenVINO",
+    "ours-openvino-bf16": "perceiver-graph, compiled with --target openvino --precision bf16",
     "ours-torch": "the PyTorch module that perceiver-graph writes, in eager PyTorch",
     "ours-compiled": "the same module under torch.compile (inductor)",
     "eager": "transformers, in eager PyTorch",
     "compiled": "transformers under torch.compile (inductor)",
     "onnx": "transformers exported by torch.onnx.export(dynamo=True) with fixed shapes, run by "
     "onnxruntime with its default options",
+    "openvino": "what that export has written, run by OpenVINO in float32",
+    "openvino-bf16": "the same in bfloat16, which is OpenVINO's default on processors that have it",
 }
-OURS = ("ours", "ours-int8", "ours-torch", "ours-compiled")
+ON_OPENVINO = ("ours-openvino", "ours-openvino-bf16")
+OURS = (*ON_OPENVINO, "ours", "ours-int8", "ours-torch", "ours-compiled")
 MODULES = ("ours-torch", "ours-compiled")
 """Those of `OURS` that are the emitted module; it is one file for every device and precision."""
 BASE = "eager"

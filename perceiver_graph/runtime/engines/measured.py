@@ -1,6 +1,6 @@
 """How engines compare on processors where that was measured: what `--engine auto` goes by.
 
-`python -m benchmarks --contenders ours ours-openvino` measures a processor, and prints its features.
+`python -m benchmarks --contenders ours,ours-openvino` measures a processor, and prints its features.
 Only what was measured is here: on other processors nobody knows, and `auto` stays with onnxruntime.
 """
 

@@ -151,7 +151,7 @@ class Compiled:
                 pass
         with _translated(self._unreadable):
             # Not `read_model`: it tries the formats of other frameworks too, one of which prints.
-            frontend = _openvino().frontend.FrontEndManager().load_by_framework("onnx")
+            frontend = library().frontend.FrontEndManager().load_by_framework("onnx")
             model = frontend.convert(frontend.load(str(self.file)))
             self._refuse_float64(model)
             program = core.compile_model(model, "CPU", self.settings)
@@ -163,7 +163,7 @@ class Compiled:
         """Of the same bytes, release and processor it is the same."""
         files = self._artifact.manifest.files
         made_of = [f"{name} {files[name].sha256}" for name in sorted(files)]
-        made_of += [self.entry.file, _openvino().__version__, *sorted(processor_features())]
+        made_of += [self.entry.file, library().__version__, *sorted(processor_features())]
         return hashlib.sha256("\n".join(made_of).encode()).hexdigest()
 
     def _refuse_float64(self, model: Any) -> None:
@@ -222,7 +222,7 @@ class _Leaf:
 
 
 @cache
-def _openvino() -> Any:
+def library() -> Any:
     """The module, imported when it is first needed, and without its telemetry.
 
     On import it would report to Google that it was, under an id that it keeps in the home folder;
@@ -245,13 +245,13 @@ def _openvino() -> Any:
 @cache
 def _core(process: int) -> Any:
     """What compiles, one for a process."""
-    return _openvino().Core()
+    return library().Core()
 
 
 @cache
 def _failures() -> tuple[type[Exception], ...]:
     """What it raises for a program that it cannot read, compile or run."""
-    frontend = vars(_openvino().frontend).values()
+    frontend = vars(library().frontend).values()
     own = (one for one in frontend if isinstance(one, type) and issubclass(one, Exception))
     usual = (RuntimeError, ValueError, TypeError, OverflowError, IndexError, KeyError, MemoryError)
     return (*own, *usual)
