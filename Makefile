@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUNS := $(VENV)/.runs
 FAMILY := build/family-site
+NOTES := build/notes-site
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
 REACH := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)
@@ -79,11 +80,18 @@ $(FAMILY)/.ready: constraints-family.txt | $(READY)
 	@touch $@
 
 .PHONY: evaluate
-evaluate: $(READY) ## Measure the trained models of recipes/ on data that they never saw (fetches 400 MB once)
-	$(BIN)/python -m recipes evaluate $(ARGS)
+evaluate: $(READY) $(NOTES)/.ready ## Measure the trained models of recipes/ on data that they never saw (fetches 600 MB once)
+	PYTHONPATH=$(NOTES) $(BIN)/python -m recipes evaluate $(ARGS)
 
+train-sounds: $(NOTES)/.ready
 train-%: $(READY) ## Train a model of recipes/ anew, or go on: make train-text (up to half an hour on 2 cores)
-	$(BIN)/python -m recipes train $*
+	PYTHONPATH=$(NOTES) $(BIN)/python -m recipes train $*
+
+# What plays the notes, beside the environment and without what it would play them aloud with.
+$(NOTES)/.ready: | $(READY)
+	rm -rf $(NOTES)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --target $(NOTES) tinysoundfont==0.3.7
+	@touch $@
 
 .PHONY: test-install
 test-install: $(READY) ## Install into clean environments: each extra, the lowest versions, every Python that is here

@@ -1,0 +1,1 @@
+"""Where each pixel of a picture has gone in the next one."""

@@ -1,0 +1,1 @@
+"""The family of an instrument, told from a note."""

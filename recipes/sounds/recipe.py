@@ -1,0 +1,216 @@
+"""The family of an instrument: notes of sound fonts, tested on instruments that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from perceiver_graph.media.clip.mel import log_mel
+from recipes import base
+from recipes.downloads import deb, deb_files
+
+RATE, WINDOW, HOP, MOMENTS, BANDS = 16000, 800, 160, 96, 64
+"""As the spec has them: a second."""
+SILENCE = float(np.log(1e-10))
+NOTES = 24
+"""Of each instrument."""
+INSTRUMENTS = 128
+"""Programs of General MIDI, eight of a family."""
+
+
+class Font(NamedTuple):
+    """A sound font, in a package of Debian 12."""
+
+    path: str
+    sha256: str
+
+
+FONTS = {
+    "timgm6mb": Font(
+        "pool/main/t/timgm6mb-soundfont/timgm6mb-soundfont_1.3-5_all.deb",
+        "034abdfb296d9353433513dad5dbdcab46425ee6008fc02fe7039b46e75edc54",
+    ),
+    "fluid": Font(
+        "pool/main/f/fluid-soundfont/fluid-soundfont-gm_3.1-5.3_all.deb",
+        "6f531493ac4e4d9772fd96b2488ea1790af81c196135fbdd25997da0781fc60e",
+    ),
+    "musescore": Font(
+        "pool/main/m/musescore-general-soundfont-small/musescore-general-soundfont-small_0.2.1-1_all.deb",
+        "65f9c1cb658c49e8713d2c95238d5d26868f520341f74a4fe26248a8f763c739",
+    ),
+}
+TESTED = "timgm6mb"
+NEVER, ELSEWHERE = 1, 5
+"""Of each family, the second instrument is not in the training at all; the sixth is, as the other fonts
+have it, and not as the tested one does."""
+
+RANGES = {
+    "piano": (36, 84),
+    "chromatic percussion": (55, 96),
+    "organ": (36, 84),
+    "guitar": (40, 76),
+    "bass": (28, 52),
+    "strings": (36, 84),
+    "ensemble": (40, 80),
+    "brass": (40, 76),
+    "reed": (44, 80),
+    "pipe": (55, 91),
+    "synth lead": (48, 84),
+    "synth pad": (40, 76),
+    "synth effects": (40, 76),
+    "ethnic": (48, 79),
+    "percussive": (40, 76),
+    "sound effects": (40, 76),
+}
+"""The families in the order of General MIDI, and the notes that they play, 60 being the middle C."""
+
+
+class Notes(Dataset[base.Batch]):
+    """Mel spectrograms float16 [count, MOMENTS, BANDS], and the families of what is heard."""
+
+    def __init__(self, notes: NDArray[np.float16], families: NDArray[np.int64]) -> None:
+        self.notes, self.families = notes, families
+
+    def __len__(self) -> int:
+        return len(self.notes)
+
+    def __getitem__(self, index: int) -> base.Batch:
+        return {"note": self.notes[index], "family": self.families[index]}
+
+
+class Recipe(base.Recipe):
+    """The family of an instrument that was never heard, or not from this sound font."""
+
+    steps, batch, rate = 5000, 32, 1e-3
+
+    def prepare(self) -> None:
+        """Play the notes of each font.
+
+        Raises ImportError, which says what to install, without the synthesizer.
+        """
+        for name, (path, sha256) in FONTS.items():
+            kept = self.data / f"{name}.npy"
+            if not kept.exists():
+                package = deb(path, sha256, self.data)
+                font = self.data / f"{name}.sf"
+                font.write_bytes(
+                    next(content for file, content in deb_files(package) if ".sf" in file[-4:])
+                )
+                np.save(kept, notes_of(font))
+                font.unlink()
+                package.unlink()
+
+    def of(self, font: str, *places: int) -> Notes:
+        """The notes of instruments of a font, by their place in their family."""
+        notes = np.load(self.data / f"{font}.npy")
+        chosen = np.flatnonzero(np.isin(np.arange(INSTRUMENTS) % 8, places))
+        return Notes(np.concatenate(notes[chosen]), np.repeat(chosen // 8, NOTES))
+
+    def examples(self) -> Notes:
+        """All but what is held out."""
+        heard = [place for place in range(8) if place != NEVER]
+        here = [place for place in heard if place != ELSEWHERE]
+        parts = [self.of(font, *(here if font == TESTED else heard)) for font in FONTS]
+        return Notes(
+            np.concatenate([part.notes for part in parts]),
+            np.concatenate([part.families for part in parts]),
+        )
+
+    def loss(self, model: Callable[..., Mapping[str, Tensor]], batch: base.Batch) -> Tensor:
+        """Cross-entropy with label smoothing, on notes as other rooms and recorders have them."""
+        scores = model({"audio": varied(batch["note"])})["label"]
+        return F.cross_entropy(scores, batch["family"], label_smoothing=0.1)
+
+    def measure(self, run: base.Run) -> list[base.Figure]:
+        """The share of families that are told right, in percent."""
+
+        def right(notes: Notes) -> float:
+            heard = notes.notes[..., None].astype(np.float32)
+            found = [
+                run({"audio": heard[i : i + 64]})["label"].argmax(-1)
+                for i in range(0, len(heard), 64)
+            ]
+            return 100 * float(np.mean(np.concatenate(found) == notes.families))
+
+        return [
+            base.Figure("new recordings", right(self.of(TESTED, ELSEWHERE)), "%", 85),
+            base.Figure("new instruments", right(self.of(TESTED, NEVER)), "%", 50),
+        ]
+
+
+def notes_of(font: Path) -> NDArray[np.float16]:
+    """Notes of each instrument of a font [INSTRUMENTS, NOTES, MOMENTS, BANDS], high and low, hard and
+    soft, short and long: the same ones each time."""
+    try:
+        import tinysoundfont
+    except ImportError:
+        raise ImportError(
+            "notes are played by tinysoundfont: pip install tinysoundfont==0.3.7"
+        ) from None
+    random = np.random.default_rng(0)
+    synthesizer = tinysoundfont.Synth(gain=-3, samplerate=RATE)
+    loaded = synthesizer.sfload(str(font))
+    notes = np.empty((INSTRUMENTS, NOTES, MOMENTS, BANDS), np.float16)
+    for instrument in range(INSTRUMENTS):
+        low, high = list(RANGES.values())[instrument // 8]
+        for number in range(NOTES):
+            synthesizer.sounds_off(0)
+            synthesizer.program_select(0, loaded, 0, instrument)
+            key = int(low + (high - low) * (number + random.random()) / NOTES)
+            begin, length = int(random.integers(0, 1500)), int(random.integers(6000, 13500))
+            synthesizer.noteon(0, key, int(random.integers(60, 128)))
+            held = samples(synthesizer, length)
+            synthesizer.noteoff(0, key)
+            sound = np.concatenate([np.zeros(begin), held, samples(synthesizer, RATE - length)])
+            notes[instrument, number] = spectrogram(sound[:RATE].astype(np.float32))
+    return notes
+
+
+def samples(synthesizer: Any, count: int) -> NDArray[np.float32]:
+    """What a synthesizer plays next, mixed to one channel."""
+    both = np.frombuffer(bytes(synthesizer.generate(count)), np.float32).reshape(-1, 2)
+    mixed: NDArray[np.float32] = both.mean(1)
+    return mixed
+
+
+def spectrogram(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the model hears of a second of sound [RATE], as [MOMENTS, BANDS]."""
+    return log_mel(sound, rate=RATE, window=WINDOW, hop=HOP, bands=BANDS)
+
+
+def varied(notes: Tensor) -> Tensor:
+    """Spectrograms [batch, MOMENTS, BANDS] earlier and later, louder and softer, brighter and darker, in
+    noise, as the model hears them: a factor of the power is a summand of its logarithm."""
+    notes = notes.float()
+    count, device = len(notes), notes.device
+
+    def between(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(count, *shape, device=device)
+
+    moment = torch.arange(MOMENTS, device=device) + between(-8, 16, 1).long()
+    there = notes.gather(1, moment.clamp(0, MOMENTS - 1)[..., None].expand_as(notes))
+    notes = torch.where(((moment >= 0) & (moment < MOMENTS))[..., None], there, SILENCE)
+    curves = torch.stack(list(_curves(device)))
+    filtered = torch.randn(count, len(curves), device=device) / torch.tensor(
+        [1.0, 1.25, 2.0, 2.5, 3.3], device=device
+    )
+    notes = notes + (filtered @ curves)[:, None]
+    noise = between(-24, -6, 1) + torch.randn(count, 1, device=device) @ curves[1:2]
+    flicker = torch.empty_like(notes).exponential_().clamp_min(1e-3).log()
+    heard: Tensor = torch.logaddexp(notes, noise[:, None] + flicker)
+    return heard[..., None]
+
+
+def _curves(device: torch.device) -> Iterator[Tensor]:
+    """What filters are mixed of: level, tilt, bend, and ripples over the bands."""
+    band = torch.linspace(-1, 1, BANDS, device=device)
+    yield from (torch.ones_like(band), band, band**2 - 1 / 3)
+    yield from (torch.sin(3 * band), torch.cos(5 * band))
