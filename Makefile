@@ -30,26 +30,40 @@ help: ## List the targets
 .PHONY: setup
 setup: $(READY) ## Create .venv and install the package with all it needs to run and be tested
 
-$(READY): $(RUNS)
-	$(PIP) -e ".[torch,media,openvino,dev,docs]"
-	@touch $@
-
 # torch comes first and alone, so that the build of this index is chosen before anything asks for one.
 # Without the network it comes from where pip finds it: a folder of wheels, a mirror.
-$(RUNS): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "perceiver-graph needs Python 3.11 or newer on the PATH" >&2; exit 1; }
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+$(READY): $(RUNS)
 	@index="$(TORCH_INDEX)"; \
 	if test -n "$$index" && ! $(BIN)/python -c "$(REACH)" "$$index/torch/" 2>/dev/null; then \
 		echo "$$index cannot be reached: torch comes from where pip finds it (PyPI: the CUDA build, 5 GB)"; \
 		index=; \
 	fi; \
 	$(PIP) torch $${index:+--extra-index-url "$$index"}
-	$(PIP) -e ".[torch,media]"
+	$(PIP) -e ".[torch,media,openvino,dev,docs]"
+	@touch $@
+
+# What it takes to compile and to run: no torch.
+$(RUNS): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "perceiver-graph needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) -e ".[media]"
 	@touch $@
 
 .PHONY: run
-run: $(RUNS) ## Compile specs/kinetics.yaml, make a short video with sound and run the program on it
+run: $(RUNS) ## Show a trained model clips that it never saw: pictures, sound and names come out (a minute)
+	@mkdir -p build/run
+	@echo "1/4  a film with sound of each of eight scenes, in colours that the model never saw together"
+	$(BIN)/python -m recipes.clips.show film -o build/run
+	@echo "2/4  the spec, a small specs/kinetics.yaml, and what it has learnt become a program"
+	$(TOOL) compile recipes/clips/spec.yaml --weights recipes/clips/weights.safetensors -o build/run/program
+	@echo "3/4  the program writes back and names a film, one without sound, and a sound without pictures"
+	$(TOOL) run build/run/program build/run/tank.mp4 build/run/silent/siren.mp4 build/run/dark/xylophone.wav -o build/run/out
+	@echo "4/4  all eight on one sheet: what went in, what came out, and what is filled in where a part is missing"
+	$(BIN)/python -m recipes.clips.show sheet build/run/program build/run/*.mp4 -o build/run/clips.png
+	@echo "Look at build/run/clips.png and play build/run/out/tank.mp4. The model of the paper, at full size: make run-kinetics"
+
+.PHONY: run-kinetics
+run-kinetics: $(READY) ## Compile specs/kinetics.yaml at full size, fit its last maps to a short video, and run it (5 minutes)
 	@mkdir -p build
 	@echo "1/4  a short video with sound"
 	$(BIN)/python examples/make_clip.py --seconds 1.28 -o build/clip.mp4
@@ -134,6 +148,10 @@ pages: $(READY) ## Run the commands of docs/tasks at full size and renew what co
 docs: $(READY) ## Build the documentation as a site: build/site/index.html, with search, no server needed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open build/site/index.html"
+
+.PHONY: gallery
+gallery: $(READY) ## Measure the trained models and renew docs/gallery.md (minutes; ARGS=clips for one)
+	$(BIN)/python -m recipes gallery $(ARGS)
 
 .PHONY: schema
 schema: $(READY) ## Rewrite specs/schema.json from the models

@@ -40,9 +40,8 @@ def on_config(config: Any) -> Any:
         for title, folder in (("Tasks", "tasks/"), ("Trained models", "recipes/")):
             if title in section:
                 inside = [path for path in listed if path.startswith(folder)]
-                section[title] = sorted(
-                    inside, key=lambda path: (not path.endswith("README.md"), path)
-                )
+                found = sorted(inside, key=lambda path: (not path.endswith("README.md"), path))
+                section[title] = [*found, *section[title]]
     return config
 
 

@@ -1,7 +1,11 @@
-"""Draws the pictures of the documentation: `python examples/make_pictures.py`, after `make run`."""
+"""Draws the pictures of the documentation: `python examples/make_pictures.py`.
+
+The one of clips is what `make run` leaves, and the one of Kinetics what `make run-kinetics` leaves.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +31,7 @@ def optical_flow() -> Image.Image:
 
 
 def kinetics() -> Image.Image:
-    """The contact sheet that `make run` leaves, smaller."""
+    """The contact sheet that `make run-kinetics` leaves, smaller."""
     sheet = Image.open(ROOT / "build" / "clip" / "clip.png").convert("RGB")
     return sheet.resize((sheet.width * 2 // 3, sheet.height * 2 // 3))
 
@@ -36,7 +40,10 @@ def main() -> None:
     """Write what can be drawn."""
     PICTURES.mkdir(exist_ok=True)
     optical_flow().quantize(256).save(PICTURES / "optical_flow.png", optimize=True)
-    kinetics().quantize(128).save(PICTURES / "kinetics.png", optimize=True)
+    if (ROOT / "build" / "run" / "clips.png").exists():
+        shutil.copy(ROOT / "build" / "run" / "clips.png", PICTURES / "clips.png")
+    if (ROOT / "build" / "clip" / "clip.png").exists():
+        kinetics().quantize(128).save(PICTURES / "kinetics.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,18 @@ def main() -> int:
     )
     evaluating = commands.add_parser("evaluate", help="measure trained models on held-out data")
     evaluating.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known()))
+    showing = commands.add_parser("gallery", help="renew docs/gallery.md, or sections of it")
+    showing.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known()))
     options = parser.parse_args()
     if options.command == "train":
         from recipes.training import train
 
         print(train(recipe(options.name), BUILD / options.name))
+        return 0
+    if options.command == "gallery":
+        from recipes.gallery import renew
+
+        print(renew(map(recipe, known()), options.names, BUILD))
         return 0
     from recipes.evaluation import evaluate
 

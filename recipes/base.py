@@ -84,3 +84,8 @@ class Recipe(ABC):
     @abstractmethod
     def measure(self, run: Run) -> list[Figure]:
         """How good a model is on data that it was not trained on."""
+
+    def show(self, run: Run, pictures: Path) -> str:
+        """Markdown for docs/gallery.md with what a model makes of held-out data; pictures that it shows
+        are written into a folder. By default nothing."""
+        return ""

@@ -41,16 +41,21 @@ def evaluate(recipes: Iterable[Recipe], build: Path) -> bool:
         if not recipe.weights.exists():
             print(f"{recipe.name:10} not trained yet: make train-{recipe.name}")
             continue
-        recipe.prepare()
-        ways = (
-            module(recipe),
-            program(recipe, build / recipe.name / "fp32"),
-            program(recipe, build / recipe.name / "int8", precision="int8"),
-        )
-        for figures in zip(*(recipe.measure(way) for way in ways), strict=True):
+        for figures in measured(recipe, build):
             print(line(recipe.name, figures))
             fine &= figures[0].holds and figures[1].holds
     return fine
+
+
+def measured(recipe: Recipe, build: Path) -> list[tuple[Figure, ...]]:
+    """Each figure of a trained model as PyTorch, ONNX and int8 have it."""
+    recipe.prepare()
+    ways = (
+        module(recipe),
+        program(recipe, build / recipe.name / "fp32"),
+        program(recipe, build / recipe.name / "int8", precision="int8"),
+    )
+    return list(zip(*(recipe.measure(way) for way in ways), strict=True))
 
 
 def line(name: str, figures: tuple[Figure, ...]) -> str:

@@ -88,3 +88,10 @@ def test_examples_are_the_same_each_time_where_commits_are_judged(ci: str, same:
     )
     assert done.stdout == f"{same}\n"
     assert 'export CI="${CI:-1}"' in (ROOT / ".ci/run").read_text()
+
+
+def test_running_takes_no_torch() -> None:
+    words = ["make", "--dry-run", "--always-make", "run"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "pip install" in done.stdout
+    assert "torch" not in done.stdout

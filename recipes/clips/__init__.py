@@ -1,0 +1,1 @@
+"""Short scenes, seen, heard and named."""
