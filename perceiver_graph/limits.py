@@ -20,6 +20,10 @@ SYMBOL_VALUES = 4096
 LAYERS = 10_000
 """They are written out one by one in the graph and in what is made of it."""
 
+NUMBER = 1e17
+"""Of a number in an input: norms sum squares, and those of 1e19 are infinite in float32. What is computed
+then is not what the model says, and each way to compute it gives something else."""
+
 MANIFEST_BYTES = 64 << 20
 SUMMARY_BYTES = 256 << 20
 """Of what a run says of its results."""

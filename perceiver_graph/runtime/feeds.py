@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from perceiver_graph import limits
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
@@ -328,7 +329,8 @@ def _check_values(
     name: str, entry: InputEntry, array: NDArray[Any], report: Report, optional: bool = False
 ) -> None:
     ids = entry.dtype == "int64"
-    wrong = not_ids(entry, array) if ids else ~np.isfinite(array)
+    most = limits.NUMBER
+    wrong = not_ids(entry, array) if ids else ~((array >= -most) & (array <= most))
     if not wrong.any():
         return
     count = int(np.count_nonzero(wrong))
@@ -337,6 +339,15 @@ def _check_values(
     if ids:
         message = f"{count} of {array.size} ids of input {quote(name)} are out of range"
         report.error("PG514", message, notes=notes, help=f"ids are {ids_of(entry)}")
+    elif np.isfinite(array).all():
+        report.error(
+            "PG505",
+            f"{count} of {array.size} values of input {quote(name)} are beyond {most:g}: "
+            "their squares, which norms sum, are infinite in float32",
+            notes=notes,
+            help=f"give them in a larger unit; if they stand for what is missing, replace them: "
+            f"numpy.where(numpy.abs({name}) <= {most:g}, {name}, 0)",
+        )
     else:
         report.error(
             "PG505",

@@ -45,7 +45,8 @@ ENTRIES = (
         "PG505",
         "input is not finite",
         "The array holds NaN or infinite values. Attention mixes every position with every "
-        "other, so a single NaN makes the whole result NaN. Replace or mask missing measurements.",
+        "other, so a single NaN makes the whole result NaN. Replace or mask missing measurements. Numbers "
+        "beyond 1e17 are refused as well: norms sum squares, and those of 1e19 are infinite in float32.",
         '>>> program.encode({"points": np.full((1, 1024, 3), np.nan, "float32")})',
         '>>> program.encode({"points": np.where(np.isfinite(points), points, 0)})',
     ),

@@ -88,7 +88,7 @@ class Inputs:
         found = symbols_of(value.shape[1:] for value in left_out.values())
         return {symbol.name: symbol for symbol in found if not places(symbol, needed)}
 
-    def assignments(self) -> Iterator[str]:
+    def assignments(self, periods: Mapping[str, str]) -> Iterator[str]:
         """Statements that give the variables their values; masks last: one that is left out takes its
         sizes from the data."""
         sizes: dict[str, str] = {}
@@ -99,20 +99,26 @@ class Inputs:
             smallest = str(symbol.lowest)
             default = given(symbol, smallest) if symbol.name in self.filled else smallest
             yield f"{name} = {py.call('shared_size', 'inputs', axes, default, **scaled)}"
-        yield from (self._take(leaf, sizes) for leaf in self.leaves if leaf.role == "data")
+        yield from (self._take(leaf, sizes, periods) for leaf in self.leaves if leaf.role == "data")
         for leaf in self.leaves:
             if leaf.role == "attention_mask":
                 yield f"{self.variables[leaf.value]} = {self._mask(leaf)}"
 
-    def _take(self, leaf: Input, sizes: Mapping[str, str]) -> str:
-        """The statement that takes the data of an input."""
-        name = self.variables[leaf.value]
+    def _take(self, leaf: Input, sizes: Mapping[str, str], periods: Mapping[str, str]) -> str:
+        """The statement that takes the data of an input, in the dtype that the model computes with."""
+        name, found = self.variables[leaf.value], f"inputs[{py.quoted(leaf.of)}]"
         if leaf not in self._left_out:
-            return f"{name} = inputs[{py.quoted(leaf.of)}]"
+            if leaf.value.dtype != "float32":
+                return f"{name} = {found}.long()"
+            if leaf.of in periods:
+                return f"{name} = {py.call('as_numbers', found, self.like, periods[leaf.of])}"
+            return f"{name} = {found}.to({self.like}.dtype)"
         shape = py.several([written(dim, sizes) for dim in leaf.value.shape[1:]])
         asked, options = ("inputs", py.quoted(leaf.of), shape), {"like": self.like}
         present = [x.value for x in self.leaves if x.role == "present" and x.of == leaf.of]
         if not present:
+            if leaf.of in periods:
+                options["periods"] = periods[leaf.of]
             return f"{name} = {py.call('given_beside', *asked, **options)}"
         if leaf.value.dtype != "float32":
             options["dtype"] = f"torch.{leaf.value.dtype}"
@@ -183,7 +189,8 @@ class Inputs:
             several = isinstance(count, tuple)
             yield py.call("check_ids" if several else "check_whole", *asked, count)
         elif leaf.value.dtype == "float32":
-            yield py.call("check_numbers", *asked, self.like)
+            of = interface.periods.get(leaf.of)
+            yield py.call("check_numbers", *asked, self.like, **({"periods": of} if of else {}))
         if ranges := interface.ranges.get(leaf.of):
             yield py.call("check_within", *asked, *ranges)
 

@@ -27,6 +27,8 @@ class Interface:
     vocabularies: Mapping[str, int | tuple[int, ...]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    periods: Mapping[str, str] = field(default_factory=dict)
+    """Of arrays with periodic coordinates, the least and the greatest value by channel, as source."""
 
 
 def interface_of(lowered: Lowered) -> Interface:
@@ -42,7 +44,8 @@ def interface_of(lowered: Lowered) -> Interface:
     ids = {name: count for name, count in counts.items() if count}
     sources = {name: output.source for name, output in lowered.outputs.items() if output.source}
     ranges = {name: _within(c) for name, c in lowered.coordinates.items() if any(c.ranges)}
-    return Interface(outputs, ids, sources, ranges)
+    periods = {name: _periods(c) for name, c in lowered.coordinates.items() if any(c.periods)}
+    return Interface(outputs, ids, sources, ranges, periods)
 
 
 def _within(coordinates: Coordinates) -> list[str]:
@@ -51,6 +54,11 @@ def _within(coordinates: Coordinates) -> list[str]:
     bounds = enumerate(zip(names, coordinates.ranges, strict=True))
     ranges = {name: (channel, *ends) for channel, (name, ends) in bounds if ends is not None}
     return [py.entries(ranges), *([py.strings(coordinates.beside)] if coordinates.beside else [])]
+
+
+def _periods(coordinates: Coordinates) -> str:
+    """`{0: (0.0, 24.0)}`, as source."""
+    return repr({i: ends for i, ends in enumerate(coordinates.periods) if ends is not None})
 
 
 def telling(found: Sequence[Place]) -> tuple[str, dict[str, str]]:

@@ -171,21 +171,32 @@ class Outputs:
                 asked = ("queries", py.quoted(name), count, '"positions of output"')
                 checks.append(py.call("check_whole", *asked))
             body.append((EAGERLY, *checks))
+        if self.points:
+            body.append(self._numbers())
         body += [f"outputs: {TENSORS} = {{}}", *self._outputs(), "return outputs"]
         arguments = [f"state: {TENSORS}", *self.arguments]
         return py.method("decode", arguments, TENSORS, self._summary(), *body)
+
+    def _numbers(self) -> str:
+        """The statement that brings points to the dtype that the model computes with."""
+        leaves = [leaf for leaf in self.asked if leaf.role == "points"]
+        found = {x.of: self.interface.periods.get(x.value.name, "None") for x in leaves}
+        asked = py.call("points_as_numbers", "queries", self.inputs.like, py.entries(found))
+        return f"queries = {asked}"
 
     def _checks(self) -> Iterator[str]:
         """Statements that tell what is wrong with what is asked for."""
         graph = self.text.model.graph
         known = py.strings(sorted(leaf.of for leaf in graph.inputs if leaf.role in ASKED))
         yield py.call("refuse_unknown", "queries", known, '"output with positions"')
-        options = {} if self._batch is None else {"batch": self._batch}
+        batch = {} if self._batch is None else {"batch": self._batch}
         for leaf in self.asked:
             if leaf.role == "points":
                 asked = ("queries or {}", py.quoted(leaf.of))
+                channels, periods = leaf.value.shape[-1], self.interface.periods
+                options = {"periods": of} if (of := periods.get(leaf.value.name)) else {}
                 yield py.call(
-                    "refuse_points", *asked, leaf.value.shape[-1], self.inputs.like, **options
+                    "refuse_points", *asked, channels, self.inputs.like, **batch, **options
                 )
                 if ranges := self.interface.ranges.get(leaf.value.name):
                     yield py.call("check_within", *asked, *ranges, what='"points of output"')

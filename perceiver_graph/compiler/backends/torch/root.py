@@ -152,7 +152,7 @@ class Root:
             TENSORS,
             self.inputs.summary(made, ignored),
             (EAGERLY, f"self.check(inputs{', sizes' if sizes else ''})"),
-            *self.inputs.assignments(),
+            *self.inputs.assignments(self.interface.periods),
             *copies,
             *statements,
             f"return {py.entries(found)}",

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from perceiver_graph.compiler.backends.torch.library.inputs import shared_size
+from perceiver_graph.compiler.backends.torch.library.inputs import as_numbers, shared_size
+
+LARGEST_NUMBER = 1e17
+"""Norms sum squares, and those of 1e19 are infinite in float32."""
 
 
 def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
@@ -54,7 +57,12 @@ def refuse_alone(inputs: dict[str, Tensor], name: str, beside: tuple[str, ...]) 
 
 
 def refuse_points(
-    queries: dict[str, Tensor], name: str, channels: int, like: Tensor, batch: int | None = None
+    queries: dict[str, Tensor],
+    name: str,
+    channels: int,
+    like: Tensor,
+    batch: int | None = None,
+    periods: dict[int, tuple[float, float]] | None = None,
 ) -> None:
     """ValueError if points to ask an output at are no [batch, points, channels] of numbers."""
     if name not in queries:
@@ -63,7 +71,7 @@ def refuse_points(
     if x.ndim != 3 or x.shape[-1] != channels or batch not in (None, x.shape[0]):
         wanted = f"[batch{'' if batch is None else f' {batch}'}, points, {channels}]"
         raise ValueError(f"points of `{name}` have shape {list(x.shape)}, not {wanted}")
-    check_numbers(queries, name, like, "points of output")
+    check_numbers(queries, name, like, "points of output", periods)
 
 
 def in_words(permitted: range) -> str:
@@ -111,19 +119,28 @@ def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None
         raise ValueError(f"input `{name}` has shape {sizes}, expected [{text}]")
 
 
-def check_numbers(arrays: dict[str, Tensor], name: str, like: Tensor, what: str = "input") -> None:
-    """ValueError if what is given are no finite numbers, or of another dtype than `like`, with which the
-    model computes; autocast takes any up to float32."""
+def check_numbers(
+    arrays: dict[str, Tensor],
+    name: str,
+    like: Tensor,
+    what: str = "input",
+    periods: dict[int, tuple[float, float]] | None = None,
+) -> None:
+    """ValueError if what is given are no real numbers, or none that the model can compute with in the
+    dtype of `like`: not finite, or too large."""
     if name not in arrays:
         return
     x = arrays[name].detach()
-    narrow = x.is_floating_point() and x.itemsize <= 4
-    if x.dtype != like.dtype and not (narrow and torch.is_autocast_enabled(x.device.type)):
-        raise ValueError(f"{what} `{name}` is {x.dtype}, and takes {like.dtype}")
+    if x.dtype == torch.bool or x.is_complex():
+        raise ValueError(f"{what} `{name}` is {x.dtype}, and takes real numbers")
     if x.device.type == "cpu" and x.numel():
-        wrong = [end for end in map(float, x.aminmax()) if not math.isfinite(end)]
+        ends = [float(end) for end in as_numbers(x, like, periods).aminmax()]
+        wrong = [end for end in ends if not abs(end) <= LARGEST_NUMBER]
         if wrong:
-            raise ValueError(f"{what} `{name}` holds {wrong[0]}, and takes finite numbers")
+            limit = (
+                f"numbers up to {LARGEST_NUMBER:g}" if math.isfinite(wrong[0]) else "finite numbers"
+            )
+            raise ValueError(f"{what} `{name}` holds {wrong[0]:g}, and takes {limit}")
 
 
 def check_mask(inputs: dict[str, Tensor], name: str) -> None:
@@ -139,6 +156,8 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
     x = inputs[name]
     if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
         raise ValueError(f"{what} `{name}` is {x.dtype}, and takes whole numbers below {count}")
+    if what != "input" and x.dtype not in (torch.int32, torch.int64):  # uint8 would be a mask
+        raise ValueError(f"{what} `{name}` are {x.dtype}, and taken as torch.int64")
     if x.device.type == "cpu" and x.numel():
         low, high = (int(end) for end in x.aminmax())
         if low < 0 or high >= count:

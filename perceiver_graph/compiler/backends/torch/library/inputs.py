@@ -24,6 +24,37 @@ def shared_size(
     return smallest
 
 
+def as_numbers(
+    x: Tensor, like: Tensor, periods: dict[int, tuple[float, float]] | None = None
+) -> Tensor:
+    """Real numbers in the dtype of the weights, as a program takes them.
+
+    Of coordinates that are `periodic`, by channel, whole periods are taken off first: in float32, moments
+    of today in seconds of 1970 are 128 apart.
+    """
+    wide = not x.is_floating_point() or x.itemsize > like.itemsize
+    if periods and wide:
+        columns = list(x.double().unbind(-1))
+        for channel, (low, high) in periods.items():
+            value = columns[channel]
+            rest = low + (value.fmod(high - low) - low).remainder(high - low)
+            columns[channel] = torch.where((value >= low) & (value <= high), value, rest)
+        x = torch.stack(columns, -1)
+    return x.to(like.dtype)
+
+
+def points_as_numbers(
+    queries: dict[str, Tensor],
+    like: Tensor,
+    periods: dict[str, dict[int, tuple[float, float]] | None],
+) -> dict[str, Tensor]:
+    """The queries with points, those of these outputs, in the dtype of the weights."""
+    points = {
+        name: as_numbers(queries[name], like, periods[name]) for name in periods if name in queries
+    }
+    return {**queries, **points}
+
+
 def given_or_not(
     inputs: dict[str, Tensor],
     name: str,
@@ -36,7 +67,7 @@ def given_or_not(
     Where it is left out, zeros of a shape stand in, which its mask token replaces.
     """
     if name in inputs:
-        x = inputs[name]
+        x = inputs[name].to(dtype or like.dtype)
         everywhere = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
         return x, inputs.get(f"{name}.present", everywhere).bool()
     batch = next(iter(inputs.values())).shape[0]
@@ -46,11 +77,15 @@ def given_or_not(
 
 
 def given_beside(
-    inputs: dict[str, Tensor], name: str, shape: tuple[int, ...], like: Tensor
+    inputs: dict[str, Tensor],
+    name: str,
+    shape: tuple[int, ...],
+    like: Tensor,
+    periods: dict[int, tuple[float, float]] | None = None,
 ) -> Tensor:
     """Positions of modalities that may be left out: zeros where these are, and they too."""
     if name in inputs:
-        return inputs[name]
+        return as_numbers(inputs[name], like, periods)
     batch = next(iter(inputs.values())).shape[0]
     return like.new_zeros(()).expand(batch, *shape)
 
