@@ -80,6 +80,20 @@ def test_what_came_through_a_pipe_has_no_name() -> None:
     assert "-t UTF-8 FILE > FILE.utf8" in as_utf8(b"caf\xe9", None)
 
 
+def test_files_of_other_kinds_are_called_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    for head, what in (
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\x80\x04\x95", "a Python pickle"),
+    ):
+        path.write_bytes(head + bytes(range(256)))
+        code, said = code_of(lambda: names(path))
+        assert code == "PG515"
+        assert f"it is {what}" in said
+        assert "a name on each line" in said
+        assert "iconv" not in said
+
+
 def test_bytes_that_windows_does_not_write_are_latin() -> None:
     assert "-f LATIN1" in as_utf8(b"caf\xe9\x81", Path("a.txt"))
 

@@ -203,6 +203,8 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         ("tf_model.h5", b"\x89HDF\r\n\x1a\n....", ("Keras or TensorFlow",)),
         ("flax_model.msgpack", b"\x85\xa7params", ("Flax",)),
         ("model.onnx", b"\x08\x0a\x12\x07pytorch", ("ONNX program", "made from")),
+        ("model.safetensors", b"\x08\x0a\x12\x0fperceiver-graph\x1a\x050.1.0", ("ONNX program",)),
+        ("model.safetensors", "perceiver: 1 # Grüße\n".encode(), ("text, not weights", "name the")),
         ("model.npy", b"\x93NUMPY\1\0", ("one NumPy array",)),
         ("model.safetensors", b"<!DOCTYPE html><html>", ("web page", "download it again")),
         ("config.json", b'{"model_type": "perceiver"}', ("JSON text", "name its folder")),

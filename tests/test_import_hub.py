@@ -249,6 +249,19 @@ def test_models_without_weights(cache: Path, fourier: Repository) -> None:
     assert "has no b.safetensors" in refused(NAME)[1]
 
 
+def test_a_cache_that_is_a_file_and_a_hub_that_is_no_address(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        DiagnosticError, match="is a file, and what is downloaded is kept in a folder"
+    ):
+        download("tests/fourier", cache=tmp_path / "file", offline=True)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "not a url")
+    with pytest.raises(DiagnosticError, match="HF_ENDPOINT is `not a url`, and no address"):
+        download("tests/fourier", cache=tmp_path)
+
+
 def test_names_that_cannot_be(cache: Path) -> None:
     for name in ("hf://x", "hf://a/b/c", "hf://a/../b", "hf://-/x", "hf://", "hf://a--b/c"):
         assert refused(name)[0] == "PG314", name

@@ -23,6 +23,7 @@ MAX_LINES, MOST_OF_A_TEST = 350, 400
 ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "limits": set(),
+    "formats": set(),
     "signals": set(),
     "diagnostics": set(),
     "engine": set(),
@@ -30,8 +31,18 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"diagnostics"},
     "spec": {"limits", "media", "extensions", "diagnostics"},
     "media": {"spec", "diagnostics"},
-    "media files": {"limits", "media", "runtime", "signals", "spec", "storage", "diagnostics"},
+    "media files": {
+        "formats",
+        "limits",
+        "media",
+        "runtime",
+        "signals",
+        "spec",
+        "storage",
+        "diagnostics",
+    },
     "compiler": {
+        "formats",
         "limits",
         "engine",
         "extensions",
@@ -42,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "version",
     },
     "runtime": {
+        "formats",
         "limits",
         "engine",
         "extensions",

@@ -105,6 +105,7 @@ def test_other_names(hub: LocalHub, compiled: Path, command: Command) -> None:
     hub.asked.clear()
     done = command("run", "tests/mine", "a")
     assert done.code == 1
+    assert "if a model of the hub is meant: `perceiver-graph run hf://tests/mine`" in done.err
     assert hub.asked == []
     assert command("run", "hf://tests/mine@v1", "a").code == 0
     done = command("run", "hf://tests/absent", "a")

@@ -21,6 +21,7 @@ from perceiver_graph.media.clip.windows import probe_clip, read_clip
 from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.run import run_files
 from perceiver_graph.runtime.sources import file_readers
+from perceiver_graph.runtime.written import of_other_runs
 from perceiver_graph.spec.loader import parse_spec
 from tests.faults import tree
 from tests.tiny import fault, faults, write_artifact
@@ -188,6 +189,16 @@ def test_several_clips_are_several_results(program: Program, tmp_path: Path) -> 
     found = run_files(program, clips, tmp_path / "out", {"label": None})
     assert [result.pieces for result in found] == [1, 2]
     assert names(tmp_path / "out") == ["clip-2.json", "clip.json"]
+
+
+def test_results_of_other_runs_are_known(program: Program, tmp_path: Path) -> None:
+    clips = [make_clip(tmp_path / f"{name}.mp4", 4) for name in ("one", "two", "three")]
+    out = tmp_path / "out"
+    run_files(program, clips, out, {"label": None})
+    (out / "mine.json").write_text("{}")
+    (out / "three.json").write_text("{}")  # changed: not provably a run's
+    assert of_other_runs(out, ["one"]) == [out / "two.json"]
+    assert of_other_runs(out, ["one", "two"]) == []
 
 
 def test_only_what_is_asked_for_is_written(program: Program, tmp_path: Path) -> None:

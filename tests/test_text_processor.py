@@ -13,8 +13,10 @@ from perceiver_graph.media.text.tokens import (
     FIRST_BYTE,
     MASK,
     SPECIAL,
+    UNCOUNTED,
     VOCABULARY,
     character_offsets,
+    count_masks,
     decode,
     encode,
     expand_masks,
@@ -85,6 +87,7 @@ def test_a_mask_can_stand_for_several_bytes() -> None:
     text = "words are[MASK*9]"
     assert encode(expand_masks(text)).masked == list(range(10, 19))
     assert expand_masks("[MASK*0]") == ""
+    assert count_masks("[MASK*999999999]") < UNCOUNTED == count_masks("[MASK*99999999999]")
     assert expand_masks("[MASK*] [MASK*x] [MASK]") == "[MASK*] [MASK*x] [MASK]"
     assert plain_ids("[MASK]") == [MASK]
 

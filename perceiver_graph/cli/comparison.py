@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.tensors import Tensors
 from perceiver_graph.compiler.artifact import describe
-from perceiver_graph.compiler.ir.graph import Graph, Initializer
+from perceiver_graph.compiler.ir.graph import Graph, Value
 from perceiver_graph.compiler.ir.op import Op, TensorType, written
-from perceiver_graph.compiler.ir.text import same_structure
+from perceiver_graph.compiler.ir.text import same_structure, without_starts
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.ops import Dropout
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.changes import Change, changes
 from perceiver_graph.spec.loader import load_spec
@@ -83,8 +84,8 @@ class Comparison:
 
     @cached_property
     def same_results(self) -> bool:
-        """Whether both compute the same from the same weights, however these start."""
-        return _are_equal(*(_without_starts(one.graph) for one in self._both))
+        """Whether both compute the same from the same weights, however these start and are trained."""
+        return _are_equal(*(_as_run(one.graph) for one in self._both))
 
     @cached_property
     def settings(self) -> tuple[Change, ...]:
@@ -207,10 +208,18 @@ def _says(data: Any, path: Sequence[str | int]) -> bool:
     return True
 
 
-def _without_starts(graph: Graph) -> Graph:
-    start = Initializer("zeros")
-    parameters = (replace(one, init=start, trainable=True) for one in graph.parameters)
-    return replace(graph, parameters=tuple(parameters))
+def _as_run(graph: Graph) -> Graph:
+    """The graph as a program computes it, from whatever weights: no dropout, which is for training."""
+    kept: dict[Value, Value] = {}
+    nodes = []
+    for node in graph.nodes:
+        inputs = tuple(kept.get(value, value) for value in node.inputs)
+        if isinstance(node.op, Dropout):
+            (kept[node.output],) = inputs
+        else:
+            nodes.append(replace(node, inputs=inputs))
+    outputs = {name: kept.get(value, value) for name, value in graph.outputs.items()}
+    return without_starts(replace(graph, nodes=tuple(nodes), outputs=outputs))
 
 
 def _pairs(a: Mapping[K, V], b: Mapping[K, V]) -> Iterator[tuple[K, V | None, V | None]]:

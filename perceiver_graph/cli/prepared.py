@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from perceiver_graph.cli import checkpoints, screen
-from perceiver_graph.diagnostics.commands import shell
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import command, shell
 from perceiver_graph.storage.caches import cache_folder
 
 if TYPE_CHECKING:
@@ -25,10 +26,16 @@ def artifact(text: str, device: Device) -> Path:
     if checkpoints.is_here(text):
         return Path(text)
     from perceiver_graph.compiler.importing.classes import PUBLISHED
-    from perceiver_graph.compiler.importing.hub import SCHEME, Snapshot
+    from perceiver_graph.compiler.importing.hub import SCHEME, Snapshot, is_name
     from perceiver_graph.spec.manifest import MANIFEST_NAME
 
     if text not in PUBLISHED and not text.startswith(SCHEME):
+        if is_name(text):
+            from perceiver_graph.runtime.nearby import what_makes_one
+
+            meant = f"if a model of the hub is meant: {command('run', f'{SCHEME}{text}')}"
+            help = f"{what_makes_one(Path(text))}; {meant}"
+            raise DiagnosticError.of("PG401", f"there is no folder {text}", help=help)
         return Path(text)
     found = checkpoints.find(text, checkpoints.Hub())
     if not isinstance(found, Snapshot):

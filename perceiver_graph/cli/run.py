@@ -292,6 +292,7 @@ def _run_files(
 ) -> None:
     from perceiver_graph.runtime.naming import read_names
     from perceiver_graph.runtime.run import run_files
+    from perceiver_graph.runtime.written import note_of_others
 
     called = read_names(names, program.manifest)
 
@@ -314,3 +315,4 @@ def _run_files(
         for name, answer in result.answers.items():
             if answer.line is not None:
                 screen.say(f"  {name}: {answer.line}")
+    screen.notes(note_of_others(output, {path.stem for one in found for path in one.files}))

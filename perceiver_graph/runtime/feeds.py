@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph import limits
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.arrays import (
     as_array,
-    first,
     order_of,
     real_numbers,
     rounded,
@@ -37,7 +35,6 @@ from perceiver_graph.runtime.coordinates import (
     report_outside,
     unranged_notes,
 )
-from perceiver_graph.runtime.ids import ids_of, not_ids
 from perceiver_graph.runtime.masks import (
     Masks,
     check_mask_sizes,
@@ -48,6 +45,7 @@ from perceiver_graph.runtime.masks import (
 )
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
+from perceiver_graph.runtime.values import check_values
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, axes_of
 
 Arrays = dict[str, NDArray[Any]]
@@ -117,7 +115,7 @@ def check_inputs(
     sizes = bind(manifest, arrays, given_sizes, report)
     for name, array in arrays.items():
         optional = dispensable(manifest, name, given)
-        _check_values(name, manifest.inputs[name], array, report, optional)
+        check_values(name, manifest.inputs[name], array, report, optional)
     masks = check_masks(manifest, given, sizes, report)
     check_ranges(manifest, arrays, masks, report)
     asked = {
@@ -212,7 +210,7 @@ def check_points(
             help = "leave the batch axis out where all take the same points"
             report.error("PG503", message, help=help)
             continue
-        _check_values(name, entry, array, report)
+        check_values(name, entry, array, report)
         report_outside(name, entry, array, report)
         found[output] = array
     return found
@@ -323,36 +321,3 @@ def _fits(shape: Sequence[int], wanted: Sequence[int | str]) -> bool:
     return len(shape) == len(wanted) and all(
         isinstance(size, str) or size == actual for size, actual in zip(wanted, shape, strict=True)
     )
-
-
-def _check_values(
-    name: str, entry: InputEntry, array: NDArray[Any], report: Report, optional: bool = False
-) -> None:
-    ids = entry.dtype == "int64"
-    most = limits.NUMBER
-    wrong = not_ids(entry, array) if ids else ~((array >= -most) & (array <= most))
-    if not wrong.any():
-        return
-    count = int(np.count_nonzero(wrong))
-    place, where = first(wrong, entry.axes)
-    notes = [f"the first is {array[place]} at {where}"]
-    if ids:
-        message = f"{count} of {array.size} ids of input {quote(name)} are out of range"
-        report.error("PG514", message, notes=notes, help=f"ids are {ids_of(entry)}")
-    elif np.isfinite(array).all():
-        report.error(
-            "PG505",
-            f"{count} of {array.size} values of input {quote(name)} are beyond {most:g}: "
-            "their squares, which norms sum, are infinite in float32",
-            notes=notes,
-            help=f"give them in a larger unit; if they stand for what is missing, replace them: "
-            f"numpy.where(numpy.abs({name}) <= {most:g}, {name}, 0)",
-        )
-    else:
-        report.error(
-            "PG505",
-            f"{count} of {array.size} values of input {quote(name)} are not finite in float32",
-            notes=notes,
-            help=f"replace them: numpy.where(numpy.isfinite(numpy.float32({name})), {name}, 0)"
-            + ("; or leave the input out" if optional else ""),
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from perceiver_graph import limits
+from perceiver_graph import formats, limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.words import did_you_mean
@@ -109,6 +109,10 @@ def _lines(path: str) -> list[str]:
     try:
         names = (b"\xff" if encoding else content).decode("utf-8-sig").splitlines()
     except ValueError as error:
+        what = formats.known(content[: formats.HEAD])
+        if what is not None and encoding is None:
+            message = f"{fault}: it is {what.name}, and no text"
+            raise DiagnosticError.of("PG515", message, help=_ONE_EACH) from error
         message = f"{fault}: it is not UTF-8 text" + (f" but {encoding}" if encoding else "")
         help = as_utf8(content, source.file)
         raise DiagnosticError.of("PG515", message, help=help) from error

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from perceiver_graph import limits, storage
 from perceiver_graph.diagnostics import DiagnosticError, escape
 from perceiver_graph.diagnostics.commands import elsewhere
+from perceiver_graph.media.io import some_of
 
 SUMMARY = ".json"
 _MARK = b"perceiver-graph run, sha256 "
@@ -48,6 +49,19 @@ def former_results(folder: Path, stem: str) -> storage.Former:
         return storage.Former()
     files[path.name] = storage.digest(path)
     return storage.Former(files)
+
+
+def of_other_runs(folder: Path, stems: Iterable[str]) -> list[Path]:
+    """The summaries in a folder that runs on other subjects have left there."""
+    taken = set(stems)
+    found = (path for path in sorted(folder.glob(f"*{SUMMARY}")) if path.stem not in taken)
+    return [path for path in found if former_results(folder, path.stem).has(folder, path.name)]
+
+
+def note_of_others(folder: Path, stems: Iterable[str]) -> list[str]:
+    """A note on them, if there are any."""
+    others = [path.name for path in of_other_runs(folder, stems)]
+    return [f"{folder} holds results of other runs, too: {some_of(others)}"] if others else []
 
 
 def seal(archive: Path) -> None:

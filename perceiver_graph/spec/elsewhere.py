@@ -31,7 +31,7 @@ norm_at: pre_norm post_norm norm_first prenorm
 bottleneck: vae kl kl_reg quant
 variational: latent_dim embed_dim z_channels
 rms_norm: rms rmsnorm
-layer_norm: layernorm ln
+layer_norm: layernorm ln true
 qk_norm: qk_layer_norms use_qk_norm qk_layernorm
 key_heads: kv_heads num_kv_heads num_key_value_heads n_kv_heads
 keys: kv keys_values
@@ -40,6 +40,8 @@ fraction: rotary_pct partial_rotary_factor rope_fraction
 hidden_norm: ffn_norm sub_norm subln sub_ln ffn_layernorm
 causal: is_causal causal_mask autoregressive
 of: from
+over: along
+qkv: q k v query key value in_proj
 dropout: dropout_rate hidden_dropout drop_rate dropout_prob proj_drop attn_drop
 dropout: attention_dropout attn_dropout attention_probs_dropout_prob drop_path
 bias: qkv_bias use_bias attention_bias

@@ -56,6 +56,17 @@ def test_a_spec_does_not_differ_from_itself(data: dict[str, Any]) -> None:
         assert said == ((), (), (), ())
 
 
+def test_dropout_is_for_training_and_programs_drop_nothing(command: Command, write: Any) -> None:
+    found = difference(command, write("a"), "--set", "layers.dropout=0.5")
+    assert found["same_results"]
+    assert not found["equal"]
+    assert {one["key"] for one in found["settings"]} == {
+        "encode.dropout", "process.dropout", "decode.dropout"
+    }  # fmt: skip
+    found = difference(command, write("a"), "--set", "layers.activation=relu")
+    assert not found["same_results"]
+
+
 @given(specs(), specs())
 def test_a_difference_is_one_from_either_side(a: dict[str, Any], b: dict[str, Any]) -> None:
     one, other = (lower(parse_spec(render(data))) for data in (a, b))

@@ -60,14 +60,14 @@ def _channel_help(x: Field) -> str:
     return f"add `{CHANNEL}: 1` as the last axis of the shape, where each place holds one number"
 
 
-def require_ids(ctx: Context, x: Field, what: str, path: Path) -> None:
-    """Refuse numbers where ids are looked up (PG211)."""
+def require_ids(ctx: Context, x: Field, what: str, path: Path, other: str = "") -> None:
+    """Refuse numbers where ids are looked up (PG211). `other` is what else may be meant, as a help."""
     if x.value.dtype != "int64" or CHANNEL in x.names:
         raise ctx.error(
             "PG211",
             f"{what} looks ids up, and must be the first step of an input without channels",
             path,
             notes=[shape_note(x.axes)],
-            help="leave `channel` out of the shape and put this step first",
+            help=f"leave `channel` out of the shape and put this step first{other}",
             at_key=True,
         )

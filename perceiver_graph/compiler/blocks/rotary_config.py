@@ -38,9 +38,7 @@ def rotary_config(
         return None
     rotary = Rotary() if style.rotary is True else style.rotary
     head = qk_width // style.heads
-    turned = rotary.fraction * head
-    if abs(turned - round(turned)) < 0.01:  # 0.333 of 6 are 2
-        turned = round(turned)
+    turned = _turned(rotary.fraction, head)
     if turned % 2 or turned < 2:
         raise ctx.error(
             "PG204",
@@ -71,8 +69,18 @@ def _other_fraction(head: int) -> str:
     if head < 2:
         return "use a larger `qk_width`: heads have two channels or more"
     half = head // 2 // 2 * 2
-    good = f"write `fraction: {(half or 2) / head:.3g}`"
-    return good if head % 2 or half else "leave `fraction` out"
+    if not (head % 2 or half):
+        return "leave `fraction` out"
+    share = (half or 2) / head
+    texts = (f"{share:.{digits}g}" for digits in range(3, 17))
+    good = next(text for text in texts if _turned(float(text), head) % 2 == 0)
+    return f"write `fraction: {good}`"
+
+
+def _turned(fraction: float, head: int) -> float:
+    """How many channels of a head a share of them is: 0.333 of 6 are 2."""
+    turned = fraction * head
+    return round(turned) if abs(turned - round(turned)) < 0.01 else turned
 
 
 def _ends(ctx: Context, rotary: Rotary, part: Key, path: Path, pairs: int) -> tuple[float, float]:

@@ -145,11 +145,24 @@ def _embedding(step: models.Embedding, ctx: Context, x: Field, name: str, path: 
     size = step.embedding
     if isinstance(size.vocabulary, Mapping):
         return _embeddings(size.vocabulary, size.width, ctx, x, name, (*path, "embedding"))
-    require_ids(ctx, x, "`embedding`", path)
+    require_ids(ctx, x, "`embedding`", path, _several(x, size.vocabulary))
     table = ctx.builder.parameter(f"{name}.weight", (size.vocabulary, size.width), "embedding")
     ctx.embeddings[str(path[1])] = table
     value = ctx.builder(ops.Gather(0), table, x.value, name=name)
     return Field(value, (*x.axes, Axis(CHANNEL, Dim.of(size.width))))
+
+
+def _several(x: Field, vocabulary: int) -> str:
+    """What is meant where a token has a few ids, with a table of vectors for each."""
+    count = x.axes[-1].size.value if x.axes and x.axes[-1].name == CHANNEL else None
+    if count is None or not 1 < count <= len(_IDS):
+        return ""
+    tables = ", ".join(f"{name}: {vocabulary}" for name in _IDS[:count])
+    return f"; for {count} ids of a token, write `vocabulary: {{{tables}}}`"
+
+
+_IDS = "abcd"
+"""What ids of a token may be called."""
 
 
 def _embeddings(

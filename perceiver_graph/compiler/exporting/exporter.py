@@ -7,7 +7,7 @@ does, what differs is told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -20,9 +20,8 @@ from perceiver_graph.compiler.importing import classes
 from perceiver_graph.compiler.importing.draft import Configuration
 from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.specs import BUILDERS
-from perceiver_graph.compiler.ir.graph import Graph, Initializer
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.ir.text import same_structure
+from perceiver_graph.compiler.ir.text import same_structure, without_starts
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, make, quote
@@ -157,13 +156,8 @@ def _is_free(change: Change) -> bool:
 
 def _computes_the_same(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
     """Whether two specs are one graph, however its parameters start."""
-    one, other = (_without_starts(lower(load_spec(data)).graph) for data in (theirs, ours))
+    one, other = (without_starts(lower(load_spec(data)).graph) for data in (theirs, ours))
     return same_structure(one, other)
-
-
-def _without_starts(graph: Graph) -> Graph:
-    zeros = Initializer("zeros")
-    return replace(graph, parameters=tuple(replace(p, init=zeros) for p in graph.parameters))
 
 
 def _difference(lowered: Lowered, found: str, left: Sequence[Change]) -> Diagnostic:

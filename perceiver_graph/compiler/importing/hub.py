@@ -151,6 +151,8 @@ class _Source:
     ) -> _Source:
         """Ask the hub once whether it has the model; where it does not answer, the cache may."""
         _require()
+        if cache is not None and Path(cache).is_file():
+            raise hub_errors.no_folder(cache)
         from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_url
 
         about: dict[str, Any] = {
@@ -163,6 +165,8 @@ class _Source:
         source = cls(request, options | {"local_files_only": offline}, [])
         if offline:
             return source
+        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", request.endpoint):
+            raise hub_errors.no_address(request)
         url = hf_hub_url(repository, transformers.CONFIG, revision=revision)
 
         def ask() -> None:

@@ -115,6 +115,24 @@ def not_kept(request: Request, set_by: str = "--offline") -> DiagnosticError:
     )
 
 
+def no_folder(cache: object) -> DiagnosticError:
+    """For a cache that is a file."""
+    return DiagnosticError.of(
+        "PG316",
+        f"{quote(str(cache))} is a file, and what is downloaded is kept in a folder",
+        help=f"name a folder: {option('--cache', 'DIR')}",
+    )
+
+
+def no_address(request: Request) -> DiagnosticError:
+    """For a hub that is no address."""
+    return DiagnosticError.of(
+        "PG316",
+        f"HF_ENDPOINT is {quote(request.endpoint)}, and no address of a hub",
+        help=f"write one, as in HF_ENDPOINT={OFFICIAL}, or unset it",
+    )
+
+
 def no_package(error: ImportError) -> DiagnosticError:
     """Without huggingface_hub (PG509)."""
     return DiagnosticError.of(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from perceiver_graph.compiler.ir.dims import Symbol
@@ -16,6 +17,7 @@ from perceiver_graph.compiler.ir.graph import (
     Block,
     Constant,
     Graph,
+    Initializer,
     Input,
     Node,
     Parameter,
@@ -42,6 +44,13 @@ def same_structure(left: Graph, right: Graph) -> bool:
         return False
     pairs = zip(left.constants, right.constants, strict=True)
     return all(a.data.tobytes() == b.data.tobytes() for a, b in pairs)
+
+
+def without_starts(graph: Graph) -> Graph:
+    """The graph with parameters that all start, and learn, alike: what it computes of given weights."""
+    zeros = Initializer("zeros")
+    parameters = (replace(one, init=zeros, trainable=True) for one in graph.parameters)
+    return replace(graph, parameters=tuple(parameters))
 
 
 def _sections(graph: Graph) -> Iterator[str]:

@@ -6,7 +6,6 @@ Nothing of such a file is loaded: of a pickle, only the words in it are looked a
 from __future__ import annotations
 
 import lzma
-import re
 import tarfile
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from perceiver_graph import formats
 from perceiver_graph.compiler.weights import trainers
 from perceiver_graph.diagnostics import quote
 from perceiver_graph.diagnostics.commands import code, command, shell
@@ -24,7 +24,6 @@ _RELEASED = {".pickle", ".pkl", ".pystate"}
 """How the files of DeepMind end."""
 
 _HEAD = 512
-_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,15 @@ def identify(path: Path) -> Foreign | None:
         head = file.read(_HEAD)
     if not head:
         return Foreign("empty", "copy or download it again")
-    for starts, kind in _BY_BYTES:
-        if head.startswith(starts):
-            return kind(path)
+    return _told(path, head, formats.known(head))
+
+
+def _told(path: Path, head: bytes, found: formats.Format | None) -> Foreign | None:
+    """By its first bytes; then by how its name ends, for what has none of its own; then by the rest."""
+    if found in _BY_FORMAT:
+        return _BY_FORMAT[found](path)
+    if found is not None and found.kind == "compressed":
+        return _compressed(path)
     lowered = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
     if lowered.startswith((b"<!doctype html", b"<html", b"<?xml")):
         return Foreign(
@@ -67,19 +72,13 @@ def identify(path: Path) -> Foreign | None:
         return Foreign(*BY_SUFFIX[path.suffix.lower()])
     if path.suffix.lower() in PICKLES:
         return _pickle(path)
-    if what := _media(head):
-        return Foreign(what, _OTHER)
-    if lowered.startswith(b"{"):
+    if found == formats.JSON or lowered.startswith(b"{"):
         return Foreign(
             "JSON text, not weights",
             f"name its folder, `{path.parent}`, or the .safetensors file beside it",
         )
-    return None
-
-
-def _media(head: bytes) -> str | None:
-    """What a file of media or a document is called."""
-    return next((what for pattern, what in _MEDIA if pattern.match(head)), None)
+    what = found.name if found else "text, not weights" if formats.is_text(head) else None
+    return Foreign(what, _OTHER) if what else None
 
 
 def conversion(path: Path, target: Path | None = None) -> str:
@@ -190,26 +189,6 @@ def _fixed(what: str, help: str) -> Callable[[Path], Foreign]:
 
 
 _OTHER = "name the .safetensors file with the weights; media are given to `run`"
-_MEDIA = tuple(
-    (re.compile(pattern, re.DOTALL), what)
-    for pattern, what in (
-        (rb"\x89PNG\r\n\x1a\n", "a PNG picture"),
-        (rb"\xff\xd8\xff", "a JPEG picture"),
-        (rb"GIF8[79]a", "a GIF picture"),
-        (rb"II\*\x00|MM\x00\*", "a TIFF picture"),
-        (rb"RIFF....WEBP", "a WebP picture"),
-        (rb"RIFF....WAVE", "a WAV recording"),
-        (rb"RIFF....AVI ", "an AVI video"),
-        (rb"....ftyp", "an MP4 file, or one of its relatives"),
-        (rb"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-        (rb"fLaC", "a FLAC recording"),
-        (rb"OggS", "an Ogg recording"),
-        (rb"ID3", "an MP3 recording"),
-        (rb"ply\r?\n", "a PLY cloud of points"),
-        (rb"%PDF-", "a PDF document"),
-        (rb"PAR1", "a Parquet file"),
-    )
-)
 _ORIGINAL = "use the checkpoint that it was made from, in safetensors"
 _KERAS = (
     "a file of Keras or TensorFlow, and only safetensors files are read",
@@ -222,15 +201,15 @@ _FLAX = (
 _ONNX = ("an ONNX program, not the weights that it was exported from", _ORIGINAL)
 _GGUF = ("a GGUF file, the format of llama.cpp", _ORIGINAL)
 
-_BY_BYTES: tuple[tuple[bytes | tuple[bytes, ...], Callable[[Path], Foreign]], ...] = (
-    (_LFS, _pointer),
-    (b"GGUF", _fixed(*_GGUF)),
-    (b"\x89HDF\r\n\x1a\n", _fixed(*_KERAS)),
-    (b"\x93NUMPY", _fixed("one NumPy array without a name", "save all of them by name")),
-    (b"PK\3\4", _zip),
-    ((b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"), _pickle),
-    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf"), _compressed),
-)
+_BY_FORMAT: dict[formats.Format, Callable[[Path], Foreign]] = {
+    formats.LFS: _pointer,
+    formats.GGUF: _fixed(*_GGUF),
+    formats.HDF5: _fixed(*_KERAS),
+    formats.NUMPY: _fixed("one NumPy array without a name", "save all of them by name"),
+    formats.ZIP: _zip,
+    formats.PICKLE: _pickle,
+    formats.ONNX: _fixed(*_ONNX),
+}
 _SPEC = (
     "YAML text, not weights",
     f"a spec is compiled: {command('compile', 'SPEC', '--weights', 'FILE')}",

@@ -83,9 +83,9 @@ class TextReader(Reader):
             text = _decoded(content, source)
         masks = tokens.count_masks(text)
         if masks > (self._length.max or _MOST):
-            raise self._too_long(
-                source.label if source else quote(text, _SHOWN), f"{masks:,} times [MASK] alone"
-            )
+            times = f"{masks:,} times" if masks < tokens.UNCOUNTED else "a billion times and more"
+            label = source.label if source else quote(text, _SHOWN)
+            raise self._too_long(label, f"{times} [MASK] alone")
         return text, source
 
     def _too_long(self, label: str, fault: str) -> DiagnosticError:

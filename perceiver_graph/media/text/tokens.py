@@ -17,6 +17,8 @@ VOCABULARY = FIRST_BYTE + 256
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL)) + ")")
 _REPEATED = re.compile(r"\[MASK\*0*(\d+)\]", re.ASCII)
 _MOST_DIGITS = 9
+UNCOUNTED = 10**_MOST_DIGITS
+"""So many masks are not counted any more."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def expand_masks(text: str) -> str:
 def count_masks(text: str) -> int:
     """How many `[MASK]` the repeated ones of a text stand for; a billion are more than can be."""
     counts = (found[1] for found in _REPEATED.finditer(text))
-    return sum(int(one) if len(one) <= _MOST_DIGITS else 10**_MOST_DIGITS for one in counts)
+    return sum(int(one) if len(one) <= _MOST_DIGITS else UNCOUNTED for one in counts)
 
 
 def character_offsets(text: str) -> list[int]:

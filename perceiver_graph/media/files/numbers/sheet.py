@@ -147,7 +147,8 @@ class _Parser:
                     return
                 fault = f"the comment {quote(comment[:40])} does not name the {len(fields)} columns"
                 self._notes = (f"{fault}, which are taken as they come",)
-        if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
+        begin = int(fields[0]) if re.fullmatch(r"\d{1,9}", fields[0], re.ASCII) else 0
+        if len(fields) > 2 and fields == [str(begin + i) for i in range(len(fields))]:
             shown = ", ".join(fields[:3])
             note = f"the first row is {shown}, ...: if it names the columns, leave it out"
             self._notes = (note,)
