@@ -88,7 +88,7 @@ class Inputs:
         found = symbols_of(value.shape[1:] for value in left_out.values())
         return {symbol.name: symbol for symbol in found if not places(symbol, needed)}
 
-    def assignments(self, periods: Mapping[str, str]) -> Iterator[str]:
+    def assignments(self, periods: Mapping[str, str] | None = None) -> Iterator[str]:
         """Statements that give the variables their values; masks last: one that is left out takes its
         sizes from the data."""
         sizes: dict[str, str] = {}
@@ -99,7 +99,9 @@ class Inputs:
             smallest = str(symbol.lowest)
             default = given(symbol, smallest) if symbol.name in self.filled else smallest
             yield f"{name} = {py.call('shared_size', 'inputs', axes, default, **scaled)}"
-        yield from (self._take(leaf, sizes, periods) for leaf in self.leaves if leaf.role == "data")
+        yield from (
+            self._take(leaf, sizes, periods or {}) for leaf in self.leaves if leaf.role == "data"
+        )
         for leaf in self.leaves:
             if leaf.role == "attention_mask":
                 yield f"{self.variables[leaf.value]} = {self._mask(leaf)}"
