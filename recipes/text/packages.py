@@ -1,6 +1,6 @@
-"""The manual pages of each language: packages of Debian 12, and their digests."""
+"""The manual pages and the word lists of each language: packages of Debian 12, and their digests."""
 
-PACKAGES = {
+PAGES = {
     "Czech": (
         (
             "pool/main/m/manpages-l10n/manpages-cs_4.18.1-1_all.deb",
@@ -126,3 +126,75 @@ PACKAGES = {
         ),
     ),
 }
+
+WORDS = {
+    "Czech": (
+        "pool/main/libr/libreoffice-dictionaries/hunspell-cs_7.5.0-1_all.deb",
+        "2ca09be6c556c0f383c4876fd7e97e36d3dac8510f5b6f703f3c447d143088ad",
+    ),
+    "Danish": (
+        "pool/main/d/dsdo/wdanish_1.6.36-14_all.deb",
+        "221d3ee8bb0fb84559473687224c746fb1c392330e4142c3f24517ab8e8ad980",
+    ),
+    "Dutch": (
+        "pool/main/d/dutch/wdutch_2.20.19-2_all.deb",
+        "79dc0dbbd9b3e029ba84423a804c635aca87105521962f9b4c3023399c94dc35",
+    ),
+    "English": (
+        "pool/main/s/scowl/wamerican_2020.12.07-2_all.deb",
+        "c8f8e2b2ad0d37bfdd41f0e40f1e4c8e5f907467d768a1d3698b164e9617f0b4",
+    ),
+    "French": (
+        "pool/main/w/wfrench/wfrench_1.2.7-2_all.deb",
+        "a5cbe63b988adbdb973983aab5b76fe2b715e9a37b012f31ad1e925b1a4b4c29",
+    ),
+    "German": (
+        "pool/main/i/igerman98/wngerman_20161207-11_all.deb",
+        "9053a69641bcf59233055f1b3ca341046751534b2b32d1e32c67b23ab9b98fec",
+    ),
+    "Hungarian": (
+        "pool/main/libr/libreoffice-dictionaries/hunspell-hu_7.5.0-1_all.deb",
+        "364f79a263be6c7d6d25a9b001c4984de02377a0f6b4c3ffb0a2f10008d39c80",
+    ),
+    "Indonesian": (
+        "pool/main/libr/libreoffice-dictionaries/hunspell-id_7.5.0-1_all.deb",
+        "8b81edcfd868ede25b1f068a7b3982e2965376de566d11886d22d06e4cfce809",
+    ),
+    "Italian": (
+        "pool/main/w/witalian/witalian_1.10_all.deb",
+        "dc6eb1423726ce838332936db078406b646d0f3773701a5b1566a68495ddf076",
+    ),
+    "Polish": (
+        "pool/main/i/ipolish/wpolish_20220301-1_all.deb",
+        "78d94681b9838aeb8419629d5ce378085e0db6a22517c3c170aa883451cc9ccf",
+    ),
+    "Portuguese": (
+        "pool/main/i/ispell.pt/wportuguese_20220621-1_all.deb",
+        "82d6aeca20d072bbe962db68e4c50d3cce76ecb12295608692dff4638daec2a0",
+    ),
+    "Romanian": (
+        "pool/main/libr/libreoffice-dictionaries/hunspell-ro_7.5.0-1_all.deb",
+        "2a2f11f37a9cd499ca76d1fc2dd4f3f509db402b86c9a733faf4e78661c65325",
+    ),
+    "Russian": (
+        "pool/main/libr/libreoffice-dictionaries/hunspell-ru_7.5.0-1_all.deb",
+        "ef3f0a54a8e52682be80932e414b97d7d268d4a33dfcb5b27b46142b5d84cfe3",
+    ),
+    "Spanish": (
+        "pool/main/w/wspanish/wspanish_1.0.30_all.deb",
+        "a2b7504fb8c12deaf6c4e868f749a3d05a42caee348f0f5bb006238e925cde18",
+    ),
+    "Swedish": (
+        "pool/main/s/swedish/wswedish_1.4.5-3_all.deb",
+        "be46153a738e7db1e4c8f1212e850197da4ab50c5edc543b3fb48d908b8d9f2a",
+    ),
+    "Ukrainian": (
+        "pool/main/i/ispell-uk/wukrainian_1.8.0+dfsg-1_all.deb",
+        "19f04ca296dd512095c378168f7812d67b1b31e7f6622d9a20e5dac834482846",
+    ),
+    "Vietnamese": (
+        "pool/main/libr/libreoffice-dictionaries/hunspell-vi_7.5.0-1_all.deb",
+        "d8c801d7e30b9486de53d70dd537f5bbb46a93a66803c5e15e652d3ca19389ec",
+    ),
+}
+"""No list is kept for Finnish; Japanese and Chinese have no spaces between words."""
