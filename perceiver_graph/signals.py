@@ -6,6 +6,7 @@ import _thread
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType, TracebackType
@@ -58,7 +59,8 @@ def answered() -> Iterator[None]:
                 changed[number] = handler
                 signal.signal(number, _answer)
     try:
-        yield
+        with warnings.catch_warnings():
+            yield
     finally:
         with _Asked.reminding:
             _Asked.number, _Asked.waits = None, None
@@ -98,6 +100,8 @@ def _answer(number: int, frame: FrameType | None) -> None:
             _thread.start_new_thread(_remind, (number, waits))
         return
     if now > _Asked.raised + _SAME:  # a reminder may have been on its way
+        # What is interrupted may warn of what it could not do: pydantic does where it tries types in turn.
+        warnings.simplefilter("ignore")
         _raise(number)
 
 

@@ -341,7 +341,7 @@ def _garbage(folder: Path) -> Iterator[tuple[Path, str, str]]:
     yield folder, "PG301", "is empty"
     files = {
         "empty.safetensors": (b"", "PG301", "is empty"),
-        "text.txt": (b"hello", "PG301", "not a complete safetensors file"),
+        "text.txt": (b"hello", "PG301", "is text, not weights"),
         "model.pt": (b"PK\3\4....", "PG301", "/model.pt', map_location="),
         "old.pt": (b"\x80\2....", "PG301", "/old.pt', map_location="),
         "zipped.pkl": (b"PK\3\4....", "PG301", "is a pickle or an archive"),

@@ -82,6 +82,7 @@ def test_pixels_and_samples_are_compared_with_those_that_were_asked_for() -> Non
 
 
 def test_some_clips_lack_pictures_some_sound_and_none_both() -> None:
+    torch.manual_seed(1)
     seen: dict[str, list[Tensor]] = {"image": [], "audio": [], "label": []}
 
     def watching(inputs: Mapping[str, Tensor], queries: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -166,7 +166,7 @@ def _truncated(path: Path) -> None:
     [
         ("absent.safetensors", lambda path: None, "there is no file or folder"),
         ("empty.safetensors", lambda path: path.write_bytes(b""), "is empty"),
-        ("text.safetensors", lambda path: path.write_text("hello " * 99), "not a complete"),
+        ("text.safetensors", lambda path: path.write_text("hello " * 99), "is text, not weights"),
         ("cut.safetensors", _truncated, "not a complete safetensors"),
         ("model.bin", lambda path: path.write_bytes(b"PK\3\4...."), "model.bin', map_location="),
         ("model.pth", lambda path: path.write_bytes(b"\x80\2."), "convert it with PyTorch"),

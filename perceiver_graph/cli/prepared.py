@@ -30,7 +30,7 @@ def artifact(text: str, device: Device) -> Path:
     from perceiver_graph.spec.manifest import MANIFEST_NAME
 
     if text not in PUBLISHED and not text.startswith(SCHEME):
-        if is_name(text):
+        if is_name(text) and not Path(text).parent.is_dir():
             from perceiver_graph.runtime.nearby import what_makes_one
 
             meant = f"if a model of the hub is meant: {command('run', f'{SCHEME}{text}')}"

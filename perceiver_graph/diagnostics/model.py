@@ -96,6 +96,9 @@ class Label:
     span: Span
     text: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", singular(self.text))
+
 
 @dataclass(frozen=True)
 class Diagnostic:

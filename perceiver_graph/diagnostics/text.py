@@ -107,7 +107,7 @@ class Window:
 
 _ONE = re.compile(
     r"(?<![\w.,*/-])(?<!x )1 (?:(token|channel|row|value|point|number|column|frame|sample|byte|character"
-    r"|position|place|id)s|(quer)ies)(?![\w./-])"
+    r"|position|place|head|id)s|(quer)ies)(?![\w./-])"
 )
 
 

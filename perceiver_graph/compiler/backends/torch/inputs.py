@@ -110,8 +110,10 @@ class Inputs:
         """The statement that takes the data of an input, in the dtype that the model computes with."""
         name, found = self.variables[leaf.value], f"inputs[{py.quoted(leaf.of)}]"
         if leaf not in self._left_out:
-            if leaf.value.dtype != "float32":
+            if leaf.value.dtype == "int64":
                 return f"{name} = {found}.long()"
+            if leaf.value.dtype != "float32":
+                return f"{name} = {found}.to(torch.{leaf.value.dtype})"
             if leaf.of in periods:
                 return f"{name} = {py.call('as_numbers', found, self.like, periods[leaf.of])}"
             return f"{name} = {found}.to({self.like}.dtype)"

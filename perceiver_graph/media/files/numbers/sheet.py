@@ -147,6 +147,7 @@ class _Parser:
                     return
                 fault = f"the comment {quote(comment[:40])} does not name the {len(fields)} columns"
                 self._notes = (f"{fault}, which are taken as they come",)
+                return
         begin = int(fields[0]) if re.fullmatch(r"\d{1,9}", fields[0], re.ASCII) else 0
         if len(fields) > 2 and fields == [str(begin + i) for i in range(len(fields))]:
             shown = ", ".join(fields[:3])
