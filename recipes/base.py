@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 HERE = Path(__file__).parent
@@ -80,6 +80,10 @@ class Recipe(ABC):
     @abstractmethod
     def loss(self, model: Callable[..., Mapping[str, Tensor]], batch: Batch) -> Tensor:
         """How wrong the module is on a batch of examples."""
+
+    def start(self, model: nn.Module) -> nn.Module:
+        """What training starts from, given the module with its initial values. By default these."""
+        return model
 
     @abstractmethod
     def measure(self, run: Run) -> list[Figure]:

@@ -55,7 +55,8 @@ def train(recipe: Recipe, build: Path) -> Path:
     recipe.prepare()
     lightning.seed_everything(recipe.seed, verbose=False)
     compiled = pg.compile(recipe.spec)
-    task = Task(recipe, compiled.to_torch(seed=recipe.seed).train())
+    model = recipe.start(compiled.to_torch(seed=recipe.seed))
+    task = Task(recipe, model.train())
     trainer = lightning.Trainer(
         max_steps=recipe.steps,
         accelerator="auto",

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import perceiver_graph as pg
 from perceiver_graph.media.clip.formats import media_formats
 from perceiver_graph.media.clip.reader import ClipReader
 from recipes.__main__ import recipe
 from recipes.base import Arrays
-from recipes.clips import scenes
+from recipes.clips import scenes, start
 from recipes.clips.recipe import Answers, Clips
 from recipes.clips.show import FILMED, block, decibels, described, film, look, sheet, shown
 
@@ -171,3 +171,23 @@ def test_the_trained_model_names_the_films(tmp_path: Path) -> None:
     films = [path for path in film(tmp_path) if path.parent == tmp_path]
     told = [str(look(program, path).answers[""]).split()[0] for path in films]
     assert told == [path.stem for path in films]
+
+
+def test_latents_begin_spread_over_the_clip() -> None:
+    """Each reads most of all what is near its place, which at random hardly any does."""
+
+    def distance(model: nn.Module) -> float:
+        encoder = "encoder.cross_attend.attention"
+        watched = [start.Watch(model.get_submodule(f"{encoder}.{x}")) for x in ("query", "key")]
+        one = scenes.clip(1, 5, testing=False)
+        frames = torch.from_numpy(one.frames[None].astype(np.float32) / 255)
+        with torch.no_grad():
+            model({"image": frames, "audio": torch.from_numpy(one.samples[None])})
+        query, key = (start.arrays(watch.output)[:, : start.DEPTH] for watch in watched)
+        nearest = (query @ key[64:320].T).argmax(-1)
+        there = start.on_ends(scenes.FRAMES // 2, scenes.SIDE // 4, scenes.SIDE // 4)[nearest]
+        return float(np.abs(there - start.places(*start.CELLS)).mean())
+
+    module = pg.compile(recipe("clips").spec).to_torch(seed=1)
+    at_random = distance(module)
+    assert distance(recipe("clips").start(module)) < 0.3 < 0.5 < at_random

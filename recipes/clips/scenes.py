@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-FRAMES, SIDE, RATE = 12, 32, 12
+FRAMES, SIDE, RATE = 8, 32, 8
 """Frames of a clip, pixels of a side, frames per second: a clip lasts a second."""
 SAMPLES, PATCH = 2048, 32
 """Samples of a clip, and of a patch of it. Note k has k cycles in a patch, 64 k hertz."""
@@ -119,71 +119,71 @@ def since(first: float, period: float, times: Array) -> Array:
 
 def ball(stage: Stage) -> Array:
     """A ball bounces, and is heard when it strikes the ground."""
-    radius = stage.between(3.5, 6.5)
-    period, first = stage.between(0.4, 0.8), stage.between(0, 1)
+    radius = stage.between(4.5, 7.5)
+    period, first = stage.between(0.7, 1.2), stage.between(0, 1)
     rise = since(first, period, TIMES) / period
-    height = stage.between(14, 20)
+    height = stage.between(11, 16)
     y = stage.ground - radius - height * 4 * rise * (1 - rise)
     x = stage.between(8, 23) + stage.between(-8, 8) * (TIMES - 0.5)
     stage.paint(disc(x, y, radius), stage.thing)
-    loud = 0.5 * np.exp(-9 * since(first, period, INSTANTS))
-    return note(pitch(radius, 3.5, 6.5, 5, 11), loud)
+    loud = 0.5 * np.exp(-7 * since(first, period, INSTANTS))
+    return note(pitch(radius, 4.5, 7.5, 5, 11), loud)
 
 
 def siren(stage: Stage) -> Array:
     """A car with a siren drives by: two notes in turn, loud where it is near the middle."""
-    length, way = stage.between(11, 15), float(stage.rng.choice([-1, 1]))
-    speed, middle = stage.between(20, 40), stage.between(0.3, 0.7)
+    length, way = stage.between(13, 17), float(stage.rng.choice([-1, 1]))
+    speed, middle = stage.between(18, 32), stage.between(0.3, 0.7)
     turn, first = stage.between(0.22, 0.35), stage.between(0, 1)
     x = 16 + way * speed * (TIMES - middle)
     floor = stage.ground + 1
-    stage.paint(box(x - length / 2, x + length / 2, floor - 8, floor - 2), stage.thing)
-    stage.paint(box(x - length / 4, x + length / 4, floor - 12, floor - 7), stage.thing)
+    stage.paint(box(x - length / 2, x + length / 2, floor - 10, floor - 2), stage.thing)
+    stage.paint(box(x - length / 4, x + length / 4, floor - 15, floor - 9), stage.thing)
     for wheel in (-0.3, 0.3):
-        stage.paint(disc(x + wheel * length, floor - 2, 2.2), stage.light)
+        stage.paint(disc(x + wheel * length, floor - 2, 2.5), stage.light)
     high = np.mod(TIMES - first, 2 * turn) < turn
-    stage.paint(disc(x, floor - 13.5, np.where(high, 2.5, 0.8)), stage.light)
+    stage.paint(disc(x, floor - 16.5, np.where(high, 3.0, 1.0)), stage.light)
     near = 0.55 / (1 + (speed * (INSTANTS - middle) / 9) ** 2)
-    lower, rising = pitch(length, 11, 15, 5, 7), np.mod(INSTANTS - first, 2 * turn) < turn
+    lower, rising = pitch(length, 13, 17, 5, 7), np.mod(INSTANTS - first, 2 * turn) < turn
     return note(lower, near * ~rising, 0.5) + note(lower + 2, near * rising, 0.5)
 
 
 def pendulum(stage: Stage) -> Array:
     """A pendulum swings: the faster, the louder; the longer, the lower."""
-    length, radius = stage.between(14, 22), stage.between(3.5, 5)
-    period, phase = 0.9 * np.sqrt(length / 18), stage.between(0, 2 * np.pi)
-    wide, x = stage.between(0.5, 0.9), stage.between(13, 18)
+    length, radius = stage.between(14, 20), stage.between(5, 6.5)
+    period, phase = 1.2 * np.sqrt(length / 17), stage.between(0, 2 * np.pi)
+    wide, x = stage.between(0.4, 0.7), stage.between(13, 18)
     angle = wide * np.sin(2 * np.pi * TIMES / period + phase)
     away, down = np.sin(angle), np.cos(angle)
     along = (_X - x) * over_time(away) + (_Y - 1) * over_time(down)
     beside = np.abs((_X - x) * over_time(down) - (_Y - 1) * over_time(away))
-    rod = np.clip(1.3 - beside, 0, 1) * ((along > 0) & (along < length))
+    rod = np.clip(1.6 - beside, 0, 1) * ((along > 0) & (along < length))
     stage.paint(rod.astype(np.float32), stage.light)
     stage.paint(disc(x + length * away, 1 + length * down, radius), stage.thing)
     loud = 0.5 * np.abs(np.cos(2 * np.pi * INSTANTS / period + phase))
-    return note(pitch(length, 14, 22, 3, 7), loud * wide, 0.25)
+    return note(pitch(length, 14, 20, 3, 7), loud * wide, 0.25)
 
 
 def rain(stage: Stage) -> Array:
     """Drops fall, and each is heard when it lands: the further right, the higher."""
     sound = np.zeros(SAMPLES, np.float32)
-    period = stage.between(0.6, 0.9)
+    period = stage.between(0.9, 1.3)
     begins = stage.rng.permutation(4)
     for column, begin in enumerate(begins):
         first = (float(begin) + stage.between(-0.2, 0.2)) / 4 * period
-        radius = stage.between(2, 3)
-        x = 4 + 8 * column + stage.between(-2, 2)
+        radius = stage.between(2.7, 3.7)
+        x = 4 + 8 * column + stage.between(-1, 1)
         y = stage.ground * since(first, period, TIMES) / period
         stage.paint(disc(x, y, radius), stage.thing)
         stage.paint(disc(x, y - radius, radius / 2), stage.thing)
-        sound += note(6 + 2 * column, 0.4 * np.exp(-25 * since(first, period, INSTANTS)))
+        sound += note(6 + 2 * column, 0.4 * np.exp(-15 * since(first, period, INSTANTS)))
     return sound
 
 
 def fan(stage: Stage) -> Array:
     """A fan turns and hums, loudest whenever a blade is at the top."""
-    radius, blades = stage.between(9, 13), int(stage.rng.integers(2, 4))
-    turns = stage.between(0.4, 1.0) * float(stage.rng.choice([-1, 1]))
+    radius, blades = stage.between(10, 14), int(stage.rng.integers(2, 4))
+    turns = stage.between(0.15, 0.4) * float(stage.rng.choice([-1, 1]))
     phase = stage.between(0, 2 * np.pi)
     x, y = stage.between(14, 17), stage.between(13, 15)
     far, angle = np.hypot(_X - x, _Y - y), np.arctan2(_X - x, y - _Y)
@@ -192,19 +192,19 @@ def fan(stage: Stage) -> Array:
     stage.paint((blade * np.clip(radius + 0.5 - far, 0, 1)).astype(np.float32), stage.thing)
     stage.paint(disc(x, y, 2.5), stage.light)
     beat = np.cos(phase - blades * 2 * np.pi * turns * INSTANTS)
-    return note(pitch(radius, 9, 13, 2, 4), 0.35 + 0.2 * beat, 0.6)
+    return note(pitch(radius, 10, 14, 2, 4), 0.35 + 0.2 * beat, 0.6)
 
 
 def drum(stage: Stage) -> Array:
     """A drum swells with every beat: a large one is low."""
-    radius = stage.between(6, 9)
-    period, first = stage.between(0.35, 0.6), stage.between(0, 1)
+    radius = stage.between(4, 7)
+    period, first = stage.between(0.6, 1.0), stage.between(0, 1)
     x, y = stage.between(13, 18), stage.between(12, 16)
-    swell = np.exp(-6 * since(first, period, TIMES))
-    stage.paint(disc(x, y, radius + 4.5 * swell), stage.thing)
-    stage.paint(disc(x, y, 0.45 * radius + 4 * swell), stage.light)
-    loud = 0.6 * np.exp(-12 * since(first, period, INSTANTS))
-    return note(pitch(radius, 6, 9, 1, 3), loud, 0.3)
+    swell = np.exp(-4 * since(first, period, TIMES))
+    stage.paint(disc(x, y, radius + 7 * swell), stage.thing)
+    stage.paint(disc(x, y, 0.45 * radius + 5 * swell), stage.light)
+    loud = 0.6 * np.exp(-9 * since(first, period, INSTANTS))
+    return note(pitch(radius, 4, 7, 1, 3), loud, 0.3)
 
 
 def xylophone(stage: Stage) -> Array:
