@@ -320,3 +320,30 @@ def test_why_a_model_writes_none(change: tuple[str, str], why: str, tmp_path: Pa
         pg.DiagnosticError, match=f"PG518.*{why if manifest.generation else 'latents'}"
     ):
         program.generate(texts(1, 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (("    attention_mask: true\n", "    mask: optional\n"), "write `mask: never`"),
+        (
+            ("{learned: {}, combine: add}\n    attention_mask: true", "{rotary: {given: [t]}}"),
+            "reads `text.position` for each token",
+        ),
+    ],
+)
+def test_what_no_step_can_have_leaves_an_artifact_that_runs(
+    change: tuple[str, str], why: str, tmp_path: Path
+) -> None:
+    spec = SPEC.replace(*change)
+    if "rotary" in spec:
+        spec = spec.replace("encode:", "layers: {rotary: true}\nencode:")
+    model = pg.compile(parse_spec(spec))
+    assert model.writing is not None
+    assert why in model.writing.refused
+    model.save(tmp_path / "artifact", seed=1)
+    program = pg.load(tmp_path / "artifact", device="cpu")
+    beside = {"text.position": np.zeros((2, 5, 1), np.float32)} if "rotary" in spec else {}
+    assert program.run({"text": texts(2, 5), **beside})["next"].shape == (2, 4, 11)
+    with pytest.raises(pg.DiagnosticError, match=why):
+        next(program.generate(texts(2, 5), 3))

@@ -42,18 +42,24 @@ def choose(
     if engine == AUTO:
         return _automatic(manifest, devices.choose(device, threads))
     chosen = ENGINES[engine]
-    if device == AUTO and "cuda" not in chosen.devices:
+    if "cuda" not in chosen.devices:
+        if device == "cuda":
+            raise _elsewhere(chosen, device)
         device = "cpu"
     place = devices.choose(device, threads)
     if place.name not in chosen.devices:
-        raise DiagnosticError.of(
-            "PG608",
-            f"{chosen.title} does not run programs on {place.name} here",
-            help=f"run with {option('--device', chosen.devices[0])}, or with "
-            f"{option('--engine', USUAL.name)}",
-        )
+        raise _elsewhere(chosen, place.name)
     chosen.require()
     return Choice(chosen, place, "it was asked for")
+
+
+def _elsewhere(engine: Engine, device: str) -> DiagnosticError:
+    return DiagnosticError.of(
+        "PG608",
+        f"{engine.title} does not run programs on {device} here",
+        help=f"run with {option('--device', engine.devices[0])}, or with "
+        f"{option('--engine', USUAL.name)}",
+    )
 
 
 def _automatic(manifest: Manifest, device: Device) -> Choice:
