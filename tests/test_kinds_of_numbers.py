@@ -42,8 +42,9 @@ outputs:
   map: {query: {grid: {row: 3}, position: {learned: {width: 3}}}}
   inside: {query: {points: [x, y], position: {fourier: {bands: 2, max_resolution: 8}}}, head: {linear: 1}}
 """
-IDS: tuple[Any, ...] = (np.int64, np.int32, np.int16, np.int8, np.uint8)
-NUMBERS: tuple[Any, ...] = (np.float32, np.float64, np.float16, np.int64, np.int32, np.uint8)
+UNSIGNED = (np.uint8, np.uint16, np.uint32, np.uint64)
+IDS: tuple[Any, ...] = (np.int64, np.int32, np.int16, np.int8, *UNSIGNED)
+NUMBERS: tuple[Any, ...] = (np.float32, np.float64, np.float16, np.int64, np.int32, *UNSIGNED)
 
 
 def inputs(ids: Any, numbers: Any) -> dict[str, Any]:
@@ -97,6 +98,44 @@ def test_both_take_the_same_kinds(ids: Any, numbers: Any, backends: Backends) ->
         np.testing.assert_array_equal(found[0][name], wanted)
         np.testing.assert_array_equal(found[1][name], plain[1][name])
         np.testing.assert_allclose(found[1][name], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", UNSIGNED)
+def test_ids_without_a_sign_are_looked_at_too(kind: Any, backends: Backends) -> None:
+    program, net = backends(2)
+    given = inputs(kind, np.float32)
+    given["text"][1, 2] = most = np.iinfo(kind).max
+    with pytest.raises(DiagnosticError) as error:
+        program.run(given)
+    assert error.value.diagnostics[0].code == "PG514"
+    tensors = {n: torch.from_numpy(x) for n, x in given.items()}
+    with pytest.raises(ValueError, match=f"input `text` holds {most}, and takes 0 to 8"):
+        net(tensors)
+
+
+@pytest.mark.parametrize("kind", UNSIGNED)
+def test_masks_and_flags_without_a_sign(kind: Any) -> None:
+    text = SPEC.replace("width: 6}}]}", "width: 6}}], attention_mask: true}", 1)
+    model = pg.compile(parse_spec(text, "kinds.yaml"))
+    net: Any = model.to_torch(randomised(model, 5)).eval()
+    tensors = {n: torch.from_numpy(x) for n, x in inputs(np.int64, np.float32).items()}
+    mask = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 1]])
+    flags = torch.tensor([1, 0])
+    given = [
+        {"text.attention_mask": m, "record.present": f}
+        for m, f in (
+            (mask.bool(), flags.bool()),
+            (
+                torch.from_numpy(mask.numpy().astype(kind)),
+                torch.from_numpy(flags.numpy().astype(kind)),
+            ),
+        )
+    ]
+    one, other = (net({**tensors, **more}, {})["label"] for more in given)
+    torch.testing.assert_close(one, other)
+    wrong = {"text.attention_mask": torch.from_numpy(2 * mask.numpy().astype(kind))}
+    with pytest.raises(ValueError, match="holds 2, and takes 0 to 1"):
+        net({**tensors, **wrong}, {})
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.int64])

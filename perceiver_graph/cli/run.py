@@ -61,7 +61,13 @@ def run_command(
     ] = False,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, help="Of --random, and --generate [0].", metavar="NUMBER"),
+        typer.Option(
+            "--seed",
+            min=0,
+            max=2**64 - 1,
+            help="Of --random, and --generate [0].",
+            metavar="NUMBER",
+        ),
     ] = None,
     generate: writing.Generate = None,
     temperature: writing.Temperature = None,

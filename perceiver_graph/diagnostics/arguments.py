@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from math import inf
+from operator import index
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,14 +44,17 @@ def one_of(argument: str, choices: Iterable[object], given: object) -> None:
         raise ValueError(f"{argument} {_short(given)} is not one of {wanted}")
 
 
-def whole(argument: str, wanted: str, given: object, least: int | None = None) -> int:
+def whole(
+    argument: str, wanted: str, given: object, least: int | None = None, below: float = inf
+) -> int:
     """The argument as a whole number. Raises TypeError; True and False are none. ValueError if it is
-    below `least`."""
-    index = getattr(type(given), "__index__", None)
-    if index is None or isinstance(given, bool):
-        raise wrong_kind(argument, wanted, given)
-    number = int(index(given))
-    if least is not None and number < least:
+    less than `least`, or not `below`."""
+    flag = isinstance(given, bool) or str(getattr(given, "dtype", "")).endswith("bool")
+    try:
+        number = index(None if flag else given)  # type: ignore[arg-type]
+    except TypeError:
+        raise wrong_kind(argument, wanted, given) from None
+    if (least is not None and number < least) or number >= below:
         raise ValueError(f"{argument} must be {wanted}, not {number}")
     return number
 

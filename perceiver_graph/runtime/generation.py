@@ -23,7 +23,7 @@ from perceiver_graph.media.text.model import TextMedia
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.ids import ids_of, not_ids
 from perceiver_graph.runtime.programs import Programs, Values
-from perceiver_graph.runtime.sampling import Sampling
+from perceiver_graph.runtime.sampling import SEEDS, Sampling
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import Dimension, Generation, Manifest, Port
 from perceiver_graph.spec.programs import PREFILL, STEP
@@ -123,11 +123,14 @@ class Generating:
         PG514, PG518), TypeError, ValueError.
         """
         sampling = Sampling(temperature, top_p, top_k)
-        rng = np.random.default_rng(whole("seed", "a whole number, 0 or more", seed, 0))
+        seed = whole("seed", "a whole number, 0 or more and below 2**64", seed, 0, SEEDS)
+        rng = np.random.default_rng(seed)
         tokens = whole("tokens", "a whole number, 0 or more", tokens, 0)
         known = require_writing(self.manifest)
         given = dict(as_mapping("inputs", "a mapping of arrays", {} if inputs is None else inputs))
-        if isinstance(begin, Mapping):
+        if known.text in given:
+            raise ValueError(f"inputs has `{known.text}`, which `begin` is: give the other inputs")
+        if begin is None or isinstance(begin, Mapping | bytes):
             raise wrong_kind("begin", "a text, or the ids of one: other inputs are `inputs`", begin)
         self._check_stop(known, stop)
         text = begin if isinstance(begin, str) else None

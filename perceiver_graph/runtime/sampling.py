@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics.arguments import whole, wrong_kind
+
+SEEDS = 2**64
+"""So many there are: what PyTorch takes."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,12 @@ class Sampling:
     def __post_init__(self) -> None:
         """Raises TypeError or ValueError for what is no such number."""
         for name, value in (("temperature", self.temperature), ("top_p", self.top_p)):
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise wrong_kind(name, "a number", value)
         if not 0 <= self.temperature < np.inf:
-            raise ValueError(f"temperature must be 0 or more and finite, not {self.temperature}")
+            raise ValueError(f"temperature must be 0 or more and finite, not {self.temperature:g}")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p:g}")
         if self.top_k is not None:
             whole("top_k", "a whole number, 1 or more", self.top_k, 1)
 

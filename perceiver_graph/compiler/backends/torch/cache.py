@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.calls import Call
+from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Graph, Node, Scope, Value
 from perceiver_graph.compiler.programs.incremental import CACHE
 from perceiver_graph.compiler.programs.phases import OUTPUT
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=/)")
+"""Of a layer, in the path of what is kept."""
 
 
 def found(graph: Graph) -> dict[Value, str]:
@@ -24,6 +30,53 @@ def kept(graph: Graph, output: str) -> dict[Value, str]:
 
 def _key(name: str) -> str:
     return name.removeprefix(CACHE).removesuffix(OUTPUT)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What a cache holds: `texts` are the shapes of its entries as Python, by key, and `grown` what each
+    symbol of them was in the program before, where it counts rows."""
+
+    texts: Mapping[str, str]
+    grown: Mapping[str, set[Dim]]
+
+    def written(self) -> Iterator[py.Statement]:
+        """Statements that make a dict of them, `kept`: what layers keep is told together."""
+        alike: dict[tuple[str, str], list[tuple[int, ...]]] = {}
+        for key, text in self.texts.items():
+            numbers = tuple(map(int, _NUMBER.findall(key)))
+            alike.setdefault((_NUMBER.sub("{}", key), text), []).append(numbers)
+        single: dict[str, str] = {}
+        each: dict[tuple[int, ...], list[str]] = {}
+        for (key, text), numbered in alike.items():
+            counts = tuple(1 + max(column) for column in zip(*numbered, strict=True))
+            if len(numbered) == 1 or numbered != [*product(*map(range, counts))]:
+                single |= {key.format(*numbers): text for numbers in numbered}
+            else:
+                path = key.format(*(f"{{i{place}}}" for place in range(len(counts))))
+                entry = f"{{f{py.quoted(path)}: {text}}}"
+                each.setdefault(counts, []).append(py.call("kept.update", entry))
+        yield f"kept: dict[str, tuple[str | int | None, ...]] = {py.entries(single)}"
+        for counts, body in each.items():
+            found: tuple[py.Statement, ...] = tuple(body)
+            for place, count in reversed([*enumerate(counts)]):
+                found = ((f"for i{place} in range({count}):", *found),)
+            yield from found
+
+
+def shapes(step: Graph, before: Graph, output: str) -> Shapes:
+    """What a step reads of the cache that the program before it has left, which gives `output` too."""
+    left = {key: value.shape for value, key in kept(before, output).items()}
+    grown: dict[str, set[Dim]] = {}
+    texts: dict[str, str] = {}
+    for value, key in found(step).items():
+        sizes: list[object] = []
+        for now, then in zip(value.shape, left[key], strict=True):
+            sizes.append(now.value if now.is_constant else now.symbol and py.quoted(str(now)))
+            if now != then and now.symbol:
+                grown.setdefault(now.symbol.name, set()).add(then)
+        texts[key] = py.several(sizes)
+    return Shapes(texts, grown)
 
 
 def entry(call: Call, key: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from perceiver_graph.compiler.backends.torch import cache
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.calls import Call, Program
 from perceiver_graph.compiler.backends.torch.class_text import ClassText
 from perceiver_graph.compiler.backends.torch.extents import said, written
 from perceiver_graph.compiler.backends.torch.inputs import EAGERLY, SIZES, TENSORS, Inputs
+from perceiver_graph.compiler.backends.torch.interface import Interface
 from perceiver_graph.compiler.backends.torch.modules import Method
 from perceiver_graph.compiler.backends.torch.names import CACHING
 from perceiver_graph.compiler.backends.torch.statements import Body
@@ -18,7 +20,7 @@ from perceiver_graph.compiler.ir.dims import Dim, format_shape
 from perceiver_graph.compiler.ir.graph import Input, Value
 from perceiver_graph.spec.programs import PREFILL, STEP
 
-METHODS = frozenset({PREFILL, STEP, "check_text", "generate"})
+METHODS = frozenset({PREFILL, STEP, "check_step", "check_text", "generate"})
 _PLACES = {"latents.places": "last", "latents.before": "others"}
 """The variables of places in all that is read: of the latents, and of what is before them."""
 _TAKEN = frozenset({*CACHING, *_PLACES.values(), "inputs", "latents", "position", "sizes"})
@@ -34,13 +36,13 @@ class Generation:
     step: Program
     input: str
     output: str
-    vocabulary: int
+    interface: Interface
     like: str
     """A parameter that tells dtype and device."""
 
     def written(self, check: py.Statement) -> Iterator[py.Statement]:
         """The methods; `check` tells what is wrong with a text that is given."""
-        yield from (self._generate(), self._prefill(), self._step(), check)
+        yield from (self._generate(), self._prefill(), self._step(), check, self._check_step())
 
     def inputs(self, program: Program) -> Inputs:
         """What the caller gives a program of the data."""
@@ -85,6 +87,8 @@ class Generation:
         inputs = self.inputs(self.prefill)
         sizes = [SIZES] if inputs.filled else []
         check = f"self.check_text(inputs{', sizes' if sizes else ''})"
+        most = [str(self.latents), f"inputs[{py.quoted(self.input)}].shape[1]"]
+        fits = py.call("check_latents", "latents", *most)
         names = dict(inputs.variables)
         arrays = {name: value for value, name in names.items()}
         places = []
@@ -106,7 +110,7 @@ class Generation:
             [f"inputs: {TENSORS}", "latents: int", *sizes],
             f"tuple[Tensor, {TENSORS}]",
             summary,
-            (EAGERLY, check),
+            (EAGERLY, check, fits),
             *inputs.assignments(),
             *places,
             f"cache: {TENSORS} = {{}}",
@@ -127,10 +131,39 @@ class Generation:
             [f"inputs: {TENSORS}", "position: Tensor", f"cache: {TENSORS}"],
             f"tuple[Tensor, {TENSORS}]",
             summary,
+            (EAGERLY, "self.check_step(inputs, position, cache)"),
             *inputs.assignments(),
             "cache = dict(cache)  # the one that is given stays as it is",
             *self._body(STEP, self.step, names),
         )
+
+    def _check_step(self) -> py.Statement:
+        """The method that tells what is wrong with a token, its position, and the cache behind it."""
+        inputs, kept = self.inputs(self.step), self._kept
+        (count,) = (leaf.count for leaf in self._leaves("latents") if leaf.count.symbol)
+        (length,) = (leaf.value.shape[1] for leaf in self._leaves("data") if leaf.of == self.input)
+        tokens, latents = "None", "0"
+        for name, counted in kept.grown.items():
+            if counted == {count}:
+                latents = f'sizes["{name}"]'
+            elif len(counted) == 1 and (ahead := next(iter(counted)) - length).is_constant:
+                tokens = f'sizes["{name}"]' + (f" - {ahead}" if ahead else "")
+        batch = f"inputs[{py.quoted(self.input)}].shape[0]"
+        sizes = py.call("check_cache", "cache", batch, self.like, "kept")
+        more = py.call("check_position", "position", tokens, latents, self.latents, self.longest)
+        return inputs.check(
+            inputs.leaves,
+            self.interface,
+            [],
+            "check_step",
+            more=["position: Tensor", f"cache: {TENSORS}"],
+            then=[*kept.written(), f"sizes = {sizes}", more],
+        )
+
+    @cached_property
+    def _kept(self) -> cache.Shapes:
+        """The shapes of what a step reads of the cache."""
+        return cache.shapes(self.step.graph, self.prefill.graph, self.output)
 
     def _shapes(self, program: Program) -> str:
         """What goes in of the text, and the scores that come out."""
@@ -160,16 +193,17 @@ of the ids in `stop`.
 What attention has read stays on the device of the model. It computes in eval mode and without gradients, \
 whatever the mode of the model. What is wrong is told at once: TypeError, ValueError."""
         settings = py.call("token_sampler", "temperature", "top_p", "top_k", "seed")
-        begin = py.call("torch.as_tensor", "begin", device=f"{self.like}.device")
+        known = self.interface.vocabularies[self.input]
         found = py.call(
             "go_on",
             "self",
             py.quoted(self.input),
+            "begin",
             "inputs",
             "tokens",
             "draw",
             stop="stop",
-            vocabulary=self.vocabulary,
+            vocabulary=known,
             latents=self.latents,
             longest=self.longest,
         )
@@ -189,6 +223,5 @@ whatever the mode of the model. What is wrong is told at once: TypeError, ValueE
             "Iterator[Tensor]",
             summary,
             f"draw = {settings}",
-            f"inputs = {{**(inputs or {{}}), {py.quoted(self.input)}: {begin}}}",
             f"return {found}",
         )

@@ -146,9 +146,12 @@ class Inputs:
         interface: Interface,
         sizes: Sequence[py.Statement],
         name: str = "check",
+        more: Sequence[str] = (),
+        then: Sequence[py.Statement] = (),
     ) -> py.Statement:
-        """The method `check` for `declared` inputs; statements check the sizes that are given."""
-        arguments = [f"inputs: {TENSORS}", *([SIZES] if self.filled else [])]
+        """The method `check` for `declared` inputs; statements check the sizes that are given, and `then`
+        what `more` arguments are."""
+        arguments = [f"inputs: {TENSORS}", *more, *([SIZES] if self.filled else [])]
         known = py.strings(sorted(map(_key, declared)))
         body: list[py.Statement] = [py.call("refuse_unknown", "inputs", known, '"input"')]
         if self.optional:
@@ -180,7 +183,7 @@ class Inputs:
             body.append(py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes))
         for leaf in self.leaves:
             body += self._check_values(leaf, interface)
-        return py.method(name, arguments, "None", _CHECK, *body)
+        return py.method(name, arguments, "None", _CHECK, *body, *then)
 
     def _check_values(self, leaf: Input, interface: Interface) -> Iterator[str]:
         """Statements that check what an input holds."""

@@ -46,7 +46,7 @@ class Root:
         every = [outputs.decode_all()] if outputs.all_counted else []
         return (
             f"class {self.name}(nn.Module):",
-            py.Docstring("The whole model: `encode` inputs once, `decode` what is asked."),
+            py.Docstring(self._summary),
             "",
             *self.text.constructor([], last=["self.reset_parameters()"]),
             *py.spaced([self._forward(), self._encode(), outputs.decode(), *every, check]),
@@ -54,6 +54,11 @@ class Root:
             "",
             *reset_parameters(graph),
         )
+
+    @property
+    def _summary(self) -> str:
+        said = "The whole model: `encode` inputs once, `decode` what is asked."
+        return f"{said}\n\nIt writes no text: {why}." if (why := self.writing.refused) else said
 
     @cached_property
     def _like(self) -> str:
@@ -76,10 +81,8 @@ class Root:
         if not (programs := self.text.model.writes):
             return None
         text, output = self.writing.text, self.writing.output
-        count = self.interface.vocabularies[text]
-        assert isinstance(count, int)
         return Generation(
-            self.text, programs[PREFILL], programs[STEP], text, output, count, self._like
+            self.text, programs[PREFILL], programs[STEP], text, output, self.interface, self._like
         )
 
     def _goes_on(self, declared: Sequence[Input]) -> Iterator[py.Statement]:

@@ -159,7 +159,9 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
     if what != "input" and x.dtype not in (torch.int32, torch.int64):  # uint8 would be a mask
         raise ValueError(f"{what} `{name}` are {x.dtype}, and taken as torch.int64")
     if x.device.type == "cpu" and x.numel():
-        low, high = (int(end) for end in x.aminmax())
+        low, high = (int(end) for end in x.long().aminmax())
+        if x.dtype == torch.uint64 and low < 0:  # beyond int64
+            low, high = 0, low + 2**64
         if low < 0 or high >= count:
             wrong = low if low < 0 else high
             raise ValueError(f"{what} `{name}` holds {wrong}, and takes 0 to {count - 1}")
@@ -200,7 +202,7 @@ def outside(x: Tensor, ranges: dict[str, tuple[int, float, float]]) -> str:
     x = x.reshape(-1, x.shape[-1])
     for label, (channel, low, high) in ranges.items() if len(x) else ():
         slack = 1e-6 * max(abs(low), abs(high))  # what was written with a few digits
-        least, greatest = (float(end) for end in x[:, channel].aminmax())
+        least, greatest = (float(end) for end in x[:, channel].double().aminmax())
         if not (least >= low - slack and greatest <= high + slack):
             wrong = greatest if least >= low - slack else least
             return f"{wrong:g} for {label}, and takes {low:g} to {high:g}"

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from perceiver_graph.compiler.backends.torch.library.arguments import (
+    as_ids,
+    as_number,
+    as_whole,
+    wrong_kind,
+)
 
 
 def evaluated(model: nn.Module, method: Callable[..., Any], *arguments: Any) -> Any:
@@ -30,14 +37,14 @@ def token_sampler(
 
     Chance is asked on the CPU: the same `seed` gives the same numbers on every device.
     """
+    temperature, top_p = as_number("temperature", temperature), as_number("top_p", top_p)
     if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature must be 0 or more and finite, not {temperature}")
+        raise ValueError(f"temperature must be 0 or more and finite, not {temperature:g}")
     if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be a whole number, 1 or more, not {top_k}")
-    if seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, not {seed}")
+        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p:g}")
+    if top_k is not None:
+        top_k = as_whole("top_k", "a whole number, 1 or more", top_k, range(1, 2**63))
+    seed = as_whole("seed", "a whole number, 0 or more and below 2**64", seed, range(2**64))
     generator = torch.Generator().manual_seed(seed)
     divisor = max(temperature, torch.finfo(torch.float32).tiny)
 
@@ -64,7 +71,8 @@ def token_sampler(
 def go_on(
     model: Any,
     text: str,
-    inputs: dict[str, Tensor],
+    begin: Any,
+    inputs: dict[str, Tensor] | None,
     tokens: int,
     draw: Callable[[Tensor], Tensor],
     *,
@@ -74,6 +82,12 @@ def go_on(
     longest: int | None,
 ) -> Iterator[Tensor]:
     """`next_tokens`, after what is wrong has been told: TypeError, ValueError."""
+    tokens = as_whole("tokens", "a whole number, 0 or more", tokens, range(2**63))
+    if not isinstance(inputs, Mapping | None):
+        raise wrong_kind("inputs", "a dict of tensors", inputs)
+    if inputs and text in inputs:
+        raise ValueError(f"inputs has `{text}`, which `begin` is: give the other inputs")
+    inputs = {**(inputs or {}), text: as_ids("begin", begin, next(model.parameters()).device)}
     model.check_text(inputs)
     mask = inputs.get(f"{text}.attention_mask")
     if mask is not None and mask.device.type == "cpu" and not mask[:, -1].all():
@@ -81,13 +95,12 @@ def go_on(
             f"the mask of `{text}` leaves out the last token of a text, which is to go on: fill up "
             "texts of other lengths in front"
         )
-    if tokens < 0:
-        raise ValueError(f"tokens must be a whole number, 0 or more, not {tokens}")
     if not isinstance(stop, Collection) or isinstance(stop, str | bytes):
-        raise TypeError(f"stop must be a collection of ids, not {stop!r}")
-    if wrong := [one for one in stop if one not in range(vocabulary)]:
-        raise ValueError(f"stop holds {wrong[0]!r}, and takes 0 to {vocabulary - 1}")
-    return next_tokens(model, text, inputs, tokens, draw, [*stop], latents, longest)
+        raise wrong_kind("stop", "a collection of ids", stop)
+    ends = [as_whole("stop", "a collection of ids, whole numbers", one) for one in stop]
+    if wrong := [one for one in ends if one not in range(vocabulary)]:
+        raise ValueError(f"stop holds {wrong[0]}, and takes 0 to {vocabulary - 1}")
+    return next_tokens(model, text, inputs, tokens, draw, ends, latents, longest)
 
 
 def next_tokens(
@@ -106,7 +119,7 @@ def next_tokens(
     all that was read of them would change: the text is read anew with half as many, and where it
     would become longer than `longest` its beginning is left out.
     """
-    ids, mask = inputs[text], inputs.get(f"{text}.attention_mask")
+    ids, mask = inputs[text].long(), inputs.get(f"{text}.attention_mask")
     half, count = max(latents // 2, 1), min(latents, ids.shape[1])
     cache: dict[str, Tensor] = {}
     ended: Tensor | None = None
