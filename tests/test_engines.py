@@ -286,6 +286,21 @@ def test_what_was_compiled_is_kept_beside_nothing_of_the_artifact(
         assert all(path.stat().st_size > 1000 for path in kept)  # made anew
 
 
+def test_what_has_the_name_of_another_is_made_anew(folder: Path, cache: Path) -> None:
+    """And the artifact is not blamed for it."""
+    wanted = load(folder, engine="openvino").run(some())["dense"]
+    one, other = sorted(cache.iterdir())
+    mine, others = one.read_bytes(), other.read_bytes()
+    one.write_bytes(others)
+    other.write_bytes(mine)
+    np.testing.assert_array_equal(load(folder, engine="openvino").run(some())["dense"], wanted)
+    assert [len(path.read_bytes()) for path in (one, other)] == [len(mine), len(others)]
+    found = caches.Cache("some", most=10_000)
+    found.keep("one", b"1")
+    (cache.parent / "some" / "one").rename(cache.parent / "some" / "two")
+    assert found.read("two") is None
+
+
 def test_other_weights_are_another_program(tmp_path: Path, cache: Path) -> None:
     """The program files are the same: what differs is beside them."""
     spec = MEDIA_SPEC.replace("width: 8", "width: 64")

@@ -24,8 +24,9 @@ def cache_folder() -> Path:
 class Cache:
     """A folder of files that are not worth a word: what cannot be kept or found is made anew.
 
-    A file begins with the digest of the rest, so that of one that was damaged nothing is used. With
-    each new one, those used longest ago are removed until all take at most `most` bytes.
+    A file begins with the digest of its key and the rest, so that of one that was damaged, or has the
+    name of another one, nothing is used. With each new one, those used longest ago are removed until
+    all take at most `most` bytes.
     """
 
     def __init__(self, name: str, most: int) -> None:
@@ -41,7 +42,7 @@ class Cache:
         except (OSError, RuntimeError):  # RuntimeError: nobody knows where home is
             return None
         digest, rest = content[:_DIGEST], content[_DIGEST:]
-        return rest if hashlib.sha256(rest).digest() == digest else None
+        return rest if _digest(key, rest) == digest else None
 
     def keep(self, key: str, content: bytes) -> None:
         """Keep it, if it is not too large and the folder can be written to."""
@@ -51,7 +52,7 @@ class Cache:
             path = self._path(key)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with staged_file(path) as temporary, temporary.open("wb") as stream:
-                stream.write(hashlib.sha256(content).digest())
+                stream.write(_digest(key, content))
                 stream.write(content)
             self._forget(path)
         except (OSError, RuntimeError, DiagnosticError):
@@ -67,3 +68,10 @@ class Cache:
             room -= status.st_size
             if room < 0 and path != new:
                 path.unlink(missing_ok=True)
+
+
+def _digest(key: str, content: bytes) -> bytes:
+    """Of what is kept under a key."""
+    found = hashlib.sha256(key.encode() + b"\n")
+    found.update(content)
+    return found.digest()
