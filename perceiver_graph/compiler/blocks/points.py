@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks.context import Context, Path
+from perceiver_graph.compiler.blocks.context import Context, PartError, Path
 from perceiver_graph.compiler.blocks.coordinates import declare_points, point_features
 from perceiver_graph.compiler.blocks.locating import points_at
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.places import at_each
-from perceiver_graph.compiler.blocks.queries import Asked, ask, refuse_sum, token_input
+from perceiver_graph.compiler.blocks.queries import Asked, ask, no_input, refuse_sum, token_input
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.spec.models import Output, PointsQuery
@@ -24,6 +24,14 @@ def vectors(outputs: Mapping[str, Output]) -> dict[str, list[str]]:
         if isinstance(output.query, PointsQuery) and output.query.vector is not None:
             found.setdefault(output.query.vector, []).append(name)
     return found
+
+
+def check_vectors(ctx: Context) -> None:
+    """Report vectors that are no inputs (PG201), of which nobody knows which inputs latents do not read."""
+    for name, outputs in vectors(ctx.spec.outputs).items():
+        for of in outputs if name not in ctx.spec.inputs else ():
+            with ctx.part("outputs", of, "query"):
+                raise no_input(ctx, name, ("outputs", of, "query", "vector"))
 
 
 def check_vector(ctx: Context, name: str, of: str) -> None:
@@ -85,6 +93,8 @@ def _require_difference(ctx: Context, query: PointsQuery, path: Path) -> None:
 
 def _vector(ctx: Context, name: str, modalities: Mapping[str, Modality], path: Path) -> Value:
     """The token that queries are made of. Shape: [batch, width]."""
+    if name not in ctx.spec.inputs:
+        raise PartError()  # it has an error of its own, already reported
     found = token_input(ctx, name, modalities, path)
     if axes := (*found.places, *found.index):
         raise ctx.error(

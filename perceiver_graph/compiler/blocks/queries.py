@@ -256,13 +256,7 @@ def token_input(
 ) -> Modality:
     """An input whose tokens are asked for or with."""
     if name not in ctx.spec.inputs:
-        raise ctx.error(
-            "PG201",
-            f"there is no input `{name}`",
-            path,
-            f"the inputs are {', '.join(ctx.spec.inputs)}",
-            help=did_you_mean(name, ctx.spec.inputs),
-        )
+        raise no_input(ctx, name, path)
     if name in ctx.coordinates:
         raise ctx.error(
             "PG220",
@@ -274,6 +268,17 @@ def token_input(
     if name not in modalities:
         raise PartError()  # it has an error of its own, already reported
     return modalities[name]
+
+
+def no_input(ctx: Context, name: str, path: Path) -> PartError:
+    """Report a name that no input has (PG201)."""
+    return ctx.error(
+        "PG201",
+        f"there is no input `{name}`",
+        path,
+        f"the inputs are {', '.join(ctx.spec.inputs)}",
+        help=did_you_mean(name, ctx.spec.inputs),
+    )
 
 
 def chosen(ctx: Context, name: str, axes: tuple[Axis, ...], path: Path) -> tuple[Value, Dim]:

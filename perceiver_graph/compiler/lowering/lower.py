@@ -26,7 +26,7 @@ from perceiver_graph.compiler.blocks.likeness import unlike
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
 from perceiver_graph.compiler.blocks.places import check_names, check_places, unfold
-from perceiver_graph.compiler.blocks.points import check_vector, vectors
+from perceiver_graph.compiler.blocks.points import check_vector, check_vectors, vectors
 from perceiver_graph.compiler.blocks.queries import (
     Queries,
     make_queries,
@@ -162,7 +162,9 @@ def _arrays(ctx: Context) -> tuple[dict[str, Modality], Arrays]:
             check_vector(ctx, name, asked_with[name][0])
     given = {name: one for name, one in modalities.items() if name not in asked_with}
     arrays: dict[str, Rows] = {}
-    if len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
+    check_vectors(ctx)
+    known = asked_with.keys() <= spec.inputs.keys()
+    if known and len(modalities) == len(tokens) and len(ctx.inputs) == len(spec.inputs):
         with ctx.part("inputs"):
             parts = ((name, m.index, m.places) for name, m in given.items())
             ctx.places = check_places(ctx, parts)
