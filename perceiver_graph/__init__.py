@@ -7,10 +7,10 @@ artifact must not pay for them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from perceiver_graph.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it, without the time that `typing` takes
 if TYPE_CHECKING:
     from perceiver_graph.compiler import compile  # noqa: A004
     from perceiver_graph.compiler.ir.dims import Dim

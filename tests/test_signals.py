@@ -148,3 +148,21 @@ def test_a_signal_while_torch_is_imported(after: float) -> None:
         _, told = running.communicate(timeout=60)
     assert told == "interrupted\n"
     assert running.returncode == 130
+
+
+def test_ctrl_c_before_a_command_has_begun_says_nothing() -> None:
+    """While what answers signals is imported: a traceback would be all that it could print."""
+    code = (
+        "import os, signal, sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'perceiver_graph.signals':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from perceiver_graph.cli import main\n"
+        "assert 'perceiver_graph.cli' in sys.modules and 'typing' not in sys.modules\n"
+        "sys.argv = ['perceiver-graph', 'list']\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

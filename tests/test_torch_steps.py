@@ -174,7 +174,7 @@ def test_where_tokens_are_not_kept_the_latents_are_before_the_position() -> None
 
 
 def test_what_is_compiled_checks_nothing(model: Any) -> None:
-    step = torch.compile(model.step, backend="eager", fullgraph=True)
+    step: Any = torch.compile(model.step, backend="eager", fullgraph=True)
     step({"text": ids(2, 1)}, at(5), left(model))
 
 

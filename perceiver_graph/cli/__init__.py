@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections.abc import Sequence
 
-from perceiver_graph.cli.ending import WORDS, orderly
-from perceiver_graph.signals import end_if_asked
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
@@ -18,8 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: fine. 1: the input is wrong, and a diagnostic was printed. 2: wrong usage. 130: Ctrl-C, and
     128 + N for another signal N that ended it. 141: whoever read the output has gone.
     """
-    if arguments is None:  # imports and graphs leave little garbage: a tenth of the time finds it
-        gc.set_threshold(50_000, 1_000)
+    if arguments is None:
+        gc.set_threshold(50_000, 1_000)  # little garbage is left: a tenth of the time finds it
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # Until signals are answered, Ctrl-C ends the process without a word.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from perceiver_graph.cli.ending import WORDS, orderly
+    from perceiver_graph.signals import end_if_asked
+
     try:
         with orderly():
             from perceiver_graph.cli import streams
