@@ -15,9 +15,11 @@ import perceiver_graph as pg
 from perceiver_graph import limits
 from perceiver_graph.compiler.backends.torch.library.checks import LARGEST_NUMBER
 from perceiver_graph.compiler.passes.pipeline import Level
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, Report
 from perceiver_graph.runtime.program import Program
+from perceiver_graph.runtime.values import check_values
 from perceiver_graph.spec.loader import parse_spec
+from perceiver_graph.spec.manifest import InputEntry
 from tests.test_differential import onnx_program, randomised
 
 SPEC = """\
@@ -185,6 +187,27 @@ def test_numbers_whose_squares_overflow_are_refused(
         tensors = {n: torch.from_numpy(x) for n, x in wrong.items()}
         with pytest.raises(ValueError, match=r"takes numbers up to 1e\+17"):
             net(tensors, {"inside": torch.from_numpy(asked)})
+
+
+def test_coordinates_that_are_too_far_are_told_how_to_count() -> None:
+    """Nanoseconds of 1970 are beyond the limit, and 137 seconds apart in float32."""
+    moments = np.full((1, 5, 1), 1.7e18, np.float32)
+    said = {}
+    for beside in (["record"], []):
+        entry = InputEntry(
+            dtype="float32",
+            axes=["batch", "entry", "channel"],
+            shape=["batch", 5, 1],
+            mask="never",
+            beside=beside,
+        )
+        report = Report()
+        check_values("when", entry, moments, report)
+        (found,) = report.diagnostics
+        assert found.code == "PG505"
+        said[len(beside)] = found.help or ""
+    assert "(when - when.min()) / 1e9 makes seconds of nanoseconds" in said[1]
+    assert said[0].startswith("give them in a larger unit; ")
 
 
 @pytest.mark.parametrize("level", [0, 2])

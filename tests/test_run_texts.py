@@ -105,6 +105,16 @@ def summary(result: FileResult) -> dict[str, Any]:
     return data
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_an_empty_text_is_told(program: Program, ending: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(ending, newline="")
+    for value in ("", str(tmp_path / "a.txt")):
+        found, data = ran(program, tmp_path / "out", value)
+        note = "the text for `text` is empty: nothing is read of it but [CLS] and [SEP]"
+        assert found.notes[0] == data["notes"][0] == note
+    assert ran(program, tmp_path / "out", " ")[0].notes == ()
+
+
 def test_masked_bytes_are_filled_in(program: Program, tmp_path: Path) -> None:
     found, data = ran(program, tmp_path / "out", "a[MASK*2]é b[MASK]")
     assert found.files == (tmp_path / "out" / "text.json",)

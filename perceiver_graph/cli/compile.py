@@ -221,5 +221,5 @@ def _next(manifest: Manifest, directory: Path) -> str:
         files = " ".join(f"{name}={one.example}" for name, one in shown)
     if files is None:
         return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"
-    arrays = any(e.media is None and e.mask != "always" for e in manifest.inputs.values())
+    arrays = any(e.media is None and e.mask == "never" for e in manifest.inputs.values())
     return f"perceiver-graph run {artifact} {files}{' --inputs REST.npz' * arrays} -o out"

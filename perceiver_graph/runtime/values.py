@@ -35,7 +35,7 @@ def check_values(
             f"{count} of {array.size} values of input {quote(name)} are beyond {most:g}: "
             "their squares, which norms sum, are infinite in float32",
             notes=notes,
-            help=f"give them in a larger unit; if they stand for what is missing, replace them: "
+            help=_smaller(name, entry) + "if they stand for what is missing, replace them: "
             f"numpy.where(numpy.abs({name}) <= {most:g}, {name}, 0)",
         )
     else:
@@ -46,3 +46,13 @@ def check_values(
             help=f"replace them: numpy.where(numpy.isfinite(numpy.float32({name})), {name}, 0)"
             + ("; or leave the input out" if optional else ""),
         )
+
+
+def _smaller(name: str, entry: InputEntry) -> str:
+    """How numbers become smaller: moments in nanoseconds of 1970 are 2 minutes apart in float32."""
+    if entry.beside or entry.points_of or entry.coordinates:
+        return (
+            "count coordinates from nearby, in a larger unit, before float32 rounds them to 7 digits: "
+            f"({name} - {name}.min()) / 1e9 makes seconds of nanoseconds; "
+        )
+    return "give them in a larger unit; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,10 @@ class TextReader(Reader):
         paths = tuple(source.path for source in files if source.is_file)
         label = files[0].label if files else quote(texts[0], _SHOWN)
         piece = self._piece(encoded, label)
+        if not all(texts):
+            which = "the text" if not any(texts) else "one of the two texts"
+            note = f"{which} for `{self._name}` is empty: nothing is read of it but [CLS] and [SEP]"
+            piece = replace(piece, notes=(note, *piece.notes))
         sources = tuple(
             str(source) if source is not None and source.is_file else text
             for text, (_, source) in zip(texts, found, strict=True)
