@@ -79,6 +79,33 @@ def test_what_it_would_round_too_much_is_refused(name: str, tmp_path: Path) -> N
     assert "onnxruntime" in (found.help or "")
 
 
+GROWS = """\
+perceiver: 1
+name: grows
+dims: {n: {max: 20}}
+inputs:
+  sound: {shape: {time: n, channel: 3}, position: {fourier: {bands: 2, max_resolution: 8}}}
+latents: {count: 4, width: 8}
+process: {layers: 1, heads: 2}
+outputs: {label: {query: {learned: {}}, head: {linear: 2}}}
+"""
+
+
+@pytest.mark.parametrize("spec", [*sorted(IN_FLOAT64), GROWS])
+def test_in_bfloat16_it_is_refused_when_it_is_compiled(spec: str, tmp_path: Path) -> None:
+    """Nothing would run it."""
+    document = load_spec(spec, overrides=list(SMALL.get(spec, ())))
+    model = pg.compile(document, target="openvino", precision="bf16")
+    found = fault(lambda: model.save(tmp_path / "a"))
+    assert (found.code, "in float64" in found.message) == ("PG602", True)
+    assert found.primary is not None
+    assert "--precision fp32" in (found.help or "")
+    assert not (tmp_path / "a").exists()
+    pg.compile(document, target="openvino").save(tmp_path / "a")
+    program = pg.load(tmp_path / "a", device="cpu", engine="onnxruntime")
+    assert program.run(given_inputs(model, inputs_of(model)))
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_bfloat16_is_close_to_float32(name: str, tmp_path: Path) -> None:
     """Angles of Fourier features are float32 still: else modelnet40 would be wrong by a half."""

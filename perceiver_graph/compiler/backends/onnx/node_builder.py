@@ -136,6 +136,7 @@ class NodeBuilder:
         inputs: tuple[ir.Value, ...],
         attributes: Mapping[str, Attribute],
     ) -> ir.Value:
+        precision.require_kernels(type, self.emitter.target, self.node.origin)
         output = value_of(value_name, type)
         self.append(node_name, op_type, inputs, (output,), attributes)
         return output

@@ -14,6 +14,7 @@ from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
 from perceiver_graph.compiler.programs.target import Precision, Target
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import Span
 
 _ELEMENTS: dict[Precision, DType] = {"fp16": "float16", "bf16": "bfloat16"}
 
@@ -59,6 +60,19 @@ def wide(type: TensorType) -> TensorType:
 def in_element(type: TensorType, dtype: DType) -> TensorType:
     """The type with float32 replaced; other element types are not for the precision to choose."""
     return TensorType(type.shape, dtype) if type.dtype == "float32" else type
+
+
+def require_kernels(type: TensorType, target: Target, span: Span | None) -> None:
+    """Raise DiagnosticError (PG602) where a program in bf16 for OpenVINO would count in float64: OpenVINO
+    makes float32 of it, which is refused when it runs, and no other engine has bf16 on a CPU."""
+    if type.dtype == "float64" and (target.name, target.precision) == ("openvino", "bf16"):
+        raise DiagnosticError.of(
+            "PG602",
+            "this is counted in float64, which OpenVINO does not have, and nothing else runs bf16 on a CPU",
+            span,
+            help=f"compile with {option('--precision', 'fp32')}, which onnxruntime runs, or with "
+            f"{option('--target', 'cuda')}",
+        )
 
 
 def converted(name: str, array: Array, dtype: DType) -> Array:
