@@ -66,7 +66,14 @@ def test_how_columns_are_taken_is_told(tmp_path: Path) -> None:
     assert "different units (m, m, mm)" in notes("x [m],y [m],z [mm]\n1,2,3\n")
     assert "units" not in notes("x [m],y [m],z [m]\n1,2,3\n")
     assert "`all of x y z` does not name the 3 columns" in notes("# all of x y z\n1 2 3\n")
-    assert "if it names the columns" in notes("0,1,2\n1,2,3\n")
+    for first in ("0,1,2", "1,2,3", "7,8,9", "100, 101, 102"):
+        said = f"the first row is {', '.join(first.replace(' ', '').split(','))}, ...: if it names"
+        assert said in notes(f"{first}\n1,2,3\n")
+    for first in ("0,2,4", "2,1,0", "0.0,1,2", "-1,0,1", "1,2,4"):
+        assert "if it names" not in notes(f"{first}\n1,2,3\n")
+    both = notes("# all of x y z\n0 1 2\n1 2 3\n")  # what a comment says comes first
+    assert "does not name the 3 columns" in both
+    assert "if it names" not in both
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,19 @@ def test_an_empty_text_is_told(program: Program, ending: str, tmp_path: Path) ->
     assert ran(program, tmp_path / "out", " ")[0].notes == ()
 
 
+def test_masks_that_nobody_counts_are_too_many(program: Program, tmp_path: Path) -> None:
+    for count, times in (
+        ("70", "70"),
+        ("9" * 9, "999,999,999"),
+        ("9" * 400, "a billion times and"),
+    ):
+        found = fault(lambda count=count: ran(program, tmp_path, f"a [MASK*{count}]"))  # type: ignore[misc]
+        assert found.code == "PG514"
+        assert f"is too long: {times} " in found.message
+        assert " [MASK] alone, and `text` takes " in found.message
+        assert len(found.message) < 200
+
+
 def test_masked_bytes_are_filled_in(program: Program, tmp_path: Path) -> None:
     found, data = ran(program, tmp_path / "out", "a[MASK*2]é b[MASK]")
     assert found.files == (tmp_path / "out" / "text.json",)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +147,51 @@ def test_help_is_for_who_reads_it(command: Command, tiny: Path, tmp_path: Path) 
     assert least
     assert "--" not in str(little.value)
     assert program.run(arrays, memory=int(least[1]))
+
+
+def test_results_that_other_runs_have_left_are_told(command: Command, tmp_path: Path) -> None:
+    perceiver_graph.compile(SPEAKER).save(tmp_path / "speaker")
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    out = tmp_path / "out"
+
+    def left(*names: str) -> str:
+        done = command(
+            "run", tmp_path / "speaker", *(tmp_path / f"{n}.txt" for n in names), "-o", out
+        )
+        assert done.code == 0, done.err
+        return done.err
+
+    assert "other runs" not in left("one")
+    assert "other runs" not in left("one")  # it is the same subject
+    assert f"{out} holds results of other runs, too: one.json" in left("two")
+    assert "too: one.json, two.json" in left("three")
+    assert "other runs" not in left("one", "two", "three")
+    (out / "one.json").write_text("{}")  # no run wrote that
+    (out / "notes.json").write_text("[]")
+    assert "too: two.json\n" in left("three")
+
+
+def test_what_a_killed_run_has_left_is_removed_and_no_result(
+    command: Command, tmp_path: Path
+) -> None:
+    perceiver_graph.compile(SPEAKER).save(tmp_path / "speaker")
+    (tmp_path / "kill.py").write_text(
+        "import os, signal, sys\n"
+        "from perceiver_graph.cli import main\n"
+        "from perceiver_graph.runtime import results\n"
+        "results.summary_bytes = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main(sys.argv[1:])\n"
+    )
+    out = tmp_path / "out"
+    words = ["run", str(tmp_path / "speaker"), "a text", "-o", str(out)]
+    killed = [sys.executable, str(tmp_path / "kill.py"), *words]
+    done = subprocess.run(killed, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
+    remains = [*out.iterdir()]
+    assert remains
+    said = command(*words).err
+    assert f"{remains[0]}, which a run that was killed has left, was removed" in said
+    assert "other runs" not in said
+    assert {path.stem for path in out.iterdir()} == {"text"}
+    assert "killed" not in command(*words).err
