@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perceiver_graph.diagnostics import DiagnosticError
     from perceiver_graph.extensions import extend
     from perceiver_graph.runtime import load
+    from perceiver_graph.runtime.farthest import farthest_points
     from perceiver_graph.spec import load_spec
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "compile",
     "extend",
+    "farthest_points",
     "load",
     "load_spec",
 ]
@@ -37,6 +39,7 @@ _HOME = {
     "Graph": "perceiver_graph.compiler.ir.graph",
     "compile": "perceiver_graph.compiler",
     "extend": "perceiver_graph.extensions",
+    "farthest_points": "perceiver_graph.runtime.farthest",
     "load": "perceiver_graph.runtime",
     "load_spec": "perceiver_graph.spec",
 }

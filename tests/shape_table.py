@@ -21,6 +21,7 @@ def shape_table(model: Lowered) -> str:
         lines += _modality(model, name, modality)
     for name, found in model.coordinates.items():
         whose = f"points of {found.points_of}" if found.points_of else "positions of "
+        whose = "tokens chosen of " if found.among is not None else whose
         lines.append(f"{name}: {_axes(found.axes)}, {whose}{', '.join(found.beside)}")
     lines.append(f"input array: {_array(*model.input_array)}")
     lines.append(f"latents: {_array(*model.latents)}")

@@ -1,4 +1,5 @@
-"""Random applications of the primitives that hold sizes, which may be known only at run time."""
+"""Random applications of the primitives that hold sizes, which may be known only at run time, and of one
+that has rows for each sample."""
 
 from __future__ import annotations
 
@@ -45,6 +46,13 @@ def numbers(draw: st.DrawFn, *sizes: int) -> Array:
 def broadcast(draw: st.DrawFn) -> Case:
     held, known = dims(draw)
     return Case(ops.Broadcast(held), numbers(draw, *shape(draw)), **known)
+
+
+def choose(draw: st.DrawFn) -> Case:
+    batch, rows, *after = draw(small), draw(small), *shape(draw)[:2]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    chosen = rng.integers(0, rows, (batch, draw(small)), dtype=np.int64)
+    return Case(ops.Choose(), numbers(draw, batch, rows, *after), chosen)
 
 
 def trim(draw: st.DrawFn) -> Case:
@@ -125,6 +133,7 @@ def spaced(draw: st.DrawFn, op: Any, axes: int | None) -> Any:
 
 DRAW = {
     "broadcast": broadcast,
+    "choose": choose,
     "fourier_at": fourier_at,
     "positions": positions,
     "regrid": regrid,

@@ -35,7 +35,10 @@ def random_inputs(
             inputs[leaf.value.name] = np.array([sizes[leaf.of]], np.int64)
             continue
         shape = tuple(dim.evaluate(sizes) for dim in leaf.value.shape)
-        if leaf.value.dtype == "int64":
+        chosen = model.coordinates.get(leaf.of)
+        if chosen and chosen.among is not None:
+            inputs[leaf.value.name] = rng.integers(0, chosen.among.evaluate(sizes), shape)
+        elif leaf.value.dtype == "int64":
             inputs[leaf.value.name] = rng.integers(0, vocabulary(model, leaf.of), shape)
         elif leaf.value.dtype == "bool":
             inputs[leaf.value.name] = rng.integers(0, 2, shape).astype(bool)

@@ -205,6 +205,12 @@ CASES = [
         ["float32", "int64"],
     ),
     Case(
+        ops.Choose(),
+        [(2, 4, 3), (2, 5)],
+        lambda x, chosen: torch.stack([x[i][chosen[i]] for i in range(2)]),
+        ["float32", "int64"],
+    ),
+    Case(
         ops.SegmentedAttention((0, 0)),
         [(2, 3, 8), (2, 5, 8), (2, 5, 6), (2, 3, 4), (2, 7, 4), (2, 7, 1)],
         joint_attention,

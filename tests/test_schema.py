@@ -274,7 +274,8 @@ def test_mutations_reach_every_model() -> None:
             visit(schema.get("items", {}), value)
 
     visit(SCHEMA, EVERYTHING)
-    visit(SCHEMA, EVERYTHING | {"latents": {"of": "image", "last": 4}})
+    for made in ({"of": "image", "last": 4}, {"of": "image", "chosen": 4}):
+        visit(SCHEMA, EVERYTHING | {"latents": made})
     assert used == set(SCHEMA["$defs"])
 
 

@@ -130,6 +130,13 @@ WRONG: list[tuple[Op, list[TensorType], str]] = [
     (ops.OneHot(4), [TensorType(shape_of(4))], "int64"),
     (ops.Where(), [TensorType(shape_of(2))] * 3, "bool condition"),
     (ops.Gather(), [TensorType(shape_of(2))] * 2, "int64 indices"),
+    (ops.Choose(), [TensorType(shape_of(2, 3))] * 2, "int64 numbers"),
+    (
+        ops.Choose(),
+        [TensorType(shape_of(2)), TensorType(shape_of(2, 3), "int64")],
+        "behind the batch",
+    ),
+    (ops.Choose(), [TensorType(shape_of(2, 3)), TensorType(shape_of(4, 3), "int64")], "one batch"),
     (ops.Positions(()), [], "takes sizes"),
     (ops.Regrid(shape_of(2), (2, 3)), [TensorType(shape_of(5), "int64")], "as many axes"),
     (ops.Regrid(shape_of(2, 3), (2, 3)), [TensorType(shape_of(5))], "int64 positions"),

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from perceiver_graph.cli.machine import Rates
+from perceiver_graph.compiler.blocks.chosen import CHOSEN
 from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS
 from perceiver_graph.compiler.blocks.points import vectors
 from perceiver_graph.compiler.ir.dims import Dim, product
@@ -213,21 +214,21 @@ class Inspection:
             | ({"vector_of": asked[name]} if name in asked else {})
             for name, modality in self.lowered.modalities.items()
         }
-        order = [n for name in self.lowered.inputs for n in (name, name + GIVEN)]
+        order = [n for name in self.lowered.inputs for n in (name, name + GIVEN, name + CHOSEN)]
         return {name: found[name] for name in order if name in found}
 
     def _coordinates(self) -> dict[str, Any]:
-        """Arrays that hold the positions of tokens, and are none themselves."""
+        """Arrays that hold positions of tokens, or numbers of chosen ones, and are no tokens themselves."""
         return {
             name: {
                 "axes": [axis.name for axis in found.axes],
                 "shape": [axis.size.plain for axis in found.axes],
                 "dtype": found.data.dtype,
                 "tokens": 0,
-                "channels": int(found.axes[-1].size),
+                "channels": int(found.axes[-1].size) if found.among is None else 0,
                 "mask": mask_of_coordinates(self.lowered, found),
                 "attention_mask": False,
-                "positions_of": list(found.beside),
+                "positions_of" if found.among is None else "chosen_of": list(found.beside),
             }
             for name, found in self.lowered.coordinates.items()
             if not found.points_of

@@ -11,6 +11,7 @@ from perceiver_graph.cli.inspection import Inspection
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, size
 from perceiver_graph.cli.tables import NO_BREAK, Column, Table
+from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.blocks.points import vectors
 from perceiver_graph.compiler.blocks.stages import INPUTS, LATENTS, Stage, stages_of
@@ -62,7 +63,7 @@ def _inputs(inspection: Inspection) -> None:
         for name, modality in lowered.modalities.items()
     ]
     rows += [
-        [name, _axes(found.axes), "", "", "", f"of {', '.join(found.beside)}", "", ""]
+        [name, _axes(found.axes), "", "", "", _of(found), "", ""]
         for name, found in lowered.coordinates.items()
         if not found.points_of
     ]
@@ -78,6 +79,12 @@ def _inputs(inspection: Inspection) -> None:
         Column("mask", 8),
     ]
     Table(columns, rows).print()
+
+
+def _of(found: Coordinates) -> str:
+    """What an array is that comes along with inputs."""
+    names = ", ".join(found.beside)
+    return f"of {names}" if found.among is None else f"chosen of {names}"
 
 
 def _stages(inspection: Inspection) -> None:

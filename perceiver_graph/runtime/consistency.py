@@ -160,6 +160,8 @@ def _bad_coordinates(name: str, entry: InputEntry, manifest: Manifest) -> Iterat
         yield f"{quote(name)} is for {quote(unknown[0])}, which is not there"
     if entry.points_of and not (len(entry.shape) == 3 and isinstance(entry.shape[1], str)):
         yield f"the number of points in {quote(name)} is not a symbol"
+    if entry.among is not None and (entry.dtype != "int64" or len(entry.beside) != 1):
+        yield f"{quote(name)} needs to be int64, and beside one input, to choose tokens of it"
     for key, found in (("ranges", entry.ranges), ("periods", entry.periods)):
         if found is not None and entry.shape[-1] != len(found):
             yield f"{quote(name)} needs two numbers for each of its channels as `{key}`"

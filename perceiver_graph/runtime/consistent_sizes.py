@@ -71,6 +71,8 @@ def _shapes(manifest: Manifest) -> Iterator[tuple[str, Shape, bool]]:
     positions, the same for all."""
     for name, entry in manifest.inputs.items():
         yield f"input {quote(name)}", entry.shape, True
+        if entry.among is not None:
+            yield f"what {quote(name)} chooses from", [entry.among], False
         if entry.attention_mask is not None:
             yield f"the attention mask of {quote(name)}", entry.attention_mask.shape, True
     for name, output in manifest.outputs.items():

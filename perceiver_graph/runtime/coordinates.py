@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.arrays import first
 from perceiver_graph.runtime.masks import Masks
+from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import InputEntry, Manifest, axes_of
 
 Points = dict[str, NDArray[np.float32]]
@@ -28,6 +29,40 @@ def is_extra(entry: InputEntry) -> bool:
     return bool(entry.beside or entry.points_of)
 
 
+def held(entry: InputEntry, whose: str = "") -> str:
+    """What an array holds that comes along with inputs: `its positions`, `the numbers of chosen tokens`."""
+    if entry.among is not None:
+        return "the numbers of its chosen tokens" if whose else "chosen tokens"
+    return f"{whose} positions".strip()
+
+
+def check_chosen(
+    manifest: Manifest,
+    arrays: Mapping[str, NDArray[Any]],
+    sizes: Mapping[str, int],
+    report: Report,
+) -> None:
+    """Report (PG514) numbers of tokens that are not there."""
+    for name, entry in manifest.inputs.items():
+        if (
+            entry.among is None
+            or name not in arrays
+            or not sizes.keys() >= {*symbols([entry.among])}
+        ):
+            continue
+        array, count = arrays[name], evaluate(entry.among, sizes)
+        wrong = (array < 0) | (array >= count)
+        if wrong.any():
+            place, where = first(wrong, entry.axes)
+            report.error(
+                "PG514",
+                f"{np.count_nonzero(wrong)} of {array.size} numbers in {quote(name)} are of no token of "
+                f"{quote(entry.beside[0])}",
+                notes=[f"the first is {array[place]} at {where}"],
+                help=f"they are counted from 0, and here go up to {count - 1}",
+            )
+
+
 def check_company(manifest: Manifest, given: Mapping[str, Any], report: Report) -> None:
     """Report (PG501) coordinates that are missing where tokens are given, and the other way round."""
     for name, entry in manifest.inputs.items():
@@ -37,7 +72,7 @@ def check_company(manifest: Manifest, given: Mapping[str, Any], report: Report) 
         if tokens:
             report.error(
                 "PG501",
-                f"input {quote(tokens[0])} is given without its positions, {quote(name)}: "
+                f"input {quote(tokens[0])} is given without {held(entry, 'its')}, {quote(name)}: "
                 f"{entry.dtype} {axes_of(entry)}",
                 help=f"pass an array under the name {quote(name)} as well, or neither",
             )
@@ -45,7 +80,7 @@ def check_company(manifest: Manifest, given: Mapping[str, Any], report: Report) 
             others = " or ".join(map(quote, entry.beside))
             report.error(
                 "PG501",
-                f"{quote(name)} is given without {others}, whose positions it holds",
+                f"{quote(name)} is given without {others}, whose {held(entry)} it holds",
                 help=f"pass {others} as well, or neither",
             )
 
@@ -105,6 +140,8 @@ def unranged_notes(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> li
     found = []
     for name, array in arrays.items():
         entry = manifest.inputs[name]
+        if entry.among is not None:
+            continue
         count = array.shape[-1] if is_extra(entry) and not entry.ranges else entry.fourier or 0
         far = float(np.abs(array[..., :count]).max(initial=0))
         if count and entry.shortest:

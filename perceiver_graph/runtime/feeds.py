@@ -28,8 +28,10 @@ from perceiver_graph.runtime.bindings import bind, check_permitted
 from perceiver_graph.runtime.company import dispensable, shared_batch
 from perceiver_graph.runtime.coordinates import (
     Points,
+    check_chosen,
     check_company,
     check_ranges,
+    held,
     is_extra,
     points_of,
     report_outside,
@@ -114,8 +116,10 @@ def check_inputs(
     check_company(manifest, given, report)
     sizes = bind(manifest, arrays, given_sizes, report)
     for name, array in arrays.items():
-        optional = dispensable(manifest, name, given)
-        check_values(name, manifest.inputs[name], array, report, optional)
+        if manifest.inputs[name].among is None:
+            optional = dispensable(manifest, name, given)
+            check_values(name, manifest.inputs[name], array, report, optional)
+    check_chosen(manifest, arrays, sizes, report)
     masks = check_masks(manifest, given, sizes, report)
     check_ranges(manifest, arrays, masks, report)
     asked = {
@@ -232,7 +236,7 @@ def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report
     usable = {n: entry for n, entry in manifest.inputs.items() if entry.mask != "always"}
     for name, entry in usable.items():
         if entry.mask == "never" and name not in given:
-            positions = ", the positions of " + " and ".join(map(quote, entry.beside))
+            positions = f", the {held(entry)} of " + " and ".join(map(quote, entry.beside))
             report.error(
                 "PG501",
                 f"input {quote(name)} is missing: {entry.dtype} {axes_of(entry)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,17 @@ def _size(manifest: Manifest, name: str) -> int:
     return dimension.at_least(_USUAL) or max(dimension.lowest, largest // step * step)
 
 
+def _numbers(shape: Sequence[int], among: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of tokens, each once as far as there are so many."""
+    times = -(-shape[-1] // among)
+    each = np.broadcast_to(np.tile(np.arange(among), times), (*shape[:-1], among * times))
+    return np.sort(rng.permuted(each, axis=-1)[..., : shape[-1]], axis=-1)
+
+
 def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generator) -> NDArray[Any]:
     shape = [evaluate(size, sizes) for size in entry.shape]
+    if entry.among is not None:
+        return _numbers(shape, evaluate(entry.among, sizes), rng)
     if entry.dtype == "int64":
         return rng.integers(0, entry.vocabularies or entry.vocabulary or 1, shape, np.int64)
     values = rng.standard_normal(shape, np.float32)

@@ -40,6 +40,7 @@ fraction: rotary_pct partial_rotary_factor rope_fraction
 hidden_norm: ffn_norm sub_norm subln sub_ln ffn_layernorm
 causal: is_causal causal_mask autoregressive
 of: from
+chosen: sampled fps subset indices index ids farthest_points num_samples
 over: along
 qkv: q k v query key value in_proj
 dropout: dropout_rate hidden_dropout drop_rate dropout_prob proj_drop attn_drop

@@ -113,7 +113,10 @@ class InputEntry(Model):
     attention_mask: MaskEntry | None = None
     """Given as `NAME.attention_mask`; left out, every token is there."""
     beside: list[str] = []
-    """Of coordinates, the inputs whose tokens lie there: given with them and left out with them."""
+    """Of coordinates, the inputs whose tokens lie there, and of numbers, those whose tokens are chosen:
+    given with them and left out with them."""
+    among: Size | None = None
+    """Of numbers that choose tokens, counted from 0: how many there are."""
     points_of: list[str] = []
     """Of points, the outputs that are asked there: as many as one likes, which decode is given."""
     ranges: list[Bounds | None] | None = None

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from hypothesis import strategies as st
 
 from perceiver_graph.testing.inputs import Data
+from perceiver_graph.testing.places import PLACES
 from perceiver_graph.testing.rotary import are_counted, names_of_tokens
+
+
+def choose_tokens(draw: st.DrawFn, spec: Data) -> bool:
+    """Now and then, tokens of the first input that the caller chooses are the latents."""
+    name, first = next((name, one) for name, one in spec["inputs"].items() if name != "place")
+    if first.get("mask") == "always" or draw(st.booleans()):
+        return False
+    spec["latents"] = {"of": name, "chosen": draw(st.integers(1, _tokens(first)))}
+    if not draw(st.integers(0, 3)):
+        spec["encode"] = {"cross_attends": 0}
+    return True
+
+
+def _tokens(one: Data) -> int:
+    """How many tokens an input has at a place, 3 at most; 1 where that is not plain to see."""
+    along = [size for axis, size in one["shape"].items() if axis == "level"]
+    axes = along or [
+        size for axis, size in one["shape"].items() if axis not in ("channel", *PLACES)
+    ]
+    cut = any({"patch", "conv", "max_pool"} & step.keys() for step in one["steps"])
+    if cut or any(isinstance(size, str) for size in axes):
+        return 1
+    return min(3, int(prod(axes)))
 
 
 def count_latents(draw: st.DrawFn, spec: Data) -> None:

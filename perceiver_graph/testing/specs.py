@@ -26,7 +26,7 @@ from perceiver_graph.testing.inputs import (
     sized_grids,
     sized_modalities,
 )
-from perceiver_graph.testing.latents import count_latents, read_back
+from perceiver_graph.testing.latents import choose_tokens, count_latents, read_back
 from perceiver_graph.testing.places import over, placed
 from perceiver_graph.testing.points import ask_with
 from perceiver_graph.testing.rotary import turn
@@ -135,7 +135,10 @@ def _add_bottleneck(draw: st.DrawFn, spec: Data) -> None:
 
 
 def _tokens_as_latents(draw: st.DrawFn, spec: Data) -> None:
-    """The last token of all is the latent, which may read in order, or nothing."""
+    """The last token of all is the latent, which may read in order, or nothing; or some of the first
+    input are, which the caller chooses."""
+    if choose_tokens(draw, spec):
+        return
     last = [name for name in spec["inputs"] if name != "place"][-1]
     spec["latents"] = {"of": last, "last": 1}
     for part in ("encode", "process"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, cast
 
+from perceiver_graph.compiler.blocks.chosen import CHOSEN
 from perceiver_graph.compiler.blocks.context import Axis, Coordinates
 from perceiver_graph.compiler.blocks.coordinates import GIVEN
 from perceiver_graph.compiler.blocks.longest import longest
@@ -36,6 +37,7 @@ from perceiver_graph.spec.manifest import (
 from perceiver_graph.spec.models import (
     FourierFeatures,
     Input,
+    Latents,
     Spec,
     Squeeze,
     TokenLatents,
@@ -64,16 +66,16 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             padding="front" if isinstance(latents, TokenLatents) and latents.of == name else None,
             media=lowered.inputs[name].media,
         )
-    order = [n for name in lowered.inputs for n in (name, name + GIVEN)]
+    order = [n for name in lowered.inputs for n in (name, name + GIVEN, name + CHOSEN)]
     return {n: entries[n] for n in dict.fromkeys([*order, *entries]) if n in entries}
 
 
 def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
-    """The arrays of coordinates."""
+    """The arrays of coordinates, and of numbers of tokens."""
     inputs = lowered.inputs
     return {
         name: InputEntry(
-            dtype="float32",
+            dtype=cast(Literal["float32", "int64"], found.data.dtype),
             axes=["batch", *(axis.name for axis in found.axes)],
             shape=["batch", *(axis.size.plain for axis in found.axes)],
             mask=mask_of_coordinates(lowered, found),
@@ -83,6 +85,7 @@ def _coordinates(lowered: Lowered) -> dict[str, InputEntry]:
             periods=_bounds(found.periods) if any(found.periods) else None,
             coordinates=list(found.names),
             shortest=found.shortest,
+            among=None if found.among is None else found.among.plain,
             media=inputs[name].media if name in inputs else None,
         )
         for name, found in lowered.coordinates.items()
@@ -139,7 +142,7 @@ def _attention_mask(lowered: Lowered, name: str) -> MaskEntry | None:
 
 def _pointwise(model: Spec, spec: Input) -> bool:
     """Whether each token depends on its own position alone, and not on how many there are."""
-    if isinstance(model.latents, TokenLatents):  # where the tokens end, the latents are
+    if not isinstance(model.latents, Latents):  # they are among the tokens, counted from an end
         return False
     counted = spec.position is None or spec.position.pointwise
     return counted and all(step.pointwise for step in spec.steps)

@@ -69,7 +69,8 @@ class Field:
 
 @dataclass(frozen=True)
 class Coordinates:
-    """An array of coordinates that the caller gives: [batch, *axes], the last axis for channels."""
+    """An array that the caller gives along with inputs or for an output: [batch, *axes], coordinates with
+    the last axis for channels, or the numbers of tokens that are chosen."""
 
     data: Value
     axes: tuple[Axis, ...]
@@ -85,6 +86,8 @@ class Coordinates:
     """The shortest wave that is made of them, where none of its readers takes them to lie in -1 to 1."""
     names: tuple[str, ...] = ()
     """What each is called, if they have names."""
+    among: Dim | None = None
+    """Of numbers of tokens, how many there are to choose from."""
 
 
 CHANNEL = "channel"

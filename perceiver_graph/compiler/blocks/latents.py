@@ -1,4 +1,4 @@
-"""The latents before they have read anything: learned vectors, or the last tokens of an input."""
+"""The latents before they have read anything: learned vectors, or tokens of an input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.chosen import chosen_latents
 from perceiver_graph.compiler.blocks.context import BATCH, CHANNEL, Axis, Context, PartError, Path
 from perceiver_graph.compiler.blocks.located import Rows
 from perceiver_graph.compiler.blocks.locating import LATENT, latents_at
@@ -16,12 +17,12 @@ from perceiver_graph.compiler.blocks.styles import reads_rows
 from perceiver_graph.compiler.ir.dims import Dim, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.diagnostics.words import did_you_mean, joined
-from perceiver_graph.spec.models import Latents, TokenLatents
+from perceiver_graph.spec.models import ChosenLatents, Latents, TokenLatents
 
 
 def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -> Rows:
     """Shapes: learned [count, width], at each place of axes [places * count, width]; of tokens, joined
-    as `inputs` [batch, m, width], the last ones,
+    as `inputs` [batch, m, width], the last ones or chosen ones,
     [batch, last, width], with the mask that these have.
 
     `counts` are the numbers of tokens of the inputs, in the order in which they were joined. Raises
@@ -31,7 +32,7 @@ def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -
     spec, b = ctx.spec, ctx.builder
     made = spec.latents
     _check_causal(ctx)
-    if not isinstance(made, TokenLatents):
+    if isinstance(made, Latents):
         return _learned(ctx, made)
     if made.of not in ctx.inputs:
         raise ctx.error(
@@ -42,6 +43,8 @@ def make_latents(ctx: Context, counts: Mapping[str, Dim], inputs: Rows | None) -
         )
     if inputs is None:
         raise PartError
+    if isinstance(made, ChosenLatents):
+        return chosen_latents(ctx, made, counts, inputs)
     if (last := [*counts][-1]) != made.of:
         raise ctx.error(
             "PG205",
@@ -153,10 +156,11 @@ def _check_causal(ctx: Context) -> None:
     if not encode.causal:
         return
     if not isinstance(ctx.spec.latents, TokenLatents):
+        kind = "chosen" if isinstance(ctx.spec.latents, ChosenLatents) else "learned"
         raise ctx.error(
             "PG205",
-            "learned latents have no place among the inputs, before which others could come",
+            f"{kind} latents have no place among the inputs, before which others could come",
             ("encode", "causal"),
-            also=[(("latents",), "learned here")],
+            also=[(("latents",), f"{kind} here")],
             help="make them of tokens, `latents: {of: NAME, last: 256}`, or leave `causal` out",
         )

@@ -49,12 +49,16 @@ class Located:
     """How many there are, where they are the last ones of these alone."""
     but_last: int | None = None
     """How many there are behind them, where they are all but these."""
+    chosen: Value | None = None
+    """Which of these they are, where the caller chooses: int64 [batch, n]."""
     own: bool = False
     """Whether their numbers count themselves alone, so that no other array has such places."""
 
     @property
     def what(self) -> str:
         first = self.parts[0].what
+        if self.chosen is not None:
+            return f"those chosen of {first}"
         return f"the last {self.last} of {first}" if self.last else first
 
 

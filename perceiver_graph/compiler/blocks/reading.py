@@ -31,7 +31,7 @@ from perceiver_graph.compiler.blocks.stages import (
     latent_stages,
 )
 from perceiver_graph.compiler.blocks.styles import reads_rows
-from perceiver_graph.spec.models import Key, TokenLatents, where
+from perceiver_graph.spec.models import Key, Latents, TokenLatents, where
 
 Configs = dict[Key, AttentionConfig]
 """How the layers of stages are built, by their place in the spec."""
@@ -187,8 +187,12 @@ def _reading_themselves(ctx: Context, arrays: Arrays) -> Arrays:
         return {INPUTS: replace(inputs, value=before, located=located)}
     if inputs.mask is None:
         return {}
+    latents = arrays[LATENTS]
     with ctx.builder.inside("encode"):
-        mask = mask_with_rows(ctx, inputs.mask, arrays[LATENTS].array.shape[-2])
+        if latents.mask is not None:
+            mask = ctx.builder(ops.Concat(1), inputs.mask, latents.mask, name="together_mask")
+        else:
+            mask = mask_with_rows(ctx, inputs.mask, latents.array.shape[-2])
     return {INPUTS: replace(inputs, mask=mask)}
 
 
@@ -254,7 +258,7 @@ def _check_cross_attends(ctx: Context) -> None:
 
 def _check_unread(ctx: Context) -> None:
     """Without a cross-attend the latents are all that is known of the inputs (PG205)."""
-    if not isinstance(ctx.spec.latents, TokenLatents):
+    if isinstance(ctx.spec.latents, Latents):
         raise ctx.error(
             "PG205",
             "learned latents that read nothing do not depend on the inputs",

@@ -96,7 +96,12 @@ def waves(ctx: Context, config: RotaryConfig, located: Located) -> Value:
     if key in ctx.waves:
         return ctx.waves[key]
     b, name = ctx.builder, f"{located.name}_waves"
-    if located.last is None and located.but_last is None:
+    if located.chosen is not None:
+        whole = waves(ctx, config, replace(located, name="input", chosen=None))
+        with b.at(ctx.key_span(*config.path)), b.inside(LATENTS):
+            rows = ops.Gather(0) if whole.type.rank == 2 else ops.Choose()
+            found = b(rows, whole, located.chosen, name=name)
+    elif located.last is None and located.but_last is None:
         with b.at(ctx.key_span(*config.path)), b.inside("rotary"):
             found = _made(ctx, config, located, name)
     else:

@@ -16,7 +16,7 @@ from perceiver_graph.compiler.ops.elementwise import (
     Where,
 )
 from perceiver_graph.compiler.ops.grid import FourierAt, Positions, Regrid
-from perceiver_graph.compiler.ops.index import Coordinate, Gather, OneHot
+from perceiver_graph.compiler.ops.index import Choose, Coordinate, Gather, OneHot
 from perceiver_graph.compiler.ops.linear import Conv, Linear, MatMul, TriangularFactor
 from perceiver_graph.compiler.ops.normalize import (
     BatchNorm,
@@ -50,6 +50,7 @@ __all__ = [
     "Attention",
     "BatchNorm",
     "Broadcast",
+    "Choose",
     "Concat",
     "Conv",
     "Coordinate",

@@ -36,6 +36,33 @@ class Gather(Op):
 
 
 @dataclass(frozen=True)
+class Choose(Op):
+    """Look up entries of the first axis behind the batch, others for each sample.
+
+    Shapes: x [batch, rows, *after], chosen int64 [batch, count] -> [batch, count, *after].
+    """
+
+    name = "choose"
+    operands = ("x", "chosen")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        x, chosen = inputs
+        fits = chosen.dtype == "int64" and chosen.rank == 2
+        require(fits, f"choose needs int64 numbers of rows, [batch, count], got {chosen}")
+        require(x.rank >= 2, f"choose needs rows behind the batch, got {x}")
+        require(
+            x.shape[0] == chosen.shape[0],
+            f"choose needs one batch, got {x.shape[0]} of {x} and {chosen.shape[0]} of {chosen}",
+        )
+        return x.with_shape(*chosen.shape, *x.shape[2:])
+
+    def evaluate(self, *inputs: Array) -> Array:
+        x, chosen = inputs
+        rows: Array = x[np.arange(len(x))[:, None], chosen]
+        return rows
+
+
+@dataclass(frozen=True)
 class OneHot(Op):
     """A vector of zeros with a one at each id. Shapes: int64 [...] -> float32 [..., classes]."""
 

@@ -20,6 +20,7 @@ from perceiver_graph.spec.models.layers import (
 from perceiver_graph.spec.models.model import (
     FORMAT_VERSION,
     Bottleneck,
+    ChosenLatents,
     Join,
     Latents,
     Spec,
@@ -74,6 +75,7 @@ __all__ = [
     "Bias",
     "Bottleneck",
     "BottleneckQuery",
+    "ChosenLatents",
     "Conv",
     "Decode",
     "Embedding",

@@ -121,7 +121,30 @@ class TokenLatents(Model):
         return self.last
 
 
+class ChosenLatents(Model):
+    """Latents that are made of those tokens of an input that the caller chooses: points far from each
+    other, say, of a cloud (3DShape2VecSet, arXiv 2301.11445)."""
+
+    of: Name
+    """The input, which is the first one where there are several."""
+    chosen: Count
+    """How many of its tokens. Their numbers, counted from 0, come in an array `NAME.chosen`: the places
+    of `over`, if there are any, then `latent`."""
+
+    @property
+    def count(self) -> int:
+        """How many latents there are."""
+        return self.chosen
+
+    @property
+    def total(self) -> int:
+        """The same: none stands at several places."""
+        return self.chosen
+
+
 def _latents(value: Any) -> str:
+    if isinstance(value, ChosenLatents) or (isinstance(value, dict) and "chosen" in value):
+        return "<chosen>"
     made = isinstance(value, TokenLatents) or (
         isinstance(value, dict) and bool({"of", "last"} & value.keys())
     )
@@ -129,7 +152,9 @@ def _latents(value: Any) -> str:
 
 
 AnyLatents = Annotated[
-    Annotated[Latents, Tag("<count>")] | Annotated[TokenLatents, Tag("<of>")],
+    Annotated[Latents, Tag("<count>")]
+    | Annotated[TokenLatents, Tag("<of>")]
+    | Annotated[ChosenLatents, Tag("<chosen>")],
     Discriminator(_latents),
 ]
 
@@ -152,7 +177,7 @@ class Spec(Glanced, Model):
     join: Join | None = None
     """How their tokens become one array."""
     latents: AnyLatents
-    """The latent array: learned, or made of the last tokens of an input."""
+    """The latent array: learned, or made of tokens of an input, the last ones or those that are chosen."""
     layers: Layers | None = None
     """How all layers are built, where `encode`, `process` and `decode` say nothing else."""
     encode: Encode = Encode()

@@ -117,6 +117,13 @@ def _one_hot(op: ops.OneHot, b: NodeBuilder) -> ir.Value:
     return b.result("Cast", equal, to=DATA_TYPES[b.output.dtype].value)
 
 
+def _choose(op: ops.Choose, b: NodeBuilder) -> ir.Value:
+    x, chosen = b.inputs
+    places = b.type("chosen").with_shape(*b.type("chosen").shape, Dim.of(1))
+    column = b.part("places", places, "Unsqueeze", chosen, b.ints(-1))
+    return b.result("GatherND", x, column, batch_dims=1)
+
+
 def _coordinate(op: ops.Coordinate, b: NodeBuilder) -> ir.Value:
     (positions,) = b.inputs
     if op.stride != 1:  # positions are never negative, so that Div, which truncates, rounds down
@@ -130,6 +137,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Attention: attention,
     ops.BatchNorm: batch_norm,
     ops.Broadcast: _broadcast,
+    ops.Choose: _choose,
     ops.Concat: _as("Concat", lambda op: {"axis": op.axis}),
     ops.Conv: conv,
     ops.Coordinate: _coordinate,

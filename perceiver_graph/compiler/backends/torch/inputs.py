@@ -121,6 +121,8 @@ class Inputs:
         asked, options = ("inputs", py.quoted(leaf.of), shape), {"like": self.like}
         present = [x.value for x in self.leaves if x.role == "present" and x.of == leaf.of]
         if not present:
+            if leaf.value.dtype == "int64":
+                return f"{name} = {py.call('given_numbers', *asked, **options)}"
             if leaf.of in periods:
                 options["periods"] = periods[leaf.of]
             return f"{name} = {py.call('given_beside', *asked, **options)}"
@@ -182,10 +184,12 @@ class Inputs:
             axes = py.entries(dict(zip(_axes(leaf), each, strict=False)))
             body.append(py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes))
         for leaf in self.leaves:
-            body += self._check_values(leaf, interface)
+            body += self._check_values(leaf, interface, variables)
         return py.method(name, arguments, "None", _CHECK, *body, *then)
 
-    def _check_values(self, leaf: Input, interface: Interface) -> Iterator[str]:
+    def _check_values(
+        self, leaf: Input, interface: Interface, sizes: Mapping[str, str]
+    ) -> Iterator[str]:
         """Statements that check what an input holds."""
         asked = ("inputs", py.quoted(_key(leaf)))
         if leaf.role != "data":
@@ -195,6 +199,8 @@ class Inputs:
         if leaf.value.dtype == "int64" and count:
             several = isinstance(count, tuple)
             yield py.call("check_ids" if several else "check_whole", *asked, count)
+        elif among := interface.among.get(leaf.of):
+            yield py.call("check_whole", *asked, written(among, sizes))
         elif leaf.value.dtype == "float32":
             of = interface.periods.get(leaf.of)
             yield py.call("check_numbers", *asked, self.like, **({"periods": of} if of else {}))

@@ -29,6 +29,8 @@ class Interface:
     ranges: Mapping[str, Sequence[str]] = field(default_factory=dict)
     periods: Mapping[str, str] = field(default_factory=dict)
     """Of arrays with periodic coordinates, the least and the greatest value by channel, as source."""
+    among: Mapping[str, Dim] = field(default_factory=dict)
+    """Of arrays that choose tokens by their numbers, how many there are to choose from."""
 
 
 def interface_of(lowered: Lowered) -> Interface:
@@ -45,7 +47,8 @@ def interface_of(lowered: Lowered) -> Interface:
     sources = {name: output.source for name, output in lowered.outputs.items() if output.source}
     ranges = {name: _within(c) for name, c in lowered.coordinates.items() if any(c.ranges)}
     periods = {name: _periods(c) for name, c in lowered.coordinates.items() if any(c.periods)}
-    return Interface(outputs, ids, sources, ranges, periods)
+    among = {name: c.among for name, c in lowered.coordinates.items() if c.among is not None}
+    return Interface(outputs, ids, sources, ranges, periods, among)
 
 
 def _within(coordinates: Coordinates) -> list[str]:

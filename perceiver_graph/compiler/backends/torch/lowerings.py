@@ -175,6 +175,13 @@ def _broadcast(op: Any, o: Operands) -> str:
     return py.call(f"{o['x']}.expand", *o.sizes(op.sizes), *["-1"] * o.rank("x"))
 
 
+def _choose(op: Any, o: Operands) -> str:
+    chosen = f"{o['chosen']}[{', '.join([':, :', *['None'] * (o.rank('x') - 2)])}]"
+    if o.rank("x") == 2:
+        chosen = o["chosen"]
+    return py.call("torch.take_along_dim", o["x"], chosen, 1)
+
+
 TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
     ops.Add: _format("{a} + {b}"),
     ops.Attention: _attention,
@@ -183,6 +190,7 @@ TABLE: Mapping[type[Op], Callable[[Any, Operands], str]] = {
         "({x} - {mean}) * ({weight} / ({variance} + {op.epsilon!r}).sqrt()) + {bias}"
     ),
     ops.Broadcast: _broadcast,
+    ops.Choose: _choose,
     ops.Concat: lambda op, o: f"torch.cat([{', '.join(o)}], dim={op.axis})",
     ops.Conv: _conv,
     ops.Coordinate: _coordinate,

@@ -90,6 +90,16 @@ def given_beside(
     return like.new_zeros(()).expand(batch, *shape)
 
 
+def given_numbers(
+    inputs: dict[str, Tensor], name: str, shape: tuple[int, ...], like: Tensor
+) -> Tensor:
+    """Which tokens of a modality that may be left out are chosen: the first where it is, and they too."""
+    if name in inputs:
+        return inputs[name].long()
+    batch = next(iter(inputs.values())).shape[0]
+    return torch.zeros(batch, *shape, dtype=torch.int64, device=like.device)
+
+
 def given_mask(inputs: dict[str, Tensor], name: str, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Which tokens of an input there are: bool of this shape, true where nothing is said."""
     name = f"{name}.attention_mask"
