@@ -175,7 +175,7 @@ class Compiled(Glanced):
     @cached_property
     def writing(self) -> generation.Writing | None:
         """How the model writes texts; None of one that is not causal."""
-        return generation.writing(self.lowered, self.target.precision)
+        return generation.writing(self.lowered)
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The programs by name, with everything evaluated that depends on weights only: those of a

@@ -177,8 +177,6 @@ def require_writing(manifest: Manifest) -> Generation:
         return known
     help = "compile a causal model: `perceiver-graph explain PG518` shows one"
     if known is not None:
-        if manifest.precision == "int8":
-            help = f"compile it without {option('--precision', 'int8')}"
         raise DiagnosticError.of(
             "PG518", f"{manifest.name} writes no text: {known.refused}", help=help
         )

@@ -27,7 +27,6 @@ from perceiver_graph.compiler.programs.incremental import (
     substituted,
 )
 from perceiver_graph.compiler.programs.phases import Programs, program
-from perceiver_graph.compiler.programs.target import Precision
 from perceiver_graph.spec.models import LatentsQuery, Spec, TokenLatents
 from perceiver_graph.spec.programs import PREFILL, STEP
 
@@ -57,17 +56,13 @@ class Writing:
         return sum(nbytes(value, largest(prefill.symbols)) for value in kept)
 
 
-def writing(lowered: Lowered, precision: Precision = "fp32") -> Writing | None:
+def writing(lowered: Lowered) -> Writing | None:
     """The programs of a model that writes; None of one that is not causal."""
     spec = lowered.document.spec
     if not is_causal(spec):
         return None
     assert isinstance(spec.latents, TokenLatents)
     text = spec.latents.of
-    if precision == "int8":
-        return Writing(
-            text, refused="it is compiled in int8, and texts are written in floating-point"
-        )
     known = vocabulary(lowered.inputs[text])
     shape = lowered.inputs[text].shape or {}
     if known is None:

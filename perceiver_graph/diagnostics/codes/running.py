@@ -133,8 +133,8 @@ ENTRIES = (
         "PG514",
         "input value out of range",
         "A value is of the right dtype but has no meaning for this input: a token id that is "
-        "negative or not below the vocabulary size, a mask value other than 0 and 1, or a text (or "
-        "a table) longer than the model's maximal length.",
+        "negative or not below the vocabulary size, a mask value other than 0 and 1, the number of a "
+        "token that is not there, or a text (or a table) longer than the model's maximal length.",
         '>>> program.encode({"tokens": np.array([[262]], dtype="int64")})   # vocabulary: 262, ids '
         "0..261",
         '>>> program.encode({"tokens": np.array([[261]], dtype="int64")})',
@@ -173,7 +173,7 @@ ENTRIES = (
         "only what came before: `latents: {of: text, last: 512}`, and `causal: true` under `encode` and "
         "`process`. The text has one axis, whose size is a symbol of `dims`, and steps that make a token "
         "of one id each; its positions are counted from the beginning. An output with `query: latents` "
-        "has scores for each id of the vocabulary. Artifacts in int8 write none.",
+        "has scores for each id of the vocabulary.",
         '$ perceiver-graph run build/language "Once upon a time" --generate 200',
         """dims: {length: {min: 512, max: 4096}}
 inputs:

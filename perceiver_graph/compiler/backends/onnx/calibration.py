@@ -7,20 +7,25 @@ against the float32 programs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from perceiver_graph.compiler.backends.onnx import written_texts
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
 from perceiver_graph.compiler.ir.op import Array
+from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.programs.phases import OUTPUT, Programs
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.engine import onnxruntime
+from perceiver_graph.spec.arithmetic import calculate
 from perceiver_graph.spec.manifest import Deviation, InputEntry, Quantization
+from perceiver_graph.spec.programs import PREFILL, READS, STEP, WRITES
 
 Arrays = Mapping[str, Array]
 
@@ -86,11 +91,20 @@ def random_sample(
             found[leaf.value.name] = np.ones(shape, np.bool_)
         elif leaf.value.dtype == "int64":
             entry = entries[leaf.of]
-            most = entry.vocabularies or entry.vocabulary or 1
+            most = entry.vocabularies or entry.vocabulary or _among(entry, sizes) or 1
             found[leaf.value.name] = rng.integers(0, most, shape)
         else:
             found[leaf.value.name] = rng.standard_normal(shape, np.float32)
     return Sample(found, "random input")
+
+
+def _among(entry: InputEntry, sizes: Mapping[str, int]) -> int:
+    """How many tokens there are to choose from, of numbers that choose some; else 0."""
+
+    def operand(word: str) -> Fraction:
+        return Fraction(int(word) if word.isdecimal() else sizes[word])
+
+    return 0 if entry.among is None else int(calculate(str(entry.among), operand))
 
 
 def write(
@@ -100,7 +114,7 @@ def write(
     from perceiver_graph.compiler.backends import onnx as backend
 
     candidates = _candidates(trial.programs)
-    small = too_small(candidates, trial)
+    small = too_small(trial)
     aside = directory / "float32"
     aside.mkdir()
     try:
@@ -130,16 +144,26 @@ def write(
     )
 
 
-def too_small(candidates: Mapping[str, Node], trial: Trial) -> set[str]:
-    """The products that 8 bits make no faster, or that take no time anyway."""
+def too_small(trial: Trial) -> set[str]:
+    """The products that 8 bits make no faster, or that take no time anyway: of a run, of reading a text
+    and of a step, each by itself. What is large in one of them is so in all."""
     from perceiver_graph.compiler.backends.onnx import quantized
 
-    total = sum(program.flops.evaluate(trial.sizes) for program in trial.programs.values())
-    return {
-        name
-        for name, node in candidates.items()
-        if not quantized.gains(node) or node.flops.evaluate(trial.sizes) < SMALLEST_SHARE * total
-    }
+    programs = trial.programs
+    runs = [[programs[name] for name in READS if name in programs]]
+    runs += [[programs[name]] for name in WRITES if name in programs]
+    large: set[str] = set()
+    for run in runs:
+        sizes = {k: v for program in run for k, v in largest(program.symbols).items()}
+        sizes |= trial.sizes
+        least = SMALLEST_SHARE * sum(program.flops.evaluate(sizes) for program in run)
+        products = (item for program in run for item in quantized.candidates(program).items())
+        large |= {
+            name
+            for name, node in products
+            if quantized.gains(node) and node.flops.evaluate(sizes) >= least
+        }
+    return _candidates(programs).keys() - large
 
 
 def choose(
@@ -218,11 +242,13 @@ def _write_measuring(trial: Trial, directory: Path, names: Collection[str]) -> N
 
 
 def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, float]]:
-    """The outputs of the spec by name, and the errors of the products that were measured."""
+    """The outputs of the spec by name, and the errors of the products that were measured: the largest,
+    where several programs have a product."""
     given = dict(trial.sample.arrays)
     results: dict[str, Array] = {}
+    errors: dict[str, float] = {}
     for name, program in trial.programs.items():
-        if not program.outputs:
+        if not program.outputs or name not in READS:
             continue
         for leaf in program.inputs:
             if leaf.role == "queries":
@@ -231,10 +257,29 @@ def _run(directory: Path, trial: Trial) -> tuple[dict[str, Array], dict[str, flo
                 given[leaf.value.name] = _points(leaf, trial)
             elif leaf.role == "size":
                 given[leaf.value.name] = np.array([trial.sizes[leaf.of]], np.int64)
-        given |= _outputs(directory / f"{name}.onnx", given)
+        found = _outputs(directory / f"{name}.onnx", given)
+        given |= found
+        _add_errors(errors, found)
         for key in _results(trial.programs, program):
             results[key.removesuffix(OUTPUT)] = given[key]
-    return results, _errors(given)
+    for name, found in _write_on(directory, trial):
+        _add_errors(errors, found)
+        for key in _results(trial.programs, trial.programs[name]):
+            results[f"{key} of {name}"] = found[key]
+    return results, errors
+
+
+def _write_on(directory: Path, trial: Trial) -> Iterator[tuple[str, dict[str, Array]]]:
+    """What the programs that write texts give: of the sample as a text, and of its last token."""
+    if PREFILL not in trial.programs:
+        return
+    sample, sizes = trial.sample.arrays, trial.sizes
+    reader, writer = trial.programs[PREFILL], trial.programs[STEP]
+    read = written_texts.prefill(reader, sample, sizes)
+    state = _outputs(directory / f"{PREFILL}.onnx", read)
+    yield PREFILL, state
+    feeds = written_texts.step(writer, reader, sample, read, state)
+    yield STEP, _outputs(directory / f"{STEP}.onnx", feeds)
 
 
 def _spread(count: int) -> Array:
@@ -263,14 +308,14 @@ def _outputs(file: Path, inputs: Arrays) -> dict[str, Array]:
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _errors(outputs: Arrays) -> dict[str, float]:
-    """The error of each product that was measured, as a share of its size."""
+def _add_errors(found: dict[str, float], outputs: Arrays) -> None:
+    """The error of each product that was measured, as a share of its size: the largest so far, not a
+    number where one is none."""
     from perceiver_graph.compiler.backends.onnx.quantized import DIFFERENCE, SIZE
 
-    found = {}
     for end in outputs:
         if end.endswith(DIFFERENCE):
             name = end.removesuffix(DIFFERENCE)
             difference, size = float(outputs[end]), float(outputs[f"{name}{SIZE}"])
-            found[name] = difference / size if size else (0.0 if difference == 0 else float("inf"))
-    return found
+            error = difference / size if size else (0.0 if difference == 0 else float("inf"))
+            found[name] = float(np.maximum(error, found.get(name, 0.0)))
