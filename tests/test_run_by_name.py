@@ -112,6 +112,13 @@ def test_other_names(hub: LocalHub, compiled: Path, command: Command) -> None:
     assert (done.code, "PG314" in done.err) == (1, True)
 
 
+def test_beside_folders_no_hub_is_meant(hub: LocalHub, compiled: Path, command: Command) -> None:
+    Path("models").mkdir(exist_ok=True)
+    done = command("run", "models/mine", "a")
+    assert done.code == 1
+    assert "of the hub" not in done.err
+
+
 def test_a_folder_here_goes_first(hub: LocalHub, compiled: Path, command: Command) -> None:
     Path(NAME).mkdir(parents=True)
     hub.asked.clear()

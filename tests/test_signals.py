@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,23 @@ def test_ctrl_c_before_a_command_has_begun_says_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def interrupted() -> None:
+    with answered():
+        try:
+            signal.raise_signal(signal.SIGINT)
+            wait()
+        finally:
+            warnings.warn("this could not be done", stacklevel=1)
+
+
+def test_what_is_interrupted_warns_of_nothing_and_later_calls_do() -> None:
+    """pydantic warns of what it could not try, where a signal ends that."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert told == []
+        warnings.warn("nothing was interrupted", stacklevel=1)
+    assert len(told) == 1

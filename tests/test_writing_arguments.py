@@ -57,6 +57,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"stop": [1.0]}, TypeError, "stop must be a collection of ids, whole numbers, not "),
     ({"stop": [True]}, TypeError, "stop must be a collection of ids, whole numbers, not "),
     ({"stop": [11]}, ValueError, "stop"),
+    ({"stop": [2**70]}, ValueError, "stop"),
 ]
 
 
@@ -90,9 +91,13 @@ def test_what_is_wrong_is_told_alike(
     assert "\n" not in str(found.value)
 
 
-@pytest.mark.parametrize("begin", ["abc", [[1, 2], [3]], [["a"]], torch.ones(1, 2), object()])
+@pytest.mark.parametrize(
+    "begin",
+    ["abc", [[1, 2], [3]], [["a"]], [[2**70]], 3, True, [], torch.ones(1, 2), ...],
+    ids=repr,
+)
 def test_what_are_no_ids_is_refused(begin: Any, model: Any, program: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"begin must be|input `text` is"):
+    with pytest.raises((TypeError, ValueError), match=r"begin must be|`text`"):
         model.generate(begin, 1)
     with pytest.raises(DiagnosticError):
         program.generate(begin, 1)
@@ -107,6 +112,7 @@ def test_what_are_no_ids_is_refused(begin: Any, model: Any, program: Any) -> Non
         {"temperature": np.int64(1), "top_p": 1, "top_k": np.uint16(3), "seed": 2**64 - 1},
         {"stop": np.array([1, 2])},
         {"stop": {1: 2}},
+        {"top_k": 2**70},
         {"begin": np.array(IDS, np.uint16)},
         {"begin": torch.tensor(IDS, dtype=torch.int32)},
         {"inputs": {}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 from typing import Any
@@ -22,15 +23,17 @@ def as_number(name: str, given: Any) -> float:
     return float(given)
 
 
-def as_whole(name: str, wanted: str, given: Any, permitted: range | None = None) -> int:
-    """A whole number, one of those that are permitted."""
+def as_whole(
+    name: str, wanted: str, given: Any, least: float = -math.inf, below: float = math.inf
+) -> int:
+    """A whole number, not less than `least`, and `below` the other one."""
     if isinstance(given, bool) or str(getattr(given, "dtype", "")).endswith("bool"):
         raise wrong_kind(name, wanted, given)
     try:
         found = operator.index(given)
     except TypeError:
         raise wrong_kind(name, wanted, given) from None
-    if permitted is not None and found not in permitted:
+    if not least <= found < below:
         raise ValueError(f"{name} must be {wanted}, not {found}")
     return found
 
@@ -44,5 +47,5 @@ def as_ids(name: str, given: Any, device: Any) -> Tensor:
         return torch.as_tensor(given, device=device)
     except ValueError as error:  # rows of other lengths
         raise ValueError(f"{name} must be {wanted}: {error}") from None
-    except (TypeError, RuntimeError):
+    except (TypeError, RuntimeError, OverflowError):
         raise wrong_kind(name, wanted, given) from None

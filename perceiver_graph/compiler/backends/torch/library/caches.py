@@ -48,7 +48,7 @@ def check_cache(
 def check_latents(latents: int, most: int, tokens: int) -> None:
     """ValueError or TypeError for another number of latents than a text of so many tokens may have."""
     wanted = f"a whole number from 1 to {min(most, tokens)}, latents of {tokens} tokens"
-    as_whole("latents", wanted, latents, range(1, min(most, tokens) + 1))
+    as_whole("latents", wanted, latents, 1, min(most, tokens) + 1)
 
 
 def check_position(

@@ -43,8 +43,8 @@ def token_sampler(
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p must be above 0 and at most 1, not {top_p:g}")
     if top_k is not None:
-        top_k = as_whole("top_k", "a whole number, 1 or more", top_k, range(1, 2**63))
-    seed = as_whole("seed", "a whole number, 0 or more and below 2**64", seed, range(2**64))
+        top_k = min(as_whole("top_k", "a whole number, 1 or more", top_k, 1), 2**31)
+    seed = as_whole("seed", "a whole number, 0 or more and below 2**64", seed, 0, 2**64)
     generator = torch.Generator().manual_seed(seed)
     divisor = max(temperature, torch.finfo(torch.float32).tiny)
 
@@ -82,7 +82,7 @@ def go_on(
     longest: int | None,
 ) -> Iterator[Tensor]:
     """`next_tokens`, after what is wrong has been told: TypeError, ValueError."""
-    tokens = as_whole("tokens", "a whole number, 0 or more", tokens, range(2**63))
+    tokens = as_whole("tokens", "a whole number, 0 or more", tokens, 0)
     if not isinstance(inputs, Mapping | None):
         raise wrong_kind("inputs", "a dict of tensors", inputs)
     if inputs and text in inputs:
