@@ -6,6 +6,7 @@ link, as in the cache of a hub: what it leads to is used only if it has the dige
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -54,6 +55,11 @@ class Artifact(Glanced):
     def place(self) -> Path:
         """The folder itself: an absolute path, whatever link or working directory led there."""
         return self._contents.place
+
+    @property
+    def digest(self) -> str:
+        """What tells an artifact from others: its manifest has the digests of all files."""
+        return hashlib.sha256(self.manifest.model_dump_json().encode()).hexdigest()
 
     def require_unchanged(self) -> None:
         """Check files again that may not be those that were opened. Raises DiagnosticError (PG402)."""

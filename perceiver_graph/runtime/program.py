@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -148,7 +147,7 @@ class Program(Generating, Glanced):
             self.artifact.place,
             self.device.name,
             self.device.threads,
-            _digest(self.artifact),
+            self.artifact.digest,
             self.engine.name,
         )
 
@@ -307,15 +306,10 @@ class Program(Generating, Glanced):
                 progress(done + 1, divided.chunks)
 
 
-def _digest(artifact: Artifact) -> str:
-    """What tells an artifact from others: its manifest has the digests of all files."""
-    return hashlib.sha256(artifact.manifest.model_dump_json().encode()).hexdigest()
-
-
 def _again(path: Path, device: DeviceName, threads: int, digest: str, engine: str) -> Program:
     """A program that was pickled. Raises DiagnosticError (PG402) where it is another one by now."""
     program = load(path, device=device, engine=engine, threads=threads)
-    if _digest(program.artifact) != digest:
+    if program.artifact.digest != digest:
         raise DiagnosticError.of(
             "PG402",
             f"{path} is not the artifact that was pickled: it was replaced since",

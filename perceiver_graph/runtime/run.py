@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.commands import either
-from perceiver_graph.media.base import mismatch
-from perceiver_graph.media.entries import make_writers, part_of, signature_of
-from perceiver_graph.media.io import Answer, Reader, Setting, Writer, some_of
+from perceiver_graph.media.io import some_of
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import Selection
-from perceiver_graph.runtime.results import ARRAYS, Results
 from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
-from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
-from perceiver_graph.spec.manifest import Manifest
-from perceiver_graph.storage import staged_group, sweep, unwritable
+from perceiver_graph.runtime.work import (
+    FileResult,
+    Work,
+    made_folder,
+    refuse_overwriting,
+    setting_of,
+)
+from perceiver_graph.storage import sweep
+
+__all__ = ["FileProgress", "FileResult", "run_files"]
 
 FileProgress = Callable[[str, float, int | None], None]
 """Called with what is being run on, the pieces done (a fraction while one is being decoded) and the
 pieces expected, or None if that is not known."""
-
-_ORDER = (".flo", ".mp4", ".png", SUMMARY, ARRAYS)
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """What became of a clip, a picture, a text.
-
-    `pieces` counts the calls of the program, `answers` are what its outputs say, `notes` what was
-    filled in.
-    """
-
-    source: str
-    files: tuple[Path, ...]
-    pieces: int
-    answers: dict[str, Answer]
-    notes: tuple[str, ...]
 
 
 def run_files(
@@ -73,26 +58,30 @@ def run_files(
     refuse_unknown_sizes(program.manifest, sizes, arrays)
     _refuse_both(files, arrays)
     readers = file_readers(program.manifest, memory, arrays, files)
-    setting = _setting(with_names(program.manifest, names or {}), readers, decode, arrays)
+    setting = setting_of(with_names(program.manifest, names or {}), readers, decode, arrays)
     subjects = find_subjects(files, setting.readers)
     stems = _stems(subjects)
     out_dir = Path(out_dir)
-    job = _Job(program, setting, arrays, decode, sizes, memory, progress)
+    work = Work(program, setting, arrays, decode, sizes, memory)
     sweep(out_dir)  # what a killed run has half put in place is finished, and known again
-    _refuse_overwriting(subjects, stems, job.writers(), out_dir)
-    with _folder(out_dir):
-        return _each(job, subjects, stems, out_dir)
+    refuse_overwriting(subjects, stems, work.writers(), out_dir)
+    with made_folder(out_dir):
+        return _each(work, subjects, stems, out_dir, progress)
 
 
 def _each(
-    job: _Job, subjects: Sequence[Subject], stems: Sequence[str], out_dir: Path
+    work: Work,
+    subjects: Sequence[Subject],
+    stems: Sequence[str],
+    out_dir: Path,
+    progress: FileProgress | None,
 ) -> list[FileResult]:
     """Run on one after the other. Where one cannot be run on, the rest is not, and the error says what
     of those before it lies in the folder."""
     results: list[FileResult] = []
     for subject, stem in zip(subjects, stems, strict=True):
         try:
-            results.append(job.run(subject, stem, out_dir))
+            results.append(_run(work, subject, stem, out_dir, progress))
         except DiagnosticError as error:
             *others, last = error.diagnostics
             written = [str(path) for result in results for path in result.files]
@@ -102,24 +91,6 @@ def _each(
             told = replace(last, notes=(*last.notes, *notes))
             raise DiagnosticError([*others, told]) from error
     return results
-
-
-def _setting(
-    manifest: Manifest,
-    readers: tuple[Reader, ...],
-    decode: Mapping[str, Selection] | None,
-    arrays: Mapping[str, ArrayLike],
-) -> Setting:
-    # What an output says of a file (where in a text, in a picture) takes that it was read from one.
-    inputs = {name: entry for name, entry in manifest.inputs.items() if name not in arrays}
-    signature = signature_of(manifest.model_copy(update={"inputs": inputs}))
-    whole = [
-        name
-        for name, entry in manifest.outputs.items()
-        if (decode is None or (name in decode and decode[name] is None))
-        and (not arrays or mismatch(part_of(name, entry), signature) is None)
-    ]
-    return Setting(manifest, readers, frozenset(whole))
 
 
 def _refuse_both(files: Sequence[str | Path], arrays: Mapping[str, ArrayLike]) -> None:
@@ -132,77 +103,31 @@ def _refuse_both(files: Sequence[str | Path], arrays: Mapping[str, ArrayLike]) -
     report.raise_if_errors()
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What is the same for all subjects."""
+def _run(
+    work: Work, subject: Subject, stem: str, out_dir: Path, progress: FileProgress | None
+) -> FileResult:
+    """Run on a subject, piece after piece."""
+    total = subject.expected
+    with work.begun(subject, stem, out_dir) as begun:
+        for index, piece in enumerate(subject.pieces()):
+            advance = _advance(subject, index, total, progress)
+            notes: list[str] = []
+            found = work.call(piece.arrays, progress=advance, note=notes.append)
+            begun.add(piece, found, notes)
+            advance(1, 1)
+    assert begun.result is not None
+    return begun.result
 
-    program: Program
-    setting: Setting
-    arrays: Mapping[str, ArrayLike]
-    decode: Mapping[str, Selection] | None
-    sizes: Mapping[str, int] | None
-    memory: int | None
-    progress: FileProgress | None
 
-    def writers(self) -> list[Writer]:
-        """New writers for the outputs that are decoded whole."""
-        outputs = self.setting.manifest.outputs
-        whole = {name: entry for name, entry in outputs.items() if name in self.setting.whole}
-        return make_writers(whole, self.setting)
+def _advance(
+    subject: Subject, index: int, total: int | None, progress: FileProgress | None
+) -> Callable[[int, int], None]:
+    def advance(done: int, chunks: int) -> None:
+        if progress is not None:
+            expected = None if total is None else max(total, index + 1)
+            progress(subject.label, index + done / chunks, expected)
 
-    def run(self, subject: Subject, stem: str, out_dir: Path) -> FileResult:
-        """Run on a subject. What it writes lies in a folder of its own until all is complete."""
-        try:
-            with staged_group(out_dir, stem) as group:
-                results, notes = self._pieces(subject, stem, group.stage)
-                about = {
-                    "source": subject.sources,
-                    "model": self.program.manifest.name,
-                    "notes": notes,
-                }
-                results.write(about)
-                names = sorted(
-                    (path.name for path in group.stage.iterdir()),
-                    key=lambda name: _ORDER.index(Path(name).suffix),
-                )
-                former = former_results(out_dir, stem)
-                for name in group.publish(former, last=f"{stem}{SUMMARY}"):
-                    raise not_ours(out_dir / name)  # it came in the meantime
-        except OSError as error:
-            raise unwritable(out_dir / stem, error) from error
-        files = tuple(out_dir / name for name in names)
-        return FileResult(subject.label, files, results.pieces, results.answers, tuple(notes))
-
-    def _pieces(self, subject: Subject, stem: str, stage: Path) -> tuple[Results, list[str]]:
-        notes: dict[str, None] = {}  # in order, each once
-        total = subject.expected
-        name = subject.files[0].name if subject.files else subject.label
-        title = f"{name}: {self.program.manifest.name}"
-        with Results(self.writers(), stage, stem, title) as results:
-            for index, piece in enumerate(subject.pieces()):
-                advance = self._advance(subject, index, total)
-                notes |= dict.fromkeys(piece.notes)
-                found = self.program.run(
-                    {**piece.arrays, **self.arrays},
-                    self.decode,
-                    sizes=self.sizes,
-                    memory=self.memory,
-                    progress=advance,
-                    note=notes.setdefault,
-                )
-                results.add(piece, found)
-                advance(1, 1)
-        return results, list(notes)
-
-    def _advance(
-        self, subject: Subject, index: int, total: int | None
-    ) -> Callable[[int, int], None]:
-        def advance(done: int, chunks: int) -> None:
-            if self.progress is not None:
-                expected = None if total is None else max(total, index + 1)
-                self.progress(subject.label, index + done / chunks, expected)
-
-        return advance
+    return advance
 
 
 def _stems(subjects: Sequence[Subject]) -> list[str]:
@@ -214,44 +139,3 @@ def _stems(subjects: Sequence[Subject]) -> list[str]:
             stem, number = f"{subject.stem}-{number}", number + 1
         stems.append(stem)
     return stems
-
-
-def _refuse_overwriting(
-    subjects: Sequence[Subject], stems: Sequence[str], writers: Sequence[Writer], out_dir: Path
-) -> None:
-    given = {path.resolve() for subject in subjects for path in subject.files}
-    suffixes = dict.fromkeys(suffix for writer in writers for suffix in writer.suffixes)
-    report = Report()
-    for stem in stems:
-        former = former_results(out_dir, stem)
-        for path in (out_dir / f"{stem}{suffix}" for suffix in (*suffixes, SUMMARY, ARRAYS)):
-            if path.resolve() in given:
-                report.error(
-                    "PG511",
-                    f"{path} would overwrite an input",
-                    help=f"choose another folder{either(': `-o DIR`', '')}",
-                )
-            elif path.exists() and not former.has(out_dir, path.name):
-                report.extend(not_ours(path).diagnostics)
-    report.raise_if_errors()
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make sure of a folder; one that was made here goes again if nothing comes to lie in it."""
-    existed = path.exists()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if isinstance(error, FileExistsError):
-            error.strerror = "it is a file, and results of files go to a folder"
-        raise DiagnosticError.of(
-            "PG511",
-            f"the folder {path} cannot be made: {error.strerror or error}",
-            help=f"choose another folder{either(': `-o DIR`', '')}",
-        ) from error
-    try:
-        yield
-    finally:
-        if not existed and not any(path.iterdir()):
-            path.rmdir()

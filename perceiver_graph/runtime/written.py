@@ -33,22 +33,36 @@ def summary_bytes(summary: Mapping[str, Any], files: Mapping[str, str]) -> bytes
 
 def former_results(folder: Path, stem: str) -> storage.Former:
     """What a former run on a subject of this name wrote to a folder and nobody changed since."""
+    path, data = folder / f"{stem}{SUMMARY}", summary_of(folder, stem)
+    if data is None:
+        return storage.Former()
+    return storage.Former({**data["files"], path.name: storage.digest(path)})
+
+
+def summary_of(folder: Path, stem: str) -> dict[str, Any] | None:
+    """What a former run says of its results, None if it is not there or was changed since."""
     path = folder / f"{stem}{SUMMARY}"
     try:
         if not path.is_file() or path.stat().st_size > limits.SUMMARY_BYTES:
-            return storage.Former()
+            return None
         content = path.read_bytes()
-        data = json.loads(content)
+        data: dict[str, Any] = json.loads(content)
         digest, files = data.pop("sha256"), dict(data["files"])
         sound = hashlib.sha256(_encoded(data)).hexdigest() == digest
         sound = sound and _encoded({**data, "sha256": digest}) == content
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return storage.Former()
+        return None
     names = {f"{stem}{Path(name).suffix}" for name in files}
-    if not sound or names != set(files):
-        return storage.Former()
-    files[path.name] = storage.digest(path)
-    return storage.Former(files)
+    return data | {"files": files} if sound and names == set(files) else None
+
+
+def is_there(folder: Path, stem: str, **said: Any) -> bool:
+    """Whether the results of a former run are there, whole and unchanged, and its summary says this."""
+    data = summary_of(folder, stem)
+    if data is None or any(data.get(name) != value for name, value in said.items()):
+        return False
+    former = storage.Former(data["files"])
+    return all(former.has(folder, name) for name in data["files"])
 
 
 def of_other_runs(folder: Path, stems: Iterable[str]) -> list[Path]:
