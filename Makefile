@@ -19,6 +19,7 @@ READY := $(VENV)/.ready
 RUNS := $(VENV)/.runs
 FAMILY := build/family-site
 NOTES := build/notes-site
+CLUSTER := build/cluster-env
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
 REACH := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)
@@ -91,6 +92,19 @@ test-family: $(READY) $(FAMILY)/.ready ## Compare with libraries that have a Per
 $(FAMILY)/.ready: constraints-family.txt | $(READY)
 	rm -rf $(FAMILY)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --target $(FAMILY) -r constraints-family.txt
+	@touch $@
+
+.PHONY: test-cluster
+test-cluster: $(READY) $(CLUSTER)/.ready ## Run batches on a Ray of this machine (fetches 200 MB once)
+	$(CLUSTER)/bin/python -m pytest -m cluster tests/test_batch_ray.py
+
+# An environment of its own, which finds the packages of .venv behind its own: some of what the engines
+# depend on is of other versions there.
+$(CLUSTER)/.ready: pyproject.toml | $(READY)
+	rm -rf $(CLUSTER)
+	$(BIN)/python -m venv $(CLUSTER)
+	$(BIN)/python -c "import sys, sysconfig; own = sysconfig.get_path('purelib', vars={'base': sys.argv[1]}); open(own + '/shared.pth', 'w').write('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --disable-pip-version-check --quiet "ray[data]>=2.50"
 	@touch $@
 
 .PHONY: evaluate

@@ -120,6 +120,7 @@ def test_the_base_install_has_no_torch(wheel: Path) -> None:
     assert {_normal(line) for line in required if "extra ==" not in line} == BASE
     assert set(_metadata(wheel).get_all("Provides-Extra") or []) == {
         "openvino",
+        "ray",
         "torch",
         "media",
         "hub",

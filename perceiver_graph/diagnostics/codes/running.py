@@ -196,4 +196,34 @@ outputs:
         '$ perceiver-graph run build/writer_fp16 "Once upon a time" --generate 200',
         '$ perceiver-graph run build/writer "Once upon a time" --generate 200',
     ),
+    Entry(
+        "PG520",
+        "inputs of a batch",
+        "`batch` takes files, folders of them, patterns and tables. A pattern matches nothing, a folder "
+        "has no file of a kind that the model reads, a row of a table does not fit the inputs of the "
+        "model, or the results of two files would go to one folder: those of a file are called as the "
+        "file, and below a folder or a pattern that was named, as the path there. A model that reads "
+        "several files at a time takes a table, whose columns are its inputs.",
+        "$ perceiver-graph batch build/kinetics monday/a.mp4 tuesday/a.mp4",
+        "$ perceiver-graph batch build/kinetics '*day/*.mp4'",
+    ),
+    Entry(
+        "PG521",
+        "inputs of a batch failed",
+        "Some files of a batch could not be run on; all others were. The notes say why, with the codes "
+        "that `run` would give; `batch.jsonl` in the folder of the results has a line for each. The same "
+        "command does what is missing, once the files are mended or left out.",
+        "$ perceiver-graph batch build/kinetics good.mp4 cut.mp4 -o out",
+        "$ perceiver-graph batch build/kinetics good.mp4 -o out",
+    ),
+    Entry(
+        "PG522",
+        "worker process ended",
+        "A process that ran on files of a batch has ended without an answer, mostly because memory ran "
+        "out. What it had in hand was given to others; a file with which two have ended in succession is "
+        "left out, and so is the batch where processes end before they have begun. Fewer workers take "
+        "less memory.",
+        "$ perceiver-graph batch build/kinetics clips --workers 64",
+        "$ perceiver-graph batch build/kinetics clips --workers 8",
+    ),
 )

@@ -1,0 +1,155 @@
+"""`perceiver-graph batch`: an artifact on many files, by several processes or on a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from perceiver_graph.cli import prepared, screen, usage
+from perceiver_graph.cli.checkpoints import published
+from perceiver_graph.cli.options import Debug, bytes_of
+from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.errors import DiagnosticError
+from perceiver_graph.diagnostics.model import make
+
+if TYPE_CHECKING:
+    from perceiver_graph.cluster.batch import Totals
+
+
+def batch_command(
+    artifact: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARTIFACT",
+            help="A folder that `compile` has written, or a model of the Hugging Face hub.",
+            autocompletion=published,
+        ),
+    ],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders of them, patterns in quotes ('clips/**/*.mp4'), and tables of paths "
+            "(.jsonl, .parquet) that have a column for each input.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="The folder for a folder of each."),
+    ] = Path("out"),
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Who does it: processes of this machine, or a Ray cluster."),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            metavar="NUMBER",
+            help="How many processes [one a core, as far as there is memory].",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", min=1, metavar="NUMBER", help="Of each process [cores by processes]."
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            min=1,
+            metavar="NUMBER",
+            help="The most pieces of equal shapes in a call [1 on a CPU, 8 on CUDA].",
+        ),
+    ] = None,
+    decode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--decode",
+            metavar="OUTPUT[=START:STOP]",
+            help="Decode only this output or these queries.",
+        ),
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="NAME=NUMBER",
+            help="How large a symbol is that no input says [the largest].",
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")
+    ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Budget of a process: 2GiB, 500MB."),
+    ] = None,
+    extension: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--extension",
+            metavar="FILE.py",
+            help="Run a Python file that defines media or steps, in each process.",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Run a compiled model on many files, and go on where an earlier run has stopped.
+
+    Each file gets a folder. A file that cannot be run on is told, and the rest is done.
+    """
+    from perceiver_graph.cluster import run_batch
+
+    budget = bytes_of(memory)
+    if output.is_file():
+        message = "the results go to a folder, and `-o` names a file"
+        raise usage.wrong(message, f"choose another place: {option('-o', 'DIR')}")
+    folder = prepared.artifact(artifact, "cuda" if device == "cuda" else "cpu")
+    with screen.bar("checking files") as checking, screen.bar("running") as progress:
+        totals = run_batch(
+            folder,
+            inputs,
+            output,
+            engine=engine,
+            workers=workers,
+            threads=threads,
+            batch=batch,
+            decode=decode or (),
+            sizes=size or (),
+            memory=budget,
+            device=device,
+            extensions=extension or (),
+            checking=checking,
+            progress=lambda done, total, failed: progress(
+                done, total, f"({failed} failed)" if failed else ""
+            ),
+        )
+    screen.notes(totals.notes)
+    _tell(totals, output)
+
+
+def _tell(totals: Totals, output: Path) -> None:
+    """What became of it; raises DiagnosticError (PG521) where something failed."""
+    before = f", {screen.count(totals.before)} were done before" if totals.before else ""
+    screen.say(
+        f"{output}: {screen.count(totals.done)} of {screen.count(totals.items)} done{before}"
+    )
+    if not totals.failed:
+        return
+    shown = [f"{one.name}: {one.code}: {one.message}" for one in totals.failures]
+    more = totals.failed - len(shown)
+    raise DiagnosticError(
+        make(
+            "PG521",
+            f"{screen.count(totals.failed)} of {screen.count(totals.items)} inputs could not be run on",
+            notes=[*shown, *([f"and {screen.count(more)} more"] if more else [])],
+            help=f"{output / 'batch.jsonl'} has all of them; the same command tries them again, and "
+            "does not do again what is done",
+        )
+    )

@@ -1,0 +1,165 @@
+"""What the arguments of a batch stand for, and what the results of each are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from perceiver_graph.cluster.items import Found, find_items
+from perceiver_graph.cluster.job import Item, Job
+from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.io import Reader
+from tests.tiny import fault
+
+
+class Pictures(Reader):
+    noun = "a picture"
+    media_types = ("image/",)
+
+    def __init__(self, name: str = "image") -> None:
+        self.inputs = (name,)
+
+
+class Pairs(Pictures):
+    def split(self, values: Sequence[str]) -> list[list[str]]:
+        if len(values) % 2:
+            raise DiagnosticError.of("PG501", "no second")
+        return [list(values)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/1.png", "a/b/2.jpg", "a/.hidden.png", "a/notes.txt", "c/1.png", "c/.git/3.png"):
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def found(*inputs: str, out: str = "out", readers: tuple[Reader, ...] = (Pictures(),)) -> Found:
+    return find_items(inputs, readers, Path(out))
+
+
+def named(*inputs: str, out: str = "out") -> list[str]:
+    return [item.name for item in found(*inputs, out=out).items]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "names"),
+    [
+        (["a/1.png"], ["1.png"]),
+        (["a"], ["1.png", "b/2.jpg"]),
+        ([".", "a"], ["a/1.png", "a/b/2.jpg", "c/1.png", "1.png", "b/2.jpg"]),
+        (["*/1.png"], ["a/1.png", "c/1.png"]),
+        (["a/**/*.jpg"], ["b/2.jpg"]),
+        (["a/notes.txt"], ["notes.txt"]),
+        (["a/1.png", "./a/1.png", "a/1.png"], ["1.png"]),
+    ],
+)
+def test_names_are_those_below_what_was_named(
+    here: Path, inputs: list[str], names: list[str]
+) -> None:
+    items = found(*inputs).items
+    assert [item.name for item in items] == names
+    assert all(Path(item.values[0]).is_absolute() for item in items)
+
+
+def test_what_is_of_another_kind_in_a_folder_is_noted(here: Path) -> None:
+    assert found("a").notes == ["a: left out what is not a picture: notes.txt"]
+    assert found("a/notes.txt").notes == []
+
+
+def test_results_are_never_inputs(here: Path) -> None:
+    Path("a/out/1.png").mkdir(parents=True)
+    Path("a/out/1.png/1.png").touch()
+    assert named("a", out="a/out") == ["1.png", "b/2.jpg"]
+    assert named("a/**/*.png", out="a/out") == [".hidden.png", "1.png"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        (["a/1.png", "c/1.png"], "would both go to 1.png"),
+        (["*.gif"], "no file matches"),
+        (["a/.none"], "does not exist"),
+        ([], "no input is given"),
+    ],
+)
+def test_what_cannot_be_told_apart_or_is_not_there(
+    here: Path, inputs: list[str], told: str
+) -> None:
+    assert told in fault(lambda: found(*inputs)).message
+
+
+def test_an_empty_folder_and_the_name_of_the_ledger(here: Path) -> None:
+    Path("empty").mkdir()
+    assert "nothing to run on in empty" in fault(lambda: found("empty")).message
+    Path("batch.jsonl").mkdir()
+    Path("batch.jsonl/x").mkdir()
+    Path("d").mkdir()
+    Path("d/batch.jsonl").write_text('{"path": "1.png", "name": "batch.jsonl"}', encoding="utf-8")
+    assert "keeps its account" in fault(lambda: found("d/batch.jsonl")).message
+
+
+def test_files_for_several_inputs_or_in_pairs_take_a_table(here: Path) -> None:
+    both = (Pictures("left"), Pictures("right"))
+    told = fault(lambda: found("a", readers=both))
+    assert told.code == "PG520"
+    assert '{"left": "FILE", "right": "FILE"}' in str(told.help)
+    told = fault(lambda: found("a", readers=(Pairs(),)))
+    assert (told.code, '["FIRST", "SECOND"]' in str(told.help)) == ("PG520", True)
+    rows = [{"left": "1.png", "right": "b/2.jpg"}, {"left": "1.png", "right": None, "name": "x/y"}]
+    Path("a/t.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
+    items = found("a/t.jsonl", readers=both).items
+    assert items == [
+        Item("000001", (f"left={here}/a/1.png", f"right={here}/a/b/2.jpg")),
+        Item("x/y", (f"left={here}/a/1.png",)),
+    ]
+
+
+def test_rows_of_one_file_or_of_a_text(here: Path) -> None:
+    rows = [{"path": "1.png"}, {"image": "b/2.jpg"}, {"image": "a text, as it is"}]
+    Path("a/t.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert found("a/t.jsonl").items == [
+        Item("1.png", (f"{here}/a/1.png",)),
+        Item("b/2.jpg", (f"image={here}/a/b/2.jpg",)),
+        Item("000003", ("image=a text, as it is",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("[1]", "row 1: it is no object"),
+        ("{", "t.jsonl:1 is not JSON"),
+        ("{}", "names nothing to run on"),
+        ('{"imag": "1.png"}', "`imag` is no input"),
+        ('{"image": 3}', "is no path and no text"),
+        ('{"image": "1.png", "name": "../x"}', "is not one of a folder"),
+        ('{"image": "1.png", "name": "/x"}', "is not one of a folder"),
+    ],
+)
+def test_rows_that_do_not_fit(here: Path, line: str, told: str) -> None:
+    Path("a/t.jsonl").write_text(line, encoding="utf-8")
+    found_fault = fault(lambda: found("a/t.jsonl"))
+    assert (found_fault.code, told in found_fault.message) == ("PG520", True)
+    assert found_fault.help
+
+
+def test_a_key_changes_with_the_file_the_artifact_and_what_is_asked(here: Path) -> None:
+    job, item = Job("art", "1", "out"), Item("1.png", (f"{here}/a/1.png",))
+    key = item.keyed(job).key
+    assert item.keyed(Job("elsewhere", "1", "there", threads=3, batch=2)).key == key
+    others = [Job("art", "2", "out"), Job("art", "1", "out", decode=("label",))]
+    keys = [item.keyed(one).key for one in others]
+    Path("a/1.png").write_bytes(b"x")
+    keys.append(item.keyed(job).key)
+    assert len({key, *keys}) == 4
+    named = Item("1.png", (f"image={here}/a/1.png",))
+    before = named.keyed(job).key
+    Path("a/1.png").write_bytes(b"xy")
+    assert named.keyed(job).key != before
