@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.importing import import_checkpoint
@@ -23,6 +24,7 @@ from tests.import_support import IMAGE, TEXT, answer, model, save
 from tests.parity.classes import PUBLISHED
 from tests.parity.harness import TOLERANCE
 from tests.parity.test_classes import run_onnx, run_torch
+from tests.test_export import exported, loaded
 
 pytestmark = pytest.mark.full
 
@@ -76,6 +78,19 @@ def largest_difference(found: dict[str, Array], expected: dict[str, Array]) -> f
         assert scale > 1e-3  # a reference of zeros would show nothing
         shares.append(float(np.abs(found[name].reshape(theirs.shape) - theirs).max() / scale))
     return max(shares)
+
+
+@pytest.mark.parametrize("short_class", PUBLISHED)
+def test_the_released_model_there_and_back(short_class: str, tmp_path: Path) -> None:
+    """Imported, exported and loaded by transformers, at full size, bit by bit."""
+    _, settings = PUBLISHED[short_class]
+    original = model(short_class, **{"vocab_size": 262, **settings})
+    size = (224, 224) if short_class in IMAGE[1:] else None
+    imported = import_checkpoint(save(original, tmp_path / "checkpoint"), image_size=size)
+    state = original.state_dict()
+    again = loaded(short_class, exported(imported, tmp_path / "exported")).state_dict()
+    assert again.keys() == state.keys()
+    assert [name for name in state if not torch.equal(again[name], state[name])] == []
 
 
 @pytest.mark.parametrize("short_class", PUBLISHED)

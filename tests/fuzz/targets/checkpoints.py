@@ -51,6 +51,7 @@ class Target:
 @cache
 def _bases() -> Mapping[str, Files]:
     found = {f"folder-{kind}": _content(partial(_saved, kind)) for kind in _KINDS}
+    found["folder-torch"] = _content(_saved_by_torch)
     found["pickle"] = _content(_pickled)
     found["weights"] = _content(_own_weights)
     found["torch"] = _content(_torch_archive)
@@ -72,6 +73,16 @@ def _saved(kind: str, folder: Path) -> None:
     import_support.save(import_support.model(kind), folder / "checkpoint")
     text = '{"image_processor_type": "PerceiverImageProcessor", "size": {"height": 4, "width": 4}}'
     (folder / "checkpoint" / "preprocessor_config.json").write_text(text)
+
+
+def _saved_by_torch(folder: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    _saved("MaskedLM", folder)
+    weights = folder / "checkpoint" / "model.safetensors"
+    torch.save(load_file(weights), weights.with_name("pytorch_model.bin"))
+    weights.unlink()
 
 
 def _pickled(folder: Path) -> None:
