@@ -73,6 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "storage",
         "diagnostics",
     },
+    "serving": {"runtime", "spec", "storage", "diagnostics", "version"},
     "testing": {"compiler", "spec", "diagnostics"},
     "cli": {
         "cluster",
@@ -80,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         "extensions",
         "media",
         "runtime",
+        "serving",
         "signals",
         "spec",
         "storage",

@@ -1,4 +1,4 @@
-"""`perceiver-graph export`: a spec and its weights become a checkpoint of another library."""
+"""`perceiver-graph export`: a trained model in the form that other programs read."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from perceiver_graph.cli import screen
+from perceiver_graph.cli import screen, usage
 from perceiver_graph.cli.options import Debug, Extensions, Overrides
 from perceiver_graph.diagnostics import escape
-from perceiver_graph.diagnostics.commands import command, option
+from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.text import quote
 
@@ -21,11 +21,12 @@ def export_command(
         typer.Argument(
             metavar="SOURCE",
             help="A folder with a spec and its weights, as `import` and `compile --backend torch` "
-            "write them, or a SPEC.",
+            "write them, or a SPEC; for triton, an ARTIFACT.",
         ),
     ],
     to: Annotated[
-        Literal["transformers"], typer.Option("--to", help="The library that is to read it.")
+        Literal["transformers", "triton"],
+        typer.Option("--to", help="What is to read it: a library, or a server."),
     ] = "transformers",
     output: Annotated[
         Path | None,
@@ -38,13 +39,91 @@ def export_command(
         ),
     ] = None,
     overrides: Overrides = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            min=0,
+            metavar="NUMBER",
+            help="Of triton: the most that it puts together [8].",
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"] | None,
+        typer.Option("--device", help="Of triton: where it is to run [cpu]."),
+    ] = None,
+    instances: Annotated[
+        int | None,
+        typer.Option(
+            "--instances", min=1, metavar="NUMBER", help="Of triton: how many of each program [1]."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", min=1, metavar="NUMBER", help="Of triton: of an instance [all cores]."
+        ),
+    ] = None,
     extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
-    """Write a trained model as transformers does: its `from_pretrained` loads the folder.
+    """Write a trained model for others: as transformers does, whose `from_pretrained` loads the folder, or
+    as a model repository of Triton.
 
-    The folder gets config.json and model.safetensors, and appears whole or not at all.
+    The folder appears whole or not at all.
     """
+    of_checkpoints = {"--weights": weights, "--set": overrides}
+    of_servers = {
+        "--batch": batch,
+        "--device": device,
+        "--instances": instances,
+        "--threads": threads,
+    }
+    wrong = of_checkpoints if to == "triton" else of_servers
+    for flag in (flag for flag, value in wrong.items() if value is not None):
+        message = f"{quote(flag)} has no meaning for {to}"
+        raise usage.wrong(
+            message, f"leave it out: {command('export', '--help')} says what it is for"
+        )
+    if to == "triton":
+        _to_triton(source, output, batch, device, instances, threads)
+    else:
+        _to_transformers(source, output, weights, overrides)
+
+
+def _to_triton(
+    source: str,
+    output: Path | None,
+    batch: int | None,
+    device: Literal["cpu", "cuda"] | None,
+    instances: int | None,
+    threads: int | None,
+) -> None:
+    from perceiver_graph.runtime.artifact import open_artifact
+    from perceiver_graph.serving.triton import export
+
+    with screen.bar("checking files") as progress:
+        artifact = open_artifact(source, progress=progress)
+    directory = output or Path("exported") / artifact.manifest.name
+    found = export(
+        artifact,
+        directory,
+        batch=8 if batch is None else batch,
+        placement=device or "cpu",
+        instances=instances or 1,
+        threads=threads,
+    )
+    screen.heading(f"{directory}", "model repository of Triton")
+    for model in found:
+        names = ", ".join(port.name for port in model.inputs if port.role != "state")
+        together = f"up to {model.batch} together" if model.batch else "one by one"
+        screen.say(f"  {model.name}: {names or 'states'}; {together}")
+    screen.say(f"next: {shell('tritonserver', '--model-repository', directory)}")
+
+
+def _to_transformers(
+    source: str, output: Path | None, weights: Path | None, overrides: list[str] | None
+) -> None:
     from perceiver_graph.compiler import driver
     from perceiver_graph.compiler.exporting import save, to_transformers
     from perceiver_graph.compiler.exporting.writing import EXPORTED
@@ -63,7 +142,7 @@ def export_command(
         save(exported, directory)
     screen.notes([*(one.message for one in report.diagnostics), *exported.notes])
     count = sum(value.size for value in values.values())
-    screen.heading(f"{directory}", f"{exported.model_class} of {to}")
+    screen.heading(f"{directory}", f"{exported.model_class} of transformers")
     screen.say(f"  config.json        {len(exported.config)} settings")
     screen.say(f"  model.safetensors  {screen.count(count)} parameters, {screen.size(4 * count)}")
     folder = escape.json(str(directory), indent=None, end="")

@@ -8,10 +8,12 @@ from perceiver_graph.storage.claims import Claim, abandon
 from perceiver_graph.storage.files import Group, descriptor, staged_file, staged_group, unwritable
 from perceiver_graph.storage.folders import FolderKind, refuse_foreign, staged_folder
 from perceiver_graph.storage.leftovers import sweep
+from perceiver_graph.storage.listed import LISTING, listed_folder, write_listing
 from perceiver_graph.storage.listing import Former, NotOurs, digest, is_plain, prove
 from perceiver_graph.storage.notes import LOGGER, tell
 
 __all__ = [
+    "LISTING",
     "LOGGER",
     "Claim",
     "FolderKind",
@@ -22,6 +24,7 @@ __all__ = [
     "descriptor",
     "digest",
     "is_plain",
+    "listed_folder",
     "prove",
     "refuse_foreign",
     "staged_file",
@@ -30,4 +33,5 @@ __all__ = [
     "sweep",
     "tell",
     "unwritable",
+    "write_listing",
 ]

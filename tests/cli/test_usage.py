@@ -84,7 +84,7 @@ def test_a_value_that_an_option_does_not_take(
 
 def test_every_limited_option_is_tried() -> None:
     """Each command is here with an option that has several choices or limits, if it has one."""
-    assert {name for name, _ in LIMITED} == {*COMMANDS} - {"explain", "export", "schema", "new"}
+    assert {name for name, _ in LIMITED} == {*COMMANDS} - {"explain", "schema", "new"}
 
 
 @pytest.mark.parametrize(

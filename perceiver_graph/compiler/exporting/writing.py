@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,10 +13,6 @@ from perceiver_graph.compiler.weights.folders import WEIGHTS
 from perceiver_graph.compiler.weights.transformers import CONFIG
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.version import __version__
-
-LISTING = "perceiver-graph.json"
-"""Which files this package wrote, with their digests; other libraries do not look at it."""
-_NOT_EXPORTED = "it is not empty and holds no exported model"
 
 
 def save(exported: Exported, directory: str | Path) -> None:
@@ -41,26 +35,7 @@ def save(exported: Exported, directory: str | Path) -> None:
             save_file(arrays, stage / WEIGHTS, {"format": "pt"})  # which transformers asks for
         except SafetensorError as error:  # what the operating system says, in other words
             raise OSError(str(error)) from error
-        files = {path.name: storage.digest(path) for path in sorted(stage.iterdir())}
-        listing = {"tool": f"perceiver-graph {__version__}", "files": files}
-        (stage / LISTING).write_text(escape.json(listing), encoding="utf-8")
+        storage.write_listing(stage, __version__)
 
 
-def owned_files(directory: Path) -> dict[str, str]:
-    """The digests of the files of an export, as they were written. Raises `NotOurs` for other folders."""
-    path = directory / LISTING
-    if not path.is_file():
-        raise storage.NotOurs(_NOT_EXPORTED)
-    try:
-        text = path.read_text(encoding="utf-8")
-        data: Any = json.loads(text)
-        files = {str(name): str(digest) for name, digest in data["files"].items()}
-        ours = data["tool"].startswith("perceiver-graph ") and all(map(storage.is_plain, files))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise storage.NotOurs(f"its `{LISTING}` is not that of an export") from None
-    if not ours or text != escape.json(data):
-        raise storage.NotOurs(f"`{LISTING}` in it has changed since it was written")
-    return {**files, LISTING: storage.digest(path)}
-
-
-EXPORTED = storage.FolderKind(owned_files, LISTING)
+EXPORTED = storage.listed_folder("exported model")

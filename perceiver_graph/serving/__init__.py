@@ -1,0 +1,1 @@
+"""Programs for servers that others wrote: the folders and descriptions that these read."""
