@@ -26,7 +26,8 @@ KINDS = ("kill", "kill", "kill", "two", "full", "read-only")
 _STARTS = 0.2
 """Seconds in which Python itself has started: before, it ends as Python does."""
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_LIMIT = 120.0
+_LIMIT = 600.0
+"""Seconds for a command, also where a machine has a dozen others to run."""
 NOTES = "NOTES.md"
 
 
