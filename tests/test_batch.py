@@ -206,7 +206,7 @@ def test_a_ledger_that_was_cut_off_goes_on(tmp_path: Path) -> None:
         (tmp_path / item.name / "x.json").touch()
     with Ledger(tmp_path) as ledger:
         ledger.write(Outcome("a", "1", "done"))
-        ledger.write(Outcome("b", "2", "done"))
+        ledger.write(Outcome("b", "2", "done", notes=("longer than what comes after it",)))
     path = tmp_path / "batch.jsonl"
     path.write_bytes(path.read_bytes()[:-9])
     with Ledger(tmp_path) as ledger:

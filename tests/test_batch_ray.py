@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
     """A Ray with two CPUs, whose processes find this package where it lies."""
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else they wait for all other processes
     found: Any = importlib.import_module("ray")
     environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
     found.init(

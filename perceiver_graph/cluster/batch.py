@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from perceiver_graph.cluster.items import find_items
 from perceiver_graph.cluster.job import Item, Job, Outcome
@@ -171,9 +172,13 @@ def _fitting(manifest: Manifest) -> int:
 
 def _available() -> int:
     """The bytes that programs may take without swapping, where the system says so."""
-    try:
+    found = [1 << 62]
+    with suppress(OSError, ValueError, KeyError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found: dict[str, Any] = dict(line.split(":", 1) for line in lines)
-        return int(found["MemAvailable"].split()[0]) * 1024
-    except (OSError, ValueError, KeyError):
-        return 1 << 62
+        values = dict(line.split(":", 1) for line in lines)
+        found.append(int(values["MemAvailable"].split()[0]) * 1024)
+    with suppress(OSError, ValueError):  # a container's share; `max` is no limit
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        found.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
+    return min(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_results_go_to_a_folder(reader: Path, tmp_path: Path, command: Command) 
     done = command("batch", reader, path, "-o", path)
     assert (done.code, "`-o` names a file" in done.err) == (2, True)
     assert "PG520" in command("batch", reader, tmp_path / "*.none", "-o", tmp_path / "out").err
+
+
+def test_without_ray_it_is_told_how_to_get_it(
+    reader: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (path,) = texts(tmp_path / "in", 1)
+    done = command("batch", reader, path, "-o", tmp_path / "out", "--engine", "ray")
+    assert (done.code, "error[PG509]: a batch on Ray needs ray[data]" in done.err) == (1, True)
+    assert "`pip install 'perceiver-graph[ray]'`" in done.err
 
 
 def lives(pid: str) -> bool:
