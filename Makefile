@@ -20,6 +20,7 @@ RUNS := $(VENV)/.runs
 FAMILY := build/family-site
 NOTES := build/notes-site
 CLUSTER := build/cluster-env
+DRIVER := build/browser-site
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
 REACH := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)
@@ -105,6 +106,23 @@ $(CLUSTER)/.ready: pyproject.toml | $(READY)
 	$(BIN)/python -m venv $(CLUSTER)
 	$(BIN)/python -c "import sys, sysconfig; own = sysconfig.get_path('purelib', vars={'base': sys.argv[1]}); open(own + '/shared.pth', 'w').write('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" $(CLUSTER)
 	$(CLUSTER)/bin/python -m pip install --disable-pip-version-check --quiet "ray[data]>=2.50" "tritonclient[grpc]>=2.60"
+	@touch $@
+
+.PHONY: test-browser
+test-browser: $(READY) $(DRIVER)/.ready ## Open the pages of `graph --format html` in Chromium, as mouse and keyboard do
+	PYTHONPATH=$(DRIVER) $(BIN)/python -m pytest -s -m browser tests/browser
+
+.PHONY: screenshots
+screenshots: $(READY) $(DRIVER)/.ready ## Renew the pictures of pages in docs/pictures (needs Chromium)
+	PYTHONPATH=$(DRIVER):. $(BIN)/python docs/screenshots.py
+
+# What drives the browser. The browser is the system's, or playwright's own where that can be fetched.
+$(DRIVER)/.ready: | $(READY)
+	rm -rf $(DRIVER)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --target $(DRIVER) playwright==1.65.2
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || test -n "$$CHROMIUM" \
+		|| PYTHONPATH=$(DRIVER) timeout 200 $(BIN)/python -m playwright install chromium \
+		|| echo "no Chromium can be fetched: install the package chromium, or name one, CHROMIUM=PATH"
 	@touch $@
 
 .PHONY: evaluate

@@ -96,6 +96,16 @@ def test_nothing_opens_or_closes_a_tag(text: str) -> None:
 
 
 @given(hostile)
+def test_nothing_ends_a_script_of_data(text: str) -> None:
+    made = escape.script_json({"name": text, "names": [text]})
+    assert made.isascii()
+    assert not set("<>&") & set(made)
+    assert json.loads(made) == {"name": clean(text), "names": [clean(text)]}
+    page = Reader(f'<script type="application/json">{made}</script><p>')
+    assert [tag for tag, _ in page.tags] == ["script", "p"]
+
+
+@given(hostile)
 def test_nothing_ends_a_string_of_a_drawing(text: str) -> None:
     assert re.fullmatch(r'"(?:[^"\\\n]|\\.)*"', escape.dot(text))
     inner = escape.mermaid(text)[1:-1]

@@ -93,6 +93,9 @@ def test_every_module_is_in_the_wheel_once(wheel: Path) -> None:
     }
     assert {name for name in names if name.endswith(".py")} == expected
     assert "perceiver_graph/py.typed" in names
+    page = ROOT / "perceiver_graph" / "cli" / "page"
+    parts = {f"perceiver_graph/cli/page/{path.name}" for path in page.iterdir() if path.is_file()}
+    assert parts <= set(names)
     assert not [name for name in names if "__pycache__" in name]
 
 

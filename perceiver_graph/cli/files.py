@@ -52,8 +52,9 @@ def _marked(text: str, syntax: Syntax) -> str:
 def _is_ours(text: str) -> bool:
     if found := _ENTRY.search(text):
         return _digest(text[: found.start()] + "\n}\n") == found[2]
-    if found := _LINE.search(text):
-        return _digest(text[: found.start()]) == found[1]
+    start = text.rfind("\n", 0, len(text) - 1) + 1  # a search would try each place of a long line
+    if found := _LINE.match(text, start):
+        return _digest(text[:start]) == found[1]
     return False
 
 

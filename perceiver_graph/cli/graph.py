@@ -43,7 +43,7 @@ def graph_command(
             "--depth",
             min=1,
             metavar="N",
-            help="How many levels of blocks are opened. (html: at the start.)",
+            help="How many levels of blocks are opened. (html: all, at a click.)",
         ),
     ] = DEFAULT_DEPTH,
     overrides: Overrides = None,
@@ -73,10 +73,9 @@ def graph_command(
     if format == "json":
         text = escape.json(outline.as_json())
     elif format == "html":
-        from perceiver_graph.cli.inspection import Inspection
         from perceiver_graph.cli.page import page
 
-        text = page(Inspection.of(lowered, 0), depth)
+        text = page(lowered)
     else:
         text = {"tree": drawings.tree, "dot": drawings.dot, "mermaid": drawings.mermaid}[format](
             outline

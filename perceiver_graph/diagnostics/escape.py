@@ -75,6 +75,12 @@ def json(value: Any, *, indent: int | None = 2, as_it_is: bool = False, end: str
     return (_UNSEEN.sub(_escaped, text) if as_it_is else text) + end
 
 
+def script_json(value: Any) -> str:
+    """JSON inside a script element of HTML: no tag, comment or entity is in it, and no text steers."""
+    text = json(_cleaned(value), indent=0, end="")
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
 def comment(text: object) -> str:
     """The rest of a line that is a comment, in Python or YAML."""
     return line(text)
@@ -100,6 +106,15 @@ def _escaped(found: re.Match[str]) -> str:
     """A character of JSON: as its escape if it is hidden."""
     char = found[0]
     return standard_json.dumps(char)[1:-1] if is_hidden(char) or char == "\x7f" else char
+
+
+def _cleaned(value: Any) -> Any:
+    """The same value of JSON whose texts show what cannot be seen."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(one) for key, one in value.items()}
+    return [_cleaned(one) for one in value] if isinstance(value, list) else value
 
 
 def _finite(value: Any) -> Any:

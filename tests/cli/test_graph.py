@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import perceiver_graph
-from perceiver_graph.cli import screen
+from perceiver_graph.cli import files, screen
+from perceiver_graph.diagnostics import DiagnosticError
 from tests.cli.support import Command
 
 
@@ -166,3 +168,14 @@ def test_a_file_is_written_in_the_format_that_its_name_says(
 ) -> None:
     assert command("graph", tiny, "-o", tmp_path / name).code == 0
     assert (tmp_path / name).read_text().lower().startswith(begins)
+
+
+def test_a_file_with_a_long_line_is_soon_known_again(tmp_path: Path) -> None:
+    path, text = tmp_path / "page.html", f"<p>{'x' * 300_000}</p>\n"
+    files.write_text(path, text, "html")
+    start = time.process_time()
+    files.write_text(path, text, "html")
+    assert time.process_time() - start < 1
+    path.write_text(path.read_text().replace("x</p>", "y</p>"))
+    with pytest.raises(DiagnosticError):
+        files.write_text(path, text, "html")

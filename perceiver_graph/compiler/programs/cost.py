@@ -83,7 +83,7 @@ def estimate(
     programs are emitted to hold at once. `ValueError` for a size that a symbol forbids.
     """
     sizes = {name: symbol.lowest for name, symbol in graph.symbols.items()} | dict(bindings or {})
-    figures = _Figures(sizes, score_limit)
+    figures = Figures(sizes, score_limit)
     return Cost(sizes, {phase: _sweep(graph, phase).cost(figures) for phase in of})
 
 
@@ -95,11 +95,11 @@ def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -
     late = graph.varying
     if trained:
         late = graph.descendants([*late, *(leaf.value for leaf in graph.parameters)])
-    figures = _Figures(bindings)
+    figures = Figures(bindings)
     return sum(figures.flops(node) for node in graph.nodes if node.output in late)
 
 
-class _Figures:
+class Figures:
     """FLOPs and bytes for the same sizes: worked out once for each kind, as layers are alike."""
 
     def __init__(self, sizes: Mapping[str, int], score_limit: int = LARGEST_SCORES) -> None:
@@ -177,7 +177,7 @@ class _Sweep:
         self.last_use = self._last_uses(roots, kept)
         self.twice = self._twice()
 
-    def cost(self, figures: _Figures) -> PhaseCost:
+    def cost(self, figures: Figures) -> PhaseCost:
         given = live = figures.total(self.given)
         peak = peak_with_scores = live
         peak_at = ""
