@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from perceiver_graph.cli import screen
-from perceiver_graph.cli.inspection import Inspection
+from perceiver_graph.cli.inspection import Costs, Inspection
 from perceiver_graph.cli.machine import Rates
 from perceiver_graph.cli.screen import count, scaled, size
 from perceiver_graph.cli.tables import Column, Table
 from perceiver_graph.compiler.programs.cost import PhaseCost
 from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
+from perceiver_graph.spec.programs import READS
 
 RUN = "a run, every query"
 
@@ -33,9 +34,44 @@ def print_costs(inspection: Inspection, rates: Rates | None) -> None:
         screen.say(f"generation keeps a cache: {size(inspection.cache)} of the longest text")
     if inspection.memory is not None:
         screen.say(inspection.plan.text(inspection.memory))
+    screen.say()
+    _shares(inspection)
     if inspection.removed:
         screen.say()
         _removed(inspection)
+
+
+def _shares(inspection: Inspection) -> None:
+    """A bar for each program of a run, and with passes one for what they leave of it."""
+    whole, rows = inspection.before.flops, list[tuple[str, int]]()
+    for name in READS:
+        rows.append((name, _of_a_run(inspection.before, name)))
+        if inspection.level:
+            rows.append((f"  at -O{inspection.level}", _of_a_run(inspection.after, name)))
+    if not whole:
+        return
+    told = [(title, flops / whole, scaled(flops)) for title, flops in rows]
+    first = max(len(title) for title, *_ in told)
+    last = max(len(flops) for *_, flops in told)
+    room = screen.width() - first - last - len(f"    {_part(0)}") - 2
+    screen.heading("FLOPs of a run, every query")
+    for title, part, flops in told:
+        bar = screen.stripe(part, room)
+        screen.say(f"{title.ljust(first)}  {bar.ljust(room)}  {flops.rjust(last)}  {_part(part)}")
+
+
+def _of_a_run(costs: Costs, name: Phase) -> int:
+    """FLOPs of a program in a run: what runs in chunks has all that is left by the others."""
+    once = {key: cost.flops for key, cost in costs.phases.items() if key != COMPILE}
+    if name not in IN_CHUNKS:
+        return once[name]
+    return costs.flops - sum(flops for key, flops in once.items() if key not in IN_CHUNKS)
+
+
+def _part(part: float) -> str:
+    """` 97 %`, ` <1 %`, `  0 %`."""
+    text = "<1" if 0 < part < 0.005 else f"{100 * part:.0f}"
+    return f"{text:>3} %"
 
 
 def sizes(inspection: Inspection) -> str:

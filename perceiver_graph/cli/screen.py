@@ -22,6 +22,8 @@ _WIDEST, _NARROWEST, _IN_A_PIPE = 100, 40, 80
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _GAP = "  "
+_BLOCKS = "\u258f\u258e\u258d\u258c\u258b\u258a\u2589\u2588"
+"""An eighth of a column, two eighths, .. a whole one."""
 
 
 def on_terminal() -> bool:
@@ -70,6 +72,19 @@ def _scaled(number: float, units: Sequence[str]) -> str:
     while number >= 999.5 and index < len(units) - 1:
         number, index = number / 1000, index + 1
     return f"{number:.0f} {units[index]}" if number >= 99.5 else f"{number:.3g} {units[index]}"
+
+
+def stripe(part: float, columns: int) -> str:
+    """A bar whose length is this part of so many columns, to an eighth of one; nothing is too small to
+    be seen. Where the output cannot show blocks, whole columns of `#`."""
+    eighths = max(1, round(8 * columns * min(part, 1))) if part > 0 else 0
+    whole, rest = divmod(eighths, 8)
+    text = _BLOCKS[-1] * whole + (_BLOCKS[rest - 1] if rest else "")
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "#" * max(round(eighths / 8), min(eighths, 1))
+    return text
 
 
 def heading(text: str, rest: str = "") -> None:
