@@ -20,7 +20,8 @@ from perceiver_graph.compiler.ops.scores import (
     SMALLEST_SCORES,
     pieces,
 )
-from perceiver_graph.compiler.programs.plan import Plan, decode_memory, plan
+from perceiver_graph.compiler.programs.needs import Plan
+from perceiver_graph.compiler.programs.plan import decode_memory, plan
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, Manifest
 

@@ -21,6 +21,7 @@ from perceiver_graph.compiler.backends.onnx.calibration import HEAD, INACCURATE
 from perceiver_graph.compiler.backends.onnx.calibration import SMALL as TOO_SMALL
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ops import Array
+from perceiver_graph.compiler.programs import int8
 from perceiver_graph.spec.loader import Document, load_spec, parse_spec
 from perceiver_graph.spec.manifest import Manifest
 from tests.small import SMALL
@@ -223,7 +224,7 @@ def test_a_product_that_cannot_be_measured_stays_float() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_every_system_in_8_bits(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small its products are; the runtime's results are as close as the manifest says."""
-    monkeypatch.setattr(quantized, "SMALLEST_SIZE", 1)
+    monkeypatch.setattr(int8, "SMALLEST_SIZE", 1)
     monkeypatch.setattr(calibration, "SMALLEST_SHARE", 0)
     overrides = list(SMALL[name])
     exact = pg.compile(load_spec(name, overrides=overrides))

@@ -20,7 +20,8 @@ from perceiver_graph.compiler.lowering.media import mask_of_coordinates
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.compiler.programs import cost
 from perceiver_graph.compiler.programs import plan as planner
-from perceiver_graph.compiler.programs.generation import writing
+from perceiver_graph.compiler.programs.generation import kept, writing
+from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.spec.programs import ASKED
 
@@ -91,7 +92,7 @@ class Inspection:
         return largest(self.graph.symbols)
 
     @cached_property
-    def plan(self) -> planner.Plan:
+    def plan(self) -> Plan:
         """The memory of a run, and what is chosen to keep it within the limit."""
         return planner.plan(self.lowered, self.graph, self.memory, self.cache)
 
@@ -129,8 +130,7 @@ class Inspection:
     @cached_property
     def cache(self) -> int | None:
         """Bytes that a causal model keeps of a text that it writes, the longest; None of others."""
-        found = writing(self.lowered)
-        return None if found is None or found.refused else found.cache_bytes
+        return kept(writing(self.lowered))
 
     @cached_property
     def free_sizes(self) -> dict[str, int]:

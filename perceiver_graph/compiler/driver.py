@@ -21,8 +21,9 @@ from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, rewrite
-from perceiver_graph.compiler.programs import cost, generation, phases
+from perceiver_graph.compiler.programs import cost, generation, int8, phases
 from perceiver_graph.compiler.programs import plan as planner
+from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import DEFAULT, Precision, Target, TargetName
 from perceiver_graph.compiler.weights import initialize, load_arrays
@@ -131,11 +132,10 @@ class Compiled(Glanced):
         return rewrite(self.graph, level=self.level, verify=self.verify)
 
     @cached_property
-    def plan(self) -> planner.Plan:
+    def plan(self) -> Plan:
         """Decode chunks and attention scores, and the memory that a run takes: PG604 if too much."""
-        writes = self.writing is not None and not self.writing.refused
-        cache = self.writing.cache_bytes if self.writing is not None and writes else None
-        return planner.plan(self.lowered, self.optimized, self.memory, cache)
+        kept, rounded = generation.kept(self.writing), int8.expected(self.optimized, self.target)
+        return planner.plan(self.lowered, self.optimized, self.memory, kept, rounded)
 
     def within_memory(self) -> Compiled:
         """The same with a target that holds no more scores at once than the memory permits."""
@@ -303,6 +303,13 @@ class Compiled(Glanced):
         written: Written,
     ) -> Manifest:
         spec = self.lowered.document.spec
+        plan, rounded = self.plan, int8.expected(self.optimized, self.target)
+        if written.quantization is not None:
+            rounded -= written.quantization.kept.keys()
+            kept = generation.kept(self.writing)
+            plan = planner.as_written(
+                plan, self.lowered, self.optimized, self.memory, kept, rounded
+            )
         programs = describe.program_entries(written.programs, written.files, self.lowered.outputs)
         return Manifest(
             format=MANIFEST_VERSION,
@@ -321,10 +328,10 @@ class Compiled(Glanced):
             outputs=describe.output_entries(self.lowered),
             dims=describe.dimensions(self.lowered),
             generation=describe.generation(self.lowered, self.writing if programs else None),
-            chunks=self.plan.chunks,
-            memory=None if self.memory is None else describe.run_memory(self.plan, self.memory),
-            decode_memory=planner.decode_memory(self.optimized),
-            places=describe.places(self.lowered, self.optimized),
+            chunks=plan.chunks,
+            memory=None if self.memory is None else describe.run_memory(plan, self.memory),
+            decode_memory=planner.decode_memory(self.optimized, rounded),
+            places=describe.places(self.lowered, self.optimized, rounded),
             programs=programs,
             parameters=self.graph.parameter_count,
             flops=self.flops if programs else self.module_flops,

@@ -19,8 +19,9 @@ from perceiver_graph.compiler.lowering.media import (
     vocabulary,
 )
 from perceiver_graph.compiler.programs.generation import Writing
+from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import OUTPUT
-from perceiver_graph.compiler.programs.plan import Plan, row_memory
+from perceiver_graph.compiler.programs.plan import row_memory
 from perceiver_graph.extensions import extensions_of
 from perceiver_graph.spec.manifest import (
     Dimension,
@@ -185,7 +186,7 @@ def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
     )
 
 
-def places(lowered: Lowered, graph: ir.Graph) -> Places | None:
+def places(lowered: Lowered, graph: ir.Graph, int8: Collection[str] = ()) -> Places | None:
     """The first axis of places, of a size that is known only at run time, along which nothing but
     places is told apart: every step treats each token by itself, and no other axis depends on its size."""
     if not all(step.pointwise for spec in lowered.inputs.values() for step in spec.steps):
@@ -199,7 +200,7 @@ def places(lowered: Lowered, graph: ir.Graph) -> Places | None:
             continue
         sized = [one for axes in (*shapes, *answers) for one in axes if symbol in one.size.symbols]
         if all(one == axis for one in sized) and all(axis in axes for axes in answers):
-            memory = row_memory(graph, symbol.name)
+            memory = row_memory(graph, symbol.name, int8)
             return Places(axis=axis.name, size=symbol.name, memory=memory)
     return None
 

@@ -6,7 +6,7 @@ Figures are for one run of each phase with given sizes; the decode phase runs on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.ir.graph import Graph, Node, Parameter, Value, once
@@ -75,15 +75,17 @@ def estimate(
     *,
     score_limit: int = LARGEST_SCORES,
     of: Iterable[Phase] = PHASES,
+    int8: Collection[str] = (),
 ) -> Cost:
     """The cost of each phase, or of those asked for, of a whole graph or of a program.
 
     Symbols that `bindings` leaves out take the smallest size they may have, as a batch of 1. Give
     `<output>_queries` the queries of a chunk. `score_limit` is how many bytes of attention scores
-    programs are emitted to hold at once. `ValueError` for a size that a symbol forbids.
+    programs are emitted to hold at once; `int8` names the products whose weights they have in 8 bits.
+    `ValueError` for a size that a symbol forbids.
     """
     sizes = {name: symbol.lowest for name, symbol in graph.symbols.items()} | dict(bindings or {})
-    figures = Figures(sizes, score_limit)
+    figures = Figures(sizes, score_limit, frozenset(int8))
     return Cost(sizes, {phase: _sweep(graph, phase).cost(figures) for phase in of})
 
 
@@ -102,9 +104,15 @@ def flops(graph: Graph, bindings: Mapping[str, int], *, trained: bool = False) -
 class Figures:
     """FLOPs and bytes for the same sizes: worked out once for each kind, as layers are alike."""
 
-    def __init__(self, sizes: Mapping[str, int], score_limit: int = LARGEST_SCORES) -> None:
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        score_limit: int = LARGEST_SCORES,
+        int8: frozenset[str] = frozenset(),
+    ) -> None:
         self.sizes = sizes
         self.score_limit = score_limit
+        self.int8 = int8
         self._flops: dict[_Kind, int] = {}
         self._scores: dict[_Kind, int] = {}
         self._bytes: dict[TensorType, int] = {}
@@ -135,6 +143,18 @@ class Figures:
     def total(self, values: Iterable[Value]) -> int:
         """Bytes of all these values."""
         return sum(map(self.nbytes, values))
+
+    def weights(self, values: Iterable[Value], readers: Mapping[Value, Sequence[str]]) -> int:
+        """Bytes of weights, of which each product in 8 bits has them so, and the others in float."""
+        return sum(self._weight(value, readers[value]) for value in values)
+
+    def _weight(self, value: Value, readers: Sequence[str]) -> int:
+        whole = self.nbytes(value)
+        rounded = sum(name in self.int8 for name in readers)
+        if not rounded or len(value.shape) != 2:  # a bias stays as it is
+            return whole
+        small = whole // ITEM_BYTES[value.dtype] + 4 * max(int(size) for size in value.shape)
+        return small if rounded == len(readers) else whole + small
 
 
 def _kind(node: Node) -> _Kind:
@@ -169,6 +189,10 @@ class _Sweep:
         early = [value for value in outside if phases[value] == COMPILE]
         self.parameters = [v for v in early if isinstance(graph.leaves.get(v), Parameter)]
         self.constants = [v for v in early if not isinstance(graph.leaves.get(v), Parameter)]
+        self.readers = {value: list[str]() for value in early}
+        for node in self.nodes:
+            for value in {*node.inputs} & self.readers.keys():
+                self.readers[value].append(node.name)
         # The caller holds what the phase is given, and what it hands over, until it has returned.
         self.given = [value for value in outside if phases[value] != COMPILE]
         kept = {roots[value] for value in graph.outputs.values() if value in roots}
@@ -193,13 +217,13 @@ class _Sweep:
         return PhaseCost(
             nodes=len(self.nodes),
             flops=sum(map(figures.flops, self.nodes)),
-            parameter_bytes=figures.total(self.parameters),
-            constant_bytes=figures.total(self.constants),
+            parameter_bytes=figures.weights(self.parameters, self.readers),
+            constant_bytes=figures.weights(self.constants, self.readers),
             peak_bytes=peak,
             peak_bytes_with_scores=peak_with_scores,
             peak_at=peak_at,
             given_bytes=given,
-            twice_bytes=figures.total(self.twice),
+            twice_bytes=figures.weights(self.twice, self.readers),
         )
 
     def _twice(self) -> Sequence[Value]:

@@ -56,6 +56,11 @@ class Writing:
         return sum(nbytes(value, largest(prefill.symbols)) for value in kept)
 
 
+def kept(found: Writing | None) -> int | None:
+    """Bytes that a model keeps of a text that it writes, the longest; None of one that writes none."""
+    return None if found is None or found.refused else found.cache_bytes
+
+
 def writing(lowered: Lowered) -> Writing | None:
     """The programs of a model that writes; None of one that is not causal."""
     spec = lowered.document.spec

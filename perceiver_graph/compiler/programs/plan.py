@@ -6,8 +6,8 @@ much of an attention's scores exists at once. All figures are bytes for a batch 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import ceil
 
@@ -17,13 +17,13 @@ from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.compiler.programs import cost
+from perceiver_graph.compiler.programs.needs import MiB, Needs, Plan, Use, mebibytes
 from perceiver_graph.compiler.programs.phases import IN_CHUNKS
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.programs import ASKED, READS
 
-MiB = 2**20
 PROCESS = 128 * MiB
 """Python, numpy, onnxruntime and what it allocates for a model of any size."""
 MEDIA = READING_MEMORY
@@ -38,97 +38,30 @@ HELD = 1.5
 _DOING = {"encode": "encoding", "decode": "decoding"}
 
 
-@dataclass(frozen=True)
-class Use:
-    """The memory of a program while it runs, in bytes, besides its weights."""
-
-    working: int
-    """The most that activations and scores take, with the inputs of a program that reads any."""
-    at: str
-    """The node where that is."""
-    state: int = 0
-    """What others hand to it."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """The parts of the memory of a run, in bytes."""
-
-    process: int
-    """The process, with the inputs and the results as arrays."""
-    weights: int
-    """Parameters and constants of all programs."""
-    loading: int
-    """What making the session of a program that runs once takes besides the weights."""
-    programs: Mapping[str, Use]
-    writing: int = 0
-    """What generation takes besides the weights: those of a second program, and the cache."""
-
-    @property
-    def peaks(self) -> dict[str, int]:
-        """The most while each program runs. All inputs but the first are encoded while onnxruntime
-        still holds what decoding took."""
-        held = sum(use.working for name, use in self.programs.items() if name in IN_CHUNKS)
-        return {
-            name: use.state + held + (0 if name in IN_CHUNKS else use.working)
-            for name, use in self.programs.items()
-        }
-
-    @property
-    def peak(self) -> int:
-        """The most at any time."""
-        return self.process + self.weights + max(self.loading, self.writing, *self.peaks.values())
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was chosen, and the memory that a run takes then."""
-
-    chunks: int
-    """In how many parts all queries are decoded; as the spec says, where any number of points is asked."""
-    chunk_queries: int
-    """Queries of all outputs in such a part: fewer than `chunks` says where decoding would take
-    more than the usual memory."""
-    score_limit: int
-    """Bytes of attention scores that a program is emitted to hold at once for a sample."""
-    needs: Needs
-
-    @property
-    def peak(self) -> int:
-        """Bytes that a run takes at most, as predicted."""
-        return self.needs.peak
-
-    def text(self, limit: int) -> str:
-        """What was chosen for a limit, for people: `a run takes at most 1,024 MiB of ...`."""
-        parts = [f"{self.chunk_queries:,} queries"] if self.chunk_queries else []
-        if self.score_limit < LARGEST_SCORES:
-            parts.append(f"{mebibytes(self.score_limit)} of attention scores")
-        chosen = f": {' and '.join(parts)} at a time" if parts else ""
-        return f"a run takes at most {mebibytes(self.peak)} of {mebibytes(limit)}{chosen}"
-
-
-def decode_memory(graph: Graph) -> Memory:
+def decode_memory(graph: Graph, int8: Collection[str] = ()) -> Memory:
     """Peak bytes of decoding as fixed + per_query * queries, state and weights included, batch 1.
 
     Taken from the cost model at two query counts of each output that can be chosen from, one output
-    at a time; the estimate is linear in between and beyond.
+    at a time; the estimate is linear in between and beyond. `int8` as in `cost.estimate`.
     """
     asked = [str(leaf.count) for leaf in graph.inputs if leaf.role in ASKED]
-    lines = [_decode_line(graph, asked, count) for count in asked]
+    lines = [_decode_line(graph, asked, count, int8) for count in asked]
     return Memory(
         fixed=max((fixed for fixed, _ in lines), default=0),
         per_query=max((per_query for _, per_query in lines), default=0),
     )
 
 
-def _decode_line(graph: Graph, asked: Sequence[str], count: str) -> tuple[int, int]:
+def _decode_line(
+    graph: Graph, asked: Sequence[str], count: str, int8: Collection[str]
+) -> tuple[int, int]:
     """Peak bytes without queries, and for each query of one output; of the others, one is asked."""
     most = graph.symbols[count].max or FEWEST_QUERIES
     few, many = min(FEWEST_QUERIES // 2, most), min(FEWEST_QUERIES, most)
     peaks = []
     for queries in (few, many):
         sizes = largest(graph.symbols) | dict.fromkeys(asked, 1) | {count: queries}
-        found = cost.estimate(graph, sizes, of=IN_CHUNKS).phases.values()
+        found = cost.estimate(graph, sizes, of=IN_CHUNKS, int8=int8).phases.values()
         peaks.append(sum(p.weight_bytes + _state(p) + _decoding(p) for p in found))
     if few == many:  # with so few queries, all of it counts as fixed
         return peaks[0], 0
@@ -136,7 +69,7 @@ def _decode_line(graph: Graph, asked: Sequence[str], count: str) -> tuple[int, i
     return max(peaks[0] - few * per_query, 0), per_query
 
 
-def row_memory(graph: Graph, symbol: str) -> Memory:
+def row_memory(graph: Graph, symbol: str, int8: Collection[str] = ()) -> Memory:
     """Peak bytes of a run as fixed + per_query * rows of places, of which there are `symbol`, batch 1.
 
     Taken at one and at two rows of the largest size that other axes may have: it is linear in them.
@@ -144,12 +77,12 @@ def row_memory(graph: Graph, symbol: str) -> Memory:
     asked = {str(leaf.count) for leaf in graph.inputs if leaf.role in ASKED}
     sizes = largest(graph.symbols)
     sizes |= {count: min(sizes[count], FEWEST_QUERIES) for count in asked}
-    one, two = (_running_whole(graph, sizes | {symbol: rows}) for rows in (1, 2))
+    one, two = (_running_whole(graph, sizes | {symbol: rows}, int8) for rows in (1, 2))
     return Memory(fixed=max(2 * one - two, 0), per_query=max(two - one, 1))
 
 
-def _running_whole(graph: Graph, sizes: Mapping[str, int]) -> int:
-    phases = cost.estimate(graph, sizes, of=READS).phases.values()
+def _running_whole(graph: Graph, sizes: Mapping[str, int], int8: Collection[str]) -> int:
+    phases = cost.estimate(graph, sizes, of=READS, int8=int8).phases.values()
     return sum(ceil(ENCODE_ARENA * p.peak_bytes_with_scores) + p.weight_bytes for p in phases)
 
 
@@ -162,15 +95,20 @@ def _decoding(phase: cost.PhaseCost) -> int:
 
 
 def plan(
-    lowered: Lowered, graph: Graph, memory: int | None = None, cache: int | None = None
+    lowered: Lowered,
+    graph: Graph,
+    memory: int | None = None,
+    cache: int | None = None,
+    int8: Collection[str] = (),
 ) -> Plan:
     """The largest score limit and the fewest chunks, at least those of the spec, that fit `memory`.
 
     `graph` is that of `lowered` after the passes of a level; `memory` is in bytes, and without it
-    everything stays as usual. `cache` are the bytes that a model that writes keeps.
+    everything stays as usual. `cache` are the bytes that a model that writes keeps, `int8` the products
+    whose weights are in 8 bits.
     Raises DiagnosticError (PG604) where nothing fits.
     """
-    planner = _Planner(lowered, graph, cache)
+    planner = _Planner(lowered, graph, cache, int8)
     if memory is None:
         return planner.plan(lowered.chunks, LARGEST_SCORES)
     best: Plan | None = None
@@ -185,6 +123,25 @@ def plan(
     raise _too_little(lowered, planner.least, memory)
 
 
+def as_written(
+    chosen: Plan,
+    lowered: Lowered,
+    graph: Graph,
+    memory: int | None,
+    cache: int | None,
+    int8: Collection[str],
+) -> Plan:
+    """What was chosen, where it turned out that other products are in 8 bits than was thought.
+
+    Raises DiagnosticError (PG604) where that takes more than the memory.
+    """
+    planner = _Planner(lowered, graph, cache, int8)
+    found = replace(chosen, needs=planner.needs(chosen.chunk_queries, chosen.score_limit))
+    if memory is not None and found.peak > memory:
+        raise _too_little(lowered, found, memory)
+    return found
+
+
 def _score_limits() -> Iterator[int]:
     limit = LARGEST_SCORES
     while limit >= SMALLEST_SCORES:
@@ -195,8 +152,15 @@ def _score_limits() -> Iterator[int]:
 class _Planner:
     """Predicts what a run takes for a number of chunks and a score limit."""
 
-    def __init__(self, lowered: Lowered, graph: Graph, cache: int | None = None) -> None:
+    def __init__(
+        self,
+        lowered: Lowered,
+        graph: Graph,
+        cache: int | None = None,
+        int8: Collection[str] = (),
+    ) -> None:
         self.cache = cache
+        self.int8 = int8
         self.lowered = lowered
         self.graph = graph
         self.sizes = largest(graph.symbols)
@@ -217,19 +181,22 @@ class _Planner:
     def _chunks(self) -> Mapping[str, cost.PhaseCost]:
         """The programs that run in chunks, asked for one query of each output."""
         ones = {str(x.count): 1 for x in self.graph.inputs if x.role in ASKED}
-        return cost.estimate(self.graph, self.sizes | ones, of=IN_CHUNKS).phases
+        sizes = self.sizes | ones
+        return cost.estimate(self.graph, sizes, of=IN_CHUNKS, int8=self.int8).phases
 
     def _once(self, score_limit: int) -> Mapping[str, cost.PhaseCost]:
         """The programs that run once."""
         if score_limit not in self._costs:
             names = [name for name in READS if name not in IN_CHUNKS]
-            found = cost.estimate(self.graph, self.sizes, score_limit=score_limit, of=names)
+            found = cost.estimate(
+                self.graph, self.sizes, score_limit=score_limit, of=names, int8=self.int8
+            )
             self._costs[score_limit] = found.phases
         return self._costs[score_limit]
 
     @cached_property
     def line(self) -> Memory:
-        return decode_memory(self.graph)
+        return decode_memory(self.graph, self.int8)
 
     @property
     def least(self) -> Plan:
@@ -238,7 +205,7 @@ class _Planner:
 
     def plan(self, chunks: int, score_limit: int) -> Plan:
         queries = self._queries(chunks)
-        needs = self._needs(queries, score_limit)
+        needs = self.needs(queries, score_limit)
         told = self.lowered.chunks if self.any_number else chunks
         return Plan(told, queries, score_limit, needs)
 
@@ -260,7 +227,8 @@ class _Planner:
         queries = sum(-(-total // chunks) for total in self.totals.values())
         return min(queries, self.line.usual_queries())
 
-    def _needs(self, queries: int, score_limit: int) -> Needs:
+    def needs(self, queries: int, score_limit: int) -> Needs:
+        """The memory of a run that decodes so many queries together."""
         once, chunks = self._once(score_limit), self._chunks
         uses = {
             name: Use(ceil(ENCODE_ARENA * found.peak_bytes_with_scores), found.peak_at)
@@ -333,8 +301,3 @@ def _running(programs: Mapping[str, Use], name: str, queries: int) -> Iterator[t
     at_a_time = f" {queries} queries at a time" if queries else ""
     for other in IN_CHUNKS:
         yield f"{_DOING[other]}{at_a_time}", programs[other].working
-
-
-def mebibytes(size: int) -> str:
-    """Bytes in whole MiB, rounded up so that as much is enough: `1,032 MiB`."""
-    return f"{-(-size // MiB):,} MiB"

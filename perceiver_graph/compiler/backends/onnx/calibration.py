@@ -17,9 +17,10 @@ import numpy as np
 
 from perceiver_graph.compiler.backends.onnx import written_texts
 from perceiver_graph.compiler.blocks.stages import LATENTS
-from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
+from perceiver_graph.compiler.ir.graph import Graph, Input, Node
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.sizes import largest
+from perceiver_graph.compiler.programs import int8
 from perceiver_graph.compiler.programs.phases import OUTPUT, Programs
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.engine import onnxruntime
@@ -161,7 +162,7 @@ def too_small(trial: Trial) -> set[str]:
         large |= {
             name
             for name, node in products
-            if quantized.gains(node) and node.flops.evaluate(sizes) >= least
+            if int8.gains(node) and node.flops.evaluate(sizes) >= least
         }
     return _candidates(programs).keys() - large
 
@@ -191,18 +192,8 @@ def heads(programs: Programs) -> set[str]:
     """The products after which no other comes on the way to an output of the spec."""
     found = set()
     for program in programs.values():
-        pending = [program.outputs[name] for name in _results(programs, program)]
-        seen: set[Value] = set()
-        while pending:
-            value = pending.pop()
-            node = program.producers.get(value)
-            if node is None or value in seen:
-                continue
-            seen.add(value)
-            if node.flops.value != 0:  # products are what is counted
-                found.add(node.name)
-            else:
-                pending.extend(node.inputs)
+        results = [program.outputs[name] for name in _results(programs, program)]
+        found |= int8.last_products(program, results)
     return found
 
 

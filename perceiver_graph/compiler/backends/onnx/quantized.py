@@ -18,6 +18,7 @@ from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBu
 from perceiver_graph.compiler.ir.dims import Shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Parameter, Value
 from perceiver_graph.compiler.ops import Array, Op, TensorType
+from perceiver_graph.compiler.programs.int8 import operands
 
 LARGEST_WEIGHT = 64
 """What the largest weight of a channel becomes: 2 * 255 * 64 still fits 16 bits.
@@ -25,9 +26,6 @@ LARGEST_WEIGHT = 64
 Processors without VNNI add two products of u8 and s8 in 16 bits and saturate; with weights up to
 127 an artifact would give other results there. The bit costs a quarter more rounding, and no time.
 """
-SMALLEST_SIZE = 64
-"""Channels in and out below which quantising costs what the product gains."""
-
 DIFFERENCE, SIZE = ".int8_difference", ".int8_size"
 """What the names of the outputs end with that a measuring program has for a product."""
 
@@ -55,17 +53,11 @@ def candidates(program: Graph) -> dict[str, Node]:
 def _is_candidate(program: Graph, node: Node) -> bool:
     if not isinstance(node.op, ops.Linear | ops.MatMul):
         return False
-    x, weight = _operands(node)
+    x, weight = operands(node)
     leaf = program.leaves.get(weight)
     known = isinstance(leaf, Parameter | Constant) and len(weight.shape) == 2
     varies = not isinstance(program.leaves.get(x), Parameter | Constant)
     return known and varies and x.dtype == weight.dtype == "float32" and len(x.shape) >= 2
-
-
-def gains(node: Node) -> bool:
-    """Whether a product is large enough for 8 bits to pay."""
-    _, weight = _operands(node)
-    return min(int(size) for size in weight.shape) >= SMALLEST_SIZE
 
 
 def linear(op: ops.Linear, b: NodeBuilder) -> ir.Value:
@@ -121,7 +113,7 @@ def _measure(op: Op, b: NodeBuilder, result: ir.Value) -> None:
 
 def _product(op: Op, b: NodeBuilder, *, as_result: bool = False) -> ir.Value:
     """x W in 8 bits, in float32 again; the pattern that MatMulIntegerToFloat is fused from."""
-    rounded, scale, zero = _quantized(b, _operands(b.node)[0])
+    rounded, scale, zero = _quantized(b, operands(b.node)[0])
     values, scales = _weights(op, b)
     total = _value(b, "integers", b.output.shape, ir.DataType.INT32)
     b.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
@@ -148,7 +140,7 @@ def _quantized(b: NodeBuilder, value: Value) -> tuple[ir.Value, ...]:
 
 
 def _weights(op: Op, b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
-    _, weight = _operands(b.node)
+    _, weight = operands(b.node)
     transposed = not isinstance(op, ops.MatMul) or op.transpose_b
     name = f"{weight.name}.T" if transposed else weight.name
     known = b.emitter.initializers
@@ -158,12 +150,6 @@ def _weights(op: Op, b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
         b.emitter.initializer(f"{name}.int8", values)
         b.emitter.initializer(f"{name}.scale", scales)
     return known[f"{name}.int8"], known[f"{name}.scale"]
-
-
-def _operands(node: Node) -> tuple[Value, Value]:
-    """What a product is of, and the matrix on its right."""
-    names = ("x", "weight") if isinstance(node.op, ops.Linear) else ("a", "b")
-    return node[names[0]], node[names[1]]
 
 
 def _value(b: NodeBuilder, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
