@@ -51,13 +51,15 @@ function opens(box) {
 /** The boxes of the picture of a whole model: groups are opened, blocks are not. What depends on sizes
  * alone, as positions do, is left out of it. */
 function pictured(level) {
+  if (level.pictured) return level.pictured;
   const found = [];
   for (const box of level.root.inside) {
     const isList = box.kind === "group" && !box.inside.every((inner) => inner.kind === "op");
     if (isList || (box.kind === "group" && box.inside.length === 1)) found.push(...box.inside);
     else if (!box.minor) found.push(box);
   }
-  return useful(level, found.filter((box) => !box.table));
+  level.pictured = useful(level, found.filter((box) => !box.table));
+  return level.pictured;
 }
 
 /** Whether an edge is part of the flow of data: positions are not, and neither is what a block that runs

@@ -67,12 +67,13 @@ function specLines(spec, levels, act) {
   for (const level of levels) {
     for (const box of level.boxes) {
       if (!box.line) continue;
-      const here = found.get(box.line[0]) || [];
-      if (!here.some((other) => other.id === box.id)) found.set(box.line[0], [...here, box]);
+      if (!found.has(box.line[0])) found.set(box.line[0], new Map());
+      const here = found.get(box.line[0]);
+      if (!here.has(box.id)) here.set(box.id, box);
     }
   }
   return spec.lines.map((text, index) => {
-    const boxes = found.get(index + 1);
+    const boxes = found.has(index + 1) && [...found.get(index + 1).values()];
     const [, code, comment] = /^(.*?)(\s#.*|#.*)?$/.exec(text);
     const words = [make("span", {}, code), comment ? make("i", {}, comment) : ""];
     if (!boxes) return make("li", {}, make("code", {}, words));

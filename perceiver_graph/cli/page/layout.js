@@ -88,8 +88,9 @@ function rankColumns(hosts, chains) {
       if (!into.get(next)) ready.push(next);
     }
   }
+  const readers = new Set(chains.map(({ to }) => to));
   for (const node of done.reverse()) { // what reads nothing stands right before its first reader
-    const reads = chains.some(({ to }) => to === node);
+    const reads = readers.has(node);
     const first = Math.min(...out.get(node).map((next) => next.column));
     if (!reads && node.rank !== "first" && Number.isFinite(first)) node.column = first - 1;
   }

@@ -52,7 +52,6 @@ function showPictures() {
       make("div", { class: "scroll" }, svg));
   });
   byId("pictures").replaceChildren(...figures);
-  fit();
 }
 
 function showChoice() {
@@ -108,9 +107,11 @@ function mark() {
 
 /** Scales each picture to its frame, as far as it can still be read; the rest is scrolled. */
 function fit() {
-  for (const svg of document.querySelectorAll(".scroll > svg")) {
+  const all = [...document.querySelectorAll(".scroll > svg")];
+  const rooms = all.map((svg) => svg.parentElement.clientWidth); // before any is changed
+  for (const [place, svg] of all.entries()) {
     const { width, height } = svg.dataset, isWhole = svg.classList.contains("whole");
-    const room = svg.parentElement.clientWidth / width;
+    const room = rooms[place] / width;
     const scale = Math.max(0.74, Math.min(isWhole ? 1.2 : 1, room));
     svg.setAttribute("width", Math.round(width * scale));
     svg.setAttribute("height", Math.round(height * scale));

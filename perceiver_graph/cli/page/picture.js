@@ -64,7 +64,9 @@ function markShared(level, boxes, nodes) {
 function paint({ level, nodes, edges, all, ports = [], loops, measure, total, act, space, label }) {
   const placed = [...nodes.values(), ...ports];
   const arrows = all || edges.map((edge) => ({ ...edge, from: nodes.get(edge.from), to: nodes.get(edge.to) }));
-  for (const arrow of arrows) writeOn(arrow, arrows);
+  const leaving = new Map();
+  for (const arrow of arrows) leaving.set(arrow.from, [...(leaving.get(arrow.from) || []), arrow]);
+  for (const arrow of arrows) writeOn(arrow, leaving.get(arrow.from));
   const { width, height, columns } = layOut(placed, arrows, space);
   spread(arrows);
   const margin = 14, head = all ? 0 : 22;
@@ -83,19 +85,20 @@ function paint({ level, nodes, edges, all, ports = [], loops, measure, total, ac
   return svg;
 }
 
-/** What is written on an arrow: the shape of the largest array, where the box at neither end says it. */
-function writeOn(arrow, arrows) {
+/** What is written on an arrow, of those that leave one box: the shape of the largest array, where the
+ * box at neither end says it. */
+function writeOn(arrow, leaving) {
   const { from, to, arrays } = arrow;
   const largest = arrays.reduce((a, b) => ((b.bytes || 0) > (a.bytes || 0) ? b : a));
   arrow.bytes = arrays.reduce((sum, array) => sum + (array.bytes || 0), 0);
   arrow.array = largest;
   const ends = [from.box, to.box].filter(Boolean);
   const isTold = ends.some((box) => ["input", "parameter", "output"].includes(box.kind));
-  const same = arrows.filter((other) => other.from === from && other.array === largest);
+  const same = leaving.filter((other) => other.array === largest);
   if (isTold || (same.length > 2 && same[0] !== arrow)) return;
   arrow.text = sizesWithin(largest, MOST_SIZES - 20) + (arrays.length > 1 ? ` + ${arrays.length - 1} more` : "");
   arrow.label = widthOf(arrow.text, SMALL);
-  arrow.atStart = arrows.filter((other) => other.from === from).length === 1;
+  arrow.atStart = leaving.length === 1;
 }
 
 /** Lets the arrows that end at one box end side by side. */
