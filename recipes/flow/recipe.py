@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from perceiver_graph.media.flow.picture import flow_picture
 from recipes import base
 from recipes.downloads import deb, deb_files
 from recipes.flow.scenes import LONGEST, SIZE, scenes
-from recipes.pictures import recipe as pictures
+from recipes.flow.start import start
+from recipes.pictures import recipe as emoji
 
 PHOTOGRAPHS = {
     "usr/share/backgrounds/mate/nature/": (
@@ -34,7 +37,7 @@ SHORTER = 224
 SIDE = 128
 """Of the pieces that scenes are made of."""
 SCENES = {"train": 4096, "test": 256}
-AT_ONCE = 128
+AT_ONCE = 256
 """Pixels of a frame that are asked in a step of the training."""
 
 
@@ -54,13 +57,13 @@ class Scenes(Dataset[base.Batch]):
 class Recipe(base.Recipe):
     """Where each pixel has gone, on photographs and with cut-outs that were never seen."""
 
-    steps, batch, rate = 8000, 32, 2e-3
+    steps, batch, rate = 8000, 16, 1e-3
 
     def prepare(self) -> None:
         """Render the scenes, of every fifth photograph and of one vendor's emoji those for testing."""
         if all((self.data / f"{part}.npz").exists() for part in SCENES):
             return
-        drawings = pictures.Recipe(self.data.parent)
+        drawings = emoji.Recipe(self.data.parent)
         drawings.prepare()
         found = [
             picture
@@ -71,8 +74,8 @@ class Recipe(base.Recipe):
         for seed, (part, count) in enumerate(SCENES.items()):
             testing = part == "test"
             chosen = [one for one, out in zip(found, held_out, strict=True) if out == testing]
-            emoji = drawings.of(pictures.HELD_OUT) if testing else drawings.examples()
-            parts = rendered(chosen, emoji.pictures, count, self.seed + seed)
+            cut_outs = drawings.of(emoji.HELD_OUT) if testing else drawings.examples()
+            parts = rendered(chosen, cut_outs.pictures, count, self.seed + seed)
             np.savez(self.data / f"{part}.npz", allow_pickle=False, **parts)
 
     def of(self, part: str) -> Mapping[str, NDArray[Any]]:
@@ -94,6 +97,10 @@ class Recipe(base.Recipe):
         error: Tensor = torch.linalg.vector_norm(found - truth, dim=-1).mean()
         return error
 
+    def start(self, model: nn.Module) -> nn.Module:
+        """Filters that see motion, and pixels that read what is near."""
+        return start(model, seen(self.of("train")["frames"][:16]))
+
     def measure(self, run: base.Run) -> list[base.Figure]:
         """How much less the end-point error is than that of zero flow, in percent."""
         kept = self.of("test")
@@ -110,6 +117,33 @@ class Recipe(base.Recipe):
             base.Figure("error below zero flow", saved[0], "%", 50),
             base.Figure("the same on cut-outs", saved[1], "%", 25),
         ]
+
+    def show(self, run: base.Run, pictures: Path) -> str:
+        """Both frames, where pixels go, and where the model says that they go."""
+        kept = self.of("test")
+        frames, flow = kept["frames"][:10], kept["flow"][:10].astype(np.float32)
+        found = LONGEST * run({"frames": seen(frames)})["flow"]
+        path = pictures / "gallery-flow.png"
+        sheet(frames, flow, found).save(path, optimize=True)
+        return (
+            f"![frames and flow]({pictures.name}/{path.name})\n\n"
+            "Scenes that were held out, the first ten: the two frames; where each pixel has gone, the colour "
+            "being the direction and how strong it is the length; where the model says that it has gone."
+        )
+
+
+def sheet(frames: NDArray[np.uint8], *flows: NDArray[np.float32]) -> Image.Image:
+    """A column a scene: both frames [count, 2, SIZE, SIZE, 3], and flows [count, SIZE, SIZE, 2] as
+    pictures, the colour being the direction; one scale for all."""
+    longest = max(float(np.linalg.norm(flow, axis=-1).max()) for flow in flows)
+    drawn = [[flow_picture(one, longest) for one in flow] for flow in flows]
+    rows = [*frames.transpose(1, 0, 2, 3, 4), *drawn]
+    step = SIZE + 4
+    page = Image.new("RGB", (len(frames) * step, len(rows) * step), "white")
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            page.paste(Image.fromarray(picture), (column * step + 2, row * step + 2))
+    return page
 
 
 def photographs_of(files: Mapping[str, bytes], folder: str) -> list[NDArray[np.uint8]]:
@@ -130,9 +164,9 @@ def rendered(
     """So many scenes of pieces of photographs, each with three cut-outs: frames, flow, covered."""
     random, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     parts: dict[str, list[NDArray[Any]]] = {"frames": [], "flow": [], "covered": []}
-    for start in range(0, count, 64):
+    for first in range(0, count, 64):
         pieces = []
-        for _ in range(min(64, count - start)):
+        for _ in range(min(64, count - first)):
             whole = photographs[random.integers(len(photographs))]
             top, left = (random.integers(0, size - SIDE + 1) for size in whole.shape[:2])
             pieces.append(whole[top : top + SIDE, left : left + SIDE])
