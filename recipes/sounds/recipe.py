@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -74,16 +75,16 @@ RANGES = {
 
 
 class Notes(Dataset[base.Batch]):
-    """Mel spectrograms float16 [count, MOMENTS, BANDS], and the families of what is heard."""
+    """Mel spectrograms float16 [count, MOMENTS, BANDS], and the instruments that are heard."""
 
-    def __init__(self, notes: NDArray[np.float16], families: NDArray[np.int64]) -> None:
-        self.notes, self.families = notes, families
+    def __init__(self, notes: NDArray[np.float16], instruments: NDArray[np.int64]) -> None:
+        self.notes, self.instruments = notes, instruments
 
     def __len__(self) -> int:
         return len(self.notes)
 
     def __getitem__(self, index: int) -> base.Batch:
-        return {"note": self.notes[index], "family": self.families[index]}
+        return {"note": self.notes[index], "instrument": self.instruments[index]}
 
 
 class Recipe(base.Recipe):
@@ -112,7 +113,7 @@ class Recipe(base.Recipe):
         """The notes of instruments of a font, by their place in their family."""
         notes = np.load(self.data / f"{font}.npy")
         chosen = np.flatnonzero(np.isin(np.arange(INSTRUMENTS) % 8, places))
-        return Notes(np.concatenate(notes[chosen]), np.repeat(chosen // 8, NOTES))
+        return Notes(np.concatenate(notes[chosen]), np.repeat(chosen, NOTES))
 
     def examples(self) -> Notes:
         """All but what is held out."""
@@ -121,29 +122,61 @@ class Recipe(base.Recipe):
         parts = [self.of(font, *(here if font == TESTED else heard)) for font in FONTS]
         return Notes(
             np.concatenate([part.notes for part in parts]),
-            np.concatenate([part.families for part in parts]),
+            np.concatenate([part.instruments for part in parts]),
         )
 
     def loss(self, model: Callable[..., Mapping[str, Tensor]], batch: base.Batch) -> Tensor:
         """Cross-entropy with label smoothing, on notes as other rooms and recorders have them."""
         scores = model({"audio": varied(batch["note"])})["label"]
-        return F.cross_entropy(scores, batch["family"], label_smoothing=0.1)
+        return F.cross_entropy(scores, batch["instrument"] // 8, label_smoothing=0.1)
 
     def measure(self, run: base.Run) -> list[base.Figure]:
         """The share of families that are told right, in percent."""
 
         def right(notes: Notes) -> float:
-            heard = notes.notes[..., None].astype(np.float32)
-            found = [
-                run({"audio": heard[i : i + 64]})["label"].argmax(-1)
-                for i in range(0, len(heard), 64)
-            ]
-            return 100 * float(np.mean(np.concatenate(found) == notes.families))
+            return 100 * float(np.mean(told(run, notes.notes) == notes.instruments // 8))
 
         return [
             base.Figure("new recordings", right(self.of(TESTED, ELSEWHERE)), "%", 85),
             base.Figure("new instruments", right(self.of(TESTED, NEVER)), "%", 50),
         ]
+
+    def show(self, run: base.Run, pictures: Path) -> str:
+        """Six notes of each family that were not heard before, and what they are taken for."""
+        notes = self.of(TESTED, ELSEWHERE)
+        chosen = np.arange(len(notes)).reshape(len(RANGES), NOTES)[:, 2::4]
+        families = told(run, notes.notes[chosen.ravel()]).reshape(chosen.shape)
+        path = pictures / "gallery-sounds.png"
+        sheet(notes.notes[chosen], families != np.arange(len(RANGES))[:, None]).save(path)
+        rows = "; ".join(RANGES)
+        return (
+            f"![spectrograms in sixteen rows]({pictures.name}/{path.name})\n\n"
+            "Notes of recordings that were held out, low to high, time to the right and pitch upwards, a row "
+            f"for each family: {rows}. What has a red frame is taken for another."
+        )
+
+
+def told(run: base.Run, notes: NDArray[np.float16]) -> NDArray[np.int64]:
+    """The families that notes [count, MOMENTS, BANDS] are taken for."""
+    heard = notes[..., None].astype(np.float32)
+    parts = [heard[i : i + 64] for i in range(0, len(heard), 64)]
+    return np.concatenate([run({"audio": part})["label"].argmax(-1) for part in parts])
+
+
+def sheet(notes: NDArray[np.float16], wrong: NDArray[np.bool_]) -> Image.Image:
+    """Spectrograms [rows, columns, MOMENTS, BANDS], framed in red where something is wrong."""
+    rows, columns = wrong.shape
+    width, height = MOMENTS + 8, BANDS // 2 + 8
+    page = Image.new("RGB", (columns * width, rows * height), "white")
+    for row, column in np.ndindex(rows, columns):
+        loud = notes[row, column].T[::-1].astype(np.float32)
+        grey = 255 - 255 * np.clip((loud - loud.max()) / 12 + 1, 0, 1)
+        one = Image.fromarray(grey.astype(np.uint8)).resize((MOMENTS, BANDS // 2))
+        x, y = column * width + 4, row * height + 4
+        if wrong[row, column]:
+            page.paste("red", (x - 3, y - 3, x + MOMENTS + 3, y + BANDS // 2 + 3))
+        page.paste(one, (x, y))
+    return page
 
 
 def notes_of(font: Path) -> NDArray[np.float16]:
