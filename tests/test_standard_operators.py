@@ -41,6 +41,10 @@ def test_programs_hold_nothing_else(
     name: str, target: TargetName, precision: Precision, tmp_path: Path
 ) -> None:
     model = pg.compile(name, overrides=SMALL[name], target=target, precision=precision)
+    if name == "poyo" and precision == "bf16":  # turns by coordinates count in float64
+        with pytest.raises(pg.DiagnosticError, match="PG602"):
+            model.save(tmp_path / "a")
+        return
     model.save(tmp_path / "a")
     found = [require_standard(path) for path in sorted((tmp_path / "a").glob("*.onnx"))]
     assert any("MatMul" in operators for operators in found)

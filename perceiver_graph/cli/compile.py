@@ -221,5 +221,6 @@ def _next(manifest: Manifest, directory: Path) -> str:
         files = " ".join(f"{name}={one.example}" for name, one in shown)
     if files is None:
         return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"
-    arrays = any(e.media is None and e.mask == "never" for e in manifest.inputs.values())
+    others = (entry for entry in manifest.inputs.values() if entry.media is None)
+    arrays = any(entry.mask == "never" or entry.points_of for entry in others)
     return f"perceiver-graph run {artifact} {files}{' --inputs REST.npz' * arrays} -o out"

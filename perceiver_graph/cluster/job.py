@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, make
+from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, escape, make
 
 _TEXT = 2000
 """The most characters of a message that are carried."""
@@ -35,7 +35,7 @@ class Job:
     @property
     def text(self) -> str:
         """One line, which `of` understands."""
-        return json.dumps(asdict(self))
+        return escape.json(asdict(self), indent=None, end="")
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -63,7 +63,7 @@ class Item:
     @property
     def text(self) -> str:
         """One line, which `of` understands."""
-        return json.dumps(asdict(self))
+        return escape.json(asdict(self), indent=None, end="")
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -93,7 +93,8 @@ class Outcome:
     @property
     def text(self) -> str:
         """One line, which `of` understands."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value})
+        told = {name: value for name, value in asdict(self).items() if value}
+        return escape.json(told, indent=None, end="")
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -113,12 +114,11 @@ class Outcome:
 
 def told(error: DiagnosticError) -> str:
     """Diagnostics as a line of text, which `untold` understands."""
-    return json.dumps(
-        [
-            {"code": one.code, "message": one.message, "notes": one.notes, "help": one.help}
-            for one in error.diagnostics
-        ]
-    )
+    lines = [
+        {"code": one.code, "message": one.message, "notes": one.notes, "help": one.help}
+        for one in error.diagnostics
+    ]
+    return escape.json(lines, indent=None, end="")
 
 
 def untold(text: str) -> DiagnosticError:

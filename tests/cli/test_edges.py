@@ -104,7 +104,8 @@ def test_no_word_is_broken(
     words = []
     for width in ("400", columns):
         monkeypatch.setenv("COLUMNS", width)
-        words.append(set(command("inspect", spec).out.split()))
+        drawn = re.sub("[█▉▊▋▌▍▎▏#]+", " ", command("inspect", spec).out)  # less its bars
+        words.append(set(drawn.split()))
     assert words[1] <= words[0]
 
 
