@@ -5,6 +5,7 @@ Who reads a format asks for it before; a name here only says what else there is.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -92,11 +93,8 @@ def known(head: bytes) -> Format | None:
 
 def is_text(head: bytes) -> bool:
     """Whether a file that begins so is text in UTF-8, as far as it goes."""
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if (
-            error.end < len(head) - 1 or error.start < len(head) - 3
-        ):  # not a character that is cut off
-            return False
+    try:  # A decoder of pieces waits for the rest of a character that is cut off.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
     return bool(head) and b"\0" not in head

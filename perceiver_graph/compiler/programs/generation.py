@@ -88,24 +88,25 @@ def writing(lowered: Lowered) -> Writing | None:
             refused=f"no output with `query: latents` has scores for the {known} ids of `{text}`",
         )
     output = scores[0]
+    present = (leaf for leaf in lowered.graph.inputs if leaf.role == "present")
+    if any(leaf.of == text for leaf in present):
+        absent = (
+            f"`{text}` may be left out: write `mask: never` at it, for texts that are always there"
+        )
+        return Writing(text, output, refused=absent)
     try:
         programs = _programs(lowered, length, output)
     except NotCausal as error:
         return Writing(text, output, refused=f"{error} (at `{error.node.name}`)")
     except (NotDivisible, Undecidable) as error:
         return Writing(text, output, refused=f"it takes texts of some lengths alone: {error}")
-    if refused := _refused(lowered, text, programs):
+    if refused := _refused(text, programs):
         return Writing(text, output, refused=refused)
     return Writing(text, output, programs)
 
 
-def _refused(lowered: Lowered, text: str, programs: Programs) -> str:
+def _refused(text: str, programs: Programs) -> str:
     """Why programs do not write, in words; empty if they do. A step has one token, and what is kept."""
-    present = (leaf for leaf in lowered.graph.inputs if leaf.role == "present")
-    if any(leaf.of == text for leaf in present):
-        return (
-            f"`{text}` may be left out: write `mask: never` at it, for texts that are always there"
-        )
     read = (leaf.value.name for leaf in programs[STEP].inputs if leaf.role == "data")
     others = sorted(name for name in read if name != text)
     if others:
