@@ -282,6 +282,10 @@ def test_masked_points_are_not_chosen_and_few_are_chosen_again() -> None:
     mask = np.array([[False, True, True, False]])
     assert pg.farthest_points(cloud, 2, mask=mask).tolist() == [[1, 2]]
     assert set(pg.farthest_points(cloud, 3, mask=mask)[0].tolist()) == {1, 2}
+    cloud[0, 0] = np.nan
+    assert pg.farthest_points(cloud, 2, mask=mask).tolist() == [[1, 2]]
+    with pytest.raises(ValueError, match=r"points must be finite, and at \[0, 0, 0\] is nan"):
+        pg.farthest_points(cloud, 2)
     with pytest.raises(ValueError, match="mask must be"):
         pg.farthest_points(cloud, 2, mask=mask[0])
     with pytest.raises(ValueError, match="points must be"):

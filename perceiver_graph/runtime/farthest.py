@@ -28,6 +28,10 @@ def farthest_points(
     if there.shape != array.shape[:-1]:
         wanted = list(array.shape[:-1])
         raise ValueError(f"mask must be {wanted}, one for each point, not {list(there.shape)}")
+    array = np.where(there[..., None], array, np.float32(0))
+    if not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise ValueError(f"points must be finite, and at {where} is {array[tuple(where)]}")
     found = np.empty((*array.shape[:-2], count), np.int64)
     away = np.where(there, np.float32(np.inf), np.float32(-1))
     for i in range(count):
