@@ -15,6 +15,7 @@ import perceiver_graph as pg
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.runtime.run import run_files
 from perceiver_graph.spec import parse_spec
 from tests.torch_support import lowered, parameters
 
@@ -300,3 +301,22 @@ def test_points_far_apart_become_latents(tmp_path: Path) -> None:
     mask = inputs["cloud.attention_mask"]
     inputs["cloud.chosen"] = pg.farthest_points(inputs["cloud"], 4, mask=mask)
     assert np.isfinite(program.run(inputs)["inside"]).all()
+
+
+def test_a_file_is_not_thinned_whose_points_are_chosen_by_number(tmp_path: Path) -> None:
+    """Or numbers of the file's points would be those of others."""
+    spec = CLOUD.replace("attention_mask: true}", "attention_mask: true, media: {points: {}}}")
+    pg.compile(parse_spec(spec)).save(tmp_path / "artifact", seed=1)
+    program = pg.load(tmp_path / "artifact", device="cpu")
+    arrays = {"cloud.chosen": np.array([[0, 1, 2, 3]]), "inside.points": np.zeros((1, 2, 3), "f4")}
+    for count in (40, 41):
+        points = np.random.default_rng(0).standard_normal((count, 3))
+        np.savetxt(tmp_path / f"{count}.csv", points, delimiter=",")
+
+    def run(count: int) -> Any:
+        paths = [tmp_path / f"{count}.csv"]
+        return run_files(program, paths, tmp_path / "out", arrays=arrays)
+
+    assert not any("evenly spaced" in note for note in run(40)[0].notes)
+    with pytest.raises(DiagnosticError, match=r"41\.csv has 41 rows, and `cloud` takes"):
+        run(41)

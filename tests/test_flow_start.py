@@ -8,9 +8,9 @@ from torch import nn
 
 import perceiver_graph as pg
 from recipes.__main__ import recipe
-from recipes.clips.start import Watch
 from recipes.flow.scenes import SIZE
 from recipes.flow.start import KERNEL, PATCH, TOKENS, moving_waves, start
+from recipes.starting import Watch
 
 FRAMES = np.random.default_rng(0).uniform(-1, 1, (2, 2, SIZE, SIZE, 3)).astype(np.float32)
 

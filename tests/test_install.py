@@ -13,25 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.batch_support import SPEC
 from tests.test_packaging import PROJECT, _build
 
 pytestmark = pytest.mark.install
-
-SPEC = """\
-perceiver: 1
-name: tiny
-dims: {length: {max: 24}}
-inputs:
-  text:
-    shape: {length: length}
-    steps: [{embedding: {vocabulary: 262, width: 16}}]
-    position: {learned: {}, combine: add}
-    media: {text: {}}
-latents: {count: 4, width: 16}
-process: {layers: 1, heads: 4}
-outputs:
-  label: {query: {learned: {}}, head: {linear: 3}, media: {classes: {}}}
-"""
 
 
 def pythons() -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import perceiver_graph as pg
 from perceiver_graph.media.clip.formats import media_formats
 from perceiver_graph.media.clip.reader import ClipReader
+from recipes import starting
 from recipes.__main__ import recipe
 from recipes.base import Arrays
 from recipes.clips import scenes, start
@@ -178,15 +179,15 @@ def test_latents_begin_spread_over_the_clip() -> None:
 
     def distance(model: nn.Module) -> float:
         encoder = "encoder.cross_attend.attention"
-        watched = [start.Watch(model.get_submodule(f"{encoder}.{x}")) for x in ("query", "key")]
+        watched = [starting.Watch(model.get_submodule(f"{encoder}.{x}")) for x in ("query", "key")]
         one = scenes.clip(1, 5, testing=False)
         frames = torch.from_numpy(one.frames[None].astype(np.float32) / 255)
         with torch.no_grad():
             model({"image": frames, "audio": torch.from_numpy(one.samples[None])})
-        query, key = (start.arrays(watch.output)[:, : start.DEPTH] for watch in watched)
+        query, key = (starting.arrays(watch.output)[:, : start.DEPTH] for watch in watched)
         nearest = (query @ key[64:320].T).argmax(-1)
         there = start.on_ends(scenes.FRAMES // 2, scenes.SIDE // 4, scenes.SIDE // 4)[nearest]
-        return float(np.abs(there - start.places(*start.CELLS)).mean())
+        return float(np.abs(there - starting.places(*start.CELLS)).mean())
 
     module = pg.compile(recipe("clips").spec).to_torch(seed=1)
     at_random = distance(module)

@@ -9,7 +9,7 @@ import typer
 
 from perceiver_graph.cli import prepared, screen, usage
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, bytes_of
+from perceiver_graph.cli.options import Debug, Decode, Device, Sizes, bytes_of
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
@@ -67,25 +67,9 @@ def batch_command(
             help="The most pieces of equal shapes in a call [1 on a CPU, 8 on CUDA].",
         ),
     ] = None,
-    decode: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--decode",
-            metavar="OUTPUT[=START:STOP]",
-            help="Decode only this output or these queries.",
-        ),
-    ] = None,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size",
-            metavar="NAME=NUMBER",
-            help="How large a symbol is that no input says [the largest].",
-        ),
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")
-    ] = "auto",
+    decode: Decode = None,
+    size: Sizes = None,
+    device: Device = "auto",
     memory: Annotated[
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Budget of a process: 2GiB, 500MB."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -81,6 +81,26 @@ OptionalLevel = Annotated[
     int | None,
     typer.Option("-O", min=0, max=2, metavar="LEVEL", help="Optimisation level."),
 ]
+
+Decode = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--decode",
+        metavar="OUTPUT[=START:STOP]",
+        help="Decode only this output or these queries.",
+    ),
+]
+
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--size",
+        metavar="NAME=NUMBER",
+        help="How large a symbol is that no input says [the largest].",
+    ),
+]
+
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")]
 
 Memory = Annotated[
     str | None,

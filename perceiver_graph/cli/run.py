@@ -10,7 +10,7 @@ import typer
 
 from perceiver_graph.cli import prepared, screen, usage, writing
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Extensions, bytes_of
+from perceiver_graph.cli.options import Debug, Decode, Device, Extensions, Sizes, bytes_of
 from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
@@ -82,22 +82,8 @@ def run_command(
             help="A folder for files [out], an .npz for arrays [out.npz].",
         ),
     ] = None,
-    decode: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--decode",
-            metavar="OUTPUT[=START:STOP]",
-            help="Decode only this output or these queries.",
-        ),
-    ] = None,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size",
-            metavar="NAME=NUMBER",
-            help="How large a symbol is that no input says [the largest].",
-        ),
-    ] = None,
+    decode: Decode = None,
+    size: Sizes = None,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -106,9 +92,7 @@ def run_command(
             help="What classes are called: a name on each line.",
         ),
     ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")
-    ] = "auto",
+    device: Device = "auto",
     engine: Annotated[
         Literal["auto", "onnxruntime", "openvino"],
         typer.Option("--engine", help="What runs it. auto: what was measured to be the fastest."),

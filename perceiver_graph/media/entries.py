@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal
 
@@ -36,11 +36,14 @@ def require_fit(part: Part, signature: Signature | None = None) -> None:
         raise DiagnosticError.of("PG403", found.fault, help=help)
 
 
-def make_readers(manifest: Manifest) -> tuple[Reader, ...]:
-    """The readers of the inputs that have media. Raises DiagnosticError (PG403, PG512)."""
+def make_readers(manifest: Manifest, given: Collection[str] = ()) -> tuple[Reader, ...]:
+    """The readers of the inputs that have media, but for those that are `given` otherwise.
+
+    Raises DiagnosticError (PG403, PG512).
+    """
     groups: dict[type[Reader], dict[str, InputEntry]] = {}
     for name, entry in manifest.inputs.items():
-        if entry.media is not None and entry.mask != "always":
+        if name not in given and entry.media is not None and entry.mask != "always":
             require_fit(part_of(name, entry))
             groups.setdefault(loaded(entry.media.reader), {})[name] = entry
     return tuple(reader for kind, some in groups.items() for reader in kind.of(some, manifest))

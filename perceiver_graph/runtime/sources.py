@@ -80,7 +80,7 @@ def file_readers(
     """
     inputs = {name: entry for name, entry in manifest.inputs.items() if name not in given}
     used = {name: entry for name, entry in inputs.items() if entry.mask != "always"}
-    readers = make_readers(manifest.model_copy(update={"inputs": inputs}))
+    readers = make_readers(manifest, given)
     arrays = _inputs_option(values)
     taken = [name for name in given if manifest.inputs.get(name) and manifest.inputs[name].media]
     if not readers and taken:

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recipes.clips.start import Array, Watch, arrays, places, solved
 from recipes.flow.scenes import SIZE
+from recipes.starting import Array, Watch, arrays, places, solved
 
 PATCH, KERNEL = 2, 7
 """Pixels of a patch and patches of the first kernel, in height and width."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from perceiver_graph.cli.page import page as written
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec, parse_spec
-from tests.browser.support import ROOT, NoBrowserError, browser, opened
+from tests.browser.support import ROOT, opened
 
 pytestmark = pytest.mark.browser
 LOOKED_AT = ("kinetics", "language", "perceiver_ar", "aurora_level_encoder")
@@ -23,15 +22,6 @@ BOXES = """whole => [...document.querySelectorAll(`svg.${whole} .box`)].map(box 
   return {id: box.dataset.id, kind: [...box.classList], x, y, width, height,
           text: box.querySelector('.title').textContent,
           over: Math.max(...inner.filter(one => one.y > y).map(one => one.right - x - width))}})"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    try:
-        with browser() as found:
-            yield found
-    except NoBrowserError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

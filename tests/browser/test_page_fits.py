@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from perceiver_graph.cli.page import page as written
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec, parse_spec
-from tests.browser.support import ROOT, NoBrowserError, browser, opened
+from tests.browser.support import ROOT, opened
 from tests.cli.support import TINY
 
 pytestmark = pytest.mark.browser
@@ -32,15 +31,6 @@ CONTRASTS = """() => {
       const style = getComputedStyle(e), ink = rgb(e.closest('svg') ? style.fill : style.color);
       const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);
       return [(a + 0.05) / (b + 0.05), e.textContent.slice(0, 40)]; }) }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    try:
-        with browser() as found:
-            yield found
-    except NoBrowserError as error:
-        pytest.skip(str(error))
 
 
 def _file(folder: Path, text: str) -> Path:
