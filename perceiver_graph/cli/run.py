@@ -97,6 +97,22 @@ def run_command(
         Literal["auto", "onnxruntime", "openvino"],
         typer.Option("--engine", help="What runs it. auto: what was measured to be the fastest."),
     ] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            metavar="NUMBER",
+            help="Of the CPU [OMP_NUM_THREADS, else its cores].",
+        ),
+    ] = None,
+    verify: Annotated[
+        Literal["always", "once"],
+        typer.Option(
+            "--verify",
+            help="Compare digests of the files each time, or once and again when a file has changed.",
+        ),
+    ] = "always",
     memory: Annotated[
         str | None,
         typer.Option(
@@ -137,7 +153,14 @@ def run_command(
     sizes = parse_sizes(size or ())
     folder = prepared.artifact(artifact, "cuda" if device == "cuda" else "cpu")
     with screen.bar("checking files") as progress:
-        program = load(folder, device=device, engine=engine, progress=progress)
+        program = load(
+            folder,
+            device=device,
+            engine=engine,
+            threads=threads,
+            verify=verify,
+            progress=progress,
+        )
     if verbose:
         where = f"{program.device.name}, {program.device.threads} threads"
         screen.notes([f"{program.engine.title} on {where}: {program.why}"])

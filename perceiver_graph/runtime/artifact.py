@@ -23,6 +23,7 @@ from perceiver_graph.runtime.contents import Contents, Progress
 from perceiver_graph.runtime.external import check_references
 from perceiver_graph.runtime.nearby import what_makes_one
 from perceiver_graph.runtime.paths import is_path
+from perceiver_graph.runtime.verified import Verify
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, Manifest
 
@@ -66,11 +67,14 @@ class Artifact(Glanced):
         self._contents.require_unchanged()
 
 
-def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Artifact:
+def open_artifact(
+    path: str | Path, *, progress: Progress | None = None, verify: Verify = "always"
+) -> Artifact:
     """Open a compiled folder and check it.
 
-    Files are hashed piece by piece, so that memory does not grow with them. Raises DiagnosticError
-    (PG401 to PG406) with everything that is wrong.
+    Files are hashed piece by piece, so that memory does not grow with them; `verify="once"` leaves out
+    those that were, and have not changed since. Raises DiagnosticError (PG401 to PG406) with everything
+    that is wrong.
     """
     directory = Path(path)
     manifest = _manifest(_manifest_text(directory), directory / MANIFEST_NAME)
@@ -81,7 +85,7 @@ def open_artifact(path: str | Path, *, progress: Progress | None = None) -> Arti
         for name, entry in manifest.files.items()
         if _lies_within(directory, name, report)
     }
-    contents = Contents.check(directory, sound, report, progress)
+    contents = Contents.check(directory, sound, report, progress, verify)
     report.raise_if_errors()
     check_references(directory, manifest, report)
     report.raise_if_errors()

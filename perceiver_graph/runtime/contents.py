@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.runtime import verified
+from perceiver_graph.runtime.verified import Identity, Verify
 from perceiver_graph.spec.manifest import FileEntry
 
 Progress = Callable[[int, int], None]
 """Called with how much is done (bytes checked, chunks decoded) and how much there is to do."""
-Identity = tuple[int, ...]
-"""Shows, without reading a file again, that it is the one that was read."""
 
 _BLOCK = 2**20
 _AGAIN = "copy the whole folder again, or compile again"
@@ -40,10 +40,16 @@ class Contents:
         files: Mapping[str, FileEntry],
         report: Report,
         progress: Progress | None = None,
+        verify: Verify = "always",
     ) -> Contents:
-        """Read every file; what is missing (PG401) or differs from its entry (PG402) is reported."""
-        contents = cls(directory.resolve(), files, {})
+        """Read every file; what is missing (PG401) or differs from its entry (PG402) is reported.
+        With `once`, those are not read again that were, and have not changed since."""
+        place = directory.resolve()
+        before = verified.known(place, files) if verify == "once" else {}
+        contents = cls(place, files, dict(before))
         contents._read(directory, report, progress)
+        if verify == "once" and contents._checked != before:
+            verified.keep(place, files, contents._checked)
         return contents
 
     def require_unchanged(self) -> None:
@@ -88,7 +94,13 @@ class Contents:
 
 
 def _identity(status: os.stat_result) -> Identity:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,  # which nobody can set back
+    )
 
 
 def _fault(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.arguments import as_path, whole, wrong_kind
+from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks, regions
 from perceiver_graph.runtime.arrays import overflow_notes
@@ -26,6 +26,7 @@ from perceiver_graph.runtime.generation import Generating
 from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, resolve
 from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.runtime.verified import VERIFY, Verify
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, Port, ports
 from perceiver_graph.spec.programs import ASKED
@@ -44,17 +45,20 @@ def load(
     device: DeviceName = "auto",
     engine: str = "auto",
     threads: int | None = None,
+    verify: Verify = "always",
     progress: Progress | None = None,
 ) -> Program:
     """Open a compiled folder, check its files and get ready to run it.
 
     `device` is auto, cpu or cuda; `engine` is auto (what was measured to be the fastest on such a
     processor), onnxruntime or openvino; `threads` are those of the CPU, by default as many as
-    OMP_NUM_THREADS says, else one a core; `progress` is told the bytes checked. Raises
-    DiagnosticError (PG401 to PG406, PG601, PG608).
+    OMP_NUM_THREADS says, else one a core; with `verify="once"` files that were read in full before, and
+    have not changed since, are not read again to compare their digests; `progress` is told the bytes
+    checked. Raises DiagnosticError (PG401 to PG406, PG601, PG608).
     """
+    one_of("verify", VERIFY, verify)
     directory = as_path("path", "the folder of an artifact", path)
-    artifact = open_artifact(directory, progress=progress)
+    artifact = open_artifact(directory, progress=progress, verify=verify)
     if not artifact.manifest.programs:
         written = ", ".join(artifact.manifest.backends) or "none"
         raise DiagnosticError.of(

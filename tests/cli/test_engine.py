@@ -37,3 +37,24 @@ def test_an_engine_that_is_none(command: Command, artifact: Path) -> None:
     done = command("run", artifact, "--random", "--engine", "openvin")
     assert done.code == 2
     assert "did you mean `--engine openvino`?" in done.err
+
+
+def test_threads_and_digests(
+    command: Command, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERCEIVER_GRAPH_CACHE", str(tmp_path / "cache"))
+    given = (
+        "run",
+        artifact,
+        "--random",
+        "-o",
+        tmp_path / "out.npz",
+        "--device",
+        "cpu",
+        "--verbose",
+    )
+    done = command(*given, "--threads", "3", "--verify", "once")
+    assert done.code == 0, done.err
+    assert "onnxruntime on cpu, 3 threads" in done.err
+    assert len([*(tmp_path / "cache" / "verified").iterdir()]) == 1
+    assert command(*given, "--threads", "0").code == 2
