@@ -15,3 +15,11 @@ def merge_moments(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     mean = (a[..., 0] + 3 * b[..., 0]) / 4
     square = (a.square()[..., 0] + a[..., 1] + 3 * (b.square()[..., 0] + b[..., 1])) / 4
     return torch.stack([mean, (square - mean.square() + 0.1).rsqrt()], dim=-1)
+
+
+def merge_mean_squares(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The same about zero: the mean square of one channel and three."""
+    a, b = a.broadcast_to(2, 4, 2), b.broadcast_to(2, 4, 2)
+    mean = (a[..., 0] + 3 * b[..., 0]) / 4
+    square = (a.square()[..., 0] + a[..., 1] + 3 * (b.square()[..., 0] + b[..., 1])) / 4
+    return torch.stack([mean, (square + 0.1).rsqrt()], dim=-1)

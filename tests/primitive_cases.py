@@ -220,7 +220,7 @@ def merge_moments(draw: st.DrawFn) -> Case:
     shapes = binary_shapes(draw, draw(st.integers(1, 3)))
     parts = [np.abs(weights(draw, *shape[:-1], 2)) for shape in shapes]
     widths = tuple(draw(small) for _ in parts)
-    return Case(ops.MergeMoments(widths, 1e-3), *parts)
+    return Case(ops.MergeMoments(widths, 1e-3, draw(st.booleans())), *parts)
 
 
 def flatten(draw: st.DrawFn) -> Case:

@@ -9,10 +9,12 @@ from perceiver_graph.compiler.ir.op import Op
 from perceiver_graph.compiler.passes import Pass, PassResult
 from perceiver_graph.compiler.passes.rewriter import largest_sizes
 from perceiver_graph.compiler.programs import cost
+from perceiver_graph.spec.models import NormName
 from tests.judge import Arrays, judge, keep_names, keep_numbers
 
 BATCH = Symbol("batch")
 QUERIES = Symbol("queries", max=1000)
+NORMS: tuple[NormName, ...] = ("layer_norm", "rms_norm")
 
 
 def builder() -> GraphBuilder:

@@ -25,7 +25,7 @@ from tests.attention_references import (
     written_out,
 )
 from tests.grid_references import fourier_at, regrid_to_4_5_9
-from tests.norm_references import merge_moments, moments
+from tests.norm_references import merge_mean_squares, merge_moments, moments
 from tests.rotary_references import turned
 from tests.unfit_primitives import WRONG
 
@@ -241,6 +241,7 @@ CASES = [
     Case(ops.TriangularFactor(), [(7, 4)], lambda x: torch.linalg.cholesky(x.mT @ x).mT),
     Case(ops.Moments(), [(2, 3, 40)], moments),
     Case(ops.MergeMoments((1, 3), 0.1), [(2, 1, 2), (4, 2)], merge_moments),
+    Case(ops.MergeMoments((1, 3), 0.1, False), [(2, 1, 2), (4, 2)], merge_mean_squares),
     Case(ops.OneHot(4), [(3, 2)], lambda ids: F.one_hot(ids, 4).float(), ["int64"]),
     Case(ops.Coordinate(4, 3), [(20,)], lambda p: p // 4 % 3, ["int64"], below=24),
     Case(ops.FourierTable(7, 1, 3, 4, 12.0), [], _fourier(7, 1, 3, 4, 12.0)),

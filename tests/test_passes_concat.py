@@ -11,8 +11,10 @@ from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Graph, Value
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.passes import NormOfConcat, SplitAttention
+from perceiver_graph.spec.models import NormName
 from tests.judge import arrays
 from tests.rewrite_support import (
+    NORMS,
     builder,
     check,
     data,
@@ -38,16 +40,20 @@ def tokens(b: GraphBuilder, name: str, count: int, channels: int, *, masked: boo
     return b(ops.Where(), present, x, b.parameter(f"{name}.token", (20,)), name=f"{name}.masked")
 
 
+@pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("masked", [False, True])
-def test_constant_channels_are_not_built(masked: bool) -> None:
+def test_constant_channels_are_not_built(masked: bool, kind: NormName) -> None:
     b = builder()
-    norm = b.layer_norm(tokens(b, "x", 7, 2, masked=masked), "norm", 1e-5)
+    norm = b.norm(kind, tokens(b, "x", 7, 2, masked=masked), "norm", 1e-5)
     maps = {name: b.linear(norm, name, 4, bias=name == "key") for name in ("key", "value")}
     result = fires(NormOfConcat(), b.graph(maps))
     assert result.notes == ("1 norm rewritten",)
-    assert "layer_norm" not in kinds(result.graph)
+    assert kind not in kinds(result.graph)
     key = next(node for node in result.graph.nodes if node.name == "key")
-    assert key.inputs[0].shape[-1] == 2 + 3 + 2 + masked  # data, position, 1 and mean (, token)
+    mean = kind == "layer_norm"
+    assert (
+        key.inputs[0].shape[-1] == 2 + 3 + 1 + mean + masked
+    )  # data, position, 1 (, mean) (, token)
 
 
 def test_constant_channels_may_lie_anywhere() -> None:
@@ -61,11 +67,12 @@ def test_constant_channels_may_lie_anywhere() -> None:
     assert node.inputs[0].shape[-1] == 2 + 2 + 2
 
 
-def test_numbers_far_from_zero_lose_no_digits() -> None:
+@pytest.mark.parametrize("kind", NORMS)
+def test_numbers_far_from_zero_lose_no_digits(kind: NormName) -> None:
     """The variance is not the difference of two large numbers."""
     b = builder()
     x = tokens(b, "x", 7, 2)
-    graph = b.graph({"y": b.linear(b.layer_norm(x, "norm", 1e-5), "y", 3)})
+    graph = b.graph({"y": b.linear(b.norm(kind, x, "norm", 1e-5), "y", 3)})
     after = fires(NormOfConcat(), graph).graph
     inputs, parameters = (
         {name: array.astype(np.float32) for name, array in given.items()} for given in arrays(graph)
@@ -100,13 +107,15 @@ def test_too_few_constant_channels_stay() -> None:
     stays(NormOfConcat(), b.graph({"y": y}), "no norm has constant channels")
 
 
-def joined(heads: int = 1, *, masked: bool = False, mask: bool = False) -> Graph:
+def joined(
+    heads: int = 1, *, masked: bool = False, mask: bool = False, kind: NormName = "layer_norm"
+) -> Graph:
     """Latents read two kinds of tokens and one that is always the same."""
     b = builder()
     parts = [tokens(b, "x", 9, 2, masked=masked), tokens(b, "z", 4, 6)]
     row = b(ops.Broadcast(shape_of(1)), b.parameter("label", (20,)), name="label.rows")
     parts.append(b(ops.Broadcast(parts[0].shape[:1]), row, name="label.tokens"))
-    x = b.layer_norm(b(ops.Concat(1), *parts, name="joined"), "norm", 1e-5)
+    x = b.norm(kind, b(ops.Concat(1), *parts, name="joined"), "norm", 1e-5)
     q = b(ops.Broadcast(parts[0].shape[:1]), b.linear(b.parameter("latents", (2, 5)), "query", 20))
     k, v = b.linear(x, "key", 20), b.linear(x, "value", 20)
     masks = (data(b, "x.attention_mask", 14, dtype="bool"),) if mask else ()
@@ -114,14 +123,19 @@ def joined(heads: int = 1, *, masked: bool = False, mask: bool = False) -> Graph
     return b.graph({"y": b.linear(found, "output", 5)})
 
 
+@pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("masked", [False, True])
-def test_sources_are_mapped_one_by_one_and_attended_to_jointly(masked: bool) -> None:
-    graph = joined(masked=masked)
+def test_sources_are_mapped_one_by_one_and_attended_to_jointly(
+    masked: bool, kind: NormName
+) -> None:
+    graph = joined(masked=masked, kind=kind)
     apart = fires(NormOfConcat(), graph).graph
     result = fires(SplitAttention(), apart)
     check(graph, result.graph)
     joint = next(n for n in result.graph.nodes if isinstance(n.op, ops.SegmentedAttention))
-    assert [int(value.shape[-1]) for value in joint.inputs[1::3]] == [7 + masked, 11, 20]
+    less = kind == "rms_norm"  # no channel for a mean
+    widths = [7 + masked - less, 11 - less, 20]
+    assert [int(value.shape[-1]) for value in joint.inputs[1::3]] == widths
     assert joint.inputs[1::3] == joint.inputs[2::3]
     assert made_by(result.graph, "attended") == ops.Linear()
 

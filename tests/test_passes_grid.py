@@ -24,7 +24,8 @@ from perceiver_graph.compiler.passes import (
     ScoreKeysByAxis,
     SplitAttention,
 )
-from tests.rewrite_support import builder, check, data, fires, kinds, stays
+from perceiver_graph.spec.models import NormName
+from tests.rewrite_support import NORMS, builder, check, data, fires, kinds, stays
 
 ANY = ScoreKeysByAxis(passes_flops=0)
 
@@ -53,6 +54,7 @@ def picture(
     width: int = 40,
     queries: int = 3,
     learned: bool = True,
+    kind: NormName = "layer_norm",
 ) -> Graph:
     """Latents, or given queries, read the points of a picture, which have keys and values of their own."""
     b = builder()
@@ -62,7 +64,7 @@ def picture(
         parts.append(data(b, "y", math.prod(sizes), after))
     tokens = b(ops.Concat(-1), *parts, name="tokens")
     channels = before + width + after
-    norm = b.layer_norm(tokens, "norm", 1e-3)
+    norm = b.norm(kind, tokens, "norm", 1e-3)
     key, value = (b.linear(norm, name, channels) for name in ("key", "value"))
     rows = b.parameter("latents", (queries, channels))
     q = (
@@ -78,17 +80,18 @@ def absorbed(graph: Graph) -> Graph:
     return AbsorbProjections().run(graph).graph
 
 
+@pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("learned", [True, False])
 @pytest.mark.parametrize(("before", "after"), [(2, 0), (1, 3)])
 @pytest.mark.parametrize("sizes", [(4, 5), (2, 3, 4)])
 def test_positions_are_not_multiplied_out(
-    sizes: tuple[int, ...], before: int, after: int, learned: bool
+    sizes: tuple[int, ...], before: int, after: int, learned: bool, kind: NormName
 ) -> None:
-    graph = absorbed(picture(*sizes, before=before, after=after, learned=learned))
+    graph = absorbed(picture(*sizes, before=before, after=after, learned=learned, kind=kind))
     result = fires(ANY, graph)
     assert result.notes[0] == "1 kind of keys rewritten"
     assert "segmented_attention" in kinds(result.graph)
-    assert not {"attention", "layer_norm"} & set(kinds(result.graph))
+    assert not {"attention", kind} & set(kinds(result.graph))
     node = next(n for n in result.graph.nodes if isinstance(n.op, ops.SegmentedAttention))
     assert node.inputs[0].shape[-1] == before + after
     assert node.output.shape[-1] == before + after + sum(sizes)
@@ -135,9 +138,10 @@ def test_several_heads_masks_and_norms_with_an_affine_part_stay() -> None:
         stays(ANY, b.graph({"out": found}), note)
 
 
-def test_any_order_gives_the_same_numbers() -> None:
+@pytest.mark.parametrize("kind", NORMS)
+def test_any_order_gives_the_same_numbers(kind: NormName) -> None:
     """Before or after the map behind it is composed, and with passes that cannot fire between."""
-    graph = picture(4, 5)
+    graph = picture(4, 5, kind=kind)
     steps: list[Pass] = [AbsorbProjections(), ANY, ComposeLinear(), NormOfConcat()]
     fired = 0
     for order in itertools.permutations(steps):
@@ -168,6 +172,7 @@ STEPS: dict[str, Callable[[], Pass]] = {
     queries=st.integers(1, 4),
     learned=st.booleans(),
     order=st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=6),
+    kind=st.sampled_from(NORMS),
 )
 def test_random_pictures(
     sizes: list[int],
@@ -177,10 +182,10 @@ def test_random_pictures(
     queries: int,
     learned: bool,
     order: list[str],
+    kind: NormName,
 ) -> None:
-    graph = picture(
-        *sizes, before=before, after=after, width=width, queries=queries, learned=learned
-    )
+    channels = {"before": before, "after": after, "width": width}
+    graph = picture(*sizes, **channels, queries=queries, learned=learned, kind=kind)
     result = absorbed(graph)
     for name in order:
         result = STEPS[name]().run(result).graph

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import shape_of
@@ -15,7 +17,8 @@ from perceiver_graph.compiler.passes import (
     MapTables,
     Pass,
 )
-from tests.rewrite_support import QUERIES, builder, check, data, fires, kinds, stays
+from perceiver_graph.spec.models import NormName
+from tests.rewrite_support import NORMS, QUERIES, builder, check, data, fires, kinds, stays
 
 
 def looked_up(b: GraphBuilder, table: Value) -> Value:
@@ -23,16 +26,17 @@ def looked_up(b: GraphBuilder, table: Value) -> Value:
     return b(ops.Gather(0), table, index, name="rows")
 
 
-def learned(width: int = 4) -> Graph:
+def learned(width: int = 4, kind: NormName = "layer_norm") -> Graph:
     """Learned queries, normalised and projected, and themselves."""
     b = builder()
     rows = looked_up(b, b.parameter("positions", (24, 6)))
-    query = b.linear(b.layer_norm(rows, "norm", 1e-3), "query", width)
+    query = b.linear(b.norm(kind, rows, "norm", 1e-3), "query", width)
     return b.graph({"query": query, "rows": rows})
 
 
-def test_tables_are_mapped_before_lookups() -> None:
-    result = fires(MapTables(), learned())
+@pytest.mark.parametrize("kind", NORMS)
+def test_tables_are_mapped_before_lookups(kind: NormName) -> None:
+    result = fires(MapTables(), learned(kind=kind))
     assert result.notes[0] == "2 maps of tables known beforehand"
     assert kinds(result.graph) == ["gather", "gather"]
 

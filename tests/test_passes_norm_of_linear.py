@@ -22,8 +22,9 @@ from perceiver_graph.compiler.passes import (
     Pass,
 )
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.spec.models import NormName
 from tests.judge import arrays
-from tests.rewrite_support import builder, check, data, fires, kinds, stays
+from tests.rewrite_support import NORMS, builder, check, data, fires, kinds, stays
 from tests.test_passes_grid import plain_norms
 
 
@@ -35,6 +36,7 @@ def widened(
     bias: bool = True,
     residual: bool = False,
     attended: bool = False,
+    kind: NormName = "layer_norm",
 ) -> Graph:
     """What a decoder does behind its cross-attention: widen, normalise, map, and add."""
     b = builder()
@@ -42,7 +44,7 @@ def widened(
     if attended:
         a = b(ops.Attention(1), data(b, "q", 9, 4), data(b, "k", 7, 4), a, name="attended")
     x = b.linear(a, "output", channels, bias=bias)
-    norm = b.layer_norm(x, "norm", 1e-2)
+    norm = b.norm(kind, x, "norm", 1e-2)
     outputs = {
         f"y{i}": b.linear(norm, f"dense{i}", width, bias=bias) for i, width in enumerate(out)
     }
@@ -52,12 +54,15 @@ def widened(
     return plain_norms(b.graph(outputs))
 
 
+@pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("out", [(20,), (4, 30)])
-def test_what_is_normalised_is_not_computed(out: tuple[int, ...], bias: bool) -> None:
-    result = fires(NormOfLinear(), widened(out=out, bias=bias))
+def test_what_is_normalised_is_not_computed(
+    out: tuple[int, ...], bias: bool, kind: NormName
+) -> None:
+    result = fires(NormOfLinear(), widened(out=out, bias=bias, kind=kind))
     assert result.notes[0] == "1 norm rewritten"
-    assert "layer_norm" not in kinds(result.graph)
+    assert kind not in kinds(result.graph)
     assert "output" not in {node.name for node in result.graph.nodes}
     widths = [n["x"].shape[-1] for n in result.graph.nodes if isinstance(n.op, ops.InverseNorm)]
     assert widths == [3 + bias]
@@ -150,10 +155,18 @@ def test_any_order_gives_the_same_numbers() -> None:
     bias=st.booleans(),
     residual=st.booleans(),
     attended=st.booleans(),
+    kind=st.sampled_from(NORMS),
 )
 def test_random_maps(
-    fewer: int, channels: int, out: list[int], bias: bool, residual: bool, attended: bool
+    fewer: int,
+    channels: int,
+    out: list[int],
+    bias: bool,
+    residual: bool,
+    attended: bool,
+    kind: NormName,
 ) -> None:
-    graph = widened(fewer, channels, tuple(out), bias=bias, residual=residual, attended=attended)
+    said = {"bias": bias, "residual": residual, "attended": attended}
+    graph = widened(fewer, channels, tuple(out), kind=kind, **said)
     result = NormOfLinear().run(graph).graph
     check(graph, ComposeLinear().run(AbsorbProjections().run(result).graph).graph)

@@ -17,7 +17,8 @@ from perceiver_graph.compiler.passes import (
     FoldNormAffine,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewriter, largest_sizes
-from tests.rewrite_support import QUERIES, builder, data, fires, kinds, made_by, stays
+from perceiver_graph.spec.models import NormName
+from tests.rewrite_support import NORMS, QUERIES, builder, data, fires, kinds, made_by, stays
 
 # DropKeyBias
 
@@ -91,10 +92,21 @@ def test_a_norm_that_linear_maps_read_loses_its_affine_part() -> None:
     assert not constants["zeros.6"].any()
 
 
-def test_a_norm_that_others_read_keeps_its_affine_part() -> None:
+def test_an_rms_norm_loses_its_weight_and_biases_stay_as_they_are() -> None:
+    b = builder()
+    x = b.rms_norm(data(b, "x", 5, 6), "norm", 1e-5)
+    left, right = b.linear(x, "left", 3), b.linear(x, "right", 4, bias=False)
+    result = fires(FoldNormAffine(), b.graph({"l": left, "r": right}), cheaper=False)
+    assert kinds(result.graph) == ["rms_norm", "linear", "linear"]
+    read = {node.name: [x.name for x in node.inputs[2:]] for node in result.graph.nodes}
+    assert (read["left"], read["right"]) == (["left.bias"], [])
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_a_norm_that_others_read_keeps_its_affine_part(kind: NormName) -> None:
     for output in (True, False):
         b = builder()
-        x = b.layer_norm(data(b, "x", 5, 6), "norm", 1e-5)
+        x = b.norm(kind, data(b, "x", 5, 6), "norm", 1e-5)
         y = b.linear(x, "left", 3)
         graph = b.graph({"y": y, "z": x if output else b(ops.Relu(), x, name="relu")})
         stays(FoldNormAffine(), graph, "it is an output" if output else "%relu is no linear map")

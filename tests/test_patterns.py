@@ -74,3 +74,13 @@ def test_a_norm_is_plain_where_its_numbers_are_known_to_be(
     graph = b.graph({"y": b(ops.LayerNorm(1e-3), x, *rows, name="y")})
     assert bool(names(PLAIN_NORM, graph)) == plain
     assert names(PLAIN_NORM, b.graph({"y": b.layer_norm(x, "learned", 1e-3)})) == []
+
+
+def test_an_rms_norm_is_plain_where_its_weight_is_known_to_be_one() -> None:
+    b = builder()
+    x = data(b, "x", 4, 4)
+    for number, found in ((1, ["y"]), (2, [])):
+        row = b.constant(f"row_{number}", np.full(4, number, np.float32))
+        graph = b.graph({"y": b(ops.RMSNorm(1e-3), x, row, name="y" if found else "z")})
+        assert names(PLAIN_NORM, graph) == found
+    assert names(PLAIN_NORM, b.graph({"y": b.rms_norm(x, "learned", 1e-3)})) == []

@@ -104,13 +104,16 @@ class MergeMoments(Op):
     Shapes: [..., 2] for each part -> their common shape. `widths` are the channels of the parts.
     The variance is the mean over all channels of variance_i + (mean_i - mean)^2, which cancels
     nothing, unlike the mean square less the squared mean. Chan, Golub and LeVeque, 1979.
+    Not `centred`, it is the mean square: that of variance_i + mean_i^2.
     """
 
     name = "merge_moments"
     operands = ("parts*",)
     rewritten_only = True
+    quiet = ("centred",)
     widths: tuple[int, ...]
     epsilon: float = 1e-5
+    centred: bool = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         require(
@@ -132,8 +135,9 @@ class MergeMoments(Op):
         shares = [width / sum(self.widths) for width in self.widths]
         parts = list(zip(inputs, shares, strict=True))
         mean = sum(part[..., :1] * part.dtype.type(share) for part, share in parts)
+        centre = mean if self.centred else 0
         variance = sum(
-            (part[..., 1:] + np.square(part[..., :1] - mean)) * part.dtype.type(share)
+            (part[..., 1:] + np.square(part[..., :1] - centre)) * part.dtype.type(share)
             for part, share in parts
         )
         inverse = 1 / np.sqrt(variance + variance.dtype.type(self.epsilon))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.ir.graph import Node
-from perceiver_graph.compiler.ops import BatchNorm, Conv, LayerNorm, Linear, Mul, Unflatten
+from perceiver_graph.compiler.ops import BatchNorm, Conv, Linear, Mul, Unflatten
 from perceiver_graph.compiler.passes.linear_maps import weights
-from perceiver_graph.compiler.passes.norms import PLAIN_NORM, map_of_affine
+from perceiver_graph.compiler.passes.norms import (
+    PLAIN_NORM,
+    Norm,
+    affine_bias,
+    map_of_affine,
+    plain_affine,
+)
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, is_linear
 
 
 class FoldNormAffine(Rewrite):
     """W (gamma x + beta) + b = (W gamma) x + (W beta + b), with the new weights known beforehand.
 
-    1. A LayerNorm that only linear maps read loses gamma and beta to all of them: what is left is
-       the same for every norm of a value, and open to what `NormOfConcat` and `AbsorbProjections` do.
+    1. A LayerNorm that only linear maps read loses gamma and beta to all of them, an RMSNorm gamma:
+       W (gamma x) + b = (W gamma) x + b. What is left is the same for every norm of a value, and open
+       to what `NormOfConcat` and `AbsorbProjections` do.
     2. A BatchNorm, which at inference is a map of each channel, goes into the convolution or linear
        map before it and disappears.
-    3. A LayerNorm that anything else reads keeps its affine part, and so does one without.
+    3. A norm that anything else reads keeps its affine part, and so does one without.
     4. Where the map before a BatchNorm has other readers, both stay: it would be computed twice.
     """
 
@@ -27,8 +34,8 @@ class FoldNormAffine(Rewrite):
     nothing = "nothing folded: no norm has an affine part beside linear maps alone"
 
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
-        if isinstance(node.op, LayerNorm):
-            reason = _fold_layer_norm(rewriter, node)
+        if isinstance(node.op, Norm):
+            reason = _fold_norm(rewriter, node)
         elif isinstance(node.op, BatchNorm):
             reason = _fold_batch_norm(rewriter, node)
         else:
@@ -38,12 +45,11 @@ class FoldNormAffine(Rewrite):
         return reason is None
 
 
-def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
+def _fold_norm(rewriter: Rewriter, node: Node) -> str | None:
     """None if folded, else why not; empty where there is nothing to fold."""
-    x, gamma, beta = node.inputs
     if PLAIN_NORM.nodes(rewriter, node.output):
         return ""
-    if not (rewriter.known(gamma) and rewriter.known(beta)):
+    if not all(map(rewriter.known, (node["weight"], *affine_bias(node)))):
         return "its affine part depends on the inputs"
     if rewriter.is_output(node.output):
         return "it is an output"
@@ -51,11 +57,10 @@ def _fold_layer_norm(rewriter: Rewriter, node: Node) -> str | None:
     for reader in readers:
         if not is_linear(reader) or node.output in weights(reader):
             return f"%{reader.name} is no linear map of it"
-    ones, zeros = rewriter.filled(1.0, gamma.type), rewriter.filled(0.0, beta.type)
-    plain = rewriter.add(node.op, x, ones, zeros)
+    plain = rewriter.add(node.op, node["x"], *plain_affine(rewriter, node))
     for reader in readers:
         with rewriter.at(reader):
-            maps = map_of_affine(rewriter, gamma, beta, *weights(reader))
+            maps = map_of_affine(rewriter, node, *weights(reader))
             rewriter.rewrite(reader, Linear(), plain, *maps)
     return None
 

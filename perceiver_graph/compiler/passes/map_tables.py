@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from perceiver_graph.compiler.ir.graph import Node
-from perceiver_graph.compiler.ops import Gather, LayerNorm, Linear
-from perceiver_graph.compiler.passes.patterns import Of
+from perceiver_graph.compiler.ops import Gather, LayerNorm, Linear, RMSNorm
+from perceiver_graph.compiler.passes.patterns import Either, Of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
 
 LARGEST_GROWTH = 2
 """How many times as large as the table its map may be: a program holds it."""
 
 _ROWS = Of(Gather, axis=0, table=Rewriter.known)
-_MAP_OF_ROWS = Of(LayerNorm, Linear, x=_ROWS, weight=Rewriter.known, bias=Rewriter.known)
+_MAP_OF_ROWS = Either(
+    Of(LayerNorm, Linear, x=_ROWS, weight=Rewriter.known, bias=Rewriter.known),
+    Of(RMSNorm, x=_ROWS, weight=Rewriter.known),
+)
 
 
 class MapTables(Rewrite):
@@ -20,7 +23,7 @@ class MapTables(Rewrite):
     Learned positions that are queries are normalised and projected once and for all so, as the
     latents are that an encoder starts from.
 
-    1. f is a LayerNorm or a linear map with known weights.
+    1. f is a LayerNorm, an RMSNorm or a linear map with known weights.
     2. Where the mapped table would be much larger than the table itself, it stays.
     """
 

@@ -12,12 +12,10 @@ from perceiver_graph.compiler.ops import (
     Add,
     Broadcast,
     Concat,
-    LayerNorm,
     Linear,
     Mul,
     Scale,
     Slice,
-    TensorType,
     Unflatten,
     Where,
 )
@@ -26,19 +24,25 @@ from perceiver_graph.compiler.passes.norms import (
     INVERSE,
     MEAN,
     PLAIN_NORM,
+    Norm,
+    affine_bias,
+    is_centred,
     map_of_affine,
     merged_moments,
+    norm_of,
+    plain_affine,
 )
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of
 
 
 class NormOfConcat(Rewrite):
-    """LayerNorm over channels [r | w], where w is the same for all tokens, as a map of fewer channels.
+    """A norm over channels [r | w], where w is the same for all tokens, as a map of fewer channels.
 
     With m the mean and s = 1 / sqrt(variance + epsilon) of a token, the normalised token is
     (r - m) s in the channels of r and (w - m) s in the others: the linear map of
     f = s [r | 1 | m] with the columns of r's channels, w, and -1 everywhere. What linear maps make
     of the norm they then make of f, with weights that are known beforehand.
+    RMSNorm takes no mean: f = s [r | 1], with s = 1 / sqrt(mean square + epsilon).
 
     1. Several constant parts, anywhere among the channels, are one channel of f. Position encodings
        are part of r; m and s follow from the moments of each part, known ones known beforehand.
@@ -56,14 +60,15 @@ class NormOfConcat(Rewrite):
     nothing = "nothing rewritten: no norm has constant channels that linear maps read"
 
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
-        if not isinstance(node.op, LayerNorm):
+        if not isinstance(node.op, Norm):
             return False
-        sources = [_describe(rewriter, value) for value in parts_of(rewriter, node["x"], -2)]
+        whole = parts_of(rewriter, node["x"], -2)
+        sources = [_describe(rewriter, node.op, value) for value in whole]
         if not any(sources):
             return False
         if reason := _why_not(rewriter, node, sources):
             return rewriter.note(f"%{node.name} stays: {reason}")
-        _apply(rewriter, node, node.op, sources)
+        _apply(rewriter, node, sources)
         return True
 
 
@@ -83,8 +88,9 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens with constant channels."""
+    """Tokens with constant channels, and the norm of all of them."""
 
+    norm: Norm
     parts: tuple[_Part, ...]
     present: Value | None = None
     """Where it does not hold, `token` stands for the whole row. Shape: bool [..., 1]."""
@@ -101,10 +107,11 @@ class _Tokens:
     @property
     def width(self) -> int:
         """Channels of f."""
-        return sum(part.width for part in self.varying) + 2 + (self.token is not None)
+        more = 1 + is_centred(self.norm) + (self.token is not None)
+        return sum(part.width for part in self.varying) + more
 
 
-def _describe(rewriter: Rewriter, x: Value) -> _Tokens | None:
+def _describe(rewriter: Rewriter, norm: Norm, x: Value) -> _Tokens | None:
     """The structure of tokens, if f has fewer channels than they have."""
     node = rewriter.producer(x)
     present = token = None
@@ -125,7 +132,7 @@ def _describe(rewriter: Rewriter, x: Value) -> _Tokens | None:
         fixed = source if rewriter.known(source) and source.type.rank == 1 else None
         start = parts[-1].start + parts[-1].width if parts else 0
         parts.append(_Part(value, start, fixed))
-    tokens = _Tokens(tuple(parts), present, token)
+    tokens = _Tokens(norm, tuple(parts), present, token)
     shared = all(rewriter.known(rewriter.sharing(part.value)[0]) for part in tokens.varying)
     if not tokens.fixed or shared or tokens.width >= int(x.shape[-1]):
         return None
@@ -142,7 +149,7 @@ def _channels(rewriter: Rewriter, x: Value) -> list[Value]:
 
 def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> str:
     """Case 4; empty where the rule fires."""
-    x, affine = node["x"], (node["weight"], node["bias"])
+    x, affine = node["x"], (node["weight"], *affine_bias(node))
     readers = rewriter.readers(node.output)
     if rewriter.is_output(node.output):
         return "it is an output"
@@ -162,22 +169,20 @@ def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) 
     return "" if after < before else "its linear maps would cost as much"
 
 
-def _apply(
-    rewriter: Rewriter, node: Node, norm: LayerNorm, sources: Sequence[_Tokens | None]
-) -> None:
-    x, gamma, beta = node.inputs
-    ones, zeros = rewriter.filled(1.0, gamma.type), rewriter.filled(0.0, beta.type)
+def _apply(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> None:
+    x, affine = node["x"], plain_affine(rewriter, node)
     normal = [
-        _features(rewriter, norm, tokens) if tokens else rewriter.add(norm, value, ones, zeros)
+        _features(rewriter, tokens) if tokens else rewriter.add(norm_of(node), value, *affine)
         for value, tokens in zip(parts_of(rewriter, x, -2), sources, strict=True)
     ]
     plain = PLAIN_NORM.nodes(rewriter, node.output)
     for reader in rewriter.readers(node.output):
         with rewriter.at(reader):
             maps = weights(reader)
-            weight, *bias = maps if plain else map_of_affine(rewriter, gamma, beta, *maps)
+            weight, *bias = maps if plain else map_of_affine(rewriter, node, *maps)
             columns = [
-                _weight(rewriter, norm, tokens, weight) if tokens else weight for tokens in sources
+                _weight(rewriter, tokens, weight, affine) if tokens else weight
+                for tokens in sources
             ]
             parts = [(*each, *bias) for each in zip(normal, columns, strict=True)]
             if len(parts) == 1:
@@ -187,28 +192,30 @@ def _apply(
                 rewriter.rewrite(reader, Concat(x.type.rank - 2), *mapped)
 
 
-def _features(rewriter: Rewriter, norm: LayerNorm, tokens: _Tokens) -> Value:
-    """f. Shapes: [..., sum of varying channels + 2] or, with a token, one channel more."""
+def _features(rewriter: Rewriter, tokens: _Tokens) -> Value:
+    """f. Shapes: [..., sum of varying channels + 2 (RMSNorm: 1)] or, with a token, one channel more."""
     first = next(
         part.value for part in tokens.varying if not rewriter.known(rewriter.sharing(part.value)[0])
     )
     sources = [part.fixed or rewriter.sharing(part.value)[0] for part in tokens.parts]
-    moments = merged_moments(rewriter, sources, [part.width for part in tokens.parts], norm.epsilon)
-    mean, inverse = rewriter.add(MEAN, moments), rewriter.add(INVERSE, moments)
+    widths = [part.width for part in tokens.parts]
+    moments = merged_moments(rewriter, sources, widths, tokens.norm)
+    mean = [rewriter.add(MEAN, moments)] if is_centred(tokens.norm) else []
+    inverse = rewriter.add(INVERSE, moments)
     extra = np.array([1.0] if tokens.token is None else [1.0, 0.0], np.dtype(first.dtype))
     column = rewriter.constant("one" if tokens.token is None else "one_zero", extra)
     column = rewriter.add(Broadcast(first.shape[:-1]), column)
     varying = [part.value for part in tokens.varying]
-    features = rewriter.add(Mul(), rewriter.add(Concat(-1), *varying, column, mean), inverse)
+    features = rewriter.add(Mul(), rewriter.add(Concat(-1), *varying, column, *mean), inverse)
     if tokens.present is None:
         return features
     absent = np.zeros(tokens.width, np.dtype(first.dtype))
-    absent[-2] = 1
+    absent[-1 - len(mean)] = 1
     row = rewriter.constant(f"absent.{tokens.width}", absent)
     return rewriter.add(Where(), tokens.present, features, row)
 
 
-def _weight(rewriter: Rewriter, norm: LayerNorm, tokens: _Tokens, weight: Value) -> Value:
+def _weight(rewriter: Rewriter, tokens: _Tokens, weight: Value, affine: Sequence[Value]) -> Value:
     """The map of f that does what `weight` does to the normalised tokens. Shape: [out, channels]."""
     add = rewriter.add
 
@@ -224,10 +231,9 @@ def _weight(rewriter: Rewriter, norm: LayerNorm, tokens: _Tokens, weight: Value)
     for other in constants[1:]:
         constant = add(Add(), constant, other)
     columns.append(column(constant))
-    row = TensorType(weight.shape[1:], weight.dtype)
-    ones = rewriter.filled(1.0, row)
     if tokens.token is not None:
-        zeros = rewriter.filled(0.0, row)
-        columns.append(column(add(Linear(), add(norm, tokens.token, ones, zeros), weight)))
-    columns.append(column(add(Scale(-1.0), add(Linear(), ones, weight))))
+        columns.append(column(add(Linear(), add(tokens.norm, tokens.token, *affine), weight)))
+    if is_centred(tokens.norm):
+        ones, *_ = affine
+        columns.append(column(add(Scale(-1.0), add(Linear(), ones, weight))))
     return add(Concat(1), *columns)

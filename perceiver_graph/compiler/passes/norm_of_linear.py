@@ -10,7 +10,6 @@ from perceiver_graph.compiler.ops import (
     Concat,
     Flatten,
     InverseNorm,
-    LayerNorm,
     Linear,
     MatMul,
     Mul,
@@ -20,11 +19,9 @@ from perceiver_graph.compiler.ops import (
     Unflatten,
 )
 from perceiver_graph.compiler.passes.linear_maps import maps_alone_read
-from perceiver_graph.compiler.passes.norms import without_mean
-from perceiver_graph.compiler.passes.patterns import MAP, Of, equal
+from perceiver_graph.compiler.passes.norms import PLAIN_NORM, is_centred, norm_of, without_mean
+from perceiver_graph.compiler.passes.patterns import MAP
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter
-
-_NORM_OF_MAP = Of(LayerNorm, x=MAP, weight=equal(1), bias=equal(0))
 
 
 class NormOfLinear(Rewrite):
@@ -35,6 +32,7 @@ class NormOfLinear(Rewrite):
     (V D) a' / sqrt(|R a'|^2 + epsilon), with V D and R known at compile time: no sum of squares is a
     difference, and x itself need not be computed. The decoder of Kinetics makes 1026 channels of the
     512 that its queries find in the latents, and maps their norm to 1026.
+    V RMSNorm(x) is the same with D = [W | b]: the mean square of x is |D a'|^2 / C.
 
     1. Linear maps with known weights are all that reads the norm. x may be read by others: it is
        computed for them then.
@@ -48,10 +46,11 @@ class NormOfLinear(Rewrite):
     nothing = "nothing rewritten: no norm of a linear map is read by linear maps alone"
 
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
-        found = _NORM_OF_MAP.nodes(rewriter, node.output)
+        plain = PLAIN_NORM.nodes(rewriter, node.output)
+        found = MAP.nodes(rewriter, node["x"]) if plain else []
         if not found or not maps_alone_read(rewriter, node.output):
             return False
-        _, inner = found
+        (inner,) = found
         if _saved(rewriter, node, inner) <= 0:
             what = f"maps of what %{inner.name} reads would cost as much"
             return rewriter.note(f"%{node.name} stays: {what}")
@@ -72,14 +71,16 @@ def _saved(rewriter: Rewriter, node: Node, inner: Node) -> int:
 
 
 def _rewrite(rewriter: Rewriter, node: Node, inner: Node) -> None:
-    assert isinstance(node.op, LayerNorm)
-    centred = _centred(rewriter, inner)
-    fraction = rewriter.add(Scale(1 / math.sqrt(int(node.output.shape[-1]))), centred)
+    norm = norm_of(node)
+    rows = _rows(rewriter, inner)
+    if is_centred(norm):
+        rows = without_mean(rewriter, rows)
+    fraction = rewriter.add(Scale(1 / math.sqrt(int(node.output.shape[-1]))), rows)
     spread = _map(rewriter, inner["x"], rewriter.add(TriangularFactor(), fraction))
-    inverse = rewriter.add(InverseNorm(node.op.epsilon), spread)
+    inverse = rewriter.add(InverseNorm(norm.epsilon), spread)
     for reader in rewriter.readers(node.output):
         with rewriter.at(reader):
-            product = rewriter.add(MatMul(), reader["weight"], centred)
+            product = rewriter.add(MatMul(), reader["weight"], rows)
             mapped = _map(rewriter, inner["x"], product)
             if "bias" in reader:
                 scaled = rewriter.add(Mul(), mapped, inverse)
@@ -88,13 +89,12 @@ def _rewrite(rewriter: Rewriter, node: Node, inner: Node) -> None:
                 rewriter.rewrite(reader, Mul(), mapped, inverse)
 
 
-def _centred(rewriter: Rewriter, inner: Node) -> Value:
-    """D. Shape: [C, c + 1], or [C, c] without a bias."""
-    rows = inner["weight"]
-    if "bias" in inner:
-        column = rewriter.add(Unflatten(0, (None, 1)), inner["bias"])
-        rows = rewriter.add(Concat(1), rows, column)
-    return without_mean(rewriter, rows)
+def _rows(rewriter: Rewriter, inner: Node) -> Value:
+    """[W | b]. Shape: [C, c + 1], or [C, c] without a bias."""
+    if "bias" not in inner:
+        return inner["weight"]
+    column = rewriter.add(Unflatten(0, (None, 1)), inner["bias"])
+    return rewriter.add(Concat(1), inner["weight"], column)
 
 
 def _map(rewriter: Rewriter, a: Value, matrix: Value) -> Value:

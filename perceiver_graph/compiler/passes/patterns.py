@@ -45,6 +45,17 @@ class Of:
         return found
 
 
+class Either(Of):
+    """A value that fits one of several patterns: the first that does is what it is taken for."""
+
+    def __init__(self, *patterns: Of) -> None:
+        self._patterns = patterns
+
+    def nodes(self, rewriter: Rewriter, value: Value) -> list[Node]:
+        found = (pattern.nodes(rewriter, value) for pattern in self._patterns)
+        return next(filter(None, found), [])
+
+
 def equal(number: float) -> Callable[[Rewriter, Value], bool]:
     """Whether a value is a constant of nothing but this number."""
 

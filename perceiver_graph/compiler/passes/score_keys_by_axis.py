@@ -29,7 +29,15 @@ from perceiver_graph.compiler.passes.grids import (
     size_of,
     width_of,
 )
-from perceiver_graph.compiler.passes.norms import INVERSE, PLAIN_NORM, merged_moments, without_mean
+from perceiver_graph.compiler.passes.norms import (
+    INVERSE,
+    PLAIN_NORM,
+    Norm,
+    is_centred,
+    merged_moments,
+    norm_of,
+    without_mean,
+)
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of, why_not_one_head
 
 PASSES_FLOPS = 200
@@ -49,7 +57,8 @@ class ScoreKeysByAxis(Rewrite):
        two axes or more, the same in each sample.
     2. They are the norm of [r | p], as AbsorbProjections leaves them: s = 1 / sqrt(variance +
        epsilon). The mean m that it takes from each token is taken from the queries instead, since
-       q (x - m) = (q - mean(q)) x, and from what the values sum to.
+       q (x - m) = (q - mean(q)) x, and from what the values sum to. RMSNorm takes no mean:
+       s = 1 / sqrt(mean square + epsilon), and that is all.
     3. Or they are features with a scale s, as NormOfConcat leaves them, alone or as one of the
        segments of an attention.
     4. Where such tokens of a sample are missing, one known row stands for them: it loses its channels
@@ -87,17 +96,22 @@ class ScoreKeysByAxis(Rewrite):
 
 @dataclass(frozen=True)
 class _Tokens(Channels):
-    """Tokens s [r | p] or LayerNorm([r | p]), or a row that stands for all of them."""
+    """Tokens s [r | p] or the norm of [r | p], or a row that stands for all of them."""
 
     tables: tuple[Value, ...]
     """The positions on each axis. Shapes: [1, ..., size, ..., 1, channels]."""
-    epsilon: float | None
-    """Of the norm that they are, if they are one."""
+    norm: Norm | None
+    """The norm that they are, if they are one."""
     scale: Value | None
     """s, if they are none. Shape: [batch, m, 1]."""
     present: Value | None = None
     """Where it does not hold, `row` stands for all tokens. Shape: bool [batch, 1, 1]."""
     row: Value | None = None
+
+    @property
+    def centred(self) -> bool:
+        """Whether a mean is taken from their channels."""
+        return self.norm is not None and is_centred(self.norm)
 
     @property
     def left(self) -> int:
@@ -114,7 +128,7 @@ def _match(rewriter: Rewriter, kind: Segment[Value], *, alone: bool) -> _Tokens 
     if kind.scale is not None or kind.keys != kind.values:
         return None
     source = rewriter.producer(kind.keys)
-    present = row = epsilon = scale = numbers = None
+    present = row = norm = scale = numbers = None
     if source and isinstance(source.op, Where):
         present, tokens, row = source.inputs
         numbers = rewriter.array(row)
@@ -127,8 +141,8 @@ def _match(rewriter: Rewriter, kind: Segment[Value], *, alone: bool) -> _Tokens 
         x, scale = source.inputs
         if scale.type != x.type.with_shape(*x.shape[:2], Dim.of(1)):
             return None
-    elif alone and (norm := PLAIN_NORM.nodes(rewriter, kind.keys)):
-        x, epsilon = norm[0]["x"], norm[0].op.attributes["epsilon"]
+    elif alone and (plain := PLAIN_NORM.nodes(rewriter, kind.keys)):
+        x, norm = plain[0]["x"], norm_of(plain[0])
     else:
         return None
     parts = parts_of(rewriter, x, -1)
@@ -136,7 +150,7 @@ def _match(rewriter: Rewriter, kind: Segment[Value], *, alone: bool) -> _Tokens 
         tables = axis_tables(rewriter, rewriter.sharing(part)[0])
         if len(tables) < 2 or len(parts) < 2:
             continue
-        found = _Tokens(parts, at, tables, epsilon, scale, present, row)
+        found = _Tokens(parts, at, tables, norm, scale, present, row)
         if numbers is None or not numbers[found.start : found.stop].any():
             return found
     return None
@@ -197,7 +211,7 @@ class _Change:
         q, sharing = self.rewriter.sharing(self.kind.queries)
         if self.alone:
             q = add(Scale(1 / math.sqrt(tokens.count)), q)
-        if tokens.epsilon is not None:
+        if tokens.centred:
             n = tokens.count
             row = np.full((1, n), -1 / n, np.dtype(q.dtype))
             mean = add(Linear(), q, self.rewriter.constant(f"minus_mean.{n}", row))
@@ -211,9 +225,9 @@ class _Change:
         """r and s. Shapes: [batch, m, left], [batch, m, 1]."""
         add, tokens = self.rewriter.add, self.tokens
         x = joined(self.rewriter, tokens.others)
-        if tokens.epsilon is not None:
+        if tokens.norm is not None:
             sources = [self.rewriter.sharing(part)[0] for part in tokens.parts]
-            moments = merged_moments(self.rewriter, sources, tokens.widths, tokens.epsilon)
+            moments = merged_moments(self.rewriter, sources, tokens.widths, tokens.norm)
             return x, add(INVERSE, moments)
         assert tokens.scale is not None
         if tokens.present is None or tokens.row is None:
@@ -260,7 +274,7 @@ class _Change:
             after = np.ascontiguousarray(stay[:, end:])
             columns.append(rewriter.constant(f"channels_after.{total}", after))
         channels = rewriter.add(Concat(1), *columns)
-        return without_mean(rewriter, channels) if tokens.epsilon is not None else channels
+        return without_mean(rewriter, channels) if tokens.centred else channels
 
 
 def _only(kind: Segment[Value]) -> SegmentedAttention:

@@ -10,7 +10,6 @@ import numpy as np
 from perceiver_graph.compiler.ir.graph import Node, Value
 from perceiver_graph.compiler.ops import (
     Add,
-    Concat,
     Gather,
     Linear,
     Mul,
@@ -20,7 +19,15 @@ from perceiver_graph.compiler.ops import (
     TableAttention,
 )
 from perceiver_graph.compiler.passes.grids import Channels, joined, width_of
-from perceiver_graph.compiler.passes.norms import INVERSE, MEAN, PLAIN_NORM, merged_moments
+from perceiver_graph.compiler.passes.norms import (
+    INVERSE,
+    MEAN,
+    PLAIN_NORM,
+    Norm,
+    is_centred,
+    merged_moments,
+    norm_of,
+)
 from perceiver_graph.compiler.passes.patterns import Of
 from perceiver_graph.compiler.passes.rewriter import Rewrite, Rewriter, parts_of, why_not_one_head
 
@@ -37,7 +44,8 @@ class ScoreQueriesByAxis(Rewrite):
     What ScoreKeysByAxis does for keys, for queries that are looked up by the axes of a grid, as the
     pixels are for which an optical flow is decoded. With m the mean and s = 1 / sqrt(variance +
     epsilon) of a query, x k_j = s (r k_r,j - m sum(k_j)) + s (p_1[a_1[i]] k_p,j + ...): the last part
-    is a row of a table for each axis, known before any query is.
+    is a row of a table for each axis, known before any query is. RMSNorm takes no mean: m is 0, and
+    s = 1 / sqrt(mean square + epsilon).
 
     1. The queries are the norm itself, which is what AbsorbProjections leaves, perhaps with channels
        more behind it.
@@ -70,8 +78,7 @@ class ScoreQueriesByAxis(Rewrite):
 class _Queries(Channels):
     """Normalised queries with positions on a grid."""
 
-    epsilon: float
-    """Of the norm."""
+    norm: Norm
     lookups: tuple[Node, ...]
     """Of the positions, in a table of each axis."""
     more: tuple[Value, ...]
@@ -87,7 +94,7 @@ def _match(rewriter: Rewriter, queries: Value) -> _Queries | None:
         source, sharing = rewriter.sharing(part)
         lookups = _lookups(rewriter, source) if sharing else ()
         if len(lookups) >= 2:
-            return _Queries(parts, at, found[0].op.attributes["epsilon"], lookups, tuple(more))
+            return _Queries(parts, at, norm_of(found[0]), lookups, tuple(more))
     return None
 
 
@@ -111,7 +118,8 @@ def _cost(rewriter: Rewriter, node: Node, queries: _Queries, passes_flops: int) 
     position = queries.stop - queries.start
     places = sum(int(lookup["table"].shape[0]) for lookup in queries.lookups)
     tables = 2 * rewriter.elements(k) // width_of(k) * position * places
-    return pairs * (2 * (width_of(q) - position + 1 + width_of(v)) + passes_flops) + tables
+    channels = width_of(q) - position + is_centred(queries.norm)
+    return pairs * (2 * (channels + width_of(v)) + passes_flops) + tables
 
 
 def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
@@ -129,21 +137,30 @@ def _rewrite(rewriter: Rewriter, node: Node, queries: _Queries) -> None:
 
 
 def _features(rewriter: Rewriter, queries: _Queries) -> tuple[Value, Value]:
-    """[s [r | m] | the channels behind the norm], and s. Shapes: [batch, n, width], [batch, n, 1]."""
+    """[s [r | m] | the channels behind the norm], and s. Shapes: [batch, n, width], [batch, n, 1].
+
+    An RMSNorm has no m.
+    """
     add = rewriter.add
-    moments = merged_moments(rewriter, queries.parts, queries.widths, queries.epsilon)
-    mean, inverse = add(MEAN, moments), add(INVERSE, moments)
-    features = add(Mul(), add(Concat(-1), *queries.others, mean), inverse)
+    moments = merged_moments(rewriter, queries.parts, queries.widths, queries.norm)
+    mean = [add(MEAN, moments)] if is_centred(queries.norm) else []
+    inverse = add(INVERSE, moments)
+    features = add(Mul(), joined(rewriter, [*queries.others, *mean]), inverse)
     return joined(rewriter, [features, *queries.more]), inverse
 
 
 def _keys(rewriter: Rewriter, queries: _Queries, scaled: Value) -> Value:
-    """[k_r | -sum(k) | what the channels behind the norm read]. Shape: [batch, m, width]."""
+    """[k_r | -sum(k) | what the channels behind the norm read]. Shape: [batch, m, width].
+
+    Of an RMSNorm there is no sum.
+    """
     parts = queries.around(rewriter, scaled)
     normal, more = scaled, []
     if queries.more:
         normal = rewriter.add(Slice(-1, 0, queries.count), scaled)
         more = [rewriter.add(Slice(-1, queries.count, None), scaled)]
-    minus = np.full((1, queries.count), -1, np.dtype(scaled.dtype))
-    row = rewriter.constant(f"minus_ones.{queries.count}", minus)
-    return rewriter.add(Concat(-1), *parts, rewriter.add(Linear(), normal, row), *more)
+    if is_centred(queries.norm):
+        minus = np.full((1, queries.count), -1, np.dtype(scaled.dtype))
+        row = rewriter.constant(f"minus_ones.{queries.count}", minus)
+        parts.append(rewriter.add(Linear(), normal, row))
+    return joined(rewriter, [*parts, *more])

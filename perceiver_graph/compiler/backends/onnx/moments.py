@@ -30,11 +30,12 @@ def merge_moments(op: ops.MergeMoments, b: NodeBuilder) -> ir.Value:
     means = [_column(b, part, 0) for part in b.node.each("parts")]
     mean = _weighted(b, "mean", means, shares)
     spreads = []
-    for part, (value, _) in zip(b.node.each("parts"), means, strict=True):
-        distance = b.part("distance", one, "Sub", value, mean)
-        squared = b.part("distance_squared", one, "Mul", distance, distance)
+    for part, (value, type) in zip(b.node.each("parts"), means, strict=True):
+        if op.centred:
+            value, type = b.part("distance", one, "Sub", value, mean), one
+        squared = b.part("distance_squared", type, "Mul", value, value)
         variance, _ = _column(b, part, 1)
-        spreads.append((b.part("spread", one, "Add", squared, variance), one))
+        spreads.append((b.part("spread", type, "Add", squared, variance), type))
     variance = _weighted(b, "variance", spreads, shares)
     safe = b.part("safe", one, "Add", variance, b.scalar(op.epsilon, one))
     deviation = b.part("deviation", one, "Sqrt", safe)
