@@ -200,7 +200,7 @@ def test_workers_that_cannot_begin_are_told_of_once(artifact: Path, tmp_path: Pa
 
 
 def test_a_ledger_that_was_cut_off_goes_on(tmp_path: Path) -> None:
-    one, two = Item("a", ("a",), "1"), Item("b", ("b",), "2")
+    one, two = Item("a", ("a",), key="1"), Item("b", ("b",), key="2")
     for item in (one, two):
         (tmp_path / item.name).mkdir()
         (tmp_path / item.name / "x.json").touch()
@@ -211,7 +211,7 @@ def test_a_ledger_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with Ledger(tmp_path) as ledger:
         assert (ledger.has(one), ledger.has(two)) == (True, False)
-        assert not ledger.has(Item("a", ("a",), "another key"))
+        assert not ledger.has(Item("a", ("a",), key="another key"))
         ledger.write(Outcome("b", "2", "failed", code="PG507"))
         assert fault(lambda: Ledger(tmp_path).__enter__()).code == "PG511"  # it is being written
     assert [(line["name"], line["state"]) for line in lines(tmp_path)] == [

@@ -10,6 +10,7 @@ import pytest
 
 from perceiver_graph.cluster.items import Found, find_items
 from perceiver_graph.cluster.job import Item, Job
+from perceiver_graph.cluster.takes import Takes
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.io import Reader
 from tests.tiny import fault
@@ -40,8 +41,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def found(*inputs: str, out: str = "out", readers: tuple[Reader, ...] = (Pictures(),)) -> Found:
-    return find_items(inputs, readers, Path(out))
+def found(
+    *inputs: str,
+    out: str = "out",
+    readers: tuple[Reader, ...] = (Pictures(),),
+    arrays: tuple[str, ...] = (),
+    needed: tuple[str, ...] = (),
+) -> Found:
+    return find_items(inputs, Takes(readers, arrays, needed), Path(out))
 
 
 def named(*inputs: str, out: str = "out") -> list[str]:
@@ -87,12 +94,16 @@ def test_results_are_never_inputs(here: Path) -> None:
         (["*.gif"], "no file matches"),
         (["a/.none"], "does not exist"),
         ([], "no input is given"),
+        (["a/1.png", "--out", "a"], "would go to a folder of that name"),
+        (["a", "--out", "a"], "of the inputs and of the results"),
     ],
 )
 def test_what_cannot_be_told_apart_or_is_not_there(
     here: Path, inputs: list[str], told: str
 ) -> None:
-    assert told in fault(lambda: found(*inputs)).message
+    out = inputs[inputs.index("--out") + 1] if "--out" in inputs else "out"
+    inputs = inputs[: inputs.index("--out")] if "--out" in inputs else inputs
+    assert told in fault(lambda: found(*inputs, out=out)).message
 
 
 def test_an_empty_folder_and_the_name_of_the_ledger(here: Path) -> None:
@@ -138,7 +149,10 @@ def test_rows_of_one_file_or_of_a_text(here: Path) -> None:
         ("{", "t.jsonl:1 is not JSON"),
         ("{}", "names nothing to run on"),
         ('{"imag": "1.png"}', "`imag` is no input"),
-        ('{"image": 3}', "is no path and no text"),
+        ('{"image": 3}', "is no path, no text and no list of numbers"),
+        ('{"image": [1, "1.png"]}', "has no numbers"),
+        ('{"image": [[1], [2, 3]]}', "lists of unequal length"),
+        ('{"image": [1, null]}', "has no numbers"),
         ('{"image": "1.png", "name": "../x"}', "is not one of a folder"),
         ('{"image": "1.png", "name": "/x"}', "is not one of a folder"),
     ],

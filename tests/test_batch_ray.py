@@ -14,6 +14,7 @@ import pytest
 from perceiver_graph.cluster import run_batch
 from perceiver_graph.cluster.items import find_items
 from perceiver_graph.cluster.job import Item
+from perceiver_graph.cluster.takes import Takes
 from perceiver_graph.media.io import Reader
 from tests.batch_support import TOO_LONG, compiled, lines, states, summary, texts
 from tests.test_batch import POISON
@@ -132,11 +133,13 @@ def test_rows_of_a_parquet_are_items(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     columns = {"text": ["a.txt", "as it is"], "name": [None, "second"]}
     parquet.write_table(arrow.table(columns), tmp_path / "t.parquet")
-    found = find_items([str(tmp_path / "t.parquet")], [Texts()], tmp_path / "out").items
+    found = find_items([str(tmp_path / "t.parquet")], Takes((Texts(),)), tmp_path / "out").items
     assert found == [
         Item("a.txt", (f"text={tmp_path}/a.txt",)),
         Item("second", ("text=as it is",)),
     ]
     (tmp_path / "t.parquet").write_bytes(b"PAR1 and nothing more")
-    told = fault(lambda: find_items([str(tmp_path / "t.parquet")], [Texts()], tmp_path / "out"))
+    told = fault(
+        lambda: find_items([str(tmp_path / "t.parquet")], Takes((Texts(),)), tmp_path / "out")
+    )
     assert (told.code, "no table in Parquet" in told.message) == ("PG520", True)

@@ -362,8 +362,8 @@ def _with_media(*inputs: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("media", "code", "texts"),
     [
-        ([], "PG512", ["no input of tiny is read from files", "--inputs IN.npz"]),
-        (["points"], "PG501", ["input `ids` is not read from files", "--inputs IN.npz"]),
+        ([], "PG512", ["no input of tiny is read from files", "`arrays={...}`"]),
+        (["points"], "PG501", ["input `ids` is not read from files", "`arrays={...}`"]),
         (["points", "ids", "extra"], "PG512", ["`points` and `extra` and `ids` are of the same"]),
     ],
 )

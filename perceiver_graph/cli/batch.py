@@ -31,8 +31,9 @@ def batch_command(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Files, folders of them, patterns in quotes ('clips/**/*.mp4'), and tables of paths "
-            "(.jsonl, .parquet) that have a column for each input.",
+            help="Files, folders of them, patterns in quotes ('clips/**/*.mp4'), and tables (.jsonl, "
+            ".parquet) that have a column for each input. Arrays: an .npz file for each run, or columns "
+            "that name .npy files or have the numbers.",
         ),
     ],
     output: Annotated[

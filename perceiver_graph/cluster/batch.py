@@ -13,7 +13,9 @@ from perceiver_graph.cluster.items import find_items
 from perceiver_graph.cluster.job import Item, Job, Outcome
 from perceiver_graph.cluster.ledger import Ledger
 from perceiver_graph.cluster.local import Processes
+from perceiver_graph.cluster.takes import Takes
 from perceiver_graph.diagnostics.arguments import one_of
+from perceiver_graph.diagnostics.commands import is_typed, of_many
 from perceiver_graph.extensions import extend
 from perceiver_graph.runtime.bindings import parse_sizes, refuse_unknown_sizes
 from perceiver_graph.runtime.contents import Progress
@@ -79,21 +81,25 @@ def run_batch(
 ) -> Totals:
     """Run a compiled program on many files, a folder of results for each in `out_dir`.
 
-    `inputs` are files, folders of them, patterns (`clips/**/*.mp4`) and tables (.jsonl, .parquet). What
-    `batch.jsonl` in that folder says is done, as artifact and file are now, is not done again. An item
-    that cannot be run on is told with its reason, and the others are done. `workers` processes have
-    `threads` threads each and put up to `batch` pieces of equal shapes into a call; by default, as many
-    processes as there are cores and memory for. `decode`, `sizes` and `memory` are as on the command
-    line. Raises DiagnosticError (PG401 to PG406, PG506, PG509, PG511, PG512, PG516, PG520, PG522, PG601).
+    `inputs` are files, folders of them, patterns (`clips/**/*.mp4`) and tables (.jsonl, .parquet); inputs
+    that are arrays come from .npz files and from columns of tables. What `batch.jsonl` in that folder
+    says is done, as artifact and file are now, is not done again. An item that cannot be run on is told
+    with its reason, and the others are done. `workers` processes have `threads` threads each and put up
+    to `batch` pieces of equal shapes into a call; by default, as many processes as there are cores and
+    memory for. `decode`, `sizes` and `memory` are as on the command line. Raises DiagnosticError (PG401
+    to PG406, PG506, PG509, PG511, PG512, PG516, PG520, PG522, PG601).
     """
     one_of("engine", ("local", "ray"), engine)
     for file in extensions:
         extend(file)
     program = load(artifact, device=device, threads=threads, progress=checking)
-    manifest, readers = program.manifest, file_readers(program.manifest, memory, values=inputs)
+    manifest, takes = program.manifest, Takes.of(program.manifest)
     parse_decode(decode)
     refuse_unknown_sizes(manifest, parse_sizes(sizes), {})
-    found = find_items([os.fspath(value) for value in inputs], readers, Path(out_dir))
+    with of_many(is_typed()):
+        found = find_items([os.fspath(value) for value in inputs], takes, Path(out_dir))
+        if found.plain is not None:
+            file_readers(manifest, memory, row=takes.table())
     cuda = program.device.name == "cuda"
     count = workers or (1 if cuda else _fitting(manifest))
     count = min(count, len(found.items))
@@ -108,6 +114,7 @@ def run_batch(
         sizes=tuple(sizes),
         memory=memory,
         extensions=tuple(str(Path(file).absolute()) for file in extensions),
+        typed=is_typed(),
     )
     with made_folder(Path(job.out)):
         return _run(job, found.items, engine, count, found.notes, progress)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, escape, make
+from perceiver_graph.runtime.paths import is_path
 
 _TEXT = 2000
 """The most characters of a message that are carried."""
@@ -31,6 +32,8 @@ class Job:
     sizes: tuple[str, ...] = ()
     memory: int | None = None
     extensions: tuple[str, ...] = ()
+    typed: bool = False
+    """Whether help is for somebody who typed a command."""
 
     @property
     def text(self) -> str:
@@ -47,18 +50,30 @@ class Job:
     def key(self, item: Item) -> str:
         """What changes when the artifact, what is asked of it, or a file of an item does."""
         found = hashlib.sha256()
-        for part in (self.digest, *self.decode, *self.sizes, *item.values, *_stamps(item.values)):
+        for part in (self.digest, *self.decode, *self.sizes, *item.given, *_stamps(item.given)):
             found.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return found.hexdigest()
 
 
 @dataclass(frozen=True)
 class Item:
-    """Something to run on. `name` is the folder of its results, `values` are those of `run`."""
+    """Something to run on. `name` is the folder of its results, `values` are those of `run`, and
+    `arrays` those that `arrays.py` reads."""
 
     name: str
     values: tuple[str, ...]
+    arrays: tuple[str, ...] = ()
     key: str = ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """All that is read for it."""
+        return self.values + self.arrays
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a file of which nothing says what it is for."""
+        return len(self.given) == len(self.values) == 1 and is_path(self.values[0])
 
     @property
     def text(self) -> str:
@@ -69,7 +84,7 @@ class Item:
     def of(cls, text: str) -> Self:
         """What `text` says."""
         found = json.loads(text)
-        return cls(found["name"], tuple(found["values"]), found["key"])
+        return cls(found["name"], tuple(found["values"]), tuple(found["arrays"]), found["key"])
 
     def keyed(self, job: Job) -> Item:
         """The same with its key."""

@@ -13,6 +13,7 @@ from typing import IO
 
 from perceiver_graph.cluster.job import Item, Job, told
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import of_many
 from perceiver_graph.signals import Shield, answered
 
 READY, WRONG = "ready", "wrong "
@@ -39,14 +40,16 @@ def main() -> int:
 def _work(lines: Iterator[str], answers: IO[str]) -> int:
     from perceiver_graph.cluster.worker import Worker
 
-    try:
-        worker = Worker(Job.of(next(lines)))
-        answers.write(f"{READY}\n")
-        for outcome in worker.run(map(Item.of, lines)):
-            answers.write(f"{outcome.text}\n")
-    except DiagnosticError as error:
-        answers.write(f"{WRONG}{told(error)}\n")
-        return 1
+    job = Job.of(next(lines))
+    with of_many(job.typed):
+        try:
+            worker = Worker(job)
+            answers.write(f"{READY}\n")
+            for outcome in worker.run(map(Item.of, lines)):
+                answers.write(f"{outcome.text}\n")
+        except DiagnosticError as error:
+            answers.write(f"{WRONG}{told(error)}\n")
+            return 1
     return 0
 
 

@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 from perceiver_graph.cluster.ahead import Ahead
 from perceiver_graph.cluster.batches import Batches, Waiting, split, stacked
 from perceiver_graph.cluster.job import Item, Job, Outcome
+from perceiver_graph.cluster.opened import Opener
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.extensions import extend
 from perceiver_graph.media.io import Piece
 from perceiver_graph.runtime.arrays import overflow_notes
-from perceiver_graph.runtime.bindings import parse_sizes
 from perceiver_graph.runtime.feeds import check_inputs
 from perceiver_graph.runtime.program import load
-from perceiver_graph.runtime.queries import parse_decode
-from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
-from perceiver_graph.runtime.work import Work, made_folder, refuse_overwriting, setting_of
+from perceiver_graph.runtime.sources import Subject
+from perceiver_graph.runtime.work import Work, made_folder, refuse_overwriting
 from perceiver_graph.runtime.written import is_there
 from perceiver_graph.storage import sweep
 
@@ -40,6 +39,7 @@ is."""
 class _Opened:
     item: Item
     subject: Subject
+    work: Work
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,8 @@ class Worker:
                 f"{job.artifact} is not the artifact that the batch began with: it was replaced"
             )
             raise DiagnosticError.of("PG402", message, help="run the batch again")
-        self._readers = file_readers(program.manifest, job.memory)
-        decode, sizes = parse_decode(job.decode), parse_sizes(job.sizes)
-        setting = setting_of(program.manifest, self._readers, decode)
-        self._work = Work(program, setting, {}, decode, sizes, job.memory)
+        self._opener = Opener(program, job)
+        self._work = self._opener.work
         self._out = Path(job.out)
         dimension = program.manifest.dims.get("batch")
         limit = dimension.max if dimension and dimension.max else job.batch
@@ -100,19 +98,19 @@ class Worker:
                 yield Outcome.failed(item, _unforeseen(error))
 
     def _pieces(self, item: Item) -> Iterator[_Opened | Waiting | _Closed | Outcome]:
-        (subject,) = find_subjects(item.values, self._readers)
+        work, subject = self._opener.open(item)
         if is_there(self._out / item.name, subject.stem, batch=item.key):
             yield Outcome(item.name, item.key, "there")
             return
-        yield _Opened(item, subject)
+        yield _Opened(item, subject, work)
         count = 0
         for index, piece in enumerate(subject.pieces()):
             if item.name in self._dropped:
                 return
             notes: tuple[str, ...] = ()
             if self._most > 1:  # what is wrong with it is not to be wrong with the whole batch
-                arrays = {**piece.arrays, **self._work.arrays}
-                notes = check_inputs(self._work.program.manifest, arrays, self._work.sizes).notes
+                manifest = self._work.program.manifest
+                notes = check_inputs(manifest, piece.arrays, self._work.sizes).notes
             yield Waiting(item.name, index, piece, notes)
             count = index + 1
         yield _Closed(item, count)
@@ -121,7 +119,7 @@ class Worker:
         match event:
             case _Opened():
                 try:
-                    current = _Current(self._work, event.item, event.subject, self._out)
+                    current = _Current(event.work, event.item, event.subject, self._out)
                 except DiagnosticError as error:
                     yield self._failed(event.item, error)
                 else:

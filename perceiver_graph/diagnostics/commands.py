@@ -18,6 +18,8 @@ class _Reader:
     """Who reads what is told: somebody who typed a command, or who called from Python."""
 
     typed = False
+    many = False
+    """Whether a batch of many items is run on."""
 
 
 @contextmanager
@@ -30,9 +32,32 @@ def typed() -> Iterator[None]:
         _Reader.typed = before
 
 
+def is_typed() -> bool:
+    """Whether help is for somebody who typed a command."""
+    return _Reader.typed
+
+
+@contextmanager
+def of_many(typed: bool) -> Iterator[None]:
+    """In this block help is about a batch of many items, for somebody who typed a command or not."""
+    before = _Reader.typed, _Reader.many
+    _Reader.typed, _Reader.many = typed, True
+    try:
+        yield
+    finally:
+        _Reader.typed, _Reader.many = before
+
+
 def either(command_line: str, python: str) -> str:
     """The first for who typed a command, the second for who called from Python."""
     return command_line if _Reader.typed else python
+
+
+def arrays(path: str | Path = "IN.npz") -> str:
+    """How arrays are given instead of files, or beside them; `path` is the archive of a run."""
+    if _Reader.many:
+        return "an .npz file with them, or a table whose columns name .npy files"
+    return either(option("--inputs", path), "`arrays={...}`")
 
 
 def elsewhere() -> str:

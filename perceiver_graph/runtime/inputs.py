@@ -14,6 +14,7 @@ from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime.feeds import check_shapes
 from perceiver_graph.runtime.headers import SUFFIX, Header, read_header
+from perceiver_graph.runtime.masks import SUFFIX as MASK
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Named, Source
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
@@ -27,8 +28,12 @@ _SMALLER = "a smaller batch"
 _MOST_NAMES = 6  # inputs whose arrays are shown
 
 
-def read_arrays(named: Named, manifest: Manifest | None = None) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    named: Named, manifest: Manifest | None = None, *, element: bool = False
+) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz archive by name; it may come from a pipe.
+
+    `element`: they are those of one element of a batch, whose axis may be left out.
 
     The headers are read first. Of what `manifest` does not permit, nothing more is read, and an input
     that is always masked comes without its values.
@@ -45,7 +50,7 @@ def read_arrays(named: Named, manifest: Manifest | None = None) -> dict[str, NDA
         with source.open() as file, zipfile.ZipFile(file) as archive:
             headers = _headers(archive, source, report)
             report.raise_if_errors()
-            ignored = _ignored(manifest, headers)
+            ignored = _ignored(manifest, headers, element)
             for header in headers.values():
                 require_room(header.shape, header.dtype, f"array {quote(header.name)}", _SMALLER)
             return {
@@ -87,11 +92,24 @@ def _headers(archive: zipfile.ZipFile, source: Source, report: Report) -> dict[s
     return found
 
 
-def _ignored(manifest: Manifest | None, headers: Mapping[str, Header]) -> set[str]:
+def as_element(arrays: Mapping[str, NDArray[Any]], manifest: Manifest) -> dict[str, NDArray[Any]]:
+    """Arrays of one element of a batch, with its axis where that was left out."""
+    ranks = {name: len(entry.shape) for name, entry in manifest.inputs.items()}
+    for name, entry in manifest.inputs.items():
+        if entry.attention_mask is not None:
+            ranks[f"{name}{MASK}"] = len(entry.attention_mask.shape)
+    return {
+        name: array[None] if array.ndim + 1 == ranks.get(name) else array
+        for name, array in arrays.items()
+    }
+
+
+def _ignored(manifest: Manifest | None, headers: Mapping[str, Header], element: bool) -> set[str]:
     """The arrays whose values are not needed, once the others are known to be permitted."""
     if manifest is None:
         return set()
-    check_shapes(manifest, {name: header.stand_in() for name, header in headers.items()})
+    described = {name: header.stand_in() for name, header in headers.items()}
+    check_shapes(manifest, as_element(described, manifest) if element else described)
     return {name for name, entry in manifest.inputs.items() if entry.mask == "always"}
 
 

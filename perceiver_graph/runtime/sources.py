@@ -8,7 +8,7 @@ from mimetypes import guess_type
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import arrays, option
 from perceiver_graph.diagnostics.words import did_you_mean, nearest
 from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Piece, Reader, Reading
@@ -72,16 +72,17 @@ def file_readers(
     memory: int | None = None,
     given: Collection[str] = (),
     values: Sequence[str | Path] = (),
+    row: str = "",
 ) -> tuple[Reader, ...]:
     """What reads the inputs of a model from files, but for those `given` as arrays.
 
-    `values` is what will be read, for messages. A budget of a run in bytes bounds what reading may
-    take. Raises DiagnosticError (PG403, PG501, PG512).
+    `values` is what will be read, and `row` how a table gives arrays, for messages. A budget of a run
+    in bytes bounds what reading may take. Raises DiagnosticError (PG403, PG501, PG512).
     """
     inputs = {name: entry for name, entry in manifest.inputs.items() if name not in given}
     used = {name: entry for name, entry in inputs.items() if entry.mask != "always"}
     readers = make_readers(manifest, given)
-    arrays = _inputs_option(values)
+    way = _arrays(values)
     taken = [name for name in given if manifest.inputs.get(name) and manifest.inputs[name].media]
     if not readers and taken:
         message = f"no input is left for files: {' and '.join(map(quote, taken))} came as an array"
@@ -91,7 +92,8 @@ def file_readers(
         raise DiagnosticError.of(
             "PG512",
             f"no input of {manifest.name} is read from files (its inputs: {names or 'all are arrays'})",
-            help=f"pass arrays instead: {arrays}; or give an input `media` in the spec and compile again",
+            help=f"pass arrays instead: {row or way}; or give an input `media` in the spec and compile "
+            "again",
         )
     for reader in readers:
         reader.room = reading_room(manifest, memory)
@@ -99,23 +101,23 @@ def file_readers(
     if sum(reader.streams for reader in readers) > 1:
         names = " and ".join(quote(n) for r in readers if r.streams for n in r.inputs)
         message = f"{names} come in several pieces each, which cannot be told to fit"
-        report.error("PG512", message, help=f"pass arrays instead: {arrays}")
+        report.error("PG512", message, help=f"pass arrays instead: {row or way}")
     filled = {name for reader in readers for name in reader.inputs}
     for name, entry in used.items():
         if entry.mask == "never" and name not in filled:
             report.error(
                 "PG501",
                 f"input {quote(name)} is not read from files: {entry.dtype} {axes_of(entry)}",
-                help=f"add it as an array, beside the files: {arrays} with {quote(name)} in it",
+                help=f"add it as an array, beside the files: {row or way} with {quote(name)} in it",
             )
     report.raise_if_errors()
     return readers
 
 
-def _inputs_option(values: Sequence[str | Path]) -> str:
+def _arrays(values: Sequence[str | Path]) -> str:
     """How arrays are given: with the archive that was named among the files, if one was."""
     archives = [one for one in map(_path, values) if one.suffix == _ARCHIVE]
-    return option("--inputs", archives[0] if archives else "IN.npz")
+    return arrays(archives[0] if archives else "IN.npz")
 
 
 def _path(value: str | Path) -> Path:
@@ -176,7 +178,7 @@ def _refuse_archives(
     for path in () if any(reader.archives for reader in readers) else map(_path, values):
         if path.suffix == _ARCHIVE and is_path(str(path)):
             message = f"{quote(path)} is an archive of arrays, and no input is read from one"
-            report.error("PG512", message, help=f"pass it as arrays: {option('--inputs', path)}")
+            report.error("PG512", message, help=f"pass it as arrays: {arrays(path)}")
     report.raise_if_errors()
 
 

@@ -124,8 +124,9 @@ ENTRIES = (
     Entry(
         "PG513",
         "arrays cannot be read",
-        "`--inputs` takes an .npz archive with one plain array per input name. The file is "
-        "absent, is not such an archive, or holds Python objects, which are never unpickled.",
+        "`run --inputs` takes an .npz archive with one plain array per input name, and `batch` takes such "
+        "files. The file is absent, is not such an archive, or holds Python objects, which are never "
+        "unpickled.",
         '>>> np.savez("in.npz", image=[[1], [1, 2]])   # rows of unequal length: an object array',
         '>>> np.savez("in.npz", image=np.zeros((1, 16, 224, 224, 3), "float32"))',
     ),
@@ -203,7 +204,8 @@ outputs:
         "has no file of a kind that the model reads, a row of a table does not fit the inputs of the "
         "model, or the results of two files would go to one folder: those of a file are called as the "
         "file, and below a folder or a pattern that was named, as the path there. A model that reads "
-        "several files at a time takes a table, whose columns are its inputs.",
+        "several files at a time takes a table, whose columns are its inputs; inputs that are arrays come "
+        "from `.npz` files, or from columns that name `.npy` files or have lists of numbers.",
         "$ perceiver-graph batch build/kinetics monday/a.mp4 tuesday/a.mp4",
         "$ perceiver-graph batch build/kinetics '*day/*.mp4'",
     ),

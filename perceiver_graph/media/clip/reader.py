@@ -9,7 +9,7 @@ from math import ceil
 from mimetypes import guess_type
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import arrays
 from perceiver_graph.media.clip.formats import (
     AudioFormat,
     ClipFormat,
@@ -66,9 +66,7 @@ class ClipReader(Reader):
             names = [quote(name) for name, form in formats.items() if isinstance(form, kind)]
             if len(names) > 1:
                 message = f"{' and '.join(names)} are of the same kind, and a file has one"
-                report.error(
-                    "PG512", message, help=f"pass arrays instead: {option('--inputs', 'IN.npz')}"
-                )
+                report.error("PG512", message, help=f"pass arrays instead: {arrays()}")
         report.raise_if_errors()
         optional = {_kind(form) for n, form in formats.items() if inputs[n].mask == "optional"}
         return [cls(formats, optional)]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import arrays
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.media.clip.decode import PictureStream, stream_shape
 from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, Window
@@ -215,7 +215,7 @@ def _check_streams(
         raise DiagnosticError.of(
             "PG403",
             f"the model takes sound of {audio.channels} channels, and files are read with 1 or 2",
-            help=f"pass the samples as an array: {option('--inputs', 'IN.npz')}",
+            help=f"pass the samples as an array: {arrays()}",
         )
 
 
@@ -228,7 +228,7 @@ def _check_rates(info: ClipInfo, audio: AudioFormat) -> None:
             f"its sound of {info.sample_rate} samples a second cannot be made one of {audio.rate}, "
             f"which the model takes: rates may differ by a factor of {LARGEST_FACTOR}",
             help="check the rate in its header; a series of other measurements is given as arrays: "
-            f"{option('--inputs', 'IN.npz')}",
+            f"{arrays()}",
         )
 
 

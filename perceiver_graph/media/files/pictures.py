@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import arrays
 from perceiver_graph.media.files.extents import shortfall
 from perceiver_graph.media.files.foreign import PICTURE, foreign
 from perceiver_graph.media.files.gif import gif_frames
@@ -197,7 +197,7 @@ def _refuse_unknown_values(source: Source, image: Image) -> None:
         "PG507",
         f"{source}: the picture holds {what}, and it is not known which are black and white",
         help="scale them to 0..255 as for the training of the model and save them as an 8-bit PNG, "
-        f"or pass an array: {option('--inputs', 'IN.npz')}",
+        f"or pass an array: {arrays()}",
     )
 
 
