@@ -28,7 +28,8 @@ def closest(word: object, known: Iterable[object], most: int = 1) -> tuple[str, 
     """Up to `most` known words that come close, the likeliest first.
 
     Case does not count, nor whether words are joined by `-` or `_`. A word that differs in nothing
-    else is the only answer; where no word is spelt nearly so, it may be short for one: `lon`.
+    else is the only answer. One slip of a finger comes before any other likeness; where no word is spelt
+    nearly so, it may be short for one: `lon`.
     """
     words: dict[str, list[str]] = {}
     for item in dict.fromkeys(map(str, known)):
@@ -38,10 +39,34 @@ def closest(word: object, known: Iterable[object], most: int = 1) -> tuple[str, 
         return tuple(words[key][:most])
     from difflib import get_close_matches  # only mistakes need it
 
-    close = get_close_matches(key, words, most, _LIKENESS)
+    slips = [one for one in words if is_slip(key, one)]
+    slips = get_close_matches(key, slips, most, 0)
+    close = [*dict.fromkeys([*slips, *get_close_matches(key, words, most, _LIKENESS)])]
     if not close and len(key) >= _SHORTEST:
         close = [one for one in words if one.startswith(key)]
     return tuple(item for near in close for item in words[near])[:most]
+
+
+def slips_of(word: object, known: Iterable[object]) -> tuple[str, ...]:
+    """All known words of which `word` is one slip of a finger away: often there is one, or none."""
+    key = _folded(str(word)[:_LONGEST])
+    return tuple(one for one in dict.fromkeys(map(str, known)) if is_slip(key, _folded(one)))
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Whether a word is another one with a letter left out, one too many, or two neighbours exchanged."""
+    if abs(len(word) - len(meant)) > 1 or word == meant or min(len(word), len(meant)) < 1:
+        return False
+    same = next(
+        (i for i, pair in enumerate(zip(word, meant, strict=False)) if len(set(pair)) > 1), -1
+    )
+    if same < 0:  # one begins with the other
+        return True
+    ours, theirs = word[same:], meant[same:]
+    if len(word) == len(meant):
+        return ours[:2] == theirs[1::-1] and ours[2:] == theirs[2:]
+    longer, shorter = (ours, theirs) if len(ours) > len(theirs) else (theirs, ours)
+    return longer[1:] == shorter
 
 
 def question(guesses: Iterable[str], limit: int = NAME_LIMIT) -> str | None:

@@ -9,7 +9,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import joined, nearest
+from perceiver_graph.diagnostics.words import joined, nearest, slips_of
 from perceiver_graph.spec.grammar import Schema, schema_at
 from perceiver_graph.spec.models.base import STALE
 from perceiver_graph.spec.spans import Path
@@ -142,9 +142,10 @@ def synonyms(word: object, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """What of the known keys was meant: our words for it, else one that is spelt nearly so."""
+    """What of the known keys was meant: our words for it, else those of which it is one slip away, else
+    one that is spelt nearly so."""
     known = tuple(known)
-    found = (word,) if word in known else synonyms(word, known)
+    found = (word,) if word in known else synonyms(word, known) or slips_of(word, known)
     guess = None if found else nearest(word, known)
     return (guess,) if guess else found
 

@@ -50,7 +50,7 @@ def filled(schema: Schema | None, path: Path, data: Any) -> str | None:
 
 
 def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
-    value = _at(data, path)
+    value = at(data, path)
     keys = [part for part in path if isinstance(part, str)]
     if schema is not None and keys[-1:] == ["shape"]:
         return _shape(value) or _SHAPE
@@ -112,8 +112,8 @@ def _range(value: Any, path: Path, data: Any) -> str | None:
 
 def _coordinates(position: Path, data: Any) -> list[str] | None:
     """What the coordinates that a position is made of are called; None where it is one in a grid."""
-    given = [_at(data, (*position, key)) for key in ("given", "coordinates", "inputs")]
-    given.append(_at(data, (*position[:-1], "points")))
+    given = [at(data, (*position, key)) for key in ("given", "coordinates", "inputs")]
+    given.append(at(data, (*position[:-1], "points")))
     named = (one for one in given if isinstance(one, list) and _are_texts(one))
     return next(named, []) if any(given) else None
 
@@ -182,7 +182,7 @@ def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None
         if (one := _inner(schema, other)) and word in one.choices:
             return f"{{{other}: {word}}}"
     found = [word] if word in names else []
-    inputs = _at(data, ("inputs",))
+    inputs = at(data, ("inputs",))
     if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
         return f"{{inputs: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
@@ -247,7 +247,7 @@ def _axes(path: Path, data: Any) -> list[str]:
         if names is not None:
             return names
     place = ("shape",) if path[:1] == ("inputs",) else ("query", "grid")
-    axes = _at(data, (*path[:2], *place))
+    axes = at(data, (*path[:2], *place))
     return [str(axis) for axis in axes if axis != "channel"] if isinstance(axes, dict) else []
 
 
@@ -307,7 +307,8 @@ def _word(value: Any) -> str:
     return f"{value:g}" if type(value) is float else str(value)
 
 
-def _at(data: Any, path: Sequence[str | int]) -> Any:
+def at(data: Any, path: Sequence[str | int]) -> Any:
+    """What stands at a path of a spec; None where nothing does."""
     for part in path:
         inside = isinstance(data, dict) and part in data
         if not inside and not (

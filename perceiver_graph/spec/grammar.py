@@ -70,6 +70,12 @@ class Schema:
         tags = ((tag, self.child(tag)) for tag in self.tags)
         return tuple(tag.strip("<>") for tag, one in tags if one and key in one.keys)
 
+    def fitting(self, present: Iterable[str]) -> tuple[Schema, ...]:
+        """Those of the alternatives that have all the keys of `present` which any of them has."""
+        found = [one for tag in self.tags if (one := self.child(tag))]
+        known = {key for one in found for key in one.keys} & {*present}
+        return tuple(one for one in found if known <= {*one.keys})
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The same as `child` takes them: with their angle brackets."""

@@ -13,11 +13,11 @@ from pydantic_core import ErrorDetails
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.model import Diagnostic, Label, make
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import question
+from perceiver_graph.diagnostics.words import question, slips_of
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
 from perceiver_graph.spec.faults import Fault, type_help
-from perceiver_graph.spec.forms import filled, form, glued, skeleton
+from perceiver_graph.spec.forms import at, filled, form, glued, skeleton
 from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
 from perceiver_graph.spec.spans import Path, SpanTree
@@ -66,15 +66,18 @@ class _Translator:
         faults = [self._fault(details) for details in errors[:MAX_ERRORS]]
         missing: dict[Path, list[Fault]] = {}
         guesses: set[Path] = set()  # keys that are missing only because they are misspelt
-        wishes: set[Path] = set()  # mappings that ask for what the language does not have
+        wishes: set[Path] = set()  # mappings that ask for something else than what they lack
         for fault in faults:
             if fault.type == "missing":
                 missing.setdefault(fault.path[:-1], []).append(fault)
                 continue
             if fault.type == "extra_forbidden" and fault.parent:
                 key, parent = str(fault.path[-1]), fault.path[:-1]
-                guesses.update((*parent, guess) for guess in meant(key, fault.parent.keys))
-                wishes.update({parent} if absent(key, parent) else ())
+                found = meant(key, self._keys(fault))
+                guesses.update((*parent, guess) for guess in found)
+                # A key of another form: what this one lacks is not missing.
+                other = absent(key, parent) or not {*found} <= {*fault.parent.keys}
+                wishes.update({parent} if other else ())
             report.add(self._diagnostic(fault))
         for parent, group in missing.items():
             wanted = [fault for fault in group if fault.path not in guesses]
@@ -115,6 +118,13 @@ class _Translator:
         ]
         return next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
 
+    def _keys(self, fault: Fault) -> tuple[str, ...]:
+        """The keys known in the mapping of a fault: those of all its forms that have what is there."""
+        own = fault.parent.keys if fault.parent else ()
+        union = schema_at(self.model, fault.details["loc"][:-2])
+        forms = union.fitting(at(self.data, fault.path[:-1])) if union else ()
+        return tuple(dict.fromkeys([*own, *(key for form in forms for key in form.keys)]))
+
     def _missing(self, parent: Path, faults: list[Fault]) -> Diagnostic:
         keys = [str(fault.path[-1]) for fault in faults]
         rule = faults[0].parent
@@ -144,8 +154,11 @@ class _Translator:
             return self._second_alternative(fault, union.alternatives)
         if entry := absent(key, parent):
             return not_there(key, entry, self.spans.key(fault.path))
-        known = fault.parent.keys if fault.parent else ()
-        guess = glued(key) or question(meant(key, known))
+        known = self._keys(fault)
+        found = meant(key, known)
+        # Of several that are one slip away, the one that is not there yet.
+        free = [one for one in slips_of(key, found) if one not in at(self.data, parent)]
+        guess = glued(key) or question(free or found)
         place = places_of(self.model, key, parent) or (
             None if guess else renamed(self.model, key, parent)
         )
