@@ -11,6 +11,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import joined, nearest
 from perceiver_graph.media.base import (
     CHANNEL,
     Check,
@@ -34,13 +35,26 @@ def axes(*wanted: str) -> Check:
     def check(part: Part, signature: Signature) -> Mismatch | None:
         needs = f"the axes {', '.join(wanted)} with fixed sizes"
         if set(part.sizes) != set(wanted):
-            return _needs(part, needs, "give it these axes")
+            return _needs(part, needs, _renamed(part.sizes, wanted) or "give it these axes")
         unknown = [axis for axis, size in part.sizes.items() if not isinstance(size, int)]
         if not unknown:
             return None
         return _needs(part, needs, f"write a number for `{unknown[0]}`", unknown[0])
 
     return check
+
+
+def _renamed(have: Iterable[str], wanted: Iterable[str]) -> str | None:
+    """What to do where axes have nearly the names that are wanted; None where that is not all."""
+    have, wanted = dict.fromkeys(have), dict.fromkeys(wanted)
+    others = [axis for axis in have if axis not in wanted]
+    lacking = [axis for axis in wanted if axis not in have]
+    meant = {axis: nearest(axis, lacking) for axis in others}
+    if not others or {*meant.values()} != {*lacking} or len(others) != len(lacking):
+        return None
+    return (
+        f"write {joined((f'{quote(to)} for {quote(axis)}' for axis, to in meant.items()), 'and')}"
+    )
 
 
 def rank(count: int, remedy: str) -> Check:

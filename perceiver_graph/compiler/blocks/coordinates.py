@@ -19,6 +19,7 @@ from perceiver_graph.compiler.blocks.context import (
 )
 from perceiver_graph.compiler.blocks.places import fold
 from perceiver_graph.compiler.blocks.ranges import ranges_of
+from perceiver_graph.compiler.blocks.requirements import channel_help
 from perceiver_graph.compiler.blocks.symbols import add_count
 from perceiver_graph.compiler.blocks.waves import Waves, waves_of_coordinates
 from perceiver_graph.compiler.ir.dims import Dim, Symbol, shape_of
@@ -102,7 +103,9 @@ def coordinate_input(ctx: Context, name: str, of: Sequence[str]) -> None:
             (*path, "shape"),
             also=[(user, f"the positions of `{of[0]}`")],
             notes=[shape_note(axes)],
-            help="add `channel: 1` as the last axis of the shape: a channel for each coordinate",
+            help="write a number for `channel`, the last axis"
+            if CHANNEL in spec.shape
+            else channel_help([*spec.shape], "a channel for each coordinate"),
             at_key=True,
         )
     with ctx.builder.at(ctx.document.key_span(*path, "shape")):

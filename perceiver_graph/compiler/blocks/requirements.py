@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
+from perceiver_graph.diagnostics.words import nearest, slips_of
 
 _CHANNELS = ("channels", "chan", "ch", "c", "features", "feature", "colour", "color", "rgb", "dim")
 """What others call the axis of the features."""
@@ -47,17 +50,25 @@ def require_channel(ctx: Context, x: Field, what: str, path: Path) -> None:
             f"{what} needs a `channel` axis, and there is none",
             path,
             notes=[shape_note(x.axes)],
-            help=_channel_help(x),
+            help=channel_help(x.names, "where each place holds one number"),
             at_key=True,
         )
 
 
-def _channel_help(x: Field) -> str:
-    """An axis that was meant to be the channels goes before a new one: the data would not fit it."""
-    for name in x.names:
-        if name in _CHANNELS:
-            return f"did you mean `{CHANNEL}` for `{name}`? It is the name of the last axis, the features"
-    return f"add `{CHANNEL}: 1` as the last axis of the shape, where each place holds one number"
+def channel_help(names: Sequence[str], why: str) -> str:
+    """An axis that was meant to be the channels goes before a new one: the data would not fit it.
+
+    What is only a little like it may be another, and is told with both.
+    """
+    sure = [name for name in names if name in _CHANNELS or slips_of(name, [CHANNEL])]
+    like = sure or [name for name in names if nearest(name, [CHANNEL])]
+    new = f"add `{CHANNEL}: 1` as the last axis of the shape, {why}"
+    if not like:
+        return new
+    asked = (
+        f"did you mean `{CHANNEL}` for `{like[-1]}`? It is the name of the last axis, the features"
+    )
+    return asked if sure else f"{asked}. If not, {new}"
 
 
 def require_ids(ctx: Context, x: Field, what: str, path: Path, other: str = "") -> None:
