@@ -85,6 +85,12 @@ test: lint types ## Lint, check types and run the tests, less the full-size ones
 test-full: $(READY) ## Run the full-size parity tests, a line of differences a model (they need gigabytes)
 	$(BIN)/python -m pytest -m full -s
 
+.PHONY: figures
+figures: $(READY) ## Measure again how far systems are from their references: tests/figures.json, and the table of the README
+	$(BIN)/python -m pytest --update-cases -k "test_system or test_backends_agree" tests/deepmind/test_equations.py tests/test_systems.py
+	$(BIN)/python -m pytest -m full -s --update-cases tests/parity
+	$(BIN)/python docs/generate.py
+
 .PHONY: test-family
 test-family: $(READY) $(FAMILY)/.ready ## Compare with libraries that have a Perceiver, a line a system (FAMILY_LARGE=1: those of 3 GB too)
 	$(BIN)/python -m pytest -n $(WORKERS) -m family tests/family

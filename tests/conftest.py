@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.figures import write_down
+
 # Machines that run the tests differ too much in speed for a time limit per example.
 PLAIN = settings.get_profile("default")  # what is in force may be the one for CI already
 settings.register_profile("perceiver-graph", PLAIN, deadline=None)
@@ -36,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.getoption("--update-cases"):
+        told = [r.user_properties for r in terminalreporter.stats.get("passed", ())]
+        write_down(one for each in told for key, one in each if key == "difference")
 
 
 @pytest.fixture(scope="module")

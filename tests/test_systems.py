@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec, parse_spec
 from perceiver_graph.spec.render import render_yaml, resolved_data
+from tests.figures import difference
 from tests.small import SMALL, SPECS
 from tests.support import random_inputs
 from tests.test_differential import agree, agree_with_torch, given_inputs, onnx_program, randomised
@@ -40,7 +42,9 @@ def test_a_small_variant_keeps_the_structure(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_backends_agree(name: str, tmp_path: Path) -> None:
+def test_backends_agree(
+    name: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     compiled = pg.compile(load_spec(name, overrides=list(SMALL[name])), verify=True)
     weights = randomised(compiled, seed=3)
     symbols = {
@@ -57,11 +61,11 @@ def test_backends_agree(name: str, tmp_path: Path) -> None:
     expected = evaluate(compiled.graph, arrays, weights)
     program = onnx_program(compiled, weights, tmp_path)
     results = program.decode(program.encode(inputs))
-    for output, result in results.items():
-        agree(result, expected[output])
+    shares = [agree(result, expected[output]) for output, result in results.items()]
     points = {leaf.of for leaf in compiled.graph.inputs if leaf.role == "points"}
     shapes = {name: result.shape for name, result in results.items() if name not in points}
-    agree_with_torch(compiled, weights, arrays, inputs, expected, shapes)
+    shares.append(agree_with_torch(compiled, weights, arrays, inputs, expected, shapes))
+    record_property("difference", difference("backends", name, max(shares)))
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -14,6 +14,7 @@ from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec import load_spec
 from tests.deepmind.systems import SYSTEMS as TRANSCRIBED
 from tests.family.harness import figures
+from tests.figures import figures as measured_figures
 from tests.parity.classes import PUBLISHED
 from tests.small import SMALL
 
@@ -49,13 +50,24 @@ def test_what_a_system_is_checked_against_is_checked() -> None:
     released["kinetics"] = "MultimodalAutoencoding"  # tests/parity/test_full_size.py
     measured = {figure["spec"]: figure["class"] for figure in figures().values()}
     for name, system in TABLE["SYSTEMS"].items():
+        assert re.search(r": [1-9]e-\d\d(?:;|$)", system.checked), "a difference that was measured"
         if name in measured:
             assert f"`{measured[name]}`" in system.checked
         elif "transformers" in system.checked:
             assert f"`PerceiverFor{released[name]}`" in system.checked
-        elif system.checked == TABLE["EQUATIONS"]:
+        elif system.checked.startswith(TABLE["EQUATIONS"]):
             assert name in TRANSCRIBED
             assert load_spec(name).spec.dialect == "deepmind"
+
+
+def test_the_worst_difference_is_told() -> None:
+    """Of published size and random configurations; of those that were measured, all are small."""
+    checked = {name: system.checked for name, system in TABLE["SYSTEMS"].items()}
+    for figure in figures().values():
+        worst = max(figure["published"], figure["drawn"])
+        assert f"`{figure['class']}`: {worst:.0e}" in checked[figure["spec"]]
+    for found in measured_figures().values():
+        assert all(0 < one["difference"] <= 1e-4 for one in found.values())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)

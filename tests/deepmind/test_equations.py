@@ -6,6 +6,7 @@ padding of convolutions and pools and what a query finds where all is masked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.spec.loader import load_spec
 from tests.deepmind.equations import Weights
 from tests.deepmind.systems import SYSTEMS
+from tests.figures import difference
 from tests.small import LATER, SMALL
 from tests.support import random_inputs
 from tests.test_differential import given_inputs, onnx_program, randomised
@@ -46,11 +48,14 @@ def arrays_for(compiled: Compiled) -> dict[str, Array]:
     return arrays
 
 
-def agree(found: Array, expected: Array) -> None:
+def agree(found: Array, expected: Array) -> float:
+    """The largest difference, as a share of the largest output."""
     scale = float(np.abs(expected).max())
     assert scale > 1e-4
     assert found.shape == expected.shape
-    assert float(np.abs(found - expected).max()) <= 1e-4 * scale
+    share = float(np.abs(found - expected).max()) / scale
+    assert share <= 1e-4
+    return share
 
 
 def test_every_system_is_transcribed() -> None:
@@ -58,7 +63,7 @@ def test_every_system_is_transcribed() -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_system(name: str, tmp_path: Path) -> None:
+def test_system(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     compiled = compiled_as_deepmind(name)
     weights = randomised(compiled, seed=3)
     arrays = arrays_for(compiled)
@@ -75,7 +80,8 @@ def test_system(name: str, tmp_path: Path) -> None:
     assert expected.keys() == set(compiled.lowered.outputs)
     for output, theirs in expected.items():
         for found in (oracle[output], onnx[output], answers[output].numpy()):
-            agree(found.reshape(theirs.shape), theirs)
+            share = agree(found.reshape(theirs.shape), theirs)
+            record_property("difference", difference("equations", name, share))
 
 
 @pytest.mark.parametrize(

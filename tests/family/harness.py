@@ -11,7 +11,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
-import math
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from perceiver_graph.compiler.importing import import_checkpoint, save
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.spec.loader import parse_spec
+from tests.figures import rounded_up
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "build" / "family-site"
@@ -263,12 +263,6 @@ def figures() -> dict[str, dict[str, Any]]:
     """What was measured before, by the name of a reference."""
     found: dict[str, dict[str, Any]] = json.loads(FIGURES.read_text(encoding="utf-8"))
     return found
-
-
-def rounded_up(share: float) -> float:
-    """With one digit."""
-    step = 10.0 ** math.floor(math.log10(share)) if share else 1.0
-    return float(f"{math.ceil(share / step) * step:.0e}")
 
 
 def as_figures(reference: Reference, measured: Measured) -> dict[str, Any]:

@@ -126,20 +126,22 @@ def run_torch(model: Any, data: Arrays, queries: Arrays) -> Result:
     return Result(state["latents"].numpy(), arrays)
 
 
-def compare(what: str, found: Result, expected: Result, tolerance: float = TOLERANCE) -> None:
-    """Print and assert the largest difference of the latents and of each output."""
+def compare(what: str, found: Result, expected: Result, tolerance: float = TOLERANCE) -> float:
+    """Print and assert the largest difference of the latents and of each output; the largest of all."""
     assert found.outputs.keys() == expected.outputs.keys()
     pairs = {"latents": (found.latents, expected.latents)}
     pairs |= {name: (found.outputs[name], expected.outputs[name]) for name in found.outputs}
-    for name, (ours, theirs) in pairs.items():
-        agree(f"{what}, {name}", ours, theirs, tolerance)
+    return max(
+        agree(f"{what}, {name}", ours, theirs, tolerance) for name, (ours, theirs) in pairs.items()
+    )
 
 
-def agree(what: str, ours: Array, theirs: Array, tolerance: float = TOLERANCE) -> None:
-    """Print and assert the largest difference of two arrays."""
+def agree(what: str, ours: Array, theirs: Array, tolerance: float = TOLERANCE) -> float:
+    """Print and assert the largest difference of two arrays, as a share of the largest magnitude."""
     assert ours.shape == theirs.shape
     difference, scale = np.abs(ours - theirs).max(), np.abs(theirs).max()
-    share = difference / scale
+    share = float(difference / scale)
     print(f"{what}: difference {difference:.1e}, reference up to {scale:.3g}: {share:.1e}")
     assert scale > 0.1  # a reference of zeros would show nothing
     assert share <= tolerance
+    return share

@@ -6,21 +6,24 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.runtime.inputs import write_arrays
 from perceiver_graph.spec.loader import load_spec
+from tests.figures import difference
 from tests.parity.harness import Built, agree, compare, run_onnx, run_torch
 from tests.parity.reference import KINETICS, Result, autoencoder
 
 pytestmark = pytest.mark.full
 
+Record = Callable[[str, object], None]
 CHUNKS = 128
 ASKED = {"first": 0, "middle": CHUNKS // 2, "last": CHUNKS - 1}
 COUNTS = {"audio": 1920, "image": 16 * 224 * 224}
@@ -48,21 +51,26 @@ def expected(kinetics: Built) -> dict[str, Result]:
     return {name: kinetics.reference.run(data, chunk(i)) for name, i in ASKED.items()}
 
 
+def measured(record_property: Record, share: float) -> None:
+    version = f"transformers {transformers.__version__}"
+    record_property("difference", difference("transformers", "kinetics", share, version))
+
+
 def parts(kinetics: Built) -> Iterator[tuple[str, dict[str, Array], dict[str, Array]]]:
     for name, index in ASKED.items():
         yield name, kinetics.data(batch=1), chunk(index)
 
 
-def test_onnx(kinetics: Built, expected: dict[str, Result]) -> None:
+def test_onnx(kinetics: Built, expected: dict[str, Result], record_property: Record) -> None:
     for name, data, queries in parts(kinetics):
         found = run_onnx(kinetics.onnx, data, queries)
-        compare(f"ONNX, {name} chunk", found, expected[name])
+        measured(record_property, compare(f"ONNX, {name} chunk", found, expected[name]))
 
 
-def test_pytorch(kinetics: Built, expected: dict[str, Result]) -> None:
+def test_pytorch(kinetics: Built, expected: dict[str, Result], record_property: Record) -> None:
     for name, data, queries in parts(kinetics):
         found = run_torch(kinetics.torch, data, queries)
-        compare(f"PyTorch, {name} chunk", found, expected[name])
+        measured(record_property, compare(f"PyTorch, {name} chunk", found, expected[name]))
 
 
 def test_oracle(kinetics: Built, expected: dict[str, Result]) -> None:
@@ -70,7 +78,9 @@ def test_oracle(kinetics: Built, expected: dict[str, Result]) -> None:
     compare(f"oracle, {name} chunk", kinetics.oracle(data, queries), expected[name])
 
 
-def test_the_whole_video_from_the_command_line(kinetics: Built, tmp_path: Path) -> None:
+def test_the_whole_video_from_the_command_line(
+    kinetics: Built, tmp_path: Path, record_property: Record
+) -> None:
     """Compile a transformers folder, run arrays, compare all 804,737 queries; within 4 GiB."""
     data = kinetics.data(batch=1)
     write_arrays(tmp_path / "in.npz", data)
@@ -84,7 +94,8 @@ def test_the_whole_video_from_the_command_line(kinetics: Built, tmp_path: Path) 
     everything, first = np.load(tmp_path / "out.npz"), np.load(tmp_path / "first.npz")
     assert set(everything) == set(first) == set(expected.outputs)
     for name, array in expected.outputs.items():
-        agree(f"the whole video, {name}", flat(everything[name]), array)
+        share = agree(f"the whole video, {name}", flat(everything[name]), array)
+        measured(record_property, share)
         beginning = flat(first[name])
         agree(f"--decode {name}", beginning, array[:, : beginning.shape[1]])
     print(f"the whole video: peak memory {peak / 2**30:.2f} GiB")

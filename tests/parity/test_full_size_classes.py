@@ -7,12 +7,13 @@ test_full_size.py.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.importing import import_checkpoint
@@ -20,6 +21,7 @@ from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec, parse_spec
+from tests.figures import difference
 from tests.import_support import IMAGE, TEXT, answer, model, save
 from tests.parity.classes import PUBLISHED
 from tests.parity.harness import TOLERANCE
@@ -47,7 +49,9 @@ def full_inputs(short_class: str) -> dict[str, Array]:
 
 
 @pytest.mark.parametrize("short_class", PUBLISHED)
-def test_released_model(short_class: str, tmp_path: Path) -> None:
+def test_released_model(
+    short_class: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     name, settings = PUBLISHED[short_class]
     original = model(short_class, **{"vocab_size": 262, **settings})
     checkpoint = save(original, tmp_path / "checkpoint")
@@ -65,7 +69,9 @@ def test_released_model(short_class: str, tmp_path: Path) -> None:
         shares.append(share)
         parts.append(f"{backend} {share:.1e}")
         gc.collect()
-    print(f"\n{', '.join(parts)} of the largest output")
+    print(f"\n{', '.join(parts)} of the largest output", flush=True)
+    version = f"transformers {transformers.__version__}"
+    record_property("difference", difference("transformers", name, max(shares), version))
     assert max(shares) <= TOLERANCE
 
 
