@@ -324,9 +324,9 @@ def given_to_the_page_on_shapes(monkeypatch: pytest.MonkeyPatch) -> dict[str, An
 
 
 def after_the_page_on_shapes(names: dict[str, Any]) -> None:
-    """33 points an axis leave the coarsest grid as fine as it is: all are asked."""
-    assert names["found"].asked.all()
-    assert names["found"].values.shape == (33, 33, 33)
+    """129 points an axis are asked from a grid of 33 on: not all of them."""
+    assert not names["found"].asked.all()
+    assert names["found"].values.shape == (129, 129, 129)
 
 
 def given_to_first_steps(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 import perceiver_graph as pg
 from perceiver_graph.runtime.surface import Surface, find_surface
 
+pytestmark = pytest.mark.filterwarnings("ignore:find_surface asks every point")
 Floats = NDArray[np.float32]
 Field = Callable[[Floats], Floats]
 
@@ -96,6 +98,23 @@ def test_balls_anywhere(centre: tuple[float, ...], radius: float, size: int) -> 
     field = ball(centre, radius)
     found = find_surface(field, low, high, size, coarsest=4, margin=0)
     compare(found, everywhere(field, low, high, [size] * 3))
+
+
+@pytest.mark.parametrize(
+    ("size", "coarsest", "fits"),
+    [(33, 32, 65), (100, 32, 129), (128, 32, 129), (65, 64, 129), ([33, 65], 32, (65, 65))],
+)
+def test_a_grid_that_saves_nothing_says_so(size: Any, coarsest: int, fits: Any) -> None:
+    field = ball([0, 0], 0.5)
+    with pytest.warns(UserWarning, match=r"asks every point of this grid") as told:
+        found = find_surface(field, [-1, -1], [1, 1], size, coarsest=coarsest)
+    assert found.asked.all()
+    assert f"size {fits} does" in str(told[0].message)
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        better = find_surface(field, [-1, -1], [1, 1], fits, coarsest=coarsest)
+    assert not better.asked.all()
 
 
 @pytest.mark.parametrize(

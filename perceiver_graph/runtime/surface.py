@@ -9,6 +9,7 @@ crossed at the edge of what was asked has its neighbours asked, too.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -50,9 +51,11 @@ def find_surface(
     The grid has `size` points along each axis, from `low` to `high`, both included. It is asked whole
     at a spacing that leaves `coarsest` cells or more along each axis, then at half the spacing around
     crossed cells, with `margin` cells on each side, and so on: what is thinner than a cell of the
-    coarsest grid may be missed. Spacings are halved as often as `size - 1` can be: 257 points are 256
-    cells. `ask` is called with up to `batch` points, float32. Raises ValueError for sizes that do not
-    agree, and for answers that are not finite.
+    coarsest grid may be missed. Spacings are halved as often as `size - 1` can be: 65, 97, 129, 193 and 257
+    points are 64, 96, 128, 192 and 256 cells. Cells of other sizes, 100 or 128, cannot be halved, or are
+    fewer than `coarsest` then: all points are asked, and a warning says so. `ask` is called with up to
+    `batch` points, float32. Raises ValueError for sizes that do not agree, and for answers that are not
+    finite.
     """
     if not callable(ask):
         raise wrong_kind("ask", "a function that has the values at points", ask)
@@ -69,6 +72,8 @@ def find_surface(
     stride = 1
     while all((n - 1) % (2 * stride) == 0 and (n - 1) // (2 * stride) >= coarsest for n in sizes):
         stride *= 2
+    if stride == 1:
+        _warn_of_all(sizes, coarsest)
     axes = [
         np.linspace(a, b, n, dtype=np.float32) for a, b, n in zip(low, high, sizes, strict=True)
     ]
@@ -88,6 +93,19 @@ def find_surface(
         while (near := _near(field.values[every] > level, margin) & ~field.asked[every]).any():
             _ask_at(field, ask, axes, stride, near, batch)
     return field
+
+
+def _warn_of_all(sizes: Sequence[int], coarsest: int) -> None:
+    """That nothing is saved, and the nearest sizes that would save something."""
+    multiple = 2 * coarsest
+    fitting = [max(1, round((n - 1) / multiple)) * multiple + 1 for n in sizes]
+    said = sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
+    fits = fitting[0] if len(set(sizes)) == 1 else tuple(fitting)
+    warnings.warn(
+        f"find_surface asks every point of this grid: of {said} points along an axis, every other "
+        f"one makes no grid with {coarsest} cells or more (`coarsest`); size {fits} does",
+        stacklevel=3,
+    )
 
 
 def _every(stride: int, rank: int) -> tuple[slice, ...]:

@@ -12,6 +12,9 @@ from typing import Any
 from perceiver_graph.spec.spans import Path
 from perceiver_graph.spec.wording import dotted
 
+_LAYERS = ("layers", "encode", "process", "decode")
+"""Keys of a spec below which attention is described."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -31,9 +34,10 @@ class Change:
 
     @property
     def is_of_a_position(self) -> bool:
-        """Whether it is a setting of a position encoding."""
-        place = self.path[2:]
-        return place[:1] == ("position",) or place[:2] == ("query", "position")
+        """Whether it is a setting of a position encoding, or of how attention turns by positions."""
+        first, place = self.path[0], self.path[2:]
+        turned = first in _LAYERS and "rotary" in self.path[1:]
+        return turned or place[:1] == ("position",) or place[:2] == ("query", "position")
 
     @property
     def back(self) -> Change:

@@ -142,6 +142,17 @@ def test_a_position_of_another_kind_is_told_whole(command: Command) -> None:
     )
 
 
+def test_rotary_positions_are_positions(command: Command) -> None:
+    for key, settings in (
+        ("process.rotary.fraction", "process.rotary={fraction: 0.25}"),
+        ("encode.rotary.base", "encode.rotary={base: 100}"),
+    ):
+        sections = command("diff", "poyo", "--set", settings).out.split("\n\n")
+        (positions,) = [one for one in sections if one.startswith("positions")]
+        assert key in positions
+        assert not any(key in one for one in sections if one.startswith("settings"))
+
+
 def test_a_head_that_is_multiplied_by_one_is_the_same(command: Command) -> None:
     out = command("diff", "kinetics", "--set", "outputs.label.head.scale=1").out
     assert out.startswith("no difference between")
