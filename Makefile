@@ -102,8 +102,8 @@ $(FAMILY)/.ready: constraints-family.txt | $(READY)
 	@touch $@
 
 .PHONY: test-cluster
-test-cluster: $(READY) $(CLUSTER)/.ready ## Run batches on a Ray of this machine, and what servers read (fetches 200 MB once)
-	$(CLUSTER)/bin/python -m pytest -m cluster tests/test_batch_ray.py tests/test_triton.py
+test-cluster: $(READY) $(CLUSTER)/.ready ## Run batches on a Ray of this machine, a server, and what servers read (fetches 300 MB once)
+	$(CLUSTER)/bin/python -m pytest -m cluster tests/test_batch_ray.py tests/test_triton.py tests/test_serve.py tests/test_serve_hostile.py
 
 # An environment of its own, which finds the packages of .venv behind its own: some of what the engines
 # depend on is of other versions there.
@@ -111,7 +111,7 @@ $(CLUSTER)/.ready: pyproject.toml | $(READY)
 	rm -rf $(CLUSTER)
 	$(BIN)/python -m venv $(CLUSTER)
 	$(BIN)/python -c "import sys, sysconfig; own = sysconfig.get_path('purelib', vars={'base': sys.argv[1]}); open(own + '/shared.pth', 'w').write('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" $(CLUSTER)
-	$(CLUSTER)/bin/python -m pip install --disable-pip-version-check --quiet "ray[data]>=2.50" "tritonclient[grpc]>=2.60"
+	$(CLUSTER)/bin/python -m pip install --disable-pip-version-check --quiet "ray[data]>=2.50" "kserve>=0.21,<0.22" "tritonclient[grpc,http]>=2.60"
 	@touch $@
 
 .PHONY: test-browser

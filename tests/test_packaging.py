@@ -124,6 +124,7 @@ def test_the_base_install_has_no_torch(wheel: Path) -> None:
     assert set(_metadata(wheel).get_all("Provides-Extra") or []) == {
         "openvino",
         "ray",
+        "serve",
         "torch",
         "media",
         "hub",

@@ -80,6 +80,7 @@ LARGER = {
 }
 """What else is set so that the files of the pages do, in no time: all latents, few tiles."""
 SHOWN_PAGES = {path.relative_to(ROOT).as_posix(): path for path in PAGES if blocks(path, "sh")}
+del SHOWN_PAGES["docs/serve.md"]  # a server, and what asks it: tests/test_serve.py runs it
 
 
 @pytest.fixture

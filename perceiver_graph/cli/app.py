@@ -20,7 +20,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 PROGRAM = "perceiver-graph"
 COMMANDS = (
-    *("compile", "run", "batch", "import", "export"),
+    *("compile", "run", "batch", "serve", "import", "export"),
     *("check", "inspect", "diff", "graph", "explain", "schema", "new", "list"),
 )
 _SETTINGS: Any = {"add_completion": False, "rich_markup_mode": None}

@@ -108,8 +108,8 @@ Memory = Annotated[
 ]
 
 
-def bytes_of(memory: str | None) -> int | None:
-    """The bytes of a `--memory`; what is no size is an error of usage."""
+def bytes_of(memory: str | None, flag: str = "--memory") -> int | None:
+    """The bytes of a `--memory`, or of another such option; what is no size is an error of usage."""
     if memory is None:
         return None
     from perceiver_graph.runtime.chunks import parse_size
@@ -117,4 +117,4 @@ def bytes_of(memory: str | None) -> int | None:
     try:
         return parse_size(memory)
     except ValueError as error:
-        raise usage.wrong(f"`--memory`: {error}") from None
+        raise usage.wrong(f"`{flag}`: {error}") from None

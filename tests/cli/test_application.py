@@ -14,7 +14,7 @@ from perceiver_graph.cli import explain as explain_module
 from tests.cli.support import Command, process
 
 COMMANDS = (
-    *("compile", "run", "batch", "import", "export", "check", "inspect", "diff", "graph"),
+    *("compile", "run", "batch", "serve", "import", "export", "check", "inspect", "diff", "graph"),
     *("explain", "schema", "new", "list"),
 )
 

@@ -91,7 +91,11 @@ def test_every_limited_option_is_tried() -> None:
     ("line", "message", "help"),
     [
         ("compil kinetics", "no command `compil`", "did you mean `compile`?"),
-        ("frobnicate", "no command `frobnicate`", "commands are compile, run, batch, import,"),
+        (
+            "frobnicate",
+            "no command `frobnicate`",
+            "commands are compile, run, batch, serve, import,",
+        ),
         ("kinetics", "no command `kinetics`", "`perceiver-graph inspect kinetics`"),
         ("a/b.yaml", "no command `a/b.yaml`", "`perceiver-graph inspect a/b.yaml`"),
         ("--versoin", "no option `--versoin`", "did you mean `--version`?"),

@@ -228,4 +228,41 @@ outputs:
         "$ perceiver-graph batch build/kinetics clips --workers 64",
         "$ perceiver-graph batch build/kinetics clips --workers 8",
     ),
+    Entry(
+        "PG530",
+        "port cannot be listened on",
+        "`serve` could not open a port: another program has it, this machine has no such address, or "
+        "ports below 1024 are reserved. `--port 0` takes any that is free and says which.",
+        "$ perceiver-graph serve build/kinetics --port 80",
+        "$ perceiver-graph serve build/kinetics --port 8080",
+    ),
+    Entry(
+        "PG531",
+        "request is not one of the protocol",
+        "A request to `serve` is not as the Open Inference Protocol v2 has it: no JSON, no `inputs`, an "
+        "unknown type, or data of another number or type than its own shape and `datatype` say. What "
+        "is of the protocol but does not fit the model has the codes that `run` would give. The "
+        "answer is 400.",
+        '$ curl localhost:8000/v2/models/digits/infer -d \'{"inputs": [{"name": "image", "datatype": '
+        '"FP32", "shape": [1, 8, 8, 1], "data": [0.5]}]}\'',
+        '$ curl localhost:8000/v2/models/digits/infer -d \'{"inputs": [{"name": "pixel", "datatype": '
+        '"FP32", "shape": [1, 1], "data": [0.5]}]}\'',
+    ),
+    Entry(
+        "PG532",
+        "model is not served",
+        "A request names a model that `serve` was not given. Models have the names of their specs, or "
+        "those of `NAME=ARTIFACT`; `/v2/models` lists them. The answer is 404.",
+        "$ curl localhost:8000/v2/models/kinetic",
+        "$ curl localhost:8000/v2/models/kinetics",
+    ),
+    Entry(
+        "PG533",
+        "limit of the server",
+        "`serve` answers a request that is larger than `--max-request-bytes` with 413, one for which "
+        "there is no answer within `--timeout` with 504, and one that comes while `--queue` others are "
+        "inside with 503, after which a client tries again later.",
+        "$ perceiver-graph serve build/kinetics --max-request-bytes 1MB",
+        "$ perceiver-graph serve build/kinetics --max-request-bytes 64MiB",
+    ),
 )

@@ -1,0 +1,140 @@
+"""`perceiver-graph serve`: artifacts over HTTP and gRPC."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perceiver_graph.cli import prepared, screen, usage
+from perceiver_graph.cli.checkpoints import published
+from perceiver_graph.cli.options import Debug, Device, Extensions, bytes_of
+from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.diagnostics.text import quote
+
+if TYPE_CHECKING:
+    from perceiver_graph.runtime.program import Program
+    from perceiver_graph.serving.models import Models
+
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,99})=(.+)", re.S)
+
+
+def serve_command(
+    artifacts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ARTIFACT",
+            help="Folders that `compile` has written, or models of the Hugging Face hub; "
+            "NAME=ARTIFACT says what one is called.",
+            autocompletion=published,
+        ),
+    ],
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Who may ask. 0.0.0.0: whoever reaches this machine."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", min=0, max=65535, metavar="NUMBER", help="Of HTTP; 0 is any that is free."
+        ),
+    ] = 8000,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            "--grpc-port", min=0, max=65535, metavar="NUMBER", help="Of gRPC, if it is served too."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, metavar="NUMBER", help="Of a call [all cores]."),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch",
+            min=1,
+            metavar="NUMBER",
+            help="The most batch elements of several requests that are put together.",
+        ),
+    ] = 1,
+    batch_delay: Annotated[
+        float,
+        typer.Option(
+            "--batch-delay",
+            min=0,
+            max=60_000,
+            metavar="MS",
+            help="How long a request waits for others to go with.",
+        ),
+    ] = 5.0,
+    max_request_bytes: Annotated[
+        str,
+        typer.Option("--max-request-bytes", metavar="SIZE", help="The largest request: 64MiB."),
+    ] = "64MiB",
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", min=0.001, max=86_400, metavar="SECONDS", help="The longest for an answer."
+        ),
+    ] = 60.0,
+    queue: Annotated[
+        int,
+        typer.Option(
+            "--queue", min=1, metavar="NUMBER", help="The most requests that are inside at once."
+        ),
+    ] = 256,
+    device: Device = "auto",
+    extensions: Extensions = None,
+    debug: Debug = False,
+) -> None:
+    """Serve compiled models over HTTP and gRPC, by the Open Inference Protocol v2, until Ctrl-C."""
+    from perceiver_graph.serving.limits import Limits
+    from perceiver_graph.serving.server import Batching, Places, require, serve
+
+    most = bytes_of(max_request_bytes, "--max-request-bytes") or 0
+    require()
+    programs = _programs(artifacts, device, threads)
+
+    def began(http: str, grpc: str | None, models: Models) -> None:
+        for name in models.names:
+            together = models[name].batch
+            rest = f"up to {together} together" if together > 1 else "requests one by one"
+            screen.say(f"{name}: {http}/v2/models/{name}, {rest}")
+        if grpc is not None:
+            screen.say(f"gRPC: {grpc}")
+        sys.stdout.flush()
+
+    serve(
+        programs,
+        Places(host, port, grpc_port),
+        limits=Limits(most, timeout, queue),
+        batching=Batching(batch, batch_delay / 1000),
+        began=began,
+        say=lambda text: screen.notes([text]),
+    )
+
+
+def _programs(artifacts: list[str], device: Device, threads: int | None) -> dict[str, Program]:
+    """What is served by name. Raises DiagnosticError as `load`, and UsageError for a name twice."""
+    from perceiver_graph.runtime.program import load
+
+    found: dict[str, Program] = {}
+    for text in artifacts:
+        named = None if Path(text).is_dir() else _NAMED.fullmatch(text)
+        where = named[2] if named else text
+        folder = prepared.artifact(where, "cuda" if device == "cuda" else "cpu")
+        with screen.bar("checking files") as progress:
+            program = load(folder, device=device, threads=threads, progress=progress)
+        name = named[1] if named else program.manifest.name
+        if name in found:
+            message = f"two models are called {quote(name)}"
+            help = f"give them names: {command('serve', 'a=ARTIFACT', 'b=ARTIFACT')}"
+            raise usage.wrong(message, help)
+        found[name] = program
+    return found

@@ -1,0 +1,142 @@
+"""Calls that wait for a thread: at most so many, for so long, and those that are alike as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from perceiver_graph.runtime.program import Program
+from perceiver_graph.serving.calls import Answer, Call, busy, too_long
+from perceiver_graph.serving.together import alone, checked, largest, together
+
+Known = tuple[int, tuple[str, ...]]
+ValueT = TypeVar("ValueT")
+
+
+@dataclass
+class Room:
+    """What all models of a server share: threads, and how many calls may be inside at once."""
+
+    threads: Executor
+    limit: int
+    seconds: float
+    """How long a call may take, waiting included."""
+    inside: int = 0
+
+    def start(self, work: Callable[[], ValueT]) -> asyncio.Future[ValueT]:
+        """Do it in a thread. It counts as inside until it is done, whether or not anybody waits: a
+        thread cannot be stopped. Raises RefusalError where too many are inside."""
+        if self.inside >= self.limit:
+            raise busy(self.limit)
+        self.inside += 1
+        found = asyncio.get_running_loop().run_in_executor(self.threads, work)
+        found.add_done_callback(self._left)
+        return found
+
+    def _left(self, done: asyncio.Future[Any]) -> None:
+        self.inside -= 1
+        if not done.cancelled():
+            done.exception()  # asked for, so that nobody logs that nobody did
+
+
+@dataclass
+class _Group:
+    """Calls that are alike and wait for more of them."""
+
+    calls: list[Call] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
+    waiting: list[asyncio.Future[Answer]] = field(default_factory=list)
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def elements(self) -> int:
+        return sum(batch for batch, _ in self.known)
+
+
+class Queue:
+    """Calls of one model, in one event loop."""
+
+    def __init__(self, program: Program, room: Room, batch: int = 1, delay: float = 0.0) -> None:
+        self.program = program
+        self._room = room
+        self._most = largest(program.manifest, batch)
+        self._delay = delay
+        self._groups: dict[Hashable, _Group] = {}
+
+    @property
+    def batch(self) -> int:
+        """The most batch elements that are put together; 1: calls go one by one."""
+        return self._most
+
+    async def answer(self, call: Call) -> Answer:
+        """Raises DiagnosticError as `Program.run`, and RefusalError where it takes too long, or too many
+        wait."""
+        try:
+            async with asyncio.timeout(self._room.seconds):
+                if self._most == 1:
+                    return await self._alone(call)
+                return await self._with_others(call)
+        except TimeoutError:
+            raise too_long(self._room.seconds) from None
+
+    async def _alone(self, call: Call) -> Answer:
+        # Whoever stops to wait does not cancel what a thread has begun.
+        return await asyncio.shield(self._room.start(partial(alone, self.program, call)))
+
+    async def _with_others(self, call: Call) -> Answer:
+        known = await asyncio.shield(self._room.start(partial(checked, self.program, call)))
+        if known is None or known[0] >= self._most:
+            return await self._alone(call)
+        likeness = call.likeness()
+        group = self._groups.get(likeness)
+        if group is not None and group.elements + known[0] > self._most:
+            self._go(likeness)
+            group = None
+        loop = asyncio.get_running_loop()
+        if group is None:
+            group = self._groups[likeness] = _Group()
+            group.timer = loop.call_later(self._delay, self._go, likeness)
+        future: asyncio.Future[Answer] = loop.create_future()
+        group.calls.append(call)
+        group.known.append(known)
+        group.waiting.append(future)
+        if group.elements >= self._most:
+            self._go(likeness)
+        return await future
+
+    def _go(self, likeness: Hashable) -> None:
+        """Run a group: it is whole, or has waited long enough."""
+        group = self._groups.pop(likeness)
+        if group.timer is not None:
+            group.timer.cancel()
+        there = [i for i, future in enumerate(group.waiting) if not future.done()]
+        waiting = [group.waiting[i] for i in there]
+        calls, known = [group.calls[i] for i in there], [group.known[i] for i in there]
+        if not there:
+            return
+        try:
+            running = self._room.start(partial(together, self.program, calls, known))
+        except Exception as error:  # noqa: BLE001 - it is raised where the callers wait
+            for future in waiting:
+                future.set_exception(error)
+            return
+        running.add_done_callback(partial(_give, waiting))
+
+
+def _give(waiting: list[asyncio.Future[Answer]], done: asyncio.Future[Any]) -> None:
+    """Hand out what became of a group to those who still wait."""
+    error = asyncio.CancelledError() if done.cancelled() else done.exception()
+    outcomes = [error] * len(waiting) if error is not None else done.result()
+    for future, outcome in zip(waiting, outcomes, strict=True):
+        if future.done():
+            continue
+        if isinstance(outcome, Answer):
+            future.set_result(outcome)
+        else:
+            with suppress(asyncio.InvalidStateError):
+                future.set_exception(outcome)

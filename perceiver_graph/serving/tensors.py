@@ -1,0 +1,148 @@
+"""Tensors of the Open Inference Protocol v2: what a model takes and gives, and arrays of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.spec.manifest import Manifest, Size
+
+TYPES = {
+    "BOOL": "|b1",
+    "UINT8": "|u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "|i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+"""Types of the protocol that are numbers, as numpy lays them out on the wire."""
+_NAMES = {"float32": "FP32", "int64": "INT64", "bool": "BOOL"}
+_OPEN = -1
+"""A size that each request says."""
+_MOST_AXES = 16
+
+
+def takes(manifest: Manifest) -> list[dict[str, Any]]:
+    """The inputs that a request may have: name, type and shape, attention masks among them."""
+    found = []
+    for name, entry in manifest.inputs.items():
+        if entry.mask == "always":
+            continue
+        found.append(_described(name, entry.dtype, entry.shape))
+        if entry.attention_mask is not None:
+            found.append(_described(f"{name}.attention_mask", "bool", entry.attention_mask.shape))
+    return found
+
+
+def gives(manifest: Manifest) -> list[dict[str, Any]]:
+    """The outputs: name, type and shape."""
+    return [_described(name, one.dtype, one.shape) for name, one in manifest.outputs.items()]
+
+
+def _described(name: str, dtype: str, shape: Sequence[Size]) -> dict[str, Any]:
+    sizes = [size if isinstance(size, int) else _OPEN for size in shape]
+    return {"name": name, "datatype": _NAMES[dtype], "shape": sizes}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What a request says of an input. Nothing of it has been looked at yet."""
+
+    name: Any
+    datatype: Any
+    shape: Any
+    data: Any
+    """Bytes as they lie in memory, or numbers in lists, nested or not."""
+
+    def array(self) -> NDArray[Any]:
+        """The numbers. Raises DiagnosticError (PG531) unless there are as many as the shape says, and
+        they are of the type."""
+        dtype = np.dtype(TYPES[self._type()])
+        shape = self._sizes()
+        if isinstance(self.data, bytes | bytearray | memoryview):
+            return self._of_bytes(dtype, shape)
+        return self._of_numbers(dtype, shape)
+
+    def _type(self) -> str:
+        if isinstance(self.datatype, str) and self.datatype in TYPES:
+            return self.datatype
+        given = quote(self.datatype) if isinstance(self.datatype, str) else "no text"
+        help = f"types are {', '.join(TYPES)}"
+        raise wrong(f"the type of input {self._label} is {given}", help)
+
+    def _sizes(self) -> tuple[int, ...]:
+        if not isinstance(self.shape, list | tuple):
+            raise wrong(f"the shape of input {self._label} is no list of sizes")
+        if len(self.shape) > _MOST_AXES:
+            raise wrong(
+                f"input {self._label} has {len(self.shape)} axes: {_MOST_AXES} are possible"
+            )
+        for size in self.shape:
+            if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**62:
+                raise wrong(f"the shape of input {self._label} has a size that is none")
+        return tuple(self.shape)
+
+    def _of_bytes(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        # The product is one of Python's, which cannot overflow.
+        needed, given = prod(shape) * dtype.itemsize, memoryview(self.data).nbytes
+        if needed != given:
+            what = f"input {self._label}, {self.datatype} {list(shape)}, takes {needed} bytes"
+            raise wrong(f"{what}, and {given} are given")
+        if dtype.kind == "b" and given and np.frombuffer(self.data, np.uint8).max() > 1:
+            raise wrong(f"input {self._label} is BOOL, and has bytes other than 0 and 1")
+        # A copy is aligned, whatever lies in front of the bytes.
+        return np.frombuffer(self.data, dtype).reshape(shape).copy()
+
+    def _of_numbers(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        if not isinstance(self.data, list):
+            raise wrong(
+                f"input {self._label} has no data",
+                "give `data`, a list of numbers, or bytes behind the JSON and their number in the "
+                "parameter `binary_data_size`",
+            )
+        try:
+            found = np.array(self.data)
+        except (ValueError, OverflowError) as error:
+            message = f"the data of input {self._label} are no array: rows differ in length"
+            raise wrong(message) from error
+        if found.size != prod(shape):
+            what = f"input {self._label}, {list(shape)}, takes {prod(shape)} numbers"
+            raise wrong(f"{what}, and {found.size} are given")
+        if found.size and not _becomes(found, dtype):
+            raise wrong(f"the data of input {self._label} are not all of the type {self.datatype}")
+        with np.errstate(over="ignore"):  # infinite then, which no input takes
+            return found.astype(dtype).reshape(shape)
+
+    @property
+    def _label(self) -> str:
+        return quote(self.name) if isinstance(self.name, str) else "without a name"
+
+
+def _becomes(found: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether numbers of JSON are those of a type."""
+    if dtype.kind == "f":
+        return found.dtype.kind in "iuf"
+    if dtype.kind == "b":
+        truths = found.dtype.kind in "iu" and bool(((found == 0) | (found == 1)).all())
+        return found.dtype.kind == "b" or truths
+    if found.dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(dtype)
+    return int(found.min()) >= limits.min and int(found.max()) <= limits.max
+
+
+def wrong(message: str, help: str | None = None) -> DiagnosticError:
+    """The diagnostic PG531: a request that is none of the protocol."""
+    return DiagnosticError.of("PG531", message, help=help)
