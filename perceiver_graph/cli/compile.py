@@ -52,11 +52,11 @@ def compile_command(
         typer.Option("--weights", metavar="PATH", help="A weight file or a checkpoint folder."),
     ] = None,
     seed: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--seed", min=0, metavar="N", help="Without weights: what they are drawn from."
+            "--seed", min=0, metavar="N", help="Without weights: what they are drawn from [0]."
         ),
-    ] = 0,
+    ] = None,
     target: Annotated[
         Literal["cpu", "cuda", "openvino", "onnx-standard"],
         typer.Option(
@@ -97,7 +97,7 @@ def compile_command(
     """Compile a spec to a folder with programs, weights and a manifest.
 
     The folder appears whole or not at all. Without --weights, weights are initialised from the
-    seed as the reference does.
+    seed as the reference does; trained ones that lie there are replaced so only where --seed is given.
     """
     numbers.require_sense(precision, backend, calibrate)
     from perceiver_graph.compiler import driver
@@ -155,7 +155,7 @@ def _save(
     directory: Path,
     backends: Sequence[str],
     weights: Path | None,
-    seed: int,
+    seed: int | None,
     sample: Sample | None,
     report: Report,
 ) -> Manifest:

@@ -26,7 +26,7 @@ from perceiver_graph.compiler.programs import plan as planner
 from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import DEFAULT, Precision, Target, TargetName
-from perceiver_graph.compiler.weights import initialize, load_arrays
+from perceiver_graph.compiler.weights import initialize, load_arrays, trained
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.diagnostics import Report
 from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
@@ -212,7 +212,7 @@ class Compiled(Glanced):
         *,
         backends: Sequence[str] = ("onnx",),
         weights: Weights | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         sample: Sample | None = None,
         origin: str | None = None,
         progress: Announce = lambda _: None,
@@ -221,8 +221,8 @@ class Compiled(Glanced):
         """Write the artifact folder, whole or not at all; returns its manifest.
 
         `report` is told what was converted of the weights; `origin` is what the manifest says of where
-        they come from [the name of their file]. An int8 program is measured on
-        `sample`, else on random input.
+        they come from [the name of their file]. An int8 program is measured on `sample`, else on random
+        input. Trained weights that lie there are replaced by initial ones only where a `seed` is given.
         Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
         written (PG407), or the graph not be dumped (PG511).
         """
@@ -236,14 +236,17 @@ class Compiled(Glanced):
                 "sample", "a Sample of perceiver_graph.compiler.backends.onnx.calibration", sample
             )
         refuse_inside(self.dump_ir, directory)
-        storage.refuse_foreign(directory, artifact.ARTIFACT)
+        if storage.refuse_foreign(directory, artifact.ARTIFACT).digests:
+            trained.refuse_loss(directory, weights, seed, backends)
         progress("reading weights" if weights else "initialising weights")
-        parameters = self.weights(weights, seed, report=report)
+        parameters = self.weights(weights, seed or 0, report=report)
         with storage.staged_folder(directory, artifact.ARTIFACT) as stage:
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
             written = self._write(backends, parameters, stage, sample, progress)
             progress("computing digests")
-            manifest = self._manifest(stage, backends, origin or _origin(weights, seed), written)
+            manifest = self._manifest(
+                stage, backends, origin or trained.origin(weights, seed or 0), written
+            )
             artifact.write_manifest(stage, manifest)
         return manifest
 
@@ -336,13 +339,6 @@ class Compiled(Glanced):
             parameters=self.graph.parameter_count,
             flops=self.flops if programs else self.module_flops,
         )
-
-
-def _origin(weights: Weights | None, seed: int) -> str:
-    """Where weights come from, as the manifest says it."""
-    if weights is None:
-        return f"seed {seed}"
-    return "arrays given in Python" if isinstance(weights, Mapping) else Path(weights).name
 
 
 def tool() -> str:

@@ -71,7 +71,8 @@ ENTRIES = (
         "or it exists and is not proven to be ours. Proven means: the digests of a manifest (or, of an "
         "import, those in its weights) are those of the files. A folder of something else is never "
         "replaced, nor is a file that was changed since it was written. Files that no manifest lists "
-        "stay where they are. Nothing was left half-written.",
+        "stay where they are. An artifact with trained weights is not replaced by one with initial ones, "
+        "unless `--seed` asks for those. Nothing was left half-written.",
         "$ perceiver-graph compile kinetics -o /",
         "$ perceiver-graph compile kinetics -o build/kinetics",
     ),
