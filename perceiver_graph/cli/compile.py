@@ -84,6 +84,13 @@ def compile_command(
     level: Level = 2,
     overrides: Overrides = None,
     memory: Memory = None,
+    attention: Annotated[
+        bool,
+        typer.Option(
+            "--attention",
+            help="Write what shows attention, too: which inputs latents read, which latents outputs.",
+        ),
+    ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check the graph after every pass.")
     ] = False,
@@ -111,6 +118,7 @@ def compile_command(
         target=target,
         precision=precision,
         memory=bytes_of(memory),
+        attention=attention,
         verify=verify,
         dump_ir=dump_ir,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -21,8 +21,10 @@ from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, rewrite
+from perceiver_graph.compiler.programs import attention as attentions
 from perceiver_graph.compiler.programs import cost, generation, int8, phases
 from perceiver_graph.compiler.programs import plan as planner
+from perceiver_graph.compiler.programs.attention import CrossAttend
 from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import DEFAULT, Precision, Target, TargetName
@@ -39,7 +41,6 @@ from perceiver_graph.spec.manifest import (
     ports,
 )
 from perceiver_graph.spec.render import render_yaml, resolved_data
-from perceiver_graph.version import __version__
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,6 +63,7 @@ def compile(
     device: TargetName | None = None,
     precision: Precision = "fp32",
     memory: int | None = None,
+    attention: bool = False,
     verify: bool = False,
     dump_ir: str | Path | None = None,
 ) -> Compiled:
@@ -72,10 +74,11 @@ def compile(
     operators of the ONNX programs, which run elsewhere too, only slower; `onnx-standard` takes none
     beside those of ai.onnx. `device` is another name of `target`. `memory` is what a run of the
     ONNX programs may take, in bytes: decode chunks and attention scores are made as small as that
-    needs. Weights are needed only by what follows:
-    `save`, `to_torch`. Raises DiagnosticError with everything that is wrong with the spec, for a
-    precision that the device does not have (PG602) and for too little memory (PG604); TypeError or
-    ValueError for arguments of the wrong kind.
+    needs. With `attention` there are more ONNX programs, for `Program.attention`. Weights are needed
+    only by what follows: `save`, `to_torch`. Raises DiagnosticError with everything that is wrong
+    with the spec, for a precision that the device does not have (PG602), for too little memory
+    (PG604) and where there is no attention to show (PG523); TypeError or ValueError for arguments
+    of the wrong kind.
     """
     one_of("level", get_args(Level), level)
     one_of("target", get_args(TargetName), target)
@@ -93,7 +96,8 @@ def compile(
     document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
     lowered = lower(document)
     lowered = replace(lowered, graph=without_paths(lowered.graph, document))
-    compiled = Compiled(lowered, level, wanted, verify, dump_ir, memory)
+    shown = attentions.shown(lowered, wanted) if attention else {}
+    compiled = Compiled(lowered, level, wanted, verify, dump_ir, memory, shown)
     return compiled.within_memory()
 
 
@@ -107,6 +111,7 @@ class Compiled(Glanced):
     verify: bool = False
     dump_ir: Path | None = None
     memory: int | None = None
+    attention: Mapping[str, CrossAttend] = field(default_factory=dict)
 
     def _glance(self) -> Glance:
         name, target = self.lowered.document.spec.name, self.target
@@ -179,7 +184,7 @@ class Compiled(Glanced):
 
     def programs(self, weights: Mapping[str, Array]) -> Programs:
         """The programs by name, with everything evaluated that depends on weights only: those of a
-        run, and those of a model that writes."""
+        run, those of a model that writes, and those that show attention."""
         whole = self.dump_ir is not None  # a dump has every step
         optimized = optimize(
             self.graph if whole else self._rewritten,
@@ -190,7 +195,8 @@ class Compiled(Glanced):
             rewritten=not whole,
         )
         found = phases.finish_early(phases.split(optimized))
-        for name, graph in (self.writing.programs if self.writing else {}).items():
+        more = attentions.programs(self.lowered, self.attention)
+        for name, graph in {**(self.writing.programs if self.writing else {}), **more}.items():
             found[name] = optimize(graph, level=self.level, parameters=weights, verify=self.verify)
         return found
 
@@ -255,7 +261,7 @@ class Compiled(Glanced):
         document = self.lowered.document
         return render_yaml(
             resolved_data(document.spec, self.lowered.derived),
-            f"{document.spec.name}, every default written out by {tool()}",
+            f"{document.spec.name}, every default written out by {describe.tool()}",
         )
 
     def _write(
@@ -275,7 +281,7 @@ class Compiled(Glanced):
             self.target,
             lambda: self.programs(parameters),
             describe.input_entries(self.lowered),
-            {"name": spec.name, "spec_sha256": self.spec_digest, "tool": tool()},
+            {"name": spec.name, "spec_sha256": self.spec_digest, "tool": describe.tool()},
             largest(self.graph.symbols),
             sample,
             progress,
@@ -313,12 +319,14 @@ class Compiled(Glanced):
             plan = planner.as_written(
                 plan, self.lowered, self.optimized, self.memory, kept, rounded
             )
-        programs = describe.program_entries(written.programs, written.files, self.lowered.outputs)
+        shown = describe.attention(self.attention)
+        results = {*self.lowered.outputs, *attentions.results(self.attention)}
+        programs = describe.program_entries(written.programs, written.files, results)
         return Manifest(
             format=MANIFEST_VERSION,
             name=spec.name,
             summary=spec.summary,
-            tool=tool(),
+            tool=describe.tool(),
             backends=list(backends),
             extensions=describe.extensions(self.lowered, self._outside(backends)),
             spec_sha256=self.spec_digest,
@@ -331,6 +339,7 @@ class Compiled(Glanced):
             outputs=describe.output_entries(self.lowered),
             dims=describe.dimensions(self.lowered),
             generation=describe.generation(self.lowered, self.writing if programs else None),
+            attention=shown if programs else None,
             chunks=plan.chunks,
             memory=None if self.memory is None else describe.run_memory(plan, self.memory),
             decode_memory=planner.decode_memory(self.optimized, rounded),
@@ -339,8 +348,3 @@ class Compiled(Glanced):
             parameters=self.graph.parameter_count,
             flops=self.flops if programs else self.module_flops,
         )
-
-
-def tool() -> str:
-    """The tool and its version, as artifacts name it."""
-    return f"perceiver-graph {__version__}"

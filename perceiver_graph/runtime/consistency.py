@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.runtime.consistent_attention import bad_attention
 from perceiver_graph.runtime.consistent_sizes import bad_sizes
 from perceiver_graph.spec.manifest import InputEntry, Manifest, Port
-from perceiver_graph.spec.programs import ASKED, PREFILL, READS, STEP, WRITES, Role
+from perceiver_graph.spec.programs import ASKED, PREFILL, READS, SHOWS, STEP, WRITES, Role
 
 
 def check_programs(manifest: Manifest, report: Report) -> None:
@@ -33,12 +34,13 @@ def _faults(manifest: Manifest) -> Iterator[str]:
             yield "`backends` has `onnx`, but `programs` is empty"
         return
     found = list(_bad_programs(manifest)) or list(_bad_ports(manifest))
-    yield from found or bad_sizes(manifest)
+    found = found or [*bad_sizes(manifest)]
+    yield from found or bad_attention(manifest)
 
 
 def _bad_programs(manifest: Manifest) -> Iterator[str]:
     for name, program in manifest.programs.items():
-        if name not in {*READS, *WRITES}:
+        if name not in {*READS, *WRITES, *SHOWS}:
             yield f"`{name}` is no program that this release knows"
         if program.file not in manifest.files:
             yield f"the file {quote(program.file)} of program `{name}` is not among `files`"
@@ -50,15 +52,18 @@ def _bad_ports(manifest: Manifest) -> Iterator[str]:
     programs = {name: manifest.programs[name] for name in READS if name in manifest.programs}
     made = set[str]()
     yield from _bad_writing(manifest)
-    for name, program in programs.items():
+    read = {**READS, **SHOWS}
+    shown = {name: manifest.programs[name] for name in SHOWS if name in manifest.programs}
+    for name, program in {**programs, **shown}.items():
         for port in program.inputs:
-            if port.role not in READS[name]:
+            if port.role not in read[name]:
                 yield f"`{name}` has an input of role `{port.role}`"
             elif port.role != "state":
                 yield from _bad_input(port, f"`{name}`", manifest)
             elif port.of not in made:  # its own state, too, comes from one before it at first
                 yield f"`{name}` reads {quote(port.of)}, which no program before it hands over"
-        made |= {port.of for port in program.outputs}
+        if name in READS:
+            made |= {port.of for port in program.outputs}
     if "latents" not in {port.of for port in programs["encode"].outputs}:
         yield "`encode` does not give the `latents`"
     asked = {p.of for program in programs.values() for p in program.inputs if p.role in ASKED}

@@ -16,6 +16,7 @@ from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime import chunks, regions
 from perceiver_graph.runtime.arrays import overflow_notes
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
+from perceiver_graph.runtime.attention import Attending
 from perceiver_graph.runtime.contents import Progress
 from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
@@ -24,11 +25,11 @@ from perceiver_graph.runtime.engines import ENGINES, Engine, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.generation import Generating
 from perceiver_graph.runtime.programs import Programs, Values
-from perceiver_graph.runtime.queries import Asked, Selection, resolve
+from perceiver_graph.runtime.queries import Asked, Selection, chunk_of, count_of, resolve
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.runtime.verified import VERIFY, Verify
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, Port, ports
+from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, ports
 from perceiver_graph.spec.programs import ASKED
 
 Results = dict[str, NDArray[np.float32]]
@@ -121,7 +122,7 @@ class State(Glanced):
         return cast(NDArray[np.float32], self._values[name].numpy())
 
 
-class Program(Generating, Glanced):
+class Program(Generating, Attending, Glanced):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
 
     def __init__(
@@ -268,7 +269,7 @@ class Program(Generating, Glanced):
         queries = [port.of for port in ports if port.role in ASKED]
         counts = {name: len(asked[name].positions) for name in queries if name in asked}
         counts = {name: count for name, count in counts.items() if count}
-        sizes = {_count(p): counts.get(p.of, 1) for p in ports if p.role == "points"} | {**sizes}
+        sizes = {count_of(p): counts.get(p.of, 1) for p in ports if p.role == "points"} | {**sizes}
         cached = self.device.name == "cpu"
         limit = chunks.chunk_limit(self.manifest, sizes, counts, memory, cached=cached)
         return chunks.fewest(counts, limit)
@@ -286,7 +287,7 @@ class Program(Generating, Glanced):
         ports = self._programs["decode"].inputs
         queries = [port for port in ports if port.role in ASKED]
         divided = self._chunks(state._sizes, asked, memory)
-        sizes = state._sizes | {_count(p): divided.sizes.get(p.of, 1) for p in queries}
+        sizes = state._sizes | {count_of(p): divided.sizes.get(p.of, 1) for p in queries}
         known = {}
         for port in (p for p in ports if p.role in ("size", "grid")):
             held: list[int | str] = [port.of]
@@ -298,7 +299,7 @@ class Program(Generating, Glanced):
         pending = {name: (0, len(one.positions)) for name, one in asked.items()}
         pending = {name: span for name, span in pending.items() if name not in divided.counts}
         for done, parts in enumerate(divided):
-            given = {p.name: _chunk(p, asked, points, parts, sizes) for p in queries}
+            given = {p.name: chunk_of(p, asked, points, parts, sizes) for p in queries}
             wanted = parts | pending
             found, values = self._programs.run("decode", known | given, values, sizes, fetch=wanted)
             for name, (start, stop) in wanted.items():
@@ -320,27 +321,3 @@ def _again(path: Path, device: DeviceName, threads: int, digest: str, engine: st
             help="load it anew where it is used: perceiver_graph.load(PATH)",
         )
     return program
-
-
-def _count(port: Port) -> str:
-    """The symbol for how many queries go into a port."""
-    return str(port.shape[1 if port.role == "points" else 0])
-
-
-def _chunk(
-    port: Port,
-    asked: Mapping[str, Asked],
-    points: Points,
-    parts: Mapping[str, tuple[int, int]],
-    sizes: Mapping[str, int],
-) -> NDArray[Any]:
-    """The positions of a chunk, int64 [size], or its points, float32 [batch, size, coordinates]; the
-    last one, or zero, is repeated to fill it."""
-    count = sizes[_count(port)]
-    if port.of not in parts:
-        shape = [evaluate(size, sizes) for size in port.shape]
-        return np.zeros(shape, port.dtype)
-    start, stop = parts[port.of]
-    positions = asked[port.of].positions[start:stop]
-    positions = np.pad(positions, (0, count - len(positions)), mode="edge")
-    return positions if port.role == "queries" else points[port.of][:, positions]

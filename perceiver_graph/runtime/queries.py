@@ -18,7 +18,7 @@ from perceiver_graph.runtime.coordinates import Points, points_of
 from perceiver_graph.runtime.feeds import check_points
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate
-from perceiver_graph.spec.manifest import Manifest, OutputEntry, axes_of
+from perceiver_graph.spec.manifest import Manifest, OutputEntry, Port, axes_of
 
 Selection = (
     slice
@@ -212,3 +212,27 @@ def _positions(
             return np.ascontiguousarray(given, dtype=np.int64)
     report.error("PG506", fault, help=help)
     return None
+
+
+def count_of(port: Port) -> str:
+    """The symbol for how many queries go into a port."""
+    return str(port.shape[1 if port.role == "points" else 0])
+
+
+def chunk_of(
+    port: Port,
+    asked: Mapping[str, Asked],
+    points: Points,
+    parts: Mapping[str, tuple[int, int]],
+    sizes: Mapping[str, int],
+) -> NDArray[Any]:
+    """The positions of a chunk, int64 [size], or its points, float32 [batch, size, coordinates]; the
+    last one, or zero, is repeated to fill it."""
+    count = sizes[count_of(port)]
+    if port.of not in parts:
+        shape = [evaluate(size, sizes) for size in port.shape]
+        return np.zeros(shape, port.dtype)
+    start, stop = parts[port.of]
+    positions = asked[port.of].positions[start:stop]
+    positions = np.pad(positions, (0, count - len(positions)), mode="edge")
+    return positions if port.role == "queries" else points[port.of][:, positions]

@@ -6,16 +6,16 @@ compiler and runtime share.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from perceiver_graph import limits
 from perceiver_graph.media.kinds import InputMedia, OutputMedia
 from perceiver_graph.spec.glance import Glance, Glanced, Row
+from perceiver_graph.spec.manifest_attention import AttentionEntry
+from perceiver_graph.spec.manifest_types import Axes, Dotted, Shape, Size, WholeNumber, Words
 from perceiver_graph.spec.models.base import (
     Axis,
     Count,
@@ -43,30 +43,6 @@ its caches. Kinetics: 37 us of a core for a query in chunks of 1,568, 42 us in c
 optical flow: 31 us in chunks of 1,000, 35 us in chunks of 4,000. Fewer queries gain nothing more."""
 FEWEST_QUERIES = 1024
 """Queries that are decoded together all the same."""
-
-
-Dotted = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,159}$")]
-"""A name of the spec, or one made of it: `image.position`, `image_queries`."""
-WholeNumber = Annotated[int, Field(ge=0, le=2**62)]
-Words = Annotated[str, Field(max_length=10_000)]
-"""A text for people, or the name of a tensor."""
-_MANY_DIGITS = re.compile(r"[0-9]{16}")
-
-
-def _size(value: Any) -> Any:
-    """A number, or an expression of symbols that is quick to compute."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= limits.SIZE:
-        return value
-    if isinstance(value, str) and len(value) <= 1000 and not _MANY_DIGITS.search(value):
-        return value
-    raise PydanticCustomError(
-        "size", f"expected a size, 1 to {limits.SIZE}, or an expression of symbols"
-    )
-
-
-Size = Annotated[int | str, BeforeValidator(_size)]
-Shape = Annotated[list[Size], Field(max_length=16)]
-Axes = Annotated[list[Axis], Field(max_length=16)]
 
 
 class FileEntry(Model):
@@ -305,6 +281,9 @@ class Manifest(Glanced, Model):
     """Where a limit was given; the number of chunks is chosen for it too."""
     generation: Generation | None = None
     """Of a causal model."""
+    attention: dict[Dotted, AttentionEntry] | None = None
+    """By cross-attend, `encode`, `encode.1` or `decode.OUTPUT`: where programs were written that show
+    what they read."""
     programs: dict[Name, ProgramEntry]
     """What the onnx backend runs; empty without it."""
     parameters: Annotated[int, Field(ge=0, le=10**30)]

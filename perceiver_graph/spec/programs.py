@@ -46,3 +46,11 @@ WRITES: Mapping[str, frozenset[Role]] = {
 }
 """The programs of a model that writes a text, and what each may read. The first reads all there is, with
 as many latents as it is told; the second goes on by one token, and hands its state to itself."""
+
+ENCODE_ATTENTION, DECODE_ATTENTION = "encode_attention", "decode_attention"
+SHOWS: Mapping[str, frozenset[Role]] = {
+    ENCODE_ATTENTION: READS["encode"],
+    DECODE_ATTENTION: READS["encode"] | READS["decode"],
+}
+"""The programs that show what a cross-attend reads, and what each may read: they give its queries and
+keys. The state is that of encode."""

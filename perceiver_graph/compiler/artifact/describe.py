@@ -18,6 +18,7 @@ from perceiver_graph.compiler.lowering.media import (
     vocabularies,
     vocabulary,
 )
+from perceiver_graph.compiler.programs.attention import CrossAttend, Rows
 from perceiver_graph.compiler.programs.generation import Writing
 from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import OUTPUT
@@ -35,6 +36,7 @@ from perceiver_graph.spec.manifest import (
     ProgramEntry,
     RunMemory,
 )
+from perceiver_graph.spec.manifest_attention import AttentionEntry, Stretch
 from perceiver_graph.spec.models import (
     FourierFeatures,
     Input,
@@ -44,6 +46,7 @@ from perceiver_graph.spec.models import (
     TokenLatents,
 )
 from perceiver_graph.spec.models.base import Form, Model
+from perceiver_graph.version import __version__
 
 
 def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
@@ -186,6 +189,32 @@ def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
     )
 
 
+def attention(found: Mapping[str, CrossAttend]) -> dict[str, AttentionEntry] | None:
+    """What programs show of cross-attends."""
+    entries = {
+        name: AttentionEntry(
+            program=one.program,
+            **{part: f"{name}.{part}" for part in one.values()},
+            heads=one.op.heads,
+            key_heads=one.op.shared,
+            scale=one.scale,
+            causal=one.op.causal,
+            masked_rows=one.op.masked_rows,
+            rows=_stretch(one.rows),
+            read=[_stretch(rows) for rows in one.read],
+        )
+        for name, one in found.items()
+    }
+    return entries or None
+
+
+def _stretch(rows: Rows) -> Stretch:
+    name, axes = rows
+    return Stretch(
+        name=name, axes=[axis.name for axis in axes], shape=[axis.size.plain for axis in axes]
+    )
+
+
 def places(lowered: Lowered, graph: ir.Graph, int8: Collection[str] = ()) -> Places | None:
     """The first axis of places, of a size that is known only at run time, along which nothing but
     places is told apart: every step treats each token by itself, and no other axis depends on its size."""
@@ -268,3 +297,8 @@ def _port(value: ir.Value, name: str, role: str, of: str) -> Port:
             "shape": [dim.plain for dim in value.shape],
         }
     )
+
+
+def tool() -> str:
+    """The tool and its version, as artifacts name it."""
+    return f"perceiver-graph {__version__}"

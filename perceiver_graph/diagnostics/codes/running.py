@@ -229,6 +229,17 @@ outputs:
         "$ perceiver-graph batch build/kinetics clips --workers 8",
     ),
     Entry(
+        "PG523",
+        "attention cannot be shown",
+        "What latents read of the inputs, and outputs of the latents, is computed by programs that "
+        "`compile --attention` writes beside the others: optimised programs have no scores as the paper "
+        "has them, and artifacts no weights to make them of. They are in fp32, and of models in which "
+        "one set of latents reads all inputs; a model whose latents read nothing, and whose outputs do "
+        "not read them, has nothing to show.",
+        "$ perceiver-graph compile imagenet_conv --precision int8 --attention -o build/imagenet",
+        "$ perceiver-graph compile imagenet_conv --attention -o build/imagenet",
+    ),
+    Entry(
         "PG530",
         "port cannot be listened on",
         "`serve` could not open a port: another program has it, this machine has no such address, or "
