@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.spec.manifest import Manifest, Size
+from perceiver_graph.spec.manifest import Manifest
+from perceiver_graph.spec.manifest_types import Size
 
 TYPES = {
     "BOOL": "|b1",
