@@ -3,8 +3,8 @@
     python examples/make_inputs.py -o build/inputs
 
 A picture of shapes on a gradient, the same moved by a few pixels (a second frame), a tone, a point
-cloud of a chair-like thing, a table of units, what a vision tower might have seen, frames of a
-voice, ids of a text, the latents of a shape with points to ask at, spikes of neurons, brain waves,
+cloud of a chair-like thing, a table of units, what vision towers might have seen, frames and tokens
+of a voice, ids of a text, the latents of a shape with points to ask at, spikes of neurons, brain waves,
 columns of a table, and voxels of a scene. Clips with sound: examples/make_clip.py.
 """
 
@@ -69,6 +69,18 @@ def write_ply(path: Path, points: Array) -> None:
     path.write_text("\n".join([*head, *rows]) + "\n", encoding="ascii")
 
 
+def towers(folder: Path) -> None:
+    """What other vision towers than that of `seen.npz` give for a picture: a vector for each patch."""
+    rng = np.random.default_rng(12)
+    shapes = {
+        "patches": (256, 1024),  # CLIP ViT-L/14
+        "wide_patches": (240, 4096),  # as wide as a language model, as many as the picture has
+        "square": (1, 35, 35, 1152),  # on their grid
+    }
+    for name, shape in shapes.items():
+        np.savez(folder / f"{name}.npz", image=rng.standard_normal(shape, np.float32))
+
+
 def main() -> None:
     """Write all files to a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,6 +98,9 @@ def main() -> None:
     np.savez(folder / "seen.npz", image=seen)
     frames = np.random.default_rng(8).standard_normal((215, 1024), np.float32)
     np.savez(folder / "frames.npz", speech=frames)
+    tokens = np.random.default_rng(13).standard_normal((150, 1024), np.float32)
+    np.savez(folder / "tokens.npz", speech=tokens)
+    towers(folder)
     ids = np.random.default_rng(9).integers(0, 50, (1, 12))
     np.savez(folder / "ids.npz", text=ids)
     made = np.random.default_rng(7)

@@ -56,6 +56,7 @@ FULL = {
     "starcraft",
     "ip_adapter_plus",
     "xtts_conditioner",
+    "chatterbox_conditioner",
     "aurora_level_encoder",
     "aurora_level_decoder",
     "tabicl_columns",
@@ -63,6 +64,29 @@ FULL = {
 }
 """Systems whose page has a table that fits their full size."""
 LARGER = {
+    "ip_adapter_plus_sdxl": ("inputs.image.shape={patch: 257, channel: 1280}",),
+    "openflamingo_resampler": (
+        "inputs.image.shape={patch: 256, channel: 1024}",
+        "latents.width=1024",
+        "encode.widening=1",
+    ),
+    "idefics_resampler": (
+        "inputs.image.shape={patch: 257, channel: 1280}",
+        "latents.width=1280",
+        "layers.widening=1",
+    ),
+    "idefics2_connector": (
+        "inputs.image.shape.channel=4096",
+        "dims.patches.max=256",
+        "latents.width=4096",
+        "encode.v_width=64",
+        "encode.cross_attends=1",
+    ),
+    "aria_projector": (
+        "dims.side={min: 35, max: 70, multiple_of: 35}",
+        "inputs.image.shape.channel=1152",
+        "latents={count: 3 * side / 35, width: 1152}",
+    ),
     "perceiver_ar": ("dims.length={min: 1025, max: 4096}", "latents.last=1024"),
     "luna": (
         "dims.electrodes.max=32",
