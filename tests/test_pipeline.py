@@ -65,14 +65,18 @@ def test_every_step_is_written_out(tmp_path: Path) -> None:
     )
     names = sorted(path.name for path in folder.iterdir())
     assert names == [
-        *("00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt", "ir.json")
+        *("00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt"),
+        *("ir.json", "notes.txt"),
     ]
-    texts = [(folder / name).read_text(encoding="utf-8") for name in names[:-1]]
+    texts = [(folder / name).read_text(encoding="utf-8") for name in names[:-2]]
     assert texts == [print_graph(g) for g in (graph, *(result.graph for _, result in seen))]
     constants = {constant.value.name: constant.data for constant in after.constants}
     assert same_structure(parse_graph(texts[-1], constants), after)
     assert [name for name, _ in seen] == ["fold-constants", "dead-code"]
     assert seen[-1][1].graph is after
+    told = (folder / "notes.txt").read_text(encoding="utf-8").splitlines()
+    steps = zip(("01-fold-constants", "02-dead-code"), seen, strict=True)
+    assert told == [f"{step}: {note}" for step, (_, result) in steps for note in result.notes]
 
 
 def test_a_dump_replaces_a_dump_and_nothing_else(tmp_path: Path) -> None:
@@ -84,9 +88,9 @@ def test_a_dump_replaces_a_dump_and_nothing_else(tmp_path: Path) -> None:
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
         *("00-lowered.ir.txt", "01-fold-constants.ir.txt", "02-dead-code.ir.txt"),
-        *("ir.json", "notes.md"),
+        *("ir.json", "notes.md", "notes.txt"),
     ]
-    for name in ("00-lowered.ir.txt", "ir.json"):
+    for name in ("00-lowered.ir.txt", "ir.json", "notes.txt"):
         before = (tmp_path / name).read_bytes()
         (tmp_path / name).write_text('{"mine": 1}')
         left = tree(tmp_path)
@@ -112,7 +116,7 @@ def test_what_comes_before_a_failing_pass_is_dumped(tmp_path: Path) -> None:
     with pytest.raises(PassError):
         manager.run(_query_graph())
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["00-lowered.ir.txt", "01-dead-code.ir.txt", "ir.json"]
+    assert names == ["00-lowered.ir.txt", "01-dead-code.ir.txt", "ir.json", "notes.txt"]
 
 
 @given(graph=graphs(), level=st.sampled_from([0, 1, 2]))

@@ -14,6 +14,8 @@ from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.spec.programs import READS
 
 RUN = "a run, every query"
+_MOST_PLACES = 3
+"""Patterns of names that one reason is shown for."""
 
 
 def print_costs(inspection: Inspection, rates: Rates | None) -> None:
@@ -39,6 +41,9 @@ def print_costs(inspection: Inspection, rates: Rates | None) -> None:
     if inspection.removed:
         screen.say()
         _removed(inspection)
+    if any(one.nodes for one in inspection.kept):
+        screen.say()
+        _kept(inspection)
 
 
 def _shares(inspection: Inspection) -> None:
@@ -131,6 +136,14 @@ def _removed(inspection: Inspection) -> None:
         Column("FLOPs", right=True),
     ]
     Table(columns, rows).print()
+
+
+def _kept(inspection: Inspection) -> None:
+    """Why passes left nodes as they are, a line each; of those that found nothing, the JSON says it."""
+    rows = [
+        [one.name, where, one.why] for one in inspection.kept for where in one.where[:_MOST_PLACES]
+    ]
+    Table([Column("left by"), Column("where"), Column("why")], rows).print()
 
 
 def _difference(flops: int) -> str:

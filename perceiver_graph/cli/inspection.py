@@ -26,6 +26,7 @@ from perceiver_graph.compiler.programs.phases import COMPILE, IN_CHUNKS, Phase
 from perceiver_graph.spec.programs import ASKED
 
 if TYPE_CHECKING:
+    from perceiver_graph.cli.kept import Kept
     from perceiver_graph.cli.removed import Removed
     from perceiver_graph.compiler.passes.pipeline import Level
 
@@ -68,6 +69,7 @@ class Inspection:
     graph: Graph
     level: int = 0
     removed: tuple[Removed, ...] = ()
+    kept: tuple[Kept, ...] = ()
     memory: int | None = None
     """What a run may take, in bytes."""
 
@@ -81,7 +83,7 @@ class Inspection:
 
             recorder = Recorder(lowered.graph, inspection.sizes)
             graph = optimize(lowered.graph, level=level, frozen=True, observer=recorder)
-            inspection = cls(lowered, graph, level, recorder.removed, memory)
+            inspection = cls(lowered, graph, level, recorder.removed, recorder.kept, memory)
         if memory is not None:
             _ = inspection.plan  # refused before anything is printed
         return inspection
@@ -187,6 +189,9 @@ class Inspection:
             "after": self.after.as_json(rates),
             "removed": [
                 {"pass": one.name, "nodes": one.nodes, "flops": one.flops} for one in self.removed
+            ],
+            "notes": [
+                {"pass": one.name, "why": one.why, "nodes": list(one.nodes)} for one in self.kept
             ],
             "run": {
                 "peak_bytes": self.plan.peak,

@@ -1,10 +1,11 @@
-"""What each pass took away from a graph, for `inspect`."""
+"""What each pass took away from a graph, and why it left the rest, for `inspect`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from perceiver_graph.cli.kept import Kept, kept
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.passes import PASSES, PassResult
 from perceiver_graph.compiler.programs import cost
@@ -27,15 +28,18 @@ class Removed:
 
 
 class Recorder:
-    """An observer of passes; `removed` has those that changed the graph, in the order of firing."""
+    """An observer of passes; `removed` has those that changed the graph, in the order of firing, `kept`
+    what others, or they, left as it is."""
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
         self._graph = graph
         self._sizes = sizes
         self._flops = cost.flops(graph, sizes)
         self._found: dict[str, Removed] = {}
+        self._kept: dict[str, list[Kept]] = {}
 
     def __call__(self, name: str, result: PassResult) -> None:
+        self._kept[name] = kept(name, result.reasons)
         if not result.changed:
             return
         nodes = _changed(self._graph, result.graph)
@@ -52,6 +56,11 @@ class Recorder:
     def removed(self) -> tuple[Removed, ...]:
         """The passes that fired."""
         return tuple(self._found.values())
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """Why they did no more, pass by pass."""
+        return tuple(one for each in self._kept.values() for one in each)
 
 
 def _changed(before: Graph, after: Graph) -> int:

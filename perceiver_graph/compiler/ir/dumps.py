@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,32 +20,35 @@ from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
 
 LIST = "ir.json"
-_NAME = re.compile(r"\d\d+-[\w-]+\.ir\.txt", re.ASCII)
+NOTES = "notes.txt"
+_NAME = re.compile(rf"\d\d+-[\w-]+\.ir\.txt|{re.escape(NOTES)}", re.ASCII)
 _KEY = "written by perceiver-graph --dump-ir"
 _ELSEWHERE = "choose another folder with `--dump-ir`, or move the file"
 
-Dump = Callable[[int, str, Graph], None]
-"""Takes the number of a step, the name of its pass, and the graph after it."""
+Dump = Callable[[int, str, Graph, Sequence[str]], None]
+"""Takes the number of a step, the name of its pass, the graph after it, and the notes of the pass."""
 
 
 @contextmanager
 def dumping(folder: Path | None) -> Iterator[Dump]:
     """What writes `00-lowered.ir.txt`, `01-<pass>.ir.txt` and so on to a folder, made where it is
-    missing; nothing, if there is no folder.
+    missing, and the notes of all passes to `notes.txt`; nothing, if there is no folder.
 
     The files of a former dump go. What is written before a pass fails is kept. Raises DiagnosticError
     (PG511) where a file is in the way that no dump wrote.
     """
     if folder is None:
-        yield lambda index, name, graph: None
+        yield lambda index, name, graph, notes: None
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with storage.staged_group(folder, folder.name) as group:
 
-            def write(index: int, name: str, graph: Graph) -> None:
-                path = group.stage / f"{index:02d}-{name}.ir.txt"
-                path.write_text(print_graph(graph), encoding="utf-8")
+            def write(index: int, name: str, graph: Graph, notes: Sequence[str]) -> None:
+                step = f"{index:02d}-{name}"
+                (group.stage / f"{step}.ir.txt").write_text(print_graph(graph), encoding="utf-8")
+                with (group.stage / NOTES).open("a", encoding="utf-8") as told:
+                    told.writelines(f"{step}: {note}\n" for note in notes)
 
             try:
                 yield write

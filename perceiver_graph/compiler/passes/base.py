@@ -18,6 +18,8 @@ class PassResult:
     changed: bool
     notes: tuple[str, ...] = ()
     """What was done, and for each rule that could have fired and did not, why."""
+    reasons: tuple[str, ...] = ()
+    """Of the notes, those that say why not."""
 
 
 PASSES: dict[str, type[Pass]] = {}

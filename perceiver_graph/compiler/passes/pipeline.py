@@ -143,11 +143,11 @@ class PassManager:
         if self.verify:
             check(graph, "rewriting")
         with dumping(self.dump) as write:
-            write(0, "lowered", graph)
+            write(0, "lowered", graph, ())
             for index, step in enumerate(self.steps[start:], start):
                 result = self._apply(index, step, graph)
                 graph = result.graph
-                write(index + 1, step.name, graph)
+                write(index + 1, step.name, graph, result.notes)
                 if self.observer:
                     self.observer(step.name, result)
         return graph

@@ -52,9 +52,11 @@ class Rewrite(Pass):
             taken |= names_of(result)
             result = rewriter.graph()
         if not total:
-            return PassResult(graph, False, (*rewriter.notes, self.nothing))
+            reasons = (*rewriter.notes, self.nothing)
+            return PassResult(graph, False, reasons, reasons)
         one, several, what = self.done
-        return PassResult(result, True, (f"{counted(total, one, several)} {what}", *rewriter.notes))
+        notes = (f"{counted(total, one, several)} {what}", *rewriter.notes)
+        return PassResult(result, True, notes, tuple(rewriter.notes))
 
 
 class Rewriter:
