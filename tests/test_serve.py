@@ -41,7 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    with serving(folder / "reader", f"clips={folder / 'clips'}", "--batch", 8) as found:
+    models = [folder / "reader", f"clips={folder / 'clips'}"]
+    with serving(*models, "--batch", 8, "--states", 2) as found:
         yield found
 
 
@@ -112,6 +113,26 @@ def test_some_queries_and_binary_answers(server: Server, clips: Program) -> None
     assert (status, one["shape"]) == (200, list(wanted.shape))
     np.testing.assert_array_equal(np.array(one["data"], np.float32), wanted.ravel())
     assert "id" not in found
+
+
+@pytest.mark.parametrize("kind", ["http", "grpc"])
+def test_one_encode_for_many_decodes(kind: str, server: Server, clips: Program) -> None:
+    module, client = client_of(kind, server)
+    arrays = random_inputs(clips.manifest, {}, 0).arrays
+    answer = client.infer("clips.encode", given(module, arrays)).get_response()
+    handle = (
+        answer["parameters"]["state"] if kind == "http" else answer.parameters["state"].string_param
+    )
+    for name, array in clips.run(arrays).items():
+        wanted = [module.InferRequestedOutput(name)]
+        more = {"outputs": wanted, "parameters": {"state": handle}}
+        found = client.infer("clips.decode", [], **more)
+        np.testing.assert_allclose(found.as_numpy(name), array, rtol=1e-4, atol=1e-9)
+    error: Any = importlib.import_module("tritonclient.utils").InferenceServerException
+    for _ in range(2):
+        client.infer("clips.encode", given(module, arrays))
+    with pytest.raises(error, match="PG534"):
+        client.infer("clips.decode", [], parameters={"state": handle})
 
 
 def test_errors_say_what_would_work(server: Server) -> None:

@@ -89,6 +89,25 @@ def serve_command(
             "--queue", min=1, metavar="NUMBER", help="The most requests that are inside at once."
         ),
     ] = 256,
+    states: Annotated[
+        int,
+        typer.Option(
+            "--states",
+            min=0,
+            metavar="NUMBER",
+            help="How many states are kept of each model, to encode once and decode often.",
+        ),
+    ] = 0,
+    state_seconds: Annotated[
+        float,
+        typer.Option(
+            "--state-seconds",
+            min=0.001,
+            max=864_000,
+            metavar="SECONDS",
+            help="How long a state is kept that is not used.",
+        ),
+    ] = 300.0,
     device: Device = "auto",
     extensions: Extensions = None,
     debug: Debug = False,
@@ -113,7 +132,7 @@ def serve_command(
     serve(
         programs,
         Places(host, port, grpc_port),
-        limits=Limits(most, timeout, queue),
+        limits=Limits(most, timeout, queue, states, state_seconds),
         batching=Batching(batch, batch_delay / 1000),
         began=began,
         say=lambda text: screen.notes([text]),

@@ -18,6 +18,8 @@ Arrays = dict[str, NDArray[Any]]
 SIZE, QUERIES = "size.", "queries"
 """Parameters of a request and of an output that it asks for: `size.NAME` is how large a symbol is that
 no input says, `queries` are START:STOP of them."""
+STATE, NOTES = "state", "notes"
+"""Parameters of an answer; the first, of a request too."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Call:
     arrays: Arrays
     decode: Mapping[str, slice | None] | None = None
     sizes: Mapping[str, Any] | None = None
+    state: str | None = None
+    """The handle of what was encoded before."""
 
     def likeness(self) -> Hashable:
         """What is equal for calls that can be one: all but the batch."""
@@ -44,6 +48,14 @@ class Answer:
 
     arrays: Arrays
     notes: tuple[str, ...] = ()
+    state: str | None = None
+    """The handle of what was encoded."""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What the answer says beside its arrays."""
+        notes = {NOTES: "\n".join(self.notes)} if self.notes else {}
+        return notes if self.state is None else {STATE: self.state, **notes}
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,12 @@ def unknown_model(name: str, known: Iterable[str]) -> RefusalError:
     """The answer for a model that is not served."""
     help = f"the models are {', '.join(map(quote, known))}"
     return RefusalError(404, "PG532", f"no model {quote(name)} is served", help)
+
+
+def no_state() -> RefusalError:
+    """The answer for a handle that stands for nothing."""
+    help = "encode again: states are given up when they are not used, and when there are too many"
+    return RefusalError(404, "PG534", "there is no such state", help)
 
 
 def too_large(limit: int) -> RefusalError:
@@ -114,7 +132,10 @@ def call_of(
     sizes = {
         key.removeprefix(SIZE): value for key, value in parameters.items() if key.startswith(SIZE)
     }
-    return Call(arrays, _decode(outputs), sizes or None)
+    state = parameters.get(STATE)
+    if state is not None and not isinstance(state, str):
+        raise wrong(f"the parameter `{STATE}` is no text")
+    return Call(arrays, _decode(outputs), sizes or None, state)
 
 
 def _decode(outputs: Sequence[Wanted]) -> dict[str, slice | None] | None:

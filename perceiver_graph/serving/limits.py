@@ -12,3 +12,7 @@ class Limits:
     request_bytes: int = 64 << 20
     seconds: float = 60.0
     waiting: int = 256
+    states: int = 0
+    """How many states of a model are kept; 0: it is not asked in two."""
+    state_seconds: float = 300.0
+    """How long one is kept that is not used."""

@@ -5,54 +5,71 @@ A kserve.Model is made by what it is given, not derived from, so that this modul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from perceiver_graph.serving.calls import Answer, Wanted, call_of, unknown_model
+from perceiver_graph.serving.calls import Answer, Call, Wanted, call_of, unknown_model
 from perceiver_graph.serving.queue import Queue
 from perceiver_graph.serving.tensors import Tensor, gives, takes
 
+Tensors = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model: what it takes and gives, and what answers."""
+
+    inputs: Tensors
+    outputs: Tensors
+    answer: Callable[[Call], Awaitable[Answer]]
+    batch: int = 1
+    """The most batch elements of several requests that are put together."""
+
+
+def of_queue(queue: Queue) -> Served:
+    """The model of a program as a whole."""
+    manifest = queue.program.manifest
+    return Served(takes(manifest), gives(manifest), queue.answer, queue.batch)
+
 
 class Models:
-    """Programs by the names that they are served under."""
+    """Models by the names that they are served under."""
 
-    def __init__(self, queues: Mapping[str, Queue]) -> None:
-        self._queues = dict(queues)
+    def __init__(self, served: Mapping[str, Served]) -> None:
+        self._served = dict(served)
 
-    def __getitem__(self, name: str) -> Queue:
+    def __getitem__(self, name: str) -> Served:
         """Raises RefusalError (PG532) for a model that is not served."""
-        if name not in self._queues:
-            raise unknown_model(name, self._queues)
-        return self._queues[name]
+        if name not in self._served:
+            raise unknown_model(name, self._served)
+        return self._served[name]
 
     @property
     def names(self) -> list[str]:
         """What they are called."""
-        return list(self._queues)
+        return list(self._served)
 
     def registry(self) -> Any:
         """The kserve.ModelRepository with all of them."""
         kserve: Any = import_module("kserve")
         found = kserve.ModelRepository()
-        for name, queue in self._queues.items():
-            found.update(_model(kserve, name, queue))
+        for name, served in self._served.items():
+            found.update(_model(kserve, name, served))
         return found
 
 
-def _model(kserve: Any, name: str, queue: Queue) -> Any:
-    manifest = queue.program.manifest
-    inputs, outputs = takes(manifest), gives(manifest)
-
+def _model(kserve: Any, name: str, served: Served) -> Any:
     async def predict(payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
         if isinstance(payload, kserve.InferRequest):
-            return _response(kserve, name, payload, await queue.answer(_asked(payload)))
-        return await queue.answer(payload)
+            return _response(kserve, name, payload, await served.answer(_asked(payload)))
+        return await served.answer(payload)
 
     model = kserve.Model(name)
     model.predict = predict
-    model.get_input_types = lambda: inputs
-    model.get_output_types = lambda: outputs
+    model.get_input_types = lambda: served.inputs
+    model.get_output_types = lambda: served.outputs
     model.load()
     return model
 
@@ -74,5 +91,4 @@ def _response(kserve: Any, name: str, request: Any, answer: Answer) -> Any:
         kserve.InferOutput(output, list(array.shape), "FP32", array)
         for output, array in answer.arrays.items()
     ]
-    parameters = {"notes": "\n".join(answer.notes)} if answer.notes else None
-    return kserve.InferResponse(request.id, name, outputs, parameters=parameters)
+    return kserve.InferResponse(request.id, name, outputs, parameters=answer.parameters or None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -37,6 +37,21 @@ class Room:
         found = asyncio.get_running_loop().run_in_executor(self.threads, work)
         found.add_done_callback(self._left)
         return found
+
+    async def answer(self, work: Callable[[], ValueT]) -> ValueT:
+        """What comes of it. Raises RefusalError where it takes too long, too, and as `start`."""
+        async with self.patience():
+            # Whoever stops to wait does not cancel what a thread has begun.
+            return await asyncio.shield(self.start(work))
+
+    @asynccontextmanager
+    async def patience(self) -> AsyncIterator[None]:
+        """A block that may take so long. Raises RefusalError where it takes longer."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                yield
+        except TimeoutError:
+            raise too_long(self.seconds) from None
 
     def _left(self, done: asyncio.Future[Any]) -> None:
         self.inside -= 1
@@ -76,16 +91,12 @@ class Queue:
     async def answer(self, call: Call) -> Answer:
         """Raises DiagnosticError as `Program.run`, and RefusalError where it takes too long, or too many
         wait."""
-        try:
-            async with asyncio.timeout(self._room.seconds):
-                if self._most == 1:
-                    return await self._alone(call)
-                return await self._with_others(call)
-        except TimeoutError:
-            raise too_long(self._room.seconds) from None
+        async with self._room.patience():
+            if self._most == 1:
+                return await self._alone(call)
+            return await self._with_others(call)
 
     async def _alone(self, call: Call) -> Answer:
-        # Whoever stops to wait does not cancel what a thread has begun.
         return await asyncio.shield(self._room.start(partial(alone, self.program, call)))
 
     async def _with_others(self, call: Call) -> Answer:

@@ -27,9 +27,10 @@ from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.serving.http import application
 from perceiver_graph.serving.limits import Limits
-from perceiver_graph.serving.models import Models
+from perceiver_graph.serving.models import Models, of_queue
 from perceiver_graph.serving.queue import Queue, Room
 from perceiver_graph.serving.rpc import server
+from perceiver_graph.serving.states import States, in_two
 from perceiver_graph.serving.trouble import Trouble
 from perceiver_graph.version import __version__
 
@@ -112,9 +113,7 @@ async def _run(
 ) -> None:
     with ThreadPoolExecutor(_at_once(programs), "calls") as threads:
         room = Room(threads, limits.waiting, limits.seconds)
-        models = Models(
-            {n: Queue(one, room, batching.most, batching.delay) for n, one in programs.items()}
-        )
+        models = _models(programs, room, limits, batching)
         plane = import_module("kserve.protocol.dataplane").DataPlane(models.registry())
         plane.metadata = lambda: dict(_ABOUT)
         http = _http(application(models, plane, limits, trouble), limits)
@@ -130,6 +129,17 @@ async def _run(
         await http.serve([listening])
         if rpc is not None:
             await rpc.stop(limits.seconds)
+
+
+def _models(
+    programs: Mapping[str, Program], room: Room, limits: Limits, batching: Batching
+) -> Models:
+    found = {}
+    for name, program in programs.items():
+        found[name] = of_queue(Queue(program, room, batching.most, batching.delay))
+        if limits.states:
+            found |= in_two(name, program, room, States(limits.states, limits.state_seconds))
+    return Models(found)
 
 
 def _at_once(programs: Mapping[str, Program]) -> int:

@@ -14,7 +14,6 @@ from perceiver_graph.serving.tensors import Tensor, wrong
 HEADER = "inference-header-content-length"
 """Where bytes of tensors lie behind the JSON: how long the JSON is."""
 _SIZE, _BINARY, _ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
-_NOTES = "notes"
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ def written(model: str, asked: Asked, answer: Answer) -> tuple[bytes, dict[str, 
     body: dict[str, Any] = {"model_name": model, "outputs": outputs}
     if asked.id is not None:
         body["id"] = asked.id
-    if answer.notes:
-        body["parameters"] = {_NOTES: "\n".join(answer.notes)}
+    if answer.parameters:
+        body["parameters"] = answer.parameters
     text = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
     if not behind:
         return text, {"content-type": "application/json"}

@@ -276,4 +276,13 @@ outputs:
         "$ perceiver-graph serve build/kinetics --max-request-bytes 1MB",
         "$ perceiver-graph serve build/kinetics --max-request-bytes 64MiB",
     ),
+    Entry(
+        "PG534",
+        "state is not there",
+        "NAME.decode was asked of a state that the server does not have: it was not used for "
+        "`--state-seconds`, more than `--states` others came after it, the server was started anew, or it "
+        "belongs to another model. Encode again; the answer has another handle.",
+        "$ perceiver-graph serve build/kinetics --states 1     # two clients, one state",
+        "$ perceiver-graph serve build/kinetics --states 100",
+    ),
 )
