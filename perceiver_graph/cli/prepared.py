@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "cuda"]
 
 
-def artifact(text: str, device: Device) -> Path:
+def artifact(text: str, device: Device, *, attention: bool = False) -> Path:
     """The artifact that a word on the command line stands for.
 
     A folder here goes first. A published model, or any after `hf://`, is downloaded, imported and
@@ -40,9 +40,9 @@ def artifact(text: str, device: Device) -> Path:
     found = checkpoints.find(text, checkpoints.Hub())
     if not isinstance(found, Snapshot):
         return found
-    folder = cache_folder() / _key(found, device)
+    folder = cache_folder() / _key(found, device, attention)
     if not (folder / MANIFEST_NAME).is_file():
-        _compile(found, folder, device)
+        _compile(found, folder, device, attention)
         screen.notes(
             [f"compiled into {folder}, for the next time; {shell('rm', '-r', folder)} removes it"]
         )
@@ -51,18 +51,19 @@ def artifact(text: str, device: Device) -> Path:
     return folder
 
 
-def _key(found: Snapshot, device: Device) -> str:
+def _key(found: Snapshot, device: Device, attention: bool) -> str:
     """The name of a folder: of the same files, release and device it is the same, of others another."""
     from perceiver_graph.spec.manifest import MANIFEST_VERSION
     from perceiver_graph.version import __version__
 
     # A commit is the digest of all that a repository holds.
-    made_of = (found.commit, found.repository, __version__, str(MANIFEST_VERSION), device)
+    made_of = [found.commit, found.repository, __version__, str(MANIFEST_VERSION), device]
+    made_of += ["attention"] if attention else []
     digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()
     return f"{found.model_name or 'model'}-{digest[:16]}"
 
 
-def _compile(found: Snapshot, folder: Path, device: Device) -> None:
+def _compile(found: Snapshot, folder: Path, device: Device, attention: bool) -> None:
     from perceiver_graph.compiler import driver
     from perceiver_graph.compiler.importing import import_checkpoint
 
@@ -70,6 +71,6 @@ def _compile(found: Snapshot, folder: Path, device: Device) -> None:
         progress(f"reading {found.repository}")
         imported = import_checkpoint(found)
         progress(f"compiling {found.repository}")
-        compiled = driver.compile(imported.spec_text, device=device)
+        compiled = driver.compile(imported.spec_text, device=device, attention=attention)
         compiled.save(folder, weights=imported.weights, origin=str(found), progress=progress)
     screen.notes(imported.notes)

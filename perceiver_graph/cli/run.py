@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from perceiver_graph.cli import attention as attentions
 from perceiver_graph.cli import prepared, screen, usage, writing
 from perceiver_graph.cli.checkpoints import published
 from perceiver_graph.cli.options import Debug, Decode, Device, Extensions, Sizes, bytes_of
@@ -92,6 +94,8 @@ def run_command(
             help="What classes are called: a name on each line.",
         ),
     ] = None,
+    attention: attentions.Folder = None,
+    heads: attentions.Heads = False,
     device: Device = "auto",
     engine: Annotated[
         Literal["auto", "onnxruntime", "openvino"],
@@ -145,13 +149,16 @@ def run_command(
         "--size": size,
         "--names": names,
         "--memory": memory,
+        "--attention": attention,
     }
     writing.check_usage(generate, sampling, others, files, inputs)
     _check_usage(files, inputs, output, names, random, seed if generate is None else None)
+    attentions.check_usage(attention, heads, output or (_DEFAULT_FOLDER if files else None))
     budget = bytes_of(memory)
     request = parse_decode(decode or ())
     sizes = parse_sizes(size or ())
-    folder = prepared.artifact(artifact, "cuda" if device == "cuda" else "cpu")
+    kind: prepared.Device = "cuda" if device == "cuda" else "cpu"
+    folder = prepared.artifact(artifact, kind, attention=attention is not None)
     with screen.bar("checking files") as progress:
         program = load(
             folder,
@@ -166,8 +173,9 @@ def run_command(
         screen.notes([f"{program.engine.title} on {where}: {program.why}"])
     if device == "auto":
         screen.notes(filter(None, [hidden_gpu_build()]))
+    look = attentions.looking(program, attention, heads, request, sizes)
     if random:
-        _run_random(program, seed or 0, output or _DEFAULT_ARCHIVE, request, sizes, budget)
+        _run_random(program, seed or 0, output or _DEFAULT_ARCHIVE, request, sizes, budget, look)
         return
     from perceiver_graph.runtime.inputs import read_arrays
 
@@ -181,9 +189,11 @@ def run_command(
             writing.write_ids(program, arrays, generate, settings)
     elif files:
         place = output or _DEFAULT_FOLDER
-        _run_files(program, files, arrays, place, request, sizes, budget, names or [])
+        _run_files(program, files, arrays, place, request, sizes, budget, names or [], look)
     else:
-        _run_arrays(program, arrays, inputs, output or _DEFAULT_ARCHIVE, request, sizes, budget)
+        _run_arrays(
+            program, arrays, inputs, output or _DEFAULT_ARCHIVE, request, sizes, budget, look
+        )
 
 
 def _check_usage(
@@ -243,6 +253,7 @@ def _run_arrays(
     request: Request,
     sizes: Mapping[str, int],
     memory: int | None,
+    look: attentions.Looking | None = None,
 ) -> None:
     from perceiver_graph.runtime.inputs import write_arrays
 
@@ -256,6 +267,9 @@ def _run_arrays(
     screen.notes(notes)
     screen.say(output)
     screen.arrays(results)
+    if look is not None:
+        look.arrays(arrays, output.stem)
+        look.tell()
 
 
 def _run_random(
@@ -265,11 +279,12 @@ def _run_random(
     request: Request,
     sizes: Mapping[str, int],
     memory: int | None,
+    look: attentions.Looking | None = None,
 ) -> None:
     from perceiver_graph.runtime.random_inputs import random_inputs
 
     made = random_inputs(program.manifest, sizes, seed)
-    _run_arrays(program, made.arrays, None, output, request, made.free, memory)
+    _run_arrays(program, made.arrays, None, output, request, made.free, memory, look)
     values = "".join(f", {name} = {value}" for name, value in made.sizes.items())
     screen.say(f"of random inputs (seed {seed}{values})")
     screen.arrays(made.arrays)
@@ -302,6 +317,7 @@ def _run_files(
     sizes: Mapping[str, int],
     memory: int | None,
     names: list[str],
+    look: attentions.Looking | None,
 ) -> None:
     from perceiver_graph.runtime.naming import read_names
     from perceiver_graph.runtime.run import run_files
@@ -320,6 +336,7 @@ def _run_files(
             memory=memory,
             names=called,
             progress=lambda subject, done, total: progress(done, total, Path(subject).name),
+            look=None if look is None else partial(look.subject, more=arrays),
         )
     for result in found:
         screen.notes(f"{result.source}: {note}" for note in result.notes)
@@ -328,4 +345,6 @@ def _run_files(
         for name, answer in result.answers.items():
             if answer.line is not None:
                 screen.say(f"  {name}: {answer.line}")
+    if look is not None:
+        look.tell()
     screen.notes(note_of_others(output, {path.stem for one in found for path in one.files}))

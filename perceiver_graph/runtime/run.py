@@ -9,7 +9,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.media.io import some_of
+from perceiver_graph.media.io import Piece, some_of
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
@@ -31,6 +31,9 @@ FileProgress = Callable[[str, float, int | None], None]
 """Called with what is being run on, the pieces done (a fraction while one is being decoded) and the
 pieces expected, or None if that is not known."""
 
+Look = Callable[[str, Piece, FileResult], None]
+"""Called with what the files of a subject are called, its first piece, and what became of it."""
+
 
 def run_files(
     program: Program,
@@ -43,6 +46,7 @@ def run_files(
     memory: int | None = None,
     names: Names | None = None,
     progress: FileProgress | None = None,
+    look: Look | None = None,
 ) -> list[FileResult]:
     """Run a program on files, or on texts, and write the results to a folder, made if need be.
 
@@ -52,7 +56,8 @@ def run_files(
     and chosen queries, the pieces as first axis). The files of a subject appear when all of them are
     complete. `arrays` are inputs that do not come from files: they go with every piece, their batch is 1.
     `decode`, `sizes` and `memory` are those of `Program.run`; `names` are what the classes of an
-    output are called. Raises DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
+    output are called; `look` is called for each subject, with its first piece. Raises
+    DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
     arrays = arrays or {}
     refuse_unknown_sizes(program.manifest, sizes, arrays)
@@ -66,7 +71,7 @@ def run_files(
     sweep(out_dir)  # what a killed run has half put in place is finished, and known again
     refuse_overwriting(subjects, stems, work.writers(), out_dir)
     with made_folder(out_dir):
-        return _each(work, subjects, stems, out_dir, progress)
+        return _each(work, subjects, stems, out_dir, progress, look)
 
 
 def _each(
@@ -75,13 +80,14 @@ def _each(
     stems: Sequence[str],
     out_dir: Path,
     progress: FileProgress | None,
+    look: Look | None,
 ) -> list[FileResult]:
     """Run on one after the other. Where one cannot be run on, the rest is not, and the error says what
     of those before it lies in the folder."""
     results: list[FileResult] = []
     for subject, stem in zip(subjects, stems, strict=True):
         try:
-            results.append(_run(work, subject, stem, out_dir, progress))
+            results.append(_run(work, subject, stem, out_dir, progress, look))
         except DiagnosticError as error:
             *others, last = error.diagnostics
             written = [str(path) for result in results for path in result.files]
@@ -104,18 +110,27 @@ def _refuse_both(files: Sequence[str | Path], arrays: Mapping[str, ArrayLike]) -
 
 
 def _run(
-    work: Work, subject: Subject, stem: str, out_dir: Path, progress: FileProgress | None
+    work: Work,
+    subject: Subject,
+    stem: str,
+    out_dir: Path,
+    progress: FileProgress | None,
+    look: Look | None,
 ) -> FileResult:
     """Run on a subject, piece after piece."""
     total = subject.expected
+    first: Piece | None = None
     with work.begun(subject, stem, out_dir) as begun:
         for index, piece in enumerate(subject.pieces()):
+            first = first or piece
             advance = _advance(subject, index, total, progress)
             notes: list[str] = []
             found = work.call(piece.arrays, progress=advance, note=notes.append)
             begun.add(piece, found, notes)
             advance(1, 1)
     assert begun.result is not None
+    if look is not None and first is not None:
+        look(stem, first, begun.result)
     return begun.result
 
 
