@@ -11,16 +11,22 @@ from dataclasses import dataclass, replace
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
-from perceiver_graph.compiler.blocks.context import Axis, Context, PartError
+from perceiver_graph.compiler.blocks.context import Axis, Context
 from perceiver_graph.compiler.blocks.coordinates import for_tokens
 from perceiver_graph.compiler.blocks.located import Located, Stretch
 from perceiver_graph.compiler.blocks.longest import longest
 from perceiver_graph.compiler.blocks.places import at_each
 from perceiver_graph.compiler.blocks.rotary_config import RotaryConfig
+from perceiver_graph.compiler.blocks.rotary_errors import (
+    no_positions,
+    on_a_line,
+    other_units,
+    own_numbers,
+)
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.dims import Dim, product
 from perceiver_graph.compiler.ir.graph import Value
-from perceiver_graph.diagnostics.words import did_you_mean, joined
+from perceiver_graph.diagnostics.words import joined
 
 LARGEST_TABLE = 2**22
 """Numbers of a table of waves; a longer axis has them computed for each place instead."""
@@ -80,20 +86,29 @@ def rotation_of(
     rows have numbers that count themselves alone."""
     if rows is None or read is None:
         raise ctx.error("PG220", "nothing says where these rows are", config.path, at_key=True)
-    if rows is not read:
-        for one, other in ((rows, read), (read, rows)):
-            if _number(ctx, config, one):
-                if one.own:
-                    raise _own_numbers(ctx, config, one, other)
-                if _lies_somewhere(ctx, config, other):
-                    raise _other_units(ctx, config, one, other)
+    for one, other in ((rows, read), (read, rows)) if rows is not read else ():
+        for share in config.each:
+            _check_units(ctx, share, one, other)
     return Rotation(config, waves(ctx, config, rows), waves(ctx, config, read))
+
+
+def _check_units(ctx: Context, config: RotaryConfig, one: Located, other: Located) -> None:
+    """Raises (reports) PG220 for rows that are counted where others are not, or cannot be."""
+    if _number(ctx, config, one):
+        if one.own:
+            counted = _number(ctx, config, other)
+            raise own_numbers(ctx, config, one, other, counted=counted)
+        if _lies_somewhere(ctx, config, other):
+            raise other_units(ctx, config, one, other)
 
 
 def waves(ctx: Context, config: RotaryConfig, located: Located) -> Value:
     """The sines and cosines of the angles of rows, made once. Shape: [n, w] or [batch, n, w]."""
-    key = (located, config.of, config.pairs, config.ends)
+    key = (located, tuple(one.of for one in config.each), config.pairs, config.ends)
     if key in ctx.waves:
+        return ctx.waves[key]
+    if config.shares:
+        ctx.waves[key] = _shared(ctx, config, located)
         return ctx.waves[key]
     b, name = ctx.builder, f"{located.name}_waves"
     if located.chosen is not None:
@@ -113,6 +128,23 @@ def waves(ctx: Context, config: RotaryConfig, located: Located) -> Value:
             found = b(some, whole, name=name)
     ctx.waves[key] = found
     return found
+
+
+def _shared(ctx: Context, config: RotaryConfig, located: Located) -> Value:
+    """The angles of several positions beside each other: the sines of all, then the cosines of all."""
+    b, half = ctx.builder, config.pairs
+    parts = [waves(ctx, share, located) for share in config.shares]
+    with b.at(ctx.key_span(*config.path)), b.inside("rotary"):
+        parts = [*_of_samples(ctx, parts)]
+        names = [share.of or "" for share in config.shares]
+        sines, cosines = (
+            [
+                b(ops.Slice(-1, start, start + half), part, name=f"{name}_{what}")
+                for part, name in zip(parts, names, strict=True)
+            ]
+            for start, what in ((0, "sines"), (half, "cosines"))
+        )
+        return b(ops.Concat(-1), *sines, *cosines, name=f"{located.name}_waves_of_all")
 
 
 def _made(ctx: Context, config: RotaryConfig, located: Located, name: str) -> Value:
@@ -144,7 +176,7 @@ def _number(ctx: Context, config: RotaryConfig, located: Located) -> bool:
     kinds = [_which(ctx, config, part)[0] for part in located.parts]
     if "number" in kinds and "coordinate" in kinds:
         part = located.parts[kinds.index("number")]
-        raise _no_positions(ctx, config, part, "that turns them, as other tokens have")
+        raise no_positions(ctx, config, part, "that turns them, as other tokens have")
     return kinds[0] == "number"
 
 
@@ -173,41 +205,11 @@ def _which(ctx: Context, config: RotaryConfig, part: Stretch) -> tuple[str, int]
     if of in axes and not part.rotary:
         return "axis", axes.index(of)
     if part.rotary and given == 1 and not part.names:
+        if config.is_share:
+            raise on_a_line(ctx, config, part)
         return "coordinate", 0
     known = [*part.names, *([] if part.rotary else axes)]
-    raise _no_positions(ctx, config, part, f"called `{of}`", known)
-
-
-def _no_positions(
-    ctx: Context, config: RotaryConfig, part: Stretch, which: str, known: Sequence[str] = ()
-) -> PartError:
-    said = (*config.path, "of") if config.of else config.path
-    return ctx.error(
-        "PG220",
-        f"{part.what} have no position {which}",
-        said,
-        f"their positions are called {joined(known)}" if known else "",
-        also=[(part.path, "these")],
-        help=(did_you_mean(config.of, known) if config.of else None) or _ways(part),
-        at_key=config.of is None,
-    )
-
-
-def _own_numbers(ctx: Context, config: RotaryConfig, one: Located, other: Located) -> PartError:
-    ways, axis = _ways(one.parts[0]), _common_axis(other, other)
-    if one.parts[0].path[0] == "latents" and axis and _number(ctx, config, other):
-        ways = (
-            f"say where they lie along `{axis}`: `range: [0, 1]` under `latents` and "
-            f"`rotary: {{of: {axis}}}`, or write `rotary: false` here"
-        )
-    return ctx.error(
-        "PG220",
-        f"{one.what} have no positions among {other.what}",
-        config.path,
-        also=[(one.parts[0].path, "these"), (other.parts[0].path, "what they are turned against")],
-        help=ways,
-        at_key=True,
-    )
+    raise no_positions(ctx, config, part, f"called `{of}`", known)
 
 
 def _lies_somewhere(ctx: Context, config: RotaryConfig, located: Located) -> bool:
@@ -215,34 +217,11 @@ def _lies_somewhere(ctx: Context, config: RotaryConfig, located: Located) -> boo
     return any(_which(ctx, config, part)[0] == "coordinate" for part in located.parts)
 
 
-def _other_units(ctx: Context, config: RotaryConfig, one: Located, other: Located) -> PartError:
-    """Numbers of tokens, and seconds, say, do not differ by anything that means something."""
-    counted, there = one.parts[0], other.parts[0]
-    axis = _common_axis(one, other)
-    so = (
-        f"; where `{axis}` counts in the same unit, `rotary: {{of: {axis}}}` says so"
-        if axis
-        else ""
-    )
-    return ctx.error(
-        "PG220",
-        f"{one.what} are turned by their numbers 0, 1, 2 ..., and {other.what} by where they lie",
-        config.path,
-        also=[(counted.path, "counted"), (there.path, "at coordinates")],
-        help=_ways(counted) + so,
-        at_key=True,
-    )
-
-
-def _common_axis(one: Located, other: Located) -> str:
-    """An axis of all that are counted, which may be meant as the coordinate of the others; or nothing."""
-    names = [{axis.name for axis in part.axes} for part in one.parts]
-    names += [set(part.names) for part in other.parts if part.names]
-    return min(set.intersection(*names), default="")
-
-
 def turned_by(ctx: Context, config: RotaryConfig, located: Located) -> str:
     """In words, what rows are turned by: `number`, `axis time`, `range`, `time of spikes.position`."""
+    if config.shares:
+        each = [turned_by(ctx, share, located) for share in config.shares]
+        return joined(list(dict.fromkeys(each)), "and")
     if _number(ctx, config, located):
         return "number"
     found = []
@@ -254,15 +233,6 @@ def turned_by(ctx: Context, config: RotaryConfig, located: Located) -> str:
         else:
             found.append(" of ".join(filter(None, (name, part.array))) or "range")
     return joined(list(dict.fromkeys(found)), "and")
-
-
-def _ways(part: Stretch) -> str:
-    """How rows get a position."""
-    if part.path[0] == "latents":
-        return "say where they lie: `range: [0, 1]` under `latents`, or write `rotary: false` here"
-    if part.path[0] == "outputs":
-        return "ask at `points`, at a grid, or for the tokens of `inputs`, or write `rotary: false` here"
-    return "let the caller give it: `position: {rotary: {given: [time]}}`"
 
 
 def _of_coordinate(

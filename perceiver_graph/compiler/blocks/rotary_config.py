@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import tau
 
 from perceiver_graph.compiler.blocks.context import Context, Path
@@ -17,6 +18,7 @@ class RotaryConfig:
     path: Path
     """Where the spec says so."""
     of: str | None
+    """The one position they are turned by, if it has a name."""
     heads: int
     key_heads: int
     pairs: int
@@ -25,6 +27,17 @@ class RotaryConfig:
     """The shortest and the longest wave."""
     order: Pairs
     values: bool
+    shares: tuple[RotaryConfig, ...] = ()
+    """Of several positions, which share the pairs: how each of them turns its part."""
+    at: Path = ()
+    """Where `of` says this one."""
+    is_share: bool = False
+    """Whether it is one of several."""
+
+    @property
+    def each(self) -> tuple[RotaryConfig, ...]:
+        """How each position turns: itself, where there is one."""
+        return self.shares or (self,)
 
 
 def rotary_config(
@@ -58,11 +71,42 @@ def rotary_config(
             help=f"write `v_width: {qk_width}`, or a smaller `fraction`",
         )
     pairs = int(turned) // 2
-    ends = _ends(ctx, rotary, part, path, pairs)
+    names = [rotary.of] if isinstance(rotary.of, str) else rotary.of or []
+    _check_shares(ctx, names, pairs, path)
+    share = pairs // max(len(names), 1)
+    ends = _ends(ctx, rotary, part, path, share)
     key_heads = style.key_heads or style.heads
-    return RotaryConfig(
-        path, rotary.of, style.heads, key_heads, pairs, ends, rotary.pairs, rotary.values
-    )
+
+    def turning(of: str | None, at: Path) -> RotaryConfig:
+        said = (share, ends, rotary.pairs, rotary.values)
+        shared = len(names) > 1
+        return RotaryConfig(path, of, style.heads, key_heads, *said, at=at, is_share=shared)
+
+    if isinstance(rotary.of, str) or rotary.of is None:
+        return turning(rotary.of, (*path, "of") if rotary.of else path)
+    several = tuple(turning(name, (*path, "of", i)) for i, name in enumerate(names))
+    return several[0] if len(several) == 1 else replace(turning(None, path), shares=several)
+
+
+def _check_shares(ctx: Context, names: Sequence[str], pairs: int, path: Path) -> None:
+    """Raises (reports) PG221 for a position that is named twice, PG204 for pairs that cannot be shared."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ctx.error(
+                "PG221",
+                f"`{name}` turns two parts of the pairs",
+                (*path, "of", index),
+                also=[((*path, "of", names.index(name)), "the other one")],
+                help="name each position once",
+            )
+    if names and pairs % len(names):
+        raise ctx.error(
+            "PG204",
+            f"{len(names)} positions cannot share {pairs} pairs of channels of a head",
+            (*path, "of"),
+            help=f"turn a multiple of {2 * len(names)} channels of each head: another `qk_width`, "
+            "`heads` or `fraction`",
+        )
 
 
 def _other_fraction(head: int) -> str:

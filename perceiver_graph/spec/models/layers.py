@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
 from perceiver_graph.spec.models.base import (
     Axis,
@@ -16,7 +16,7 @@ from perceiver_graph.spec.models.base import (
     PositiveFraction,
     PositiveNumber,
 )
-from perceiver_graph.spec.models.coordinates import Lengths
+from perceiver_graph.spec.models.coordinates import MOST, Lengths
 from perceiver_graph.spec.models.steps import ActivationName
 
 Part = Literal["encode", "process", "decode"]
@@ -56,13 +56,31 @@ class Bias(Model):
     """Those of the MLP."""
 
 
+def _one_or_several(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<one>"
+    return "<several>" if isinstance(value, list) else None
+
+
+OneOrSeveral = Annotated[
+    Annotated[Name, Tag("<one>")]
+    | Annotated[list[Name], Field(min_length=1, max_length=MOST), Tag("<several>")],
+    Discriminator(
+        _one_or_several,
+        custom_error_type="of",
+        custom_error_message="expected a name, `time`, or several, `[height, width]`",
+    ),
+]
+
+
 class Rotary(Model):
     """Rotary positions: pairs of channels of queries and keys are turned by angles that grow with their
     positions, so that products depend on how far apart these are (RoFormer, arXiv 2104.09864)."""
 
-    of: Name | None = None
+    of: OneOrSeveral | None = None
     """The axis of tokens along which they are counted, or the name of a coordinate that is given
-    (default: the one of `position: {rotary: ...}`, else the number of the token)."""
+    (default: the one of `position: {rotary: ...}`, else the number of the token). Several, `[height,
+    width]`, share the pairs: the first of them are turned by the first, and so on, as many by each."""
     fraction: PositiveFraction = 1.0
     """The share of the channels of each head that is turned, the first ones."""
     base: PositiveNumber | None = None
