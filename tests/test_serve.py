@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -282,17 +283,22 @@ def test_the_commands_of_the_page_run_as_printed(tmp_path: Path) -> None:
     text = "set -e\n" + "echo ---\n".join(blocks(ROOT / "docs" / "serve.md", "sh"))
     text = text.replace("8000", str(free_port())).replace("8001", str(free_port()))
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    done = subprocess.run(
+    shell = subprocess.Popen(
         ["bash", "-c", text],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    _, asked, clients, metrics = done.stdout.split("---\n")
+    try:
+        out, said = shell.communicate(timeout=600)
+    finally:  # a server that the commands have not ended
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode == 0, out + said
+    _, asked, clients, metrics = out.split("---\n")
     answer = json.loads(asked[asked.index('{"model_name"') :])
     numbers = np.array(answer["outputs"][0]["data"], np.float32)
     lines = [line for line in clients.splitlines() if line]
