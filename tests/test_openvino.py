@@ -13,6 +13,7 @@ from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.programs.target import Precision, TargetName
+from perceiver_graph.diagnostics import Report
 from perceiver_graph.runtime import Program
 from perceiver_graph.spec.loader import load_spec, parse_spec
 from tests.small import SMALL
@@ -101,9 +102,24 @@ def test_in_bfloat16_it_is_refused_when_it_is_compiled(spec: str, tmp_path: Path
     assert found.primary is not None
     assert "--precision fp32" in (found.help or "")
     assert not (tmp_path / "a").exists()
-    pg.compile(document, target="openvino").save(tmp_path / "a")
+    report = Report()
+    pg.compile(document, target="openvino").save(tmp_path / "a", report=report)
+    (said,) = report.diagnostics
+    assert (said.code, said.severity) == ("PG602", "warning")
+    which = "encode.onnx" if spec == GROWS else "encode.onnx and decode.onnx"
+    assert said.message.startswith(f"{which} will not run on OpenVINO: ")
+    assert '`load(PATH, engine="onnxruntime")`' in said.message
     program = pg.load(tmp_path / "a", device="cpu", engine="onnxruntime")
     assert program.run(given_inputs(model, inputs_of(model)))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_of_what_runs_nothing_is_said_as_it_is_compiled(name: str, tmp_path: Path) -> None:
+    report = Report()
+    model = compiled(name, "openvino")
+    model.save(tmp_path / "a", report=report)
+    assert report.diagnostics == ()
+    assert pg.load(tmp_path / "a", engine="openvino").run(given_inputs(model, inputs_of(model)))
 
 
 @pytest.mark.parametrize("name", RUNS)

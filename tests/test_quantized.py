@@ -22,6 +22,7 @@ from perceiver_graph.compiler.backends.onnx.calibration import SMALL as TOO_SMAL
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.programs import int8
+from perceiver_graph.diagnostics import Report
 from perceiver_graph.spec.loader import Document, load_spec, parse_spec
 from perceiver_graph.spec.manifest import Manifest
 from tests.small import SMALL
@@ -315,3 +316,20 @@ def test_a_sample_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has 5 where"):
         wide().save(tmp_path / "a", sample=sample)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("some", "why"), [(True, "no products are worth it"), (False, "no products can be")]
+)
+def test_where_8_bits_change_nothing_it_is_said(
+    some: bool, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = calibration._candidates
+    monkeypatch.setattr(calibration, "too_small", lambda trial: {*found(trial.programs)})
+    if not some:
+        monkeypatch.setattr(calibration, "_candidates", lambda programs: {})
+    report = Report()
+    wide().save(tmp_path / "a", report=report)
+    (said,) = report.diagnostics
+    assert (said.code, said.severity) == ("PG602", "warning")
+    assert f"nothing is computed in 8 bits: {why}" in said.message

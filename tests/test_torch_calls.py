@@ -322,7 +322,7 @@ def test_outputs_come_whole_beside_points_and_in_sizes_that_are_given(
             net(inputs, wanted, sizes)
         with pytest.raises(ValueError, match=message):
             net.encode(inputs, sizes)
-    with pytest.raises(ValueError, match="give queries"):
+    with pytest.raises(ValueError, match=r"give queries.* \{'inside': POINTS\}$"):
         net({"b": b})
 
 

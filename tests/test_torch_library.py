@@ -181,3 +181,21 @@ def test_weights_of_every_dtype_are_read(tmp_path: Path) -> None:
     assert set(found) == set(tensors)
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
     assert set(weights.DTYPES.values()) == {x.dtype for x in tensors.values()}
+
+
+def test_an_array_without_the_batch_is_told_what_to_add() -> None:
+    """A size of the symbols is none that its own shape says."""
+    axes: dict[str, int | None] = {"batch": 11, "byte": 1}
+    with pytest.raises(
+        ValueError, match=r"has shape \[11\], and takes 2 axes: \[batch, byte\]"
+    ) as told:
+        checks.check_shape({"text": torch.arange(11)}, "text", axes)
+    assert str(told.value).endswith("the batch comes first, `text[None]` adds it")
+    checks.check_shape({"text": torch.arange(11)[None]}, "text", {"batch": 1, "byte": 11})
+    with pytest.raises(ValueError, match=r"takes 2 axes: \[batch, byte\]$"):
+        checks.check_shape({"text": torch.zeros(1, 2, 3)}, "text", axes)
+    both = {"a": torch.zeros(11), "b": torch.zeros(1, 3)}
+    with pytest.raises(
+        ValueError, match=r"it is 11 in input `a`, \[11\], 1 in input `b`, \[1, 3\]"
+    ):
+        checks.agreed_size(both, "batch", {"a": 0, "b": 0}, range(1, 2**63))

@@ -29,7 +29,7 @@ from perceiver_graph.diagnostics.words import closest, question
 if TYPE_CHECKING:
     from perceiver_graph.compiler.backends.onnx.calibration import Sample
     from perceiver_graph.compiler.driver import Compiled
-    from perceiver_graph.spec.manifest import Manifest
+    from perceiver_graph.spec.manifest import Generation, Manifest
 
 
 def compile_command(
@@ -225,6 +225,8 @@ def _next(manifest: Manifest, directory: Path) -> str:
     order = [*InputMedia.forms]
     shown = sorted(media.items(), key=lambda item: order.index(item[1].key))
     files = shown[0][1].example if shown else None
+    if manifest.generation is not None and manifest.generation.refused is None:
+        return _next_text(manifest.generation, manifest, artifact)
     if len(shown) > 1 and not all(one.stream for _, one in shown):  # a file would fit several
         files = " ".join(f"{name}={one.example}" for name, one in shown)
     if files is None:
@@ -232,3 +234,9 @@ def _next(manifest: Manifest, directory: Path) -> str:
     others = (entry for entry in manifest.inputs.values() if entry.media is None)
     arrays = any(entry.mask == "never" or entry.points_of for entry in others)
     return f"perceiver-graph run {artifact} {files}{' --inputs REST.npz' * arrays} -o out"
+
+
+def _next_text(known: Generation, manifest: Manifest, artifact: str) -> str:
+    """How a model that writes goes on: with a text, or with ids where nothing makes ids of a text."""
+    given = "--inputs IN.npz" if manifest.inputs[known.text].media is None else '"Once upon a time"'
+    return f"perceiver-graph run {artifact} {given} --generate 100"

@@ -226,11 +226,11 @@ class Compiled(Glanced):
     ) -> Manifest:
         """Write the artifact folder, whole or not at all; returns its manifest.
 
-        `report` is told what was converted of the weights; `origin` is what the manifest says of where
-        they come from [the name of their file]. An int8 program is measured on `sample`, else on random
-        input. Trained weights that lie there are replaced by initial ones only where a `seed` is given.
-        Raises DiagnosticError for weights that do not fit (PG3xx) and where the folder cannot be
-        written (PG407), or the graph not be dumped (PG511).
+        `report` is told what was converted of the weights, and what the target will not run; `origin` is
+        what the manifest says of where they come from [the name of their file]. An int8 program is
+        measured on `sample`, else on random input. Trained weights that lie there are replaced by
+        initial ones only where a `seed` is given. Raises DiagnosticError for weights that do not fit
+        (PG3xx) and where the folder cannot be written (PG407), or the graph not be dumped (PG511).
         """
         directory = as_path("directory", "a path", directory)
         if isinstance(backends, str) or not isinstance(backends, Sequence) or not backends:
@@ -250,10 +250,10 @@ class Compiled(Glanced):
             (stage / SPEC_NAME).write_text(self.resolved_spec(), encoding="utf-8")
             written = self._write(backends, parameters, stage, sample, progress)
             progress("computing digests")
-            manifest = self._manifest(
-                stage, backends, origin or trained.origin(weights, seed or 0), written
-            )
+            origin = origin or trained.origin(weights, seed or 0)
+            manifest = self._manifest(stage, backends, origin, written)
             artifact.write_manifest(stage, manifest)
+        (report or Report()).extend(written.warnings)
         return manifest
 
     def resolved_spec(self) -> str:

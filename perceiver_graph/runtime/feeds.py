@@ -296,7 +296,8 @@ def _has_axes(
     shape = list(array.shape)
     expected = f"expected {axes_of(entry)}"
     if len(shape) != len(entry.shape):
-        message = f"input {quote(name)} has {len(shape)} axes, {shape}, and takes {len(entry.axes)}"
+        count = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+        message = f"input {quote(name)} has {count}, {shape}, and takes {len(entry.axes)}"
         help = None
         if _fits(shape, entry.shape[1:]):
             help = f"add the batch axis: {with_batch(name, batch)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import pytest
 import perceiver_graph
 from perceiver_graph.runtime.inputs import write_arrays
 from tests.cli.support import ROOT, Command
+from tests.test_writing import WRITER
 
 
 def test_compile_says_what_it_wrote(
@@ -250,6 +252,19 @@ def test_compile_says_how_to_run_on_a_text(command: Command, speaker: Path, tmp_
     assert done.out.splitlines()[-1] == (
         f'next: perceiver-graph run {tmp_path / "again"} "A TEXT" -o out'
     )
+
+
+def test_compile_says_how_a_causal_model_goes_on(command: Command, tmp_path: Path) -> None:
+    for name, spec in (("text", WRITER), ("ids", WRITER.replace("    media: {text: {}}\n", ""))):
+        (tmp_path / f"{name}.yaml").write_text(spec, encoding="utf-8")
+        done = command("compile", tmp_path / f"{name}.yaml", "-o", tmp_path / name)
+        last = done.out.splitlines()[-1]
+        assert last.endswith("--generate 100"), last
+        words = shlex.split(last.removeprefix("next: perceiver-graph "))
+        np.savez(tmp_path / "IN.npz", text=np.array([[4, 85, 116]]))
+        words = [str(tmp_path / "IN.npz") if word == "IN.npz" else word for word in words]
+        again = command(*words)
+        assert (again.code, bool(again.out)) == (0, True), again.err
 
 
 def test_run_on_a_text(

@@ -6,7 +6,7 @@ The backends themselves, and onnx and torch with them, are imported when they wr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +17,7 @@ from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.programs import generation
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import Target
+from perceiver_graph.diagnostics import Diagnostic, Report, make
 from perceiver_graph.extensions import is_other
 from perceiver_graph.spec.manifest import InputEntry, Quantization
 
@@ -63,6 +64,8 @@ class Written:
     files: tuple[str, ...] = ()
     """The file of each program."""
     quantization: Quantization | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+    """What whoever compiles should know of them."""
 
 
 class Backend(ABC):
@@ -100,16 +103,29 @@ class Onnx(Backend):
         programs = job.optimize()
         job.progress("writing ONNX")
         if job.target.precision != "int8":
+            report = Report()
             files = backend.write(
-                programs, job.parameters, job.folder, job.metadata, target=job.target
+                programs, job.parameters, job.folder, job.metadata, target=job.target, report=report
             )
-            return Written(programs, tuple(files))
+            return Written(programs, tuple(files), None, report.diagnostics)
         sample = job.sample or calibration.random_sample(programs["encode"], job.inputs, job.sizes)
         sizes = {**job.sizes, **bindings(programs["encode"], sample.arrays)}
         queries = {name: o.queries.evaluate(sizes) for name, o in job.lowered.outputs.items()}
         trial = calibration.Trial(programs, job.parameters, job.target, sample, sizes, queries)
         files, quantization = calibration.write(trial, job.folder, job.metadata, job.progress)
-        return Written(programs, tuple(files), quantization)
+        return Written(programs, tuple(files), quantization, tuple(_of_int8(quantization)))
+
+
+def _of_int8(found: Quantization) -> Iterator[Diagnostic]:
+    """What is said where 8 bits change nothing."""
+    if not found.int8:
+        why = (
+            "are worth it" if found.products else "can be: the model multiplies by no known matrix"
+        )
+        message = (
+            f"nothing is computed in 8 bits: no products {why}, and the programs are as in fp32"
+        )
+        yield make("PG602", message, severity="warning")
 
 
 class Torch(Backend):

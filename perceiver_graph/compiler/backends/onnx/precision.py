@@ -6,15 +6,19 @@ the `Emitter` asks here for each node, and casts where the answers of neighbours
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
 from perceiver_graph.compiler.programs.target import Precision, Target
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import either, option
 from perceiver_graph.diagnostics.errors import DiagnosticError
-from perceiver_graph.diagnostics.model import Span
+from perceiver_graph.diagnostics.model import Diagnostic, Span, make
+from perceiver_graph.diagnostics.words import joined
 
 _ELEMENTS: dict[Precision, DType] = {"fp16": "float16", "bf16": "bfloat16"}
 
@@ -73,6 +77,22 @@ def require_kernels(type: TensorType, target: Target, span: Span | None) -> None
             help=f"compile with {option('--precision', 'fp32')}, which onnxruntime runs, or with "
             f"{option('--target', 'cuda')}",
         )
+
+
+def refuses(model: ir.Model, target: Target) -> bool:
+    """Whether what a program is compiled for will not run it: OpenVINO, where it counts in float64."""
+    values = (value for node in model.graph for value in node.outputs)
+    return target.name == "openvino" and any(x.dtype == DATA_TYPES["float64"] for x in values)
+
+
+def refusal(files: Sequence[str]) -> Diagnostic:
+    """What is said of such programs as they are compiled: other engines run them."""
+    typed, called = option("--engine", "onnxruntime"), '`load(PATH, engine="onnxruntime")`'
+    message = (
+        f"{joined(files, 'and')} will not run on OpenVINO: turns of waves are counted in float64, "
+    )
+    message += f"of which it makes float32; onnxruntime runs them: {either(typed, called)}"
+    return make("PG602", message, severity="warning")
 
 
 def converted(name: str, array: Array, dtype: DType) -> Array:

@@ -221,9 +221,14 @@ class Outputs:
         if not self.asked:
             yield "queries = queries or {}"
         elif self.points or not self.all_counted:
-            first = self.asked[0]
-            given = "POINTS" if first.role == "points" else "POSITIONS"
-            text = f"give queries, how many there are varies: {{{first.of!r}: {given}}}"
+            # Beside points, outputs whose positions are counted are decoded whole.
+            left = {
+                leaf.of: "POINTS" if leaf.role == "points" else "POSITIONS" for leaf in self.asked
+            }
+            whole = self.positioned if self.points and self.all_counted else []
+            needed = {name: word for name, word in left.items() if name not in (*whole, *sources)}
+            each = ", ".join(f"{name!r}: {word}" for name, word in needed.items())
+            text = f"give queries, how many there are varies: {{{each}}}"
             yield ("if queries is None:", f"raise ValueError({py.quoted(text)})")
         else:
             yield ("if queries is None:", f"return self.decode_all(state{self._given})")

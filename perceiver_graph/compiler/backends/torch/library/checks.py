@@ -96,7 +96,7 @@ def agreed_size(
     plain = {n: inputs[n] for n in axes if n in inputs and n not in (scaled or {})}
     sizes = {n: x.shape[axes[n]] for n, x in plain.items() if x.dim() > axes[n]}
     if len(set(sizes.values())) > 1:
-        found = ", ".join(f"{size} in input `{name}`" for name, size in sizes.items())
+        found = ", ".join(f"{s} in input `{n}`, {list(plain[n].shape)}" for n, s in sizes.items())
         raise ValueError(f"`{symbol}` is one size in a call, and here it is {found}")
     size = shared_size(inputs, axes, permitted[0] if given is None else given, scaled)
     if given not in (None, size):
@@ -113,8 +113,13 @@ def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None
     if name not in inputs:
         return
     sizes, wanted = list(inputs[name].shape), list(axes.values())
-    fits = [want is None or want == size for want, size in zip(wanted, sizes, strict=False)]
-    if len(sizes) != len(wanted) or not all(fits):
+    if len(sizes) != len(wanted):  # a size that is expected may come of this very shape
+        text = (
+            f"input `{name}` has shape {sizes}, and takes {len(wanted)} axes: [{', '.join(axes)}]"
+        )
+        batch = f"; the batch comes first, `{name}[None]` adds it"
+        raise ValueError(text + batch * (len(sizes) + 1 == len(wanted)))
+    if not all(want in (None, size) for want, size in zip(wanted, sizes, strict=True)):
         text = ", ".join(f"{axis} {'any' if size is None else size}" for axis, size in axes.items())
         raise ValueError(f"input `{name}` has shape {sizes}, expected [{text}]")
 
