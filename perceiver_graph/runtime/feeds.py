@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
+from perceiver_graph.diagnostics.commands import either
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.arrays import (
     as_array,
@@ -282,6 +283,8 @@ def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report)
     if dtype.kind in ("iuf" if entry.dtype == "float32" else "iu"):
         return True
     help = real_numbers(dtype)
+    if entry.media is not None and dtype.kind == "U":
+        help = either(help, f"`program.read({name}=...)` makes arrays of texts and files")
     if entry.dtype == "int64" and dtype.kind in "bf":
         help = "this input takes ids: if the values are whole numbers, .astype('int64')"
     message = f"input {quote(name)} is of dtype {dtype}, and takes {entry.dtype}"

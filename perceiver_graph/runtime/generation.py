@@ -8,7 +8,7 @@ with half as many, and steps go on (Perceiver AR, arXiv 2202.07765, appendix on 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -137,6 +137,12 @@ class Generating:
         if text is not None:
             require_text(self.manifest, known)
             begin, stop = [begun(text)], (*stop, *ENDS)
+        elif np.asarray(begin, object).size and all(isinstance(one, str) for one in begin):
+            raise TypeError(
+                "begin must be one text, not several: call generate for each of them, or give their ids "
+                "as rows of one array, int64 [batch, length]"
+            )
+        refuse_longer(known, begin, text)
         feeds = check_inputs(any_length(self.manifest, known), {**given, known.text: begin})
         if (mask := feeds.masks.get(known.text)) is not None and not mask[:, -1].all():
             raise DiagnosticError.of(
@@ -158,6 +164,19 @@ class Generating:
                 raise ValueError(
                     f"stop: {number} is no id of {known.text}, which are {ids_of(entry)}"
                 )
+
+
+def refuse_longer(known: Generation, ids: str | Texts, text: str | None) -> None:
+    """Raise DiagnosticError (PG514) for a text that is longer than the model takes."""
+    length = max((len(row) for row in ids if isinstance(row, Sized)), default=0)
+    if known.longest is not None and length > known.longest:
+        what = "the text" if text is not None else f"`{known.text}`"
+        raise DiagnosticError.of(
+            "PG514",
+            f"{what} is too long: {length} ids, and the model goes on with at most {known.longest}",
+            notes=["each byte of the text is an id, and [CLS] is one as well"] if text else [],
+            help="shorten the text, or go on with the last part of it",
+        )
 
 
 def as_text(ids: Iterator[Ids]) -> Iterator[str]:

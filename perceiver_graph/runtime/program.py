@@ -26,6 +26,7 @@ from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.generation import Generating
 from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, chunk_of, count_of, resolve
+from perceiver_graph.runtime.read import Reads
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.runtime.verified import VERIFY, Verify
 from perceiver_graph.spec.glance import Glance, Glanced
@@ -122,7 +123,7 @@ class State(Glanced):
         return cast(NDArray[np.float32], self._values[name].numpy())
 
 
-class Program(Generating, Attending, Glanced):
+class Program(Generating, Attending, Reads, Glanced):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
 
     def __init__(

@@ -1,0 +1,86 @@
+"""Files and texts as the arrays that they become, for who has no folder of results in mind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.arguments import wrong_kind
+from perceiver_graph.diagnostics.words import did_you_mean
+
+if TYPE_CHECKING:
+    from perceiver_graph.media.io import Piece
+    from perceiver_graph.spec.manifest import Manifest
+
+File = str | os.PathLike[str]
+
+
+class Reads:
+    """What a program does that reads files."""
+
+    manifest: Any
+
+    def read(
+        self, *files: File, memory: int | None = None, **inputs: File | Sequence[File]
+    ) -> dict[str, NDArray[Any]]:
+        """The arrays of files and texts, as `perceiver-graph run` reads them: `run` takes them.
+
+        `read("a text")`, `read("clip.mp4")` for a model that reads one kind; `read(text="Where?",
+        image="cat.png")` says which input each is for. Several files by themselves, and the windows of
+        a clip, follow each other in the batch. Inputs that are no files are added to what comes back.
+        `memory` is what reading may take, in bytes. Raises DiagnosticError (PG501, PG507 to PG512, PG514).
+        """
+        return _read(self.manifest, files, inputs, memory)
+
+
+def _read(
+    manifest: Manifest,
+    files: Sequence[File],
+    inputs: Mapping[str, File | Sequence[File]],
+    memory: int | None,
+) -> dict[str, NDArray[Any]]:
+    from perceiver_graph.media.entries import make_readers
+    from perceiver_graph.runtime.sources import file_readers, find_subjects
+
+    # What is no file may come as an array: it is for `run` to say what lacks.
+    known = [name for reader in make_readers(manifest) for name in reader.inputs]
+    readers = file_readers(manifest, memory, [n for n in manifest.inputs if n not in known])
+    report = Report()
+    for name in (name for name in inputs if name not in known):
+        these = f"the inputs that are read from files are {', '.join(map(quote, known))}"
+        message = f"the model reads no input {quote(name)} from files"
+        report.error("PG502", message, help=did_you_mean(name, known) or these)
+    report.raise_if_errors()
+    values = [_text("a file or a text", one) for one in files]
+    for name, given in inputs.items():
+        several = [given] if isinstance(given, str | os.PathLike) else given
+        if not isinstance(several, Sequence) or isinstance(several, bytes):
+            raise wrong_kind(name, "a file, a text or a list of them", given)
+        values += [f"{name}={_text(name, one)}" for one in several]
+    subjects = find_subjects(values, readers)
+    return _batch([piece for subject in subjects for piece in subject.pieces()])
+
+
+def _text(argument: str, given: object) -> str:
+    if isinstance(given, str | os.PathLike) and isinstance(text := os.fspath(given), str):
+        return text
+    raise wrong_kind(argument, "a path or a text", given)
+
+
+def _batch(pieces: Sequence[Piece]) -> dict[str, NDArray[Any]]:
+    """The pieces behind each other. Raises DiagnosticError (PG512) where they do not fit so."""
+    shapes = [{name: array.shape[1:] for name, array in one.arrays.items()} for one in pieces]
+    if any(one != shapes[0] for one in shapes):
+        raise DiagnosticError.of(
+            "PG512",
+            "what was given has other shapes, or other inputs, from one to the next, and makes no batch",
+            help="read each by itself",
+        )
+    if len(pieces) == 1:
+        return dict(pieces[0].arrays)
+    return {n: np.concatenate([one.arrays[n] for one in pieces]) for n in pieces[0].arrays}
