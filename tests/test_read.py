@@ -75,7 +75,11 @@ def test_texts_and_windows_follow_each_other_in_the_batch(tmp_path: Path) -> Non
         (lambda p: p.read(txt="a"), "PG502", "did you mean `text`?"),
         (lambda p: p.read(joints="a.npy"), "PG502", "`text`, `image`"),
         (lambda p: p.read(), "PG501", "name"),
-        (lambda p: p.run({"text": "why?"}), "PG504", "`program.read(text=...)`"),
+        (
+            lambda p: p.run({"text": "why?", "joints": np.zeros((1, 7, 1))}),
+            "PG504",
+            "`program.read(text=...)`",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told(

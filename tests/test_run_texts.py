@@ -187,7 +187,7 @@ def test_a_picture_is_no_text(program: Program, tmp_path: Path) -> None:
 def test_what_looks_like_a_path_is_no_text(program: Program, tmp_path: Path, typo: str) -> None:
     found = fault(lambda: run_files(program, [typo], tmp_path / "out"))
     assert (found.code, "looks like a file" in found.message) == ("PG512", True)
-    assert "run ARTIFACT text=-" in str(found.help)
+    assert "save it to a file, and name that" in str(found.help)
     assert not (tmp_path / "out").exists()
 
 

@@ -127,7 +127,8 @@ def _tell(totals: Totals, output: Path) -> None:
     )
     if not totals.failed:
         return
-    shown = [f"{one.name}: {one.code}: {one.message}" for one in totals.failures]
+    failures = sorted(totals.failures, key=lambda one: one.name)
+    shown = [f"{one.name}: {one.code}: {one.message}" for one in failures]
     more = totals.failed - len(shown)
     raise DiagnosticError(
         make(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from perceiver_graph.cli import checkpoints, screen
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import command, shell
+from perceiver_graph.diagnostics.commands import command, running, shell
 from perceiver_graph.storage.caches import cache_folder
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def artifact(text: str, device: Device, *, attention: bool = False) -> Path:
     A folder here goes first. A published model, or any after `hf://`, is downloaded, imported and
     compiled, unless that was done before. Raises DiagnosticError for a model that cannot be had.
     """
+    running(Path(text) if checkpoints.is_here(text) else text)
     if checkpoints.is_here(text):
         return Path(text)
     from perceiver_graph.compiler.importing.classes import PUBLISHED

@@ -141,6 +141,9 @@ def _refuse_slips(ctx: Any, words: Sequence[str]) -> None:
             if short and f"{short}{value}" in words and value.startswith("="):
                 message = f"{quote(short)} and its value are two words, not {quote(short + value)}"
                 raise wrong(message, f"write {option(short, value[1:])}")
+            if value == "-" and "-o" in param.opts:
+                message = "`-o` names what is written, and standard output (`-`) is not"
+                raise wrong(message, f"name a place: {option('-o', param.metavar)}", _about(param))
             if value in _flags(ctx.command):
                 flag = next((flag for flag in param.opts if flag in words), param.opts[0])
                 raise _with_or_without_value(ctx, flag)

@@ -18,6 +18,8 @@ class _Reader:
     """Who reads what is told: somebody who typed a command, or who called from Python."""
 
     typed = False
+    artifact: str | Path = "ARTIFACT"
+    """The one that runs, as it was named."""
     many = False
     """Whether a batch of many items is run on."""
 
@@ -25,11 +27,23 @@ class _Reader:
 @contextmanager
 def typed() -> Iterator[None]:
     """In this block help is for somebody who typed a command."""
-    before, _Reader.typed = _Reader.typed, True
+    before = _Reader.typed, _Reader.artifact
+    _Reader.typed = True
     try:
         yield
     finally:
-        _Reader.typed = before
+        _Reader.typed, _Reader.artifact = before
+
+
+def running(artifact: str | Path) -> None:
+    """Help may name this artifact from now on, for who typed the command that runs it."""
+    if _Reader.typed:
+        _Reader.artifact = artifact
+
+
+def the_artifact() -> str | Path:
+    """The artifact that runs, as a word of a command."""
+    return _Reader.artifact
 
 
 def is_typed() -> bool:

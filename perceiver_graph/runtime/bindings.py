@@ -156,7 +156,10 @@ def _take_given(
             sizes_known = f"the sizes that can be given: {', '.join(known) or 'none'}"
             help = did_you_mean(name, known) or sizes_known
             report.error("PG516", f"the model has no size {quote(name)} to give", help=help)
-        elif not _is_whole(value) or not dimension.permits(value):
+        elif not _is_whole(value):
+            message = f"the size {quote(name)} is {value!r}, which is no whole number"
+            report.error("PG516", message, help=f"give an int: it is {dimension.in_words}")
+        elif not dimension.permits(value):
             message = f"the size {quote(name)} cannot be {value!r}"
             report.error("PG516", message, help=f"it is {dimension.in_words}")
         else:

@@ -72,7 +72,7 @@ def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
             report.error(
                 "PG506",
                 f"{quote(text)} is not OUTPUT or OUTPUT=START:STOP",
-                help=f"for example {option('--decode', example)}",
+                help=f"for example {either(option('--decode', example), quote(example))}",
             )
         elif name in found:
             report.error("PG506", f"output {quote(name)} is asked for twice", help="ask once")
@@ -176,10 +176,11 @@ def _positions(
         report.error(
             "PG506",
             f"output {quote(name)} has {number}, of which none can be chosen",
-            help=f"ask for the whole: {name}",
+            help=f"ask for the whole: {either(name, f'`{{{name!r}: None}}`')}",
         )
         return None
-    help = f"0 <= START < STOP <= {count}, for example {name}=0:{count}"
+    example = either(f"{name}=0:{count}", f"`{{{name!r}: slice(0, {count})}}`")
+    help = f"0 <= START < STOP <= {count}, for example {example}"
     if isinstance(selection, Mapping):
         fault = f"{quote(', '.join(map(str, selection)) or '{}')} is nothing that output {quote(name)} takes"
     elif isinstance(selection, slice):

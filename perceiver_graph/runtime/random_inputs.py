@@ -68,6 +68,8 @@ def _values(entry: InputEntry, sizes: Mapping[str, int], rng: np.random.Generato
     if entry.dtype == "int64":
         return rng.integers(0, entry.vocabularies or entry.vocabulary or 1, shape, np.int64)
     values = rng.standard_normal(shape, np.float32)
+    if entry.fourier:  # coordinates, whose place is said nowhere else
+        values[..., : entry.fourier] = rng.uniform(-1, 1, (*shape[:-1], entry.fourier))
     if is_extra(entry):
         for channel, bounds in enumerate(entry.ranges or [None] * shape[-1]):
             low, high = bounds or (-1, 1)

@@ -187,8 +187,10 @@ def _is_named(value: str, readers: Sequence[Reader], report: Report) -> bool:
     name, equals, _ = value.partition("=")
     if not equals or is_path(value):
         return False
-    known = any(name in reader.inputs for reader in readers)
-    return known or not any(reader.literal for reader in readers)
+    if any(name in reader.inputs for reader in readers):
+        return True
+    slip = name.isidentifier() and nearest(name, _inputs(readers)) is not None
+    return slip or not any(reader.literal for reader in readers)
 
 
 def _known(name: str, readers: Sequence[Reader], report: Report) -> bool:

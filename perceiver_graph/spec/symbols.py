@@ -44,6 +44,8 @@ class SizeRange:
     @property
     def in_words(self) -> str:
         """`a multiple of 8, 8 to 64`."""
+        if self.max is not None and self.lowest + self.multiple_of > self.max:
+            return str(self.lowest)
         steps = f"a multiple of {self.multiple_of}, " if self.multiple_of > 1 else ""
         most = f"at least {self.lowest}" if self.max is None else f"{self.lowest} to {self.max}"
         return steps + most

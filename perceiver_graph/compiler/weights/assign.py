@@ -168,7 +168,7 @@ def _shape(leaf: Parameter) -> tuple[int, ...]:
 
 
 def _report_misfits(found: _Assignment, report: Report) -> None:
-    where = quote(found.tensors.path)
+    where = found.tensors.label
     for span, names in _by_origin(found, found.missing):
         report.error(
             "PG302",
@@ -207,7 +207,7 @@ def _report_dtypes(found: _Assignment, report: Report) -> None:
     if wrong:
         report.error(
             "PG305",
-            f"{_count(wrong, 'is', 'are')} not floating-point in {quote(found.tensors.path)}: "
+            f"{_count(wrong, 'is', 'are')} not floating-point in {found.tensors.label}: "
             f"{_first(list(wrong))}",
             notes=[
                 f"{dtype}: {pattern}"
@@ -222,7 +222,7 @@ def _report_infected(tensors: Tensors, names: Sequence[str], report: Report) -> 
     if names:
         report.error(
             "PG308",
-            f"{_count(names, 'holds', 'hold')} NaN or infinite values in {quote(tensors.path)}: "
+            f"{_count(names, 'holds', 'hold')} NaN or infinite values in {tensors.label}: "
             f"{_first(names)}",
             notes=[f"not finite: {pattern}" for pattern in collapse(names)],
             help="use an earlier checkpoint of the training run",

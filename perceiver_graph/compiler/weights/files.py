@@ -54,16 +54,30 @@ class Tensors:
     def names(self) -> tuple[str, ...]:
         return tuple(self.tensors)
 
+    @property
+    def file(self) -> Path | str:
+        """Its path as commands name it."""
+        return "CHECKPOINT" if self.path == _GIVEN else self.path
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return str(self.path) if self.path == _GIVEN else quote(self.path)
+
     def get(self, name: str) -> Array:
         """The tensor as float32. Raises DiagnosticError (PG305) for anything but FLOATS."""
         tensor = self.tensors[name]
         if tensor.dtype not in FLOATS.values():
             raise DiagnosticError.of(
-                "PG305", f"the tensor {quote(name)} of {quote(self.path)} is {tensor.dtype}"
+                "PG305", f"the tensor {quote(name)} of {self.label} is {tensor.dtype}"
             )
         # A float64 beyond float32 becomes infinite, which is reported like any other infinity.
         with np.errstate(over="ignore"):
             return tensor.read().astype(np.float32, copy=False)
+
+
+_GIVEN = Path("the arrays given")
+"""What stands for a path where there is none."""
 
 
 def given_tensors(arrays: Mapping[str, Any]) -> Tensors:
@@ -83,7 +97,7 @@ def given_tensors(arrays: Mapping[str, Any]) -> Tensors:
             message = f"the tensor {quote(str(name))} is no array: {error}"
             raise DiagnosticError.of("PG305", message) from None
         found[str(name)] = Tensor(array.shape, array.dtype.name, partial(np.asarray, array))
-    return Tensors(Path("what was given"), found)
+    return Tensors(_GIVEN, found)
 
 
 def _array_of(tensor: Any) -> Array:

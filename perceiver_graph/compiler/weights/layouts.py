@@ -72,7 +72,7 @@ def recognise(tensors: Tensors, ours: set[str]) -> Layout:
     more = " and others" if len(tensors.names) > 5 else ""
     raise DiagnosticError.of(
         "PG306",
-        f"the tensors of {quote(tensors.path)} have names of no known layout",
+        f"the tensors of {tensors.label} have names of no known layout",
         notes=[f"it holds {some}{more}" if some else "it holds no tensors"],
         help=f"expected names such as {quote(min(ours))} or, as transformers writes them, "
         "`perceiver.embeddings.latents`",
@@ -86,9 +86,9 @@ def _of_system(tensors: Tensors) -> SystemLayout | None:
     if found and found[0].system.fourier is not None:
         raise DiagnosticError.of(
             "PG306",
-            f"the tensors of {quote(tensors.path)} are those of {found[0].system.source}, where the "
+            f"the tensors of {tensors.label} are those of {found[0].system.source}, where the "
             "channels of positions stand in another order",
-            help=f"import them first: {command('import', tensors.path, '-o', 'DIR')}",
+            help=f"import their file first: {command('import', tensors.file, '-o', 'DIR')}",
         )
     return SystemLayout(found[0].system, found[0].prefix) if found else None
 

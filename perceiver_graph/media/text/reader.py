@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
-from perceiver_graph.diagnostics.commands import pipe
+from perceiver_graph.diagnostics.commands import either, pipe, the_artifact
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.media.files.foreign import foreign
 from perceiver_graph.media.io import Arrays, Piece, Reader, Reading
@@ -134,9 +134,15 @@ def _literal(value: str, name: str) -> str:
             "PG512",
             f"{quote(text)} {fault}",
             help="check the path; to give it as a text: "
-            + pipe(text, "run", "ARTIFACT", f"{name}={STANDARD_INPUT}"),
+            + either(
+                pipe(text, "run", the_artifact(), f"{name}={STANDARD_INPUT}"),
+                "save it to a file, and name that",
+            ),
             notes=[
-                f"bash and zsh take it in place of a file, too: <(printf %s {escape.shell(text)})"
+                either(
+                    f"bash and zsh take it in place of a file, too: <(printf %s {escape.shell(text)})",
+                    "texts are read as they stand, but for what looks like a path",
+                )
             ],
         )
     return text
