@@ -75,7 +75,7 @@ def test_where_nothing_was_measured_it_is_onnxruntime(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "processor_features", lambda: frozenset({"avx2"}))
-    found = choose("auto", program.manifest, "cpu")
+    found = choose("auto", program.artifact, "cpu")
     assert (found.engine.name, "nobody has measured" in found.why) == ("onnxruntime", True)
 
 
@@ -88,15 +88,15 @@ def test_one_that_is_faster_for_every_work_is_taken(
     )
     monkeypatch.setattr(measured, "TABLE", (row,))
     monkeypatch.setattr(choice, "processor_features", lambda: ZEN_4 | {"sse2"})
-    found = choose("auto", program.manifest, "cpu")
+    found = choose("auto", program.artifact, "cpu")
     assert found.engine.name == engine
     assert f"a 0.50, b {slowest}" in found.why
     for other in (ZEN_4 | {"amx_tile"}, ZEN_4 - {"avx512_vnni"}):
         monkeypatch.setattr(choice, "processor_features", lambda other=other: other)
-        assert choose("auto", program.manifest, "cpu").engine.name == "onnxruntime"
+        assert choose("auto", program.artifact, "cpu").engine.name == "onnxruntime"
     monkeypatch.setattr(choice, "processor_features", lambda: ZEN_4)
     absent(monkeypatch)
-    assert choose("auto", program.manifest, "cpu").engine.name == "onnxruntime"
+    assert choose("auto", program.artifact, "cpu").engine.name == "onnxruntime"
 
 
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +109,11 @@ def absent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bfloat16_on_a_cpu_is_openvinos(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = program.manifest.model_copy(update={"precision": "bf16"})
-    found = choose("auto", manifest, "cpu")
+    artifact = replace(program.artifact, manifest=manifest)
+    found = choose("auto", artifact, "cpu")
     assert (found.engine.name, found.why) == ("openvino", "no other has bf16 on cpu")
     absent(monkeypatch)
-    missing = fault(lambda: choose("auto", manifest, "cpu"))
+    missing = fault(lambda: choose("auto", artifact, "cpu"))
     assert (missing.code, "bf16" in missing.message) == ("PG608", True)
     assert "`pip install perceiver-graph[openvino]`" in (missing.help or "").replace("'", "")
 

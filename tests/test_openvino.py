@@ -15,6 +15,7 @@ from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.programs.target import Precision, TargetName
 from perceiver_graph.diagnostics import Report
 from perceiver_graph.runtime import Program
+from perceiver_graph.runtime.engines import measured
 from perceiver_graph.spec.loader import load_spec, parse_spec
 from tests.small import SMALL
 from tests.test_differential import given_inputs, randomised
@@ -68,6 +69,22 @@ def test_it_computes_what_numpy_and_onnxruntime_do(name: str, tmp_path: Path) ->
             assert result.dtype == np.float32
             assert share(result, expected[output]) < limit, output
             assert share(result, usual[output]) < limit, output
+
+
+@pytest.mark.parametrize("target", ["cpu", "openvino"])
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_auto_takes_it_where_it_is_faster_and_runs(
+    name: str, target: TargetName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = measured.Measured("openvino", "fp32", "this", frozenset(), frozenset(), {"all": 0.5})
+    monkeypatch.setattr(measured, "TABLE", (row,))
+    model = compiled(name, target)
+    model.save(tmp_path / "a")
+    program = pg.load(tmp_path / "a", device="cpu")
+    told = "OpenVINO does not run it: in " if name in IN_FLOAT64 else "its time by that of"
+    taken = "onnxruntime" if name in IN_FLOAT64 else "openvino"
+    assert (program.engine.name, program.why[: len(told)]) == (taken, told)
+    assert program.run(given_inputs(model, inputs_of(model)))
 
 
 @pytest.mark.parametrize("name", sorted(IN_FLOAT64))

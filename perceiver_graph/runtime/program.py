@@ -69,7 +69,7 @@ def load(
             help="write some of the same weights: "
             + command("compile", directory / SPEC_NAME, "--weights", directory, "-o", "DIR"),
         )
-    chosen = choose(engine, artifact.manifest, device, threads)
+    chosen = choose(engine, artifact, device, threads)
     return Program(artifact, chosen.device, chosen.engine, chosen.why)
 
 

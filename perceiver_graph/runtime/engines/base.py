@@ -70,6 +70,10 @@ class Engine(ABC):
         """Whether it has no kernels for what an artifact computes in."""
         return False
 
+    def refuses(self, artifact: Artifact) -> str | None:
+        """What of its programs it would refuse when they run, in words; None where it runs them."""
+        return None
+
     @property
     def installed(self) -> bool:
         """Whether its package can be found, which is not imported for that."""

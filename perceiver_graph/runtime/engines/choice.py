@@ -9,12 +9,12 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import one_of
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.runtime import devices
+from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device, DeviceName
 from perceiver_graph.runtime.engines.base import Engine
 from perceiver_graph.runtime.engines.measured import find, processor_features
 from perceiver_graph.runtime.engines.onnxruntime import OnnxRuntime
 from perceiver_graph.runtime.engines.openvino import OpenVino
-from perceiver_graph.spec.manifest import Manifest
 
 USUAL = OnnxRuntime()
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (USUAL, OpenVino())}
@@ -32,15 +32,16 @@ class Choice:
 
 
 def choose(
-    engine: str, manifest: Manifest, device: DeviceName = AUTO, threads: int | None = None
+    engine: str, artifact: Artifact, device: DeviceName = AUTO, threads: int | None = None
 ) -> Choice:
-    """The engine of a name on a device; `auto` is the one that was measured to be the fastest there.
+    """The engine of a name on a device; `auto` is the one that was measured to be the fastest there, of
+    those that run the programs of the artifact.
 
     Raises DiagnosticError (PG601, PG608), ValueError for other names as `devices.choose`.
     """
     one_of("engine", [AUTO, *ENGINES], engine)
     if engine == AUTO:
-        return _automatic(manifest, devices.choose(device, threads))
+        return _automatic(artifact, devices.choose(device, threads))
     chosen = ENGINES[engine]
     if "cuda" not in chosen.devices:
         if device == "cuda":
@@ -62,8 +63,9 @@ def _elsewhere(engine: Engine, device: str) -> DiagnosticError:
     )
 
 
-def _automatic(manifest: Manifest, device: Device) -> Choice:
-    """Nothing is imported to find out."""
+def _automatic(artifact: Artifact, device: Device) -> Choice:
+    """No engine is imported to find out."""
+    manifest = artifact.manifest
     here = [one for one in ENGINES.values() if device.name in one.devices]
     able = [one for one in here if not one.lacks(manifest, device)]
     ready = [one for one in able if one.installed]
@@ -81,9 +83,12 @@ def _automatic(manifest: Manifest, device: Device) -> Choice:
     said = []
     for engine in able[1:]:
         row = find(engine.name, manifest.precision, processor_features())
-        if row is not None and row.faster and engine.installed:
+        if row is None or not (row.faster and engine.installed):
+            said.append(_not_taken(engine, row.told if row is not None else None))
+        elif refused := engine.refuses(artifact):
+            said.append(f"{engine.title} does not run it: {refused}")
+        else:
             return Choice(engine, device, row.told)
-        said.append(_not_taken(engine, row.told if row is not None else None))
     return Choice(ready[0], device, "; ".join(said))
 
 

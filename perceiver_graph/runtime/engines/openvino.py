@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device
@@ -53,6 +55,22 @@ class OpenVino(Engine):
     ) -> Runner:
         """A compiled program for all sizes."""
         return Compiled(artifact, entry, device)
+
+    def refuses(self, artifact: Artifact) -> str | None:
+        """What counts in float64: `_refuse_float64` says why. It is looked for without OpenVINO."""
+        programs = artifact.manifest.programs.values()
+        found = [entry.file for entry in programs if _counts_in_float64(artifact.file(entry.file))]
+        return f"in {joined(found, 'and')} waves are counted in float64" if found else None
+
+
+def _counts_in_float64(program: Path) -> bool:
+    """Whether values between its nodes, or constants, are float64."""
+    import onnx
+
+    graph = onnx.load(program, format="protobuf", load_external_data=False).graph
+    types = {value.type.tensor_type.elem_type for value in graph.value_info}
+    types.update(constant.data_type for constant in graph.initializer)
+    return onnx.TensorProto.DOUBLE in types
 
 
 class Held:
