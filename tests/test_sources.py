@@ -1,4 +1,4 @@
-"""Which input a file is for, where nobody says it."""
+"""Which input a file or a text is for, where nobody says it, or not quite."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 import perceiver_graph as pg
 from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
 from perceiver_graph.media.clip.reader import ClipReader
-from perceiver_graph.runtime import load
+from perceiver_graph.media.text.tokens import encode
+from perceiver_graph.runtime import Program, load
 from perceiver_graph.runtime.sources import file_readers, find_subjects
 from perceiver_graph.spec.loader import parse_spec
+from tests.batch_support import SPEC as TEXTS
+from tests.batch_support import compiled
 from tests.test_run_pictures import BOTH
 from tests.tiny import fault
 
@@ -72,3 +75,47 @@ def test_no_input_is_offered_a_file_that_it_does_not_take(
     assert error.message.startswith(message)
     assert error.help is not None
     assert error.help.startswith(help)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return load(compiled(tmp_path_factory.mktemp("compiled") / "reader"), device="cpu")
+
+
+@pytest.mark.parametrize("word", ["txt", "Text", "TEXT", "texts", "tex", "txet"])
+def test_a_slip_of_the_name_of_an_input_is_no_text(word: str, reader: Program) -> None:
+    found = fault(lambda: reader.read(f"{word}=Hello"))
+    assert (found.code, found.help) == ("PG512", "did you mean `text`?")
+    assert [*found.notes] == [f"as a text: `text={word}=Hello`"]
+    assert reader.read(f"text={word}=Hello")["text"].tolist() == ids(f"{word}=Hello")
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        *[(f"{word}=1", True) for word in ("test", "next", "ext", "te", "context")],
+        *[(f"{word}=1", False) for word in ("a", "x", "area", "the text", "print(text")],
+        ("text = 1", False),
+        ("=", False),
+    ],
+)
+def test_a_text_with_an_equals_sign_is_one(text: str, noted: bool, reader: Program) -> None:
+    """A note says how an input is named, where that may have been meant."""
+    (subject,) = find_subjects([text], file_readers(reader.manifest))
+    (piece,) = subject.pieces()
+    assert piece.arrays["text"].tolist() == ids(text)
+    wanted = f"`{text}` was read as a text; for the input `text`: `text=1`"
+    assert piece.notes == ((wanted,) if noted else ())
+
+
+@pytest.mark.parametrize("name", ["a", "xy"])
+def test_short_names_have_no_slips(name: str, tmp_path: Path) -> None:
+    pg.compile(TEXTS.replace("  text:", f"  {name}:")).save(tmp_path / "short")
+    short = load(tmp_path / "short", device="cpu")
+    assert short.read(f"{name}b=1")[name].tolist() == ids(f"{name}b=1")
+    assert short.read(f"{name}=1")[name].tolist() == ids("1")
+
+
+def ids(text: str) -> list[list[int]]:
+    """Of a batch of one."""
+    return [[*encode(text).ids]]

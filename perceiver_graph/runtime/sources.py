@@ -9,7 +9,7 @@ from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import arrays, option
-from perceiver_graph.diagnostics.words import did_you_mean, nearest
+from perceiver_graph.diagnostics.words import did_you_mean, is_slip, nearest
 from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Piece, Reader, Reading
 from perceiver_graph.runtime.chunks import reading_room
@@ -18,6 +18,7 @@ from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, axes_of
 
 _ARCHIVE = ".npz"
+_SHORTEST = 3  # letters of a name that is told from a word of a text
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Subject:
 
     readings: tuple[Reading, ...]
     """What comes in several pieces stands first."""
+    notes: tuple[str, ...] = ()
+    """What is said of how it was understood."""
 
     @property
     def label(self) -> str:
@@ -62,7 +65,7 @@ class Subject:
                 {name: array for one in (piece, *fixed) for name, array in one.arrays.items()},
                 tuple(origin for one in (piece, *fixed) for origin in one.origins),
                 piece.about,
-                tuple(note for one in (piece, *fixed) for note in one.notes),
+                (*self.notes, *(note for one in (piece, *fixed) for note in one.notes)),
                 piece.part,
             )
 
@@ -139,7 +142,7 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
     _refuse_archives(values, readers, report)
     for value in map(str, values):
         name, _, rest = value.partition("=")
-        if not _is_named(value, readers, report):
+        if not _is_named(value, readers):
             plain.append(value)
         else:
             named.setdefault(name, []).append(rest)
@@ -150,7 +153,9 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
         _ask(plain[0], readers, report)
         report.raise_if_errors()
     subjects = _plain_subjects(plain, readers[0], report)
-    if named := {name: values for name, values in named.items() if _known(name, readers, report)}:
+    if named := {
+        name: values for name, values in named.items() if _known(name, values, readers, report)
+    }:
         subjects += _named_subject(named, readers, report)
     report.raise_if_errors()
     return subjects
@@ -182,24 +187,46 @@ def _refuse_archives(
     report.raise_if_errors()
 
 
-def _is_named(value: str, readers: Sequence[Reader], report: Report) -> bool:
-    """Whether a value says which input it is for."""
+def _is_named(value: str, readers: Sequence[Reader]) -> bool:
+    """Whether a value says which input it is for: a text may have a `=`, too."""
     name, equals, _ = value.partition("=")
     if not equals or is_path(value):
         return False
-    if any(name in reader.inputs for reader in readers):
+    inputs = _inputs(readers)
+    if name in inputs or not any(reader.literal for reader in readers):
         return True
-    slip = name.isidentifier() and nearest(name, _inputs(readers)) is not None
-    return slip or not any(reader.literal for reader in readers)
+    return any(_is_surely(name, one) for one in inputs)
 
 
-def _known(name: str, readers: Sequence[Reader], report: Report) -> bool:
+def _is_surely(word: str, name: str) -> bool:
+    """Whether a word can only be meant as an input's name: it differs in case, or by one slip behind
+    its first letter. `test=1` is a text for an input `text`, and `ab=1` for an input `a`."""
+    ours, theirs = word.casefold(), name.casefold()
+    if min(len(ours), len(theirs)) < _SHORTEST or not word.isidentifier():
+        return False
+    return ours == theirs or (ours[0] == theirs[0] and is_slip(ours, theirs))
+
+
+def _notes(values: Sequence[str], readers: Sequence[Reader]) -> tuple[str, ...]:
+    """What was taken for a text, and looks as if it named an input."""
+    for value in values:
+        name, equals, rest = value.partition("=")
+        meant = nearest(name, _inputs(readers)) if equals and name.isidentifier() else None
+        if meant is not None and not is_path(value):
+            wanted = option(f"{meant}={rest}")
+            return (f"{quote(value)} was read as a text; for the input {quote(meant)}: {wanted}",)
+    return ()
+
+
+def _known(name: str, values: Sequence[str], readers: Sequence[Reader], report: Report) -> bool:
     inputs = _inputs(readers)
     if name in inputs:
         return True
     message = f"{quote(name)} is no input that is read from a file"
     these = f"these are: {', '.join(map(quote, inputs))}"
-    report.error("PG512", message, help=did_you_mean(name, inputs) or these)
+    texts = [] if is_path(values[0]) else [one.inputs[0] for one in readers if one.literal]
+    as_text = [f"as a text: {option(f'{one}={name}={values[0]}')}" for one in texts[:1]]
+    report.error("PG512", message, help=did_you_mean(name, inputs) or these, notes=as_text)
     return False
 
 
@@ -208,7 +235,7 @@ def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:
     inputs = _inputs(readers)
     name, equals, rest = value.partition("=")
     if equals and not is_path(value) and (nearest(name, inputs) or is_path(rest)):
-        _known(name, readers, report)
+        _known(name, [rest], readers, report)
         return
     # What is no file is a text, if texts are taken.
     likely = [one for one in readers if one.literal != is_path(value)] or readers
@@ -244,7 +271,7 @@ def _plain_subjects(values: Sequence[str], reader: Reader, report: Report) -> li
     try:
         for group in reader.split(values):
             try:
-                found.append(Subject((reader.open(group),)))
+                found.append(Subject((reader.open(group),), _notes(group, [reader])))
             except DiagnosticError as error:
                 report.extend(error.diagnostics)
     except DiagnosticError as error:

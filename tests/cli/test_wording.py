@@ -79,6 +79,8 @@ def test_of_texts_the_artifact_and_the_input_are_named(tmp_path: Path, command: 
     artifact = compiled(tmp_path / "reader")
     done = command("run", artifact, "txt=Hello", "-o", tmp_path / "out")
     assert (done.code, "did you mean `text`?" in done.err) == (1, True), done.err
+    done = command("run", artifact, "test=1", "-o", tmp_path / "out")
+    assert (done.code, "`test=1` was read as a text" in done.err) == (0, True), done.err
     done = command("run", artifact, "no/such.txt", "-o", tmp_path / "out")
     assert f"perceiver-graph run {artifact} text=-`" in done.err
     done = command("run", artifact, "a=b", "-o", tmp_path / "out")
