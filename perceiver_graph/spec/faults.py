@@ -12,6 +12,7 @@ from perceiver_graph.spec.forms import form, glued
 from perceiver_graph.spec.grammar import Schema, one_of
 from perceiver_graph.spec.hints import left_out
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
+from perceiver_graph.spec.size_advice import size_help
 from perceiver_graph.spec.spans import Path
 from perceiver_graph.spec.wording import dotted
 
@@ -47,11 +48,18 @@ class Fault:
 
 def type_help(fault: Fault, written: str, data: Any) -> str | None:
     """How to write a value of the wrong type, which the file has as `written`."""
-    kind = fault.rule.kind if fault.rule else ""
     value = fault.value
-    if fault.type == "size" and value:
-        kind = "int"
     number = _number(value) if isinstance(value, str) else value
+    if fault.type == "size":
+        if type(number) is int and number > 0 and isinstance(value, str):
+            return f"remove the quotes: `{value}`"
+        return size_help(value, str(fault.path[-1])) or form(fault.rule, fault.path, data)
+    return _type_help(fault, number, written, data)
+
+
+def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None:
+    """The same for what is no size; `number` is what it would be without quotes."""
+    kind, value = fault.rule.kind if fault.rule else "", fault.value
     if type(number) is float and kind == "int" and number.is_integer() and number < 1e15:
         return f"write `{number:.0f}`"
     if (

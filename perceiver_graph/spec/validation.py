@@ -262,7 +262,15 @@ class _Translator:
         expected = "a finite number"
         if fault.type in _BOUNDS:
             words, key = _BOUNDS[fault.type]
-            expected = f"{words} {number(fault.context[key])}"
+            node = fault.rule.node if fault.rule else {}
+            # The limit that is passed, and the one at the other end.
+            other = ("lt", "le") if key in ("gt", "ge") else ("gt", "ge")
+            limits = {key: f"{words} {number(fault.context[key])}"} | {
+                limit: f"{word} {number(node[limit])}"
+                for word, limit in _BOUNDS.values()
+                if limit in other and limit in node
+            }
+            expected = " and ".join(limits[limit] for limit in sorted(limits))
         return make(
             "PG105",
             f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",

@@ -192,8 +192,9 @@ def _size(value: Any) -> Any:
         return value
     raise PydanticCustomError(
         "size",
-        "expected a positive integer, a symbol declared under `dims`, or arithmetic on them such as "
-        "`2 * length`",
+        "expected a whole number from 1 to {most}, a symbol declared under `dims`, or arithmetic on them "
+        "such as `2 * length`",
+        {"most": LARGEST},
     )
 
 
