@@ -327,10 +327,9 @@ def example_spec(example: str) -> str:
 
 def codes_of(text: str) -> set[str]:
     try:
-        lower(parse_spec(text))
+        return {d.code for d in lower(parse_spec(text)).warnings}
     except DiagnosticError as error:
         return {d.code for d in error.diagnostics}
-    return set()
 
 
 SOURCES = [

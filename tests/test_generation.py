@@ -306,7 +306,7 @@ def test_a_text_ends_at_ids_alone(program: Program) -> None:
         (("place: length", "place: 12"), "does not grow"),
         (
             ("process: {layers: 2, heads: 2, causal: true}", "process: {layers: 2, heads: 2}"),
-            "nothing",
+            "`process` is not causal",
         ),
     ],
 )

@@ -266,7 +266,7 @@ def test_codes_that_do_not_exist_suggest_near_ones(command: Command) -> None:
     done = command("explain", "PG2O3")
     assert done.code == 2
     assert "did you mean `PG203`?" in done.err
-    assert "did you mean `PG203` or `PG210` or `PG220`?" in command("explain", "PG230").err
+    assert "did you mean `PG204` or `PG210` or `PG220`?" in command("explain", "PG240").err
     done = command("explain", "PG999")
     assert "did you mean" not in done.err
     assert "codes that begin with PG9 are PG901 to PG902" in done.err

@@ -13,6 +13,7 @@ from dataclasses import replace
 from perceiver_graph import limits
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
+from perceiver_graph.compiler.blocks.causality import warn_of_leaks
 from perceiver_graph.compiler.blocks.context import (
     Context,
     PartError,
@@ -68,6 +69,7 @@ def lower(document: Document) -> Lowered:
     axes |= {name: c.axes for name, c in ctx.coordinates.items()}
     check_symbols(ctx, axes, own, ctx.latent_axes)
     report.raise_if_errors()
+    warn_of_leaks(ctx)
     tokens = given[INPUTS].array
     encoded = unfold(ctx, arrays[LATENTS].array, ctx.asked_at, f"{LATENTS}.places")
     graph = builder.graph({LATENTS: encoded, **{k: v for k, (v, _) in outputs.items()}})

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.causality import causality
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.dims import Dim, NotDivisible, Symbol, Undecidable
 from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Value
@@ -27,7 +28,7 @@ from perceiver_graph.compiler.programs.incremental import (
     substituted,
 )
 from perceiver_graph.compiler.programs.phases import Programs, program
-from perceiver_graph.spec.models import LatentsQuery, Spec, TokenLatents
+from perceiver_graph.spec.models import LatentsQuery, TokenLatents
 from perceiver_graph.spec.programs import PREFILL, STEP
 
 CHOSEN, BEFORE = "latents.places", "latents.before"
@@ -64,10 +65,13 @@ def kept(found: Writing | None) -> int | None:
 def writing(lowered: Lowered) -> Writing | None:
     """The programs of a model that writes; None of one that is not causal."""
     spec = lowered.document.spec
-    if not is_causal(spec):
+    reads = causality(spec)
+    if reads is None or (reads.others and not reads.causal):
         return None
     assert isinstance(spec.latents, TokenLatents)
     text = spec.latents.of
+    if reads.leak:
+        return Writing(text, refused=f"`{reads.others[0]}` is not causal: {reads.leak}")
     known = vocabulary(lowered.inputs[text])
     shape = lowered.inputs[text].shape or {}
     if known is None:
@@ -112,13 +116,6 @@ def _refused(text: str, programs: Programs) -> str:
     if others:
         return f"it reads `{others[0]}` for each token, which no token that is written has"
     return ""
-
-
-def is_causal(spec: Spec) -> bool:
-    """Whether nothing that a token becomes depends on what comes behind it."""
-    read = spec.encode.causal or not spec.encode.cross_attends
-    alone = spec.process.causal or not spec.process.layers
-    return isinstance(spec.latents, TokenLatents) and read and alone
 
 
 def _programs(lowered: Lowered, length: Symbol, output: str) -> Programs:

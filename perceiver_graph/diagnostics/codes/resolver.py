@@ -315,4 +315,35 @@ ENTRIES = (
         "    position: {fourier: {bands: 16}}\n"
         "  rear: {like: front, shape: {height: 32, width: 64, channel: 3}}",
     ),
+    Entry(
+        "PG223",
+        "what comes later leaks",
+        "Latents that are the last tokens of an input read only what comes before them where both `encode` "
+        "and `process` are causal. With one of them alone, what a token becomes depends on those behind "
+        "it: a model that learns to predict the next token sees it, is nearly always right in training, "
+        "and writes no text (PG518). So do queries for the tokens of that input, which read all latents; "
+        "`query: latents` takes the latents as they are.",
+        "dims: {length: {min: 512, max: 4096}}\n"
+        "inputs:\n"
+        "  text:\n"
+        "    shape: {place: length}\n"
+        "    steps: [{embedding: {vocabulary: 262, width: 512}}]\n"
+        "    position: {learned: {}, combine: add}\n"
+        "latents: {of: text, last: 512}\n"
+        "encode: {heads: 8}\n"
+        "process: {layers: 8, heads: 8, causal: true}\n"
+        "outputs:\n"
+        "  next: {query: latents, head: {tied_embedding: text}}",
+        "dims: {length: {min: 512, max: 4096}}\n"
+        "inputs:\n"
+        "  text:\n"
+        "    shape: {place: length}\n"
+        "    steps: [{embedding: {vocabulary: 262, width: 512}}]\n"
+        "    position: {learned: {}, combine: add}\n"
+        "latents: {of: text, last: 512}\n"
+        "encode: {heads: 8, causal: true}\n"
+        "process: {layers: 8, heads: 8, causal: true}\n"
+        "outputs:\n"
+        "  next: {query: latents, head: {tied_embedding: text}}",
+    ),
 )
