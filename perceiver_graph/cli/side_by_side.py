@@ -9,9 +9,9 @@ from perceiver_graph.cli import screen
 from perceiver_graph.cli.comparison import Comparison, Figure
 from perceiver_graph.cli.costs import RUN, sizes, title
 from perceiver_graph.cli.screen import count, scaled, size
-from perceiver_graph.cli.tables import Column, Table
+from perceiver_graph.cli.tables import NO_BREAK, Column, Table
 from perceiver_graph.cli.tensors import Tensors, numbers
-from perceiver_graph.compiler.ir.dims import format_shape
+from perceiver_graph.compiler.ir.dims import Shape, format_shape
 from perceiver_graph.compiler.ir.graph import Parameter
 from perceiver_graph.compiler.ir.names import collapse
 from perceiver_graph.compiler.ir.op import TensorType
@@ -27,6 +27,7 @@ _MOST_KEYS = 14
 LEFT_OUT = "left out"
 _ABOUT = ("name", "summary")  # what the model is not made of comes last
 _WIDEST = 28  # characters of a value
+_LONGEST_KEY = 64
 
 _FIGURES: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "flops": ("FLOPs", scaled),
@@ -96,7 +97,7 @@ def _settings(what: str, comparison: Comparison, found: Sequence[Change]) -> Non
         ]
         for one in found
     ]
-    columns = [Column(what), Column("A"), Column("B")]
+    columns = [Column(what, _LONGEST_KEY), Column("A"), Column("B")]
     if any(row[-1] for row in rows):
         _table([*columns, Column("")], rows, _MOST_KEYS)
     else:
@@ -139,7 +140,7 @@ def _tensors(tensors: Tensors) -> None:
     rows.append(["all", "", *totals])
     columns = [Column(title, right=True) for title in ("number", "parameters of A", "of B")]
     _table([Column("tensors"), *columns], rows)
-    _table([Column("shape in A"), Column("in B"), Column("tensor", 56)], _not_kept(tensors))
+    _table([Column("tensor", 56), Column("shape in A"), Column("in B")], _not_kept(tensors))
 
 
 def _number(of: Mapping[str, Parameter], names: Sequence[str]) -> str:
@@ -152,10 +153,15 @@ def _not_kept(tensors: Tensors) -> list[list[str]]:
     for name in (*tensors.reshaped, *tensors.only_a, *tensors.only_b):
         groups.setdefault(tensors.types(name), []).append(name)
     return [
-        [*("" if kind is None else format_shape(kind.shape) for kind in kinds), pattern]
+        [pattern, *("" if kind is None else _whole(kind.shape) for kind in kinds)]
         for kinds, names in groups.items()
         for pattern in collapse(names)
     ]
+
+
+def _whole(shape: Shape) -> str:
+    """A shape that is not parted between its sizes."""
+    return format_shape(shape).replace(" ", NO_BREAK)
 
 
 def _costs(comparison: Comparison) -> None:
@@ -173,7 +179,7 @@ def _costs(comparison: Comparison) -> None:
     if rows and any(at.values()):
         same = len({*at.values()}) == 1
         texts = [at["A"]] if same else [f"{text} in {name}" for name, text in at.items() if text]
-        screen.say(f"at {', '.join(texts)}")
+        screen.paragraph(f"at {', '.join(texts)}")
 
 
 def _change(figure: Figure) -> str:

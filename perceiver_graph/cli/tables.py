@@ -14,6 +14,8 @@ from perceiver_graph.diagnostics.text import clean
 NO_BREAK = "\u00a0"
 """Between words of a cell that belong together; printed as a space."""
 _GAP = "  "
+_LEAST_NAME = 24
+"""Characters that a column of names has at least."""
 _LONGEST_WORD = 40
 """Characters of what is kept whole in a column that is meant to be narrower."""
 
@@ -117,8 +119,12 @@ class Table:
 
     def _least(self, index: int) -> int:
         """The least width of a column: names and numbers are whole, other text breaks between words."""
-        if index == 0 or self.columns[index].right:
+        column = self.columns[index]
+        if column.right or (index == 0 and not column.width):
             return self._most(index)
+        if index == 0:  # names that break at their dots, if they must
+            pieces = (piece for text in self._texts(0) for piece in re.split(r"[ \n.]", text))
+            return min(self._most(0), max(_LEAST_NAME, *map(len, pieces)))
         return min(self._most(index), max(map(_longest, self._texts(index))))
 
 
@@ -148,7 +154,19 @@ def _fold(text: str, width: int) -> list[str]:
 
 
 def _loosened(line: str, width: int) -> str:
-    """Words that belong together are parted, between words, where they do not fit together."""
+    """Words that belong together are parted, between words, where they do not fit together; names at
+    their dots."""
     return " ".join(
-        word if len(word) <= width else word.replace(NO_BREAK, " ") for word in line.split(" ")
+        word if len(word) <= width else _at_dots(word.replace(NO_BREAK, " "), width)
+        for word in line.split(" ")
     )
+
+
+def _at_dots(name: str, width: int) -> str:
+    """A long name as pieces, each as long as fits."""
+    found = [""]
+    for piece in re.findall(r"[^.]*\.?", name):
+        found = (
+            [*found[:-1], found[-1] + piece] if len(found[-1] + piece) < width else [*found, piece]
+        )
+    return " ".join(filter(None, found))
