@@ -40,10 +40,8 @@ TopP = Annotated[
     float | None,
     typer.Option(
         "--top-p",
-        min=0,
-        max=1,
         metavar="SHARE",
-        help="Of --generate: the most probable tokens, as few as have this share [1].",
+        help="Of --generate: the most probable tokens, as few as have this share, above 0 and at most 1 [1].",
     ),
 ]
 TopK = Annotated[
@@ -77,7 +75,7 @@ def check_usage(
         raise usage.wrong(
             "`--temperature` is inf", "it is a number of 0 or more: 1 takes scores as they are"
         )
-    if (share := settings["top_p"]) is not None and not share > 0:
+    if (share := settings["top_p"]) is not None and not 0 < share <= 1:
         raise usage.wrong(f"`--top-p` is {share}", "it is above 0, and at most 1")
     if not files and inputs is None:
         message = "there is no text to go on with"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import singledispatch
 
 from perceiver_graph.compiler import ops
@@ -21,6 +21,7 @@ from perceiver_graph.spec.models import (
     MlpHead,
     Output,
     Query,
+    Step,
     TiedHead,
 )
 
@@ -141,9 +142,22 @@ def _tied(head: TiedHead, ctx: Context, x: Value, axes: Sequence[Axis], path: Pa
     return ctx.builder(ops.Linear(), x, table, bias, name="logits")
 
 
+def _steps_of(ctx: Context, modality: str) -> Sequence[Step]:
+    return ctx.inputs[modality].steps if modality in ctx.inputs else ()
+
+
 def _embedding(ctx: Context, modality: str, x: Value, path: Path) -> Value:
     if modality not in ctx.embeddings:
         known = list(ctx.embeddings)
+        if any(isinstance(one.vocabulary, Mapping) for one in _steps_of(ctx, modality)):
+            raise ctx.error(
+                "PG201",
+                f"the embedding of `{modality}` is a sum of vectors, one for each id, and a head scores "
+                "the rows of one table",
+                path,
+                also=[(("inputs", modality, "steps"), "several tables")],
+                help="use `linear`, or give an input one `vocabulary`: a number",
+            )
         raise ctx.error(
             "PG201",
             f"the input `{modality}` has no embedding to share",

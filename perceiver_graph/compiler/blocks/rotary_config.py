@@ -45,35 +45,24 @@ def rotary_config(
 ) -> RotaryConfig | None:
     """How the layers of a part turn, None if they do not. `path` is where `rotary` stands.
 
-    Raises (reports) PG204 for heads whose channels are no pairs, PG221 for angles that are said twice.
+    Raises (reports) PG204 for heads whose channels do not fit, PG221 for angles that are said twice.
     """
     if style.rotary is False:
         return None
     rotary = Rotary() if style.rotary is True else style.rotary
-    head = qk_width // style.heads
-    turned = _turned(rotary.fraction, head)
-    if turned % 2 or turned < 2:
-        raise ctx.error(
-            "PG204",
-            f"{rotary.fraction:g} of the {head} channels of a head are {turned:g}, which are no pairs",
-            (*path, "fraction") if "fraction" in rotary.model_fields_set else path,
-            also=[((*where(part), "heads"), f"{style.heads} heads of {qk_width} channels")],
-            help=_other_fraction(head),
-            at_key=True,
-        )
+    names = [rotary.of] if isinstance(rotary.of, str) else rotary.of or []
+    _check_named_once(ctx, names, path)
+    share = _pairs_of_each(ctx, rotary, part, path, (style.heads, qk_width), len(names))
+    turned = 2 * share * max(len(names), 1)
     if rotary.values and v_width // style.heads < turned:
         raise ctx.error(
             "PG204",
-            f"{turned:g} channels of each head are turned, and heads of values have "
+            f"{turned} channels of each head are turned, and heads of values have "
             f"{v_width // style.heads}",
             (*path, "values"),
             also=[((*where(part), "v_width"), f"{v_width} here")] if style.v_width else [],
             help=f"write `v_width: {qk_width}`, or a smaller `fraction`",
         )
-    pairs = int(turned) // 2
-    names = [rotary.of] if isinstance(rotary.of, str) else rotary.of or []
-    _check_shares(ctx, names, pairs, path)
-    share = pairs // max(len(names), 1)
     ends = _ends(ctx, rotary, part, path, share)
     key_heads = style.key_heads or style.heads
 
@@ -88,8 +77,8 @@ def rotary_config(
     return several[0] if len(several) == 1 else replace(turning(None, path), shares=several)
 
 
-def _check_shares(ctx: Context, names: Sequence[str], pairs: int, path: Path) -> None:
-    """Raises (reports) PG221 for a position that is named twice, PG204 for pairs that cannot be shared."""
+def _check_named_once(ctx: Context, names: Sequence[str], path: Path) -> None:
+    """Raises (reports) PG221 for a position that is named twice."""
     for index, name in enumerate(names):
         if name in names[:index]:
             raise ctx.error(
@@ -99,26 +88,63 @@ def _check_shares(ctx: Context, names: Sequence[str], pairs: int, path: Path) ->
                 also=[((*path, "of", names.index(name)), "the other one")],
                 help="name each position once",
             )
-    if names and pairs % len(names):
+
+
+def _pairs_of_each(
+    ctx: Context, rotary: Rotary, part: Key, path: Path, heads: tuple[int, int], positions: int
+) -> int:
+    """How many pairs of each head are turned by each position. `heads`: how many there are, of how many
+    channels together.
+
+    Raises (reports) PG204 for channels that are no pairs, and for pairs that cannot be shared."""
+    head = heads[1] // heads[0]
+    turned = _turned(rotary.fraction, head)
+    also = [((*where(part), "heads"), f"{heads[0]} heads of {heads[1]} channels")]
+    if turned % 2 or turned < 2:
+        share = f"{rotary.fraction:g} of the {head} channels of a head are {turned:g}"
         raise ctx.error(
             "PG204",
-            f"{len(names)} positions cannot share {pairs} pairs of channels of a head",
-            (*path, "of"),
-            help=f"turn a multiple of {2 * len(names)} channels of each head: another `qk_width`, "
-            "`heads` or `fraction`",
+            f"{share if rotary.fraction < 1 else f'all {head} channels of a head are turned'}, which are "
+            "no pairs",
+            (*path, "fraction") if "fraction" in rotary.model_fields_set else path,
+            also=also,
+            help=_other_fraction(ctx, part, path, head, positions),
+            at_key=True,
         )
+    pairs = int(turned) // 2
+    if positions and pairs % positions:
+        raise ctx.error(
+            "PG204",
+            f"{positions} positions cannot share {pairs} {'pair' if pairs == 1 else 'pairs'} of channels "
+            "of a head",
+            (*path, "of"),
+            f"a multiple of {2 * positions} channels, as many for each",
+            also=also,
+            help=_other_fraction(ctx, part, path, head, positions),
+        )
+    return pairs // max(positions, 1)
 
 
-def _other_fraction(head: int) -> str:
-    if head < 2:
-        return "use a larger `qk_width`: heads have two channels or more"
-    half = head // 2 // 2 * 2
-    if not (head % 2 or half):
-        return "leave `fraction` out"
-    share = (half or 2) / head
-    texts = (f"{share:.{digits}g}" for digits in range(3, 17))
-    good = next(text for text in texts if _turned(float(text), head) % 2 == 0)
-    return f"write `fraction: {good}`"
+def _other_fraction(ctx: Context, part: Key, path: Path, head: int, positions: int) -> str:
+    """A share that makes pairs, where it does: heads of other parts may have other widths, so that what
+    is said of all layers stays as it is."""
+    least = 2 * max(positions, 1)
+    if head < least:
+        each = f" for {positions} positions" if positions > 1 else ""
+        return f"use a larger `qk_width`: heads have {'two' if least == 2 else least} channels or more{each}"
+    fraction = fraction_of_pairs(head, least)
+    said = ctx.spec.own(part)
+    if path[0] == "layers" or not isinstance(said.rotary, Rotary):
+        return f"write `rotary: {{fraction: {fraction}}}` under `{where(part)[-1]}`"
+    return f"write `fraction: {fraction}`"
+
+
+def fraction_of_pairs(head: int, least: int = 2) -> str:
+    """About half of the channels of a head, as short as can be: a multiple of `least`, which are a pair for
+    each position."""
+    share = (head // 2 // least * least or least) / head
+    texts = (f"{share:.{digits}g}" for digits in range(2, 17))
+    return next(text for text in texts if _turned(float(text), head) % least == 0)
 
 
 def _turned(fraction: float, head: int) -> float:
