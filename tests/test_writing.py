@@ -137,7 +137,7 @@ def test_ctrl_c_ends_a_text(writer: Path) -> None:
         (["--generate", "5", "--random"], 2, "`--random` does not go with `--generate`"),
         (["--generate", "5"], 2, "there is no text to go on with"),
         (["Once", "--generate", "5", "--top-p", "0"], 2, "`--top-p` is 0.0"),
-        (["Once", "--generate", "5", "--top-p", "nan"], 2, "from 0 to 1"),
+        (["Once", "--generate", "5", "--top-p", "nan"], 2, "above 0, and at most 1"),
         (["Once", "--generate", "5", "--temperature", "inf"], 2, "`--temperature` is inf"),
         (["Once", "--generate", "-1"], 2, "--generate"),
         (
