@@ -20,7 +20,7 @@ from perceiver_graph.media.image.reader import ImageReader
 from recipes import base
 from recipes.__main__ import known, recipe
 from recipes.downloads import deb_files, fetch
-from recipes.pictures.recipe import on_white, varied
+from recipes.pictures.recipe import mixed, on_white, varied
 from recipes.text.recipe import held_out, padded, page_of, sentences_of, untranslated
 from recipes.training import train
 
@@ -178,7 +178,20 @@ def test_pictures_are_what_the_program_reads(tmp_path: Path) -> None:
 def test_pictures_are_varied_within_their_range() -> None:
     drawings = torch.zeros(16, 64, 64, 4, dtype=torch.uint8)
     drawings[:, 20:40, 20:40] = 255
-    seen = varied(drawings)
+    seen = varied(mixed(drawings, drawings))
     assert seen.shape == (16, 64, 64, 3)
     assert -2.2 < seen.min() < seen.max() < 2.7
     assert seen.flatten(1).std(0).max() > 0.5
+
+
+def test_two_drawings_of_an_emoji_are_laid_over_each_other() -> None:
+    torch.manual_seed(0)
+    ours = torch.zeros(64, 64, 64, 4, dtype=torch.uint8)
+    ours[..., 0] = ours[..., 3] = 255
+    theirs = torch.zeros(64, 64, 64, 4, dtype=torch.uint8)
+    theirs[..., 1] = theirs[..., 3] = 255
+    found = mixed(ours, theirs)
+    assert torch.allclose(found[:, :2].sum(1), torch.ones(64, 64, 64), atol=1e-5)
+    alone = (found[:, 1] == 0).flatten(1).all(1)
+    assert 16 < alone.sum() < 48
+    assert found[~alone, 1].flatten(1).std(1).max() > 0.2, "more of one here, of the other there"
