@@ -38,7 +38,8 @@ def fetch(url: str, sha256: str, folder: Path) -> Path:
 
 def npm(package: str, version: str, sha256: str, folder: Path) -> Path:
     """The archive of a package of npm."""
-    return fetch(f"{NPM}/{package}/-/{package}-{version}.tgz", sha256, folder)
+    file = f"{package.rsplit('/', 1)[-1]}-{version}.tgz"
+    return fetch(f"{NPM}/{package}/-/{file}", sha256, folder)
 
 
 def deb(path: str, sha256: str, folder: Path) -> Path:
@@ -62,3 +63,11 @@ def deb_files(package: Path) -> Iterator[tuple[str, bytes]]:
                     for entry in archive:
                         if entry.isfile() and (opened := archive.extractfile(entry)):
                             yield entry.name.removeprefix("./"), opened.read()
+
+
+def npm_files(package: Path) -> Iterator[tuple[str, bytes]]:
+    """The files of a package of npm, by path in its folder `package/`."""
+    with tarfile.open(package) as archive:
+        for member in archive:
+            if (content := archive.extractfile(member)) is not None:
+                yield member.name.removeprefix("package/"), content.read()

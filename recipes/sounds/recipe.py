@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from perceiver_graph.media.clip.mel import log_mel
 from recipes import base
-from recipes.downloads import deb, deb_files
+from recipes.downloads import deb, deb_files, npm, npm_files
 
 RATE, WINDOW, HOP, MOMENTS, BANDS = 16000, 800, 160, 96, 64
 """As the spec has them: a second."""
@@ -28,10 +28,23 @@ INSTRUMENTS = 128
 
 
 class Font(NamedTuple):
-    """A sound font, in a package of Debian 12."""
+    """A sound font, in a package of Debian 12, by its path, or of npm, by its name and version."""
 
-    path: str
+    package: str
     sha256: str
+
+    def read(self, folder: Path) -> bytes:
+        """The file of the font; its package is kept in a folder no longer than it takes."""
+        if self.package.endswith(".deb"):
+            archive = deb(self.package, self.sha256, folder)
+            files = deb_files(archive)
+        else:
+            name, version = self.package.rsplit("@", 1)
+            archive = npm(name, version, self.sha256, folder)
+            files = npm_files(archive)
+        content = next(content for file, content in files if file.endswith((".sf2", ".sf3")))
+        archive.unlink()
+        return content
 
 
 FONTS = {
@@ -46,6 +59,14 @@ FONTS = {
     "musescore": Font(
         "pool/main/m/musescore-general-soundfont-small/musescore-general-soundfont-small_0.2.1-1_all.deb",
         "65f9c1cb658c49e8713d2c95238d5d26868f520341f74a4fe26248a8f763c739",
+    ),
+    "opl3": Font(
+        "pool/main/o/opl3-soundfont/opl3-soundfont_1.0-4_all.deb",
+        "d0534cc07a536e1cfa05b1d0c0befb8586840c8d0e163ef24c536ca1bb5c9aff",
+    ),
+    "sonivox": Font(
+        "@coderline/alphatab@1.8.4",
+        "70b2c77abc9698a055d90a11d77308b6b41247936476e969d85770e3d4db4602",
     ),
 }
 TESTED = "timgm6mb"
@@ -90,24 +111,20 @@ class Notes(Dataset[base.Batch]):
 class Recipe(base.Recipe):
     """The family of an instrument that was never heard, or not from this sound font."""
 
-    steps, batch, rate = 5000, 32, 1e-3
+    steps, batch, rate = 5000, 48, 1e-3
 
     def prepare(self) -> None:
         """Play the notes of each font.
 
         Raises ImportError, which says what to install, without the synthesizer.
         """
-        for name, (path, sha256) in FONTS.items():
+        for name, font in FONTS.items():
             kept = self.data / f"{name}.npy"
             if not kept.exists():
-                package = deb(path, sha256, self.data)
-                font = self.data / f"{name}.sf"
-                font.write_bytes(
-                    next(content for file, content in deb_files(package) if ".sf" in file[-4:])
-                )
-                np.save(kept, notes_of(font))
-                font.unlink()
-                package.unlink()
+                file = self.data / f"{name}.sf"
+                file.write_bytes(font.read(self.data))
+                np.save(kept, notes_of(file))
+                file.unlink()
 
     def of(self, font: str, *places: int) -> Notes:
         """The notes of instruments of a font, by their place in their family."""
@@ -220,17 +237,26 @@ def spectrogram(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def varied(notes: Tensor) -> Tensor:
-    """Spectrograms [batch, MOMENTS, BANDS] earlier and later, louder and softer, brighter and darker, in
-    noise, as the model hears them: a factor of the power is a summand of its logarithm."""
+    """Spectrograms [batch, MOMENTS, BANDS] earlier and later, quicker and slower, higher and lower, louder
+    and softer, brighter and darker, in noise and in part, as the model hears them: a factor of the power is
+    a summand of its logarithm."""
     notes = notes.float()
     count, device = len(notes), notes.device
 
     def between(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(count, *shape, device=device)
 
-    moment = torch.arange(MOMENTS, device=device) + between(-8, 16, 1).long()
-    there = notes.gather(1, moment.clamp(0, MOMENTS - 1)[..., None].expand_as(notes))
-    notes = torch.where(((moment >= 0) & (moment < MOMENTS))[..., None], there, SILENCE)
+    moment = torch.arange(MOMENTS, device=device) * between(0.7, 1.4, 1) + between(-8, 16, 1)
+    band = torch.arange(BANDS, device=device) + between(-3, 3, 1)
+    grid = torch.stack(
+        [
+            (2 * band / (BANDS - 1) - 1)[:, None].expand(-1, MOMENTS, -1),
+            (2 * moment / (MOMENTS - 1) - 1)[..., None].expand(-1, -1, BANDS),
+        ],
+        -1,
+    )
+    above = (notes - SILENCE)[:, None]
+    notes = F.grid_sample(above, grid, align_corners=True)[:, 0] + SILENCE
     curves = torch.stack(list(_curves(device)))
     filtered = torch.randn(count, len(curves), device=device) / torch.tensor(
         [1.0, 1.25, 2.0, 2.5, 3.3], device=device
@@ -238,8 +264,19 @@ def varied(notes: Tensor) -> Tensor:
     notes = notes + (filtered @ curves)[:, None]
     noise = between(-24, -6, 1) + torch.randn(count, 1, device=device) @ curves[1:2]
     flicker = torch.empty_like(notes).exponential_().clamp_min(1e-3).log()
-    heard: Tensor = torch.logaddexp(notes, noise[:, None] + flicker)
-    return heard[..., None]
+    heard = torch.logaddexp(notes, noise[:, None] + flicker)
+    unheard = (
+        _stretch(MOMENTS, between(0, 16, 1))[..., None]
+        | _stretch(BANDS, between(0, 12, 1))[:, None]
+    )
+    return heard.masked_fill(unheard, -8.0)[..., None]
+
+
+def _stretch(size: int, length: Tensor) -> Tensor:
+    """A stretch somewhere, as long as is said [batch, 1], of an axis: bool [batch, size]."""
+    begin = torch.rand_like(length) * (size - length)
+    place = torch.arange(size, device=length.device)
+    return (place >= begin) & (place < begin + length)
 
 
 def _curves(device: torch.device) -> Iterator[Tensor]:
