@@ -256,7 +256,7 @@ def test_what_fills_a_text_up_counts_in_positions_unless_they_are_rotary(
 
 def test_what_is_wrong_is_told_before_the_first_token(program: Program) -> None:
     ids = texts(1, 3)
-    with pytest.raises(pg.DiagnosticError, match="PG503"):
+    with pytest.raises(pg.DiagnosticError, match="PG514"):
         program.generate(texts(1, 13), 1)
     with pytest.raises(pg.DiagnosticError, match="PG514"):
         program.generate(ids + 100, 1)

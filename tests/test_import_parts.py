@@ -71,7 +71,7 @@ def test_the_shipped_spec_takes_the_names_of_the_library(system: System, tmp_pat
     compiled, weights = small(system)
     path = file(tmp_path, theirs(system, weights))
     if system.fourier is not None:
-        with pytest.raises(DiagnosticError, match="import them first"):
+        with pytest.raises(DiagnosticError, match="import their file first"):
             load(path, compiled.graph)
         return
     found = load(path, compiled.graph)

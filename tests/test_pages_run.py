@@ -151,6 +151,8 @@ def test_every_command_runs_as_printed(
     for block in blocks(path, "yaml"):
         if "name: roadside" in block:
             reader_has(block)
+    if any(" recipes/" in text for text in texts):
+        (clone / "recipes").symlink_to(ROOT / "recipes")
     if any("my_steps.py" in text for text in texts):
         Path("my_model.yaml").write_text(PLAIN, encoding="utf-8")
         shutil.copy(ROOT / "tests" / "extensions" / "step.py", "my_steps.py")

@@ -36,7 +36,7 @@ def test_decode_texts() -> None:
     bad = ["a=", "=0:1", "", "a=1", "a=1:2:3", "a=-1:2", "a=x:y", "a=:"]
     assert [d.code for d in faults(lambda: parse_decode(bad))] == ["PG506"] * len(bad)
     assert "asked for twice" in fault(lambda: parse_decode(["a", "a=0:1"])).message
-    assert fault(lambda: parse_decode(["a=2"])).help == "for example `--decode a=2:3`"
+    assert fault(lambda: parse_decode(["a=2"])).help == "for example `a=2:3`"
 
 
 @pytest.mark.parametrize(

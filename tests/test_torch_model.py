@@ -122,7 +122,7 @@ def test_missing_modalities_are_masked(small: tuple[Lowered, str]) -> None:
         ({"imgae": inputs["image"]}, "no input `imgae`, only audio"),
         (
             {"image": inputs["audio"]},
-            r"`image` has shape \[2, 32, 1\], expected \[batch 2, height 8, width 8, channel 3\]",
+            r"`image` has shape \[2, 32, 1\], and takes 4 axes: \[batch, height, width, channel\]",
         ),
     ]:
         with pytest.raises(ValueError, match=message):

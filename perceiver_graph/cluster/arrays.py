@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.cluster.takes import NPZ
-from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics import DiagnosticError, Report, escape, quote
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.media.files.numbers.npy import only_array, read_array, read_npy
 from perceiver_graph.media.io import Arrays, Piece, Reading
@@ -32,7 +32,7 @@ def written(name: str, numbers: Sequence[Any]) -> str | None:
             return None
     except (ValueError, OverflowError):
         return None
-    return f"{name}={json.dumps(numbers)}"
+    return f"{name}={escape.json(numbers, indent=None, end='')}"
 
 
 def read(texts: Sequence[str], manifest: Manifest) -> Arrays:
@@ -69,7 +69,8 @@ def _path(text: str) -> str:
 
 def _single(name: str, text: str) -> NDArray[Any]:
     if text.startswith("["):
-        return np.asarray(json.loads(text))
+        numbers = np.asarray(json.loads(text))
+        return numbers.astype(float) if numbers.dtype == object else numbers  # null is no number
     source = Source.of(text, noun="file of one array (.npy)")
     if source.path.suffix == NPZ:
         return read_array(source, only_array(source, name))

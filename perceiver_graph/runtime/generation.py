@@ -137,7 +137,7 @@ class Generating:
         if text is not None:
             require_text(self.manifest, known)
             begin, stop = [begun(text)], (*stop, *ENDS)
-        elif np.asarray(begin, object).size and all(isinstance(one, str) for one in begin):
+        elif _are_texts(begin):
             raise TypeError(
                 "begin must be one text, not several: call generate for each of them, or give their ids "
                 "as rows of one array, int64 [batch, length]"
@@ -168,7 +168,8 @@ class Generating:
 
 def refuse_longer(known: Generation, ids: str | Texts, text: str | None) -> None:
     """Raise DiagnosticError (PG514) for a text that is longer than the model takes."""
-    length = max((len(row) for row in ids if isinstance(row, Sized)), default=0)
+    rows = np.atleast_1d(np.asarray(ids, object))
+    length = max((len(row) for row in rows if isinstance(row, Sized)), default=0)
     if known.longest is not None and length > known.longest:
         what = "the text" if text is not None else f"`{known.text}`"
         raise DiagnosticError.of(
@@ -177,6 +178,12 @@ def refuse_longer(known: Generation, ids: str | Texts, text: str | None) -> None
             notes=["each byte of the text is an id, and [CLS] is one as well"] if text else [],
             help="shorten the text, or go on with the last part of it",
         )
+
+
+def _are_texts(begin: Any) -> bool:
+    """Whether these are several texts, and no ids."""
+    found = np.asarray(begin, object)
+    return found.ndim == 1 and found.size > 0 and all(isinstance(one, str) for one in found)
 
 
 def as_text(ids: Iterator[Ids]) -> Iterator[str]:

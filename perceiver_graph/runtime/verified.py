@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.manifest import FileEntry
 from perceiver_graph.storage.caches import Cache
 
@@ -41,7 +42,7 @@ def known(place: Path, files: Mapping[str, FileEntry]) -> dict[str, Identity]:
 def keep(place: Path, files: Mapping[str, FileEntry], checked: Mapping[str, Identity]) -> None:
     """Remember files that were found to be these."""
     kept = {name: (identity, files[name].sha256) for name, identity in checked.items()}
-    _CACHE.keep(_key(place), json.dumps(kept).encode())
+    _CACHE.keep(_key(place), escape.json(kept, indent=None).encode())
 
 
 def _key(place: Path) -> str:

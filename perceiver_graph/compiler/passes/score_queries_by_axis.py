@@ -155,11 +155,12 @@ def _keys(rewriter: Rewriter, queries: _Queries, scaled: Value) -> Value:
     Of an RMSNorm there is no sum.
     """
     parts = queries.around(rewriter, scaled)
+    centred = is_centred(queries.norm)
     normal, more = scaled, []
     if queries.more:
-        normal = rewriter.add(Slice(-1, 0, queries.count), scaled)
+        normal = rewriter.add(Slice(-1, 0, queries.count), scaled) if centred else scaled
         more = [rewriter.add(Slice(-1, queries.count, None), scaled)]
-    if is_centred(queries.norm):
+    if centred:
         minus = np.full((1, queries.count), -1, np.dtype(scaled.dtype))
         row = rewriter.constant(f"minus_ones.{queries.count}", minus)
         parts.append(rewriter.add(Linear(), normal, row))
