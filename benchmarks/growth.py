@@ -114,7 +114,7 @@ def run_one(folder: Path, batch: int) -> None:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """The power of the size that values grow by, over the upper half of the sizes."""
+    """The power of the size that values grow by, between the last two."""
     return math.log(values[-1] / values[-2]) / math.log(sizes[-1] / sizes[-2])
 
 

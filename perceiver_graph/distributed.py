@@ -23,6 +23,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from perceiver_graph.compiler.backends.torch.library.attention import split_heads
+
 _BLOCK = 4096
 """Keys whose scores are held at once."""
 _ATTENTIONS = frozenset({"attend", "attend_masked", "attend_as"})
@@ -60,7 +62,7 @@ def average_gradients(model: nn.Module, group: dist.ProcessGroup | None = None) 
     no DistributedDataParallel around it."""
     for parameter in model.parameters():
         if parameter.grad is not None:
-            summed = parameter.grad.contiguous()  # one that is transposed would come out as another
+            summed = parameter.grad.contiguous()  # as collectives ask for
             dist.all_reduce(summed, group=group)
             parameter.grad.copy_(summed / dist.get_world_size(group))
 
@@ -131,19 +133,14 @@ def attend_sharded(
         mask = mask[..., None] | nowhere
         key, value = key.masked_fill(~mask, 0), value.masked_fill(~mask, 0)  # 0 * nan is nan
         mask = mask.transpose(1, 2)[:, None]
-    query = _heads(query, heads)
-    key, value = (_heads(x, key_heads or heads) for x in (key, value))
+    query = split_heads(query, heads)
+    key, value = (split_heads(x, key_heads or heads) for x in (key, value))
     if key_heads is not None:
         key, value = (x.repeat_interleave(heads // key_heads, dim=1) for x in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     found: Tensor = _Merged.apply(query * scale, key, value, mask, group)  # type: ignore[no-untyped-call]
     found = found.transpose(1, 2).flatten(2)
     return found.masked_fill(nowhere, 0) if nowhere is not None and masked_rows == "zero" else found
-
-
-def _heads(x: Tensor, heads: int) -> Tensor:
-    """[batch, n, heads * d] -> [batch, heads, n, d]."""
-    return torch.unflatten(x, -1, (heads, -1)).transpose(1, 2)
 
 
 class _Merged(torch.autograd.Function):

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -97,11 +97,15 @@ def main(name: str, folder: str) -> None:
     dist.destroy_process_group()
 
 
-if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(*sys.argv[1:])
-    # Threads of gloo that outlive the interpreter now and then abort a process that has done all it
-    # should (https://github.com/pytorch/pytorch/issues/190489); what is tested is in the files.
+def leave() -> NoReturn:
+    """End the process, without waiting for threads of gloo: those that outlive the interpreter now and
+    then abort one that has done all it should (https://github.com/pytorch/pytorch/issues/190489). What
+    is tested is in the files."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+    leave()

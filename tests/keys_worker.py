@@ -6,7 +6,6 @@ parts, and how many numbers are sent for it.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from perceiver_graph import distributed
+from tests.distributed_worker import leave
 from tests.test_training import enlarge, fresh
 
 BLOCK = 7
@@ -80,9 +80,5 @@ def main(folder: str, *names: str) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main(*sys.argv[1:])
-    # Threads of gloo that outlive the interpreter: tests/distributed_worker.py says more.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leave()

@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "signals": set(),
     "diagnostics": set(),
     "engine": set(),
-    "distributed": set(),
+    "distributed": {"compiler"},
     "storage": {"signals", "diagnostics"},
     "extensions": {"diagnostics"},
     "spec": {"limits", "media", "extensions", "diagnostics"},
