@@ -159,3 +159,42 @@ outputs: {seen: {query: latents}}
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     other = evaluate(plain.graph, {"image": image}, weights)["latents"]
     assert np.abs(found - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_learned_latents_spread_over_the_axes_that_they_read(level: Level) -> None:
+    """`range` by axis puts each latent at a point of the picture, in the middle of its share, so that
+    tokens are read by how far from it they are, down and across."""
+    text = """\
+perceiver: 1
+name: spread
+inputs: {image: {shape: {height: 3, width: 5, channel: 8}}}
+latents: {count: 2, per: {height: 2, width: 3}, width: 16, range: {height: [0, 3], width: [-1, 5]}}
+layers: {norm: none, bias: false, mlp: false, rotary: {of: [height, width], base: 50}}
+encode: {heads: 2, qk_width: 16}
+process: {layers: 0}
+outputs: {seen: {query: latents}}
+"""
+    model = compiled(text, level)
+    weights = {name: x.astype(np.float64) for name, x in randomised(model, 5).items()}
+    image = np.random.default_rng(3).standard_normal((2, 3, 5, 8))
+    down = np.repeat([0.75, 2.25], 6)  # two latents at each of three places of two rows
+    across = np.tile(np.repeat([0.0, 2.0, 4.0], 2), 2)
+    steps = 50 ** (np.arange(2) / 2)
+    of_latents = np.concatenate([down[:, None] / steps, across[:, None] / steps], axis=-1)
+    places = np.indices((3, 5)).reshape(2, 15, 1) / steps
+    w = doubled(weights)
+    latents = torch.from_numpy(np.tile(weights["latents"], (6, 1)))[None].expand(2, -1, -1)
+    x = torch.from_numpy(image).reshape(2, 15, 8)
+    q, k, v = maps(w, "encoder.cross_attend.attention", latents, x, x)
+    q = turned(q, torch.from_numpy(of_latents), 2)
+    k = turned(k, torch.from_numpy(np.concatenate([*places], axis=-1)), 2)
+    output = w["encoder.cross_attend.attention.output.weight"]
+    expected = latents + attention(q, k, v, 2) @ output.T
+    found = evaluate(model.graph, {"image": image}, weights)["seen"]
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
+    alike = text.replace("{height: [0, 3], width: [-1, 5]}", "[0, 3]")
+    assert same_structure(
+        compiled(alike).graph,
+        compiled(alike.replace("[0, 3]", "{height: [0, 3], width: [0, 3]}")).graph,
+    )

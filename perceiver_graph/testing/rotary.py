@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 from hypothesis import strategies as st
 
 from perceiver_graph.testing.inputs import Data
+
+Positions = str | tuple[str, str] | None
+"""What rows are turned by: the one that they have, one by its name, or two that share the pairs."""
 
 
 def turn(draw: st.DrawFn, spec: Data) -> None:
@@ -20,16 +24,22 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
     learned = "of" not in spec["latents"]
     if learned and len(spec["latents"].get("per", ())) < 2 and are_counted(spec):
         names = [name for name in names if name] or [""]  # the latents lie in a range
-    of = draw(st.sampled_from(names))
-    parts: dict[str, list[str | None]] = {} if of == "" else {"encode": [of], "process": [of]}
+    of = draw(st.sampled_from(names if learned else [*names, *_two(names)]))
+    parts: dict[str, list[Positions]] = {} if of == "" else {"encode": [of], "process": [of]}
     over = spec["process"].get("over")
     if learned:
         parts["process"] = [None, "anything"]
-        if len(spec["latents"].get("per", ())) < 2:
+        per = [*spec["latents"].get("per", ())]
+        if len(per) < 2:
             spec["latents"]["range"] = draw(st.sampled_from([[0, 1], [-3, 8.5]]))
-        else:  # they have numbers of their own, and no others
-            parts = {"process": [None, *spec["latents"]["per"]]}
+        else:  # they lie along each of their axes, in a range or by their places, and nowhere else
+            parts = {"process": [*per, *_two(per), *_two(per)]}
             over = over or "nothing"
+            if draw(st.booleans()):
+                each = {axis: draw(st.sampled_from([[0, 1], [-3, 8.5]])) for axis in per}
+                spec["latents"]["range"] = draw(st.sampled_from([[2, 5], each]))
+            else:
+                parts["process"].append(None)
     if spec["process"].get("over"):
         parts["process"] = [None, over]
     if (
@@ -40,9 +50,14 @@ def turn(draw: st.DrawFn, spec: Data) -> None:
         parts["decode"] = [None]
     for part, said in parts.items():
         if _pairs(spec[part]) and draw(st.sampled_from([True, True, False])):
-            rotary = _settings(draw, spec[part])
-            if name := draw(st.sampled_from(said)):
-                rotary["of"] = name
+            by = draw(st.sampled_from(said))
+            if isinstance(by, tuple):
+                spec[part]["qk_width"] = 4 * spec[part]["heads"]
+            rotary = _settings(
+                draw, spec[part], 1 if by is None or isinstance(by, str) else len(by)
+            )
+            if by:
+                rotary["of"] = by if isinstance(by, str) else [*by]
             is_plain = not rotary and draw(st.booleans())
             spec[part]["rotary"] = True if is_plain else rotary
 
@@ -102,21 +117,26 @@ def _lies_somewhere(spec: Mapping[str, Any], output: Mapping[str, Any]) -> bool:
     return _is_one(position["rotary"].get("given"))
 
 
+def _two(names: Sequence[str | None]) -> list[tuple[str, str]]:
+    """Two of several names, in both orders."""
+    return [*permutations([name for name in names if name], 2)]
+
+
 def _pairs(layers: Mapping[str, Any]) -> bool:
     return "qk_width" in layers and bool(layers["qk_width"] // layers["heads"] >= 2)
 
 
-def _settings(draw: st.DrawFn, layers: Mapping[str, Any]) -> Data:
-    """Settings for heads of one to three channels."""
+def _settings(draw: st.DrawFn, layers: Mapping[str, Any], positions: int) -> Data:
+    """Settings for heads of one to three channels, or of a pair for each of several positions."""
     rotary: Data = {}
     head = layers["qk_width"] // layers["heads"]
-    if head == 3 or draw(st.booleans()):
+    if positions == 1 and (head == 3 or draw(st.booleans())):
         rotary["fraction"] = 2 / max(head, 2)
     if draw(st.booleans()):
         rotary |= draw(st.sampled_from([{"base": 50}, {"wavelengths": [0.5, 20]}]))
     if draw(st.booleans()):
         rotary["pairs"] = draw(st.sampled_from(["interleaved", "halves"]))
     values = layers.get("v_width", layers["qk_width"]) // layers["heads"]
-    if values >= 2 and draw(st.booleans()):
+    if values >= 2 * positions and draw(st.booleans()):
         rotary["values"] = True
     return rotary

@@ -169,10 +169,12 @@ def _separate_position(draw: st.DrawFn, inputs: Data) -> None:
 
 @st.composite
 def latents(draw: st.DrawFn, width: int) -> Data:
-    """Learned latents, now and then at each place of an axis."""
+    """Learned latents, now and then at each place of an axis, or of two."""
     settings: Data = {"count": draw(st.integers(1, 5)), "width": width}
     if not draw(st.integers(0, 4)):
         settings["per"] = {"hour": draw(st.integers(1, 3))}
+        if draw(st.booleans()):
+            settings["per"]["minute"] = draw(st.integers(1, 2))
     return settings
 
 

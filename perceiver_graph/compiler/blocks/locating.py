@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.blocks.coordinates import GIVEN, POINTS, is_given, named, source_of
 from perceiver_graph.compiler.blocks.located import Located, Stretch
 from perceiver_graph.compiler.blocks.places import along
+from perceiver_graph.compiler.blocks.ranges import each
 from perceiver_graph.compiler.ir.dims import Dim, product
 from perceiver_graph.compiler.ir.graph import Value
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ops.lazy import np
 from perceiver_graph.spec.models import Input, Latents, PointsQuery, RotaryPosition
 
@@ -67,38 +70,50 @@ def _rotary(
 
 def latents_at(ctx: Context, made: Latents) -> Located:
     """Where learned latents are: by number, or evenly spread over a range, as their places are if they
-    stand at some. Raises (reports) PG220 for a range that says nothing."""
+    stand at some: along each axis in its own range. Raises (reports) PG220 for a range that says nothing,
+    PG202 and PG221 for one that names other axes."""
     total = product(tuple(axis.size for axis in ctx.latent_axes))
     places = Stretch("the latents", ("latents",), total, ctx.latent_axes)
     if made.range is None:
         return Located("latent", (places,), own=True)
-    low, high = made.range
+    assert isinstance(made.count, int)
+    sizes = made.per or {LATENT: made.count}
+    path: Path = ("latents", "range")
+    named_apart = isinstance(made.range, Mapping)
+    if named_apart and made.per is None:
+        raise ctx.error(
+            "PG220",
+            "latents that stand at no places lie on one line, and this names axes",
+            path,
+            help="write `range: [LEAST, GREATEST]`, or the axes and how many places there are along each "
+            "of them: `per: {height: 16, width: 16}`",
+            at_key=True,
+        )
+    ranges = each(ctx, made.range, tuple(sizes), len(sizes), path, "axis")
+    lines = [
+        _spread(ctx, one, count, path) for one, count in zip(ranges, sizes.values(), strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, len(lines))
+    rows = np.repeat(grid, made.total // len(grid), axis=0).astype(np.float32)
+    with ctx.builder.inside("rotary"):
+        value = ctx.builder.constant("latents", rows)
+    names = tuple(sizes) if named_apart or len(sizes) > 1 else ()
+    return Located("latent", (replace(places, coordinates=value, names=names, rotary=True),))
+
+
+def _spread(ctx: Context, bounds: Sequence[float], count: int, path: Path) -> Array:
+    """Points of a range, each in the middle of its share."""
+    low, high = bounds
     if not low < high:
         raise ctx.error(
             "PG220",
             f"nothing lies between {low:g} and {high:g}",
-            ("latents", "range"),
+            path,
             help=f"write the least value first: `[{high:g}, {low:g}]`"
             if low > high
             else "write the least and the greatest value",
         )
-    assert isinstance(made.count, int)
-    per = made.per or {LATENT: made.count}
-    if len(per) > 1:
-        raise ctx.error(
-            "PG220",
-            f"latents stand at places of {len(per)} axes, and a range is of one",
-            ("latents", "range"),
-            also=[(("latents", "per"), "these")],
-            help="leave it out: `rotary: {of: AXIS}` turns by the places along an axis",
-        )
-    (count,) = per.values()
-    points = low + (high - low) * (np.arange(count, dtype=np.float64) + 0.5) / count
-    rows = np.repeat(points, made.total // count).astype(np.float32)
-    with ctx.builder.inside("rotary"):
-        value = ctx.builder.constant("latents", rows[:, None])
-    places = replace(places, coordinates=value, rotary=True)
-    return Located("latent", (places,))
+    return low + (high - low) * (np.arange(count, dtype=np.float64) + 0.5) / count
 
 
 def latents_over(ctx: Context, over: str, *, joined: bool) -> Located:

@@ -28,17 +28,20 @@ def refuse_few_waves(ctx: Context, bands: int, resolution: float, path: Path) ->
         )
 
 
-def known_names(ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path) -> None:
-    """Refuse names that no coordinate has."""
+def known_names(
+    ctx: Context, given: Sequence[str], names: tuple[str, ...], path: Path, what: str = "coordinate"
+) -> None:
+    """Refuse names that no coordinate, or axis, has."""
+    kind = "axes" if what == "axis" else f"{what}s"
     for name in given:
         if name in names:
             continue
         way = "`given: [x, y]`, `points: [x, y]`, or `coordinates: [x, y]` beside `inputs`"
         raise ctx.error(
             "PG202",
-            f"no coordinate is called `{name}`",
+            f"no {what} is called `{name}`",
             path,
-            f"the coordinates here are {', '.join(names) or 'without names'}",
+            f"the {kind} here are {', '.join(names) or 'without names'}",
             help=did_you_mean(name, names) or (None if names else f"give them names: {way}"),
         )
 
@@ -54,7 +57,7 @@ def each(
     """A setting of each coordinate, or axis, given for all or by name."""
     if not isinstance(setting, Mapping):
         return (setting,) * count
-    known_names(ctx, list(setting), names, path)
+    known_names(ctx, list(setting), names, path, what)
     for name in names:
         if name not in setting:
             raise ctx.error(

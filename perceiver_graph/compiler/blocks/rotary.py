@@ -231,7 +231,8 @@ def turned_by(ctx: Context, config: RotaryConfig, located: Located) -> str:
         if kind == "axis":
             found.append(f"axis {part.axes[which].name}")
         else:
-            found.append(" of ".join(filter(None, (name, part.array))) or "range")
+            where = (name, part.array) if part.array else ("range", name)
+            found.append(" of ".join(filter(None, where)))
     return joined(list(dict.fromkeys(found)), "and")
 
 

@@ -97,6 +97,7 @@ def _ways_of_several(part: Stretch) -> str:
     if part.path[0] != "latents":
         return _ways(part).replace("[time]", "[x, y]")
     return (
-        "use latents that are tokens, `latents: {of: NAME}`, which lie where these do, or write "
+        "let latents stand at places that have them, `per: {height: 16, width: 16}` and `range: [0, 224]` "
+        "under `latents`, or be tokens, `latents: {of: NAME}`, which lie where these do, or write "
         "`rotary: false` here"
     )

@@ -18,7 +18,7 @@ from perceiver_graph.spec.models.base import (
     PositiveNumber,
     Size,
 )
-from perceiver_graph.spec.models.coordinates import Bounds
+from perceiver_graph.spec.models.coordinates import Range
 from perceiver_graph.spec.models.inputs import AnyInput, Input, written_out
 from perceiver_graph.spec.models.layers import (
     AttentionLayers,
@@ -76,9 +76,10 @@ class Latents(Model):
     are places, and start from the same vectors (default: they stand once)."""
     width: Count
     """Channels of a latent."""
-    range: Bounds | None = None
+    range: Range | None = None
     """Where they lie, for `rotary` positions: evenly from the least to the greatest value, each in the
-    middle of its share. With `per`, it is the places that lie so, with all their latents."""
+    middle of its share. With `per`, it is the places that lie so, with all their latents, along each axis
+    in the same range or in its own: `{height: [0, 224], width: [0, 224]}`."""
     init_scale: PositiveNumber = 0.02
     """Standard deviation of the initial values."""
 
