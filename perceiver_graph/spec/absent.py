@@ -155,10 +155,30 @@ TABLE = (
         "it is the size of the axis `frequency`, say `shape: {time: 256, frequency: 64, channel: 1}`",
         yet=False,
     ),
+    Absent(
+        "input_axis",
+        "the number of axes",
+        "`shape` under `inputs` names each of them",
+        yet=False,
+    ),
+    Absent(
+        "cross_attention_shape_for_attention cross_attention_shape_for_attn",
+        "which width an attention takes",
+        "`qk_width` is a number; left out, `encode` takes the width of the inputs, which others call `kv`",
+        yet=False,
+    ),
+    Absent(
+        "model_type architectures transformers_version",
+        "what the file is that a checkpoint comes with",
+        f"{command('import', 'FOLDER', '-o', 'DIR')} makes a spec of a checkpoint with its config.json",
+        "top",
+        yet=False,
+    ),
     Absent("loss losses criterion metrics", "a loss", _TRAINING, yet=False),
     Absent(
         "optimizer optim lr learning_rate scheduler lr_scheduler weight_decay epochs "
-        "batch_size max_steps warmup training train trainer gradient_clip",
+        "batch_size max_steps warmup training train trainer gradient_clip gradient_checkpointing "
+        "activation_checkpointing freeze",
         "training",
         _TRAINING,
         yet=False,
@@ -174,7 +194,7 @@ TABLE = (
         "seed", "a seed", f"{_OPTIONS}{command('compile', 'SPEC', '--seed', 'N')}", "top", yet=False
     ),
     Absent(
-        "device precision dtype fp16 bf16 half",
+        "device precision dtype torch_dtype fp16 bf16 half",
         "where it runs, and how exactly",
         f"{_OPTIONS}{command('compile', 'SPEC', '--device', 'cuda', '--precision', 'fp16')}",
         yet=False,

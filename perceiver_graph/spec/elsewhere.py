@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import joined, nearest, slips_of
+from perceiver_graph.spec.configurations import MEANINGS
 from perceiver_graph.spec.grammar import Schema, schema_at
 from perceiver_graph.spec.models.base import STALE
 from perceiver_graph.spec.spans import Path
@@ -17,13 +18,11 @@ from perceiver_graph.spec.spans import Path
 _MOST = 3  # places that are named
 
 _WORDS = """
-count: num_latents n_latents latent_count number num n size num_queries
-width: dim d_latents latent_dim embed_dim embedding_dim hidden_size d_model hidden_dim latent_width channels
-heads: num_heads n_heads n_head nhead num_attention_heads num_self_attention_heads attention_heads
-layers: depth num_layers n_layers n_layer num_hidden_layers num_self_attends_per_block
-blocks: num_blocks repeat repeats
+count: number num n size num_queries
+width: dim embed_dim embedding_dim hidden_size d_model hidden_dim channels
+blocks: repeat repeats
 share: weight_tie tie weight_sharing shared
-widening: mlp_ratio widening_factor expansion mlp_widening ff_mult ffn_ratio
+widening: expansion mlp_widening
 induced: isab induced_attention inducing_points
 hidden: mlp_dim intermediate_size dim_feedforward ffn_dim mlp_width
 norm: normalization norm_type norm_layer layernorm
@@ -32,29 +31,25 @@ bottleneck: vae kl kl_reg quant
 variational: latent_dim embed_dim z_channels
 rms_norm: rms rmsnorm
 layer_norm: layernorm ln true
-qk_norm: qk_layer_norms use_qk_norm qk_layernorm
-key_heads: kv_heads num_kv_heads num_key_value_heads n_kv_heads
 keys: kv keys_values
-rotary: rope rotary_embedding rotary_emb rotary_pos_emb use_rope rotary_position_embedding
-fraction: rotary_pct partial_rotary_factor rope_fraction
+rotary: rope rotary_embedding rotary_emb rotary_pos_emb rotary_position_embedding
+fraction: share rope_fraction partial_rotary_factor rotary_pct
 hidden_norm: ffn_norm sub_norm subln sub_ln ffn_layernorm
 causal: is_causal causal_mask autoregressive
 of: from
 chosen: sampled fps subset indices index ids farthest_points num_samples
 over: along
 qkv: q k v query key value in_proj
-dropout: dropout_rate hidden_dropout drop_rate dropout_prob proj_drop attn_drop
-dropout: attention_dropout attn_dropout attention_probs_dropout_prob drop_path
-bias: qkv_bias use_bias attention_bias
+dropout: proj_drop attn_drop drop_path
+bias: use_bias
 media: type kind modality file
 norm_epsilon: eps epsilon layer_norm_eps norm_eps layer_norm_epsilon
 epsilon: eps
 activation: act act_fn hidden_act activation_fn activation_function nonlinearity
-qk_width: qk_channels qk_dim head_dim dim_head
-fraction: share rope_fraction partial_rotary_factor rotary_pct
-v_width: v_channels v_dim
-query_residual: use_query_residual residual
-cross_attends: num_cross_attends cross_attentions
+qk_width: qk_dim
+v_width: v_dim
+query_residual: residual
+cross_attends: cross_attentions
 bands: num_bands num_freq_bands num_frequency_bands frequencies freqs num_freqs num_frequencies
 max_resolution: max_freq max_frequency resolution
 spacing: logspace log_space log_sampling
@@ -87,7 +82,7 @@ outputs: output targets tasks
 join: fusion concat fuse
 steps: preprocess preprocessor preprocessing transforms stem layers
 position: positions pos_encoding position_encoding positional_encoding positional_embedding
-position: pos_embed position_embedding position_embeddings
+position: pos_embed position_encoding_type position_embedding_type position_embedding position_embeddings
 query: queries
 vector: context condition conditioning cond session
 head: postprocess postprocessor classifier
@@ -134,20 +129,36 @@ attention_mask: padding_mask key_padding_mask
 """
 """Our word (a key, or a value), and what other libraries and papers call it."""
 
+_AXES = (
+    frozenset({"height", "h", "y", "row", "rows"}),
+    frozenset({"width", "w", "x", "col", "cols", "column", "columns"}),
+    frozenset({"time", "t", "frame", "frames"}),
+    frozenset({"depth", "d", "z"}),
+    frozenset({"frequency", "freq", "f", "mel", "mels"}),
+)
+"""Names of one axis."""
+
 
 def synonyms(word: object, known: Iterable[str]) -> tuple[str, ...]:
     """Those of the known keys that other libraries call `word`."""
-    ours = _ours().get(str(word).casefold().replace("-", "_"), ())
+    ours = _ours().get(folded(word), ())
     return tuple(key for key in known if key in ours)
 
 
 def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """What of the known keys was meant: our words for it, else those of which it is one slip away, else
-    one that is spelt nearly so."""
+    one that is spelt nearly so, unless it is another library's word for something else."""
     known = tuple(known)
     found = (word,) if word in known else synonyms(word, known) or slips_of(word, known)
-    guess = None if found else nearest(word, known)
+    theirs = folded(word) in MEANINGS or folded(word) in _ours()
+    guess = None if found or theirs else nearest(word, known)
     return (guess,) if guess else found
+
+
+def axis_meant(name: str, axes: Iterable[str]) -> str | None:
+    """That of the axes which others call so: `height` for `h` or `rows`."""
+    called = next((names for names in _AXES if name in names), frozenset())
+    return next((axis for axis in axes if axis in called), None)
 
 
 def places_of(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
@@ -174,12 +185,17 @@ def renamed(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
 
     A word for several of them is for one of the part of the spec in which it stands.
     """
-    ours = _ours().get(key.casefold().replace("-", "_"), ())
+    ours = _ours().get(folded(key), ())
     if here and len(ours) > 1:
         found = _places(model)
         ours = tuple(o for o in ours if any(p.split(".")[0] == here[0] for p in found.get(o, ())))
     places = (places_of(model, one) for one in ours)
     return next((f"it has another name here: {place}" for place in places if place), None)
+
+
+def folded(word: object) -> str:
+    """A word as the tables have it."""
+    return str(word).casefold().replace("-", "_")
 
 
 @cache

@@ -8,11 +8,13 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.spec.forms import form, glued
+from perceiver_graph.diagnostics.words import question
+from perceiver_graph.spec.elsewhere import meant
+from perceiver_graph.spec.forms import at, form, glued
 from perceiver_graph.spec.grammar import Schema, one_of
 from perceiver_graph.spec.hints import left_out
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
-from perceiver_graph.spec.size_advice import size_help
+from perceiver_graph.spec.size_advice import size_help, spelled, without_unit
 from perceiver_graph.spec.spans import Path
 from perceiver_graph.spec.wording import dotted
 
@@ -45,6 +47,13 @@ class Fault:
     def name(self) -> str:
         return dotted(self.path)
 
+    @property
+    def kind(self) -> str:
+        """The kind of value that belongs here; where a number may be for all or each, that for all."""
+        one = self.rule.child("<all>") if self.rule and "<each>" in self.rule.tags else None
+        rule = one if one and one.takes_number else self.rule
+        return rule.kind if rule else ""
+
 
 def type_help(fault: Fault, written: str, data: Any) -> str | None:
     """How to write a value of the wrong type, which the file has as `written`."""
@@ -53,21 +62,17 @@ def type_help(fault: Fault, written: str, data: Any) -> str | None:
     if fault.type == "size":
         if type(number) is int and number > 0 and isinstance(value, str):
             return f"remove the quotes: `{value}`"
+        if told := without_unit(value, at(data, ("dims",))):
+            return told
         return size_help(value, str(fault.path[-1])) or form(fault.rule, fault.path, data)
     return _type_help(fault, number, written, data)
 
 
 def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None:
     """The same for what is no size; `number` is what it would be without quotes."""
-    kind, value = fault.rule.kind if fault.rule else "", fault.value
-    if type(number) is float and kind == "int" and number.is_integer() and number < 1e15:
-        return f"write `{number:.0f}`"
-    if (
-        type(number) in (int, float)
-        and isinstance(value, str)
-        and kind in (type(number).__name__, "float")
-    ):
-        return f"remove the quotes: `{value}`"
+    kind, value = fault.kind, fault.value
+    if kind in ("int", "float") and (told := _number_help(fault, number)):
+        return told
     if kind == "bool" and isinstance(value, str) and value.lower() in _SWITCHES:
         return f"write `{_SWITCHES[value.lower()]}`"
     if kind == "str" and isinstance(value, int | float):
@@ -79,6 +84,8 @@ def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None
         return f"write a list: `{fault.path[-1]}: [...]`"
     if kind == "model" and (apart := glued(value)):
         return apart
+    if fault.path == ("layers",) and type(value) is int:
+        return f"write `layers: {value}` under `process`; here is how all of them are built"
     if better:
         return better
     if kind == "model" and fault.rule and isinstance(value, str):
@@ -92,9 +99,43 @@ def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None
     return None
 
 
+def _number_help(fault: Fault, number: Any) -> str | None:
+    """How to write a number; None for what is nearly none."""
+    kind, value = fault.kind, fault.value
+    if type(number) is float and kind == "int" and number.is_integer() and number < 1e15:
+        return f"write `{number:.0f}`"
+    if not isinstance(value, str):
+        return None
+    if type(number) in (int, float) and kind in (type(number).__name__, "float"):
+        return f"remove the quotes: `{value}`"
+    told = spelled(value, whole=kind == "int")
+    return told or left_out(value, fault.path, fault.parent)
+
+
 def _number(text: str) -> Any:
     """What a text would be without its quotes."""
     try:
         return resolve(text)
     except NumberTooLargeError:
         return text
+
+
+def out_of_range_help(fault: Fault) -> str | None:
+    """How a share is written that was given in percent."""
+    node, value = fault.rule.node if fault.rule else {}, fault.value
+    share = 1 in (node.get("lt"), node.get("le")) and type(value) in (int, float)
+    percent = share and 1 < value < 100 and value == int(value)
+    return f"{value:g} % is `{value / 100:g}`" if percent else None
+
+
+def word_help(fault: Fault) -> str | None:
+    """The alternative that may stand alone, as a word, and was meant."""
+    words = fault.rule.words if fault.rule else ()
+    return question(meant(fault.value, words)) if isinstance(fault.value, str) else None
+
+
+def has(data: Any, part: str | int) -> bool:
+    """Whether there is such a key, or such an item."""
+    if isinstance(data, dict):
+        return part in data
+    return isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)

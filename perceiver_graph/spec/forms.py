@@ -12,6 +12,7 @@ from typing import Any
 
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Schema
+from perceiver_graph.spec.lists import merged
 from perceiver_graph.spec.models.base import NAME_PATTERN
 from perceiver_graph.spec.spans import Path
 
@@ -25,6 +26,7 @@ _GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
 _PADDINGS = ("same", "valid")
 _SHAPE = "shape: {height: ..., width: ..., channel: ...}"
 _ENDS = ("least", "greatest")
+_LIMITS = ("min", "max")
 _PRIMARIES = 3  # red, green and blue
 _COLOURS = (1, 3, 4)  # how many channels a picture has
 
@@ -56,7 +58,11 @@ def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
         return _shape(value) or _SHAPE
     if schema is None or not keys or value is None or isinstance(value, bool):
         return None
-    written = _written(schema, value, path, data)
+    is_mapping = schema.kind in ("dict", "model", "tagged-union")
+    written = merged(schema, value) if is_mapping else None
+    if {*_LIMITS} < {*schema.keys}:
+        written = written or _limits(value)
+    written = written or _written(schema, value, path, data)
     if written is None or isinstance(path[-1], int):  # an item of a list has no key
         return written
     return f"{keys[-1]}: {written}"
@@ -161,6 +167,19 @@ def _with_number(schema: Schema, number: str, path: Path, data: Any) -> str | No
     return None
 
 
+def _limits(value: Any) -> str | None:
+    """`{min: 1, max: 512}` for `[1, 512]` or `1..512`."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}[^0-9]{1,5}[0-9]{1,9}", value.strip()):
+        value = [int(one) for one in re.findall("[0-9]+", value)]
+    if isinstance(value, list) and len(value) != len(_LIMITS):
+        value = value[0] if len(value) == 1 else None
+    numbers = _numbers(value)
+    if len(numbers) == 1:
+        return f"{{max: {_word(numbers[0])}}}"
+    least, most = sorted(numbers) if numbers else ("...", "...")
+    return f"{{min: {least}, max: {most}}}" if numbers or isinstance(value, list) else None
+
+
 def _by_name(items: list[Any]) -> str | None:
     """A list of names, or of mappings that say their name, as a mapping."""
     if items and _are_texts(items):
@@ -237,6 +256,11 @@ def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
     if not axes or len(numbers) != len(axes):
         return None
     return f"{{{', '.join(f'{a}: {_word(n)}' for a, n in zip(axes, numbers, strict=True))}}}"
+
+
+def each_axis(value: Any, path: Path, data: Any) -> str | None:
+    """`{height: 4, width: 4}` for a number that stands at `path` for each axis."""
+    return _by_axis(_numbers(value), path, data)
 
 
 def _axes(path: Path, data: Any) -> list[str]:

@@ -17,6 +17,8 @@ _UNKNOWN = {"-1", "none", "null", "any", "dynamic", "variable", "?", "", "~", "i
 _NUMBER = r"\d[\d_]*(?:\.\d*)?(?:e[+-]?\d{1,2})?|\.\d+"
 _TOKEN = re.compile(rf"\s*(?:({_NUMBER})(?![\d_.])|(?!e\d)([a-z]\w*)|(\*\*|//|[-+*/()]))", re.ASCII)
 _THOUSANDS = {"k": 10**3, "m": 10**6}
+_SCALES = {"": 1, **_THOUSANDS, "ki": 2**10, "mi": 2**20}
+_UNITS = {"px", "pixels", "s", "sec", "ms", "hz", "khz"}
 _ROUNDED = re.compile(r"\b(?:ceil|floor|round|int|math\.\w+)\s*(?=\()")
 _LIKE = str.maketrans({"\u00d7": "*", "\u00b7": "*", "\u22c5": "*", "\u00f7": "/", "\u2212": "-"})
 _MOST = 4  # the highest power that is written out
@@ -44,6 +46,32 @@ def size_help(value: object, axis: str) -> str | None:
         return _of_text(value) or _WAYS
     except ZeroDivisionError:
         return "nothing is divided by 0"
+
+
+def spelled(text: str, *, whole: bool) -> str | None:
+    """What to write for a number with a unit: `262000` for `262k`, `0.1` for `10%`."""
+    match = re.fullmatch(rf"({_NUMBER}) ?(k|m|ki|mi|%)?", _ungrouped(text.strip().lower()))
+    if match is None or len(text) > _LONGEST:
+        return None
+    number = Fraction(match[1].replace("_", ""))
+    number = number / 100 if match[2] == "%" else number * _SCALES[match[2] or ""]
+    if whole:
+        return f"write `{number}`" if number.denominator == 1 else None
+    return f"write `{float(number):g}`"
+
+
+def _ungrouped(text: str) -> str:
+    """`262,000` without what separates its thousands."""
+    return text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text
+
+
+def without_unit(value: object, symbols: object) -> str | None:
+    """What to write for `16px`: a size counts places, whatever they are."""
+    match = re.fullmatch(r"(\d{1,9}) ?([a-z]{1,6})", value) if isinstance(value, str) else None
+    declared = isinstance(symbols, dict) and match is not None and match[2] in symbols
+    if match is None or declared or match[2] not in _UNITS:
+        return None
+    return f"a size counts places and has no unit: write `{match[1]}`"
 
 
 def _whole(value: Fraction) -> str | None:

@@ -16,11 +16,12 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question, slips_of
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
-from perceiver_graph.spec.faults import Fault, type_help
+from perceiver_graph.spec.faults import Fault, has, out_of_range_help, type_help, word_help
 from perceiver_graph.spec.forms import at, filled, form, glued, skeleton
 from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
 from perceiver_graph.spec.spans import Path, SpanTree
+from perceiver_graph.spec.translation import fits, is_theirs, key_here, of_tokens, translation
 from perceiver_graph.spec.wording import found, listed, number, subject
 
 MAX_ERRORS = 100
@@ -73,11 +74,12 @@ class _Translator:
                 continue
             if fault.type == "extra_forbidden" and fault.parent:
                 key, parent = str(fault.path[-1]), fault.path[:-1]
-                found = meant(key, self._keys(fault))
+                found = self._meant(fault)
                 guesses.update((*parent, guess) for guess in found)
                 # A key of another form: what this one lacks is not missing.
-                other = absent(key, parent) or not {*found} <= {*fault.parent.keys}
-                wishes.update({parent} if other else ())
+                others = absent(key, parent) or of_tokens(key, fault.value, parent, self.data)
+                if others or not {*found} <= {*fault.parent.keys}:
+                    wishes.add(parent)
             report.add(self._diagnostic(fault))
         for parent, group in missing.items():
             wanted = [fault for fault in group if fault.path not in guesses]
@@ -94,7 +96,7 @@ class _Translator:
         path: list[str | int] = []
         here = self.data
         for part in location:
-            if _has(here, part):
+            if has(here, part):
                 path.append(part)
                 here = here[part]
             elif isinstance(here, dict) and part != "[key]" and not str(part).startswith("<"):
@@ -125,6 +127,18 @@ class _Translator:
         forms = union.fitting(at(self.data, fault.path[:-1])) if union else ()
         return tuple(dict.fromkeys([*own, *(key for form in forms for key in form.keys)]))
 
+    def _meant(self, fault: Fault) -> tuple[str, ...]:
+        """Which of the keys known in its mapping an unknown key was meant to be."""
+        key, known = str(fault.path[-1]), self._keys(fault)
+        if here := key_here(key, fault.path[:-1], known):
+            return (here,)
+        found = meant(key, known)
+        if not is_theirs(key):
+            return found
+        return tuple(
+            one for one in found if fault.parent and fits(fault.value, fault.parent.child(one))
+        )
+
     def _missing(self, parent: Path, faults: list[Fault]) -> Diagnostic:
         keys = [str(fault.path[-1]) for fault in faults]
         rule = faults[0].parent
@@ -154,26 +168,26 @@ class _Translator:
             return self._second_alternative(fault, union.alternatives)
         if entry := absent(key, parent):
             return not_there(key, entry, self.spans.key(fault.path))
-        known = self._keys(fault)
-        found = meant(key, known)
+        known, found = self._keys(fault), self._meant(fault)
         # Of several that are one slip away, the one that is not there yet.
         free = [one for one in slips_of(key, found) if one not in at(self.data, parent)]
         guess = glued(key) or question(free or found)
         place = places_of(self.model, key, parent) or (
             None if guess else renamed(self.model, key, parent)
         )
-        if union and (fits := union.with_key(key)):
-            place = f"{quote(key)} goes with {one_of(fits)}"
+        if union and (others := union.with_key(key)):
+            place = f"{quote(key)} goes with {one_of(others)}"
         if "like" in known and key in ("steps", "position"):
             place = (
                 f"{quote(key)} is that of the input that this one is like: leave one of the two out"
             )
+        told = None if guess else translation(self.model, key, fault.value, parent, self.data)
         return make(
             "PG101",
             f"unknown key {quote(key)} in {subject(parent)}",
             self.spans.key(fault.path),
             notes=[f"the keys known here are {', '.join(map(quote, known))}"] if known else (),
-            help=" ".join(filter(None, (guess, place))) or None,
+            help=told or " ".join(filter(None, (guess, place))) or None,
         )
 
     def _second_alternative(self, fault: Fault, names: Sequence[str]) -> Diagnostic:
@@ -186,7 +200,7 @@ class _Translator:
             f"{subject(parent)} takes only one of {one_of(names)}, found {quote(first)} and {quote(second)}",
             self.spans.key(fault.path),
             secondary=[Label(self.spans.key((*parent, first)), "the other one")],
-            help="keep one of the two",
+            help=of_tokens(second, fault.value, parent, self.data) or "keep one of the two",
         )
 
     def _alternative(self, fault: Fault) -> Diagnostic:
@@ -204,7 +218,7 @@ class _Translator:
                 notes=[note],
                 help=left_out(fault.value, fault.path, fault.parent)
                 or glued(fault.value)
-                or _word(fault)
+                or word_help(fault)
                 or form(fault.rule, fault.path, self.data),
             )
         if not fault.value:
@@ -217,10 +231,10 @@ class _Translator:
         guesses = {key: guess for key in fault.value if (guess := meant(key, names))}
         key = next(iter(guesses), next(iter(fault.value)))
         place = places_of(self.model, key)
-        if fault.rule and (fits := fault.rule.with_key(key)):
-            one = fault.rule.child(f"<{fits[0]}>")
-            lacking = skeleton(one.child(fits[0]) if one else None, fault.path, self.data)
-            place = f"{quote(key)} goes with {one_of(fits)}: add `{fits[0]}: {lacking}`"
+        if fault.rule and (others := fault.rule.with_key(key)):
+            one = fault.rule.child(f"<{others[0]}>")
+            lacking = skeleton(one.child(others[0]) if one else None, fault.path, self.data)
+            place = f"{quote(key)} goes with {one_of(others)}: add `{others[0]}: {lacking}`"
         return make(
             "PG106",
             f"{quote(fault.name)}: {what}, found {quote(key)}",
@@ -275,6 +289,7 @@ class _Translator:
             "PG105",
             f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
             self.spans.value(fault.path),
+            help=out_of_range_help(fault),
         )
 
     def _length(self, fault: Fault) -> Diagnostic:
@@ -328,15 +343,3 @@ class _Translator:
             return written
         short = len(written) <= _SHORT and "\n" not in written
         return written if fault.type == "counted" and short else found(fault.value)
-
-
-def _word(fault: Fault) -> str | None:
-    """The alternative that may stand alone, as a word, and was meant."""
-    words = fault.rule.words if fault.rule else ()
-    return question(meant(fault.value, words)) if isinstance(fault.value, str) else None
-
-
-def _has(data: Any, part: str | int) -> bool:
-    if isinstance(data, dict):
-        return part in data
-    return isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)

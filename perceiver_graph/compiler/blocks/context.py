@@ -25,6 +25,7 @@ from perceiver_graph.compiler.ops import ShapeError
 from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.arithmetic import NotASize, words
+from perceiver_graph.spec.elsewhere import axis_meant
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
 
@@ -335,7 +336,7 @@ class Context:
                     (*path, name),
                     f"the axes here are {', '.join(names) or 'none'}",
                     notes=[shape_note(axes)],
-                    help=did_you_mean(name, names),
+                    help=did_you_mean(axis_meant(name, names) or name, names),
                     at_key=True,
                 )
 

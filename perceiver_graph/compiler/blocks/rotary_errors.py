@@ -98,6 +98,6 @@ def _ways_of_several(part: Stretch) -> str:
         return _ways(part).replace("[time]", "[x, y]")
     return (
         "let latents stand at places that have them, `per: {height: 16, width: 16}` and `range: [0, 224]` "
-        "under `latents`, or be tokens, `latents: {of: NAME}`, which lie where these do, or write "
-        "`rotary: false` here"
+        "under `latents`, or be tokens, `latents: {of: NAME, last: ...}`, which lie where these do, or "
+        "write `rotary: false` here"
     )
