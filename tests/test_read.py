@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,15 @@ outputs:
   label: {query: {learned: {}}, head: {linear: 3}}
 """
 
+ALONE = """
+perceiver: 1
+name: alone
+inputs: {image: {shape: {height: 8, width: 8, channel: 3}, media: {image: {}}}}
+latents: {count: 4, width: 16}
+process: {layers: 1, heads: 4}
+outputs: {label: {query: {learned: {}}, head: {linear: 3}}}
+"""
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Program:
@@ -67,6 +77,23 @@ def test_texts_and_windows_follow_each_other_in_the_batch(tmp_path: Path) -> Non
     clip = test_run_files.make_clip(tmp_path / "clip.mp4", 13)
     arrays = pg.load(tmp_path / "watcher", device="cpu").read(clip)
     assert {len(array) for array in arrays.values()} == {4}
+
+
+def test_what_the_command_line_notes_is_a_warning(both: Program, tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "b.gif"):
+        pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
+    pg.compile(ALONE).save(tmp_path / "alone")
+    alone = pg.load(tmp_path / "alone", device="cpu")
+    with pytest.warns(UserWarning, match="the file holds 2 pictures, of which the first") as told:
+        alone.read(tmp_path / "a.gif", tmp_path / "b.gif")
+    assert [one.filename for one in told] == [__file__]  # of both files once, and of who reads them
+    with pytest.warns(UserWarning, match="the file holds 2 pictures, of which the first"):
+        both.read(text="a", image=tmp_path / "a.gif")
+    pictures[0].save(tmp_path / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        both.read(text="a", image=tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,10 @@ from perceiver_graph.cli.options import Debug
 from perceiver_graph.diagnostics import escape
 
 STARTER = Path(__file__).with_name("starter.yaml")
-_MODELINE = re.compile(r"# yaml-language-server:.*\n")
+_LINE = "# yaml-language-server: $schema="
+_HOW = "# Completion in editors:"
+_LINES = re.compile(rf"^(?:{_HOW}|{re.escape(_LINE)}(?!https?:)).*\n", re.MULTILINE)
+_LARGEST = 2**22  # bytes of a file that may be the schema
 
 
 def new_command(
@@ -54,15 +58,37 @@ def renamed(source: str, name: str) -> str:
         name if re.fullmatch(r"[A-Za-z][A-Za-z_]*\d*", name) and not _is_word(name) else f'"{name}"'
     )
     lines[span.start_line - 1] = line[: span.start_col - 1] + written + line[span.end_col - 1 :]
-    # The schema that the first line of a shipped spec names does not lie beside the copy.
-    return _modeline() + _MODELINE.sub("", "".join(lines), count=1)
+    # The schema that the first line of another spec names does not lie beside the copy.
+    text = _LINES.sub("", "".join(lines), count=1)
+    return text if text.startswith(_LINE) else _first_line(Path.cwd()) + text
 
 
-def _modeline() -> str:
-    """What tells editors with the YAML language server where the schema is."""
-    from perceiver_graph.spec.loader import SHIPPED
+def _first_line(folder: Path) -> str:
+    """What tells editors with the YAML language server where the schema is, or who reads it how to get it.
 
-    return f"# yaml-language-server: $schema={(SHIPPED / 'schema.json').resolve().as_uri()}\n"
+    A spec goes to other machines, so that it names no path of this one: the schema lies beside it, or in
+    the repository that it is in, there or in its folder `specs`.
+    """
+    around = [folder, *folder.parents]
+    root = next((place for place, one in enumerate(around) if (one / ".git").exists()), 0)
+    for up, one in enumerate(around[: root + 1]):
+        for name in ("schema.json", "specs/schema.json"):
+            if _is_schema(one / name):
+                return f"{_LINE}{'../' * up}{name}\n"
+    return f"{_HOW} `perceiver-graph schema -o schema.json` and a first line `{_LINE}schema.json`\n"
+
+
+def _is_schema(path: Path) -> bool:
+    """Whether a file is the schema of specs, and not one of the user's."""
+    from perceiver_graph.spec.schema import TITLE
+
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return False
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("title") == TITLE
 
 
 def _is_word(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class Reads:
         `read("a text")`, `read("clip.mp4")` for a model that reads one kind; `read(text="Where?",
         image="cat.png")` says which input each is for. Several files by themselves, and the windows of
         a clip, follow each other in the batch. Inputs that are no files are added to what comes back.
+        What the command line notes, a picture of which only one of several is taken say, is a warning.
         `memory` is what reading may take, in bytes. Raises DiagnosticError (PG501, PG507 to PG512, PG514).
         """
         return _read(self.manifest, files, inputs, memory)
@@ -63,7 +65,10 @@ def _read(
             raise wrong_kind(name, "a file, a text or a list of them", given)
         values += [f"{name}={_text(name, one)}" for one in several]
     subjects = find_subjects(values, readers)
-    return _batch([piece for subject in subjects for piece in subject.pieces()])
+    pieces = [piece for subject in subjects for piece in subject.pieces()]
+    for note in dict.fromkeys(note for piece in pieces for note in piece.notes):
+        warnings.warn(note, stacklevel=3)  # it is the caller's
+    return _batch(pieces)
 
 
 def _text(argument: str, given: object) -> str:

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import jsonschema
 import pytest
@@ -172,18 +171,62 @@ def test_a_spec_from_standard_input(command: Command, monkeypatch: pytest.Monkey
     assert "`<stdin>` is empty" in command("check", "-").err
 
 
-def test_a_new_spec_names_its_schema(
+MODELINE = "# yaml-language-server: $schema="
+
+
+def new(command: Command, name: str, *options: str) -> str:
+    """The text of a new spec, which is right and names no path of this machine."""
+    assert command("new", name, *options).code == 0
+    text = Path(f"{name}.yaml").read_text("utf-8")
+    assert command("check", f"{name}.yaml").code == 0
+    assert "file:" not in text
+    assert not any(str(place) in text for place in (ROOT, Path.cwd(), Path.home()))
+    assert sum(line.startswith(MODELINE) for line in text.splitlines()) <= 1
+    return text
+
+
+def test_a_new_spec_names_the_schema_that_lies_beside_it(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, options in (("mine", ()), ("copy", ("--from", "kinetics"))):
-        assert command("new", name, *options).code == 0
-        text = Path(f"{name}.yaml").read_text("utf-8")
-        head, *rest = text.splitlines()
-        assert "yaml-language-server" not in "\n".join(rest)
-        path = unquote(urlparse(head.removeprefix("# yaml-language-server: $schema=")).path)
-        jsonschema.validate(yaml.safe_load(text), json.loads(Path(path).read_text("utf-8")))
-        assert command("check", f"{name}.yaml").code == 0
+    for number, options in enumerate(((), ("--from", "kinetics"), ("--from", "new0.yaml"))):
+        text = new(command, f"new{number}", *options)
+        assert text.startswith(
+            "# Completion in editors: `perceiver-graph schema -o schema.json` and"
+        )
+        assert text.count("Completion in editors") == 1
+        assert MODELINE not in text.partition("\n")[2]
+    Path("schema.json").write_text('{"title": "of somebody else"}', "utf-8")
+    assert not new(command, "other").startswith(MODELINE)
+    Path("schema.json").unlink()
+    assert command("schema", "-o", "schema.json").code == 0
+    for number, options in enumerate(((), ("--from", "kinetics"), ("--from", "new0.yaml"))):
+        text = new(command, f"old{number}", *options)
+        assert text.startswith(f"{MODELINE}schema.json\n")
+        assert "Completion in editors" not in text
+        schema = json.loads(Path("schema.json").read_text("utf-8"))
+        jsonschema.validate(yaml.safe_load(text), schema)
+
+
+def test_a_new_spec_names_the_schema_of_its_repository(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "a repository" / "models" / "deep"
+    inside.mkdir(parents=True)
+    (tmp_path / "a repository" / "specs").mkdir()
+    monkeypatch.chdir(tmp_path / "a repository" / "specs")
+    assert command("schema", "-o", "schema.json").code == 0
+    monkeypatch.chdir(inside)
+    assert not new(command, "first").startswith(MODELINE)  # it may lie around anything
+    (tmp_path / "a repository" / ".git").mkdir()
+    assert new(command, "second").startswith(f"{MODELINE}../../specs/schema.json\n")
+    monkeypatch.chdir(tmp_path / "a repository")
+    assert new(command, "third").startswith(f"{MODELINE}specs/schema.json\n")
+    address = f"{MODELINE}https://example.org/schema.json\n"
+    Path("third.yaml").write_text(
+        address + Path("third.yaml").read_text("utf-8").partition("\n")[2]
+    )
+    assert new(command, "fourth", "--from", "third.yaml").startswith(address)
 
 
 def test_completion_knows_the_shipped_specs() -> None:
