@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.blocks.context import Context
-from perceiver_graph.spec.models import InputsQuery, Part, Spec, TokenLatents
+from perceiver_graph.spec.models import (
+    InputsQuery,
+    LatentsQuery,
+    LinearHead,
+    MlpHead,
+    OutputQuery,
+    Part,
+    Spec,
+    TokenLatents,
+)
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,13 @@ def causality(spec: Spec) -> Causality | None:
 
 
 def warn_of_leaks(ctx: Context) -> None:
-    """Warn (PG223) where one part is causal and another is not, or queries for tokens read all latents."""
+    """Warn (PG223) where an output that may say what follows each token is made of what does: one part
+    is causal and another is not, or queries for tokens read all latents."""
     found = causality(ctx.spec)
     if found is None or not found.causal:
         return
-    if found.leak:
+    predicting = {n: query for n in ctx.spec.outputs if (query := _of_tokens(ctx.spec, n))}
+    if found.leak and predicting:
         causal, other = found.causal[0], found.others[0]
         ctx.report.warning(
             "PG223",
@@ -57,13 +68,33 @@ def warn_of_leaks(ctx: Context) -> None:
             help=f"write `causal: true` under `{other}` as well, or leave it out of `{causal}`",
         )
         return
-    assert isinstance(ctx.spec.latents, TokenLatents)
-    for name, output in ctx.spec.outputs.items():
-        if isinstance(output.query, InputsQuery) and output.query.inputs == ctx.spec.latents.of:
+    for name, query in predicting.items():
+        if isinstance(query, InputsQuery):
             ctx.report.warning(
                 "PG223",
-                f"`{name}` asks for each token of `{output.query.inputs}`, and queries read all latents, "
+                f"`{name}` asks for each token of `{query.inputs}`, and queries read all latents, "
                 "those of later tokens too",
                 ctx.document.spans.value(("outputs", name, "query")),
                 help="write `query: latents`: the latents are the tokens, and have read nothing behind them",
             )
+
+
+def _of_tokens(spec: Spec, name: str) -> LatentsQuery | InputsQuery | None:
+    """What an output asks of each token by itself, where its answers may say what follows it; None of one
+    that asks for something else, or has fewer channels than there are ids: labels of tokens."""
+    assert isinstance(spec.latents, TokenLatents)
+    of, head = spec.latents.of, spec.outputs[name].head
+    query = spec.outputs[name].query
+    for _ in spec.outputs:  # which may be the answers of another one
+        if isinstance(query, OutputQuery) and query.output in spec.outputs:
+            query = spec.outputs[query.output].query
+    if not isinstance(query, LatentsQuery | InputsQuery):
+        return None
+    if isinstance(query, InputsQuery) and query.inputs != of:
+        return None
+    channels = head.linear if isinstance(head, LinearHead) else None
+    channels = head.mlp.channels if isinstance(head, MlpHead) else channels
+    steps = spec.modalities[of].steps if of in spec.modalities else []
+    ids = steps[0].vocabulary if steps else None
+    few = isinstance(ids, int) and channels is not None and channels < ids
+    return None if few else query

@@ -322,7 +322,8 @@ ENTRIES = (
         "and `process` are causal. With one of them alone, what a token becomes depends on those behind "
         "it: a model that learns to predict the next token sees it, is nearly always right in training, "
         "and writes no text (PG518). So do queries for the tokens of that input, which read all latents; "
-        "`query: latents` takes the latents as they are.",
+        "`query: latents` takes the latents as they are. Outputs with one answer for all tokens, or with "
+        "fewer channels than there are ids, labels say, predict no token, and nothing leaks into them.",
         "dims: {length: {min: 512, max: 4096}}\n"
         "inputs:\n"
         "  text:\n"
