@@ -21,6 +21,8 @@ FAMILY := build/family-site
 NOTES := build/notes-site
 CLUSTER := build/cluster-env
 DRIVER := build/browser-site
+ENGINE := build/onnxruntime-web
+ENGINE_VERSION := 1.30.0
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TOOL := $(BIN)/perceiver-graph
 REACH := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)
@@ -115,8 +117,23 @@ $(CLUSTER)/.ready: pyproject.toml | $(READY)
 	@touch $@
 
 .PHONY: test-browser
-test-browser: $(READY) $(DRIVER)/.ready ## Open the pages of `graph --format html` in Chromium, as mouse and keyboard do
+test-browser: $(READY) $(DRIVER)/.ready ## Open pages in Chromium as mouse and keyboard do, and run systems on onnxruntime-web
+	@$(MAKE) $(ENGINE)/.ready || echo "npm did not bring onnxruntime-web: what needs it is skipped" >&2
 	PYTHONPATH=$(DRIVER) $(BIN)/python -m pytest -s -m browser tests/browser
+
+# What runs programs in a browser and in node: three files of a package that has 150 MB.
+$(ENGINE)/.ready:
+	rm -rf $(ENGINE)
+	mkdir -p $(ENGINE)
+	cd $(ENGINE) && npm pack --silent --fetch-retries=1 onnxruntime-web@$(ENGINE_VERSION)
+	tar -xzf $(ENGINE)/onnxruntime-web-$(ENGINE_VERSION).tgz -C $(ENGINE) --strip-components=2 \
+		$(addprefix package/dist/,ort.wasm.min.js ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm)
+	rm $(ENGINE)/onnxruntime-web-$(ENGINE_VERSION).tgz
+	@touch $@
+
+.PHONY: in-browser
+in-browser: $(RUNS) $(ENGINE)/.ready ## Make the model that runs on a page of the site, for `make docs` (needs npm)
+	$(BIN)/python docs/in_browser.py $(ENGINE) -o build/in-browser
 
 .PHONY: screenshots
 screenshots: $(READY) $(DRIVER)/.ready ## Renew the pictures of pages in docs/pictures (needs Chromium)

@@ -1,4 +1,5 @@
-"""What the site has beside docs/: README.md as its home, pages of other folders, links that hold there.
+"""What the site has beside docs/: README.md as its home, pages of other folders, links that hold there,
+and the model that runs on a page.
 
 Hooks of MkDocs, which mkdocs.yml names; `make docs` builds the site.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 SOURCES = "https://github.com/perceiver-graph/perceiver-graph/blob/main"
+IN_BROWSER = ROOT / "build" / "in-browser"
+"""The model that runs on a page, with its engine, where `make in-browser` has made it."""
 LINK = re.compile(r"(?<=\]\()(?!https?://|mailto:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
@@ -57,6 +61,13 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Links as they hold on the site."""
     here = {page: path for path, page in pages().items()}[page.file.src_uri]
     return LINK.sub(lambda found: link(here, found[1]) + (found[2] or ""), markdown)
+
+
+def on_post_build(config: Any) -> None:
+    """Put the model beside the pages that runs on one of them, if it is there."""
+    if IN_BROWSER.exists():
+        target = Path(config["site_dir"]) / IN_BROWSER.name
+        shutil.copytree(IN_BROWSER, target, dirs_exist_ok=True)
 
 
 def link(path: str, target: str) -> str:

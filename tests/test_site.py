@@ -105,6 +105,22 @@ def test_a_link_as_it_holds_on_the_site(page: str, target: str, wanted: str) -> 
     assert HOOKS["link"](page, target) == wanted
 
 
+def test_the_model_of_a_page_is_put_beside_it_where_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = HOOKS["on_post_build"]
+    made, site = tmp_path / "in-browser", tmp_path / "site"
+    monkeypatch.setitem(done.__globals__, "IN_BROWSER", made)
+    site.mkdir()
+    done({"site_dir": str(site)})
+    assert not list(site.iterdir())
+    made.mkdir()
+    (made / "files.js").write_text("new")
+    for _ in range(2):  # a site that is built again
+        done({"site_dir": str(site)})
+    assert (site / "in-browser" / "files.js").read_text() == "new"
+
+
 def test_a_link_to_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"README\.md has a link to docs/none\.md"):
         HOOKS["link"]("README.md", "docs/none.md")

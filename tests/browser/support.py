@@ -9,11 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+ENGINE = ROOT / "build" / "onnxruntime-web"
+"""Where `make test-browser` puts what runs programs in a browser."""
+
+
+def engine() -> Path:
+    """The folder of onnxruntime-web; what needs it is skipped where it is missing."""
+    if not (ENGINE / "ort.wasm.min.js").exists():
+        pytest.skip("onnxruntime-web is not here: `make test-browser` gets it with npm")
+    return ENGINE
 
 
 class NoBrowserError(Exception):
