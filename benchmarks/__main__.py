@@ -27,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         precision=options.precision,
         rounds=options.rounds,
         contenders=options.contenders,
+        batch=options.batch,
     )
     for name in options.works:
         work = measure(
-            WORKS[name],
+            WORKS[name].of_batch(options.batch),
             options.contenders,
             conditions,
             rounds=options.rounds,
@@ -61,6 +62,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=_positive, default=5, metavar="N", help="runs of each that count [5]")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where all of them run [cpu]")
     add("--precision", choices=("fp32", "fp16", "bf16"), default="fp32", help="[fp32]")
+    add("--batch", type=_positive, default=1, metavar="N", help="samples that go together [1]")
     cpus = machine.usable_cpus()
     add("--threads", type=_positive, default=cpus, metavar="N", help=f"of the CPU [{cpus}]")
     add("--limit", type=float, default=600, metavar="S", help="seconds for each step [600]")

@@ -15,6 +15,7 @@ from benchmarks.tasks import MODULES, ON_OPENVINO, Task
 from benchmarks.works import Arrays, inputs_of
 
 PROGRAM, INPUTS = "model.onnx", "inputs.npz"
+COMPRESSED, AHEAD = "compressed.xml", "model.pt2"
 
 
 @dataclass
@@ -33,9 +34,14 @@ def load(task: Task) -> Loaded:
         return load_module(task)
     if task.ours:
         return load_ours(task)
-    return {"eager": load_eager, "compiled": load_compiled, "onnx": load_onnx}.get(
-        task.contender, load_openvino
-    )(task)
+    ways = {
+        "eager": load_eager,
+        "eager-bf16": load_autocast,
+        "compiled": load_compiled,
+        "aotinductor": load_ahead,
+        "onnx": load_onnx,
+    }
+    return ways.get(task.contender, load_openvino)(task)
 
 
 def load_ours(task: Task) -> Loaded:
@@ -99,6 +105,20 @@ def load_eager(task: Task) -> Loaded:
     return Loaded(_torch_run(peer, peer.outputs, tensors, device))
 
 
+def load_autocast(task: Task) -> Loaded:
+    """transformers as it is, with the products that torch takes for safe in bfloat16."""
+    import torch
+
+    peer, tensors, device = _peer(task)
+    run = _torch_run(peer, peer.outputs, tensors, device)
+
+    def autocast() -> Arrays:
+        with torch.autocast(device, torch.bfloat16):
+            return run()
+
+    return Loaded(autocast)
+
+
 def load_compiled(task: Task) -> Loaded:
     """transformers under torch.compile; the first run compiles."""
     import torch
@@ -135,23 +155,72 @@ def _torch_run(
     return run
 
 
+def export_ahead(task: Task) -> None:
+    """Compile transformers ahead of time, with fixed shapes, for `load_ahead`."""
+    import torch
+    from torch._inductor import aoti_compile_and_package
+
+    peer, tensors, device = _peer(task)
+    with torch.no_grad():
+        program = torch.export.export(peer, tuple(tensor.to(device) for tensor in tensors))
+        aoti_compile_and_package(program, package_path=str(task.prepared / AHEAD))
+    _keep(task, tensors, peer.outputs)
+
+
+def load_ahead(task: Task) -> Loaded:
+    """What inductor has compiled, without the model that it was made of."""
+    import numpy as np
+    import torch
+    from torch._inductor import aoti_load_package
+
+    torch.set_num_threads(task.conditions.threads)
+    program = aoti_load_package(str(task.prepared / AHEAD))
+    with np.load(task.prepared / INPUTS) as arrays:
+        tensors = [torch.from_numpy(array) for name, array in arrays.items() if name != "outputs"]
+        names = tuple(map(str, arrays["outputs"]))
+    return Loaded(_torch_run(program, names, tensors, task.conditions.device))
+
+
+def _keep(task: Task, tensors: list[Any], outputs: tuple[str, ...]) -> None:
+    """Write the inputs of an export, and what its outputs are called."""
+    import numpy as np
+
+    inputs = {f"input_{number}": tensor.numpy() for number, tensor in enumerate(tensors)}
+    np.savez(task.prepared / INPUTS, outputs=np.array(outputs), **inputs)
+
+
 def export_onnx(task: Task) -> None:
     """Write the ONNX program of transformers, with fixed shapes, and its inputs for `load_onnx`."""
-    import numpy as np
     import torch
 
     peer, tensors, device = _peer(task)
-    inputs = {f"input_{number}": tensor for number, tensor in enumerate(tensors)}
     with torch.no_grad():
         torch.onnx.export(
             peer,
             tuple(tensor.to(device) for tensor in tensors),
             task.prepared / PROGRAM,
-            input_names=list(inputs),
+            input_names=[f"input_{number}" for number in range(len(tensors))],
             output_names=list(peer.outputs),
             dynamo=True,
         )
-    np.savez(task.prepared / INPUTS, **{name: t.numpy() for name, t in inputs.items()})
+    _keep(task, tensors, peer.outputs)
+
+
+def compress(task: Task) -> None:
+    """Export, and round the weights to 8 bits as nncf does by default."""
+    from perceiver_graph.runtime.engines.openvino import library
+
+    try:
+        import nncf
+    except ImportError:
+        raise RuntimeError("nncf is not installed: python -m pip install nncf") from None
+    openvino = library()
+    export_onnx(task)
+    model = openvino.Core().read_model(task.prepared / PROGRAM)
+    openvino.save_model(
+        nncf.compress_weights(model), task.prepared / COMPRESSED, compress_to_fp16=False
+    )
+    (task.prepared / PROGRAM).unlink()
 
 
 def load_onnx(task: Task) -> Loaded:
@@ -179,7 +248,8 @@ def load_onnx(task: Task) -> Loaded:
 
 
 def load_openvino(task: Task) -> Loaded:
-    """OpenVINO on what torch.onnx.export wrote; its defaults but for the threads and the precision."""
+    """OpenVINO on what torch.onnx.export wrote, or on that with weights of 8 bits; its defaults but for
+    the threads and the precision."""
     import numpy as np
 
     from perceiver_graph.runtime.engines.openvino import library
@@ -188,7 +258,8 @@ def load_openvino(task: Task) -> Loaded:
         "INFERENCE_NUM_THREADS": task.conditions.threads,
         "INFERENCE_PRECISION_HINT": "bf16" if task.contender.endswith("bf16") else "f32",
     }
-    program = library().Core().compile_model(task.prepared / PROGRAM, "CPU", settings)
+    written = COMPRESSED if task.contender.endswith("int8") else PROGRAM
+    program = library().Core().compile_model(task.prepared / written, "CPU", settings)
     request = program.create_infer_request()
     with np.load(task.prepared / INPUTS) as arrays:
         feeds = {port.any_name: arrays[port.any_name] for port in program.inputs}

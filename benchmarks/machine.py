@@ -28,6 +28,7 @@ _LIBRARIES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "nncf",
     "onnx",
     "numpy",
 )

@@ -17,7 +17,14 @@ from typing import Any
 from benchmarks import machine, processes
 from benchmarks.tasks import MODULES, Task
 
-NEEDS_EXPORT = ("compiled", "onnx", "openvino", "openvino-bf16")
+NEEDS_EXPORT = (
+    "compiled",
+    "aotinductor",
+    "onnx",
+    "openvino",
+    "openvino-bf16",
+    "openvino-int8",
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ def environment(task: Task) -> dict[str, str]:
     """What the processes of a contender find in their environment."""
     threads = str(task.conditions.threads)
     variables = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1"}
-    if task.contender in ("compiled", "ours-compiled"):
+    if task.contender in ("compiled", "ours-compiled", "aotinductor"):
         variables["TORCHINDUCTOR_CACHE_DIR"] = str(task.prepared / "inductor")
     return variables
 
@@ -51,7 +58,9 @@ def prepare(task: Task, limit: float, *, fresh: bool) -> Prepared:
         return _compile(task, limit)
     if task.contender not in NEEDS_EXPORT:
         return Prepared()
-    libraries = ("torch", "transformers", "onnx", "onnxscript")
+    libraries = ["torch", "transformers", "onnx", "onnxscript"]
+    if task.contender == "openvino-int8":
+        libraries += ["openvino", "nncf"]
     key = {"task": json.loads(task.dumps()), "versions": _versions(*libraries)}
     return _cached(task, task.contender, task.prepared, key, limit, fresh=fresh)
 

@@ -112,7 +112,7 @@ def tensors_of(work: Work, labels: int) -> list[torch.Tensor]:
     return [
         arrays["audio"],
         arrays["image"].movedim(-1, -3).contiguous(),
-        torch.zeros(1, labels),
+        torch.zeros(work.batch, labels),
         torch.arange(*work.points["audio"]),
         torch.arange(*work.points["image"]),
     ]

@@ -33,8 +33,8 @@ def heading(results: Results) -> str:
         ),
         "",
         (
-            f"{results.device}, {results.precision}, batch 1, medians of {results.rounds} rounds in "
-            "which the contenders take turns:"
+            f"{results.device}, {results.precision}, batch {results.batch}, medians of {results.rounds} "
+            "rounds in which the contenders take turns:"
         ),
         "",
         *(f"- `{name}`: {CONTENDERS[name]}" for name in results.contenders),
@@ -67,6 +67,7 @@ def summary(results: Results) -> str:
             "of them, and how many times as long the others take:"
         ),
         table(["work", "ours, s", "floor", *others], times),
+        *_throughput(results),
         "Most resident memory of the process, MiB, and of it after loading:",
         table(
             ["work", *names], of_each(lambda o: _pair(_mib(o.peak_bytes), _mib(o.load_peak_bytes)))
@@ -78,6 +79,18 @@ def summary(results: Results) -> str:
         ),
     ]
     return "\n\n".join(parts)
+
+
+def _throughput(results: Results) -> list[str]:
+    """How many samples a second, where several go together."""
+    if results.batch == 1:
+        return []
+    rows = []
+    for work in results.works:
+        medians = [_median(work, name) for name in results.contenders]
+        rates = [None if median is None else results.batch / median for median in medians]
+        rows.append([work.name, *(_text(rate, "{:.3g}") for rate in rates)])
+    return ["Samples a second:", table(["work", *results.contenders], rows)]
 
 
 def section(work: WorkResult) -> str:
@@ -114,11 +127,13 @@ def _row(work: WorkResult, outcome: Outcome) -> list[str]:
 def _floor(work: WorkResult) -> str:
     text = f"{work.flops / 1e9:,.1f} GFLOP; matrix products at {work.rate / 1e9:.0f} GFLOP/s"
     if work.floor is None:
-        return f"{text}, of another precision."
-    text += f": floor {_seconds(work.floor)} s"
+        text += ", of another precision"
+    else:
+        text += f": floor {_seconds(work.floor)} s"
     if work.floor_share is not None:
         text += f", {_share(work.floor_share)} of what perceiver-graph takes"
-    return f"{text}."
+    said = f" Predicted: {_mib(work.predicted_bytes)} MiB at most." if work.predicted_bytes else ""
+    return f"{text}.{said}"
 
 
 def notes(work: WorkResult) -> Iterable[str]:

@@ -63,6 +63,8 @@ class WorkResult:
     base: str
     """The contender with whose outputs the others were compared; empty if none had any."""
     outcomes: dict[str, Outcome]
+    predicted_bytes: int | None = None
+    """What `inspect` says that a run of perceiver-graph in float32 takes at most, for the whole batch."""
 
     @property
     def floor(self) -> float | None:
@@ -94,6 +96,8 @@ class Results:
     rounds: int
     contenders: Sequence[str]
     works: list[WorkResult] = field(default_factory=list)
+    batch: int = 1
+    """Samples that are computed together."""
 
     def as_json(self) -> Mapping[str, Any]:
         """Plain data, in seconds, bytes and FLOP/s."""

@@ -19,6 +19,7 @@ from benchmarks.results import Outcome, WorkResult
 from benchmarks.tasks import BASE, Conditions, Task
 from benchmarks.works import Work
 from perceiver_graph.compiler.programs import cost
+from perceiver_graph.compiler.programs.needs import Needs
 
 _PAUSE_SECONDS = 0.2
 """Threads of the contender before spin a little while before they sleep."""
@@ -42,7 +43,8 @@ def measure(
     figures; the others go on.
     """
     busy = machine.busy()
-    flops = cost.estimate(pg.compile(work.system.spec).optimized, work.sizes).flops
+    compiled = pg.compile(work.system.spec)
+    flops = cost.estimate(compiled.optimized, work.sizes).flops
     tasks = {name: Task(name, work, conditions) for name in contenders}
     outcomes = {
         name: Outcome(name, calls=1 if task.ours else work.calls) for name, task in tasks.items()
@@ -59,6 +61,7 @@ def measure(
         busy=busy,
         base="",
         outcomes=outcomes,
+        predicted_bytes=predicted_bytes(compiled.plan.needs, work.batch),
     )
     say(f"{result.flops / 1e9:.1f} GFLOP at {result.rate / 1e9:.0f} GFLOP/s")
     folder = Path(conditions.folder) / "outputs" / work.name
@@ -77,6 +80,11 @@ def measure(
     result.rate = max(result.rate, after.flops_per_second)
     result.base = compare(folder, outcomes)
     return result
+
+
+def predicted_bytes(needs: Needs, batch: int) -> int:
+    """What a run takes at most of memory: weights are there once, all else for each sample."""
+    return needs.process + needs.weights + max(needs.loading, batch * max(needs.peaks.values()))
 
 
 def _prepare(

@@ -1,7 +1,7 @@
 """What is done in a process of its own before anything is timed: `python -m benchmarks.steps STEP TASK`.
 
 `weights` writes the checkpoint that all contenders share; `onnx` exports; `compiled` fills the cache
-of torch.compile.
+of torch.compile; `aotinductor` compiles ahead of time; `openvino-int8` exports and compresses.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ def compiled(task: Task) -> None:
 STEPS: Mapping[str, Callable[[Task], None]] = {
     "weights": weights,
     "compiled": compiled,
+    "aotinductor": contenders.export_ahead,
     "onnx": contenders.export_onnx,
     "openvino": contenders.export_onnx,
     "openvino-bf16": contenders.export_onnx,
+    "openvino-int8": contenders.compress,
 }
 
 

@@ -21,11 +21,14 @@ CONTENDERS: Mapping[str, str] = {
     "ours-torch": "the PyTorch module that perceiver-graph writes, in eager PyTorch",
     "ours-compiled": "the same module under torch.compile (inductor)",
     "eager": "transformers, in eager PyTorch",
+    "eager-bf16": "the same under autocast to bfloat16",
     "compiled": "transformers under torch.compile (inductor)",
+    "aotinductor": "transformers exported by torch.export and compiled ahead of time by inductor",
     "onnx": "transformers exported by torch.onnx.export(dynamo=True) with fixed shapes, run by "
     "onnxruntime with its default options",
     "openvino": "what that export has written, run by OpenVINO in float32",
     "openvino-bf16": "the same in bfloat16, which is OpenVINO's default on processors that have it",
+    "openvino-int8": "the same with weights of 8 bits, compressed by nncf; takes `pip install nncf`",
 }
 ON_OPENVINO = ("ours-openvino", "ours-openvino-bf16")
 OURS = (*ON_OPENVINO, "ours", "ours-int8", "ours-torch", "ours-compiled")
@@ -74,6 +77,8 @@ class Task:
             return Path(self.conditions.folder) / self.work.system.name / "module"
         of = self.work.system.name if self.ours else self.work.name
         kind = f"{self.contender}-{self.conditions.device}-{self.conditions.precision}"
+        if self.work.batch > 1 and not self.ours:
+            kind += f"-batch{self.work.batch}"
         return Path(self.conditions.folder) / of / kind
 
     def log(self, step: str) -> Path:

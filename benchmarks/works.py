@@ -6,7 +6,7 @@ Everything here is plain data, so that the processes that measure can be told of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,16 @@ class Work:
     calls: int = 1
     """Calls of transformers that do what one run of perceiver-graph does. One of them is timed."""
 
+    @property
+    def batch(self) -> int:
+        """How many samples are computed together."""
+        return next(iter(self.inputs.values()))[0]
+
+    def of_batch(self, batch: int) -> Work:
+        """The same of so many samples together."""
+        inputs = {name: [batch, *shape[1:]] for name, shape in self.inputs.items()}
+        return replace(self, inputs=inputs, sizes={**self.sizes, "batch": batch})
+
     def as_json(self) -> dict[str, Any]:
         """What `from_json` makes the same of."""
         return asdict(self)
@@ -86,7 +96,7 @@ def comparable(work: Work, outputs: Mapping[str, NDArray[Any]], *, ours: bool) -
     for name, array in outputs.items():
         if name in other and name not in had:
             start, stop = other[name]
-            array = array.reshape(work.queries[name], -1)[start:stop]
+            array = array.reshape(work.batch, work.queries[name], -1)[:, start:stop]
         parts[name] = array.reshape(-1)
     return parts
 

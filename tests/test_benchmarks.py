@@ -13,12 +13,16 @@ import pytest
 import perceiver_graph as pg
 from benchmarks import __main__ as command_line
 from benchmarks import processes, report
+from benchmarks.contenders import compress, load
 from benchmarks.machine import Machine
+from benchmarks.prepare import NEEDS_EXPORT
 from benchmarks.results import Outcome, Results, WorkResult
-from benchmarks.rounds import compare, give_up, outputs_file
-from benchmarks.tasks import Conditions, Task
+from benchmarks.rounds import compare, give_up, outputs_file, predicted_bytes
+from benchmarks.steps import STEPS
+from benchmarks.tasks import CONTENDERS, OURS, Conditions, Task
 from benchmarks.works import WORKS, System, Work, comparable, inputs_of
 from perceiver_graph.compiler.programs import cost
+from perceiver_graph.compiler.programs.needs import Needs, Use
 
 SPEC = """
 perceiver: 1
@@ -72,10 +76,11 @@ def test_contenders_take_turns_and_agree(
 ) -> None:
     work = tiny_work(tmp_path)
     monkeypatch.setattr(command_line, "WORKS", {work.name: work})
-    contenders = ["ours", "eager"]
+    contenders = ["ours", "eager", "eager-bf16"]
     options = {
         "--contenders": ",".join(contenders),
         "--rounds": "2",
+        "--batch": "2",
         "--threads": "1",
         "--limit": "300",
         "--folder": str(tmp_path / "bench"),
@@ -87,8 +92,8 @@ def test_contenders_take_turns_and_agree(
     timed = [line.split(": ")[1] for line in said if line.endswith(" s")]
     assert timed == contenders * 2
     (found,) = json.loads((tmp_path / "figures.json").read_text("utf-8"))["works"]
-    ours, eager = (found["outcomes"][name] for name in contenders)
-    for outcome in (ours, eager):
+    ours, eager, half = (found["outcomes"][name] for name in contenders)
+    for outcome in (ours, eager, half):
         assert outcome["note"] == ""
         assert len(outcome["seconds"]) == 2
         assert 2**20 < outcome["load_peak_bytes"] <= outcome["peak_bytes"]
@@ -96,10 +101,15 @@ def test_contenders_take_turns_and_agree(
     assert eager["prepare_seconds"] is None
     assert set(ours["parts"]) == {"encode", "decode"}
     assert found["base"] == "eager"
-    assert 0 < ours["difference"] < 1e-4
+    assert 0 < ours["difference"] < 1e-4 < half["difference"] < 0.1
     assert found["rate"] > 0
+    single = cost.estimate(pg.compile(work.system.spec).optimized, work.sizes).flops
+    assert 1.5 * single < found["flops"] <= 2 * single
+    assert found["predicted_bytes"] > 2**20
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "## tiny-work" in text
+    assert "fp32, batch 2, medians of 2 rounds" in text
+    assert "Samples a second:\n\n| work | ours | eager | eager-bf16 |" in text
     assert "is empty" not in text
 
 
@@ -137,6 +147,59 @@ def test_both_sides_are_compared_where_both_have_queries() -> None:
     ours, theirs = comparable(video, whole, ours=True), comparable(video, chunk, ours=False)
     assert ours["image"].tolist() == theirs["image"].tolist() == list(range(6))
     assert ours["label"].shape == theirs["label"].shape == (2,)
+
+
+def test_samples_of_a_batch_are_compared_at_their_own_queries() -> None:
+    values = np.arange(48.0).reshape(2, 12, 2)
+    work = replace(WORKS["masked-lm-sentence"], decode={"text": [3, 5]}, queries={"text": 12})
+    work = work.of_batch(2)
+    assert (work.batch, work.inputs, work.sizes["batch"]) == (2, {"text": [2, 60]}, 2)
+    ours = comparable(work, {"text": values[:, 3:5]}, ours=True)
+    theirs = comparable(work, {"text": values}, ours=False)
+    assert ours["text"].tolist() == theirs["text"].tolist() == [6, 7, 8, 9, 30, 31, 32, 33]
+
+
+def test_what_is_exported_for_a_batch_is_kept_apart() -> None:
+    conditions = Conditions("cpu", "fp32", 1, "kept")
+    folders = {
+        (name, batch): Task(name, WORKS["imagenet-conv"].of_batch(batch), conditions).prepared.name
+        for name in ("ours", "onnx", "aotinductor")
+        for batch in (1, 8)
+    }
+    assert folders["onnx", 8] == "onnx-cpu-fp32-batch8"
+    assert folders["ours", 8] == folders["ours", 1]
+    assert len(set(folders.values())) == 5
+
+
+def test_without_nncf_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    task = Task("openvino-int8", tiny_work(tmp_path), Conditions("cpu", "fp32", 1, str(tmp_path)))
+    with pytest.raises(RuntimeError, match="python -m pip install nncf"):
+        compress(task)
+
+
+def test_every_peer_that_is_exported_has_a_step() -> None:
+    assert set(NEEDS_EXPORT) <= set(STEPS)
+    assert set(NEEDS_EXPORT) <= set(CONTENDERS) - set(OURS)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("contender", ["aotinductor", "openvino-int8"])
+def test_a_peer_that_is_compiled_agrees(contender: str, tmp_path: Path) -> None:
+    """It takes a C++ compiler, or nncf."""
+    if contender == "openvino-int8":
+        pytest.importorskip("nncf")
+    task = Task(contender, tiny_work(tmp_path), Conditions("cpu", "fp32", 1, str(tmp_path)))
+    eager = replace(task, contender="eager")
+    STEPS["weights"](eager)
+    task.prepared.mkdir(parents=True)
+    STEPS[contender](task)
+    found, expected = (comparable(t.work, load(t).run(), ours=False) for t in (task, eager))
+    limit = {"aotinductor": 1e-5, "openvino-int8": 0.1}[contender]
+    difference = np.abs(found["text"] - expected["text"]).max() / np.abs(expected["text"]).max()
+    assert difference < limit
 
 
 def test_every_process_has_the_same_inputs() -> None:
@@ -202,6 +265,22 @@ def test_the_report() -> None:
     assert "- `onnx` is empty: onnx: not done within 600 s" in text
     assert "- load average before: 0.7" in text
     assert json.loads(json.dumps(fixed().as_json()))["works"][0]["outcomes"]["ours"]["seconds"]
+
+
+def test_samples_a_second_and_what_is_predicted_of_memory() -> None:
+    results = fixed()
+    assert "Samples a second" not in report.document(results)
+    results.batch, results.works[0].predicted_bytes = 8, 300 * 2**20
+    text = report.document(results)
+    assert "cpu, fp32, batch 8, medians of 3 rounds" in text
+    assert "| a-work | 4 | 0.25 |  |" in text
+    assert "50 % of what perceiver-graph takes. Predicted: 300 MiB at most." in text
+
+
+def test_memory_is_predicted_to_grow_by_what_a_sample_takes() -> None:
+    use = {"encode": Use(50, "a", 0), "decode": Use(20, "b", 10)}
+    needs = Needs(process=100, weights=1000, loading=200, programs=use)
+    assert [predicted_bytes(needs, batch) for batch in (1, 2, 8)] == [1300, 1300, 1660]
 
 
 def test_there_is_no_floor_for_another_precision() -> None:
