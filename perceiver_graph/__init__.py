@@ -13,6 +13,7 @@ from perceiver_graph.version import __version__
 TYPE_CHECKING = False  # as type checkers know it, without the time that `typing` takes
 if TYPE_CHECKING:
     from perceiver_graph.compiler import compile  # noqa: A004
+    from perceiver_graph.compiler.importing import import_checkpoint
     from perceiver_graph.compiler.ir.dims import Dim
     from perceiver_graph.compiler.ir.graph import Graph
     from perceiver_graph.diagnostics import DiagnosticError
@@ -29,6 +30,7 @@ __all__ = [
     "compile",
     "extend",
     "farthest_points",
+    "import_checkpoint",
     "load",
     "load_spec",
 ]
@@ -40,6 +42,7 @@ _HOME = {
     "compile": "perceiver_graph.compiler",
     "extend": "perceiver_graph.extensions",
     "farthest_points": "perceiver_graph.runtime.farthest",
+    "import_checkpoint": "perceiver_graph.compiler.importing",
     "load": "perceiver_graph.runtime",
     "load_spec": "perceiver_graph.spec",
 }

@@ -381,6 +381,12 @@ def test_what_is_given_to_a_page_is_given_to_one_that_has_blocks() -> None:
     assert {*GIVEN, *AFTER} <= set(PYTHON_PAGES)
 
 
+def test_fine_tuning_takes_ten_lines() -> None:
+    """From a published model to predictions of one's own, behind what is imported."""
+    lines = blocks(ROOT / "docs/checkpoints.md", "python")[0].splitlines()
+    assert len([line for line in lines if line and not line.startswith("import ")]) <= 10
+
+
 def test_no_block_escapes_by_how_it_is_fenced() -> None:
     """Another word for Python, or a fence within a list, would be a block that nothing runs."""
     fences = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import perceiver_graph as pg
 from perceiver_graph.compiler.importing import Snapshot, download, import_checkpoint
 from perceiver_graph.compiler.importing.classes import PUBLISHED
 from perceiver_graph.diagnostics import DiagnosticError, render
@@ -303,6 +304,21 @@ def test_what_is_nowhere(cache: Path, command: Command) -> None:
     for path in ("models/model.safetensors", "a/b/c", "./a", "here/model"):
         done = command("import", path)
         assert (done.code, "PG301" in done.err) == (1, True), path
+
+
+def test_a_name_will_do_from_python(cache: Path, fourier: Repository, checkpoint: Path) -> None:
+    """What is here goes first, as on the command line."""
+    found = pg.import_checkpoint(NAME, replace_heads={"label": 3})
+    heads = {
+        name: value for name, value in found.weights.items() if name.startswith("heads.label.")
+    }
+    assert {value.shape[0] for value in heads.values()} == {3}
+    assert same(found, import_checkpoint(download(NAME), replace_heads={"label": 3}))
+    with pytest.raises(DiagnosticError, match="there is no file or folder `somebody/else` here"):
+        import_checkpoint("somebody/else")
+    shutil.copytree(checkpoint, NAME)
+    assert f"{NAME}@" in found.spec_text
+    assert f"{NAME}@" not in import_checkpoint(NAME).spec_text
 
 
 def test_without_the_package(cache: Path, command: Command, monkeypatch: Any) -> None:

@@ -133,6 +133,7 @@ PUBLIC = {
     "Graph": "compiler",
     "compile": "compiler",
     "extend": "extensions",
+    "import_checkpoint": "compiler",
     "load": "runtime",
     "load_spec": "spec",
 }

@@ -116,7 +116,7 @@ def test_finite_results_are_not_talked_about(tmp_path: Path) -> None:
 def test_the_line_of_scores_has_null_as_the_json_has() -> None:
     (writer,) = ScoresWriter.of({"y": _scores()}, None)  # type: ignore[arg-type]
     writer.add(SimpleNamespace(part=1.0), {"y": np.array([[np.inf, 1.5, np.nan]], np.float32)})  # type: ignore[arg-type]
-    assert writer.finish(())["y"].line == "[null, 1.5, null]"
+    assert writer.finish({})["y"].line == "[null, 1.5, null]"
 
 
 def _scores() -> OutputEntry:

@@ -188,7 +188,8 @@ def test_several_clips_are_several_results(program: Program, tmp_path: Path) -> 
     clips = [make_clip(tmp_path / "clip.mp4", 4), make_clip(tmp_path / "a" / "clip.mp4", 5)]
     found = run_files(program, clips, tmp_path / "out", {"label": None})
     assert [result.pieces for result in found] == [1, 2]
-    assert names(tmp_path / "out") == ["clip-2.json", "clip.json"]
+    assert names(tmp_path / "out") == [f"{n}.{kind}" for n in ("clip-2", "clip") for kind in
+                                       ("json", "png")]  # fmt: skip
 
 
 def test_results_of_other_runs_are_known(program: Program, tmp_path: Path) -> None:

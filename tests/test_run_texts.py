@@ -256,7 +256,7 @@ def labelled(text: str, classes: list[int], names: list[str] | None) -> list[tup
     writer = LabelsWriter("y", LabelsParameters(names=names))
     count = max(len(names or ()), max(classes) + 1)
     assert writer.add(piece(text), {"y": scores([0, *classes, 0], count)}) == {}
-    found = writer.finish([])["y"].data
+    found = writer.finish({})["y"].data
     assert all(one["text"] == text[one["start"] : one["stop"]] for one in found)
     return [(one["text"], one["label"]) for one in found]
 
@@ -286,10 +286,10 @@ def test_labels_mark_stretches(
 def test_labels_are_listed_for_people() -> None:
     writer = LabelsWriter("y", LabelsParameters())
     writer.add(piece("a" * 20), {"y": scores([0, *[1, 2] * 10, 0], 3)})
-    assert str(writer.finish([])["y"].line).endswith("'a' class 2, 12 more")
+    assert str(writer.finish({})["y"].line).endswith("'a' class 2, 12 more")
     writer = LabelsWriter("y", LabelsParameters())
     writer.add(piece("a"), {"y": scores([1, 0, 1], 2)})
-    assert writer.finish([])["y"].line == "nothing is labelled"
+    assert writer.finish({})["y"].line == "nothing is labelled"
 
 
 def test_answers_are_the_best_starts_and_ends_in_the_context() -> None:
@@ -299,7 +299,7 @@ def test_answers_are_the_best_starts_and_ends_in_the_context() -> None:
     values[0, 8, 1] = 20  # an end before every likely start
     writer = SpanWriter("y", SpanParameters(top=2))
     writer.add(piece("who?", "it was Bob"), {"y": values})
-    best, second = writer.finish([])["y"].data
+    best, second = writer.finish({})["y"].data
     context = "it was Bob"
     starts, ends = (np.exp(values[0, 6:16, i] - values[0, 6:16, i].max()) for i in (0, 1))
     joint = np.triu(np.outer(starts / starts.sum(), ends / ends.sum()))
@@ -316,11 +316,11 @@ def test_answers_are_no_longer_than_allowed() -> None:
     for longest in (1, 4, 10):
         writer = SpanWriter("y", SpanParameters(longest=longest, top=50))
         writer.add(piece("0123456789"), {"y": values})
-        lengths = [len(one["text"]) for one in writer.finish([])["y"].data]
+        lengths = [len(one["text"]) for one in writer.finish({})["y"].data]
         assert max(lengths) == longest
     empty = SpanWriter("y", SpanParameters())
     empty.add(piece("who?", ""), {"y": values})
-    assert empty.finish([])["y"].line == "there is nothing to find"
+    assert empty.finish({})["y"].line == "there is nothing to find"
 
 
 def test_a_text_without_masks_is_read_back() -> None:
@@ -328,14 +328,14 @@ def test_a_text_without_masks_is_read_back() -> None:
     answer = [6 + ord(letter) for letter in "[Hello]"]
     values = np.eye(262, dtype=np.float32)[answer][None]
     writer.add(piece("jello"), {"y": values})
-    assert writer.finish([])["y"].data == {"text": "Hello", "masked": []}
+    assert writer.finish({})["y"].data == {"text": "Hello", "masked": []}
     values[0, 3, 4] = 9  # [CLS] is more probable, and no letter
     writer.add(piece("jel[MASK]o"), {"y": values})
-    said = writer.finish([])["y"].data
+    said = writer.finish({})["y"].data
     assert said["text"].startswith("jel")
     assert len(said["masked"][0]["candidates"]) == 2
     writer.add(Piece({}), {"y": values})  # a text out of something else
-    assert writer.finish([])["y"].line == "[Helo]"
+    assert writer.finish({})["y"].line == "[Helo]"
 
 
 @pytest.mark.parametrize(

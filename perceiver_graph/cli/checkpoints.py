@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from perceiver_graph.cli import screen, usage
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.storage.files import is_here
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.importing import Snapshot
@@ -66,14 +67,6 @@ def published(incomplete: str) -> list[str]:
     return [name for name in PUBLISHED if name.startswith(incomplete)]
 
 
-def is_here(text: str) -> bool:
-    """Whether there is a file or a folder of this name."""
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):  # a name that is too long, a NUL character
-        return False
-
-
 def find(text: str, hub: Hub, *, whatever: bool = False) -> Path | Snapshot:
     """What a word on a command line stands for: what is here goes before what a hub has.
 
@@ -92,26 +85,19 @@ def find(text: str, hub: Hub, *, whatever: bool = False) -> Path | Snapshot:
         if text in PUBLISHED:
             screen.notes([f"{text} is a folder here, and was read: {_meant(text)}"])
         return Path(text)
-    owner = text.partition("/")[0]
-    if not hubs.is_name(text) or (text not in PUBLISHED and is_here(owner)):  # a slip in a path
-        if near := next((name for name in PUBLISHED if name.partition("/")[2] == text), None):
-            message = f"there is no file or folder {quote(text)}"
-            help = f"did you mean {quote(near)}, a model of the hub?"
-            raise DiagnosticError.of("PG301", message, help=help)
-        return Path(text)
-    try:
-        return hubs.download(
-            text,
-            revision=hub.revision,
-            cache=hub.cache,
-            token=hub.token,
-            offline=hub.offline,
-            whatever=whatever,
-        )
-    except DiagnosticError as error:
-        if text.startswith(hubs.SCHEME):
-            raise
-        raise _with_note(error, f"there is no file or folder {quote(text)} here, either") from None
+    near = next((name for name in PUBLISHED if name.partition("/")[2] == text), None)
+    if near and not hubs.is_name(text):
+        message = f"there is no file or folder {quote(text)}"
+        help = f"did you mean {quote(near)}, a model of the hub?"
+        raise DiagnosticError.of("PG301", message, help=help)
+    return hubs.find(
+        text,
+        revision=hub.revision,
+        cache=hub.cache,
+        token=hub.token,
+        offline=hub.offline,
+        whatever=whatever,
+    )
 
 
 @contextmanager
@@ -124,15 +110,10 @@ def also_named(text: str) -> Iterator[None]:
     except DiagnosticError as error:
         if text.startswith(hubs.SCHEME) or not (is_here(text) and hubs.is_name(text)):
             raise
-        raise _with_note(error, _meant(text)) from None
+        raise error.with_note(_meant(text)) from None
 
 
 def _meant(text: str) -> str:
     from perceiver_graph.compiler.importing.hub import SCHEME
 
     return f"for the hub's model of this name, write {option(SCHEME + text)}"
-
-
-def _with_note(error: DiagnosticError, note: str) -> DiagnosticError:
-    first, *others = error.diagnostics
-    return DiagnosticError([replace(first, notes=(*first.notes, note)), *others])

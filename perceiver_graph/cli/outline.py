@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from perceiver_graph.compiler.ir.dims import product
 from perceiver_graph.compiler.ir.graph import Graph, Input, Node, Parameter, Scope, Value
+from perceiver_graph.compiler.ir.op import TensorType
 from perceiver_graph.compiler.ir.sizes import symbols_of
 
 BoxKind = Literal["input", "parameter", "group", "block", "op", "output"]
@@ -105,6 +106,7 @@ class Outline:
         self.graph = graph
         deepest = 1 + max((len(node.scope) for node in graph.nodes), default=0)
         self.depth = deepest if depth is None else depth
+        self._types: dict[TensorType, str] = {}
         self.boxes: dict[str, Box] = {}
         """The outermost boxes by id, in the order of the flow."""
         self._add_leaves()
@@ -154,18 +156,22 @@ class Outline:
         return tuple(p for p in self.graph.parameters if "." not in p.value.name)
 
     def _add_node(self, node: Node) -> None:
-        opened = node.scope[: self.depth]
+        opened, type = node.scope[: self.depth], self._told(node.output)
         inside = self.boxes
         for length in range(1, len(opened) + 1):
-            box = inside.setdefault("/".join(opened[:length]), self._block(opened[:length]))
+            id = "/".join(opened[:length])
+            box = inside.get(id) or inside.setdefault(id, self._block(opened[:length]))
             inside = box.inside
             if box.kind == "block":
-                box.type = str(node.output.type)
+                box.type = type
         if _is_own_box(node, self.depth):
             what = node.op.name.replace("_", " ")
-            inside[node.name] = Box(
-                node.name, "op", node.name.split("/")[-1], what, type=str(node.output.type)
-            )
+            inside[node.name] = Box(node.name, "op", node.name.split("/")[-1], what, type=type)
+
+    def _told(self, value: Value) -> str:
+        """The type of a value, written once: thousands of layers have the same few."""
+        found = self._types.get(value.type)
+        return found or self._types.setdefault(value.type, str(value.type))
 
     def _block(self, scope: Scope) -> Box:
         block = self.graph.blocks.get(scope)
@@ -203,10 +209,11 @@ class Outline:
                     and leaf.trainable
                     and leaf not in self._free_parameters
                 ):
+                    count = _numbers(leaf)
                     for box in self.around(node):
                         if (box.id, value) not in seen:
                             seen.add((box.id, value))
-                            box.parameters += _numbers(leaf)
+                            box.parameters += count
 
     def around(self, node: Node) -> list[Box]:
         """The boxes that a node is in, the outermost first, its own included."""

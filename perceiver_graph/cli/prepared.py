@@ -10,6 +10,7 @@ from perceiver_graph.cli import checkpoints, screen
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import command, running, shell
 from perceiver_graph.storage.caches import cache_folder
+from perceiver_graph.storage.files import is_here
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.importing import Snapshot
@@ -23,8 +24,8 @@ def artifact(text: str, device: Device, *, attention: bool = False) -> Path:
     A folder here goes first. A published model, or any after `hf://`, is downloaded, imported and
     compiled, unless that was done before. Raises DiagnosticError for a model that cannot be had.
     """
-    running(Path(text) if checkpoints.is_here(text) else text)
-    if checkpoints.is_here(text):
+    running(Path(text) if is_here(text) else text)
+    if is_here(text):
         return Path(text)
     from perceiver_graph.compiler.importing.classes import PUBLISHED
     from perceiver_graph.compiler.importing.hub import SCHEME, Snapshot, is_name

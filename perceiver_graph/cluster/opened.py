@@ -49,4 +49,5 @@ class Opener:
         if reads_files:
             readers = file_readers(self._manifest, memory, given, row=self._table)
         setting = setting_of(self._manifest, readers, decode, given)
-        return Work(self._program, setting, {}, decode, sizes, memory)
+        # Of thousands of pictures, nobody looks at a sheet for each.
+        return Work(self._program, setting, {}, decode, sizes, memory, draws=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Unpack
 
 from perceiver_graph.diagnostics.model import Details, Diagnostic, Span, make
@@ -26,6 +27,11 @@ class DiagnosticError(Exception):
         """An error with a single diagnostic: `raise DiagnosticError.of("PG501", "input `image` is
         missing")`."""
         return cls(make(code, message, span, **details))
+
+    def with_note(self, note: str) -> DiagnosticError:
+        """The same with one more note on the first of them."""
+        first, *others = self.diagnostics
+        return DiagnosticError([replace(first, notes=(*first.notes, note)), *others])
 
     def __str__(self) -> str:
         """All of it, as `check` prints it."""

@@ -16,6 +16,8 @@ LEAD = 40  # columns kept before the place in question when it is
 def clean(text: str) -> str:
     """The text with control, format and surrogate characters escaped: user text must not steer the
     terminal."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_visible(char) for char in text)
 
 

@@ -128,10 +128,12 @@ class Reader:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an output says: `data` for the JSON, `line` for people (None: nothing to say)."""
+    """What an output says: `data` for the JSON, `line` for people (None: nothing to say), and `bars`, names
+    with parts from 0 to 1, for pictures."""
 
     data: Any
     line: str | None = None
+    bars: Sequence[tuple[str, float]] = ()
 
 
 def some_of(texts: Sequence[str]) -> str:
@@ -186,10 +188,10 @@ class Writer:
         """Take the results of a piece; what the JSON says of this piece by output, if anything."""
         raise NotImplementedError
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """Write the files, and answer for the whole subject by output.
 
-        `lines` are what the writers before this one have to say.
+        `said` is what the writers before this one have answered, by output.
         """
         raise NotImplementedError
 

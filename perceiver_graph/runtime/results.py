@@ -66,12 +66,9 @@ class Results:
 
     def write(self, about: Mapping[str, Any]) -> None:
         """Write what is not written as it comes, with the summary."""
-        lines: list[str] = []
         for writer in self._writers:
             with np.errstate(all="ignore"):
-                found = writer.finish(lines)
-            self.answers |= found
-            lines += [f"{name}: {one.line}" for name, one in found.items() if one.line is not None]
+                self.answers |= writer.finish(self.answers)
         self.answers = {name: self.answers[name] for name in self._order if name in self.answers}
         if self._arrays:
             # A leading axis for the pieces takes the place of the batch of one.

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import DiagnosticError, Report
 from perceiver_graph.diagnostics.commands import either
 from perceiver_graph.media.base import mismatch
+from perceiver_graph.media.classes.sheet import label_sheets
 from perceiver_graph.media.entries import make_writers, part_of, signature_of
 from perceiver_graph.media.io import Answer, Piece, Reader, Setting, Writer
 from perceiver_graph.runtime.contents import Progress
@@ -73,12 +74,15 @@ class Work:
     decode: Mapping[str, Selection] | None
     sizes: Mapping[str, int] | None
     memory: int | None
+    draws: bool = True
+    """Whether what is classified is drawn with its labels, where no output draws it."""
 
     def writers(self) -> list[Writer]:
         """New writers for the outputs that are decoded whole."""
         outputs = self.setting.manifest.outputs
         whole = {name: entry for name, entry in outputs.items() if name in self.setting.whole}
-        return make_writers(whole, self.setting)
+        made = make_writers(whole, self.setting)
+        return [*made, *(label_sheets(made, self.setting) if self.draws else [])]
 
     def call(
         self,

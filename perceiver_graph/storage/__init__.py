@@ -5,7 +5,14 @@ digests only; what makes a folder an artifact, those who write artifacts tell it
 """
 
 from perceiver_graph.storage.claims import Claim, abandon
-from perceiver_graph.storage.files import Group, descriptor, staged_file, staged_group, unwritable
+from perceiver_graph.storage.files import (
+    Group,
+    descriptor,
+    is_here,
+    staged_file,
+    staged_group,
+    unwritable,
+)
 from perceiver_graph.storage.folders import FolderKind, refuse_foreign, staged_folder
 from perceiver_graph.storage.leftovers import sweep
 from perceiver_graph.storage.listed import LISTING, listed_folder, write_listing
@@ -23,6 +30,7 @@ __all__ = [
     "abandon",
     "descriptor",
     "digest",
+    "is_here",
     "is_plain",
     "listed_folder",
     "prove",

@@ -24,6 +24,14 @@ from perceiver_graph.storage.listing import Former
 from perceiver_graph.storage.locks import alone_in
 
 
+def is_here(path: str | PathLike[str]) -> bool:
+    """Whether there is a file or a folder of this name."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a name that is too long, a NUL character
+        return False
+
+
 def unwritable(
     path: str | PathLike[str], fault: object, help: str | None = None
 ) -> DiagnosticError:

@@ -66,7 +66,8 @@ def robot(folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> Pa
 def test_files_and_arrays_in_one_call(robot: Path, command: Command) -> None:
     done = command("run", robot, "front=a.png", "wrist=b.png", "--inputs", "rest.npz", "-o", "out")
     assert done.code == 0, done.err
-    assert done.out.splitlines()[:2] == [str(Path("out") / f"a.{kind}") for kind in ("json", "npz")]
+    written = [str(Path("out") / f"a.{kind}") for kind in ("png", "json", "npz")]
+    assert done.out.splitlines()[:3] == written
     with np.load("out/a.npz") as found:
         mixed = found["joints"]
     assert mixed.shape == (1, 8, 2)

@@ -36,7 +36,7 @@ class LevelsWriter(Writer):
         self._found = results[self._name][0, :, 0] * self._form.gain
         return {}
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """What there is to say."""
         return {self._name: Answer(self._found.tolist(), f"{len(self._found)} numbers")}
 

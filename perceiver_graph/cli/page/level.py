@@ -58,6 +58,7 @@ class _Level:
         """The number of the box on the page that stands for each box of the outline."""
         self.found: list[_About] = []
         self._number(self.outline.boxes.values())
+        self._sizes: dict[Dim, Dim | None] = {}
         self.own: dict[str, set[Value]] = {}
         """The parameters of each box of the outline."""
         self.runs = cost.Figures(inspection.sizes)
@@ -217,8 +218,11 @@ class _Level:
         lowered = self.inspection.lowered
         if box.kind == "output" and box.label in lowered.outputs:
             return [*(axis.name for axis in lowered.outputs[box.label].axes), "channel"]
-        found = [leaf.axes for leaf in self.graph.inputs if box.id == f"input:{leaf.value.name}"]
-        return [name for axes in found for name in axes if name != "batch"]
+        return [name for name in self._input_axes.get(box.id, ()) if name != "batch"]
+
+    @cached_property
+    def _input_axes(self) -> Mapping[str, tuple[str, ...]]:
+        return {f"input:{leaf.value.name}": leaf.axes for leaf in self.graph.inputs}
 
     def _line(self, origin: Span | None) -> list[int] | None:
         """Line and column of a place in the file; none for what was given with --set."""
@@ -228,8 +232,14 @@ class _Level:
 
     def _shape(self, value: Value) -> list[int | str]:
         """The sizes of a value without the batch; numbers of queries are those of all."""
-        sizes = [self._size(dim) for dim in value.shape]
+        sizes = [self._told(dim) for dim in value.shape]
         return [size.plain for size in sizes if size is not None]
+
+    def _told(self, dim: Dim) -> Dim | None:
+        """The same, worked out once of each size."""
+        if dim not in self._sizes:
+            self._sizes[dim] = self._size(dim)
+        return self._sizes[dim]
 
     def _size(self, dim: Dim) -> Dim | None:
         """A size without the batch in it; None where nothing is left."""

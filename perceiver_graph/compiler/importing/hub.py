@@ -21,6 +21,7 @@ from perceiver_graph.compiler.weights import transformers
 from perceiver_graph.compiler.weights.folders import INDEX, WEIGHTS
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.spec.model_names import as_model_name
+from perceiver_graph.storage import is_here
 from perceiver_graph.version import __version__
 
 SCHEME = "hf://"
@@ -56,6 +57,23 @@ def is_name(text: str) -> bool:
     """Whether a text looks like the name of a model on a hub: `deepmind/language-perceiver`."""
     last = Path(text).suffix
     return text.startswith(SCHEME) or bool(_NAME.fullmatch(text) and not _FILES.fullmatch(last))
+
+
+def find(text: str, **options: Any) -> Path | Snapshot:
+    """What a text stands for: a path, or a model of a hub, downloaded with the `options` of `download`.
+
+    What is here goes before what a hub has. Raises DiagnosticError as `download`.
+    """
+    owner = text.partition("/")[0]
+    slip = text not in PUBLISHED and is_here(owner)  # in a path
+    if is_here(text) or not is_name(text) or slip:
+        return Path(text)
+    try:
+        return download(text, **options)
+    except DiagnosticError as error:
+        if text.startswith(SCHEME):
+            raise
+        raise error.with_note(f"there is no file or folder {quote(text)} here, either") from None
 
 
 def download(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from perceiver_graph.compiler.importing import classes, deepmind, parts
+from perceiver_graph.compiler.importing import classes, deepmind, hub, parts
 from perceiver_graph.compiler.importing.draft import Configuration, Draft
 from perceiver_graph.compiler.importing.heads import belongs_to, renew
 from perceiver_graph.compiler.importing.hub import Snapshot
@@ -38,6 +38,7 @@ from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import SPEC_NAME
 from perceiver_graph.spec.model_names import as_model_name, require_model_name
+from perceiver_graph.storage import is_here
 
 _LABEL_HEADS = (
     "output_postprocessor.modalities.label.classifier.weight",
@@ -76,23 +77,22 @@ def import_checkpoint(
     """Read a checkpoint of transformers or DeepMind, or of a system that a Perceiver is a part of.
 
     `checkpoint` is a transformers folder, a .safetensors file with its configuration beside it or in
-    `config`, a .pystate or .pickle file of DeepMind, or what `download` has got. `model_class` says
-    which model it is where that cannot be told. Only tensors whose names begin with `prefix` are read.
+    `config`, a .pystate or .pickle file of DeepMind, the name of a model on the Hugging Face hub, which
+    is downloaded once, or what `download` has got. `model_class` says which model it is where that cannot
+    be told. Only tensors whose names begin with `prefix` are read.
     `image_size` is height and width of pictures, where others are wanted. `replace_heads` gives outputs
     new heads of so many classes, initialised from `seed`. `settings`, each `KEY=VALUE`, replace values
     of the spec of a part, such as heads, which no tensor tells.
     Raises DiagnosticError (PG109, PG3xx) with everything that is wrong.
     """
-    got = checkpoint if isinstance(checkpoint, Snapshot) else None
-    path = got.folder if got else Path(cast("str | Path", checkpoint))
     if name is not None:
         better = as_model_name(name) or "my_model"
         require_model_name(name, f"for example {quote(better)}")
-    try:
-        there = path.exists()
-    except (OSError, ValueError):  # a name that is too long, a NUL character
-        there = False
-    if not there:
+    if isinstance(checkpoint, str):
+        checkpoint = hub.find(checkpoint, whatever=bool(prefix))
+    got = checkpoint if isinstance(checkpoint, Snapshot) else None
+    path = checkpoint.folder if isinstance(checkpoint, Snapshot) else Path(checkpoint)
+    if not is_here(path):
         raise not_found(path)
     given = Path(config) if isinstance(config, str) else config
     pickled = path.is_file() and is_pickle(path)

@@ -229,8 +229,8 @@ class Dim:
         return found
 
     def __str__(self) -> str:
-        text = ""
-        for c, monomial, over in self.terms:
+        text = "" if self._value is None else str(self._value)  # most are numbers, and soon written
+        for c, monomial, over in self.terms if self._value is None else ():
             factors = [symbol.name for symbol in monomial]
             if abs(c) != 1 or not factors:
                 factors.insert(0, str(abs(c)))

@@ -30,11 +30,11 @@ class CommonSubexpressions(Pass):
     def run(self, graph: Graph) -> PassResult:
         merged: dict[Value, Value] = {}
         constants = self._constants(graph, merged)
-        first: dict[tuple[type[Op], tuple[Value, ...]], list[Node]] = {}
+        first: dict[tuple[Op, tuple[Value, ...]], list[Node]] = {}
         nodes: list[Node] = []
         for node in graph.nodes:
             inputs = tuple(map(merged.get, node.inputs, node.inputs))
-            alike = first.setdefault((type(node.op), inputs), [])
+            alike = first.setdefault((node.op, inputs), [])
             same = next((other for other in alike if str(other.op) == str(node.op)), None)
             if same:
                 merged[node.output] = same.output

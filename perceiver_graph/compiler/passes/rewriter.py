@@ -148,6 +148,10 @@ class Rewriter:
             return 0
         return self.type_flops(op, *(value.type for value in inputs))
 
+    def type_of(self, op: Op, *inputs: Value) -> TensorType:
+        """What a node gives, worked out once for each kind."""
+        return self._infer(op, tuple(value.type for value in inputs))
+
     def type_flops(self, op: Op, *inputs: TensorType) -> int:
         kind = op, inputs
         if kind not in self._flops:
@@ -173,7 +177,7 @@ class Rewriter:
         """A new node right before the one at hand, of its scope and spec line and called after it."""
         assert self._at is not None, "nodes are added while one is visited"
         stem, _, _ = self._at.name.partition(MADE_BY)
-        output = Value(self._fresh(f"{stem}{MADE_BY}{op.name}"), self._type(op, inputs))
+        output = Value(self._fresh(f"{stem}{MADE_BY}{op.name}"), self.type_of(op, *inputs))
         node = Node(op, inputs, output, self._at.scope, self._at.origin)
         self._nodes[output] = node
         self._before.setdefault(self._at.output, []).append(output)
@@ -202,7 +206,7 @@ class Rewriter:
     def rewrite(self, node: Node, op: Op, *inputs: Value) -> Node:
         """Compute a node's value, the same numbers, in another way."""
         new = replace(node, op=op, inputs=inputs)
-        if self._type(op, inputs) != node.output.type:
+        if self.type_of(op, *inputs) != node.output.type:
             raise ValueError(f"{op} gives something else than {node.output}")
         self._nodes[node.output] = new
         self._count(new)
@@ -230,9 +234,6 @@ class Rewriter:
         )
 
     # Inside
-
-    def _type(self, op: Op, inputs: tuple[Value, ...]) -> TensorType:
-        return self._infer(op, tuple(value.type for value in inputs))
 
     def _infer(self, op: Op, inputs: tuple[TensorType, ...]) -> TensorType:
         kind = op, inputs

@@ -175,12 +175,16 @@ class _Change:
     @property
     def before(self) -> int:
         """Channels that the kinds before this one give."""
-        return sum(map(_given, self.each[: self.index]))
+        return sum(map(self._given, self.each[: self.index]))
 
     @property
     def total(self) -> int:
         """Channels that all kinds give, which are mapped behind the attention."""
-        return sum(map(_given, self.each))
+        return sum(map(self._given, self.each))
+
+    def _given(self, kind: Segment[Value]) -> int:
+        """Channels that a kind gives."""
+        return int(self.rewriter.type_of(_only(kind), *kind.inputs).shape[-1])
 
     def pays(self, passes_flops: int) -> bool:
         """Case 5: whether FLOPs, and what passes take instead of FLOPs, are fewer than before."""
@@ -280,8 +284,3 @@ class _Change:
 def _only(kind: Segment[Value]) -> SegmentedAttention:
     """Attention to this segment only."""
     return SegmentedAttention((len(kind.tables),))
-
-
-def _given(kind: Segment[Value]) -> int:
-    """Channels that a kind gives."""
-    return int(_only(kind).infer(*(value.type for value in kind.inputs)).shape[-1])

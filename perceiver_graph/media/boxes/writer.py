@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class BoxesWriter(Writer):
             self._found.append({"label": label, "probability": float(sure[index]), "box": box})
         return {}
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """Draw the boxes, and say what was found."""
         captions = [f"{one['label']} {one['probability']:.0%}" for one in self._found]
         if self._picture is not None:

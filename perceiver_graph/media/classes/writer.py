@@ -27,4 +27,5 @@ class ClassesWriter(MeanWriter):
         """The best of them."""
         best = best_classes(values, self._form.top, self._form.names)
         line = ", ".join(f"{one['name']} {one['probability']:.1%}" for one in best)
-        return Answer(best or None, line or "no class: the scores are not finite")
+        bars = [(one["name"], one["probability"]) for one in best]
+        return Answer(best or None, line or "no class: the scores are not finite", bars)

@@ -5,7 +5,7 @@ Memory is bounded however long the clip.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import zip_longest
@@ -26,12 +26,11 @@ from perceiver_graph.media.clip.formats import (
     to_samples,
 )
 from perceiver_graph.media.clip.reader import ClipReader, Moment
-from perceiver_graph.media.clip.sheet import contact_sheet
+from perceiver_graph.media.clip.sheet import contact_sheet, outline
 from perceiver_graph.media.io import Answer, Piece, Setting, Writer
 from perceiver_graph.spec.manifest import OutputEntry
 
 _MOST_PAIRS = 64
-_PER_SECOND = 1000  # low and high values of a sound that the sheet is drawn from
 
 
 @dataclass
@@ -57,26 +56,26 @@ class _Sketch:
 
     def add_sounds(self, sound: NDArray[Any], result: NDArray[Any], rates: tuple[int, int]) -> None:
         for kept, samples, rate in zip(self.sounds, (sound, result), rates, strict=True):
-            kept.append(_outline(samples, rate))
+            kept.append(outline(samples, rate))
 
-    def write(self, path: Path, title: str, lines: Sequence[str]) -> None:
+    def write(self, path: Path, title: str, said: Mapping[str, Answer]) -> None:
         kept = [np.concatenate(outlines) for outlines in self.sounds if outlines]
         sounds = (kept[0], kept[1]) if len(kept) == 2 else None
-        contact_sheet(path, self.pairs, title=title, lines=lines, times=self.times, sounds=sounds)
+        contact_sheet(
+            path,
+            self.pairs,
+            title=title,
+            lines=[
+                f"{name}: {one.line}" for name, one in said.items() if one.line and not one.bars
+            ],
+            bars={name: one.bars for name, one in said.items() if one.bars},
+            times=self.times,
+            sounds=sounds,
+        )
 
     @property
     def is_empty(self) -> bool:
         return not self.pairs and not self.sounds[0]
-
-
-def _outline(samples: NDArray[Any], rate: int) -> NDArray[np.float32]:
-    """The lowest and highest value of each millisecond."""
-    mono: NDArray[np.float32] = samples.mean(axis=-1, dtype=np.float32)
-    if not mono.size:
-        return mono
-    starts = np.arange(0, mono.size, max(1, rate // _PER_SECOND))
-    lows, highs = np.minimum.reduceat(mono, starts), np.maximum.reduceat(mono, starts)
-    return np.stack([lows, highs], axis=1).reshape(-1)
 
 
 class TrackWriter(Writer):
@@ -156,8 +155,8 @@ class TrackWriter(Writer):
             rates = (moment.audio.rate, self._audio[1].rate)
             sketch.add_sounds(window.samples[: window.sample_count], samples, rates)
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """Draw the sheet; the mp4 is complete when the block ends."""
         if self._sketch is not None and not self._sketch.is_empty:
-            self._sketch.write(self.path(".png"), self.title, lines)
+            self._sketch.write(self.path(".png"), self.title, said)
         return {}

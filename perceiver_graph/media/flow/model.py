@@ -93,7 +93,7 @@ def _of_frames(part: Part, signature: Signature) -> Mismatch | None:
 
 
 class FlowOutputMedia(OutputMedia):
-    """Optical flow, written as a .flo file and as a picture whose colour is the direction."""
+    """Optical flow, written as a .flo file and as a picture whose colours are the directions."""
 
     flow: FlowOutputParameters
     """The scale; `{}` takes the default."""

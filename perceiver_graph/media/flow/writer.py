@@ -10,20 +10,18 @@ from numpy.typing import NDArray
 
 from perceiver_graph.media.base import settings_of
 from perceiver_graph.media.fit import IMAGE_AXES
-from perceiver_graph.media.flow.frames import (
-    Frames,
-    restored,
-)
+from perceiver_graph.media.flow.frames import Frames, restored
 from perceiver_graph.media.flow.model import FlowOutputParameters
-from perceiver_graph.media.flow.picture import write_flo, write_flow_picture
+from perceiver_graph.media.flow.picture import write_flo
 from perceiver_graph.media.flow.reader import FlowTile
+from perceiver_graph.media.flow.sheet import flow_sheet
 from perceiver_graph.media.flow.tiles import Blend
 from perceiver_graph.media.io import Answer, Piece, Setting, Writer
 from perceiver_graph.spec.manifest import OutputEntry
 
 
 class FlowWriter(Writer):
-    """Blends the flow of the tiles; writes it as .flo and as a picture."""
+    """Blends the flow of the tiles; writes it as .flo, and as a picture beside the frames."""
 
     def __init__(
         self, name: str, form: FlowOutputParameters, order: Sequence[int], mark: str
@@ -54,13 +52,13 @@ class FlowWriter(Writer):
         self._blend.add(place.tile, results[self._name][0].transpose(self._order))
         return {}
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """Write the files; what is said of the flow is how far things moved."""
         assert self._blend is not None
         assert self._frames is not None
         flow = restored(self._blend.result(), self._frames, self._form.scale)
-        for suffix, write in zip(self.suffixes, (write_flo, write_flow_picture), strict=True):
-            write(self.path(suffix), flow)
+        numbers, picture = map(self.path, self.suffixes)
+        write_flo(numbers, flow)
         length = np.hypot(flow[..., 0], flow[..., 1])
         height, width = length.shape
         data = {
@@ -73,4 +71,5 @@ class FlowWriter(Writer):
         line = f"{width} x {height}, moved {length.mean():.3g} pixels, at most {length.max():.3g}"
         if not np.isfinite(length).all():
             line = f"{width} x {height}, and not finite everywhere"
+        flow_sheet(picture, self._frames.pixels, flow, self.title, [line])
         return {self._name: Answer(data, line)}

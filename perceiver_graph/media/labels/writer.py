@@ -48,7 +48,7 @@ class LabelsWriter(Writer):
                 start, label = index, kind
             before = one
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """The stretches in order."""
         shown = some_of([f"{one['text']!r} {one['label']}" for one in self._found])
         return {self._name: Answer(self._found, shown or "nothing is labelled")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -35,7 +35,7 @@ class MeanWriter(Writer):
         self._sum, self._weight = self._sum + values * weight, self._weight + weight
         return {self._name: self.answer(values).data}
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """What the mean says."""
         return {self._name: self.answer(self._sum / self._weight)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class SpanWriter(Writer):
         self._found = list(seen.values())
         return {}
 
-    def finish(self, lines: Sequence[str]) -> dict[str, Answer]:
+    def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """The answers, best first."""
         best = self._found[0] if self._found else None
         line = f"{best['text']} {best['probability']:.1%}" if best else "there is nothing to find"
