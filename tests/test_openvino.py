@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from tests.test_generation import texts, written
 from tests.test_half_precision import BFLOAT16_TOLERANCE, inputs_of
 from tests.tiny import fault
 
+ROOT = Path(__file__).resolve().parent.parent
 FAR = {"modelnet40": 1e-4}
 """Angles of hundreds of radians, of which the last bit is 3e-5: OpenVINO multiplies frequencies and pi
 first. All others: 1e-5."""
@@ -128,6 +133,33 @@ def test_in_bfloat16_it_is_refused_when_it_is_compiled(spec: str, tmp_path: Path
     assert '`load(PATH, engine="onnxruntime")`' in said.message
     program = pg.load(tmp_path / "a", device="cpu", engine="onnxruntime")
     assert program.run(given_inputs(model, inputs_of(model)))
+
+
+@pytest.mark.parametrize("name", sorted(IN_FLOAT64))
+def test_in_bfloat16_of_a_gpu_it_is_told_that_no_cpu_runs_it(name: str, tmp_path: Path) -> None:
+    """onnxruntime has no bfloat16 there, and OpenVINO no float64; what is advised runs."""
+    model = compiled(name, "cuda", "bf16")
+    model.save(tmp_path / "a")
+    found = fault(lambda: pg.load(tmp_path / "a", device="cpu"))
+    assert found.code == "PG602"
+    assert found.message == (
+        f"nothing runs {name} in bf16 on cpu: OpenVINO does not, since in encode.onnx and decode.onnx "
+        "waves are counted in float64, and onnxruntime has no bf16 there"
+    )
+    inputs = given_inputs(model, inputs_of(model))
+    asked = pg.load(tmp_path / "a", device="cpu", engine="openvino")
+    assert fault(lambda: asked.run(inputs)).help == found.help
+    usual = pg.load(tmp_path / "a", device="cpu", engine="onnxruntime")
+    assert fault(lambda: usual.run(inputs)).code == "PG602"
+    advised = str(found.help).partition("`")[2].rstrip("`")
+    weights = f"perceiver-graph compile {tmp_path / 'a' / 'spec.yaml'} --backend torch -o WEIGHTS"
+    for line in (weights, advised):
+        words = shlex.split(line)[1:]
+        command = [sys.executable, "-m", "perceiver_graph", *words]
+        variables = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=variables, cwd=tmp_path, check=False)
+        assert done.returncode == 0
+    assert pg.load(tmp_path / "DIR", device="cpu").run(inputs)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -56,7 +56,7 @@ def load(
     processor), onnxruntime or openvino; `threads` are those of the CPU, by default as many as
     OMP_NUM_THREADS says, else one a core; with `verify="once"` files that were read in full before, and
     have not changed since, are not read again to compare their digests; `progress` is told the bytes
-    checked. Raises DiagnosticError (PG401 to PG406, PG601, PG608).
+    checked. Raises DiagnosticError (PG401 to PG406, PG601, PG602, PG608).
     """
     one_of("verify", VERIFY, verify)
     directory = as_path("path", "the folder of an artifact", path)

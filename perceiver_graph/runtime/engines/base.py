@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option, shell
+from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device
-from perceiver_graph.spec.manifest import Manifest, ProgramEntry
+from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, ProgramEntry
 
 
 class Value(Protocol):
@@ -90,3 +90,9 @@ class Engine(ABC):
         return DiagnosticError.of(
             "PG608", reason, help=f"{install}; or run with {option('--engine', 'onnxruntime')}"
         )
+
+
+def fp32_instead(artifact: Artifact) -> str:
+    """How to get programs that run everywhere of the weights that an artifact was compiled with."""
+    words = ("compile", artifact.directory / SPEC_NAME, "--weights", "WEIGHTS")
+    return f"compile its weights for CPUs: {command(*words, '--precision', 'fp32', '-o', 'DIR')}"

@@ -8,10 +8,11 @@ from typing import Literal
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import one_of
 from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import devices
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device, DeviceName
-from perceiver_graph.runtime.engines.base import Engine
+from perceiver_graph.runtime.engines.base import Engine, fp32_instead
 from perceiver_graph.runtime.engines.measured import find, processor_features
 from perceiver_graph.runtime.engines.onnxruntime import OnnxRuntime
 from perceiver_graph.runtime.engines.openvino import OpenVino
@@ -37,7 +38,7 @@ def choose(
     """The engine of a name on a device; `auto` is the one that was measured to be the fastest there, of
     those that run the programs of the artifact.
 
-    Raises DiagnosticError (PG601, PG608), ValueError for other names as `devices.choose`.
+    Raises DiagnosticError (PG601, PG602, PG608), ValueError for other names as `devices.choose`.
     """
     one_of("engine", [AUTO, *ENGINES], engine)
     if engine == AUTO:
@@ -79,6 +80,14 @@ def _automatic(artifact: Artifact, device: Device) -> Choice:
     if len(here) == 1:
         return Choice(ready[0], device, f"no other runs on {device.name}")
     if len(able) == 1:
+        if refused := ready[0].refuses(artifact):
+            others = joined((one.title for one in here if one not in able), "and")
+            raise DiagnosticError.of(
+                "PG602",
+                f"nothing runs {manifest.name} in {manifest.precision} on {device.name}: {ready[0].title} "
+                f"does not, since {refused}, and {others} has no {manifest.precision} there",
+                help=fp32_instead(artifact),
+            )
         return Choice(ready[0], device, f"no other has {manifest.precision} on {device.name}")
     said = []
     for engine in able[1:]:

@@ -28,7 +28,7 @@ from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device
-from perceiver_graph.runtime.engines.base import Engine, Runner
+from perceiver_graph.runtime.engines.base import Engine, Runner, fp32_instead
 from perceiver_graph.runtime.engines.measured import processor_features
 from perceiver_graph.runtime.signature import check_results, check_session, not_its_own
 from perceiver_graph.spec.manifest import Port, ProgramEntry
@@ -192,7 +192,9 @@ class Compiled:
             raise DiagnosticError.of(
                 "PG602",
                 f"{self.file.name} counts the turns of waves in float64, of which {_TITLE} makes float32",
-                help=f"run with {option('--engine', 'onnxruntime')}",
+                help=fp32_instead(self._artifact)
+                if self._artifact.manifest.precision == "bf16"
+                else f"run with {option('--engine', 'onnxruntime')}",
             )
 
     def _unreadable(self, reason: str) -> DiagnosticError:
