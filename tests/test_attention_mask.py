@@ -282,3 +282,21 @@ def test_a_mask_of_numbers_is_refused() -> None:
 def test_what_is_usual_is_not_in_the_text() -> None:
     assert str(ops.Attention(2)) == "attention(heads=2)"
     assert str(ops.Attention(2, "zero")) == "attention(heads=2, masked_rows='zero')"
+
+
+def test_booleans_that_are_data_are_a_mask_whatever_they_are_given_as() -> None:
+    """As weights are numbers, a mask in their dtype would be added to scores."""
+    b = GraphBuilder("flags", {"batch": BATCH, "length": LENGTH})
+    axes, shape = ("batch", "length"), shape_of(BATCH, LENGTH)
+    x = b.input("text", "data", "text", (*axes, "channel"), (*shape, *shape_of(8)), "float32")
+    flags = b.input("flags", "data", "flags", axes, shape, "bool")
+    q = b(ops.Broadcast(x.shape[:1]), b.parameter("latents", (3, 8)))
+    graph = b.graph({"latents": b(ops.Attention(2), q, x, x, flags, name="latents")})
+    text, mask = given(12)["text"], given(12)["text.attention_mask"]
+    weights = parameters(graph)
+    check(graph, {"text": text, "flags": mask}, weights)
+    net = module(source(graph, name="flags"), weights)
+    wanted = evaluate(graph, {"text": text, "flags": mask}, weights)["latents"]
+    for dtype in (torch.bool, torch.int64, torch.float32):
+        arrays = {"text": torch.from_numpy(text), "flags": torch.from_numpy(mask).to(dtype)}
+        np.testing.assert_allclose(net.encode(arrays)["latents"].detach(), wanted, atol=1e-5)

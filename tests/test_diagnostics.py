@@ -367,6 +367,21 @@ def test_right_examples_are_right(entry: Entry) -> None:
     assert codes_of(example_spec(entry.example_good)) == set()
 
 
+ONE = (
+    "token channel row value point number column frame sample byte character position place head id"
+)
+
+
+@pytest.mark.parametrize("word", ONE.split())
+def test_one_of_a_kind_is_told_in_the_singular(word: str) -> None:
+    (found,) = DiagnosticError.of(
+        "PG103", f"1 {word}s of 21 {word}s, not 4 x 1 {word}s"
+    ).diagnostics
+    assert found.message == f"1 {word} of 21 {word}s, not 4 x 1 {word}s"
+    (quoted,) = DiagnosticError.of("PG103", f"`1 {word}s`", help="1 queries").diagnostics
+    assert (quoted.message, quoted.help) == (f"`1 {word}s`", "1 query")
+
+
 def test_every_code_is_reported_somewhere() -> None:
     """A code that nothing reports explains what cannot happen."""
     sources = Path(perceiver_graph.__file__).parent.rglob("*.py")

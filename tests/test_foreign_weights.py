@@ -220,6 +220,18 @@ def test_files_are_named_for_what_they_are(
     assert all(word in text for word in words), text
 
 
+@pytest.mark.parametrize("before", ["", "x"])
+def test_text_is_text_wherever_its_beginning_ends(
+    before: str, tmp_path: Path, graph: Graph
+) -> None:
+    """In the middle of a character, with one of the two."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(f"{before}{'ü' * 5000}".encode())
+    assert "text, not weights" in problems(path, graph)[1]
+    path.write_bytes(f"{before}{'ü' * 10}".encode() + b"\xc3(" + b"x" * 5000)
+    assert "text, not weights" not in problems(path, graph)[1]
+
+
 def test_an_archive_is_unpacked_by_the_command_in_the_help(
     tmp_path: Path, graph: Graph, values: Tensors
 ) -> None:
