@@ -23,6 +23,7 @@ from perceiver_graph.compiler import driver
 from perceiver_graph.diagnostics import commands
 from perceiver_graph.spec.absent import TABLE
 from tests.cli.support import ROOT, TINY, Command
+from tests.import_support import model, save
 
 PACKAGE = ROOT / "perceiver_graph"
 QUOTED = re.compile(r"`([^`]+)`")
@@ -49,6 +50,7 @@ def run(text: str, place: Path, command: Command, fresh: Path) -> None:
         "SPEC": place / "tiny.yaml",
         "ARTIFACT": place / "artifact",
         "FILE": place / "own.safetensors",
+        "FOLDER": place / "checkpoint",
         "DIR": fresh / "out",
         "NAME": "a_new_name",
         "N": 1,
@@ -150,7 +152,8 @@ def test_words_that_the_language_does_not_have(
     place: Path, command: Command, tmp_path: Path
 ) -> None:
     found = {text for entry in TABLE for text in commands_in(entry.instead)}
-    assert len(found) == 4
+    assert len(found) == 5
+    save(model("OpticalFlow"), place / "checkpoint")
     for number, text in enumerate(sorted(found)):
         run(text, place, command, tmp_path / str(number))
 
