@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import load_file, save_file
 
 import perceiver_graph as pg
@@ -23,6 +25,8 @@ from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.programs import int8
 from perceiver_graph.diagnostics import Report
+from perceiver_graph.runtime import devices
+from perceiver_graph.runtime.devices import Device
 from perceiver_graph.spec.loader import Document, load_spec, parse_spec
 from perceiver_graph.spec.manifest import Manifest
 from tests.small import SMALL
@@ -77,26 +81,18 @@ def test_weights_are_off_by_half_a_step_at_most(
     assert (np.abs(values * scales - matrix) <= scales * 0.5001).all()
 
 
-def test_two_products_fit_16_bits() -> None:
-    """Processors without VNNI add pairs of u8 * s8 there."""
-    assert 2 * 255 * quantized.LARGEST_WEIGHT < 2**15
-
-
 def saved(weights: dict[str, Array], folder: Path, precision: Any = "int8") -> Manifest:
     folder.mkdir()
     save_file(weights, folder / "w.safetensors")
     return wide(precision).save(folder / "artifact", weights=folder / "w.safetensors")
 
 
-def fused(file: Path, aside: Path) -> Counter[str]:
-    """The operators that onnxruntime runs, for one batch element."""
-    options = onnxruntime.SessionOptions()
+def optimized(file: Path, aside: Path) -> onnx.ModelProto:
+    """What onnxruntime runs on a CPU, as the runtime sets it up there, for one batch element."""
+    options = Device("cpu", 1).session_options({"batch": 1})
     options.optimized_model_filepath = str(aside / "optimized.onnx")
-    options.log_severity_level = 3
-    options.add_free_dimension_override_by_name("batch", 1)
     onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    model = onnx.load(aside / "optimized.onnx", load_external_data=False)
-    return Counter(node.op_type for node in model.graph.node)
+    return onnx.load(aside / "optimized.onnx", load_external_data=False)
 
 
 @pytest.fixture(scope="module")
@@ -107,26 +103,95 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "artifact"
 
 
-def test_onnxruntime_fuses_every_product(artifact: Path, tmp_path: Path) -> None:
-    """With the casts, the scales and the biases; what several read is quantised once."""
-    found = fused(artifact / "encode.onnx", tmp_path)
-    assert not {"MatMulInteger", "Cast", "Mul", "DequantizeLinear"} & found.keys()
+def test_onnxruntime_runs_every_product_as_one_operator(artifact: Path, tmp_path: Path) -> None:
+    """With the scales of columns; what several read is rounded once."""
+    found = Counter(
+        node.op_type for node in optimized(artifact / "encode.onnx", tmp_path).graph.node
+    )
+    assert not {"MatMulInteger", "Cast", "DequantizeLinear", "DynamicQuantizeLinear"} & found.keys()
     written = onnx.load(artifact / "encode.onnx", load_external_data=False).graph.node
-    readers = Counter(node.input[0] for node in written if node.op_type == "MatMulInteger")
-    shared = [count for count in readers.values() if count > 1]
-    assert shared
-    assert found["DynamicQuantizeLinear"] == len(shared)
-    assert found["MatMulIntegerToFloat"] == sum(shared)
-    assert found["DynamicQuantizeMatMul"] == len(readers) - len(shared)
+    readers = Counter(node.input[0] for node in written if node.op_type == "MatMulIntegerToFloat")
+    assert any(count > 1 for count in readers.values())
+    assert found["QuantizeLinear"] == len(readers)
+    assert found["MatMulIntegerToFloat"] == sum(readers.values())
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 alone saturates")
+def test_where_products_would_saturate_other_kernels_give_the_same(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processors without VNNI are given weights as u8, whose kernels add in 32 bits."""
+    arrays = example()
+    found = {}
+    for name, features in {"with": {"avx2", "avx512_vnni"}, "without": {"avx2"}}.items():
+        monkeypatch.setattr(devices, "processor_features", lambda f=features: frozenset(f))
+        model = optimized(artifact / "encode.onnx", tmp_path)
+        types = {leaf.name: leaf.data_type for leaf in model.graph.initializer}
+        nodes = [node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat"]
+        kinds = {types[node.input[1]] for node in nodes}
+        assert kinds == {onnx.TensorProto.INT8 if name == "with" else onnx.TensorProto.UINT8}
+        found[name] = pg.load(artifact, device="cpu", engine="onnxruntime").run(arrays)["y"]
+    np.testing.assert_allclose(found["with"], found["without"], rtol=0, atol=1e-5)
+
+
+def example(batch: int = 1) -> dict[str, Array]:
+    rng = np.random.default_rng(9)
+    return {
+        "x": rng.standard_normal((batch, 1024, 64), np.float32),
+        "narrow": rng.standard_normal((batch, 100, 8), np.float32),
+    }
+
+
+def test_each_answer_is_its_own_whatever_else_is_in_the_batch(artifact: Path) -> None:
+    program = pg.load(artifact, device="cpu", engine="onnxruntime")
+    arrays = example(2)
+    alone = program.run({name: array[:1] for name, array in arrays.items()})
+    for array in arrays.values():
+        array[1] *= 1000
+    beside = program.run(arrays)
+    for name, found in alone.items():
+        np.testing.assert_allclose(beside[name][:1], found, rtol=0, atol=1e-3 * np.abs(found).max())
+
+
+@pytest.mark.parametrize("target", ["cpu", "onnx-standard"])
+def test_a_product_is_off_by_one_percent(
+    target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as rounding to 8 bits with a scale for each token and channel takes it."""
+    measured: dict[str, float] = {}
+    chosen = calibration.choose
+
+    def choose(candidates: Any, heads: Any, small: Any, errors: dict[str, float]) -> Any:
+        measured.update(errors)
+        return chosen(candidates, heads, small, errors)
+
+    monkeypatch.setattr(calibration, "choose", choose)
+    save_file(usual(), tmp_path / "w.safetensors")
+    pg.compile(document(), precision="int8", target=target).save(
+        tmp_path / "a", weights=tmp_path / "w.safetensors"
+    )
+    assert len(measured) > 10
+    assert min(measured.values()) > 0.006
+    assert max(measured.values()) < 0.0135
+
+
+def test_the_operator_of_onnxruntime_stands_in_the_file_in_standard_ones(artifact: Path) -> None:
+    model = onnx.load(artifact / "encode.onnx")
+    session, feeds = onnxruntime.InferenceSession(str(artifact / "encode.onnx")), example()
+    names = [leaf.name for leaf in model.graph.output]
+    found = ReferenceEvaluator(model).run(names, feeds)
+    for name, some, other in zip(names, found, session.run(names, feeds), strict=True):
+        error = calibration.deviation(other, some).rms
+        assert error is not None
+        assert error < 0.01, name  # a rounding that falls the other way
 
 
 @pytest.mark.parametrize("name", ["encode.onnx", "decode.onnx"])
 def test_files_satisfy_the_standards_checker(artifact: Path, name: str) -> None:
-    """The operators of 8 bits are standard ones: the artifact runs wherever ONNX does."""
     onnx.checker.check_model(str(artifact / name), full_check=True)
     model = onnx.load(artifact / name, load_external_data=False)
-    integers = ("DynamicQuantizeLinear", "MatMulInteger")
-    assert {n.domain for n in model.graph.node if n.op_type in integers} == {""}
+    used = {node.domain for node in model.graph.node}
+    assert used - {""} <= {function.domain for function in model.functions}
 
 
 def test_the_manifest_says_what_is_computed_how(artifact: Path) -> None:
@@ -255,7 +320,7 @@ def test_every_system_in_8_bits(name: str, tmp_path: Path, monkeypatch: pytest.M
             errors.setdefault(output, []).append(error.rms)
         assert any(not np.array_equal(array, found[output]) for output, array in expected.items())
     for output, each in errors.items():
-        assert 0 <= np.median(each) < max(0.02, 3 * told["error"][output]["rms"])
+        assert 0 <= np.median(each) < max(0.05, 3 * told["error"][output]["rms"])
 
 
 def test_small_products_stay_float(artifact: Path) -> None:

@@ -24,6 +24,7 @@ from perceiver_graph.serving.calls import Answer, Call, RefusalError, status_of,
 from perceiver_graph.serving.queue import Queue, Room
 from perceiver_graph.serving.tensors import TYPES, Tensor, gives, takes
 from perceiver_graph.serving.together import largest
+from perceiver_graph.spec.manifest import Quantization
 from tests.batch_support import compiled
 from tests.small import SMALL
 from tests.tiny import fault
@@ -128,10 +129,17 @@ def test_a_wrong_call_fails_alone(reader: Program, monkeypatch: pytest.MonkeyPat
     assert 2 in runs
 
 
-def test_int8_is_not_put_together(reader: Program) -> None:
-    """What others send would show in the scales."""
-    assert largest(reader.manifest, 8) == 8
-    assert largest(reader.manifest.model_copy(update={"precision": "int8"}), 8) == 1
+def test_int8_is_not_put_together_where_a_batch_has_one_scale(reader: Program) -> None:
+    """What others send would show in it. Artifacts that do not say what has a scale are such."""
+    rounded = {"products": 1, "int8": 1, "kept": {}, "input": "random input", "error": {}}
+    older = Quantization.model_validate(rounded)
+    for found, together in (
+        (None, 8),
+        (older, 1),
+        (older.model_copy(update={"scales": "token"}), 8),
+    ):
+        manifest = reader.manifest.model_copy(update={"quantization": found})
+        assert largest(manifest, 8) == together
 
 
 def test_too_many_and_too_long_are_refused(

@@ -20,6 +20,7 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import one_of, whole
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.engine import failures, onnxruntime
+from perceiver_graph.runtime.cpu import VNNI, processor_features
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -78,6 +79,9 @@ class Device:
             # The CPU kernel of SkipLayerNormalization is slower than Add and LayerNormalization.
             key = "optimization.disable_specified_optimizers"
             options.add_session_config_entry(key, "SkipLayerNormFusion")
+            if not processor_features() & VNNI:
+                # There, products of 8 bits would saturate: kernels that do not are slower, and right.
+                options.add_session_config_entry("session.x64quantprecision", "1")
         return options
 
 

@@ -18,8 +18,9 @@ Outcome = Answer | BaseException
 
 def largest(manifest: Manifest, wanted: int) -> int:
     """How many batch elements of different callers may go together, at most `wanted`."""
-    # In int8, the scale of activations is that of the whole batch: what others send would show.
-    if manifest.precision == "int8":
+    # With one scale of activations for the whole batch, what others send would show.
+    rounded = manifest.quantization
+    if rounded is not None and rounded.scales == "array":
         return 1
     dimension = manifest.dims.get("batch")
     return min(wanted, dimension.max) if dimension and dimension.max else wanted

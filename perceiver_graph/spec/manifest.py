@@ -224,6 +224,8 @@ class Quantization(Model):
     """What was measured on: `random input`, or the name of a file."""
     error: dict[str, Deviation]
     """Of each output, against the same model in float32."""
+    scales: Literal["array", "token"] = "array"
+    """What shares a scale of activations: a whole array, as in older artifacts, or each token has its own."""
 
 
 class Generation(Model):

@@ -11,9 +11,10 @@ from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import devices
 from perceiver_graph.runtime.artifact import Artifact
+from perceiver_graph.runtime.cpu import processor_features
 from perceiver_graph.runtime.devices import Device, DeviceName
 from perceiver_graph.runtime.engines.base import Engine, fp32_instead
-from perceiver_graph.runtime.engines.measured import find, processor_features
+from perceiver_graph.runtime.engines.measured import find
 from perceiver_graph.runtime.engines.onnxruntime import OnnxRuntime
 from perceiver_graph.runtime.engines.openvino import OpenVino
 

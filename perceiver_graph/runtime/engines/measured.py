@@ -6,11 +6,8 @@ Only what was measured is here: on other processors nobody knows, and `auto` sta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -65,14 +62,3 @@ def find(engine: str, precision: str, features: frozenset[str]) -> Measured | No
     """What was measured of an engine on such a processor, if anything."""
     rows = (row for row in TABLE if (row.engine, row.precision) == (engine, precision))
     return next((row for row in rows if row.holds_for(features)), None)
-
-
-@cache
-def processor_features() -> frozenset[str]:
-    """The features of this processor, as Linux calls them; none where that is not known."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:  # another operating system
-        return frozenset()
-    found = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.MULTILINE)
-    return frozenset(found[1].split() if found else ())

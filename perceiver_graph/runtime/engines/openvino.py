@@ -27,9 +27,9 @@ from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.artifact import Artifact
+from perceiver_graph.runtime.cpu import processor_features
 from perceiver_graph.runtime.devices import Device
 from perceiver_graph.runtime.engines.base import Engine, Runner, fp32_instead
-from perceiver_graph.runtime.engines.measured import processor_features
 from perceiver_graph.runtime.signature import check_results, check_session, not_its_own
 from perceiver_graph.spec.manifest import Port, ProgramEntry
 from perceiver_graph.storage.caches import Cache

@@ -43,7 +43,9 @@ class Emitter:
         self.int8 = frozenset(int8)
         """The names of the nodes whose products are computed in 8 bits."""
         self.quantized: dict[ir.Value, tuple[ir.Value, ...]] = {}
-        """Values in 8 bits, their scale and their zero: products that read the same one share it."""
+        """Values in 8 bits, and their scales: products that read the same one share it."""
+        self.rounded: dict[str, tuple[Array, Array]] = {}
+        """Weights in 8 bits and their scales, by what the store calls them."""
         self.measured: list[ir.Value] = []
         """Outputs beside those of the program: what calibration wants to know."""
         self.nodes: list[ir.Node] = []
@@ -109,16 +111,17 @@ class Emitter:
         sizes = tuple(int(size) for size in value.shape)
         return checked(value.name, self.parameters[value.name], sizes, value.dtype)
 
-    def initializer(self, name: str, array: Array) -> ir.Value:
+    def initializer(self, name: str, array: Array, called: str | None = None) -> ir.Value:
         """A tensor of the model; the same name gives the same one.
 
-        It is called as in the store unless an input or output of the program is: `latents` the
-        parameter gives way to `latents` the output.
+        It is `called` as in the store unless told otherwise or an input or output of the program is:
+        `latents` the parameter gives way to `latents` the output.
         """
-        if name not in self.initializers:
-            own = self.fresh(f"{name}.initial") if name in self.interface else name
-            self.initializers[name] = self.store.add(name, array, own)
-        return self.initializers[name]
+        known = called or name
+        if known not in self.initializers:
+            own = self.fresh(f"{known}.initial") if known in self.interface else known
+            self.initializers[known] = self.store.add(name, array, own)
+        return self.initializers[known]
 
     def append(
         self,

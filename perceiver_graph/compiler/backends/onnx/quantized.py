@@ -1,7 +1,7 @@
-"""Products with a known weight in 8 bits, in the standard operators that onnxruntime fuses.
+"""Products with a known weight in 8 bits: weights are rounded now, with a scale for every output channel,
+activations at run time, with a scale for every token, so that none depends on what else is in the array.
 
-Activations are quantised at run time, per tensor, to u8; weights now, per output channel, to s8. Which
-products are, `perceiver_graph.compiler.backends.onnx.calibration` has measured.
+Which products are, `perceiver_graph.compiler.backends.onnx.calibration` has measured.
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import products
+from perceiver_graph.compiler.backends.onnx.emitter import OPSET
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
-from perceiver_graph.compiler.ir.dims import Shape
+from perceiver_graph.compiler.ir.dims import Dim, Shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.compiler.ops import Array, Op, TensorType
+from perceiver_graph.compiler.ops import Array, Op
 from perceiver_graph.compiler.programs.int8 import operands
 
-LARGEST_WEIGHT = 64
-"""What the largest weight of a channel becomes: 2 * 255 * 64 still fits 16 bits.
+LARGEST_WEIGHT = 127
+"""What the largest weight of a channel becomes.
 
-Processors without VNNI add two products of u8 and s8 in 16 bits and saturate; with weights up to
-127 an artifact would give other results there. The bit costs a quarter more rounding, and no time.
+Processors without VNNI add two products of u8 and s8 in 16 bits and saturate: there, the runtime has
+onnxruntime take kernels that do not (`Device.session_options`), and the numbers are the same.
 """
+GELU_SHIFT = 0.17
+"""No activation is below -0.17 behind a GELU, and half of them are near it: moved up by that, they use all
+8 bits, where numbers of both signs have 7 and a sign."""
+FUSED = "com.microsoft.MatMulIntegerToFloat"
+"""The product and its scales as one operator of onnxruntime."""
 DIFFERENCE, SIZE = ".int8_difference", ".int8_size"
 """What the names of the outputs end with that a measuring program has for a product."""
+_TINY = 1e-30
+"""The largest number of a token of zeros, by which they can be divided."""
 
 
 class Weights(NamedTuple):
@@ -64,9 +72,7 @@ def linear(op: ops.Linear, b: NodeBuilder) -> ir.Value:
     """In 8 bits where the plan says so."""
     if b.node.name not in b.emitter.int8:
         return products.linear(op, b)
-    if "bias" not in b:
-        return _product(op, b, as_result=True)
-    return b.result("Add", _product(op, b), b.input("bias"))
+    return _product(op, b, b.node["bias"] if "bias" in b else None, as_result=True)
 
 
 def matmul(op: ops.MatMul, b: NodeBuilder) -> ir.Value:
@@ -111,45 +117,121 @@ def _measure(op: Op, b: NodeBuilder, result: ir.Value) -> None:
         b.emitter.measured.append(norm)
 
 
-def _product(op: Op, b: NodeBuilder, *, as_result: bool = False) -> ir.Value:
-    """x W in 8 bits, in float32 again; the pattern that MatMulIntegerToFloat is fused from."""
-    rounded, scale, zero = _quantized(b, operands(b.node)[0])
-    values, scales = _weights(op, b)
+def _product(
+    op: Op, b: NodeBuilder, bias: Value | None = None, *, as_result: bool = False
+) -> ir.Value:
+    """x W (+ bias) in 8 bits, in float32 again: the integers are scaled by columns, then by tokens."""
+    x, _ = operands(b.node)
+    rounded, scales = _quantized(b, x)
+    weights = _weights(op, b)
+    found = _multiplied(b, rounded, weights, _zero(b, x))
+    terms = [("Mul", scales), *(("Add", term) for term in _terms(op, b, bias))]
+    for number, (op_type, term) in enumerate(terms, start=1):
+        if number == len(terms) and as_result:
+            return b.result(op_type, found, term)
+        part = "product" if op_type == "Mul" else "moved_back"
+        found = b.part(part, b.output, op_type, found, term)
+    return found
+
+
+def _multiplied(
+    b: NodeBuilder, rounded: ir.Value, weights: tuple[ir.Value, ir.Value], zero: ir.Value
+) -> ir.Value:
+    """The integers, by the scales of the columns: one operator where onnxruntime is what runs it."""
+    values, scales = weights
+    if b.emitter.target.name == "cpu":
+        b.emitter.define(FUSED, _function)
+        one = b.scalar(1.0, b.output)
+        return b.part("by_columns", b.output, FUSED, rounded, values, one, scales, zero)
     total = _value(b, "integers", b.output.shape, ir.DataType.INT32)
     b.append(_name(total), "MatMulInteger", (rounded, values, zero), (total,), {})
     number = b.part("integers_as_floats", b.output, "Cast", total, to=ir.DataType.FLOAT.value)
-    columns = TensorType(b.output.shape[-1:])
-    step = b.part("steps", columns, "Mul", scale, scales)
-    if as_result:
-        return b.result("Mul", number, step)
-    return b.part("product", b.output, "Mul", number, step)
+    return b.part("by_columns", b.output, "Mul", number, scales)
 
 
 def _quantized(b: NodeBuilder, value: Value) -> tuple[ir.Value, ...]:
-    """A value as u8, with its scale and its zero."""
-    x = b.read(value)
+    """A value as u8, and the scale of each token [..., 1]; all that read it share them."""
+    x, type = b.read(value), b.type_of(value)
     if x not in b.emitter.quantized:
-        results = (
-            _value(b, "rounded", value.shape, ir.DataType.UINT8),
-            _value(b, "scale", (), ir.DataType.FLOAT),
-            _value(b, "zero", (), ir.DataType.UINT8),
-        )
-        b.append(_name(results[0]), "DynamicQuantizeLinear", (x,), results, {})
-        b.emitter.quantized[x] = results
-    return b.emitter.quantized[x]
+        each = type.with_shape(*value.shape[:-1], Dim.of(1))
+        last = b.ints(-1)
+        if _behind_gelu(b, value):
+            x = b.part("moved", type, "Add", x, b.scalar(GELU_SHIFT, type))
+            largest, steps = b.part("largest", each, "ReduceMax", x, last), 255
+        else:
+            ends = [b.part("most", each, "ReduceMax", x, last)]
+            ends += [b.part("less", each, "Neg", b.part("least", each, "ReduceMin", x, last))]
+            largest, steps = b.part("largest", each, "Max", *ends, b.scalar(_TINY, type)), 127
+        scales = b.part("scales", each, "Mul", largest, b.scalar(1 / steps, type))
+        counted = b.part("in_steps", type, "Div", x, scales)
+        rounded = _value(b, "rounded", value.shape, ir.DataType.UINT8)
+        given = (counted, b.scalar(1.0, type), _zero(b, value))
+        b.append(_name(rounded), "QuantizeLinear", given, (rounded,), {})
+        b.emitter.quantized[b.read(value)] = rounded, scales
+    return b.emitter.quantized[b.read(value)]
+
+
+def _behind_gelu(b: NodeBuilder, value: Value) -> bool:
+    node = b.emitter.program.producers.get(value)
+    return node is not None and isinstance(node.op, ops.Gelu)
+
+
+def _zero(b: NodeBuilder, value: Value) -> ir.Value:
+    """What stands for 0 among the integers of a value, u8."""
+    zero = 0 if _behind_gelu(b, value) else 128
+    return b.emitter.initializer(f"uint8({zero})", np.array(zero, np.uint8))
+
+
+def _terms(op: Op, b: NodeBuilder, bias: Value | None) -> list[ir.Value]:
+    """What is added to the product: the bias, and behind a GELU what its numbers were moved up by, as the
+    rounded weights have it. Where both are known they are one."""
+    x, _ = operands(b.node)
+    if not _behind_gelu(b, x):
+        return [] if bias is None else [b.read(bias)]
+    _, (values, scales) = _rounded(op, b)
+    back = -GELU_SHIFT * values.sum(axis=0, dtype=np.float32) * scales
+    if bias is None or not isinstance(b.emitter.program.leaves.get(bias), Parameter | Constant):
+        moved = b.emitter.initializer(f"{b.node.name}/back", back.astype(np.float32))
+        return [moved] if bias is None else [moved, b.read(bias)]
+    together = (b.emitter.data(bias) + back).astype(np.float32)
+    return [b.emitter.initializer(f"{b.node.name}/bias.int8", together)]
 
 
 def _weights(op: Op, b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
+    """The rounded matrix and the scales of its columns.
+
+    The file has a matrix once, and the program an initializer of it for each node that reads it: what
+    onnxruntime makes of it on processors without VNNI cannot be shared.
+    """
+    name, rounded = _rounded(op, b)
+    values = b.emitter.initializer(name, rounded.values, f"{b.node.name}/weight.int8")
+    return values, b.emitter.initializer(f"{name}.scale", rounded.scales)
+
+
+def _rounded(op: Op, b: NodeBuilder) -> tuple[str, Weights]:
+    """The matrix of a product in 8 bits, and what it is called: rounded once for all that read it."""
     _, weight = operands(b.node)
     transposed = not isinstance(op, ops.MatMul) or op.transpose_b
-    name = f"{weight.name}.T" if transposed else weight.name
-    known = b.emitter.initializers
-    if f"{name}.int8" not in known:
+    name = f"{weight.name}.T.int8" if transposed else f"{weight.name}.int8"
+    if name not in b.emitter.rounded:
         matrix = b.emitter.data(weight)
-        values, scales = quantize(matrix.T if transposed else matrix)
-        b.emitter.initializer(f"{name}.int8", values)
-        b.emitter.initializer(f"{name}.scale", scales)
-    return known[f"{name}.int8"], known[f"{name}.scale"]
+        b.emitter.rounded[name] = quantize(matrix.T if transposed else matrix)
+    return name, Weights(*b.emitter.rounded[name])
+
+
+def _function() -> ir.Function:
+    """The operator in standard ones, for whoever has none of onnxruntime's."""
+    names = ("a", "b", "a_scale", "b_scale", "a_zero_point")
+    a, b, a_scale, b_scale, zero = inputs = [ir.val(name) for name in names]
+    integers = ir.node("MatMulInteger", [a, b, zero])
+    numbers = ir.node("Cast", integers.outputs, {"to": ir.DataType.FLOAT.value})
+    scales = ir.node("Mul", [a_scale, b_scale])
+    result = ir.node("Mul", [*numbers.outputs, *scales.outputs])
+    result.outputs[0].name = "output"
+    domain, _, name = FUSED.rpartition(".")
+    nodes = [integers, numbers, scales, result]
+    graph = ir.Graph(inputs, result.outputs, nodes=nodes, opset_imports={"": OPSET})
+    return ir.Function(domain, name, "", graph=graph, attributes=[])
 
 
 def _value(b: NodeBuilder, part: str, shape: Shape, dtype: ir.DataType) -> ir.Value:
