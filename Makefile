@@ -136,8 +136,8 @@ in-browser: $(RUNS) $(ENGINE)/.ready ## Make the model that runs on a page of th
 	$(BIN)/python docs/in_browser.py $(ENGINE) -o build/in-browser
 
 .PHONY: screenshots
-screenshots: $(READY) $(DRIVER)/.ready ## Renew the pictures of pages in docs/pictures (needs Chromium)
-	PYTHONPATH=$(DRIVER):. $(BIN)/python docs/screenshots.py
+screenshots: $(READY) $(DRIVER)/.ready $(NOTES)/.ready ## Renew the pictures in docs/pictures that commands make (needs Chromium)
+	PYTHONPATH=$(DRIVER):$(NOTES):. $(BIN)/python docs/screenshots.py
 
 # What drives the browser. The browser is the system's, or playwright's own where that can be fetched.
 $(DRIVER)/.ready: | $(READY)

@@ -89,8 +89,7 @@ class Looking:
         lines = [f"{name}: {answer.line}" for name, answer in result.answers.items() if answer.line]
         if result.pieces > 1:
             lines.append(f"the first of {result.pieces} pieces")
-        title = f"{Path(result.source).name or stem}: {self._program.manifest.name}"
-        self._look({**piece.arrays, **more}, stem, title, lines)
+        self._look({**piece.arrays, **more}, stem, result.title or stem, lines)
 
     def _look(self, given: Any, stem: str, title: str, lines: Any) -> None:
         from perceiver_graph.looking.files import look

@@ -56,12 +56,16 @@ class Ground:
     """Which token along time each is of; none where time is an axis of the panel, or there is none."""
     strip: bool = False
     """Whether time goes across and nothing else is known."""
+    pitched: bool = False
+    """Whether it is a spectrogram: time goes across, and low sounds are below, whichever axis is first."""
 
     def panels(self, heat: Array | None) -> list[Array]:
         """The panels, with the weights of the tokens over them, [*shape] from 0 to 1."""
         if heat is None:
             return list(self.pictures)
         maps = [heat[moment] for moment in self.moments] or [heat]
+        if self.pitched:
+            maps = [upright(one, self.rows.axes) for one in maps]
         if self.strip:
             maps = [one.reshape(1, -1) for one in maps]
         return [_laid_over(p, one) for p, one in zip(self.pictures, maps, strict=True)]
@@ -91,7 +95,7 @@ def ground(rows: Rows, entry: InputEntry, array: Array) -> Ground | None:
             return None
         return Ground(rows, tuple(map(_sized, frames)), tuple(chosen))
     if sorted(axes) == ["frequency", "time"]:
-        return Ground(rows, (_spectrogram(entry, array, axes),), ())
+        return Ground(rows, (_spectrogram(entry, array, axes),), (), pitched=True)
     if len(axes) == 1:
         return Ground(rows, (_wave(array),), (), strip=True)
     if len(axes) == 2:
@@ -150,14 +154,19 @@ def _plain(height: int, width: int) -> Array:
 
 
 def _spectrogram(entry: InputEntry, array: Array, axes: tuple[str, ...]) -> Array:
-    """Time across, high sounds at the top where the axes say which is which."""
+    """Time across, high sounds at the top: loud is dark, as ink is."""
     order = [entry.axes[1:].index(axis) for axis in axes]
     others = [i for i in range(array.ndim) if i not in order]
     values = _stretched(
         array.transpose([*order, *others]).reshape(*np.array(array.shape)[order], -1)
     )
-    grey = (values.mean(axis=-1) * 255).round().astype(np.uint8)
+    grey = (255 - 220 * upright(values.mean(axis=-1), axes)).round().astype(np.uint8)
     return _sized(np.repeat(grey[..., None], 3, axis=-1))
+
+
+def upright(values: Array, axes: tuple[str, ...]) -> Array:
+    """Numbers on the axes of a spectrogram as it is drawn: [frequency, time], the highest first."""
+    return values.transpose([axes.index("frequency"), axes.index("time")])[::-1]
 
 
 def _wave(array: Array) -> Array:

@@ -41,6 +41,8 @@ class FileResult:
     pieces: int
     answers: dict[str, Answer]
     notes: tuple[str, ...]
+    title: str = ""
+    """What stands above a picture of it: its first file, and the model."""
 
 
 def setting_of(
@@ -112,7 +114,7 @@ class Work:
         try:
             with staged_group(out_dir, stem) as group:
                 with Results(self.writers(), group.stage, stem, title) as results:
-                    begun = Begun(subject, stem, out_dir, group, results)
+                    begun = Begun(subject, stem, out_dir, group, results, title)
                     yield begun
                 begun.write(self.program.manifest.name)
         except OSError as error:
@@ -123,14 +125,20 @@ class Begun:
     """Takes the results of a subject, piece by piece."""
 
     def __init__(
-        self, subject: Subject, stem: str, out_dir: Path, group: Group, results: Results
+        self,
+        subject: Subject,
+        stem: str,
+        out_dir: Path,
+        group: Group,
+        results: Results,
+        title: str,
     ) -> None:
         self.about: dict[str, Any] = {}
         """What else the summary says."""
         self.result: FileResult | None = None
         """What became of it, once all is written."""
         self._subject, self._stem, self._out_dir = subject, stem, out_dir
-        self._group, self._results = group, results
+        self._group, self._results, self._title = group, results, title
         self._notes: dict[str, None] = {}  # in order, each once
 
     def add(self, piece: Piece, found: Mapping[str, NDArray[Any]], notes: Sequence[str]) -> None:
@@ -151,8 +159,10 @@ class Begun:
         for name in self._group.publish(former, last=f"{self._stem}{SUMMARY}"):
             raise not_ours(self._out_dir / name)  # it came in the meantime
         files = tuple(self._out_dir / name for name in names)
-        label, answers = self._subject.label, self._results.answers
-        self.result = FileResult(label, files, self._results.pieces, answers, tuple(notes))
+        label, found = self._subject.label, self._results
+        self.result = FileResult(
+            label, files, found.pieces, found.answers, tuple(notes), self._title
+        )
 
 
 def refuse_overwriting(

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from perceiver_graph.media.drawing import beside, blank_sheet
 from perceiver_graph.media.flow.picture import flow_picture
 from recipes import base
 from recipes.downloads import deb, deb_files
@@ -39,6 +40,9 @@ SIDE = 128
 SCENES = {"train": 4096, "test": 256}
 AT_ONCE = 256
 """Pixels of a frame that are asked in a step of the training."""
+ROWS = ("first", "second", "truth", "model")
+WORDS = 60
+"""Pixels for the name of a row."""
 
 
 class Scenes(Dataset[base.Batch]):
@@ -139,10 +143,11 @@ def sheet(frames: NDArray[np.uint8], *flows: NDArray[np.float32]) -> Image.Image
     drawn = [[flow_picture(one, longest) for one in flow] for flow in flows]
     rows = [*frames.transpose(1, 0, 2, 3, 4), *drawn]
     step = SIZE + 4
-    page = Image.new("RGB", (len(frames) * step, len(rows) * step), "white")
-    for row, pictures in enumerate(rows):
+    page, pen = blank_sheet(WORDS + len(frames) * step, len(rows) * step)
+    for row, (name, pictures) in enumerate(zip(ROWS, rows, strict=True)):
+        beside(pen, name, (WORDS - 8, row * step + step // 2))
         for column, picture in enumerate(pictures):
-            page.paste(Image.fromarray(picture), (column * step + 2, row * step + 2))
+            page.paste(Image.fromarray(picture), (WORDS + column * step + 2, row * step + 2))
     return page
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from perceiver_graph.media.drawing import beside, blank_sheet
 from perceiver_graph.media.image.model import IMAGENET_MEAN, IMAGENET_STD
 from perceiver_graph.media.image.resizing import normalised
 from recipes import base
@@ -43,6 +44,8 @@ GROUPS = (
     "Symbols",
     "Flags",
 )
+WORDS = 130
+"""Pixels for the name of a row."""
 
 
 class Emoji(Dataset[base.Batch]):
@@ -148,11 +151,10 @@ class Recipe(base.Recipe):
         wrong = told != emoji.groups[chosen]
         path = pictures / "gallery-pictures.png"
         sheet(drawn, told, wrong).save(path, optimize=True)
-        rows = "; ".join(group.lower() for group in GROUPS)
         return (
             f"![drawings in nine rows]({pictures.name}/{path.name})\n\n"
-            "Drawings of the vendor that was held out, a row for each group that they are taken for: "
-            f"{rows}. What has a red frame belongs to another."
+            "Drawings of the vendor that was held out, a row for each group that they are taken for. "
+            "What has a red frame belongs to another."
         )
 
 
@@ -160,11 +162,12 @@ def sheet(
     drawn: NDArray[np.uint8], told: NDArray[np.int64], wrong: NDArray[np.bool_], columns: int = 14
 ) -> Image.Image:
     """Rows of drawings uint8 [count, 64, 64, 4], one for each group that they are taken for."""
-    page = Image.new("RGB", (columns * 40, len(GROUPS) * 40), "white")
-    for row in range(len(GROUPS)):
+    page, pen = blank_sheet(WORDS + columns * 40, len(GROUPS) * 40)
+    for row, group in enumerate(GROUPS):
+        beside(pen, group.lower(), (WORDS - 8, row * 40 + 20))
         for column, number in enumerate(np.flatnonzero(told == row)[:columns]):
             one = Image.fromarray(drawn[number]).resize((32, 32))
-            x, y = column * 40 + 4, row * 40 + 4
+            x, y = WORDS + column * 40 + 4, row * 40 + 4
             if wrong[number]:
                 page.paste("red", (x - 2, y - 2, x + 34, y + 34))
                 page.paste("white", (x, y, x + 32, y + 32))

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from perceiver_graph.media.clip.mel import log_mel
+from perceiver_graph.media.drawing import beside, blank_sheet
 from recipes import base
 from recipes.downloads import deb, deb_files, npm, npm_files
 
@@ -93,6 +94,8 @@ RANGES = {
     "sound effects": (40, 76),
 }
 """The families in the order of General MIDI, and the notes that they play, 60 being the middle C."""
+WORDS = 150
+"""Pixels for the name of a row."""
 
 
 class Notes(Dataset[base.Batch]):
@@ -165,11 +168,10 @@ class Recipe(base.Recipe):
         families = told(run, notes.notes[chosen.ravel()]).reshape(chosen.shape)
         path = pictures / "gallery-sounds.png"
         sheet(notes.notes[chosen], families != np.arange(len(RANGES))[:, None]).save(path)
-        rows = "; ".join(RANGES)
         return (
             f"![spectrograms in sixteen rows]({pictures.name}/{path.name})\n\n"
             "Notes of recordings that were held out, low to high, time to the right and pitch upwards, a row "
-            f"for each family: {rows}. What has a red frame is taken for another."
+            "for each family. What has a red frame is taken for another."
         )
 
 
@@ -184,12 +186,14 @@ def sheet(notes: NDArray[np.float16], wrong: NDArray[np.bool_]) -> Image.Image:
     """Spectrograms [rows, columns, MOMENTS, BANDS], framed in red where something is wrong."""
     rows, columns = wrong.shape
     width, height = MOMENTS + 8, BANDS // 2 + 8
-    page = Image.new("RGB", (columns * width, rows * height), "white")
+    page, pen = blank_sheet(WORDS + columns * width, rows * height)
+    for row, family in enumerate(RANGES):
+        beside(pen, family, (WORDS - 8, row * height + height // 2))
     for row, column in np.ndindex(rows, columns):
         loud = notes[row, column].T[::-1].astype(np.float32)
         grey = 255 - 255 * np.clip((loud - loud.max()) / 12 + 1, 0, 1)
         one = Image.fromarray(grey.astype(np.uint8)).resize((MOMENTS, BANDS // 2))
-        x, y = column * width + 4, row * height + 4
+        x, y = WORDS + column * width + 4, row * height + 4
         if wrong[row, column]:
             page.paste("red", (x - 3, y - 3, x + MOMENTS + 3, y + BANDS // 2 + 3))
         page.paste(one, (x, y))

@@ -12,7 +12,7 @@ from PIL import Image
 
 import perceiver_graph as pg
 from perceiver_graph.looking import choice, page
-from perceiver_graph.looking.grounds import Ground, heat_colours
+from perceiver_graph.looking.grounds import Ground, heat_colours, upright
 from perceiver_graph.runtime.scores import Attention, Rows, Settings
 from tests.cli.support import Command
 
@@ -148,6 +148,17 @@ def test_what_is_read_most_is_brightest() -> None:
     assert light[0, 0] < 90
     grey = heat_colours(np.linspace(0, 1, 50)) @ np.array([0.299, 0.587, 0.114])
     assert (np.diff(grey) > 0).all()
+
+
+def test_a_spectrogram_has_time_across_and_low_sounds_below() -> None:
+    values = np.array([[0, 1, 2], [3, 4, 5]])  # two moments, three pitches
+    for axes, given in ((("time", "frequency"), values), (("frequency", "time"), values.T)):
+        assert upright(given, axes).tolist() == [[2, 5], [1, 4], [0, 3]]
+        rows = Rows("audio", axes, given.shape)
+        dark = np.full((3, 2, 3), 30, np.uint8)
+        (panel,) = Ground(rows, (dark,), (), pitched=True).panels(given / 5)
+        brightest = np.unravel_index(panel.sum(axis=-1).argmax(), (3, 2))
+        assert brightest == (0, 1)  # the last moment, the highest pitch
 
 
 def test_characters_of_several_bytes_are_shaded_once() -> None:
