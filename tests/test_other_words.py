@@ -202,6 +202,7 @@ def test_latents_that_are_tokens_have_no_width_of_their_own() -> None:
         ("inputs.image.position", [{"fourier": {"bands": 4}}], "position: {fourier: {bands: 4}}"),
         ("dims.n", [1, 512], "n: {min: 1, max: 512}"),
         ("dims.n", ["a", "b"], "n: {min: ..., max: ...}"),
+        ("dims.n", [1.5, 512], "n: {min: ..., max: ...}"),
         ("dims.n", "1..512", "n: {min: 1, max: 512}"),
         ("dims.n", "1 to 512", "n: {min: 1, max: 512}"),
         ("dims.n", [512], "n: {max: 512}"),
@@ -236,6 +237,20 @@ def test_sizes_have_no_unit() -> None:
         )
     assert told("process", {"dropout": 10}) == "10 % is `0.1`"
     assert told("process", {"dropout": "none"}) == "leave `dropout` out"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("process.dropout", "300%"),
+        ("process.dropout", "100%"),
+        ("latents.width", "0k"),
+        ("latents.width", "3000M"),
+    ],
+)
+def test_a_number_that_would_be_refused_is_not_advised(path: str, value: str) -> None:
+    place, _, key = path.rpartition(".")
+    assert errors(changed(place, {key: value}))[0].help is None
 
 
 # Axes by other names

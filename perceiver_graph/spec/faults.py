@@ -50,9 +50,13 @@ class Fault:
     @property
     def kind(self) -> str:
         """The kind of value that belongs here; where a number may be for all or each, that for all."""
+        return self.plain.kind if self.plain else ""
+
+    @property
+    def plain(self) -> Schema | None:
+        """What the models allow here; where a number may be for all or each, what that for all may be."""
         one = self.rule.child("<all>") if self.rule and "<each>" in self.rule.tags else None
-        rule = one if one and one.takes_number else self.rule
-        return rule.kind if rule else ""
+        return one if one and one.takes_number else self.rule
 
 
 def type_help(fault: Fault, written: str, data: Any) -> str | None:
@@ -108,8 +112,15 @@ def _number_help(fault: Fault, number: Any) -> str | None:
         return None
     if type(number) in (int, float) and kind in (type(number).__name__, "float"):
         return f"remove the quotes: `{value}`"
-    told = spelled(value, whole=kind == "int")
-    return told or left_out(value, fault.path, fault.parent)
+    found = spelled(value)
+    if found is None or (kind == "int" and found.denominator != 1):
+        return left_out(value, fault.path, fault.parent)
+    node = fault.plain.node if fault.plain else {}
+    allowed = node.get("ge", found) <= found <= node.get("le", found)
+    allowed = allowed and not (
+        found <= node.get("gt", found - 1) or found >= node.get("lt", found + 1)
+    )
+    return f"write `{found if kind == 'int' else f'{float(found):g}'}`" if allowed else None
 
 
 def _number(text: str) -> Any:

@@ -173,9 +173,10 @@ def _limits(value: Any) -> str | None:
         value = [int(one) for one in re.findall("[0-9]+", value)]
     if isinstance(value, list) and len(value) != len(_LIMITS):
         value = value[0] if len(value) == 1 else None
-    numbers = _numbers(value)
-    if len(numbers) == 1:
-        return f"{{max: {_word(numbers[0])}}}"
+    numbers = [one for one in _numbers(value) if type(one) is int and one > 0]
+    if len(numbers) == 1 and not isinstance(value, list):
+        return f"{{max: {numbers[0]}}}"
+    numbers = numbers if len(numbers) == len(_LIMITS) else []
     least, most = sorted(numbers) if numbers else ("...", "...")
     return f"{{min: {least}, max: {most}}}" if numbers or isinstance(value, list) else None
 

@@ -48,16 +48,13 @@ def size_help(value: object, axis: str) -> str | None:
         return "nothing is divided by 0"
 
 
-def spelled(text: str, *, whole: bool) -> str | None:
-    """What to write for a number with a unit: `262000` for `262k`, `0.1` for `10%`."""
+def spelled(text: str) -> Fraction | None:
+    """The number that a text with a unit is: 262000 for `262k`, 1/10 for `10%`."""
     match = re.fullmatch(rf"({_NUMBER}) ?(k|m|ki|mi|%)?", _ungrouped(text.strip().lower()))
     if match is None or len(text) > _LONGEST:
         return None
     number = Fraction(match[1].replace("_", ""))
-    number = number / 100 if match[2] == "%" else number * _SCALES[match[2] or ""]
-    if whole:
-        return f"write `{number}`" if number.denominator == 1 else None
-    return f"write `{float(number):g}`"
+    return number / 100 if match[2] == "%" else number * _SCALES[match[2] or ""]
 
 
 def _ungrouped(text: str) -> str:
