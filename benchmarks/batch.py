@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("inputs", nargs="+")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--share-weights", action="store_true")
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     options = parser.parse_args()
     rates: dict[int, list[float]] = {count: [] for count in options.workers}
@@ -38,6 +39,7 @@ def main() -> None:
                 engine=options.engine,
                 workers=count,
                 threads=1,
+                share_weights=options.share_weights,
             )
             seconds = time.monotonic() - began
             shutil.rmtree(folder)

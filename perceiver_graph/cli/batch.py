@@ -9,7 +9,7 @@ import typer
 
 from perceiver_graph.cli import prepared, screen, usage
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Decode, Device, Sizes, bytes_of
+from perceiver_graph.cli.options import Debug, Decode, Device, Names, ShareWeights, Sizes, bytes_of
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
@@ -40,9 +40,21 @@ def batch_command(
         Path,
         typer.Option("-o", "--output", metavar="DIR", help="The folder for a folder of each."),
     ] = Path("out"),
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            metavar="FILE",
+            help="All results as a table, too: .parquet or .jsonl, a row for each input.",
+        ),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option("--engine", help="Who does it: processes of this machine, or a Ray cluster."),
+        typer.Option(
+            "--on",
+            "--engine",
+            help="Who does it: processes of this machine, or a Ray cluster (--engine is the older name).",
+        ),
     ] = "local",
     workers: Annotated[
         int | None,
@@ -70,6 +82,7 @@ def batch_command(
     ] = None,
     decode: Decode = None,
     size: Sizes = None,
+    names: Names = None,
     device: Device = "auto",
     memory: Annotated[
         str | None,
@@ -83,6 +96,7 @@ def batch_command(
             help="Run a Python file that defines media or steps, in each process.",
         ),
     ] = None,
+    share_weights: ShareWeights = False,
     debug: Debug = False,
 ) -> None:
     """Run a compiled model on many files, and go on where an earlier run has stopped.
@@ -107,9 +121,12 @@ def batch_command(
             batch=batch,
             decode=decode or (),
             sizes=size or (),
+            names=names or (),
             memory=budget,
             device=device,
             extensions=extension or (),
+            share_weights=share_weights,
+            table=table,
             checking=checking,
             progress=lambda done, total, failed: progress(
                 done, total, f"({failed} failed)" if failed else ""

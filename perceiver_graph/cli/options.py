@@ -56,6 +56,23 @@ def shipped(incomplete: str) -> list[str]:
     return [name for name in shipped_names() if name.startswith(incomplete)]
 
 
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--names",
+        metavar="[OUTPUT=]FILE",
+        help="What classes are called: a name on each line.",
+    ),
+]
+
+ShareWeights = Annotated[
+    bool,
+    typer.Option(
+        "--share-weights",
+        help="Keep weights as kernels want them in a file of the cache, once in memory for all processes.",
+    ),
+]
+
 SpecArgument = Annotated[
     str,
     typer.Argument(

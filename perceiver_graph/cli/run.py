@@ -12,7 +12,7 @@ import typer
 from perceiver_graph.cli import attention as attentions
 from perceiver_graph.cli import prepared, screen, usage, writing
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Decode, Device, Extensions, Sizes, bytes_of
+from perceiver_graph.cli.options import Debug, Decode, Device, Extensions, Names, Sizes, bytes_of
 from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
@@ -86,14 +86,7 @@ def run_command(
     ] = None,
     decode: Decode = None,
     size: Sizes = None,
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--names",
-            metavar="[OUTPUT=]FILE",
-            help="What classes are called: a name on each line.",
-        ),
-    ] = None,
+    names: Names = None,
     attention: attentions.Folder = None,
     heads: attentions.Heads = False,
     device: Device = "auto",

@@ -11,7 +11,7 @@ import typer
 
 from perceiver_graph.cli import prepared, screen, usage
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Device, Extensions, bytes_of
+from perceiver_graph.cli.options import Debug, Device, Extensions, ShareWeights, bytes_of
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.text import quote
 
@@ -110,6 +110,7 @@ def serve_command(
     ] = 300.0,
     device: Device = "auto",
     extensions: Extensions = None,
+    share_weights: ShareWeights = False,
     debug: Debug = False,
 ) -> None:
     """Serve compiled models over HTTP and gRPC, by the Open Inference Protocol v2, until Ctrl-C."""
@@ -118,7 +119,7 @@ def serve_command(
 
     most = bytes_of(max_request_bytes, "--max-request-bytes") or 0
     require()
-    programs = _programs(artifacts, device, threads)
+    programs = _programs(artifacts, device, threads, share_weights)
 
     def began(http: str, grpc: str | None, models: Models) -> None:
         for name in models.names:
@@ -127,6 +128,7 @@ def serve_command(
             screen.say(f"{name}: {http}/v2/models/{name}, {rest}")
         if grpc is not None:
             screen.say(f"gRPC: {grpc}")
+        screen.say(f"a page to try them: {http}/")
         sys.stdout.flush()
 
     serve(
@@ -139,7 +141,9 @@ def serve_command(
     )
 
 
-def _programs(artifacts: list[str], device: Device, threads: int | None) -> dict[str, Program]:
+def _programs(
+    artifacts: list[str], device: Device, threads: int | None, share_weights: bool
+) -> dict[str, Program]:
     """What is served by name. Raises DiagnosticError as `load`, and UsageError for a name twice."""
     from perceiver_graph.runtime.program import load
 
@@ -149,7 +153,13 @@ def _programs(artifacts: list[str], device: Device, threads: int | None) -> dict
         where = named[2] if named else text
         folder = prepared.artifact(where, "cuda" if device == "cuda" else "cpu")
         with screen.bar("checking files") as progress:
-            program = load(folder, device=device, threads=threads, progress=progress)
+            program = load(
+                folder,
+                device=device,
+                threads=threads,
+                share_weights=share_weights,
+                progress=progress,
+            )
         name = named[1] if named else program.manifest.name
         if name in found:
             message = f"two models are called {quote(name)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from perceiver_graph.cluster.gathered import require_table, write_table
 from perceiver_graph.cluster.items import find_items
 from perceiver_graph.cluster.job import Item, Job, Outcome
 from perceiver_graph.cluster.ledger import Ledger
@@ -20,6 +21,7 @@ from perceiver_graph.extensions import extend
 from perceiver_graph.runtime.bindings import parse_sizes, refuse_unknown_sizes
 from perceiver_graph.runtime.contents import Progress
 from perceiver_graph.runtime.devices import DeviceName, physical_cores
+from perceiver_graph.runtime.naming import read_names, with_names
 from perceiver_graph.runtime.program import load
 from perceiver_graph.runtime.queries import parse_decode
 from perceiver_graph.runtime.sources import file_readers
@@ -73,9 +75,12 @@ def run_batch(
     batch: int | None = None,
     decode: Sequence[str] = (),
     sizes: Sequence[str] = (),
+    names: Sequence[str] = (),
     memory: int | None = None,
     device: DeviceName = "auto",
     extensions: Sequence[str | Path] = (),
+    share_weights: bool = False,
+    table: str | Path | None = None,
     checking: Progress | None = None,
     progress: BatchProgress | None = None,
 ) -> Totals:
@@ -86,22 +91,28 @@ def run_batch(
     says is done, as artifact and file are now, is not done again. An item that cannot be run on is told
     with its reason, and the others are done. `workers` processes have `threads` threads each and put up
     to `batch` pieces of equal shapes into a call; by default, as many processes as there are cores and
-    memory for. `decode`, `sizes` and `memory` are as on the command line. Raises DiagnosticError (PG401
-    to PG406, PG506, PG509, PG511, PG512, PG516, PG520, PG522, PG601).
+    memory for. With `share_weights`, those of a machine have the weights in memory once, as `load` says.
+    `table` (.parquet, .jsonl) gets a row for each item, with what its folder has.
+    `decode`, `sizes`, `names` and `memory` are as on the command line. Raises DiagnosticError
+    (PG401 to PG406, PG506, PG509, PG511, PG512, PG515, PG516, PG520, PG522, PG601).
     """
     one_of("engine", ("local", "ray"), engine)
+    if table is not None:
+        require_table(Path(table))
     for file in extensions:
         extend(file)
     program = load(artifact, device=device, threads=threads, progress=checking)
     manifest, takes = program.manifest, Takes.of(program.manifest)
     parse_decode(decode)
     refuse_unknown_sizes(manifest, parse_sizes(sizes), {})
+    called = read_names(names, manifest)
+    with_names(manifest, called)
     with of_many(is_typed()):
         found = find_items([os.fspath(value) for value in inputs], takes, Path(out_dir))
         if found.plain is not None:
             file_readers(manifest, memory, row=takes.table())
     cuda = program.device.name == "cuda"
-    count = workers or (1 if cuda else _fitting(manifest))
+    count = workers or (1 if cuda else _fitting(manifest, share_weights))
     count = min(count, len(found.items))
     job = Job(
         artifact=str(program.artifact.place),
@@ -114,10 +125,15 @@ def run_batch(
         sizes=tuple(sizes),
         memory=memory,
         extensions=tuple(str(Path(file).absolute()) for file in extensions),
+        names=called,
+        shares=share_weights,
         typed=is_typed(),
     )
     with made_folder(Path(job.out)):
-        return _run(job, found.items, engine, count, found.notes, progress)
+        totals = _run(job, found.items, engine, count, found.notes, progress)
+        if table is not None:
+            write_table(Path(table), Path(job.out), (item.name for item in found.items))
+        return totals
 
 
 def _run(
@@ -171,10 +187,11 @@ def _chain(first: Item, others: Iterator[Item]) -> Iterator[Item]:
     yield from others
 
 
-def _fitting(manifest: Manifest) -> int:
+def _fitting(manifest: Manifest, shares: bool) -> int:
     """A process a core, and no more than there is memory for."""
-    weights = sum(entry.bytes for entry in manifest.files.values())
-    return max(1, min(physical_cores(), _available() // (_PROCESS + 2 * weights)))
+    weights = 2 * sum(entry.bytes for entry in manifest.files.values())
+    once, each = (weights, _PROCESS) if shares else (0, _PROCESS + weights)
+    return max(1, min(physical_cores(), (_available() - once) // each))
 
 
 def _available() -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, escape, make
@@ -32,6 +32,10 @@ class Job:
     sizes: tuple[str, ...] = ()
     memory: int | None = None
     extensions: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the classes of outputs are called, where others are given than the artifact has."""
+    shares: bool = False
+    """Whether the processes of a machine have the weights in memory once."""
     typed: bool = False
     """Whether help is for somebody who typed a command."""
 
@@ -50,7 +54,9 @@ class Job:
     def key(self, item: Item) -> str:
         """What changes when the artifact, what is asked of it, or a file of an item does."""
         found = hashlib.sha256()
-        for part in (self.digest, *self.decode, *self.sizes, *item.given, *_stamps(item.given)):
+        names = [escape.json(self.names, indent=None)] if self.names else []
+        asked = (*names, *self.decode, *self.sizes)
+        for part in (self.digest, *asked, *item.given, *_stamps(item.given)):
             found.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return found.hexdigest()
 

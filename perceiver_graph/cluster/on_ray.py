@@ -94,5 +94,5 @@ def _not_installed(error: ImportError) -> DiagnosticError:
         "a batch on Ray needs ray[data], which is not installed",
         notes=[str(error)],
         help=f"{shell('pip', 'install', 'perceiver-graph[ray]')}; or run it on this machine: "
-        f"{option('--engine', 'local')}",
+        f"{option('--on', 'local')}",
     )

@@ -7,6 +7,7 @@ from perceiver_graph.cluster.job import Item, Job
 from perceiver_graph.cluster.takes import Takes
 from perceiver_graph.media.io import Reader, Reading
 from perceiver_graph.runtime.bindings import parse_sizes
+from perceiver_graph.runtime.naming import with_names
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import parse_decode
 from perceiver_graph.runtime.sources import Subject, file_readers, find_subjects
@@ -14,12 +15,13 @@ from perceiver_graph.runtime.work import Work, setting_of
 
 
 class Opener:
-    """Opens items for a program. Raises DiagnosticError (PG403, PG506, PG512, PG516)."""
+    """Opens items for a program. Raises DiagnosticError (PG403, PG506, PG512, PG515, PG516)."""
 
     def __init__(self, program: Program, job: Job) -> None:
         self._manifest = program.manifest
         self._table = Takes.of(program.manifest).table()
         self._asked = parse_decode(job.decode), parse_sizes(job.sizes), job.memory
+        self._named = with_names(program.manifest, job.names)
         self._program = program
         self._works: dict[tuple[bool, frozenset[str]], Work] = {}
         self.work = self._work(False, frozenset())
@@ -48,6 +50,6 @@ class Opener:
         readers: tuple[Reader, ...] = ()
         if reads_files:
             readers = file_readers(self._manifest, memory, given, row=self._table)
-        setting = setting_of(self._manifest, readers, decode, given)
+        setting = setting_of(self._named, readers, decode, given)
         # Of thousands of pictures, nobody looks at a sheet for each.
         return Work(self._program, setting, {}, decode, sizes, memory, draws=False)

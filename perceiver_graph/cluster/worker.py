@@ -54,7 +54,9 @@ class Worker:
     def __init__(self, job: Job) -> None:
         for file in job.extensions:
             extend(file)
-        program = load(job.artifact, device=job.device, threads=job.threads)
+        program = load(
+            job.artifact, device=job.device, threads=job.threads, share_weights=job.shares
+        )
         if program.artifact.digest != job.digest:
             message = (
                 f"{job.artifact} is not the artifact that the batch began with: it was replaced"

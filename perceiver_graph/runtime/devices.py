@@ -47,6 +47,8 @@ class Device:
 
     name: Literal["cpu", "cuda"]
     threads: int
+    shares: bool = False
+    """Whether weights are mapped from a file that processes of this machine share."""
 
     @property
     def specializes(self) -> bool:

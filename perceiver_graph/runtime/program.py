@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -48,6 +49,7 @@ def load(
     engine: str = "auto",
     threads: int | None = None,
     verify: Verify = "always",
+    share_weights: bool = False,
     progress: Progress | None = None,
 ) -> Program:
     """Open a compiled folder, check its files and get ready to run it.
@@ -55,8 +57,10 @@ def load(
     `device` is auto, cpu or cuda; `engine` is auto (what was measured to be the fastest on such a
     processor), onnxruntime or openvino; `threads` are those of the CPU, by default as many as
     OMP_NUM_THREADS says, else one a core; with `verify="once"` files that were read in full before, and
-    have not changed since, are not read again to compare their digests; `progress` is told the bytes
-    checked. Raises DiagnosticError (PG401 to PG406, PG601, PG602, PG608).
+    have not changed since, are not read again to compare their digests; with `share_weights`,
+    processes of this machine that run the artifact have its weights in memory once, from a file in the
+    cache of this user (onnxruntime on a CPU, which `auto` then is); `progress` is told the bytes checked.
+    Raises DiagnosticError (PG401 to PG406, PG601, PG602, PG608).
     """
     one_of("verify", VERIFY, verify)
     directory = as_path("path", "the folder of an artifact", path)
@@ -69,8 +73,11 @@ def load(
             help="write some of the same weights: "
             + command("compile", directory / SPEC_NAME, "--weights", directory, "-o", "DIR"),
         )
+    if share_weights and engine == "auto":
+        engine = "onnxruntime"
     chosen = choose(engine, artifact, device, threads)
-    return Program(artifact, chosen.device, chosen.engine, chosen.why)
+    place = replace(chosen.device, shares=share_weights)
+    return Program(artifact, place, chosen.engine, chosen.why)
 
 
 class State(Glanced):
@@ -155,6 +162,7 @@ class Program(Generating, Attending, Reads, Glanced):
             self.device.threads,
             self.artifact.digest,
             self.engine.name,
+            self.device.shares,
         )
 
     @property
@@ -312,9 +320,11 @@ class Program(Generating, Attending, Reads, Glanced):
                 progress(done + 1, divided.chunks)
 
 
-def _again(path: Path, device: DeviceName, threads: int, digest: str, engine: str) -> Program:
+def _again(
+    path: Path, device: DeviceName, threads: int, digest: str, engine: str, shares: bool = False
+) -> Program:
     """A program that was pickled. Raises DiagnosticError (PG402) where it is another one by now."""
-    program = load(path, device=device, engine=engine, threads=threads)
+    program = load(path, device=device, engine=engine, threads=threads, share_weights=shares)
     if program.artifact.digest != digest:
         raise DiagnosticError.of(
             "PG402",

@@ -15,6 +15,7 @@ from perceiver_graph.engine import onnxruntime
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import CUDA_PROVIDER, Device, no_cuda
+from perceiver_graph.runtime.laid_out import laid_out
 from perceiver_graph.runtime.signature import check_results, check_session
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import ProgramEntry
@@ -124,8 +125,10 @@ class Sessions:
     def _load(self, values: Mapping[str, int]) -> Any:
         self._artifact.require_unchanged()
         with errors.loading(self.file, self.device.name, self._artifact.manifest.precision):
+            shares = self.device.shares and self.device.name == "cpu"
+            file = laid_out(self._artifact, self.entry, self.device) if shares else self.file
             session = onnxruntime().InferenceSession(
-                str(self.file),
+                str(file),
                 sess_options=self.device.session_options(values),
                 providers=self.device.providers,
             )

@@ -50,7 +50,7 @@ def test_what_is_said_of_a_batch(reader: Path, tmp_path: Path, command: Command)
     ("words", "code", "told"),
     [
         (["--workers", "0"], 2, "--workers"),
-        (["--engine", "slurm"], 2, "`--engine` takes `local` or `ray`"),
+        (["--on", "slurm"], 2, "`--on` takes `local` or `ray`"),
         (["--size", "n=3"], 1, "PG516"),
         (["--memory", "much"], 2, "--memory"),
     ],
