@@ -104,8 +104,9 @@ $(FAMILY)/.ready: constraints-family.txt | $(READY)
 	@touch $@
 
 .PHONY: test-cluster
-test-cluster: $(READY) $(CLUSTER)/.ready ## Run batches on a Ray of this machine, a server, and what servers read (fetches 300 MB once)
-	$(CLUSTER)/bin/python -m pytest -m cluster tests/test_batch_ray.py tests/test_triton.py tests/test_serve.py tests/test_serve_hostile.py
+test-cluster: $(READY) $(CLUSTER)/.ready $(DRIVER)/.ready ## Run batches on a Ray of this machine, a server and its page, and what servers read (fetches 300 MB once)
+	PYTHONPATH=$(DRIVER) $(CLUSTER)/bin/python -m pytest -m cluster tests/test_batch_ray.py tests/test_batch_tables.py \
+		tests/test_triton.py tests/test_serve.py tests/test_serve_hostile.py tests/browser/test_serve_page.py
 
 # An environment of its own, which finds the packages of .venv behind its own: some of what the engines
 # depend on is of other versions there.

@@ -136,6 +136,19 @@ def test_one_encode_for_many_decodes(kind: str, server: Server, clips: Program) 
         client.infer("clips.decode", [], parameters={"state": handle})
 
 
+@pytest.mark.parametrize("kind", ["http", "grpc"])
+def test_texts_go_as_they_are(kind: str, server: Server, reader: Program) -> None:
+    module, client = client_of(kind, server)
+    texts = np.array([b"Where?", "é".encode()], object)
+    one = module.InferInput("text", texts.shape, "BYTES")
+    one.set_data_from_numpy(texts)
+    found = client.infer("reader", [one])
+    ids = reader.read("Where?")["text"]
+    wanted = reader.run({"text": ids})["label"]
+    np.testing.assert_allclose(found.as_numpy("label")[:1], wanted, atol=1e-6)
+    assert found.as_numpy("label").shape == (2, 3)
+
+
 def test_errors_say_what_would_work(server: Server) -> None:
     for kind in ("http", "grpc"):
         module, client = client_of(kind, server)
@@ -182,6 +195,23 @@ def test_what_was_begun_is_answered(folder: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
         assert server.end() == (0, "")
         assert begun.result()[0] == 200
+
+
+def test_an_end_is_one_for_both(folder: Path, tmp_path: Path) -> None:
+    """While requests over HTTP are finished, gRPC takes no more either."""
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    with serving(folder / "reader", "--extension", tmp_path / "slow.py") as server:
+        module, client = client_of("grpc", server)
+        assert client.is_server_live()
+        with ThreadPoolExecutor(1) as clients:
+            begun = clients.submit(server.infer, "reader", text_of(1, 3))
+            time.sleep(0.5)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            with pytest.raises(Exception, match=r"UNAVAILABLE|refused|shutting down"):
+                client.infer("reader", given(module, {"text": np.array([[1]])}))
+            assert begun.result()[0] == 200
+        assert server.process.wait(60) == 0
 
 
 def test_limits_are_told(folder: Path, tmp_path: Path) -> None:
@@ -298,10 +328,13 @@ def test_the_commands_of_the_page_run_as_printed(tmp_path: Path) -> None:
         with suppress(ProcessLookupError):
             os.killpg(shell.pid, signal.SIGKILL)
     assert shell.returncode == 0, out + said
-    _, asked, clients, metrics = out.split("---\n")
+    _, asked, read, clients, metrics = out.split("---\n")
     answer = json.loads(asked[asked.index('{"model_name"') :])
+    assert json.loads(read)["outputs"][0]["shape"] == answer["outputs"][0]["shape"]
     numbers = np.array(answer["outputs"][0]["data"], np.float32)
     lines = [line for line in clients.splitlines() if line]
     assert len(lines) == 2
     assert lines[0] == lines[1] == str(numbers[None])
-    assert 'request_predict_seconds_count{model_name="text_classification"} 3.0' in metrics
+    assert 'request_predict_seconds_count{model_name="text_classification"} 4.0' in metrics
+    assert 'perceiver_graph_call_elements_sum{model_name="text_classification"} 4.0' in metrics
+    assert 'perceiver_graph_requests_waiting{model_name="text_classification"} 0.0' in metrics

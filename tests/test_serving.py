@@ -24,6 +24,7 @@ from perceiver_graph.serving.calls import Answer, Call, RefusalError, status_of,
 from perceiver_graph.serving.queue import Queue, Room
 from perceiver_graph.serving.tensors import TYPES, Tensor, gives, takes
 from perceiver_graph.serving.together import largest
+from perceiver_graph.serving.watch import Watch
 from perceiver_graph.spec.manifest import Quantization
 from tests.batch_support import compiled
 from tests.small import SMALL
@@ -99,6 +100,30 @@ def test_calls_that_are_alike_go_together(reader: Program, monkeypatch: pytest.M
     for one, labels in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one.arrays["label"], labels, atol=1e-6)
     assert sorted(runs) == [4, 4, 9]
+
+
+def test_what_waits_and_what_goes_is_told(reader: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted(reader, monkeypatch, seconds=0.1)
+    waiting, most = 0, 0
+    sizes: list[int] = []
+
+    class Told(Watch):
+        def waits(self, change: int) -> None:
+            nonlocal waiting, most
+            waiting += change
+            most = max(most, waiting)
+
+        def goes(self, elements: int) -> None:
+            sizes.append(elements)
+
+    calls = [text(1, 5), text(2, 5), text(1, 6), text(9, 5)]
+    with room_for() as room:
+        found = asyncio.run(all_of(Queue(reader, room, 8, 0.2, Told()), calls))
+        assert all(isinstance(one, Answer) for one in found)
+        assert (sorted(sizes), waiting) == ([1, 3, 9], 0)
+        assert most >= 3
+        asyncio.run(all_of(Queue(reader, room, 1, 0.0, Told()), [text(2, 5)] * 3))
+    assert (sizes[-3:], waiting) == ([2, 2, 2], 0)
 
 
 def test_a_batch_that_is_whole_does_not_wait(

@@ -110,6 +110,11 @@ class Reader:
         """
         raise NotImplementedError
 
+    def of_texts(self, texts: Sequence[Sequence[str]]) -> Piece:
+        """A batch of texts that are themselves what is read, never names of files; for readers that are
+        `literal`. Raises DiagnosticError (PG507, PG512, PG514, PG603)."""
+        raise NotImplementedError
+
     def input_for(self, value: str) -> str:
         """The input that a file of this name is most likely for."""
         return self.inputs[0]

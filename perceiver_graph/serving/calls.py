@@ -31,6 +31,8 @@ class Call:
     sizes: Mapping[str, Any] | None = None
     state: str | None = None
     """The handle of what was encoded before."""
+    notes: tuple[str, ...] = ()
+    """What the caller should know of how it was read."""
 
     def likeness(self) -> Hashable:
         """What is equal for calls that can be one: all but the batch."""

@@ -12,9 +12,17 @@ from typing import Any
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.serving import wire
-from perceiver_graph.serving.calls import RefusalError, status_of, text_of, too_large, too_long
+from perceiver_graph.serving.calls import (
+    RefusalError,
+    status_of,
+    text_of,
+    too_large,
+    too_long,
+    unknown_model,
+)
 from perceiver_graph.serving.limits import Limits
 from perceiver_graph.serving.models import Models
+from perceiver_graph.serving.page import page
 from perceiver_graph.serving.tensors import wrong
 from perceiver_graph.serving.trouble import Trouble
 
@@ -43,6 +51,19 @@ def application(models: Models, plane: Any, limits: Limits, trouble: Trouble) ->
             raise too_long(limits.seconds) from None
         return fastapi.Response(body, headers=headers)
 
+    html, about = page(models)
+
+    async def front(request: Any) -> Any:
+        return fastapi.Response(html, headers=about)
+
+    async def random(request: Any) -> Any:
+        name = request.path_params["model_name"]
+        example = models[name].example
+        if example is None:  # half a model
+            raise unknown_model(name, [one for one in models.names if models[one].example])
+        body, headers = wire.question(await example(_seed(request)))
+        return fastapi.Response(body, headers={**headers, "cache-control": "no-store"})
+
     async def model(request: Any) -> Any:
         models[request.path_params["model_name"]]
         return fastapi.responses.JSONResponse(
@@ -65,7 +86,17 @@ def application(models: Models, plane: Any, limits: Limits, trouble: Trouble) ->
     app.add_route("/v2/models/{model_name}/ready", model_ready)
     app.add_route("/v2/models/{model_name}/infer", infer, methods=["POST"])
     app.add_route(METRICS, measured)
+    app.add_route("/", front)
+    app.add_route("/random/{model_name}", random)
     return app
+
+
+def _seed(request: Any) -> int:
+    """The seed of random input. Raises DiagnosticError (PG531)."""
+    text = request.query_params.get("seed", "0")
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise wrong("the seed is no number from 0 to 999,999,999")
+    return int(text)
 
 
 async def _asked(request: Any, limits: Limits) -> wire.Asked:

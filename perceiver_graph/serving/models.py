@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from perceiver_graph.serving.calls import Answer, Call, Wanted, call_of, unknown_model
+from perceiver_graph.serving.calls import Answer, Arrays, Call, Wanted, call_of, unknown_model
 from perceiver_graph.serving.queue import Queue
 from perceiver_graph.serving.tensors import Tensor, gives, takes
+from perceiver_graph.spec.manifest import Manifest
 
 Tensors = list[dict[str, Any]]
 
@@ -26,12 +27,17 @@ class Served:
     answer: Callable[[Call], Awaitable[Answer]]
     batch: int = 1
     """The most batch elements of several requests that are put together."""
+    manifest: Manifest | None = None
+    """Of a program as a whole."""
+    example: Callable[[int], Awaitable[Arrays]] | None = None
+    """Random arrays of a seed that it takes."""
 
 
 def of_queue(queue: Queue) -> Served:
     """The model of a program as a whole."""
     manifest = queue.program.manifest
-    return Served(takes(manifest), gives(manifest), queue.answer, queue.batch)
+    inputs, outputs = takes(manifest), gives(manifest)
+    return Served(inputs, outputs, queue.answer, queue.batch, manifest, queue.example)
 
 
 class Models:

@@ -11,11 +11,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 from perceiver_graph.runtime.program import Program
-from perceiver_graph.serving.calls import Answer, Call, busy, too_long
+from perceiver_graph.runtime.random_inputs import random_inputs
+from perceiver_graph.serving.calls import Answer, Arrays, Call, busy, too_long
+from perceiver_graph.serving.texts import has_texts, readers_of, with_ids
 from perceiver_graph.serving.together import alone, checked, largest, together
+from perceiver_graph.serving.watch import Watch
 
 Known = tuple[int, tuple[str, ...]]
 ValueT = TypeVar("ValueT")
+_NOBODY = Watch()
 
 
 @dataclass
@@ -28,13 +32,21 @@ class Room:
     """How long a call may take, waiting included."""
     inside: int = 0
 
-    def start(self, work: Callable[[], ValueT]) -> asyncio.Future[ValueT]:
+    def start(
+        self, work: Callable[[], ValueT], watch: Watch = _NOBODY, requests: int = 1
+    ) -> asyncio.Future[ValueT]:
         """Do it in a thread. It counts as inside until it is done, whether or not anybody waits: a
         thread cannot be stopped. Raises RefusalError where too many are inside."""
         if self.inside >= self.limit:
             raise busy(self.limit)
         self.inside += 1
-        found = asyncio.get_running_loop().run_in_executor(self.threads, work)
+
+        def begun() -> ValueT:
+            watch.waits(-requests)
+            return work()
+
+        watch.waits(requests)
+        found = asyncio.get_running_loop().run_in_executor(self.threads, begun)
         found.add_done_callback(self._left)
         return found
 
@@ -76,12 +88,21 @@ class _Group:
 class Queue:
     """Calls of one model, in one event loop."""
 
-    def __init__(self, program: Program, room: Room, batch: int = 1, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        program: Program,
+        room: Room,
+        batch: int = 1,
+        delay: float = 0.0,
+        watch: Watch = _NOBODY,
+    ) -> None:
         self.program = program
         self._room = room
+        self._watch = watch
         self._most = largest(program.manifest, batch)
         self._delay = delay
         self._groups: dict[Hashable, _Group] = {}
+        self._texts = readers_of(program.manifest)
 
     @property
     def batch(self) -> int:
@@ -92,15 +113,27 @@ class Queue:
         """Raises DiagnosticError as `Program.run`, and RefusalError where it takes too long, or too many
         wait."""
         async with self._room.patience():
+            if has_texts(call):
+                work = partial(with_ids, self._texts, call)
+                call = await asyncio.shield(self._room.start(work))
             if self._most == 1:
                 return await self._alone(call)
             return await self._with_others(call)
 
+    async def example(self, seed: int) -> Arrays:
+        """Random arrays that the program takes. Raises RefusalError as `answer`."""
+        return await self._room.answer(
+            lambda: random_inputs(self.program.manifest, {}, seed).arrays
+        )
+
     async def _alone(self, call: Call) -> Answer:
-        return await asyncio.shield(self._room.start(partial(alone, self.program, call)))
+        running = self._room.start(partial(alone, self.program, call), self._watch)
+        self._watch.goes(_elements(self.program, call))
+        return await asyncio.shield(running)
 
     async def _with_others(self, call: Call) -> Answer:
-        known = await asyncio.shield(self._room.start(partial(checked, self.program, call)))
+        work = partial(checked, self.program, call)
+        known = await asyncio.shield(self._room.start(work, self._watch))
         if known is None or known[0] >= self._most:
             return await self._alone(call)
         likeness = call.likeness()
@@ -116,6 +149,7 @@ class Queue:
         group.calls.append(call)
         group.known.append(known)
         group.waiting.append(future)
+        self._watch.waits(1)
         if group.elements >= self._most:
             self._go(likeness)
         return await future
@@ -125,18 +159,28 @@ class Queue:
         group = self._groups.pop(likeness)
         if group.timer is not None:
             group.timer.cancel()
+        self._watch.waits(-len(group.calls))
         there = [i for i, future in enumerate(group.waiting) if not future.done()]
         waiting = [group.waiting[i] for i in there]
         calls, known = [group.calls[i] for i in there], [group.known[i] for i in there]
         if not there:
             return
         try:
-            running = self._room.start(partial(together, self.program, calls, known))
+            work = partial(together, self.program, calls, known)
+            running = self._room.start(work, self._watch, len(calls))
         except Exception as error:  # noqa: BLE001 - it is raised where the callers wait
             for future in waiting:
                 future.set_exception(error)
             return
+        self._watch.goes(sum(batch for batch, _ in known))
         running.add_done_callback(partial(_give, waiting))
+
+
+def _elements(program: Program, call: Call) -> int:
+    """The batch elements of a call that nobody has checked: points may be the same for all."""
+    inputs = program.manifest.inputs
+    arrays = (a for n, a in call.arrays.items() if n in inputs and a.ndim == len(inputs[n].shape))
+    return max(map(len, arrays), default=1)
 
 
 def _give(waiting: list[asyncio.Future[Answer]], done: asyncio.Future[Any]) -> None:

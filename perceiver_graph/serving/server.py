@@ -32,6 +32,7 @@ from perceiver_graph.serving.queue import Queue, Room
 from perceiver_graph.serving.rpc import server
 from perceiver_graph.serving.states import States, in_two
 from perceiver_graph.serving.trouble import Trouble
+from perceiver_graph.serving.watch import Measured
 from perceiver_graph.version import __version__
 
 _ABOUT = {
@@ -122,7 +123,7 @@ async def _run(
             rpc = server(models, plane, limits, trouble)
             grpc_address = _grpc_address(rpc, places)
             await rpc.start()
-        _end_on_signals(http)
+        _end_on_signals(http, rpc, limits.seconds)
         host, port = listening.getsockname()[:2]
         listening.listen(1024)
         began(f"http://{_bracketed(host)}:{port}", grpc_address, models)
@@ -136,7 +137,8 @@ def _models(
 ) -> Models:
     found = {}
     for name, program in programs.items():
-        found[name] = of_queue(Queue(program, room, batching.most, batching.delay))
+        queue = Queue(program, room, batching.most, batching.delay, Measured(name))
+        found[name] = of_queue(queue)
         if limits.states:
             found |= in_two(name, program, room, States(limits.states, limits.state_seconds))
     return Models(found)
@@ -164,11 +166,16 @@ def _http(app: Any, limits: Limits) -> Any:
     return found
 
 
-def _end_on_signals(http: Any) -> None:
+def _end_on_signals(http: Any, rpc: Any, patience: float) -> None:
+    """Let both take no more requests at once, and finish those that they have."""
+    loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []  # a loop holds its tasks weakly
+
     def end() -> None:
         http.should_exit = True
+        if rpc is not None and not ending:
+            ending.append(loop.create_task(rpc.stop(patience)))
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
 

@@ -19,6 +19,7 @@ from perceiver_graph.serving.calls import Answer, Call, no_state
 from perceiver_graph.serving.models import Served
 from perceiver_graph.serving.queue import Room
 from perceiver_graph.serving.tensors import gives, takes, wrong
+from perceiver_graph.serving.texts import has_texts, readers_of, with_ids
 
 
 class States:
@@ -69,11 +70,20 @@ def in_two(name: str, program: Program, room: Room, states: States) -> dict[str,
         return {}
     points = {name for name, entry in manifest.inputs.items() if entry.points_of}
 
+    texts = readers_of(manifest)
+
+    def encoded(call: Call) -> tuple[State, tuple[str, ...]]:
+        call = with_ids(texts, call)
+        state = program.encode(call.arrays, sizes=call.sizes)
+        return state, (*call.notes, *state.notes)
+
     async def encode(call: Call) -> Answer:
-        state = await room.answer(partial(program.encode, call.arrays, sizes=call.sizes))
-        return Answer({}, state.notes, states.keep(state))
+        state, notes = await room.answer(partial(encoded, call))
+        return Answer({}, notes, states.keep(state))
 
     async def decode(call: Call) -> Answer:
+        if has_texts(call):
+            raise wrong("decode takes no texts")
         if call.state is None:
             raise wrong(f"`{name}.decode` needs the parameter `state`, which `{name}.encode` gives")
         return await room.answer(partial(_decoded, program, states.get(call.state), call))

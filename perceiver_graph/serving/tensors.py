@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -30,9 +30,13 @@ TYPES = {
 }
 """Types of the protocol that are numbers, as numpy lays them out on the wire."""
 _NAMES = {"float32": "FP32", "int64": "INT64", "bool": "BOOL"}
+TEXTS = "BYTES"
+"""The type of the protocol that is texts, which are of any length each."""
 _OPEN = -1
 """A size that each request says."""
-_MOST_AXES = 16
+_MOST_AXES, _MOST_TEXTS = 16, 4096
+_LENGTH = 4
+"""Bytes in front of a text that say how many it has."""
 
 
 def takes(manifest: Manifest) -> list[dict[str, Any]]:
@@ -57,6 +61,11 @@ def _described(name: str, dtype: str, shape: Sequence[Size]) -> dict[str, Any]:
     return {"name": name, "datatype": _NAMES[dtype], "shape": sizes}
 
 
+def described(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    """An array as the protocol says what one is."""
+    return {"name": name, "datatype": _NAMES[str(array.dtype)], "shape": list(array.shape)}
+
+
 @dataclass(frozen=True)
 class Tensor:
     """What a request says of an input. Nothing of it has been looked at yet."""
@@ -68,19 +77,21 @@ class Tensor:
     """Bytes as they lie in memory, or numbers in lists, nested or not."""
 
     def array(self) -> NDArray[Any]:
-        """The numbers. Raises DiagnosticError (PG531) unless there are as many as the shape says, and
-        they are of the type."""
-        dtype = np.dtype(TYPES[self._type()])
-        shape = self._sizes()
+        """The numbers, or the texts as an array of objects. Raises DiagnosticError (PG531) unless there
+        are as many as the shape says, and they are of the type."""
+        datatype, shape = self._type(), self._sizes()
+        if datatype == TEXTS:
+            return self._texts(shape)
+        dtype = np.dtype(TYPES[datatype])
         if isinstance(self.data, bytes | bytearray | memoryview):
             return self._of_bytes(dtype, shape)
         return self._of_numbers(dtype, shape)
 
     def _type(self) -> str:
-        if isinstance(self.datatype, str) and self.datatype in TYPES:
+        if isinstance(self.datatype, str) and self.datatype in (*TYPES, TEXTS):
             return self.datatype
         given = quote(self.datatype) if isinstance(self.datatype, str) else "no text"
-        help = f"types are {', '.join(TYPES)}"
+        help = f"types are {', '.join(TYPES)}; and {TEXTS} for inputs that read texts"
         raise wrong(f"the type of input {self._label} is {given}", help)
 
     def _sizes(self) -> tuple[int, ...]:
@@ -126,9 +137,55 @@ class Tensor:
         with np.errstate(over="ignore"):  # infinite then, which no input takes
             return found.astype(dtype).reshape(shape)
 
+    def _texts(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        count = prod(shape)
+        if not 0 < count <= _MOST_TEXTS:
+            message = f"input {self._label} has {count} texts: 1 to {_MOST_TEXTS} go at a time"
+            raise wrong(message)
+        if isinstance(self.data, bytes | bytearray | memoryview):
+            given: list[Any] = list(_parts(memoryview(self.data), self._label))
+        else:
+            given = _flat(self.data) if isinstance(self.data, list) else []
+        if len(given) != count:
+            what = f"input {self._label}, {list(shape)}, takes {count} texts"
+            raise wrong(f"{what}, and {len(given)} are given")
+        found = np.empty(count, object)
+        for place, one in enumerate(given):
+            found[place] = _text(one, self._label)
+        return found.reshape(shape)
+
     @property
     def _label(self) -> str:
         return quote(self.name) if isinstance(self.name, str) else "without a name"
+
+
+def _flat(data: list[Any]) -> list[Any]:
+    """What is in a list of texts, or in a list of such lists."""
+    rows = (one if isinstance(one, list) else [one] for one in data)
+    return [text for row in rows for text in row]
+
+
+def _parts(data: memoryview, label: str) -> Iterator[bytes]:
+    """Texts that lie behind each other, each behind its length. Raises DiagnosticError (PG531)."""
+    place = 0
+    while place < len(data):
+        start = place + _LENGTH
+        place = start + int.from_bytes(data[start - _LENGTH : start], "little")
+        if start > len(data) or place > len(data):
+            raise wrong(f"the bytes of input {label} end within a text, or within its length")
+        yield bytes(data[start:place])
+
+
+def _text(value: Any, label: str) -> str:
+    try:
+        if isinstance(value, bytes):
+            return value.decode("utf-8")
+        if isinstance(value, str):
+            value.encode("utf-8")  # JSON may hold half a pair of surrogates
+            return value
+    except UnicodeError as error:
+        raise wrong(f"input {label} has a text that is not UTF-8") from error
+    raise wrong(f"the data of input {label} are not all texts")
 
 
 def _becomes(found: NDArray[Any], dtype: np.dtype[Any]) -> bool:

@@ -28,7 +28,7 @@ def largest(manifest: Manifest, wanted: int) -> int:
 
 def alone(program: Program, call: Call) -> Answer:
     """The answer to one call. Raises DiagnosticError as `Program.run`."""
-    notes: list[str] = []
+    notes = [*call.notes]
     found = program.run(call.arrays, call.decode, sizes=call.sizes, note=notes.append)
     return Answer(dict(found), tuple(notes))
 
@@ -43,7 +43,7 @@ def checked(program: Program, call: Call) -> tuple[int, tuple[str, ...]] | None:
         entry = program.manifest.inputs.get(name)
         if array.shape[:1] != (batch,) or (entry and array.ndim != len(entry.shape)):
             return None  # points that are the same for all
-    return batch, feeds.notes
+    return batch, (*call.notes, *feeds.notes)
 
 
 def together(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from perceiver_graph.diagnostics import quote
-from perceiver_graph.serving.calls import Answer, Call, Wanted, call_of
-from perceiver_graph.serving.tensors import Tensor, wrong
+from perceiver_graph.serving.calls import Answer, Arrays, Call, Wanted, call_of
+from perceiver_graph.serving.tensors import Tensor, described, wrong
 
 HEADER = "inference-header-content-length"
 """Where bytes of tensors lie behind the JSON: how long the JSON is."""
@@ -60,7 +60,7 @@ def written(model: str, asked: Asked, answer: Answer) -> tuple[bytes, dict[str, 
     outputs: list[dict[str, Any]] = []
     behind: list[bytes] = []
     for name, array in answer.arrays.items():
-        one: dict[str, Any] = {"name": name, "datatype": "FP32", "shape": list(array.shape)}
+        one = described(name, array)
         if (asked.forms or {}).get(name, asked.binary):
             behind.append(array.tobytes())
             one["parameters"] = {_SIZE: len(behind[-1])}
@@ -72,7 +72,21 @@ def written(model: str, asked: Asked, answer: Answer) -> tuple[bytes, dict[str, 
         body["id"] = asked.id
     if answer.parameters:
         body["parameters"] = answer.parameters
-    text = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    return _joined(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), behind)
+
+
+def question(arrays: Arrays) -> tuple[bytes, dict[str, str]]:
+    """The body of a request that has these arrays, and its headers."""
+    orjson: Any = import_module("orjson")
+    behind = [array.tobytes() for array in arrays.values()]
+    inputs = [
+        {**described(name, array), "parameters": {_SIZE: array.nbytes}}
+        for name, array in arrays.items()
+    ]
+    return _joined(orjson.dumps({"inputs": inputs}), behind)
+
+
+def _joined(text: bytes, behind: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
     if not behind:
         return text, {"content-type": "application/json"}
     headers = {"content-type": "application/octet-stream", HEADER: str(len(text))}

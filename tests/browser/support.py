@@ -57,18 +57,18 @@ def browser() -> Iterator[Any]:
             yield started
 
 
-def opened(browser: Any, path: Path, **settings: Any) -> Any:
-    """A page of its own with the file in it, once its script is through; errors and what it asks the
-    network for are in `problems` of it."""
+def opened(browser: Any, path: Path | str, **settings: Any) -> Any:
+    """A page of its own with the file in it, or what a server has at an address, once its script is
+    through; errors and what it asks others for are in `problems` of it."""
+    address = path.as_uri() if isinstance(path, Path) else path
+    own = ("file:",) if isinstance(path, Path) else (path, "data:")
     view: Mapping[str, Any] = {"viewport": {"width": 1440, "height": 1000}, **settings}
     page = browser.new_context(**view).new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda message: page.problems.append(message.text))
     page.on("dialog", lambda dialog: page.problems.append(dialog.message))
-    page.on(
-        "request", lambda asked: asked.url.startswith("file:") or page.problems.append(asked.url)
-    )
-    page.goto(path.as_uri())
+    page.on("request", lambda asked: asked.url.startswith(own) or page.problems.append(asked.url))
+    page.goto(address)
     page.wait_for_selector("html[data-ready]", state="attached")
     return page

@@ -19,6 +19,7 @@ from perceiver_graph.media.lengths import Length
 from perceiver_graph.media.text import tokens
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Source
 from perceiver_graph.runtime.paths import is_path
+from perceiver_graph.runtime.room import require_room
 from perceiver_graph.spec.manifest import Dimension, InputEntry
 
 _SHOWN = 40  # characters of a text that name it
@@ -59,11 +60,10 @@ class TextReader(Reader):
         """Read the texts. Raises DiagnosticError (PG507, PG512, PG514)."""
         found = [self._read(value) for value in values]
         texts = [tokens.expand_masks(text) for text, _ in found]
-        encoded = tokens.encode(*texts)
         files = [source for _, source in found if source is not None]
         paths = tuple(source.path for source in files if source.is_file)
         label = files[0].label if files else quote(texts[0], _SHOWN)
-        piece = self._piece(encoded, label)
+        piece = self._piece(tokens.encode(*texts), label)
         if not all(texts):
             which = "the text" if not any(texts) else "one of the two texts"
             note = f"{which} for `{self._name}` is empty: nothing is read of it but [CLS] and [SEP]"
@@ -74,6 +74,36 @@ class TextReader(Reader):
         )
         stem = next((one.stem for one in files if one.is_file), "text")
         return Reading(label, stem, paths, lambda: iter([piece]), sources=sources)
+
+    def of_texts(self, texts: Sequence[Sequence[str]]) -> Piece:
+        """A batch of texts, each a row of one or of two; all become as long as the longest."""
+        most = 2 if self._form.pair else 1
+        if any(not 0 < len(row) <= most for row in texts):
+            takes = "a text or two" if most == 2 else "one text"
+            raise DiagnosticError.of(
+                "PG512", f"`{self._name}` takes {takes} for each batch element", help="give so many"
+            )
+        rows = [tokens.encode(*map(self._alone, row)) for row in texts]
+        labels = [quote(row[0], _SHOWN) for row in texts]
+        longest = max(len(one.ids) for one in rows)
+        length = self._length.at_least(longest) or longest
+        require_room([len(rows), length], "int64", f"`{self._name}`", "fewer texts at a time")
+        pieces = [self._piece(*one, longest) for one in zip(rows, labels, strict=True)]
+        whole: Arrays = {}
+        if any(len(piece.arrays) > 1 for piece in pieces):  # where one has a mask, all have
+            whole = {f"{self._name}.attention_mask": self._length.tokens(np.ones(length, np.bool_))}
+        each = [{**whole, **piece.arrays} for piece in pieces]
+        arrays = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+        notes = dict.fromkeys(note for piece in pieces for note in piece.notes)
+        return Piece(arrays, notes=tuple(notes))
+
+    def _alone(self, text: str) -> str:
+        """A text that is no file, with its masks written out."""
+        most = _LONGEST_NAME * (self._length.max or _MOST)
+        if len(text) > most:
+            raise self._too_long(quote(text, _SHOWN), f"more than {most:,} characters")
+        self._refuse_masks(text, quote(text, _SHOWN))
+        return tokens.expand_masks(text)
 
     def _read(self, value: str) -> tuple[str, Source | None]:
         """A text, and the file that it comes from."""
@@ -86,12 +116,14 @@ class TextReader(Reader):
             if len(content) > most:
                 raise self._too_long(source.label, f"more than {most:,} bytes")
             text = _decoded(content, source)
+        self._refuse_masks(text, source.label if source else quote(text, _SHOWN))
+        return text, source
+
+    def _refuse_masks(self, text: str, label: str) -> None:
         masks = tokens.count_masks(text)
         if masks > (self._length.max or _MOST):
             times = f"{masks:,} times" if masks < tokens.UNCOUNTED else "a billion times and more"
-            label = source.label if source else quote(text, _SHOWN)
             raise self._too_long(label, f"{times} [MASK] alone")
-        return text, source
 
     def _too_long(self, label: str, fault: str) -> DiagnosticError:
         return DiagnosticError.of(
@@ -101,10 +133,10 @@ class TextReader(Reader):
             help="shorten the text, or run on its parts",
         )
 
-    def _piece(self, encoded: tokens.Encoded, label: str) -> Piece:
-        """The ids, padded to a length that the model takes, int64 [1, length]."""
+    def _piece(self, encoded: tokens.Encoded, label: str, least: int = 0) -> Piece:
+        """The ids, padded to a length of `least` or more that the model takes, int64 [1, length]."""
         count = len(encoded.ids)
-        length = self._length.at_least(count)
+        length = self._length.at_least(max(count, least))
         if length is None:
             raise self._too_long(label, f"{count} ids")
         padding = self._length.padding(length - count)
