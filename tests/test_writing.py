@@ -145,7 +145,7 @@ def test_ctrl_c_ends_a_text(writer: Path) -> None:
             1,
             "error[PG512]: writer goes on with one text, and 2",
         ),
-        (["x" * 39, "--generate", "5"], 1, "error[PG514]"),
+        (["x" * 40, "--generate", "5"], 1, "error[PG514]"),
     ],
 )
 def test_what_is_refused(writer: Path, arguments: Sequence[str], code: int, said: str) -> None:
@@ -153,6 +153,16 @@ def test_what_is_refused(writer: Path, arguments: Sequence[str], code: int, said
     assert found.returncode == code
     assert said in found.stderr.decode()
     assert found.stdout == b""
+
+
+def test_the_longest_text_is_gone_on_with(writer: Path) -> None:
+    """40 ids: [CLS] and 39 bytes. What ends a text is not among those that a model goes on with."""
+    found = run(writer, "x" * 39, "--generate", "3", "--temperature", "0")
+    assert found.returncode == 0, found.stderr.decode()
+    program = pg.load(writer, device="cpu")
+    assert found.stdout.decode(errors="replace").rstrip("\n") == "x" * 39 + "".join(
+        program.generate("x" * 39, 3, temperature=0)
+    ).rstrip("\n")
 
 
 def test_ids_are_gone_on_with(writer: Path, tmp_path: Path) -> None:

@@ -119,11 +119,17 @@ def about_tokens(part: Part, signature: Signature) -> Mismatch | None:
     lengths = [size for one in signature.read_as("text") for size in one.sizes.values()]
     if have in lengths:
         return None
-    known = " or ".join(map(str, lengths)) or "none, as it reads no text"
+    if not lengths:
+        return Mismatch(
+            f"`{part.name}` has a label for each token of a text, and the model reads none",
+            "add an input with `media: {text: {}}` to ask about",
+            part.place(),
+        )
+    known = " or ".join(map(str, lengths))
     return Mismatch(
         f"`{part.name}` is about the tokens of a text, and has {have} of them (the model's text: "
         f"{known})",
-        PER_TOKEN if lengths else "add an input with `media: {text: {}}`",
+        PER_TOKEN,
         part.place(),
     )
 

@@ -201,16 +201,18 @@ def require_writing(manifest: Manifest) -> Generation:
     known = manifest.generation
     if known is not None and known.refused is None:
         return known
-    help = "compile a causal model: `perceiver-graph explain PG518` shows one"
+    shows = "`perceiver-graph explain PG518` shows one"
     if known is not None:
         raise DiagnosticError.of(
-            "PG518", f"{manifest.name} writes no text: {known.refused}", help=help
+            "PG518",
+            f"{manifest.name} writes no text: {known.refused}",
+            help=f"change that in the spec, and compile it again; {shows} that writes",
         )
     raise DiagnosticError.of(
         "PG518",
         f"{manifest.name} writes no text: its latents are not the last tokens of one, each of which "
         "reads what came before it alone",
-        help=help,
+        help=f"compile a causal model: {shows}",
     )
 
 
@@ -227,10 +229,10 @@ def require_text(manifest: Manifest, known: Generation) -> None:
         )
 
 
-def any_length(manifest: Manifest, known: Generation) -> Manifest:
-    """The manifest where a text may be as short as one token."""
+def any_length(manifest: Manifest, known: Generation, more: int = 0) -> Manifest:
+    """The manifest where a text may be as short as one token, and longer by some that are left out."""
     (symbol,) = manifest.inputs[known.text].shape[1:]
-    dims = {**manifest.dims, str(symbol): Dimension(max=known.longest)}
+    dims = {**manifest.dims, str(symbol): Dimension(max=known.longest and known.longest + more)}
     return manifest.model_copy(update={"dims": dims})
 
 

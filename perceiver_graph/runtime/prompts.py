@@ -65,7 +65,8 @@ def read_prompt(
     """
     known = require_writing(manifest)
     require_text(manifest, known)
-    manifest = any_length(manifest, known)
+    # What ends a text is read and left out again: there is room for it behind the longest one.
+    manifest = any_length(manifest, known, more=1)
     subjects = find_subjects(files, file_readers(manifest, None, arrays, files))
     pieces = [piece for subject in subjects for piece in subject.pieces()]
     encoded = pieces[0].origin(Encoded) if pieces else None

@@ -149,6 +149,8 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
     if not values:
         nouns = " or ".join(reader.noun for reader in readers)
         report.error("PG501", "no file was given", help=f"name {nouns}")
+    if plain and len(readers) > 1 and (told := _by_kind(plain, readers)) and not {*told} & {*named}:
+        plain, named = [], {**named, **told}
     if plain and len(readers) > 1:
         _ask(plain[0], readers, report)
         report.raise_if_errors()
@@ -228,6 +230,19 @@ def _known(name: str, values: Sequence[str], readers: Sequence[Reader], report: 
     as_text = [f"as a text: {option(f'{one}={name}={values[0]}')}" for one in texts[:1]]
     report.error("PG512", message, help=did_you_mean(name, inputs) or these, notes=as_text)
     return False
+
+
+def _by_kind(values: Sequence[str], readers: Sequence[Reader]) -> dict[str, list[str]]:
+    """Which input each file is for, where its kind says so: one that takes pictures, one that takes
+    sound. Empty where a kind is that of several inputs or of none, or two files are of one."""
+    found: dict[str, list[str]] = {}
+    for value in values:
+        kind = guess_type(value)[0] or ""
+        of_kind = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
+        if len(of_kind) != 1 or len(of_kind[0].inputs) != 1 or of_kind[0].inputs[0] in found:
+            return {}
+        found[of_kind[0].inputs[0]] = [value]
+    return found
 
 
 def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:

@@ -78,6 +78,12 @@ TABLE = (
         "attention",
     ),
     Absent(
+        "stochastic_depth drop_path drop_path_rate layerdrop",
+        "layers that are left out now and then in training",
+        "`dropout: 0.1` leaves out numbers of what each layer adds",
+        "attention",
+    ),
+    Absent(
         "over",
         "latents for each place of an axis",
         "write `per: {time: 8}` here, or `over` under `encode`, which reads along one axis",

@@ -37,6 +37,7 @@ class Change:
         """Whether it is a setting of a position encoding, or of how attention turns by positions."""
         first, place = self.path[0], self.path[2:]
         turned = first in _LAYERS and "rotary" in self.path[1:]
+        turned = turned or self.path[:2] == ("latents", "range")
         return turned or place[:1] == ("position",) or place[:2] == ("query", "position")
 
     @property

@@ -183,7 +183,8 @@ _TABLE = (
     Meaning("image_size img_size", "inputs.NAME.shape", "height: %, width: %"),
     Meaning("patch_size", "inputs.NAME", "steps: [{patch: %axes}]"),
     Meaning(
-        "max_position_embeddings max_seq_len max_seq_length max_sequence_length n_positions n_ctx "
+        "max_length max_len seq_len sequence_length max_position_embeddings "
+        "max_seq_len max_seq_length max_sequence_length n_positions n_ctx "
         "context_length",
         "dims.NAME",
         "max: %",
@@ -191,7 +192,8 @@ _TABLE = (
     ),
     # Outputs.
     Meaning(
-        "num_classes num_labels n_classes num_output_channels output_num_channels logits_dim",
+        "num_classes num_labels n_classes num_output_channels output_num_channels logits_dim output_dim "
+        "out_dim",
         "outputs.NAME",
         "head: {linear: %}",
     ),

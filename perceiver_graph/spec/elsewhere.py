@@ -21,7 +21,7 @@ _WORDS = """
 count: number num n size num_queries
 width: dim embed_dim embedding_dim hidden_size d_model hidden_dim channels
 blocks: repeat repeats
-share: weight_tie tie weight_sharing shared
+share: weight_tie tie weight_sharing shared share_weights share_layers shared_weights tie_weights
 widening: expansion mlp_widening
 induced: isab induced_attention inducing_points
 hidden: mlp_dim intermediate_size dim_feedforward ffn_dim mlp_width
@@ -36,11 +36,11 @@ rotary: rope rotary_embedding rotary_emb rotary_pos_emb rotary_position_embeddin
 fraction: share rope_fraction partial_rotary_factor rotary_pct
 hidden_norm: ffn_norm sub_norm subln sub_ln ffn_layernorm
 causal: is_causal causal_mask autoregressive
-of: from
+of: from axes axis dims
 chosen: sampled fps subset indices index ids farthest_points num_samples
 over: along
 qkv: q k v query key value in_proj
-dropout: proj_drop attn_drop drop_path
+dropout: proj_drop attn_drop
 bias: use_bias
 media: type kind modality file
 norm_epsilon: eps epsilon layer_norm_eps norm_eps layer_norm_epsilon
@@ -111,7 +111,6 @@ concat: concatenate concatenation cat stack concatenated
 octaves: log logarithmic exponential geometric power pow2 powers_of_two
 linear: lin linspace uniform
 all: true yes shared
-always: true yes on
 never: false no off
 none: false no off null identity
 same: half pad zeros same_padding true

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from perceiver_graph.spec.size_advice import size_help, spelled, without_unit
 from perceiver_graph.spec.spans import Path
 from perceiver_graph.spec.wording import dotted
 
+_FILE = re.compile(r"\S+\.[a-z]{2,5}")
 _SWITCHES = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 
 
@@ -85,7 +87,9 @@ def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None
     if kind == "list" and not better and fault.type != "counted":
         if value and isinstance(value, dict):
             return "make it a list by putting `- ` before each entry"
-        return f"write a list: `{fault.path[-1]}: [...]`"
+        told = f"write a list: `{fault.path[-1]}: [...]`"
+        is_file = isinstance(value, str) and _FILE.fullmatch(value)
+        return f"{told}; what is in a file is not read here" if is_file else told
     if kind == "model" and (apart := glued(value)):
         return apart
     if fault.path == ("layers",) and type(value) is int:

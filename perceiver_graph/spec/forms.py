@@ -12,7 +12,7 @@ from typing import Any
 
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Schema
-from perceiver_graph.spec.lists import merged
+from perceiver_graph.spec.lists import divided, merged
 from perceiver_graph.spec.models.base import NAME_PATTERN
 from perceiver_graph.spec.spans import Path
 
@@ -24,7 +24,8 @@ _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width",
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
 _GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
 _PADDINGS = ("same", "valid")
-_SHAPE = "shape: {height: ..., width: ..., channel: ...}"
+SHAPE = "shape: {height: ..., width: ..., channel: ...}"
+"""A shape as it is written where nothing is known of it."""
 _ENDS = ("least", "greatest")
 _LIMITS = ("min", "max")
 _PRIMARIES = 3  # red, green and blue
@@ -55,7 +56,7 @@ def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
     value = at(data, path)
     keys = [part for part in path if isinstance(part, str)]
     if schema is not None and keys[-1:] == ["shape"]:
-        return _shape(value) or _SHAPE
+        return _shape(value) or SHAPE
     if schema is None or not keys or value is None or isinstance(value, bool):
         return None
     is_mapping = schema.kind in ("dict", "model", "tagged-union")
@@ -250,6 +251,8 @@ def skeleton(schema: Schema | None, path: Path, data: Any) -> str:
 def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
     """One number for each axis of the input, or the same for all of them."""
     axes = _GRIDS.get(len(numbers), []) if path[-1] == "grid" else _axes(path, data)
+    if path[-1] == "patch" and len(numbers) == 1:
+        axes = divided(axes, numbers[0], at(data, (*path[:2], "shape")))
     if len(numbers) == 1:
         numbers = list(numbers) * len(axes)
     elif len(numbers) == 2 and {"height", "width"} < set(axes):

@@ -12,6 +12,22 @@ from perceiver_graph.spec.absent import Absent
 from perceiver_graph.spec.grammar import Schema
 from perceiver_graph.spec.spans import Path
 
+_TURNED = {"rotary", "rope", "rotary_embedding", "rotary_position_embedding"}
+_SWITCHES: dict[tuple[str | int, bool], str] = {
+    (
+        "mask",
+        True,
+    ): "`optional` says that the modality may be left out, and `never` that it is always "
+    "there; a mask of single tokens is `attention_mask: true`",
+    (
+        "weights",
+        False,
+    ): "leave it out: layers have weights of their own, unless `share` says otherwise",
+    (
+        "weights",
+        True,
+    ): "leave it out: layers have weights of their own, unless `share` says otherwise",
+}
 _NOTHING = {"none", "no", "null", "false", "off"}
 
 
@@ -21,6 +37,40 @@ def left_out(value: Any, path: Path, parent: Schema | None) -> str | None:
         return None
     optional = path[-1] in parent.keys and path[-1] not in parent.required
     return f"leave {quote(path[-1])} out" if optional else None
+
+
+def instead(value: Any, path: Path) -> str | None:
+    """What to write instead of a value that means something else here than elsewhere, or nothing."""
+    return _meant_by_switch(value, path) or _turned(value, path) or _of_classes(path, value)
+
+
+def _meant_by_switch(value: Any, path: Path) -> str | None:
+    """What to write for `true` or `false` where there are more than two ways."""
+    return _SWITCHES.get((path[-1], value)) if path and isinstance(value, bool) else None
+
+
+def _turned(value: Any, path: Path) -> str | None:
+    """What to do instead of `position: rotary`."""
+    word = str(value).casefold().replace("-", "_")
+    if path[-1:] != ("position",) or word not in _TURNED:
+        return None
+    return (
+        "leave `position` out and write `rotary: true` under `layers`: attention then turns by the number "
+        "of each token, or by its places, `rotary: {of: [height, width]}`. `position: {rotary: {given: "
+        "[time]}}` is for coordinates that come with the tokens"
+    )
+
+
+def _of_classes(path: Path, value: Any) -> str | None:
+    """What to write for a number of classes: it is that of the channels of the output."""
+    if path[:1] != ("outputs",) or path[2:] not in (("classes",), ("media", "classes")):
+        return None
+    if type(value) is not int:
+        return None
+    return (
+        f"write `head: {{linear: {value}}}` under `{path[0]}.{path[1]}`, which makes {value} classes, and "
+        "`media: {classes: {}}` to have them shown as such"
+    )
 
 
 def forms_of(schema: Schema | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from perceiver_graph.spec.grammar import Schema
@@ -43,3 +44,15 @@ def _short(value: Any) -> str:
     if isinstance(value, dict):
         return "{...}"
     return "[...]" if isinstance(value, list) else inline(value)
+
+
+def divided(axes: Sequence[str], size: Any, shape: Any) -> list[str]:
+    """Those of the axes that patches of a size divide, less what is meant for the channels; else all."""
+    sizes = shape if isinstance(shape, dict) else {}
+    found = [
+        axis
+        for axis in axes
+        if "channel" not in axis
+        and (type(sizes.get(axis)) is not int or (size and sizes[axis] % size == 0))
+    ]
+    return found or [*axes]

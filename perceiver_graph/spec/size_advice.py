@@ -49,8 +49,9 @@ def size_help(value: object, axis: str) -> str | None:
 
 
 def spelled(text: str) -> Fraction | None:
-    """The number that a text with a unit is: 262000 for `262k`, 1/10 for `10%`."""
-    match = re.fullmatch(rf"({_NUMBER}) ?(k|m|ki|mi|%)?", _ungrouped(text.strip().lower()))
+    """The number that a text with a unit is: 262000 for `262k`, 1/10 for `10%`, 16000 for
+    `16kHz`."""
+    match = re.fullmatch(rf"({_NUMBER}) ?(k|m|ki|mi|%)?(?:hz)?", _ungrouped(text.strip().lower()))
     if match is None or len(text) > _LONGEST:
         return None
     number = Fraction(match[1].replace("_", ""))

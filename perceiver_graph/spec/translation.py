@@ -14,6 +14,7 @@ from perceiver_graph.spec.configurations import MEANINGS, Meaning
 from perceiver_graph.spec.elsewhere import folded, meant, synonyms
 from perceiver_graph.spec.forms import at, each_axis
 from perceiver_graph.spec.grammar import Schema, schema_at
+from perceiver_graph.spec.hints import instead
 from perceiver_graph.spec.models.layers import PARTS
 from perceiver_graph.spec.spans import Path
 
@@ -53,14 +54,14 @@ def translation(
 ) -> str | None:
     """What to write for a word that stands in the mapping at `parent`; None for one that is not known, or
     not at such a place."""
-    if told := of_tokens(word, value, parent, data):
+    if told := of_tokens(word, value, parent, data) or instead(value, (*parent, word)):
         return told
     meaning = MEANINGS.get(folded(word))
     if meaning is None:
         return None
     here = _pattern(parent)
     places = [place for place in meaning.places if place[:1] == here[:1]] or [*meaning.places]
-    if here[:1] in (("inputs",), ("outputs",)) and places[0][0] != here[0]:
+    if here[:1] in (("inputs",), ("outputs",)) and places[0][0] not in (here[0], "dims"):
         return None
     if here in places:
         places = [here]

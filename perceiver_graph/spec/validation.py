@@ -19,9 +19,10 @@ from perceiver_graph.spec.elsewhere import meant, places_of, renamed
 from perceiver_graph.spec.faults import Fault, has, out_of_range_help, type_help, word_help
 from perceiver_graph.spec.forms import at, filled, form, glued, skeleton
 from perceiver_graph.spec.grammar import one_of, schema_at
-from perceiver_graph.spec.hints import forms_of, left_out, not_there, once
+from perceiver_graph.spec.hints import forms_of, instead, left_out, not_there, once
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.translation import fits, is_theirs, key_here, of_tokens, translation
+from perceiver_graph.spec.usual import example, usual
 from perceiver_graph.spec.wording import found, listed, number, subject
 
 MAX_ERRORS = 100
@@ -146,12 +147,11 @@ class _Translator:
         children = [(key, child) for key in keys if rule and (child := rule.child(key))]
         choices = [(key, child) for key, child in children if child.alternatives]
         about += [f"{quote(key)} is one of {forms_of(child)}" for key, child in choices]
-        shown = [(key, skeleton(child, parent, self.data)) for key, child in children]
-        known = [
-            f"`{key}: {text}`"
-            for key, text in shown
-            if text != "..." and (parent or text[0] != "{")
-        ]
+        known = []
+        for key, child in children:
+            text = usual((*parent, key), self.data) or skeleton(child, parent, self.data)
+            if text != "..." and (parent or text[0] != "{"):
+                known.append(f"`{key}: {text}`")
         return make(
             "PG102",
             f"{subject(parent)} lacks the key{'s' if len(keys) > 1 else ''} {listed(keys)}",
@@ -217,9 +217,11 @@ class _Translator:
                 span,
                 notes=[note],
                 help=left_out(fault.value, fault.path, fault.parent)
+                or instead(fault.value, fault.path)
                 or glued(fault.value)
                 or word_help(fault)
-                or form(fault.rule, fault.path, self.data),
+                or form(fault.rule, fault.path, self.data)
+                or example(fault.path, self.data),
             )
         if not fault.value:
             return make(
@@ -269,7 +271,8 @@ class _Translator:
             "PG104",
             f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
             self.spans.value(fault.path),
-            help=f"did you mean {quote(guess)}?" if guess else None,
+            help=instead(fault.value, fault.path)
+            or (f"did you mean {quote(guess)}?" if guess else None),
         )
 
     def _out_of_range(self, fault: Fault) -> Diagnostic:
@@ -333,7 +336,8 @@ class _Translator:
             if expected
             else f"{subject(fault.path)}: {message}",
             self.spans.value(fault.path),
-            help=type_help(fault, self.spans.value(fault.path).text, self.data),
+            help=instead(fault.value, fault.path)
+            or type_help(fault, self.spans.value(fault.path).text, self.data),
         )
 
     def _found(self, fault: Fault) -> str:

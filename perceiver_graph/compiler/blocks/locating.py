@@ -58,11 +58,14 @@ def _rotary(
             )
     source, path = position.rotary, (*path, "rotary")
     if source.given is None and source.inputs is None:
+        names = [axis.name for axis in index]
+        several = f", `rotary: {{of: [{', '.join(names)}]}}`" if len(names) > 1 else ""
         raise ctx.error(
             "PG220",
             "nothing says where the coordinates come from",
             path,
-            help="write `given: [time]`, or leave `position` out: tokens are counted then",
+            help="leave `position` out: attention then turns by the number of each token, or by its places"
+            f"{several}; where the caller gives coordinates, write `given: [time]`",
             at_key=True,
         )
     return source_of(ctx, name, source, index, path)

@@ -78,7 +78,8 @@ def _require_difference(ctx: Context, query: PointsQuery, path: Path) -> None:
             "PG220",
             "nothing says what the queries are made of",
             path,
-            help="write `position: {fourier: {...}}`, or name an input of one token as their `vector`",
+            help="write `position: {fourier: {bands: 32, max_resolution: 64}}`, or name an input of one "
+            "token as their `vector`",
             at_key=True,
         )
     if ctx.spec.attention("decode").rotary is False:

@@ -130,7 +130,7 @@ def _open_part(
     except DiagnosticError:  # reported where the configuration is known, which may say more
         return None
     tensors, notes = below(whole, prefix)
-    system = parts.recognise(tensors)
+    system = parts.recognise(tensors, prefix)
     if system is None:
         return None
     made = parts.draft(system, tensors, config_of(path, config), settings)

@@ -30,17 +30,18 @@ from perceiver_graph.spec.overrides import apply_override
 from perceiver_graph.spec.yaml12 import parse_yaml
 
 
-def recognise(tensors: Tensors) -> System | None:
-    """The system that such tensors are part of. Raises DiagnosticError (PG306) where it stands below a
-    name, beside other tensors."""
+def recognise(tensors: Tensors, prefix: str = "") -> System | None:
+    """The system that such tensors, from below a prefix, are part of. Raises DiagnosticError (PG306)
+    where it stands below a name, beside other tensors."""
     found = find(tensors.names)
     at_root = [one.system for one in found if not one.prefix]
     if at_root or not found:
         return at_root[0] if at_root else None
+    around = f"{prefix.removesuffix('.')}." if prefix else ""
     raise DiagnosticError.of(
         "PG306",
         f"{quote(tensors.path)} holds {_listed(found)}",
-        help=f"did you mean {option('--prefix', found[0].prefix)}?",
+        help=f"did you mean {option('--prefix', around + found[0].prefix)}?",
     )
 
 

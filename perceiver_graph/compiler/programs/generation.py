@@ -114,7 +114,9 @@ def _refused(text: str, programs: Programs) -> str:
     read = (leaf.value.name for leaf in programs[STEP].inputs if leaf.role == "data")
     others = sorted(name for name in read if name != text)
     if others:
-        return f"it reads `{others[0]}` for each token, which no token that is written has"
+        given = others[0] == f"{text}.position"
+        without = "; without `position: {rotary: ...}` at it, tokens are counted" if given else ""
+        return f"it reads `{others[0]}` for each token, which no token that is written has{without}"
     return ""
 
 

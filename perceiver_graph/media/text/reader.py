@@ -114,6 +114,7 @@ class TextReader(Reader):
             source = Source.of(value, noun="text file", most=most)
             content = source.read(most + 1)
             if len(content) > most:
+                _refuse_foreign(content, source)
                 raise self._too_long(source.label, f"more than {most:,} bytes")
             text = _decoded(content, source)
         self._refuse_masks(text, source.label if source else quote(text, _SHOWN))
@@ -198,6 +199,13 @@ def _unescaped(value: str) -> str:
     return value
 
 
+def _refuse_foreign(content: bytes, source: Source) -> None:
+    """Raises DiagnosticError (PG507) for what begins as pictures, sound and archives do."""
+    if known := foreign(content[:4096]):
+        help = "name a text file, or write `INPUT=FILE` for another input"
+        raise DiagnosticError.of("PG507", f"{source} is {known}, and no text", help=help)
+
+
 def _decoded(content: bytes, source: Source) -> str:
     if encoding := other_unicode(content[:4096]):
         raise DiagnosticError.of(
@@ -208,11 +216,7 @@ def _decoded(content: bytes, source: Source) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if known := foreign(content[:4096]):
-            help = "name a text file, or write `INPUT=FILE` for another input"
-            raise DiagnosticError.of(
-                "PG507", f"{source} is {known}, and no text", help=help
-            ) from error
+        _refuse_foreign(content, source)
         raise DiagnosticError.of(
             "PG507",
             f"{source} is not UTF-8 text",

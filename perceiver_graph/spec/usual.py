@@ -1,0 +1,27 @@
+"""What most people write at a place of a spec of which nothing is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perceiver_graph.spec.forms import SHAPE, at
+from perceiver_graph.spec.spans import Path
+
+
+def usual(path: Path, data: Any) -> str | None:
+    """What most people write at a place that the first of all forms would be a poor example of."""
+    if path[:1] == ("outputs",) and path[2:] == ("query",):
+        return "{learned: {}}"
+    if path[:1] == ("inputs",) and path[2:] == ("shape",):
+        steps, media = (at(data, (*path[:2], key)) for key in ("steps", "media"))
+        first = steps[0] if isinstance(steps, list) and steps else None
+        ids = isinstance(first, dict) and "embedding" in first
+        is_text = isinstance(media, dict) and "text" in media
+        return "{byte: 512}" if ids or is_text else SHAPE.removeprefix("shape: ")
+    return None
+
+
+def example(path: Path, data: Any) -> str | None:
+    """The same in words, for a value of which nobody knows what it was to be."""
+    found = usual(path, data)
+    return f"for example `{path[-1]}: {found}`" if found else None
