@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,9 @@ class Remote:
         processes.kill(self._process)
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            pipe.close()
+            # What was to be written to a process that is gone is not written: it ended before.
+            with suppress(BrokenPipeError):
+                pipe.close()
         self._process = None
 
     def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from benchmarks import processes, report
 from benchmarks.contenders import compress, load
 from benchmarks.machine import Machine
 from benchmarks.prepare import NEEDS_EXPORT
+from benchmarks.remote import Remote
 from benchmarks.results import Outcome, Results, WorkResult
 from benchmarks.rounds import compare, give_up, outputs_file, predicted_bytes
 from benchmarks.steps import STEPS
@@ -319,6 +320,17 @@ def test_processes(tmp_path: Path) -> None:
         processes.run(["bash", "-c", "kill -9 $$"], log, 30)
     with pytest.raises(processes.ProcessError, match=r"^error\[PG"):
         processes.run([sys.executable, "-m", "perceiver_graph", "check", "nowhere"], log, 30)
+
+
+def test_a_contender_that_was_killed_is_left_behind(tmp_path: Path) -> None:
+    """The work goes on with the others, also where something was still to be written to it."""
+    contender = Remote("no task", tmp_path / "log", {}, 30)
+    with pytest.raises(processes.ProcessError):
+        contender.load()
+    with pytest.raises(processes.ProcessError):
+        contender.run()
+    contender.close()
+    contender.close()
 
 
 @pytest.mark.parametrize(
