@@ -2,8 +2,8 @@
 
 `python -m benchmarks.cluster [--seconds 1] [--items 16] [--workers 1] [--rounds 3] [--engines local ray]`:
 items of a small model that sleep for so long each, and how much longer they take in a batch than they
-alone, in per cent. Starting and ending is not counted: it is what a batch of twice as many takes more.
-Needs `perceiver-graph[ray]`. Run it on a machine that does nothing else.
+alone, in per cent. Starting and ending is not counted: it is from the first result to the last. Needs
+`perceiver-graph[ray]`. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import perceiver_graph as pg
@@ -58,11 +57,10 @@ def main() -> None:
     try:
         pg.compile(_SPEC).save(folder / "small")
         (folder / "slow.py").write_text(_SLOW.format(seconds=options.seconds), encoding="utf-8")
-        for place, count in (("once", options.items), ("twice", 2 * options.items)):
-            (folder / place).mkdir()
-            for number in range(count):
-                path = folder / place / f"{number:05}.txt"
-                path.write_text(f"{number:05}", encoding="utf-8")
+        (folder / "items").mkdir()
+        for number in range(options.items):
+            path = folder / "items" / f"{number:05}.txt"
+            path.write_text(f"{number:05}", encoding="utf-8")
         found: dict[str, list[float]] = {engine: [] for engine in options.engines}
         for number in range(options.rounds):
             for engine in options.engines:
@@ -78,26 +76,28 @@ def main() -> None:
 
 def _over(folder: Path, engine: str, options: argparse.Namespace) -> float:
     """How much longer items take than they have to, as a share."""
-    once, twice = (_seconds(folder, place, engine, options.workers) for place in ("once", "twice"))
-    return (twice - once) / (options.seconds * options.items / options.workers) - 1
-
-
-def _seconds(folder: Path, place: str, engine: str, workers: int) -> float:
-    """How long a batch takes."""
-    out, began = folder / "out", time.monotonic()
+    out = folder / "out"
     totals = run_batch(
         folder / "small",
-        [folder / place],
+        [folder / "items"],
         out,
         engine=engine,  # type: ignore[arg-type]
-        workers=workers,
+        workers=options.workers,
         threads=1,
         extensions=[folder / "slow.py"],
     )
-    took = time.monotonic() - began
-    shutil.rmtree(out)
     assert (totals.failed, totals.before) == (0, 0)
-    return took
+    written = sorted(max(file.stat().st_mtime for file in one.iterdir()) for one in _results(out))
+    shutil.rmtree(out)
+    # The first of each worker: what is after it begins when it ends.
+    first, last = written[options.workers - 1], written[-1]
+    each = (last - first) / (len(written) - options.workers) * options.workers
+    return each / options.seconds - 1
+
+
+def _results(out: Path) -> list[Path]:
+    """The folders of the items."""
+    return [one for one in out.iterdir() if one.is_dir()]
 
 
 if __name__ == "__main__":

@@ -95,9 +95,9 @@ def test_scores_are_those_of_the_model(name: str, level: Literal[0, 2], tmp_path
     sizes = made.sizes | {"batch": 2}
     for leaf in compiled.graph.inputs:  # also masks that may be left out
         if leaf.role == "attention_mask" and leaf.of in arrays:
-            mask = np.ones([dim.evaluate(sizes) for dim in leaf.value.shape], bool)
-            mask[0, ..., -1:] = False
-            arrays[f"{leaf.of}.attention_mask"] = mask
+            there = np.ones([dim.evaluate(sizes) for dim in leaf.value.shape], bool)
+            there[0, ..., -1:] = False
+            arrays[f"{leaf.of}.attention_mask"] = there
     found = program.attention(arrays, sizes=made.free)
     values = trace(compiled.graph, feeds(compiled.lowered, arrays, sizes), weights)
     crosses = cross_attends(compiled.lowered)
