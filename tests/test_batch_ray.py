@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.cluster import main as measure_engines
 from perceiver_graph.cluster import run_batch
 from perceiver_graph.cluster.items import find_items
 from perceiver_graph.cluster.job import Item
@@ -143,3 +144,16 @@ def test_rows_of_a_parquet_are_items(tmp_path: Path) -> None:
         lambda: find_items([str(tmp_path / "t.parquet")], Takes((Texts(),)), tmp_path / "out")
     )
     assert (told.code, "no table in Parquet" in told.message) == ("PG520", True)
+
+
+def test_what_ray_adds_is_measured(ray: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Items that sleep: none is quicker than that, and what is added is less than the item."""
+    arguments = ["cluster", "--seconds", "0.3", "--items", "4", "--rounds", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", arguments)
+        measure_engines()
+    *_, local, of_ray = capsys.readouterr().out.splitlines()
+    for said, engine in ((local, "local"), (of_ray, "ray")):
+        name, _, figure = said.partition(": ")
+        assert name == engine
+        assert -1 < float(figure.split(" %")[0]) < 100

@@ -36,6 +36,8 @@ ELSEWHERE = {
     ".": "tests/test_install.py",
     ".venv/bin/python": "tests/test_benchmarks.py",
     "benchmarks/gpu.sh": "tests/test_gpu_benchmark.py",
+    "build/cluster-env/bin/python": "tests/test_batch_ray.py",
+    "torchrun": "tests/test_distributed_checkpoints.py",
 }
 """What is not run here, by its first word, and what runs it."""
 CHECKPOINTS = {

@@ -14,6 +14,7 @@ from perceiver_graph.diagnostics.codes import (
     extensions,
     files,
     internal,
+    positions,
     resolver,
     running,
     syntax,
@@ -24,7 +25,7 @@ from perceiver_graph.diagnostics.codes.entry import Entry
 RANGES: dict[str, tuple[Entry, ...]] = {
     "files and YAML text": files.ENTRIES,
     "spec syntax": syntax.ENTRIES,
-    "names, shapes and sizes": resolver.ENTRIES,
+    "names, shapes and sizes": (*resolver.ENTRIES, *positions.ENTRIES),
     "weights": weights.ENTRIES,
     "artifacts": artifacts.ENTRIES,
     "running": running.ENTRIES,

@@ -121,7 +121,7 @@ def about_tokens(part: Part, signature: Signature) -> Mismatch | None:
         return None
     if not lengths:
         return Mismatch(
-            f"`{part.name}` has a label for each token of a text, and the model reads none",
+            f"`{part.name}` has a label for each token of a text, and the model reads no text",
             "add an input with `media: {text: {}}` to ask about",
             part.place(),
         )

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.storage.caches import cache_folder
 from perceiver_graph.storage.files import unwritable
 from perceiver_graph.storage.listing import digest
@@ -81,7 +82,7 @@ class KeptFolders:
         try:
             write(stage)
             found = {one.name: (digest(one), one.stat().st_size) for one in stage.iterdir()}
-            (stage / _LIST).write_text(json.dumps(found), encoding="ascii")
+            (stage / _LIST).write_text(escape.json(found, indent=None, end=""), encoding="ascii")
             self.drop(key)  # what is left of a damaged one
             stage.rename(self.place(key))
         finally:

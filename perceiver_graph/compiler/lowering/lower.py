@@ -26,6 +26,7 @@ from perceiver_graph.compiler.blocks.latents import make_latents
 from perceiver_graph.compiler.blocks.likeness import unlike
 from perceiver_graph.compiler.blocks.located import Arrays, Located, Rows
 from perceiver_graph.compiler.blocks.modality import Modality, join, prepare
+from perceiver_graph.compiler.blocks.order import warn_of_order
 from perceiver_graph.compiler.blocks.places import check_names, check_places, unfold
 from perceiver_graph.compiler.blocks.points import check_vector, check_vectors, vectors
 from perceiver_graph.compiler.blocks.queries import (
@@ -70,6 +71,7 @@ def lower(document: Document) -> Lowered:
     check_symbols(ctx, axes, own, ctx.latent_axes)
     report.raise_if_errors()
     warn_of_leaks(ctx)
+    warn_of_order(ctx)
     tokens = given[INPUTS].array
     encoded = unfold(ctx, arrays[LATENTS].array, ctx.asked_at, f"{LATENTS}.places")
     graph = builder.graph({LATENTS: encoded, **{k: v for k, (v, _) in outputs.items()}})
