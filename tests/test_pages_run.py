@@ -37,7 +37,6 @@ ELSEWHERE = {
     ".venv/bin/python": "tests/test_benchmarks.py",
     "benchmarks/gpu.sh": "tests/test_gpu_benchmark.py",
     "build/cluster-env/bin/python": "tests/test_batch_ray.py",
-    "torchrun": "tests/test_distributed_checkpoints.py",
 }
 """What is not run here, by its first word, and what runs it."""
 CHECKPOINTS = {
@@ -167,6 +166,9 @@ def test_every_command_runs_as_printed(
             assert main(words[1:]) == 0, f"{words}: {capsys.readouterr().err}"
         elif words[0] == "python":
             subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True)
+        elif words[0] == "torchrun":
+            start = [sys.executable, "-m", "torch.distributed.run", *words[1:]]
+            subprocess.run(start, check=True, capture_output=True)
         else:
             assert words[0] in ELSEWHERE, f"{words} is run by nothing"
             continue
