@@ -36,23 +36,8 @@ from perceiver_graph.runtime.scores import Rows
 from perceiver_graph.spec.loader import parse_spec
 from tests.media_support import encode as encode_clip
 from tests.media_support import tone
+from tests.test_run_pictures import HEAD, IMAGE
 
-HEAD = """
-perceiver: 1
-latents: {count: 4, width: 16}
-process: {layers: 1, heads: 2}
-"""
-IMAGE = f"""{HEAD}
-name: pictures
-inputs:
-  image:
-    shape: {{height: 16, width: 16, channel: 3}}
-    steps: [{{patch: {{height: 4, width: 4}}}}]
-    position: {{fourier: {{bands: 3}}}}
-    media: {{image: {{}}}}
-outputs:
-  label: {{query: {{learned: {{}}}}, head: {{linear: 4}}, media: {{classes: {{top: 3}}}}}}
-"""
 SOUND = f"""{HEAD}
 name: listener
 inputs:
@@ -156,7 +141,7 @@ def test_texts_are_wrapped_whole(words: list[str], width: int) -> None:
 
 
 def test_a_picture_comes_with_its_labels(tmp_path: Path) -> None:
-    program = load(artifact(IMAGE, tmp_path / "a"), device="cpu")
+    program = load(artifact(IMAGE.replace("top: 2", "top: 3"), tmp_path / "a"), device="cpu")
     (found,) = run_files(program, [picture(tmp_path / "cat.png")], tmp_path / "out")
     assert [one.name for one in found.files] == ["cat.png", "cat.json"]
     pixels = pixels_of(tmp_path / "out" / "cat.png")

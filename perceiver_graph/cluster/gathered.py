@@ -6,7 +6,6 @@ It is made anew from the folders of the items, so that it has what earlier runs 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import numpy as np
 
 from perceiver_graph.cluster.job import Outcome
 from perceiver_graph.cluster.ledger import LEDGER
-from perceiver_graph.cluster.tables import TABLES
+from perceiver_graph.cluster.tables import TABLES, arrow_library
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
-from perceiver_graph.diagnostics.commands import shell
 from perceiver_graph.runtime.results import ARRAYS
 from perceiver_graph.runtime.written import SUMMARY, summary_of
 from perceiver_graph.storage import staged_file, unwritable
@@ -34,7 +32,7 @@ def require_table(path: Path) -> None:
         help = f"name one that ends in {' or '.join(TABLES)}"
         raise DiagnosticError.of("PG520", f"{quote(path)} is the name of no table", help=help)
     if path.suffix != ".jsonl":
-        _arrow()
+        arrow_library()
     if not path.absolute().parent.is_dir():
         raise unwritable(path, f"there is no folder {quote(path.parent)}")
 
@@ -104,7 +102,7 @@ def _plain(row: Row) -> Row:
 
 def _write_parquet(path: Path, rows: Callable[[], Iterator[Row]]) -> None:
     """In two passes: what columns there are, and of what, all rows together say."""
-    arrow, parquet = _arrow()
+    arrow, parquet = arrow_library()
     schema = arrow.schema([(name, arrow.string()) for name in _OWN[:-1]])
     for some in _parts(rows()):
         schema = arrow.unify_schemas([schema, _table(arrow, some).schema], **_PERMISSIVE)
@@ -124,14 +122,3 @@ def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def _table(arrow: Any, rows: list[Row]) -> Any:
     names = dict.fromkeys(name for row in rows for name in row)
     return arrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise DiagnosticError.of(
-            "PG509",
-            "tables in Parquet need pyarrow, which is not installed",
-            help=f"{shell('pip', 'install', 'pyarrow')}; or write the table as .jsonl",
-        ) from error

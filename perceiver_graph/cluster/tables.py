@@ -141,15 +141,7 @@ def _lines(path: Path) -> Iterator[object]:
 
 
 def _parquet(path: Path) -> Iterator[object]:
-    try:
-        parquet = import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise DiagnosticError.of(
-            "PG509",
-            "tables in Parquet need pyarrow, which is not installed",
-            help=f"{shell('pip', 'install', 'pyarrow')}; or write the table as .jsonl",
-        ) from error
-    arrow = import_module("pyarrow")
+    arrow, parquet = arrow_library()
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
@@ -163,3 +155,15 @@ def _wrong(message: str, takes: Takes, hint: str | None = None) -> DiagnosticErr
     names = " and ".join(map(quote, [*takes.read, *takes.arrays]))
     help = hint or f"columns are {names}, or {quote(_PATH)} where it is one, and {quote(_NAME)}"
     return DiagnosticError.of("PG520", message, help=help)
+
+
+def arrow_library() -> tuple[Any, Any]:
+    """pyarrow and its module for Parquet. Raises DiagnosticError (PG509) where it is not installed."""
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise DiagnosticError.of(
+            "PG509",
+            "tables in Parquet need pyarrow, which is not installed",
+            help=f"{shell('pip', 'install', 'pyarrow')}; or write the table as .jsonl",
+        ) from error
