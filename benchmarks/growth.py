@@ -2,8 +2,8 @@
 
 A Perceiver of one kind of input, enlarged along one axis at a time: inputs, outputs, latents, layers, batch.
 Each size runs in processes of its own, all sizes once a round, so that a machine whose speed drifts slows
-them all. Beside what was measured stands what `inspect` says of the same spec: FLOPs, which at the rate of
-this machine's products are the least time, and the most memory of a run. A plot takes matplotlib.
+them all. Beside what was measured stands what is said of the same spec: its FLOPs, which at the rate of this
+machine's products are the least time, and the most memory of a run. A plot takes matplotlib.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import perceiver_graph as pg
 from benchmarks import machine, processes
+from benchmarks.rounds import predicted_bytes
+from perceiver_graph.compiler.programs import cost
 
 SPEC = """
 perceiver: 1
@@ -48,7 +50,7 @@ RUNS = 3
 
 @dataclass
 class Point:
-    """A size of the model: what `inspect` says of it, and what was measured."""
+    """A size of the model: what is said of it, and what was measured."""
 
     sizes: Mapping[str, int]
     folder: Path
@@ -64,23 +66,12 @@ class Point:
 
 
 def point(sizes: Mapping[str, int], folder: Path) -> Point:
-    """Compile a size and ask what it is said to take.
-
-    `inspect` counts one sample: a batch takes so many times its FLOPs, and what memory it takes is not
-    said.
-    """
-    spec = folder / "spec.yaml"
-    folder.mkdir(parents=True)
-    spec.write_text(SPEC.format(**sizes))
-    run = [sys.executable, "-m", "perceiver_graph"]
-    subprocess.run([*run, "compile", spec, "-o", folder / "model"], check=True, capture_output=True)
-    told = subprocess.run(
-        [*run, "inspect", spec, "-O", "2", "--format", "json"], check=True, capture_output=True
-    )
-    found = json.loads(told.stdout)
-    return Point(
-        sizes, folder, found["after"]["flops"] * sizes["batch"], found["run"]["peak_bytes"]
-    )
+    """Compile a size and ask what it is said to take."""
+    compiled = pg.compile(SPEC.format(**sizes))
+    compiled.save(folder / "model")
+    bound = {"batch": sizes["batch"], "found_queries": sizes["outputs"]}
+    flops = cost.estimate(compiled.optimized, bound).flops
+    return Point(sizes, folder, flops, predicted_bytes(compiled.plan.needs, sizes["batch"]))
 
 
 def measure(points: Sequence[Point], rounds: int) -> None:
@@ -99,8 +90,6 @@ def measure(points: Sequence[Point], rounds: int) -> None:
 def run_one(folder: Path, batch: int) -> None:
     """In a process of its own: print the seconds of each run that counts."""
     import numpy as np
-
-    import perceiver_graph as pg
 
     program = pg.load(folder / "model", device="cpu", engine="onnxruntime")
     size = program.manifest.inputs["tokens"].shape[1]
@@ -126,10 +115,9 @@ def report(curves: Mapping[str, list[Point]], flops_a_second: float) -> str:
         lines += ["|---:|---:|---:|---:|---:|---:|"]
         for one in points:
             least = one.flops / flops_a_second
-            said = f"{one.predicted_bytes / 1e6:,.0f}" if one.sizes["batch"] == 1 else ""
             lines.append(
                 f"| {one.sizes[axis]:,} | {one.median:.3f} | {least:.3f} | {least / one.median:.0%} "
-                f"| {one.peak_bytes / 1e6:,.0f} | {said} |"
+                f"| {one.peak_bytes / 1e6:,.0f} | {one.predicted_bytes / 1e6:,.0f} |"
             )
         sizes = [float(one.sizes[axis]) for one in points]
         took = exponent(sizes, [one.median for one in points])
@@ -143,26 +131,40 @@ def report(curves: Mapping[str, list[Point]], flops_a_second: float) -> str:
 
 
 def plot(curves: Mapping[str, list[Point]], flops_a_second: float, file: Path) -> None:
-    """Time measured and at the least, and memory, over each axis: logarithmic, one picture."""
-    from matplotlib import pyplot
+    """Time and memory, measured and said, over each axis: one picture.
 
-    figure, rows = pyplot.subplots(2, len(curves), figsize=(3 * len(curves), 6), sharex="col")
-    for (axis, points), (above, below) in zip(curves.items(), rows.T, strict=True):
+    Both directions are logarithmic, and all pictures of a row have one scale: what grows as a size does
+    rises as steeply as the thin line.
+    """
+    from matplotlib import pyplot
+    from matplotlib.ticker import NullLocator, ScalarFormatter
+
+    pyplot.rcParams["svg.hashsalt"] = "growth"  # the same figures, the same file
+    figure, rows = pyplot.subplots(
+        2, len(curves), figsize=(3 * len(curves), 6), sharex="col", sharey="row", squeeze=False
+    )
+    for (axis, points), column in zip(curves.items(), rows.T, strict=True):
         sizes = [one.sizes[axis] for one in points]
-        above.loglog(sizes, [one.median for one in points], "o-", label="measured")
-        above.loglog(
-            sizes, [one.flops / flops_a_second for one in points], "--", label="FLOPs / rate"
+        measured = [one.median for one in points], [one.peak_bytes / 1e6 for one in points]
+        said = (
+            [one.flops / flops_a_second for one in points],
+            [one.predicted_bytes / 1e6 for one in points],
         )
-        below.loglog(sizes, [one.peak_bytes / 1e6 for one in points], "o-", label="measured")
-        if axis != "batch":
-            below.loglog(sizes, [p.predicted_bytes / 1e6 for p in points], "--", label="inspect")
-        below.set_xlabel(axis)
-        above.legend()
-        below.legend()
+        for view, found, predicted in zip(column, measured, said, strict=True):
+            view.loglog(sizes, found, "o-", label="measured")
+            view.loglog(sizes, predicted, "--", label="predicted")
+            linear = [found[-1] * size / sizes[-1] for size in sizes]
+            view.loglog(sizes, linear, ":", color="gray", linewidth=1, label="in proportion")
+            view.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize="small")
+            view.xaxis.set_minor_locator(NullLocator())
+            view.yaxis.set_major_formatter(ScalarFormatter())
+            view.grid(alpha=0.3)
+        column[-1].set_xlabel(axis)
     rows[0][0].set_ylabel("seconds")
     rows[1][0].set_ylabel("MB")
+    rows[0][0].legend(fontsize="small")
     figure.tight_layout()
-    figure.savefig(file)
+    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 
 def main() -> None:

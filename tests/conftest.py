@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,21 @@ def pytest_terminal_summary(
     if config.getoption("--update-cases"):
         told = [r.user_properties for r in terminalreporter.stats.get("passed", ())]
         write_down(one for each in told for key, one in each if key == "difference")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where processes that a test starts leave theirs (torchrun its logs): it goes with what tests wrote."""
+    former = os.environ.get("TMPDIR")
+    # Sockets of Ray lie below its folder, and the path of a socket has to be short.
+    os.environ.setdefault("RAY_TMPDIR", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.tempdir = str(tmp_path_factory.mktemp("temporary"))
+    yield
+    tempfile.tempdir = None
+    if former is None:
+        del os.environ["TMPDIR"]
+    else:
+        os.environ["TMPDIR"] = former
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,15 @@ SPECS = {
 
 
 @cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    """Goes when this process ends."""
+    return tempfile.TemporaryDirectory(prefix="fuzzed")
+
+
+@cache
 def artifact(name: str) -> Path:
     """The folder of a compiled model; it lies outside of the folders of the cases."""
-    folder = Path(tempfile.mkdtemp(prefix="fuzzed")) / name
+    folder = Path(_kept().name) / name
     pg.compile(SPECS[name]).save(folder)
     return folder
 
