@@ -137,7 +137,7 @@ def plot(curves: Mapping[str, list[Point]], flops_a_second: float, file: Path) -
     rises as steeply as the thin line.
     """
     from matplotlib import pyplot
-    from matplotlib.ticker import NullLocator, ScalarFormatter
+    from matplotlib.ticker import NullLocator, StrMethodFormatter
 
     pyplot.rcParams["svg.hashsalt"] = "growth"  # the same figures, the same file
     figure, rows = pyplot.subplots(
@@ -157,9 +157,12 @@ def plot(curves: Mapping[str, list[Point]], flops_a_second: float, file: Path) -
             view.loglog(sizes, linear, ":", color="gray", linewidth=1, label="in proportion")
             view.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize="small")
             view.xaxis.set_minor_locator(NullLocator())
-            view.yaxis.set_major_formatter(ScalarFormatter())
+            view.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             view.grid(alpha=0.3)
         column[-1].set_xlabel(axis)
+    every = [one for points in curves.values() for one in points]
+    rows[0][0].set_ylim(bottom=min(one.flops / flops_a_second for one in every) / 2)
+    rows[1][0].set_ylim(bottom=min(one.peak_bytes / 1e6 for one in every) / 2)
     rows[0][0].set_ylabel("seconds")
     rows[1][0].set_ylabel("MB")
     rows[0][0].legend(fontsize="small")

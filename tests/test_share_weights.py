@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import pickle
-import re
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +11,7 @@ import numpy as np
 import pytest
 
 import perceiver_graph as pg
+from benchmarks import sharing
 from perceiver_graph.cluster import run_batch
 from perceiver_graph.runtime import Program, laid_out, load
 from perceiver_graph.runtime.random_inputs import random_inputs
@@ -130,33 +126,6 @@ process: {layers: 4, heads: 8, share: false}
 outputs:
   label: {query: {learned: {}}, head: {linear: 3}, media: {classes: {}}}
 """
-MEMORY = """
-import sys
-import perceiver_graph as pg
-program = pg.load(sys.argv[1], device="cpu", threads=1, share_weights=sys.argv[2] == "yes")
-program.run(program.read("a text of 14 B"))
-print(open("/proc/self/smaps_rollup").read(), flush=True)
-sys.stdin.read()
-"""
-
-
-def private(folder: Path, answers: Sequence[str]) -> list[int]:
-    """MiB that each of several processes has for itself, while all of them live: not of files."""
-    words = [sys.executable, "-c", MEMORY, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    found: list[int] = []
-    running: list[Any] = []
-    for answer in answers:
-        running.append(subprocess.Popen([*words, answer], env=environment, **pipes))
-        said = "".join(itertools.takewhile(str.strip, running[-1].stdout))
-        numbers = re.findall(r"Private_Dirty:\s+(\d+) kB", said)
-        assert numbers, said
-        found.append(sum(map(int, numbers)) >> 10)
-    for process in running:
-        process.communicate("")
-        assert process.returncode == 0
-    return found
 
 
 def test_it_takes_the_memory_of_the_weights_once(tmp_path: Path) -> None:
@@ -165,8 +134,11 @@ def test_it_takes_the_memory_of_the_weights_once(tmp_path: Path) -> None:
     weights = sum(path.stat().st_size for path in folder.iterdir()) >> 20
     assert weights > 100
     results(shared(folder))  # so that neither is the one that lays them out
-    alone, one, two = private(folder, ("no", "yes", "yes"))
-    assert max(one, two) < alone - 0.8 * weights
+    alone, together = [
+        [memory["own"] for _, memory in sharing.measure(folder, [], 2, shared=way)]
+        for way in (False, True)
+    ]
+    assert max(together) < min(alone) - 0.8 * weights
 
 
 def test_a_batch_of_several_workers_shares(tmp_path: Path, cache: Path) -> None:
