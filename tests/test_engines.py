@@ -137,7 +137,7 @@ def test_openvino_is_not_for_cuda(folder: Path, monkeypatch: pytest.MonkeyPatch)
     for fails in (None, ("there is no CUDA here", "run elsewhere")):
         monkeypatch.setattr(devices, "_cuda_fault", lambda fails=fails: fails)
         found = fault(lambda: load(folder, engine="openvino", device="cuda"))
-        assert (found.code, "--device cpu" in (found.help or "")) == ("PG608", True)
+        assert (found.code, '`device="cpu"`' in (found.help or "")) == ("PG608", True)
 
 
 # What is the same of each

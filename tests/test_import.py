@@ -79,7 +79,7 @@ def test_state_dicts_with_another_prefix(prefix: str, checkpoint: Path, tmp_path
     bare = tmp_path / "bare" / "tensors.safetensors"
     codes, text = problems(bare)
     assert codes == ["PG301"]
-    assert "--config FILE" in text
+    assert "`config=FILE`" in text
     found = import_checkpoint(bare, config=checkpoint / "config.json")
     assert same(found, expected)
     assert found.name == "tensors"
@@ -100,7 +100,7 @@ def test_one_of_two_models(checkpoint: Path) -> None:
     codes, text = problems(checkpoint)
     assert codes == ["PG306"]
     assert "holds 2 models" in text
-    assert "--prefix student." in text
+    assert '`prefix="student."`' in text
     found = import_checkpoint(checkpoint, prefix="student")
     assert same(found, expected)
     (note,) = found.notes

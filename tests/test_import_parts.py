@@ -60,10 +60,10 @@ def test_a_part_of_a_larger_checkpoint(system: System, tmp_path: Path) -> None:
     tensors = theirs(system, weights, "model.part.")
     path = file(tmp_path, {**tensors, "model.lm_head.weight": np.zeros((3, 3), np.float32)})
     assert f"{system.source} below `model.part`" in refused(path)
-    assert "did you mean `--prefix model.part.`?" in refused(path)
+    assert 'did you mean `prefix="model.part."`?' in refused(path)
     with pytest.raises(DiagnosticError) as within:
         import_checkpoint(path, prefix="model", settings=told(system))
-    assert "did you mean `--prefix model.part.`?" in str(within.value)
+    assert 'did you mean `prefix="model.part."`?' in str(within.value)
     imported = import_checkpoint(path, prefix="model.part", settings=told(system))
     assert same(imported, weights)
     assert imported.notes == ["outside of `model.part.`, not read: model.lm_head.weight"]

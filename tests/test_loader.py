@@ -193,7 +193,7 @@ def test_overrides_replace_add_and_point_at_themselves() -> None:
     assert (spec.latents.count, spec.encode.heads, spec.decode.chunks) == (16, 4, 8)
     assert (spec.summary, spec.dims["n"].min, spec.dims["n"].max) == ("a = b", 2, 512)
     assert spec.modalities["image"].steps[0].model_dump() == {"patch": {"height": 2, "width": 4}}
-    assert str(document.span("latents", "count")) == "--set latents.count=0x10:1:15"
+    assert str(document.span("latents", "count")) == "override latents.count=0x10:1:15"
     assert document.span("decode", "chunks").text == "8"
     assert document.key_span("decode", "heads").text == "heads"
     assert document.key_span("encode", "heads").text == "encode.heads"

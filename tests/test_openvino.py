@@ -125,7 +125,7 @@ def test_in_bfloat16_it_is_refused_when_it_is_compiled(spec: str, tmp_path: Path
     found = fault(lambda: model.save(tmp_path / "a"))
     assert (found.code, "in float64" in found.message) == ("PG602", True)
     assert found.primary is not None
-    assert "--precision fp32" in (found.help or "")
+    assert '`precision="fp32"`' in (found.help or "")
     assert not (tmp_path / "a").exists()
     report = Report()
     pg.compile(document, target="openvino").save(tmp_path / "a", report=report)

@@ -148,7 +148,7 @@ def test_a_plan_stays_within_its_limit(name: str) -> None:
         except DiagnosticError as error:
             (fault,) = error.diagnostics
             assert fault.code == "PG604"
-            (least,) = re.findall(r"--memory (\d+)MiB", fault.help or "")
+            (least,) = re.findall(r"memory=(\d+) \* 2\*\*20", fault.help or "")
             assert int(least) * MiB > limit
             assert chosen(model, int(least) * MiB).peak <= int(least) * MiB
             with pytest.raises(DiagnosticError):

@@ -17,7 +17,7 @@ from typing import Any
 from perceiver_graph.cluster.job import Item, Job, Outcome, told, untold
 from perceiver_graph.cluster.local import Processes
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option, shell
+from perceiver_graph.diagnostics.commands import setting, shell
 
 _PARCEL = 16
 """Items that go to an actor at a time: a task of Ray takes some milliseconds, whatever is in it."""
@@ -89,10 +89,10 @@ def _outcomes(data: Any, job: Job, texts: list[dict[str, str]], count: int) -> I
 
 
 def _not_installed(error: ImportError) -> DiagnosticError:
+    local = setting("--on", "local", 'engine="local"')
     return DiagnosticError.of(
         "PG509",
         "a batch on Ray needs ray[data], which is not installed",
         notes=[str(error)],
-        help=f"{shell('pip', 'install', 'perceiver-graph[ray]')}; or run it on this machine: "
-        f"{option('--on', 'local')}",
+        help=f"{shell('pip', 'install', 'perceiver-graph[ray]')}; or run it on this machine: {local}",
     )

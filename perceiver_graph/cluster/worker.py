@@ -20,6 +20,7 @@ from perceiver_graph.cluster.batches import Batches, Waiting, split, stacked
 from perceiver_graph.cluster.job import Item, Job, Outcome
 from perceiver_graph.cluster.opened import Opener
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics.commands import elsewhere
 from perceiver_graph.extensions import extend
 from perceiver_graph.media.io import Piece
 from perceiver_graph.runtime.arrays import overflow_notes
@@ -232,9 +233,7 @@ def _of_writing(error: DiagnosticError | OSError, name: str) -> DiagnosticError:
     if isinstance(error, DiagnosticError):
         return error
     reason = f"the results of {name} cannot be written: {error.strerror or error}"
-    return DiagnosticError.of(
-        "PG511", reason, help="free space, or choose another folder: `-o DIR`"
-    )
+    return DiagnosticError.of("PG511", reason, help=f"free space, or {elsewhere()}")
 
 
 def _unforeseen(error: Exception) -> DiagnosticError:

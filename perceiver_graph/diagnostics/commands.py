@@ -5,6 +5,7 @@ Every help text that holds a command or a program makes it here; tests/test_advi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,19 @@ def the_artifact() -> str | Path:
 def is_typed() -> bool:
     """Whether help is for somebody who typed a command."""
     return _Reader.typed
+
+
+def setting(flag: str, value: object, called: str = "") -> str:
+    """A setting as who reads it gives it: `--device cpu`, or `device="cpu"` in Python.
+
+    `called` is what is written in Python where that is not the option's own name with its value.
+    """
+    return either(option(flag, str(value)), f"`{called or _argument(flag, value)}`")
+
+
+def named(flag: str, called: str = "") -> str:
+    """The name alone of a setting: `--memory`, or `memory` in Python."""
+    return either(option(flag), f"`{called or _keyword(flag)}`")
 
 
 @contextmanager
@@ -107,6 +121,16 @@ def pipe(text: str, *words: str | Path) -> str:
 def code(introduction: str, lines: Sequence[str]) -> str:
     """A Python program of a few lines below the sentence that introduces it."""
     return "\n".join((f"{introduction}:", *lines))
+
+
+def _keyword(flag: str) -> str:
+    return flag.strip("-").replace("-", "_")
+
+
+def _argument(flag: str, value: object) -> str:
+    """A word in capitals stands for what the reader knows."""
+    plain = not isinstance(value, str) or (value.isupper() and value.isalpha())
+    return f"{_keyword(flag)}={value if plain else json.dumps(value, ensure_ascii=False)}"
 
 
 def _word(word: str | Path) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.extensions import LOADED, load_installed
 from perceiver_graph.runtime.consistency import check_programs
 from perceiver_graph.runtime.contents import Contents, Progress
@@ -140,15 +140,14 @@ def _require_extensions(data: Any, directory: Path) -> None:
     needed = {name: e for name, e in entries if isinstance(e, dict) and e.get("needed") is True}
     if needed:
         load_installed()
+    file = setting("--extension", "FILE.py", 'pg.extend("FILE.py")')
     for name in needed.keys() - {one.name for one in LOADED.values()}:
         package = needed[name].get("package")
         raise DiagnosticError.of(
             "PG702",
             f"{directory} needs the extension {quote(name)}, which is not here",
             notes=[f"it was in the package {quote(package)}"] if package else (),
-            help="install the package"
-            if package
-            else f"name its file: {option('--extension', 'FILE.py')}, or `pg.extend` from Python",
+            help="install the package" if package else f"name its file: {file}",
         )
 
 

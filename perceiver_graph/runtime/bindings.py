@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import Report, quote
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.arithmetic import solve, words
@@ -37,7 +38,8 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         name, equals, number = (part.strip() for part in text.partition("="))
         if not (name and equals and number.isascii() and number.isdecimal() and len(number) < 16):
-            help = f"write the number after it: --size {name or 'n'}=NUMBER"
+            form = f"{name or 'n'}=NUMBER"
+            help = f"write the number after it: {setting('--size', form, f'sizes=[{form!r}]')}"
             report.error("PG516", f"{quote(text)} is not NAME=NUMBER", help=help)
         elif name in found:
             report.error("PG516", f"the size {quote(name)} is given twice", help="give it once")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import prod
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import either, option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import READING_MEMORY, Manifest
 
@@ -133,7 +133,7 @@ def chunk_limit(
             notes=[
                 f"batch {batch}: {format_size(fixed)} and {format_size(per_query)} a query, each"
             ],
-            help=either(option("--memory", f"{least}B"), f"`memory={least}`")
+            help=setting("--memory", f"{least}B", f"memory={least}")
             + ("" if batch == 1 else ", or a smaller batch"),
         )
     return (memory // batch - fixed) // per_query - unasked

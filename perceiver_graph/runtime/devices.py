@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import one_of, whole
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.engine import failures, onnxruntime
 from perceiver_graph.runtime.cpu import VNNI, processor_features
 
@@ -112,7 +112,7 @@ def no_cuda(reason: str, help: str) -> DiagnosticError:
     return DiagnosticError.of(
         "PG601",
         f"CUDA is not available: {reason}",
-        help=f"{help}; or run with {option('--device', 'cpu')}",
+        help=f"{help}; or run with {setting('--device', 'cpu')}",
     )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import either, option, shell
+from perceiver_graph.diagnostics.commands import setting, shell
 from perceiver_graph.engine import failures
 from perceiver_graph.runtime.signature import not_its_own
 
@@ -29,7 +29,7 @@ def loading(path: Path, device: str, precision: str) -> Iterator[None]:
             "PG602",
             f"{device} has no kernel for a part of {path.name}, compiled for {precision}",
             notes=[_first_line(error)],
-            help=f"compile with {option('--precision', 'fp32')}, or run on another device or engine",
+            help=f"compile with {setting('--precision', 'fp32')}, or run on another device or engine",
         ) from error
     except anything as error:
         if NO_MEMORY.search(str(error)):
@@ -77,7 +77,7 @@ def _anything() -> tuple[type[Exception], ...]:
 
 def out_of_memory(device: str, reason: str) -> DiagnosticError:
     """The diagnostic PG603."""
-    less = either(option("--memory", "SIZE"), "`memory=BYTES`")
+    less = setting("--memory", "SIZE", "memory=BYTES")
     return DiagnosticError.of(
         "PG603",
         f"the memory of {device} does not suffice",

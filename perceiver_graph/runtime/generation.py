@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import as_mapping, whole, wrong_kind
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.media.text.continuing import ENDS, Continuation, begun
 from perceiver_graph.media.text.model import TextMedia
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
@@ -223,9 +223,8 @@ def require_text(manifest: Manifest, known: Generation) -> None:
             "PG518",
             f"{manifest.name} goes on with ids, and a text is given: its input `{known.text}` says "
             "nothing of how a text becomes ids",
-            help=f"give ids: {option('--inputs', 'FILE.npz')} on the command line, "
-            "`program.generate([[5, 8]], 20)` in Python; or write `media: {text: {}}` at "
-            f"{quote(known.text)} and compile again",
+            help=f"give ids: {setting('--inputs', 'FILE.npz', 'program.generate([[5, 8]], 20)')}; or write "
+            f"`media: {{text: {{}}}}` at {quote(known.text)} and compile again",
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
-from perceiver_graph.diagnostics.commands import either, option
+from perceiver_graph.diagnostics.commands import either, setting
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.coordinates import Points, points_of
 from perceiver_graph.runtime.feeds import check_points
@@ -51,8 +51,8 @@ class Asked:
 
 def _part(name: str) -> str:
     """How to ask for less of an output."""
-    typed, called = option("--decode", f"{name}=START:STOP"), f"`{{{name!r}: slice(START, STOP)}}`"
-    return f"a smaller batch, or some of its queries at a time: {either(typed, called)}"
+    some = setting("--decode", f"{name}=START:STOP", f"{{{name!r}: slice(START, STOP)}}")
+    return f"a smaller batch, or some of its queries at a time: {some}"
 
 
 def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
@@ -72,7 +72,7 @@ def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
             report.error(
                 "PG506",
                 f"{quote(text)} is not OUTPUT or OUTPUT=START:STOP",
-                help=f"for example {either(option('--decode', example), quote(example))}",
+                help=f"for example {setting('--decode', example, example)}",
             )
         elif name in found:
             report.error("PG506", f"output {quote(name)} is asked for twice", help="ask once")

@@ -1,4 +1,5 @@
-"""`--set KEY=VALUE`: values of a spec replaced on the command line, before anything is checked."""
+"""`--set KEY=VALUE`, and `overrides=["KEY=VALUE"]` in Python: values of a spec replaced before anything
+is checked."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from perceiver_graph import limits
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import either, setting
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.diagnostics.text import quote
@@ -18,6 +19,8 @@ from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found
 from perceiver_graph.spec.yaml12 import parse_yaml
 
+_TYPED, _CALLED = "--set ", "override "
+_EXAMPLE, _CALL = "latents.count=392", 'overrides=["latents.count=392"]'
 _INDEX = re.compile("[0-9]{1,9}")
 
 
@@ -35,17 +38,18 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
     """The data and spans with one value replaced; the given ones stay as they are.
 
     `latents.count=392`: list entries are counted from 0, mappings on the way that do not exist are
-    made, the value is YAML. The new spans point into a source named `--set latents.count=392`.
+    made, the value is YAML. The new spans point into a source named `--set latents.count=392`, or in
+    Python `override latents.count=392`.
     Raises DiagnosticError (PG214).
     """
-    source = Source(f"--set {override}", override)
+    source = Source(f"{either(_TYPED, _CALLED)}{override}", override)
     key, equals, text = override.partition("=")
     parts = key.split(".")
     if not equals or not all(parts) or len(parts) > limits.SPEC_DEPTH or not text.strip():
         raise DiagnosticError.of(
             "PG214",
             f"{quote(source.path)} is not of the form KEY=VALUE",
-            help=f"write for example {option('--set', 'latents.count=392')}",
+            help=f"write for example {setting('--set', _EXAMPLE, _CALL)}",
         )
     key_span = source.span(0, len(key))
     try:
@@ -57,6 +61,14 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
         message, help = error.args
         raise DiagnosticError.of("PG214", message, key_span, help=help) from None
     return changed, spans.replaced(path, replace(value_spans.root, key=key_span))
+
+
+def as_option(source: Source) -> str | None:
+    """The option that a source is, whoever gave it; None for a file."""
+    for start in (_TYPED, _CALLED):
+        if source.path == f"{start}{source.text}":
+            return f"{_TYPED}{source.text}"
+    return None
 
 
 def _replaced(data: Any, done: Path, parts: list[str], value: Any) -> tuple[Path, Any]:

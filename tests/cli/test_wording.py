@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,16 @@ import perceiver_graph as pg
 from perceiver_graph.cli.batch import _tell
 from perceiver_graph.cluster.batch import Totals
 from perceiver_graph.cluster.job import Outcome
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, commands
 from perceiver_graph.runtime import load
 from perceiver_graph.runtime.queries import parse_decode
 from perceiver_graph.spec.manifest import Dimension
 from tests.batch_support import compiled
-from tests.cli.support import TINY, Command
+from tests.cli.support import ROOT, TINY, Command
 from tests.tiny import fault
 
+OPTION = re.compile(r"(?<![\w-])--[a-z]")
+NO_ADVICE = "written by perceiver-graph --dump-ir"
 SIZED = """
 perceiver: 1
 name: sized
@@ -59,6 +64,66 @@ def test_help_in_python_has_no_options(tmp_path: Path) -> None:
     broken: dict[str, Any] = {**net.weights(), "latents": np.full((4, 8), np.nan)}
     found = fault(lambda: net.weights(broken))
     assert "in the arrays given: `latents`" in found.message
+
+
+def _of_the_command_line(path: Path) -> Iterator[str]:
+    """Texts that hold an option as it is typed, and are not one of two ways to say it."""
+    ways = {"setting", "named", "either", "command", "shell", "pipe"}
+
+    def walk(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ways:
+            return
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+            return
+        text = str(node.value) if isinstance(node, ast.Constant) else ""
+        if OPTION.search(text) and " " in text.strip():  # a word alone is one of a command
+            yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child)
+
+    yield from walk(ast.parse(path.read_text("utf-8")))
+
+
+def test_options_are_said_as_they_are_given_by_who_reads_it() -> None:
+    """What Python can call says `device="cpu"` to who does, and `--device cpu` to who types."""
+    other = ("cli", "serving", "looking", "diagnostics/codes")  # which nobody calls
+    files = (
+        path
+        for path in sorted((ROOT / "perceiver_graph").rglob("*.py"))
+        if not any(path.is_relative_to(ROOT / "perceiver_graph" / one) for one in other)
+    )
+    found = [text for path in files for text in _of_the_command_line(path)]
+    assert [text for text in found if not text.endswith(NO_ADVICE)] == []
+
+
+def test_a_setting_in_the_words_of_each() -> None:
+    for flag, value, called, python in [
+        ("--device", "cpu", "", '`device="cpu"`'),
+        ("--seed", 0, "", "`seed=0`"),
+        ("--model-class", "CLASS", "", "`model_class=CLASS`"),
+        ("--memory", "3MiB", "memory=3 * 2**20", "`memory=3 * 2**20`"),
+    ]:
+        assert commands.setting(flag, value, called) == python
+        with commands.typed():
+            assert commands.setting(flag, value, called) == f"`{flag} {value}`"
+
+
+def test_who_calls_is_told_of_arguments(tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny"
+    pg.compile(TINY).save(tiny)
+    with pytest.raises(DiagnosticError) as small:
+        pg.compile(TINY, memory=2**20)
+    told = [
+        small.value.diagnostics[0],
+        fault(lambda: pg.compile(TINY, overrides=["latents"])),
+        fault(lambda: pg.compile(TINY, precision="bf16")),
+        fault(lambda: pg.compile(TINY, overrides=["latents.count=x"])),
+    ]
+    for one, wanted in zip(
+        told, ["`memory=", '`overrides=["latents', '`precision="', "override latents"], strict=True
+    ):
+        assert wanted in str(DiagnosticError(one))
+        assert not OPTION.search(str(DiagnosticError(one)))
 
 
 def test_sizes_are_whole_numbers_and_random_inputs_need_no_note(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import named, setting
 from perceiver_graph.diagnostics.words import did_you_mean
 
 MASKED_LM = "PerceiverForMaskedLM"
@@ -73,7 +73,7 @@ def told_by_tensors(names: Collection[str], prefix: str) -> str:
     raise DiagnosticError.of(
         "PG311",
         "the tensors do not tell which model this is",
-        help=f"say it with {option('--model-class', 'CLASS')}: {', '.join(CLASSES)}",
+        help=f"say it with {setting('--model-class', 'CLASS')}: {', '.join(CLASSES)}",
     )
 
 
@@ -92,7 +92,7 @@ def _known(given: str) -> str:
     for model_class in CLASSES:
         if given.lower() in (model_class.lower(), model_class.removeprefix("PerceiverFor").lower()):
             return model_class
-    raise _unknown(given, "`--model-class` names")
+    raise _unknown(given, f"{named('--model-class')} names")
 
 
 def _unknown(name: str, where: str) -> DiagnosticError:

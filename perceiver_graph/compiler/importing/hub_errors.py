@@ -7,7 +7,7 @@ from typing import Any
 
 from perceiver_graph.compiler.importing.classes import PUBLISHED
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import command, either, option, shell
+from perceiver_graph.diagnostics.commands import command, named, setting, shell
 from perceiver_graph.diagnostics.words import did_you_mean
 
 _WRONG_TOKEN = "Invalid credentials"
@@ -76,13 +76,17 @@ def told(request: Request, error: BaseException) -> DiagnosticError:
             return _unreachable(request, error)
 
 
+def _offline() -> str:
+    return named("--offline", "offline=True")
+
+
 def no_file(request: Request, file: str) -> DiagnosticError:
     """For a repository without a file that a Perceiver of transformers has."""
     if request.offline:
         return DiagnosticError.of(
             "PG316",
             f"the cache has no {file} of {quote(request.repository)}: its download was not finished",
-            help=f"leave out {option('--offline')} once, with a network",
+            help=f"leave out {_offline()} once, with a network",
         )
     return DiagnosticError.of(
         "PG306",
@@ -100,17 +104,17 @@ def no_perceiver(request: Request, kind: Any) -> DiagnosticError:
         "PG306",
         f"{quote(request.repository)} is a model of the type {quote(kind or 'none')}, not `perceiver`",
         notes=[f"published Perceivers: {', '.join(PUBLISHED)}"],
-        help=f"a Perceiver that is a part of it is imported with {option('--prefix', 'TEXT')}",
+        help=f"a Perceiver that is a part of it is imported with {setting('--prefix', 'TEXT')}",
     )
 
 
-def not_kept(request: Request, set_by: str = "--offline") -> DiagnosticError:
+def not_kept(request: Request, set_by: str = "") -> DiagnosticError:
     """For a model that is not in the cache, where the hub may not be asked."""
-    how = f"leave out {option('--offline')}" if set_by == "--offline" else f"unset {set_by}"
+    how = f"unset {set_by}" if set_by else f"leave out {_offline()}"
     return DiagnosticError.of(
         "PG316",
         f"{quote(request.repository)} at {quote(request.revision)} is not in the cache, and "
-        f"`{set_by}` keeps from asking {request.hub}",
+        f"{quote(set_by) if set_by else _offline()} keeps from asking {request.hub}",
         help=f"{how} once, with a network; what was downloaded stays in the cache",
     )
 
@@ -120,7 +124,7 @@ def no_folder(cache: object) -> DiagnosticError:
     return DiagnosticError.of(
         "PG316",
         f"{quote(str(cache))} is a file, and what is downloaded is kept in a folder",
-        help=f"name a folder: {option('--cache', 'DIR')}",
+        help=f"name a folder: {setting('--cache', 'DIR')}",
     )
 
 
@@ -147,7 +151,7 @@ _TOKEN = f"{shell('hf', 'auth', 'login')}, set HF_TOKEN"
 
 
 def _with_token() -> str:
-    return either(f"{_TOKEN}, or give {option('--token', 'TOKEN')}", f"{_TOKEN}, or pass `token`")
+    return f"{_TOKEN}, or give {setting('--token', 'TOKEN')}"
 
 
 def _gated(request: Request) -> DiagnosticError:
@@ -208,7 +212,7 @@ def _no_room(error: OSError) -> DiagnosticError:
         "PG316",
         f"what comes from the hub cannot be kept: {error.strerror}",
         notes=[f"{error.filename}"] if error.filename else (),
-        help=f"free space, or choose another folder: {option('--cache', 'DIR')}, or HF_HOME",
+        help=f"free space, or choose another folder: {setting('--cache', 'DIR')}, or HF_HOME",
     )
 
 

@@ -35,6 +35,7 @@ from perceiver_graph.compiler.weights.layouts import Layout
 from perceiver_graph.compiler.weights.systems import SystemLayout
 from perceiver_graph.compiler.weights.transformers import Checkpoint, TransformersLayout, read_json
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.commands import named, setting
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import SPEC_NAME
 from perceiver_graph.spec.model_names import as_model_name, require_model_name
@@ -143,21 +144,23 @@ def _refuse_more(
 ) -> None:
     """Options that mean nothing to a part (PG311)."""
     given = {"--model-class": model_class, "--image-size": image_size}
-    for word, value in given.items():
+    for flag, value in given.items():
         if value is not None:
+            word = named(flag)
             raise DiagnosticError.of(
                 "PG311",
-                f"`{word}` is of classes of transformers, and this is a {part.source}",
-                help=f"leave `{word}` out",
+                f"{word} is of classes of transformers, and this is a {part.source}",
+                help=f"leave {word} out",
             )
 
 
 def _refuse_settings(opened: _Opened, settings: Sequence[str]) -> None:
     """Settings for what says all of itself (PG311)."""
     if settings:
+        given = setting("--set", settings[0], f"settings={[*settings]}")
         raise DiagnosticError.of(
             "PG311",
-            f"`--set {settings[0]}` is for parts of other systems, and this is a {opened.source}",
+            f"{given} is for parts of other systems, and this is a {opened.source}",
             help=f"change `{SPEC_NAME}` once it is written, or say it to `compile`, which takes settings too",
         )
 
@@ -195,7 +198,7 @@ def _open_deepmind(
             "PG311",
             f"{quote(path)} holds DeepMind's {found.model_class}"
             + ("" if prefix else f", not {given}"),
-            help=f"leave `--{'prefix' if prefix else 'model-class'}` out",
+            help=f"leave {named('--prefix' if prefix else '--model-class')} out",
         )
     more = read_json(config) if isinstance(config, Path) else config or {}
     settings = Settings({**found.config, **more})

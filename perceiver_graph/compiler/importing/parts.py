@@ -23,7 +23,7 @@ from perceiver_graph.compiler.weights.systems import (
     Waves,
 )
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.spec.loader import SHIPPED
 from perceiver_graph.spec.overrides import apply_override
@@ -41,7 +41,7 @@ def recognise(tensors: Tensors, prefix: str = "") -> System | None:
     raise DiagnosticError.of(
         "PG306",
         f"{quote(tensors.path)} holds {_listed(found)}",
-        help=f"did you mean {option('--prefix', around + found[0].prefix)}?",
+        help=f"did you mean {setting('--prefix', around + found[0].prefix)}?",
     )
 
 
@@ -77,8 +77,8 @@ def draft(
     for key, tensor in system.only_without.items():
         if tensor in tensors.tensors:
             made.data = _without(made.data, key.split("."))
-    for setting in settings:
-        made.data, spans = apply_override(setting, made.data, spans)
+    for override in settings:
+        made.data, spans = apply_override(override, made.data, spans)
     return made
 
 

@@ -17,7 +17,7 @@ from perceiver_graph.compiler.ir.names import collapse
 from perceiver_graph.compiler.weights import files, foreign, transformers
 from perceiver_graph.compiler.weights.files import Tensors
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import command, option
+from perceiver_graph.diagnostics.commands import command, setting
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _no_config(path: Path, tensors: Tensors) -> DiagnosticError:
         help=own
         if any(name.split(".")[-1] == "latents" for name in tensors.names)
         and not any(name.endswith("embeddings.latents") for name in tensors.names)
-        else f"name the configuration with {option('--config', 'FILE')}",
+        else f"name the configuration with {setting('--config', 'FILE')}",
     )
 
 
@@ -137,7 +137,7 @@ def _root(tensors: Tensors) -> str:
             f"{quote(tensors.path)} holds {len(roots)} models",
             notes=[f"latents: {', '.join(quote(root + end) for root in roots[:8])}"],
             help="choose one, for example with "
-            + option("--prefix", roots[0].removesuffix("perceiver.")),
+            + setting("--prefix", roots[0].removesuffix("perceiver.")),
         )
     raise DiagnosticError.of(
         "PG306",

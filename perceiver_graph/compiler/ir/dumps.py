@@ -18,12 +18,12 @@ from perceiver_graph import storage
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.text import print_graph
 from perceiver_graph.diagnostics import DiagnosticError, escape, quote
+from perceiver_graph.diagnostics.commands import named
 
 LIST = "ir.json"
 NOTES = "notes.txt"
 _NAME = re.compile(rf"\d\d+-[\w-]+\.ir\.txt|{re.escape(NOTES)}", re.ASCII)
 _KEY = "written by perceiver-graph --dump-ir"
-_ELSEWHERE = "choose another folder with `--dump-ir`, or move the file"
 
 Dump = Callable[[int, str, Graph, Sequence[str]], None]
 """Takes the number of a step, the name of its pass, the graph after it, and the notes of the pass."""
@@ -65,7 +65,7 @@ def refuse_inside(folder: Path | None, artifact: Path) -> None:
     place, whole = (Path(os.path.realpath(path)) for path in (folder, artifact))
     if place.is_relative_to(whole):
         fault = f"it lies in the folder of the artifact, {quote(artifact, 200)}"
-        help = "choose a folder outside of it with `--dump-ir`"
+        help = f"choose a folder outside of it with {named('--dump-ir')}"
         raise storage.unwritable(folder, fault, help=help)
 
 
@@ -98,4 +98,5 @@ def _text(files: dict[str, Any]) -> str:
 
 def _not_ours(path: Path) -> DiagnosticError:
     fault = f"there is a file {quote(path.name)} that no dump wrote, or that was changed since"
-    return storage.unwritable(path.parent, fault, help=_ELSEWHERE)
+    help = f"choose another folder with {named('--dump-ir')}, or move the file"
+    return storage.unwritable(path.parent, fault, help=help)

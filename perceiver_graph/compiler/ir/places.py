@@ -13,6 +13,7 @@ from pathlib import PurePath
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.diagnostics.model import Source, Span
 from perceiver_graph.spec.loader import Document
+from perceiver_graph.spec.overrides import as_option
 
 
 def without_paths(graph: Graph, document: Document) -> Graph:
@@ -43,6 +44,5 @@ def _moved(graph: Graph, old: Source, new: Source) -> Graph:
 
 def origin(span: Span) -> str:
     """`NAME.yaml:LINE:COLUMN`, without the folders that lead there."""
-    path = span.source.path
-    name = path if path.startswith("--set ") else PurePath(path).name
+    name = as_option(span.source) or PurePath(span.source.path).name
     return f"{name}:{span.start_line}:{span.start_col}"

@@ -20,7 +20,7 @@ from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.programs.phases import Programs, program
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.spec.models import TokenLatents
 from perceiver_graph.spec.programs import DECODE_ATTENTION, ENCODE_ATTENTION, SHOWS
 
@@ -79,7 +79,7 @@ def shown(lowered: Lowered, target: Target) -> dict[str, CrossAttend]:
     if target.precision != "fp32":
         raise _refused(
             f"attention is shown of programs in fp32, and these are in {target.precision}",
-            f"compile once more without {option('--precision', target.precision)}: scores differ little",
+            f"compile once more without {setting('--precision', target.precision)}: scores differ little",
         )
     return cross_attends(lowered)
 

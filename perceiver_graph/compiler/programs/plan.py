@@ -19,7 +19,7 @@ from perceiver_graph.compiler.ops.scores import LARGEST_SCORES, SMALLEST_SCORES
 from perceiver_graph.compiler.programs import cost
 from perceiver_graph.compiler.programs.needs import MiB, Needs, Plan, Use, mebibytes
 from perceiver_graph.compiler.programs.phases import IN_CHUNKS
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.spec.manifest import FEWEST_QUERIES, READING_MEMORY, Memory
 from perceiver_graph.spec.programs import ASKED, READS
@@ -281,13 +281,14 @@ def _too_little(lowered: Lowered, least: Plan, memory: int) -> DiagnosticError:
         parts.append(("weights a second time while they are prepared", needs.loading))
     else:
         parts += _running(needs.programs, largest, least.chunk_queries)
+    enough = -(-least.peak // MiB)
     given = mebibytes(memory) if memory >= MiB else f"{memory:,} bytes"
     return DiagnosticError.of(
         "PG604",
         f"{given} is too little for `{lowered.document.spec.name}`: a run takes "
         f"{mebibytes(least.peak)} at the least",
         notes=[f"{mebibytes(size)}: {what}" for what, size in parts if size],
-        help=f"{option('--memory', f'{-(-least.peak // MiB)}MiB')}, or a smaller model",
+        help=f"{setting('--memory', f'{enough}MiB', f'memory={enough} * 2**20')}, or a smaller model",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 
 TargetName = Literal["cpu", "cuda", "openvino", "onnx-standard"]
 """`cpu` and `cuda` are onnxruntime's; `onnx-standard` is whatever knows the operators of ai.onnx."""
@@ -41,8 +41,8 @@ class Target:
                 "PG602",
                 f"precision {self.precision} is not supported on {self.name}",
                 notes=[f"on {name}: {', '.join(names)}" for name, names in SUPPORTED.items()],
-                help=f"compile with {option('--precision', supported[-1])}, "
-                f"or with {' or '.join(option('--target', other) for other in others)}",
+                help=f"compile with {setting('--precision', supported[-1])}, "
+                f"or with {' or '.join(setting('--target', other) for other in others)}",
             )
 
 

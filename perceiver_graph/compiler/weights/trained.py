@@ -10,7 +10,7 @@ from typing import Any
 
 from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import either, elsewhere, option
+from perceiver_graph.diagnostics.commands import either, elsewhere, option, setting
 from perceiver_graph.spec.manifest import MANIFEST_NAME
 
 _INITIAL = re.compile(r"seed [0-9]+")
@@ -40,14 +40,14 @@ def refuse_loss(
     if weights is None and seed is None:
         again = directory if has_file else Path("PATH")
         keep = either(option("--weights", again), f"`weights={str(again)!r}`")
-        drop = either(option("--seed", "0"), "`seed=0`")
+        drop = setting("--seed", 0)
         raise _refused(
             directory,
             f"its weights come from {quote(found)}, and initial ones would take their place",
             f"keep them with {keep}; {drop} says that they may go; or {elsewhere()}",
         )
     if has_file and "torch" not in backends and _is_within(weights, directory):
-        both = either(option("--backend", "all"), '`backends=["onnx", "torch"]`')
+        both = setting("--backend", "all", 'backends=["onnx", "torch"]')
         raise _refused(
             directory,
             f"`{OWN_WEIGHTS}` in it, which is read, would be gone: only the torch backend has it",

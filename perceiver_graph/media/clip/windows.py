@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import arrays
+from perceiver_graph.diagnostics.commands import arrays, named
 from perceiver_graph.diagnostics.escape import shell_path
 from perceiver_graph.media.clip.decode import PictureStream, stream_shape
 from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat, Window
@@ -133,7 +133,7 @@ def require_room(info: ClipInfo, room: int | None) -> None:
             "PG510",
             f"{info.source}: decoding its {size} takes {format_size(takes)}, and the memory budget "
             f"leaves {format_size(room)}",
-            help=f"raise `--memory` by {format_size(takes - room)}, or make them smaller: "
+            help=f"raise {named('--memory')} by {format_size(takes - room)}, or make them smaller: "
             f"ffmpeg -i {path} -vf scale={small} small.mp4",
         )
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import arrays
+from perceiver_graph.diagnostics.commands import arrays, named
 from perceiver_graph.media.files.extents import shortfall
 from perceiver_graph.media.files.foreign import PICTURE, foreign
 from perceiver_graph.media.files.gif import gif_frames
@@ -261,7 +261,7 @@ def _fitted(source: Source, image: Image, room: int | None, least: int | None) -
         f"{source}: reading its {width} x {height} pixels takes {format_size(takes)}, and the memory "
         f"budget leaves {format_size(room)}",
         help=f"scale it down to {int(width * shrink)} x {int(height * shrink)} pixels, or raise "
-        f"`--memory` by {format_size(takes - room)}",
+        f"{named('--memory')} by {format_size(takes - room)}",
     )
 
 

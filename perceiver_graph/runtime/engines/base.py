@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import command, option, shell
+from perceiver_graph.diagnostics.commands import command, setting, shell
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.devices import Device
 from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, ProgramEntry
@@ -88,7 +88,7 @@ class Engine(ABC):
         """The diagnostic PG608."""
         install = shell("pip", "install", f"perceiver-graph[{self.extra}]")
         return DiagnosticError.of(
-            "PG608", reason, help=f"{install}; or run with {option('--engine', 'onnxruntime')}"
+            "PG608", reason, help=f"{install}; or run with {setting('--engine', 'onnxruntime')}"
         )
 
 

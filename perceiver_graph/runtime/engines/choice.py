@@ -7,7 +7,7 @@ from typing import Literal
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import one_of
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import devices
 from perceiver_graph.runtime.artifact import Artifact
@@ -60,8 +60,8 @@ def _elsewhere(engine: Engine, device: str) -> DiagnosticError:
     return DiagnosticError.of(
         "PG608",
         f"{engine.title} does not run programs on {device} here",
-        help=f"run with {option('--device', engine.devices[0])}, or with "
-        f"{option('--engine', USUAL.name)}",
+        help=f"run with {setting('--device', engine.devices[0])}, or with "
+        f"{setting('--engine', USUAL.name)}",
     )
 
 

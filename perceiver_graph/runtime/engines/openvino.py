@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
-from perceiver_graph.diagnostics.commands import option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import errors
 from perceiver_graph.runtime.artifact import Artifact
@@ -194,7 +194,7 @@ class Compiled:
                 f"{self.file.name} counts the turns of waves in float64, of which {_TITLE} makes float32",
                 help=fp32_instead(self._artifact)
                 if self._artifact.manifest.precision == "bf16"
-                else f"run with {option('--engine', 'onnxruntime')}",
+                else f"run with {setting('--engine', 'onnxruntime')}",
             )
 
     def _unreadable(self, reason: str) -> DiagnosticError:

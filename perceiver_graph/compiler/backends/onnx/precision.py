@@ -15,7 +15,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
 from perceiver_graph.compiler.programs.target import Precision, Target
-from perceiver_graph.diagnostics.commands import either, option
+from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Diagnostic, Span, make
 from perceiver_graph.diagnostics.words import joined
@@ -74,8 +74,8 @@ def require_kernels(type: TensorType, target: Target, span: Span | None) -> None
             "PG602",
             "this is counted in float64, which OpenVINO does not have, and nothing else runs bf16 on a CPU",
             span,
-            help=f"compile with {option('--precision', 'fp32')}, which onnxruntime runs, or with "
-            f"{option('--target', 'cuda')}",
+            help=f"compile with {setting('--precision', 'fp32')}, which onnxruntime runs, or with "
+            f"{setting('--target', 'cuda')}",
         )
 
 
@@ -87,11 +87,11 @@ def refuses(model: ir.Model, target: Target) -> bool:
 
 def refusal(files: Sequence[str]) -> Diagnostic:
     """What is said of such programs as they are compiled: other engines run them."""
-    typed, called = option("--engine", "onnxruntime"), '`load(PATH, engine="onnxruntime")`'
+    runs = setting("--engine", "onnxruntime", 'load(PATH, engine="onnxruntime")')
     message = (
         f"{joined(files, 'and')} will not run on OpenVINO: turns of waves are counted in float64, "
     )
-    message += f"of which it makes float32; onnxruntime runs them: {either(typed, called)}"
+    message += f"of which it makes float32; onnxruntime runs them: {runs}"
     return make("PG602", message, severity="warning")
 
 
@@ -111,6 +111,6 @@ def converted(name: str, array: Array, dtype: DType) -> Array:
             "PG602",
             f"`{name}` holds {largest:.3g}, and {dtype} ends at {float(DATA_TYPES[dtype].max):.3g}",
             help="bfloat16 has the range of float32: compile with "
-            f"{option('--precision', 'bf16')}, or fp32",
+            f"{setting('--precision', 'bf16')}, or fp32",
         )
     return result
