@@ -246,6 +246,44 @@ KINDS: dict[str, Call] = {
     "backends must be a list": lambda m: m.compiled.save("x", backends="onnx"),
     "sample must be": lambda m: m.compiled.save("x", sample=3),
 }
+CALLS: dict[str, Call] = {
+    "compile has no argument `override`: did you mean `overrides=`": lambda m: pg.compile(
+        TEXT,
+        override=["name=a"],  # type: ignore[call-arg]
+    ),
+    "compile has no argument `frobnicate`: they are `spec`, `overrides`": lambda m: pg.compile(
+        TEXT,
+        frobnicate=3,  # type: ignore[call-arg]
+    ),
+    "compile takes `spec` by place, and 2 arguments were given so": lambda m: pg.compile(
+        TEXT,
+        "cuda",  # type: ignore[call-arg]
+    ),
+    "compile needs `spec`: `compile.SPEC.`": lambda m: pg.compile(),  # type: ignore[call-arg]
+    "load has no argument `map_location`: `load.PATH, device=": lambda m: pg.load(
+        m.program.artifact.directory,
+        map_location="cpu",  # type: ignore[call-arg]
+    ),
+    'run has no argument `image`: inputs are .* `{"image": ARRAY}`': lambda m: m.program.run(**X),  # type: ignore[arg-type]
+    'run has no argument `input_ids`: inputs .*`{"image"': lambda m: m.program(input_ids=3),  # type: ignore[call-arg]
+    "run has no argument `size`: did you mean `sizes=`": lambda m: m.program.run(X, size={}),  # type: ignore[call-arg]
+    "run needs `inputs`: `run.INPUTS.`": lambda m: m.program(),  # type: ignore[call-arg]
+    'inputs must be a mapping of arrays, {"image": ARRAY}': lambda m: m.program(X["image"]),  # type: ignore[arg-type]
+    "encode has no argument `image`": lambda m: m.program.encode(**X),  # type: ignore[arg-type]
+    "to_torch has no argument `device`: `to_torch.WEIGHTS..to.": lambda m: m.compiled.to_torch(
+        device="cpu"
+    ),
+    "save has no argument `backend`: it is called `backends`": lambda m: m.compiled.save(
+        "x", backend="torch"
+    ),
+    "what compile returns cannot be called": lambda m: m.compiled(X),
+}
+ATTRIBUTES: dict[str, Call] = {
+    "'Compiled' object has no attribute 'run': it has no weights": lambda m: m.compiled.run,
+    "'Compiled' .* 'cuda': `to_torch.WEIGHTS..to.": lambda m: m.compiled.cuda,
+    "'Program' .* 'to': `load.PATH, device=": lambda m: m.program.to,  # type: ignore[attr-defined]
+    "'Program' object has no attribute 'zebra'$": lambda m: m.program.zebra,  # type: ignore[attr-defined]
+}
 VALUES: dict[str, Call] = {
     "level 7 is not one of 0, 1, 2": lambda m: pg.compile(TEXT, level=7),  # type: ignore[arg-type]
     "level True is not one of": lambda m: pg.compile(TEXT, level=True),  # type: ignore[arg-type]
@@ -263,6 +301,29 @@ VALUES: dict[str, Call] = {
 def test_an_argument_of_the_wrong_kind_says_what_was_wanted(said: str, made: Made) -> None:
     with pytest.raises(TypeError, match=said):
         KINDS[said](made)
+
+
+@pytest.mark.parametrize("said", CALLS)
+def test_a_call_that_does_not_fit_says_what_would(said: str, made: Made) -> None:
+    with pytest.raises(TypeError, match=said):
+        CALLS[said](made)
+
+
+@pytest.mark.parametrize("said", ATTRIBUTES)
+def test_what_others_have_is_answered(said: str, made: Made) -> None:
+    with pytest.raises(AttributeError, match=said):
+        ATTRIBUTES[said](made)
+
+
+def test_an_error_inside_of_a_call_is_as_it_was(made: Made) -> None:
+    with pytest.raises(TypeError) as raised:
+        made.program.run(X, progress=3)  # type: ignore[arg-type]
+    assert str(raised.value) == "'int' object is not callable"
+
+
+def test_a_program_is_called_like_a_function(made: Made) -> None:
+    for name, found in made.program(X, {"label": None}).items():
+        np.testing.assert_array_equal(found, made.program.run(X, {"label": None})[name])
 
 
 @pytest.mark.parametrize("said", VALUES)
@@ -295,11 +356,16 @@ def test_weights_may_be_arrays_or_tensors_by_name(made: Made, tmp_path: Path) ->
     torch = pytest.importorskip("torch")
     values = made.compiled.weights(seed=3)
     made.compiled.save(tmp_path / "a", weights=values)
-    made.compiled.save(tmp_path / "b", weights=made.compiled.to_torch(values).state_dict())
+    module = made.compiled.to_torch(values)
+    made.compiled.save(tmp_path / "b", weights=module.state_dict())
+    made.compiled.save(tmp_path / "module", weights=module)
     made.compiled.save(tmp_path / "c", seed=3)
-    answers = [pg.load(tmp_path / name, device="cpu").run(X)["dense"] for name in "abc"]
+    answers = [
+        pg.load(tmp_path / name, device="cpu").run(X)["dense"] for name in ("a", "b", "c", "module")
+    ]
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[0], answers[2])
+    np.testing.assert_array_equal(answers[0], answers[3])
     assert pg.load(tmp_path / "a").manifest.weights == "arrays given in Python"
     half = {name: torch.from_numpy(value).bfloat16() for name, value in values.items()}
     assert made.compiled.weights(half)["latents"].dtype == np.float32

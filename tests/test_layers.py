@@ -122,7 +122,17 @@ ROOMS: dict[str, set[str]] = {
     "exporting": {"ir", "lowering", "weights", "importing"},
     "backends": {"ir", "ops", "blocks", "lowering", "programs", "passes"},
     "artifact": {"ir", "blocks", "lowering", "programs"},
-    "driver": {"ir", "lowering", "passes", "programs", "weights", "backends", "artifact"},
+    "driver": {
+        "ir",
+        "lowering",
+        "passes",
+        "programs",
+        "weights",
+        "backends",
+        "artifact",
+        "foreign",
+    },
+    "foreign": set(),
     "__init__": {"driver"},
 }
 

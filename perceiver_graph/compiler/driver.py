@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from perceiver_graph import storage
+from perceiver_graph.compiler import foreign
 from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.artifact import folder as artifact
-from perceiver_graph.compiler.backends.base import BACKENDS, Job, Torch, Written
+from perceiver_graph.compiler.backends import base
+from perceiver_graph.compiler.backends.base import Job, Torch, Written
 from perceiver_graph.compiler.ir.dumps import refuse_inside
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
@@ -20,7 +22,7 @@ from perceiver_graph.compiler.ir.places import with_paths, without_paths
 from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.compiler.passes.pipeline import Level, optimize, passes, rewrite
+from perceiver_graph.compiler.passes.pipeline import Level, optimize, rewrite
 from perceiver_graph.compiler.programs import attention as attentions
 from perceiver_graph.compiler.programs import cost, generation, int8, phases
 from perceiver_graph.compiler.programs import plan as planner
@@ -32,6 +34,7 @@ from perceiver_graph.compiler.weights import initialize, load_arrays, trained
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.diagnostics import Report
 from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
+from perceiver_graph.diagnostics.calls import Answering, answered
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import AnySpec, Document, load_spec
 from perceiver_graph.spec.manifest import (
@@ -47,13 +50,12 @@ if TYPE_CHECKING:
 
     from perceiver_graph.compiler.backends.onnx.calibration import Sample
 
-Weights = str | Path | Mapping[str, Any]
-"""A file or folder of weights, or arrays by the names of the parameters."""
-_WEIGHTS = "the path of a file or folder, or arrays by name"
+_WEIGHTS = "the path of a file or folder, arrays by name, or a module of torch"
 Announce = Callable[[str], None]
 """Called with what begins now, for example `writing encode.onnx`."""
 
 
+@answered(foreign.OF_COMPILE)
 def compile(
     spec: AnySpec | Document,
     *,
@@ -102,8 +104,11 @@ def compile(
 
 
 @dataclass(frozen=True, repr=False)
-class Compiled(Glanced):
+class Compiled(Glanced, Answering):
     """A spec as a graph, ready to be given weights and emitted."""
+
+    _instead = foreign.OF_COMPILED
+    __call__ = foreign.refuse_call
 
     lowered: Lowered
     level: Level = 2
@@ -161,15 +166,17 @@ class Compiled(Glanced):
         graph = backend.simplify(self.graph)
         return cost.flops(graph, largest(self.graph.symbols), trained=True)
 
+    @answered()
     def weights(
-        self, source: Weights | None = None, seed: int = 0, *, report: Report | None = None
+        self, source: trained.Weights | None = None, seed: int = 0, *, report: Report | None = None
     ) -> dict[str, Array]:
         """Every parameter by name: from a file or folder, from arrays by name (a state dict of torch
-        too), else initialised from the seed.
+        or its module), else initialised from the seed.
 
         `report` is told what was converted. Raises DiagnosticError listing every tensor that is
         missing, extra or misshapen.
         """
+        source = trained.state_of(source)
         if source is None:
             return initialize(self.graph, whole("seed", "a whole number, 0 or more", seed, 0))
         graph = with_paths(self.graph, self.lowered.document)
@@ -200,7 +207,8 @@ class Compiled(Glanced):
             found[name] = optimize(graph, level=self.level, parameters=weights, verify=self.verify)
         return found
 
-    def to_torch(self, weights: Weights | None = None, *, seed: int = 0) -> nn.Module:
+    @answered(foreign.OF_TO_TORCH)
+    def to_torch(self, weights: trained.Weights | None = None, *, seed: int = 0) -> nn.Module:
         """The model as a `torch.nn.Module` in eval mode: call `train()` on it before training. Raises
         DiagnosticError as `weights`, and PG509 without torch."""
         from perceiver_graph.compiler.backends import torch as backend
@@ -212,12 +220,13 @@ class Compiled(Glanced):
         """The model as one Python file that needs only torch."""
         return Torch.source(self.lowered)
 
+    @answered(foreign.OF_SAVE)
     def save(
         self,
         directory: str | Path,
         *,
         backends: Sequence[str] = ("onnx",),
-        weights: Weights | None = None,
+        weights: trained.Weights | None = None,
         seed: int | None = None,
         sample: Sample | None = None,
         origin: str | None = None,
@@ -233,14 +242,12 @@ class Compiled(Glanced):
         (PG3xx) and where the folder cannot be written (PG407), or the graph not be dumped (PG511).
         """
         directory = as_path("directory", "a path", directory)
-        if isinstance(backends, str) or not isinstance(backends, Sequence) or not backends:
-            raise wrong_kind("backends", 'a list, for example ["onnx", "torch"]', backends)
-        for backend in backends:
-            one_of("backend", BACKENDS, backend)
+        base.require_known(backends)
         if sample is not None and not hasattr(sample, "arrays"):
             raise wrong_kind(
                 "sample", "a Sample of perceiver_graph.compiler.backends.onnx.calibration", sample
             )
+        weights = trained.state_of(weights)
         refuse_inside(self.dump_ir, directory)
         if storage.refuse_foreign(directory, artifact.ARTIFACT).digests:
             trained.refuse_loss(directory, weights, seed, backends)
@@ -286,7 +293,7 @@ class Compiled(Glanced):
             sample,
             progress,
         )
-        chosen = [BACKENDS[name] for name in BACKENDS if name in backends]
+        chosen = [base.BACKENDS[name] for name in base.BACKENDS if name in backends]
         if self.dump_ir is not None and not any(backend.optimizes for backend in chosen):
             storage.tell(f"nothing is written to {self.dump_ir}: a module is made without passes")
         found = [backend().write(job) for backend in chosen]
@@ -296,13 +303,6 @@ class Compiled(Glanced):
     def spec_digest(self) -> str:
         """SHA-256 of the resolved spec, which is what the programs were made from."""
         return hashlib.sha256(self.resolved_spec().encode()).hexdigest()
-
-    def _outside(self, backends: Sequence[str]) -> list[type]:
-        """What may come from extensions beside the graph: the backends, and the passes they ask for."""
-        chosen = [BACKENDS[name] for name in backends]
-        optimizing = any(backend.optimizes for backend in chosen)
-        ran = passes(self.level, frozen=True) if optimizing else ()
-        return [*chosen, *map(type, ran)]
 
     def _manifest(
         self,
@@ -328,7 +328,7 @@ class Compiled(Glanced):
             summary=spec.summary,
             tool=describe.tool(),
             backends=list(backends),
-            extensions=describe.extensions(self.lowered, self._outside(backends)),
+            extensions=describe.extensions(self.lowered, base.classes_of(backends, self.level)),
             spec_sha256=self.spec_digest,
             weights=origin,
             level=self.level,

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics.calls import answered
 from perceiver_graph.diagnostics.commands import command, either
+from perceiver_graph.runtime import foreign
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.programs import Programs, Values
@@ -33,6 +35,7 @@ class Attending:
     _programs: Programs
     _encoded: Any
 
+    @answered(instead=foreign.inputs_in_one)
     def attention(
         self,
         inputs: Mapping[str, ArrayLike],

@@ -16,6 +16,7 @@ from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.commands import either
 from perceiver_graph.diagnostics.words import did_you_mean
+from perceiver_graph.runtime import foreign
 from perceiver_graph.runtime.arrays import (
     as_array,
     order_of,
@@ -95,7 +96,7 @@ def check_inputs(
 
     Raises DiagnosticError (PG501 to PG505, PG514, PG516, PG517).
     """
-    given = as_mapping("inputs", "a mapping of arrays by the names of the inputs", given)
+    given = as_mapping("inputs", f"a mapping of arrays, {foreign.form(manifest.inputs)}", given)
     if given_sizes is not None:
         given_sizes = as_mapping("sizes", 'a mapping such as {"n": 30}', given_sizes)
     report = Report()

@@ -17,9 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import as_mapping, whole, wrong_kind
+from perceiver_graph.diagnostics.calls import answered
 from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.media.text.continuing import ENDS, Continuation, begun
 from perceiver_graph.media.text.model import TextMedia
+from perceiver_graph.runtime import foreign
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.ids import ids_of, not_ids
 from perceiver_graph.runtime.programs import Programs, Values
@@ -96,6 +98,7 @@ class Generating:
         stop: Collection[int] = (),
     ) -> Iterator[Ids]: ...
 
+    @answered(foreign.OF_GENERATE)
     def generate(
         self,
         begin: str | Texts,

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
+from perceiver_graph.diagnostics.calls import Answering, answered
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.runtime import chunks, regions
+from perceiver_graph.runtime import chunks, foreign, regions
 from perceiver_graph.runtime.arrays import overflow_notes
 from perceiver_graph.runtime.artifact import Artifact, open_artifact
 from perceiver_graph.runtime.attention import Attending
@@ -42,6 +43,7 @@ LATENTS = "latents"
 _BYTES = "a number of bytes, for example 2 * 2**30"
 
 
+@answered(foreign.OF_LOAD)
 def load(
     path: str | Path,
     *,
@@ -130,8 +132,10 @@ class State(Glanced):
         return cast(NDArray[np.float32], self._values[name].numpy())
 
 
-class Program(Generating, Attending, Reads, Glanced):
+class Program(Generating, Attending, Reads, Glanced, Answering):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
+
+    _instead = foreign.OF_PROGRAMS
 
     def __init__(
         self,
@@ -170,6 +174,7 @@ class Program(Generating, Attending, Reads, Glanced):
         """What the artifact says of itself: inputs and outputs with their axes, and more."""
         return self.artifact.manifest
 
+    @answered(instead=foreign.inputs_in_one)
     def run(
         self,
         inputs: Mapping[str, ArrayLike],
@@ -207,6 +212,9 @@ class Program(Generating, Attending, Reads, Glanced):
                 note(text)
         return results
 
+    __call__ = run
+
+    @answered(instead=foreign.inputs_in_one)
     def encode(
         self, inputs: Mapping[str, ArrayLike], *, sizes: Mapping[str, int] | None = None
     ) -> State:
@@ -234,6 +242,7 @@ class Program(Generating, Attending, Reads, Glanced):
         points = {name: array.copy() for name, array in feeds.points.items()}
         return State(self, state, feeds.sizes, feeds.notes, points)
 
+    @answered()
     def decode(
         self,
         state: State,

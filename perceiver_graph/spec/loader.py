@@ -17,6 +17,7 @@ from typing import Any
 import perceiver_graph
 from perceiver_graph import limits
 from perceiver_graph.diagnostics.arguments import as_path, wrong_kind
+from perceiver_graph.diagnostics.calls import answered
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
@@ -66,6 +67,7 @@ AnySpec = str | Path | Mapping[str, Any] | Spec
 """A path, the name of a shipped spec, YAML text, or what such a text says as a mapping."""
 
 
+@answered()
 def load_spec(spec: AnySpec, overrides: Sequence[str] = ()) -> Document:
     """Read a spec: a YAML file, one that ships with the package by its bare name, standard input (`-`),
     YAML text, or a mapping of what such a text would say.

@@ -75,9 +75,9 @@ def _of_the_command_line(path: Path) -> Iterator[str]:
             return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
             return
-        text = str(node.value) if isinstance(node, ast.Constant) else ""
-        if OPTION.search(text) and " " in text.strip():  # a word alone is one of a command
-            yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+        if isinstance(node, ast.Constant) and OPTION.search(text := str(node.value)):
+            if " " in text.strip():  # a word alone is one of a command
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {text}"
         for child in ast.iter_child_nodes(node):
             yield from walk(child)
 

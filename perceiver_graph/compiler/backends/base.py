@@ -6,7 +6,7 @@ The backends themselves, and onnx and torch with them, are imported when they wr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops import Array
+from perceiver_graph.compiler.passes.pipeline import Level, passes
 from perceiver_graph.compiler.programs import generation
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics import Diagnostic, Report, make
+from perceiver_graph.diagnostics.arguments import one_of, wrong_kind
 from perceiver_graph.extensions import is_other
 from perceiver_graph.spec.manifest import InputEntry, Quantization
 
@@ -26,6 +28,21 @@ if TYPE_CHECKING:
 
 BACKENDS: dict[str, type[Backend]] = {}
 """Every backend by its name, in order of definition, which is that of writing."""
+
+
+def require_known(names: object) -> None:
+    """Raises TypeError for what is no list of names, ValueError for a name of no backend."""
+    if isinstance(names, str) or not isinstance(names, Sequence) or not names:
+        raise wrong_kind("backends", 'a list, for example ["onnx", "torch"]', names)
+    for name in names:
+        one_of("backend", BACKENDS, name)
+
+
+def classes_of(names: Sequence[str], level: Level) -> list[type]:
+    """What may come from extensions beside a graph: backends, and the passes that they ask for."""
+    chosen = [BACKENDS[name] for name in names]
+    optimizing = any(backend.optimizes for backend in chosen)
+    return [*chosen, *map(type, passes(level, frozen=True) if optimizing else ())]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from perceiver_graph.compiler.weights.layouts import Layout
 from perceiver_graph.compiler.weights.systems import SystemLayout
 from perceiver_graph.compiler.weights.transformers import Checkpoint, TransformersLayout, read_json
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.calls import answered
 from perceiver_graph.diagnostics.commands import named, setting
 from perceiver_graph.spec.loader import parse_spec
 from perceiver_graph.spec.manifest import SPEC_NAME
@@ -45,6 +46,13 @@ _LABEL_HEADS = (
     "output_postprocessor.modalities.label.classifier.weight",
     "decoder.decoder.final_layer.weight",
 )
+
+_THEIRS = {
+    "weights": "it is called `checkpoint`, and comes first",
+    "overrides": "it is called `settings`",
+    "replace_head": "it is called `replace_heads`: `replace_heads={OUTPUT: CLASSES}`",
+    "revision": "`download(NAME, revision=...)` of perceiver_graph.compiler.importing gets it",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Imported:
     """What a person should know: conversions, tensors outside of the prefix, new heads."""
 
 
+@answered(_THEIRS)
 def import_checkpoint(
     checkpoint: str | Path | Snapshot,
     *,

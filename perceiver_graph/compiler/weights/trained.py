@@ -6,14 +6,33 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import either, elsewhere, option, setting
 from perceiver_graph.spec.manifest import MANIFEST_NAME
 
+
+@runtime_checkable
+class _Module(Protocol):
+    """What a torch.nn.Module has."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+
 _INITIAL = re.compile(r"seed [0-9]+")
+
+
+Weights: TypeAlias = str | Path | Mapping[str, Any] | _Module
+"""A file or folder of weights, arrays by the names of the parameters, or the module that `to_torch` gave."""
+
+
+def state_of(weights: Weights | None) -> str | Path | Mapping[str, Any] | None:
+    """Weights as they are read: of a module, its state."""
+    if isinstance(weights, _Module) and not isinstance(weights, type):
+        return weights.state_dict()
+    return weights  # type: ignore[return-value]
 
 
 def origin(weights: str | Path | Mapping[str, Any] | None, seed: int) -> str:

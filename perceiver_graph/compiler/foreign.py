@@ -1,0 +1,49 @@
+"""What those who know torch and transformers try on a spec that is compiled, and what there is instead."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+_RUNS = (
+    "it has no weights yet: `save(DIR, weights=WEIGHTS)`, then `load(DIR).run({NAME: ARRAY})`, or "
+    "`to_torch(WEIGHTS)`"
+)
+_MODULE = "`to_torch(WEIGHTS)` is a torch.nn.Module, which has it"
+_MOVED = '`to_torch(WEIGHTS).to("cuda")`'
+OF_COMPILED = {
+    "run encode decode predict forward generate attention": _RUNS,
+    "read": "`load(DIR).read(FILE)` does, of what `save(DIR)` has written",
+    "train fit eval state_dict parameters load_state_dict": _MODULE,
+    "to cuda cpu half": _MOVED,
+    "export write": "`save(DIR)` writes it",
+    "summary": "`print` it, or its `graph`; `perceiver-graph inspect SPEC` has more",
+}
+OF_COMPILE = {
+    "weights": "weights are given to what it returns: `compile(SPEC).save(DIR, weights=WEIGHTS)`",
+    "seed": "it is given to what it returns: `compile(SPEC).save(DIR, seed=0)`",
+    "output": "`compile(SPEC).save(DIR)` writes it",
+    "backend": '`compile(SPEC).save(DIR, backends=["onnx", "torch"])`',
+    "backends": '`compile(SPEC).save(DIR, backends=["onnx", "torch"])`',
+    "set": 'it is called `overrides`: `overrides=["latents.count=64"]`',
+    "dtype": "it is called `precision`",
+    "optimize": "it is called `level`, 0 to 2",
+    "opt_level": "it is called `level`, 0 to 2",
+}
+OF_TO_TORCH = {
+    "device": _MOVED,
+    "dtype": "`to_torch(WEIGHTS).to(DTYPE)`",
+    "path": "weights come first: `to_torch(PATH)`",
+}
+OF_SAVE = {
+    "backend": 'it is called `backends`, a list: `backends=["onnx", "torch"]`',
+    "path": "the folder comes first: `save(DIR)`",
+    "precision": "`compile(SPEC, precision=...)` says it",
+    "device": "`compile(SPEC, device=...)` says it",
+    "state_dict": "it is called `weights`",
+    "model": "it is called `weights`, which may be a module",
+}
+
+
+def refuse_call(compiled: object, *_: Any, **__: Any) -> NoReturn:
+    """A spec that is compiled is called like a model. Raises TypeError."""
+    raise TypeError(f"what compile returns cannot be called: {_RUNS}")

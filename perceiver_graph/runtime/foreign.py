@@ -1,0 +1,56 @@
+"""What those who know torch and transformers try on a program, and what there is instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import slips_of
+
+_DEVICE = '`load(PATH, device="cuda")` or `"cpu"` says where it runs'
+_MODULE = "a program only runs: `compile(SPEC).to_torch(WEIGHTS)` is a torch.nn.Module"
+OF_PROGRAMS = {
+    "predict forward infer __call__": "`run({NAME: ARRAY})`, or the program itself, is called",
+    "to cuda cpu half float": _DEVICE,
+    "eval": "it needs none: a program computes as a module does in eval mode",
+    "train fit parameters state_dict weights load_state_dict": _MODULE,
+}
+OF_LOAD = {
+    "map_location": _DEVICE,
+    "device_map": _DEVICE,
+    "dtype": "numbers are those of `compile(SPEC, precision=...)`",
+    "torch_dtype": "numbers are those of `compile(SPEC, precision=...)`",
+    "precision": "`compile(SPEC, precision=...)` says it",
+    "weights": "`compile(SPEC).save(PATH, weights=WEIGHTS)` writes them into what is loaded",
+    "providers": _DEVICE,
+    "backend": 'it is called `engine`: `"onnxruntime"` or `"openvino"`',
+}
+OF_GENERATE = {
+    "max_new_tokens": "it is called `tokens`: `generate(TEXT, 20)`",
+    "max_length": "how many come is `tokens`: `generate(TEXT, 20)`",
+    "do_sample": "`temperature=0` takes the most probable token, more than 0 draws one",
+    "num_beams": "there is no beam search: `temperature=0` takes the most probable token",
+    "eos_token_id": "it is called `stop`, a list of ids",
+    "attention_mask": 'it is among the inputs: `inputs={"NAME.attention_mask": MASK}`',
+    "input_ids": "it is called `begin`, a text or its ids, and comes first",
+    "prompt": "it is called `begin`, a text or its ids, and comes first",
+    "text": "it is called `begin`, a text or its ids, and comes first",
+}
+_ARGUMENTS = ("inputs", "decode", "sizes", "memory", "progress", "note")
+_MOST = 4
+
+
+def inputs_in_one(program: Any, name: str) -> str | None:
+    """How inputs are given, to who gives them by keyword; None for what is a slip of an argument."""
+    inputs = program.manifest.inputs
+    if name not in inputs and slips_of(name, _ARGUMENTS):
+        return None
+    return f"inputs are given in one mapping, `{form(inputs)}`, or by `read` from files and texts"
+
+
+def form(names: Iterable[str]) -> str:
+    """A mapping of arrays by these names, as it is written."""
+    known = list(names)
+    shown = ", ".join(f"{quote(name)[1:-1]!r}: ARRAY" for name in known[:_MOST])
+    return f"{{{shown}{', ...' if len(known) > _MOST else ''}}}".replace("'", '"')
