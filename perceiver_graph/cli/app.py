@@ -40,6 +40,7 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        args = _as_options(args)
         words = [*args]
         try:
             return super().parse_args(ctx, args)
@@ -50,6 +51,18 @@ class Commands(TyperGroup):
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
             raise usage.no_command(ctx, args[0], COMMANDS)
         return super().resolve_command(ctx, args)
+
+
+def _as_options(words: list[str]) -> list[str]:
+    """`help`, `help COMMAND` and `version`, which people type as words, as the options that they are."""
+    match words:
+        case ["help"]:
+            return ["--help"]
+        case ["help", name]:
+            return [name, "--help"]
+        case ["version"]:
+            return ["--version"]
+    return words
 
 
 def _load(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from perceiver_graph.cli.given import without_option
 from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
@@ -85,6 +86,10 @@ def no_command(ctx: Any, word: str, known: Sequence[str]) -> UsageError:
 def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
     if name[:2] != "--":  # `-backend` was read as `-b -a -c ...`
         name = next((word for word in words if word.startswith(name)), name)
+    if told := without_option(ctx, name, words):
+        return wrong(
+            f"{_called(ctx)} has no option {quote(name)}", f"{told}; {_manual(ctx)} says more"
+        )
     long = len(name) > 2  # of single letters, none is like another
     near = question(closest(f"--{name.lstrip('-')}", _flags(ctx.command))) if long else None
     if near is None:

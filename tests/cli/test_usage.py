@@ -124,6 +124,13 @@ def test_every_limited_option_is_tried() -> None:
         ("run x a.png -o y.mp4", "`-o` names a file", "`-o y`"),
         ("graph x -o y.svg", "`y.svg` is a picture", "`dot -Tsvg y.dot -o y.svg`"),
         ("graph x --format dot -o y.png", "`y.png` is a picture", "graph x -o y.dot`"),
+        ("run x --text hi", "no option `--text`", "`perceiver-graph run x hi`"),
+        ("run x --text=hi", "no option `--text`", "`perceiver-graph run x hi`"),
+        ("run x -i a.png", "no option `-i`", "`perceiver-graph run x a.png`"),
+        ("run --input a.png x", "no option `--input`", "`perceiver-graph run ARTIFACT a.png`"),
+        ("run x --input a.npz", "no option `--input`", "did you mean `--inputs`?"),
+        ("batch x --files clips -o y", "no option `--files`", "`perceiver-graph batch x clips`"),
+        ("inspect x --text hi", "no option `--text`", "`perceiver-graph inspect --help`"),
         ("inspect x --memory 20", "20 of what?", "20GB"),
     ],
 )
@@ -140,6 +147,26 @@ def test_words_that_do_not_go_together(
     assert message in said.splitlines()[0]
     assert help in said
     assert not list(tmp_path.iterdir())
+
+
+def test_inputs_that_are_given_by_an_option_are_named(
+    command: Command, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = refused(command, "run", artifact, "--x", "a b.csv")
+    assert suggested(said)[1:] == ["run", str(artifact), "x=a b.csv"]
+    monkeypatch.chdir(tmp_path)
+    for text in ("[", "{}", '{"inputs": [1]}', '{"inputs": {"x": 3}}', "[" * 100_000):
+        Path("manifest.json").write_text(text)
+        assert suggested(refused(command, "run", ".", "--text", "hi"))[1:] == ["run", ".", "hi"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("help", "--help"), ("help run", "run --help"), ("version", "--version")],
+)
+def test_words_that_stand_for_options(typed: str, meant: str, command: Command) -> None:
+    assert command(*typed.split()) == command(*meant.split())
+    assert command(*typed.split()).code == 0
 
 
 def test_what_was_typed_steers_nothing(command: Command) -> None:

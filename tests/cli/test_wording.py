@@ -76,8 +76,8 @@ def _of_the_command_line(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
             return
         if isinstance(node, ast.Constant) and OPTION.search(text := str(node.value)):
-            if " " in text.strip():  # a word alone is one of a command
-                yield f"{path.relative_to(ROOT)}:{node.lineno}: {text}"
+            alone = " " not in text.strip()  # one of a command
+            yield from [] if alone else [f"{path.relative_to(ROOT)}:{node.lineno}: {text}"]
         for child in ast.iter_child_nodes(node):
             yield from walk(child)
 

@@ -1,0 +1,53 @@
+"""How a model is given what it runs on, said to who gives it by an option: `--text hi`, `-i a.png`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.spec.manifest import MANIFEST_NAME
+
+_GIVEN = """
+i f in input file files text texts prompt sentence image images picture video audio sound clip data path
+input-file input_file image-path image_path
+"""
+"""What other programs call such an option."""
+_ARRAYS = (".npz", ".npy")
+_LARGEST = 2**24  # bytes of a manifest that is looked at
+
+
+def without_option(ctx: Any, name: str, words: Sequence[str]) -> str | None:
+    """The command that gives it, for an option that a command does not have; None for what is no such."""
+    arguments = [one for one in ctx.command.params if one.param_type_name == "argument"]
+    if not arguments or arguments[-1].nargs != -1 or len(arguments) == 1:
+        return None
+    flag, equals, value = next((w for w in words if w.split("=")[0] == name), name).partition("=")
+    after = [*words[words.index(name) + 1 :]] if name in words else []
+    if not equals:
+        value = after[0] if after and not after[0].startswith("-") else "FILE"
+    artifact = words[0] if words and words[0] not in (flag, value) else "ARTIFACT"
+    artifact = "ARTIFACT" if artifact.startswith("-") else artifact
+    inputs, word = _inputs(artifact), flag.lstrip("-")
+    named = ctx.info_name == "run"  # a batch takes what each input is for from a table
+    if named and word in inputs:
+        return (
+            f"an input is given by its name: {command(ctx.info_name, artifact, f'{word}={value}')}"
+        )
+    if word not in _GIVEN.split() or value.endswith(_ARRAYS):
+        return None
+    if named and len(inputs) > 1:
+        value = f"{inputs[0]}={value}"
+    return f"what it runs on is given as it is: {command(ctx.info_name, artifact, value)}"
+
+
+def _inputs(artifact: str) -> list[str]:
+    """The inputs of an artifact, as far as its manifest says them."""
+    try:
+        with Path(artifact, MANIFEST_NAME).open("rb") as file:
+            entries = json.loads(file.read(_LARGEST))["inputs"]
+        return [str(name) for name, entry in entries.items() if entry.get("mask") != "always"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return []
