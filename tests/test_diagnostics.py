@@ -74,9 +74,9 @@ def test_full_format_shows_both_places_and_help() -> None:
         "   ...\n"
         "12 |   heads: 8\n"
         "   |          - split into 8 heads here\n"
+        "   = help: use a width that is a multiple of 8, for example 1024\n"
         "   = note: width = 1023\n"
         "           heads = 8\n"
-        "   = help: use a width that is a multiple of 8, for example 1024\n"
         "\n"
         "1 error\n"
     )

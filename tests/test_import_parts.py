@@ -117,7 +117,7 @@ def test_heads_of_a_configuration(tmp_path: Path) -> None:
 
 def test_options_that_mean_nothing_to_a_part(tmp_path: Path) -> None:
     path = file(tmp_path, theirs(IP_ADAPTER, small(IP_ADAPTER)[1]))
-    with pytest.raises(DiagnosticError, match="leave `--image-size` out"):
+    with pytest.raises(DiagnosticError, match="leave `image_size` out"):
         import_checkpoint(path, image_size=(3, 3))
     with pytest.raises(DiagnosticError, match="PG214"):
         import_checkpoint(path, settings=["encode.heads"])

@@ -91,7 +91,8 @@ def wrong_usage(error: UsageError) -> int:
 def print_diagnostics(diagnostics: Iterable[Diagnostic], format: Format = "full") -> bool:
     """Print diagnostics on stderr, coloured on a terminal; False if that could not be."""
     color = screen.styled(sys.stderr)
-    return streams.say(render(diagnostics, format=format, color=color))
+    width = screen.width() if sys.stderr.isatty() else None
+    return streams.say(render(diagnostics, format=format, color=color, width=width))
 
 
 def after_output(code: int) -> int:

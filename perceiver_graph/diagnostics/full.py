@@ -1,4 +1,4 @@
-"""The full format: message, the source lines to blame with underlines, notes and help."""
+"""The full format: message, the source lines to blame with underlines, help and notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.model import Diagnostic, Label, Source
-from perceiver_graph.diagnostics.text import Window, clean
+from perceiver_graph.diagnostics.text import Window, clean, wrapped
 
 _COLORS = {
     "error": "1;31",
@@ -29,8 +29,9 @@ class Painter:
         return f"\x1b[{_COLORS[style]}m{text}\x1b[0m" if self.color and text else text
 
 
-def render_full(diagnostic: Diagnostic, color: bool = False) -> str:
-    """One diagnostic with excerpts of its sources; ends with a line break."""
+def render_full(diagnostic: Diagnostic, color: bool = False, width: int | None = None) -> str:
+    """One diagnostic with excerpts of its sources; ends with a line break. What would help stands before
+    what else there is to know; both are wrapped at `width` columns, if it is given."""
     paint = Painter(color)
     labels = [*([diagnostic.primary] if diagnostic.primary else []), *diagnostic.secondary]
     pad = max((len(str(label.span.start_line)) for label in labels), default=1)
@@ -42,11 +43,11 @@ def render_full(diagnostic: Diagnostic, color: bool = False) -> str:
         lines.append(" " * pad + paint("gutter", arrow) + f" {escape.line(here[0].span)}")
         lines.extend(_excerpt(source, here, diagnostic, pad, paint))
     for kind, texts in (
-        ("note", diagnostic.notes),
         ("help", [diagnostic.help] if diagnostic.help else []),
+        ("note", diagnostic.notes),
     ):
         for text in texts:
-            lines.extend(_remark(kind, clean(text), pad, paint))
+            lines.extend(_remark(kind, clean(text), pad, paint, width))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -102,8 +103,10 @@ def _underline(window: Window, label: Label, diagnostic: Diagnostic, paint: Pain
     return text[:indent] + paint(diagnostic.severity if is_primary else "gutter", text[indent:])
 
 
-def _remark(kind: str, text: str, pad: int, paint: Painter) -> Iterator[str]:
+def _remark(kind: str, text: str, pad: int, paint: Painter, width: int | None) -> Iterator[str]:
+    indent = pad + 3 + len(kind) + 2
     first, *rest = text.split("\n")
-    yield " " * pad + paint("gutter", " = ") + paint(kind, kind) + f": {first}"
-    for line in rest:
-        yield " " * (pad + 3 + len(kind) + 2) + line
+    begun, *more = wrapped(first, width - indent) if width else [first]
+    yield " " * pad + paint("gutter", " = ") + paint(kind, kind) + f": {begun}"
+    for line in (*more, *rest):
+        yield " " * indent + line

@@ -3,7 +3,8 @@ code review."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from perceiver_graph.diagnostics import escape
@@ -12,17 +13,23 @@ from perceiver_graph.diagnostics.model import Diagnostic, Span
 from perceiver_graph.diagnostics.text import clean
 
 Format = Literal["full", "concise", "json", "github"]
+_LONG = 60
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
-def render(diagnostics: Iterable[Diagnostic], format: Format = "full", color: bool = False) -> str:
+def render(
+    diagnostics: Iterable[Diagnostic],
+    format: Format = "full",
+    color: bool = False,
+    width: int | None = None,
+) -> str:
     """All diagnostics in one text that ends with a line break, or "" (json: "[]") if there are
     none.
 
     `full` shows source excerpts and ends with a count, `concise` takes a line each, `json` is an
     array of objects and `github` prints workflow commands, which become annotations of a pull
-    request. Only `full` uses colour; without it, everything that is not the user's own text is
-    ASCII.
+    request. Only `full` uses colour, and a `width` that text is wrapped at; without colour, everything
+    that is not the user's own text is ASCII.
     """
     found = tuple(diagnostics)
     if format == "json":
@@ -33,7 +40,17 @@ def render(diagnostics: Iterable[Diagnostic], format: Format = "full", color: bo
         return "".join(_as_line(d) + "\n" for d in found)
     if not found:
         return ""
-    return "\n".join([*(render_full(d, color) for d in found), summary(found) + "\n"])
+    shown = (render_full(d, color, width) for d in _told_once(found))
+    return "\n".join([*shown, summary(found) + "\n"])
+
+
+def _told_once(diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """The diagnostics without long notes that stand on the screen already, as the keys that are known."""
+    told: set[str] = set()
+    for one in diagnostics:
+        notes = tuple(note for note in one.notes if note not in told)
+        told.update(note for note in one.notes if len(note) > _LONG)
+        yield replace(one, notes=notes)
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:

@@ -107,6 +107,21 @@ class Window:
         return " " * before + mark * max(marks, 1)
 
 
+_WORD = re.compile(r"(?:`[^`]*`|[^\s`]|`)+")
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most so many columns, as far as it has places to be broken at: between words,
+    but not in backquotes, so that a command can be copied."""
+    lines: list[str] = []
+    for word in _WORD.findall(text):
+        if lines and _width(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
 _ONE = re.compile(
     r"(?<![\w.,*/-])(?<!x )1 (?:(token|channel|row|value|point|number|column|frame|sample|byte|character"
     r"|position|place|head|id)s|(quer)ies)(?![\w./-])"

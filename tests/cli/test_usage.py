@@ -152,7 +152,7 @@ def test_words_that_do_not_go_together(
 def test_inputs_that_are_given_by_an_option_are_named(
     command: Command, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = refused(command, "run", artifact, "--x", "a b.csv")
+    said = refused(command, "run", str(artifact), "--x", "a b.csv")
     assert suggested(said)[1:] == ["run", str(artifact), "x=a b.csv"]
     monkeypatch.chdir(tmp_path)
     for text in ("[", "{}", '{"inputs": [1]}', '{"inputs": {"x": 3}}', "[" * 100_000):
