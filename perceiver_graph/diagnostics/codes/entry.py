@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -17,3 +18,10 @@ class Entry:
     explanation: str
     example_bad: str
     example_good: str
+
+    @classmethod
+    def mended(
+        cls, code: str, title: str, explanation: str, example: str, wrong: str, right: str
+    ) -> Self:
+        """One whose example is right with `right` in place of `wrong`, which it has once."""
+        return cls(code, title, explanation, example, example.replace(wrong, right))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perceiver_graph.diagnostics.codes.entry import Entry
 
 ENTRIES = (
-    Entry(
+    Entry.mended(
         "PG220",
         "coordinates do not fit",
         "Coordinates that the caller gives are one position for each token of an input (`given: [x, "
@@ -21,15 +21,10 @@ ENTRIES = (
         "    position: {inputs: times, fourier: {bands: 16, max_resolution: 256}}\n"
         "  times:\n"
         "    shape: {event: 32, channel: 1}",
-        "inputs:\n"
-        "  events:\n"
-        "    shape: {event: 64}\n"
-        "    steps: [{embedding: {vocabulary: 5000, width: 96}}]\n"
-        "    position: {inputs: times, fourier: {bands: 16, max_resolution: 256}}\n"
-        "  times:\n"
-        "    shape: {event: 64, channel: 1}",
+        "event: 32",
+        "event: 64",
     ),
-    Entry(
+    Entry.mended(
         "PG221",
         "features that cannot be formed",
         "Coordinates that are given have no grid to take `max_resolution` from, so it is needed, of "
@@ -45,15 +40,10 @@ ENTRIES = (
         "      given: [latitude, longitude]\n"
         "      fourier: {bands: 16, max_resolution: 24, periodic: [longitude]}\n"
         "      range: {latitude: [-90, 90], longitude: [-180, 180]}",
-        "inputs:\n"
-        "  stations:\n"
-        "    shape: {station: 100, channel: 5}\n"
-        "    position:\n"
-        "      given: [latitude, longitude]\n"
-        "      fourier: {bands: 16, max_resolution: 64, periodic: [longitude]}\n"
-        "      range: {latitude: [-90, 90], longitude: [-180, 180]}",
+        "max_resolution: 24",
+        "max_resolution: 64",
     ),
-    Entry(
+    Entry.mended(
         "PG222",
         "weights cannot be shared",
         "An input that is `like` another has the steps and the position of that one, with the same "
@@ -66,14 +56,10 @@ ENTRIES = (
         "    steps: [{patch: {height: 8, width: 8}}, {linear: 128}]\n"
         "    position: {fourier: {bands: 16}}\n"
         "  depth: {like: front, shape: {height: 64, width: 64, channel: 1}}",
-        "inputs:\n"
-        "  front:\n"
-        "    shape: {height: 64, width: 64, channel: 3}\n"
-        "    steps: [{patch: {height: 8, width: 8}}, {linear: 128}]\n"
-        "    position: {fourier: {bands: 16}}\n"
-        "  rear: {like: front, shape: {height: 32, width: 64, channel: 3}}",
+        "depth: {like: front, shape: {height: 64, width: 64, channel: 1}}",
+        "rear: {like: front, shape: {height: 32, width: 64, channel: 3}}",
     ),
-    Entry(
+    Entry.mended(
         "PG223",
         "what comes later leaks",
         "Latents that are the last tokens of an input read only what comes before them where both `encode` "
@@ -93,19 +79,10 @@ ENTRIES = (
         "process: {layers: 8, heads: 8, causal: true}\n"
         "outputs:\n"
         "  next: {query: latents, head: {tied_embedding: text}}",
-        "dims: {length: {min: 512, max: 4096}}\n"
-        "inputs:\n"
-        "  text:\n"
-        "    shape: {place: length}\n"
-        "    steps: [{embedding: {vocabulary: 262, width: 512}}]\n"
-        "    position: {learned: {}, combine: add}\n"
-        "latents: {of: text, last: 512}\n"
-        "encode: {heads: 8, causal: true}\n"
-        "process: {layers: 8, heads: 8, causal: true}\n"
-        "outputs:\n"
-        "  next: {query: latents, head: {tied_embedding: text}}",
+        "encode: {heads: 8}",
+        "encode: {heads: 8, causal: true}",
     ),
-    Entry(
+    Entry.mended(
         "PG224",
         "order is not seen",
         "Attention reads tokens as a set: what tells the first from the last is a position, attached to "
@@ -117,12 +94,7 @@ ENTRIES = (
         "    shape: {byte: length}\n"
         "    steps: [{embedding: {vocabulary: 262, width: 64}}]\n"
         "    media: {text: {}}",
-        "dims: {length: {max: 512}}\n"
-        "inputs:\n"
-        "  text:\n"
-        "    shape: {byte: length}\n"
-        "    steps: [{embedding: {vocabulary: 262, width: 64}}]\n"
-        "    position: {learned: {}, combine: add}\n"
         "    media: {text: {}}",
+        "    position: {learned: {}, combine: add}\n    media: {text: {}}",
     ),
 )

@@ -46,7 +46,7 @@ ENTRIES = (
         "latents: {count: 0, width: 1024}",
         "latents: {count: 512, width: 1024}",
     ),
-    Entry(
+    Entry.mended(
         "PG106",
         "unknown alternative",
         "At this place the spec chooses between named alternatives, by a mapping with one key: "
@@ -56,12 +56,10 @@ ENTRIES = (
         "  image:\n"
         "    shape: {height: 224, width: 224, channel: 3}\n"
         "    position: {furier: {bands: 64}}",
-        "inputs:\n"
-        "  image:\n"
-        "    shape: {height: 224, width: 224, channel: 3}\n"
-        "    position: {fourier: {bands: 64}}",
+        "furier",
+        "fourier",
     ),
-    Entry(
+    Entry.mended(
         "PG107",
         "not exactly one alternative",
         "At this place the spec takes exactly one of several named alternatives, and none or "
@@ -71,10 +69,8 @@ ENTRIES = (
         "  image:\n"
         "    shape: {height: 224, width: 224, channel: 3}\n"
         "    position: {fourier: {bands: 64}, learned: {width: 256}}",
-        "inputs:\n"
-        "  image:\n"
-        "    shape: {height: 224, width: 224, channel: 3}\n"
-        "    position: {fourier: {bands: 64}}",
+        ", learned: {width: 256}",
+        "",
     ),
     Entry(
         "PG108",
