@@ -21,6 +21,7 @@ from recipes import base
 from recipes.__main__ import known, recipe
 from recipes.downloads import deb_files, fetch
 from recipes.pictures.recipe import mixed, on_white, varied
+from recipes.sheets import sheet
 from recipes.text.recipe import held_out, padded, page_of, sentences_of, untranslated
 from recipes.training import train
 
@@ -45,6 +46,18 @@ def test_a_recipe_is_a_spec_and_a_card(name: str) -> None:
     for part in ("## Data", "## Licence", "## Training"):
         assert part in card
     assert f"{compiled.graph.parameter_count:,}" in card
+
+
+def test_pictures_stand_in_rows_and_what_is_wrong_has_a_frame() -> None:
+    grey = Image.new("RGB", (6, 4), "grey")
+    page = sheet({"right": [(grey, False)], "wrong": [(grey, False), (grey, True)]}, 2, words=50)
+    pixels = np.asarray(page)
+    assert page.size == (50 + 2 * 14, 2 * 12)
+    assert (pixels[16:20, 68:74] == grey.getpixel((0, 0))).all()
+    red = (pixels == (255, 0, 0)).all(axis=-1)
+    assert red.sum() == 12 * 10 - 6 * 4
+    assert red[13:23, 65:77].sum() == red.sum()
+    assert (pixels[4:8, 68:74] == 255).all()
 
 
 def test_what_is_not_translated_is_left_out() -> None:

@@ -159,11 +159,6 @@ class Bars:
             draw.text((right, middle), f"{part:.1%}", fill=INK, font=font(TEXT), anchor="rm")
 
 
-def beside(draw: ImageDraw, text: str, place: tuple[int, int]) -> None:
-    """What a row is, right-aligned at its left: `place` is where the words end, and the row's middle."""
-    draw.text(place, text, fill=FAINT, font=font(SMALL), anchor="rm")
-
-
 def blank_sheet(width: int, height: int) -> tuple[Image, ImageDraw]:
     """White paper, and a pen."""
     from PIL import Image, ImageDraw

@@ -13,15 +13,15 @@ import wave
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 import perceiver_graph as pg
 from perceiver_graph.media.clip.encode import ClipWriter
 from perceiver_graph.media.clip.formats import media_formats
 from perceiver_graph.media.clip.reader import ClipReader
+from perceiver_graph.media.drawing import GIVEN, INK, MADE, PAPER, font
 from perceiver_graph.media.scores.probabilities import probabilities
 from perceiver_graph.runtime.program import Program
 from recipes.clips.scenes import NAMES, RATE, SAMPLES, Array, clip
@@ -36,7 +36,7 @@ ALONE = {"without sound": "image", "without pictures": "audio"}
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 _SHOWN, _CELL, _STRIP, _GAP, _LEFT = 6, 64, 32, 6, 96
-_PAPER, _INK, _FAINT, _GIVEN, _MADE = "#ffffff", "#1a1a1a", "#767676", "#3b4a5a", "#c2552d"
+_FAINT = "#767676"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def sheet(seen: Sequence[Seen]) -> Image.Image:
     blocks = [block(one) for one in seen]
     width, height = blocks[0].size
     rows = -(-len(blocks) // 2)
-    picture = Image.new("RGB", (2 * width + 3 * _GAP, rows * (height + 2 * _GAP) + _GAP), _PAPER)
+    picture = Image.new("RGB", (2 * width + 3 * _GAP, rows * (height + 2 * _GAP) + _GAP), PAPER)
     for index, one in enumerate(blocks):
         down, across = divmod(index, 2)
         at = (_GAP + across * (width + _GAP), _GAP + down * (height + 2 * _GAP))
@@ -165,9 +165,9 @@ def block(one: Seen) -> Image.Image:
     }
     across = _SHOWN * (_CELL + 2)
     height = 24 + len(rows) * (_CELL + 2) + _GAP + len(strips) * (_STRIP + 2)
-    picture = Image.new("RGB", (_LEFT + across, height), _PAPER)
+    picture = Image.new("RGB", (_LEFT + across, height), PAPER)
     draw = ImageDraw.Draw(picture)
-    draw.text((_LEFT, 2), f"{one.name}: told {one.answers['']}", fill=_INK, font=font(15))
+    draw.text((_LEFT, 2), f"{one.name}: told {one.answers['']}", fill=INK, font=font(15))
     y = 24
     chosen = np.linspace(0, len(one.frames) - 1, _SHOWN).round().astype(int)
     for label, frames in rows.items():
@@ -180,7 +180,7 @@ def block(one: Seen) -> Image.Image:
     y += _GAP
     for label, samples in strips.items():
         said(draw, label, y + _STRIP // 2)
-        trace(draw, samples, (_LEFT, y, across), _GIVEN if label == "input" else _MADE)
+        trace(draw, samples, (_LEFT, y, across), GIVEN if label == "input" else MADE)
         y += _STRIP + 2
     return picture
 
@@ -203,11 +203,6 @@ def trace(
         low, high = part.min() / 0.8, part.max() / 0.8
         ends = (middle - high * _STRIP / 2, middle - low * _STRIP / 2)
         draw.line((left + column, ends[0], left + column, ends[1]), fill=colour)
-
-
-def font(size: int) -> Any:
-    """The font that comes with Pillow."""
-    return ImageFont.load_default(size)
 
 
 def main() -> int:

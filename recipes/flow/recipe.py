@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from perceiver_graph.media.drawing import beside, blank_sheet
 from perceiver_graph.media.flow.picture import flow_picture
 from recipes import base
 from recipes.downloads import deb, deb_files
 from recipes.flow.scenes import LONGEST, SIZE, scenes
 from recipes.flow.start import start
 from recipes.pictures import recipe as emoji
+from recipes.sheets import sheet
 
 PHOTOGRAPHS = {
     "usr/share/backgrounds/mate/nature/": (
@@ -128,7 +128,9 @@ class Recipe(base.Recipe):
         frames, flow = kept["frames"][:10], kept["flow"][:10].astype(np.float32)
         found = LONGEST * run({"frames": seen(frames)})["flow"]
         path = pictures / "gallery-flow.png"
-        sheet(frames, flow, found).save(path, optimize=True)
+        drawn = dict(zip(ROWS, drawings(frames, flow, found), strict=True))
+        rows = {name: [(Image.fromarray(one), False) for one in drawn[name]] for name in ROWS}
+        sheet(rows, len(frames), words=WORDS, margin=2).save(path, optimize=True)
         return (
             f"![frames and flow]({pictures.name}/{path.name})\n\n"
             "Scenes that were held out, the first ten: the two frames; where each pixel has gone, the colour "
@@ -136,19 +138,14 @@ class Recipe(base.Recipe):
         )
 
 
-def sheet(frames: NDArray[np.uint8], *flows: NDArray[np.float32]) -> Image.Image:
-    """A column a scene: both frames [count, 2, SIZE, SIZE, 3], and flows [count, SIZE, SIZE, 2] as
-    pictures, the colour being the direction; one scale for all."""
+def drawings(
+    frames: NDArray[np.uint8], *flows: NDArray[np.float32]
+) -> list[Sequence[NDArray[np.uint8]]]:
+    """Rows with a picture for each scene: both frames [count, 2, SIZE, SIZE, 3], and flows [count, SIZE,
+    SIZE, 2], the colour being the direction; one scale for all."""
     longest = max(float(np.linalg.norm(flow, axis=-1).max()) for flow in flows)
     drawn = [[flow_picture(one, longest) for one in flow] for flow in flows]
-    rows = [*frames.transpose(1, 0, 2, 3, 4), *drawn]
-    step = SIZE + 4
-    page, pen = blank_sheet(WORDS + len(frames) * step, len(rows) * step)
-    for row, (name, pictures) in enumerate(zip(ROWS, rows, strict=True)):
-        beside(pen, name, (WORDS - 8, row * step + step // 2))
-        for column, picture in enumerate(pictures):
-            page.paste(Image.fromarray(picture), (WORDS + column * step + 2, row * step + 2))
-    return page
+    return [*frames.transpose(1, 0, 2, 3, 4), *drawn]
 
 
 def photographs_of(files: Mapping[str, bytes], folder: str) -> list[NDArray[np.uint8]]:

@@ -18,11 +18,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from perceiver_graph.media.drawing import beside, blank_sheet
 from perceiver_graph.media.image.model import IMAGENET_MEAN, IMAGENET_STD
 from perceiver_graph.media.image.resizing import normalised
 from recipes import base
 from recipes.downloads import npm
+from recipes.sheets import sheet
 
 VERSION = "16.0.0"
 DIGESTS = {
@@ -46,6 +46,7 @@ GROUPS = (
 )
 WORDS = 130
 """Pixels for the name of a row."""
+COLUMNS = 14
 
 
 class Emoji(Dataset[base.Batch]):
@@ -150,7 +151,14 @@ class Recipe(base.Recipe):
         told = self.groups(np.concatenate(scores))
         wrong = told != emoji.groups[chosen]
         path = pictures / "gallery-pictures.png"
-        sheet(drawn, told, wrong).save(path, optimize=True)
+        rows = {
+            group.lower(): [
+                (small(drawn[one]), bool(wrong[one]))
+                for one in np.flatnonzero(told == row)[:COLUMNS]
+            ]
+            for row, group in enumerate(GROUPS)
+        }
+        sheet(rows, COLUMNS, words=WORDS, frame=2).save(path, optimize=True)
         return (
             f"![drawings in nine rows]({pictures.name}/{path.name})\n\n"
             "Drawings of the vendor that was held out, a row for each group that they are taken for. "
@@ -158,21 +166,12 @@ class Recipe(base.Recipe):
         )
 
 
-def sheet(
-    drawn: NDArray[np.uint8], told: NDArray[np.int64], wrong: NDArray[np.bool_], columns: int = 14
-) -> Image.Image:
-    """Rows of drawings uint8 [count, 64, 64, 4], one for each group that they are taken for."""
-    page, pen = blank_sheet(WORDS + columns * 40, len(GROUPS) * 40)
-    for row, group in enumerate(GROUPS):
-        beside(pen, group.lower(), (WORDS - 8, row * 40 + 20))
-        for column, number in enumerate(np.flatnonzero(told == row)[:columns]):
-            one = Image.fromarray(drawn[number]).resize((32, 32))
-            x, y = WORDS + column * 40 + 4, row * 40 + 4
-            if wrong[number]:
-                page.paste("red", (x - 2, y - 2, x + 34, y + 34))
-                page.paste("white", (x, y, x + 32, y + 32))
-            page.paste(one, (x, y), one)
-    return page
+def small(drawing: NDArray[np.uint8]) -> Image.Image:
+    """A drawing uint8 [64, 64, 4] of half the size, on white paper."""
+    one = Image.fromarray(drawing).resize((32, 32))
+    paper = Image.new("RGB", one.size, "white")
+    paper.paste(one, (0, 0), one)
+    return paper
 
 
 def emoji_of(

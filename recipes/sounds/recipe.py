@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from perceiver_graph.media.clip.mel import log_mel
-from perceiver_graph.media.drawing import beside, blank_sheet
 from recipes import base
 from recipes.downloads import deb, deb_files, npm, npm_files
+from recipes.sheets import sheet
 
 RATE, WINDOW, HOP, MOMENTS, BANDS = 16000, 800, 160, 96, 64
 """As the spec has them: a second."""
@@ -167,7 +167,14 @@ class Recipe(base.Recipe):
         chosen = np.arange(len(notes)).reshape(len(RANGES), NOTES)[:, 2::4]
         families = told(run, notes.notes[chosen.ravel()]).reshape(chosen.shape)
         path = pictures / "gallery-sounds.png"
-        sheet(notes.notes[chosen], families != np.arange(len(RANGES))[:, None]).save(path)
+        rows = {
+            family: [
+                (picture(note), bool(told != row))
+                for note, told in zip(notes.notes[chosen[row]], families[row], strict=True)
+            ]
+            for row, family in enumerate(RANGES)
+        }
+        sheet(rows, chosen.shape[1], words=WORDS).save(path)
         return (
             f"![spectrograms in sixteen rows]({pictures.name}/{path.name})\n\n"
             "Notes of recordings that were held out, low to high, time to the right and pitch upwards, a row "
@@ -182,22 +189,11 @@ def told(run: base.Run, notes: NDArray[np.float16]) -> NDArray[np.int64]:
     return np.concatenate([run({"audio": part})["label"].argmax(-1) for part in parts])
 
 
-def sheet(notes: NDArray[np.float16], wrong: NDArray[np.bool_]) -> Image.Image:
-    """Spectrograms [rows, columns, MOMENTS, BANDS], framed in red where something is wrong."""
-    rows, columns = wrong.shape
-    width, height = MOMENTS + 8, BANDS // 2 + 8
-    page, pen = blank_sheet(WORDS + columns * width, rows * height)
-    for row, family in enumerate(RANGES):
-        beside(pen, family, (WORDS - 8, row * height + height // 2))
-    for row, column in np.ndindex(rows, columns):
-        loud = notes[row, column].T[::-1].astype(np.float32)
-        grey = 255 - 255 * np.clip((loud - loud.max()) / 12 + 1, 0, 1)
-        one = Image.fromarray(grey.astype(np.uint8)).resize((MOMENTS, BANDS // 2))
-        x, y = WORDS + column * width + 4, row * height + 4
-        if wrong[row, column]:
-            page.paste("red", (x - 3, y - 3, x + MOMENTS + 3, y + BANDS // 2 + 3))
-        page.paste(one, (x, y))
-    return page
+def picture(note: NDArray[np.float16]) -> Image.Image:
+    """A note [MOMENTS, BANDS] as a picture: time to the right, pitch upwards."""
+    loud = note.T[::-1].astype(np.float32)
+    grey = 255 - 255 * np.clip((loud - loud.max()) / 12 + 1, 0, 1)
+    return Image.fromarray(grey.astype(np.uint8)).resize((MOMENTS, BANDS // 2))
 
 
 def notes_of(font: Path) -> NDArray[np.float16]:
