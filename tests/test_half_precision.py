@@ -16,6 +16,7 @@ from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 
 import perceiver_graph as pg
+from perceiver_graph.choices import Precision, TargetName
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit, write
 from perceiver_graph.compiler.backends.onnx.precision import converted
@@ -25,7 +26,7 @@ from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import bindings, evaluate
 from perceiver_graph.compiler.ops import Array
-from perceiver_graph.compiler.programs.target import Precision, Target, TargetName
+from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.loader import load_spec
 from tests.small import SMALL

@@ -22,6 +22,7 @@ MAX_LINES, MOST_OF_A_TEST = 350, 400
 # What each part of the package may import from the others; every part may import itself.
 ALLOWED: dict[str, set[str]] = {
     "version": set(),
+    "choices": set(),
     "limits": set(),
     "formats": set(),
     "signals": set(),
@@ -30,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "distributed": {"compiler"},
     "storage": {"signals", "diagnostics"},
     "extensions": {"diagnostics"},
-    "spec": {"limits", "media", "extensions", "diagnostics"},
+    "spec": {"choices", "limits", "media", "extensions", "diagnostics"},
     "media": {"spec", "diagnostics"},
     "media files": {
         "formats",
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "diagnostics",
     },
     "compiler": {
+        "choices",
         "formats",
         "limits",
         "engine",
@@ -54,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "version",
     },
     "runtime": {
+        "choices",
         "formats",
         "limits",
         "engine",
@@ -65,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         "diagnostics",
     },
     "cluster": {
+        "choices",
         "media",
         "media files",
         "extensions",
@@ -81,9 +85,19 @@ ALLOWED: dict[str, set[str]] = {
         "spec",
         "storage",
     },
-    "serving": {"media", "media files", "runtime", "spec", "storage", "diagnostics", "version"},
+    "serving": {
+        "choices",
+        "media",
+        "media files",
+        "runtime",
+        "spec",
+        "storage",
+        "diagnostics",
+        "version",
+    },
     "testing": {"compiler", "spec", "diagnostics"},
     "cli": {
+        "choices",
         "cluster",
         "compiler",
         "extensions",
@@ -160,9 +174,6 @@ def _sources(*folders: str) -> list[Path]:
 
 
 MODULES = _sources("perceiver_graph")
-LONGER = {
-    "perceiver_graph/media/files/numbers/ply.py",
-}
 FILES = _sources("perceiver_graph", "tests", "examples", "benchmarks")
 
 
@@ -327,7 +338,7 @@ def test_onnxruntime_is_imported_in_one_place(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_files_stay_small(path: Path) -> None:
     lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
-    most = MAX_LINES if path in MODULES and str(path) not in LONGER else MOST_OF_A_TEST
+    most = MAX_LINES if path in MODULES else MOST_OF_A_TEST
     assert lines <= most, f"{path} has {lines} lines: split it by what changes together"
 
 

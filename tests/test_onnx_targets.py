@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perceiver_graph.choices import TargetName
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import TensorStore, emit
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ops import TensorType
-from perceiver_graph.compiler.programs.target import Target, TargetName
+from perceiver_graph.compiler.programs.target import Target
 from tests.primitive_case import BATCH, Case, f32
 from tests.test_onnx_lowerings import run
 

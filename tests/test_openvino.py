@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import perceiver_graph as pg
+from perceiver_graph.choices import Precision, TargetName
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.programs.target import Precision, TargetName
 from perceiver_graph.diagnostics import Report
 from perceiver_graph.runtime import Program
 from perceiver_graph.runtime.engines import measured

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.programs.target import Precision, TargetName
+from perceiver_graph.choices import Precision, TargetName
 from tests.small import SMALL
 
 PAIRS: list[tuple[TargetName, Precision]] = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from perceiver_graph.choices import Verify
 from perceiver_graph.runtime import load, open_artifact
-from perceiver_graph.runtime.verified import Verify
 from tests.tiny import fault, write_artifact
 
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perceiver_graph.choices import BatchEngine
 from perceiver_graph.cli import prepared, screen, usage
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Decode, Device, Names, ShareWeights, Sizes, bytes_of
+from perceiver_graph.cli.options import (
+    Debug,
+    Decode,
+    Device,
+    Names,
+    ShareWeights,
+    Sizes,
+    bytes_of,
+    memory_of,
+    threads_of,
+)
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
@@ -49,7 +60,7 @@ def batch_command(
         ),
     ] = None,
     engine: Annotated[
-        Literal["local", "ray"],
+        BatchEngine,
         typer.Option(
             "--on",
             "--engine",
@@ -65,12 +76,7 @@ def batch_command(
             help="How many processes [one a core, as far as there is memory].",
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", min=1, metavar="NUMBER", help="Of each process [cores by processes]."
-        ),
-    ] = None,
+    threads: Annotated[int | None, threads_of("Of each process [cores by processes].")] = None,
     batch: Annotated[
         int | None,
         typer.Option(
@@ -84,10 +90,7 @@ def batch_command(
     size: Sizes = None,
     names: Names = None,
     device: Device = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option("--memory", metavar="SIZE", help="Budget of a process: 2GiB, 500MB."),
-    ] = None,
+    memory: Annotated[str | None, memory_of("Budget of a process")] = None,
     extension: Annotated[
         list[Path] | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from perceiver_graph.choices import Precision, TargetName
 from perceiver_graph.cli import precision as numbers
 from perceiver_graph.cli import screen, usage
 from perceiver_graph.cli.options import (
@@ -58,7 +59,7 @@ def compile_command(
         ),
     ] = None,
     target: Annotated[
-        Literal["cpu", "cuda", "openvino", "onnx-standard"],
+        TargetName,
         typer.Option(
             "--device",
             "--target",
@@ -66,7 +67,7 @@ def compile_command(
         ),
     ] = "cpu",
     precision: Annotated[
-        Literal["fp32", "fp16", "bf16", "int8"],
+        Precision,
         typer.Option(
             "--precision",
             help="Of weights and arithmetic. cpu, onnx-standard: fp32, int8. cuda: fp32, fp16, bf16. "

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from perceiver_graph.choices import DeviceKind
 from perceiver_graph.cli import screen, usage
-from perceiver_graph.cli.options import Debug, Extensions, Overrides
+from perceiver_graph.cli.options import Debug, Extensions, Overrides, threads_of
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
@@ -49,7 +50,7 @@ def export_command(
         ),
     ] = None,
     device: Annotated[
-        Literal["cpu", "cuda"] | None,
+        DeviceKind | None,
         typer.Option("--device", help="Of triton: where it is to run [cpu]."),
     ] = None,
     instances: Annotated[
@@ -58,12 +59,7 @@ def export_command(
             "--instances", min=1, metavar="NUMBER", help="Of triton: how many of each program [1]."
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", min=1, metavar="NUMBER", help="Of triton: of an instance [all cores]."
-        ),
-    ] = None,
+    threads: Annotated[int | None, threads_of("Of triton: of an instance [all cores].")] = None,
     extensions: Extensions = None,
     debug: Debug = False,
 ) -> None:
@@ -95,7 +91,7 @@ def _to_triton(
     source: str,
     output: Path | None,
     batch: int | None,
-    device: Literal["cpu", "cuda"] | None,
+    device: DeviceKind | None,
     instances: int | None,
     threads: int | None,
 ) -> None:

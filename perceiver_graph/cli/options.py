@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
+from perceiver_graph.choices import DeviceName
 from perceiver_graph.cli import faults, usage
 from perceiver_graph.diagnostics.errors import DiagnosticError
 
@@ -117,12 +118,20 @@ Sizes = Annotated[
     ),
 ]
 
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")]
+Device = Annotated[DeviceName, typer.Option("--device", help="Where to run.")]
 
-Memory = Annotated[
-    str | None,
-    typer.Option("--memory", metavar="SIZE", help="What a run may take in all: 2GiB, 500MB."),
-]
+
+def threads_of(what: str) -> Any:
+    """`--threads`: of what, and how many where it is left out."""
+    return typer.Option("--threads", min=1, metavar="NUMBER", help=what)
+
+
+def memory_of(what: str) -> Any:
+    """`--memory`, which `bytes_of` reads: what it is the most of."""
+    return typer.Option("--memory", metavar="SIZE", help=f"{what}: 2GiB, 500MB.")
+
+
+Memory = Annotated[str | None, memory_of("What a run may take in all")]
 
 
 def bytes_of(memory: str | None, flag: str = "--memory") -> int | None:

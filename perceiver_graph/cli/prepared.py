@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from perceiver_graph.choices import DeviceKind
 from perceiver_graph.cli import checkpoints, screen
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import command, running, shell
@@ -15,10 +16,8 @@ from perceiver_graph.storage.files import is_here
 if TYPE_CHECKING:
     from perceiver_graph.compiler.importing import Snapshot
 
-Device = Literal["cpu", "cuda"]
 
-
-def artifact(text: str, device: Device, *, attention: bool = False) -> Path:
+def artifact(text: str, device: DeviceKind, *, attention: bool = False) -> Path:
     """The artifact that a word on the command line stands for.
 
     A folder here goes first. A published model, or any after `hf://`, is downloaded, imported and
@@ -53,7 +52,7 @@ def artifact(text: str, device: Device, *, attention: bool = False) -> Path:
     return folder
 
 
-def _key(found: Snapshot, device: Device, attention: bool) -> str:
+def _key(found: Snapshot, device: DeviceKind, attention: bool) -> str:
     """The name of a folder: of the same files, release and device it is the same, of others another."""
     from perceiver_graph.spec.manifest import MANIFEST_VERSION
     from perceiver_graph.version import __version__
@@ -65,7 +64,7 @@ def _key(found: Snapshot, device: Device, attention: bool) -> str:
     return f"{found.model_name or 'model'}-{digest[:16]}"
 
 
-def _compile(found: Snapshot, folder: Path, device: Device, attention: bool) -> None:
+def _compile(found: Snapshot, folder: Path, device: DeviceKind, attention: bool) -> None:
     from perceiver_graph.compiler import driver
     from perceiver_graph.compiler.importing import import_checkpoint
 

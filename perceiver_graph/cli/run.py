@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from perceiver_graph.choices import DeviceKind, EngineName, Verify
 from perceiver_graph.cli import attention as attentions
 from perceiver_graph.cli import prepared, screen, usage, writing
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Decode, Device, Extensions, Names, Sizes, bytes_of
+from perceiver_graph.cli.options import (
+    Debug,
+    Decode,
+    Device,
+    Extensions,
+    Names,
+    Sizes,
+    bytes_of,
+    memory_of,
+    threads_of,
+)
 from perceiver_graph.diagnostics.commands import option, shell
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.storage.files import unwritable
@@ -91,33 +102,20 @@ def run_command(
     heads: attentions.Heads = False,
     device: Device = "auto",
     engine: Annotated[
-        Literal["auto", "onnxruntime", "openvino"],
+        EngineName,
         typer.Option("--engine", help="What runs it. auto: what was measured to be the fastest."),
     ] = "auto",
     threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            min=1,
-            metavar="NUMBER",
-            help="Of the CPU [OMP_NUM_THREADS, else its cores].",
-        ),
+        int | None, threads_of("Of the CPU [OMP_NUM_THREADS, else its cores].")
     ] = None,
     verify: Annotated[
-        Literal["always", "once"],
+        Verify,
         typer.Option(
             "--verify",
             help="Compare digests of the files each time, or once and again when a file has changed.",
         ),
     ] = "always",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="Budget for reading a file, and for decoding: 2GiB, 500MB.",
-        ),
-    ] = None,
+    memory: Annotated[str | None, memory_of("Budget for reading a file, and for decoding")] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Say which engine runs it on what, and why.")
     ] = False,
@@ -150,7 +148,7 @@ def run_command(
     budget = bytes_of(memory)
     request = parse_decode(decode or ())
     sizes = parse_sizes(size or ())
-    kind: prepared.Device = "cuda" if device == "cuda" else "cpu"
+    kind: DeviceKind = "cuda" if device == "cuda" else "cpu"
     folder = prepared.artifact(artifact, kind, attention=attention is not None)
     with screen.bar("checking files") as progress:
         program = load(

@@ -11,7 +11,14 @@ import typer
 
 from perceiver_graph.cli import prepared, screen, usage
 from perceiver_graph.cli.checkpoints import published
-from perceiver_graph.cli.options import Debug, Device, Extensions, ShareWeights, bytes_of
+from perceiver_graph.cli.options import (
+    Debug,
+    Device,
+    Extensions,
+    ShareWeights,
+    bytes_of,
+    threads_of,
+)
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.text import quote
 
@@ -50,10 +57,7 @@ def serve_command(
             "--grpc-port", min=0, max=65535, metavar="NUMBER", help="Of gRPC, if it is served too."
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="NUMBER", help="Of a call [all cores]."),
-    ] = None,
+    threads: Annotated[int | None, threads_of("Of a call [all cores].")] = None,
     batch: Annotated[
         int,
         typer.Option(

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
+from perceiver_graph.choices import BatchEngine, DeviceName
 from perceiver_graph.cluster.gathered import require_table, write_table
 from perceiver_graph.cluster.items import find_items
 from perceiver_graph.cluster.job import Item, Job, Outcome
@@ -20,7 +21,7 @@ from perceiver_graph.diagnostics.commands import is_typed, of_many
 from perceiver_graph.extensions import extend
 from perceiver_graph.runtime.bindings import parse_sizes, refuse_unknown_sizes
 from perceiver_graph.runtime.contents import Progress
-from perceiver_graph.runtime.devices import DeviceName, physical_cores
+from perceiver_graph.runtime.devices import physical_cores
 from perceiver_graph.runtime.naming import read_names, with_names
 from perceiver_graph.runtime.program import load
 from perceiver_graph.runtime.queries import parse_decode
@@ -28,7 +29,6 @@ from perceiver_graph.runtime.sources import file_readers
 from perceiver_graph.runtime.work import made_folder
 from perceiver_graph.spec.manifest import Manifest
 
-EngineName = Literal["local", "ray"]
 BatchProgress = Callable[[int, int, int], None]
 """Called with the items that are done with, how many there are, and how many of them failed."""
 _ON_CUDA = 8
@@ -69,7 +69,7 @@ def run_batch(
     inputs: Sequence[str | Path],
     out_dir: str | Path,
     *,
-    engine: EngineName = "local",
+    engine: BatchEngine = "local",
     workers: int | None = None,
     threads: int | None = None,
     batch: int | None = None,
@@ -96,7 +96,7 @@ def run_batch(
     `decode`, `sizes`, `names` and `memory` are as on the command line. Raises DiagnosticError
     (PG401 to PG406, PG506, PG509, PG511, PG512, PG515, PG516, PG520, PG522, PG601).
     """
-    one_of("engine", ("local", "ray"), engine)
+    one_of("engine", get_args(BatchEngine), engine)
     if table is not None:
         require_table(Path(table))
     for file in extensions:
@@ -139,7 +139,7 @@ def run_batch(
 def _run(
     job: Job,
     items: Sequence[Item],
-    engine: EngineName,
+    engine: BatchEngine,
     count: int,
     notes: list[str],
     progress: BatchProgress | None,
@@ -166,7 +166,7 @@ def _run(
 Engine = Callable[[Job, Iterable[Item], int], Iterator[Outcome]]
 
 
-def _engine(name: EngineName) -> Engine:
+def _engine(name: BatchEngine) -> Engine:
     if name == "ray":
         from perceiver_graph.cluster.on_ray import run
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
+from perceiver_graph.choices import DeviceName
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, escape, make
 from perceiver_graph.runtime.paths import is_path
 
@@ -24,7 +25,7 @@ class Job:
     digest: str
     """Of the artifact, so that no worker runs another one."""
     out: str
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: DeviceName = "auto"
     threads: int | None = None
     batch: int = 1
     """The most pieces that go through the program in one call."""

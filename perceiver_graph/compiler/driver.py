@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from perceiver_graph import storage
+from perceiver_graph.choices import Precision, TargetName
 from perceiver_graph.compiler import foreign
 from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.artifact import folder as artifact
@@ -29,7 +30,7 @@ from perceiver_graph.compiler.programs import plan as planner
 from perceiver_graph.compiler.programs.attention import CrossAttend
 from perceiver_graph.compiler.programs.needs import Plan
 from perceiver_graph.compiler.programs.phases import Programs
-from perceiver_graph.compiler.programs.target import DEFAULT, Precision, Target, TargetName
+from perceiver_graph.compiler.programs.target import DEFAULT, Target
 from perceiver_graph.compiler.weights import initialize, load_arrays, trained
 from perceiver_graph.compiler.weights import load as load_weights
 from perceiver_graph.diagnostics import Report
@@ -37,12 +38,7 @@ from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_
 from perceiver_graph.diagnostics.calls import Answering, answered
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.loader import AnySpec, Document, load_spec
-from perceiver_graph.spec.manifest import (
-    MANIFEST_VERSION,
-    SPEC_NAME,
-    Manifest,
-    ports,
-)
+from perceiver_graph.spec.manifest import MANIFEST_VERSION, SPEC_NAME, Manifest, ports
 from perceiver_graph.spec.render import render_yaml, resolved_data
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from perceiver_graph import limits
+from perceiver_graph.choices import Verify
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.extensions import LOADED, load_installed
@@ -23,7 +24,6 @@ from perceiver_graph.runtime.contents import Contents, Progress
 from perceiver_graph.runtime.external import check_references
 from perceiver_graph.runtime.nearby import what_makes_one
 from perceiver_graph.runtime.paths import is_path
-from perceiver_graph.runtime.verified import Verify
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import MANIFEST_NAME, MANIFEST_VERSION, Manifest
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from perceiver_graph.choices import Verify
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.runtime import verified
-from perceiver_graph.runtime.verified import Identity, Verify
+from perceiver_graph.runtime.verified import Identity
 from perceiver_graph.spec.manifest import FileEntry
 
 Progress = Callable[[int, int], None]

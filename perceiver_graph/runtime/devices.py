@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from perceiver_graph.choices import DeviceKind, DeviceName
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.arguments import one_of, whole
 from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.engine import failures, onnxruntime
 from perceiver_graph.runtime.cpu import VNNI, processor_features
 
-DeviceName = Literal["auto", "cpu", "cuda"]
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
 _CUDA_OPTIONS = {
@@ -45,7 +45,7 @@ _ONLY_FATAL = 4  # errors come as exceptions; onnxruntime would print them as we
 class Device:
     """A place that programs run on."""
 
-    name: Literal["cpu", "cuda"]
+    name: DeviceKind
     threads: int
     shares: bool = False
     """Whether weights are mapped from a file that processes of this machine share."""

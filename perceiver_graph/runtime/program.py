@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from perceiver_graph.choices import DeviceName, Verify
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
 from perceiver_graph.diagnostics.calls import Answering, answered
@@ -22,7 +23,7 @@ from perceiver_graph.runtime.attention import Attending
 from perceiver_graph.runtime.contents import Progress
 from perceiver_graph.runtime.coordinates import Points
 from perceiver_graph.runtime.cut import cut
-from perceiver_graph.runtime.devices import Device, DeviceName
+from perceiver_graph.runtime.devices import Device
 from perceiver_graph.runtime.engines import ENGINES, Engine, choose
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.generation import Generating
@@ -30,7 +31,6 @@ from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, chunk_of, count_of, resolve
 from perceiver_graph.runtime.read import Reads
 from perceiver_graph.runtime.sizes import evaluate
-from perceiver_graph.runtime.verified import VERIFY, Verify
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, ports
 from perceiver_graph.spec.programs import ASKED
@@ -64,7 +64,7 @@ def load(
     cache of this user (onnxruntime on a CPU, which `auto` then is); `progress` is told the bytes checked.
     Raises DiagnosticError (PG401 to PG406, PG601, PG602, PG608).
     """
-    one_of("verify", VERIFY, verify)
+    one_of("verify", get_args(Verify), verify)
     directory = as_path("path", "the folder of an artifact", path)
     artifact = open_artifact(directory, progress=progress, verify=verify)
     if not artifact.manifest.programs:

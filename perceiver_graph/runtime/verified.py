@@ -11,14 +11,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.spec.manifest import FileEntry
 from perceiver_graph.storage.caches import Cache
 
-Verify = Literal["always", "once"]
-VERIFY: tuple[Verify, ...] = ("always", "once")
 Identity = tuple[int, ...]
 """Shows, without reading a file again, that it is the one that was read."""
 

@@ -12,9 +12,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from perceiver_graph import storage
+from perceiver_graph.choices import DeviceKind
 from perceiver_graph.diagnostics import DiagnosticError, escape
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.runtime.artifact import Artifact
@@ -27,8 +28,6 @@ _VERSION = "1"
 _TYPES = {"float32": "TYPE_FP32", "int64": "TYPE_INT64", "bool": "TYPE_BOOL"}
 _OPEN = -1
 """A size that each request says."""
-
-Placement = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def export(
     directory: str | Path,
     *,
     batch: int = 8,
-    placement: Placement = "cpu",
+    placement: DeviceKind = "cpu",
     instances: int = 1,
     threads: int | None = None,
 ) -> list[Served]:
@@ -133,7 +132,7 @@ def _locations(model: Any) -> set[str]:
     }
 
 
-def _config(model: Served, placement: Placement, instances: int, threads: int | None) -> str:
+def _config(model: Served, placement: DeviceKind, instances: int, threads: int | None) -> str:
     kind = "KIND_GPU" if placement == "cuda" else "KIND_CPU"
     lines = [
         f"name: {_text(model.name)}",

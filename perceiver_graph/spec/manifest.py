@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from perceiver_graph import limits
+from perceiver_graph.choices import Precision
 from perceiver_graph.media.kinds import InputMedia, OutputMedia
 from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.manifest_attention import AttentionEntry
@@ -268,7 +269,7 @@ class Manifest(Glanced, Model):
     """Where the weights come from: `seed 0`, or the name of a file."""
     level: WholeNumber
     """Optimisation level (-O)."""
-    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    precision: Precision
     quantization: Quantization | None = None
     files: dict[Words, FileEntry]
     inputs: dict[Dotted, InputEntry]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from perceiver_graph.choices import Precision, TargetName
 from perceiver_graph.compiler.ops.scores import LARGEST_SCORES
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import setting
-
-TargetName = Literal["cpu", "cuda", "openvino", "onnx-standard"]
-"""`cpu` and `cuda` are onnxruntime's; `onnx-standard` is whatever knows the operators of ai.onnx."""
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 SUPPORTED: dict[TargetName, tuple[Precision, ...]] = {
     "cpu": ("fp32", "int8"),

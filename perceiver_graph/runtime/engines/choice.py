@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from perceiver_graph.choices import DeviceName, EngineName
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.arguments import one_of
 from perceiver_graph.diagnostics.commands import setting
@@ -12,7 +13,7 @@ from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.runtime import devices
 from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.cpu import processor_features
-from perceiver_graph.runtime.devices import Device, DeviceName
+from perceiver_graph.runtime.devices import Device
 from perceiver_graph.runtime.engines.base import Engine, fp32_instead
 from perceiver_graph.runtime.engines.measured import find
 from perceiver_graph.runtime.engines.onnxruntime import OnnxRuntime
@@ -41,7 +42,7 @@ def choose(
 
     Raises DiagnosticError (PG601, PG602, PG608), ValueError for other names as `devices.choose`.
     """
-    one_of("engine", [AUTO, *ENGINES], engine)
+    one_of("engine", get_args(EngineName), engine)
     if engine == AUTO:
         return _automatic(artifact, devices.choose(device, threads))
     chosen = ENGINES[engine]

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from perceiver_graph.choices import Precision
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ops import Array, DType, Op, TensorType
-from perceiver_graph.compiler.programs.target import Precision, Target
+from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Diagnostic, Span, make

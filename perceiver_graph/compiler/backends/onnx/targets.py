@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from perceiver_graph.choices import TargetName
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.decompose import table
 from perceiver_graph.compiler.backends.onnx import quantized
@@ -12,7 +13,7 @@ from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.scores import KERNEL_CHANNELS
-from perceiver_graph.compiler.programs.target import Target, TargetName
+from perceiver_graph.compiler.programs.target import Target
 
 TARGETS: dict[TargetName, dict[type[Op], Lowering]] = {
     "cpu": {
