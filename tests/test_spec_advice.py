@@ -256,10 +256,10 @@ def test_one_resolution_for_each_axis_or_coordinate() -> None:
 
 def test_keys_that_belong_elsewhere_say_where() -> None:
     assert help_of("  width: 16", "  width: 16\n  heads: 8") == (
-        "`heads` belongs in `encode`, `process` or `decode`"
+        "`heads` belongs in `encode`, `process` or `decode`: write `encode: {heads: 8}`, not indented"
     )
     assert help_of("join:", "media: {image: {}}\njoin:") == (
-        "`media` belongs in `inputs.NAME` or `outputs.NAME`"
+        "`media` belongs in `inputs.NAME` or `outputs.NAME`: write `media: {image: {}}` under `inputs.image`"
     )
     assert help_of("heads: 8}", "heads: 8, layres: 1}") == "did you mean `layers`?"
     assert help_of("{layers: 6", "{num_layers: 6") == "did you mean `layers`?"

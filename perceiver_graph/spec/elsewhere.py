@@ -165,18 +165,24 @@ def places_of(model: type[BaseModel], key: str, here: Path = ()) -> str | None:
 
     Places within the mapping `here` are named alone, and none if another form of it has the key.
     """
+    found = places_in(model, key, here)
+    if not found:
+        return None
+    shown = [quote(place) if place else "the spec itself" for place in found]
+    return f"{quote(key)} belongs in {joined(shown)}"
+
+
+def places_in(model: type[BaseModel], key: str, here: Path = ()) -> tuple[str, ...]:
+    """Some of the mappings that know a key, `NAME` standing for a name of the user's."""
     found = _places(model).get(key, ())
     words = [part for part in here if isinstance(part, str)]
     if len(words) > 1 and words[0] in ("inputs", "outputs"):
         words[1] = "NAME"
     around = ".".join(words)
     if around and around in found:
-        return None
+        return ()
     found = tuple(place for place in found if place.startswith(f"{around}.")) or found
-    if not found:
-        return None
-    shown = [quote(place) if place else "the spec itself" for place in found[:_MOST]]
-    return f"{quote(key)} belongs in {joined(shown)}"
+    return found[:_MOST]
 
 
 def renamed(model: type[BaseModel], key: str, here: Path = ()) -> str | None:

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question
+from perceiver_graph.spec import wording
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.forms import at, form, glued
 from perceiver_graph.spec.grammar import Schema, one_of
@@ -17,10 +18,20 @@ from perceiver_graph.spec.hints import left_out
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.size_advice import size_help, spelled, without_unit
 from perceiver_graph.spec.spans import Path
+from perceiver_graph.spec.usual import example
 from perceiver_graph.spec.wording import dotted
 
 _FILE = re.compile(r"\S+\.[a-z]{2,5}")
 _SWITCHES = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+
+
+BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+    "multiple_of": ("a multiple of", "multiple_of"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,11 @@ class Fault:
         return dotted(self.path)
 
     @property
+    def choices(self) -> tuple[Any, ...]:
+        """The words among which one is to be chosen."""
+        return self.rule.choices if self.rule else ()
+
+    @property
     def kind(self) -> str:
         """The kind of value that belongs here; where a number may be for all or each, that for all."""
         return self.plain.kind if self.plain else ""
@@ -77,7 +93,7 @@ def type_help(fault: Fault, written: str, data: Any) -> str | None:
 def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None:
     """The same for what is no size; `number` is what it would be without quotes."""
     kind, value = fault.kind, fault.value
-    if kind in ("int", "float") and (told := _number_help(fault, number)):
+    if kind in ("int", "float") and (told := _number_help(fault, number, data)):
         return told
     if kind == "bool" and isinstance(value, str) and value.lower() in _SWITCHES:
         return f"write `{_SWITCHES[value.lower()]}`"
@@ -107,18 +123,18 @@ def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None
     return None
 
 
-def _number_help(fault: Fault, number: Any) -> str | None:
+def _number_help(fault: Fault, number: Any, data: Any) -> str | None:
     """How to write a number; None for what is nearly none."""
     kind, value = fault.kind, fault.value
     if type(number) is float and kind == "int" and number.is_integer() and number < 1e15:
         return f"write `{number:.0f}`"
     if not isinstance(value, str):
-        return None
+        return example(fault.path, data) if isinstance(value, bool) else None
     if type(number) in (int, float) and kind in (type(number).__name__, "float"):
         return f"remove the quotes: `{value}`"
     found = spelled(value)
     if found is None or (kind == "int" and found.denominator != 1):
-        return left_out(value, fault.path, fault.parent)
+        return left_out(value, fault.path, fault.parent) or example(fault.path, data)
     node = fault.plain.node if fault.plain else {}
     allowed = node.get("ge", found) <= found <= node.get("le", found)
     allowed = allowed and not (
@@ -135,12 +151,44 @@ def _number(text: str) -> Any:
         return text
 
 
-def out_of_range_help(fault: Fault) -> str | None:
-    """How a share is written that was given in percent."""
+def expected_range(fault: Fault) -> str:
+    """The limit that is passed, and the one at the other end."""
+    if fault.type not in BOUNDS:
+        return "a finite number"
+    words, key = BOUNDS[fault.type]
+    node = fault.rule.node if fault.rule else {}
+    other = ("lt", "le") if key in ("gt", "ge") else ("gt", "ge")
+    limits = {key: f"{words} {wording.number(fault.context[key])}"} | {
+        limit: f"{word} {wording.number(node[limit])}"
+        for word, limit in BOUNDS.values()
+        if limit in other and limit in node
+    }
+    return " and ".join(limits[limit] for limit in sorted(limits))
+
+
+def out_of_range_help(fault: Fault, data: Any) -> str | None:
+    """How a share is written that was given in percent; else a number that is in the range."""
     node, value = fault.rule.node if fault.rule else {}, fault.value
     share = 1 in (node.get("lt"), node.get("le")) and type(value) in (int, float)
     percent = share and 1 < value < 100 and value == int(value)
-    return f"{value:g} % is `{value / 100:g}`" if percent else None
+    if percent:
+        return f"{value:g} % is `{value / 100:g}`"
+    if told := example(fault.path, data):
+        return told
+    nearest = node.get("ge") if value < node.get("ge", value) else node.get("le")
+    return (
+        None
+        if nearest is None or value == nearest
+        else f"the nearest is `{wording.number(nearest)}`"
+    )
+
+
+def choice_help(fault: Fault) -> str | None:
+    """What most write where one of several words belongs, and none of them was meant."""
+    default = fault.parent.default(str(fault.path[-1])) if fault.parent and fault.path else None
+    if default in fault.choices:
+        return f"leave {quote(fault.path[-1])} out, which is `{fault.path[-1]}: {default}`"
+    return None
 
 
 def word_help(fault: Fault) -> str | None:

@@ -92,6 +92,11 @@ class Schema:
         """The values of a `Literal`."""
         return tuple(self.node["expected"]) if self.kind == "literal" else ()
 
+    def default(self, key: str) -> Any:
+        """What one of the keys is where it is left out."""
+        info = self._model.model_fields.get(key) if self._model else None
+        return info.default if info else None
+
     def describe(self, key: str) -> str | None:
         """What the models say about one of the keys."""
         text = descriptions(self._model).get(key) if self._model else None

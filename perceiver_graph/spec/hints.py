@@ -31,6 +31,13 @@ _SWITCHES: dict[tuple[str | int, bool], str] = {
 _NOTHING = {"none", "no", "null", "false", "off"}
 
 
+def apart(key: str, value: Any, known: Iterable[str]) -> str | None:
+    """For `{count 32}`, which is one key in YAML: the same with a colon."""
+    word, _, rest = key.partition(" ")
+    fits = value is None and word in known and bool(rest)
+    return f"write `{word}: {rest.strip()}`, with a colon" if fits else None
+
+
 def left_out(value: Any, path: Path, parent: Schema | None) -> str | None:
     """What to do instead of `position: none`."""
     if parent is None or not path or str(value).casefold() not in _NOTHING:

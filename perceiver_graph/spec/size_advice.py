@@ -18,7 +18,14 @@ _NUMBER = r"\d[\d_]*(?:\.\d*)?(?:e[+-]?\d{1,2})?|\.\d+"
 _TOKEN = re.compile(rf"\s*(?:({_NUMBER})(?![\d_.])|(?!e\d)([a-z]\w*)|(\*\*|//|[-+*/()]))", re.ASCII)
 _THOUSANDS = {"k": 10**3, "m": 10**6}
 _SCALES = {"": 1, **_THOUSANDS, "ki": 2**10, "mi": 2**20}
-_UNITS = {"px", "pixels", "s", "sec", "ms", "hz", "khz"}
+_UNITS = {"px", "pixels", "hz", "khz"}
+_SECONDS = {"s": Fraction(1), "sec": Fraction(1), "ms": Fraction(1, 1000), "min": Fraction(60)}
+_A_RATE = 16_000
+_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+"""Numbers that are written in letters."""
 _ROUNDED = re.compile(r"\b(?:ceil|floor|round|int|math\.\w+)\s*(?=\()")
 _LIKE = str.maketrans({"\u00d7": "*", "\u00b7": "*", "\u22c5": "*", "\u00f7": "/", "\u2212": "-"})
 _MOST = 4  # the highest power that is written out
@@ -30,8 +37,10 @@ _WAYS = (
 
 def size_help(value: object, axis: str) -> str | None:
     """What to write in place of a value that is no size; `axis` is the key that it stands at."""
-    if isinstance(value, bool | list | dict) or value == 0:
+    if isinstance(value, bool | list | dict):
         return None
+    if value == 0:
+        return "a size is 1 or more"
     if value is None or value == -1 or str(value).strip().lower() in _UNKNOWN:
         symbol = axis if re.fullmatch(r"[a-z][a-z0-9_]*", axis) else "length"
         return (
@@ -51,7 +60,10 @@ def size_help(value: object, axis: str) -> str | None:
 def spelled(text: str) -> Fraction | None:
     """The number that a text with a unit is: 262000 for `262k`, 1/10 for `10%`, 16000 for
     `16kHz`."""
-    match = re.fullmatch(rf"({_NUMBER}) ?(k|m|ki|mi|%)?(?:hz)?", _ungrouped(text.strip().lower()))
+    plain = text.strip().lower()
+    if plain in _WORDS:
+        return Fraction(_WORDS.index(plain))
+    match = re.fullmatch(rf"({_NUMBER}) ?(k|m|ki|mi|%)?(?:hz)?", _ungrouped(plain))
     if match is None or len(text) > _LONGEST:
         return None
     number = Fraction(match[1].replace("_", ""))
@@ -67,7 +79,12 @@ def without_unit(value: object, symbols: object) -> str | None:
     """What to write for `16px`: a size counts places, whatever they are."""
     match = re.fullmatch(r"(\d{1,9}) ?([a-z]{1,6})", value) if isinstance(value, str) else None
     declared = isinstance(symbols, dict) and match is not None and match[2] in symbols
-    if match is None or declared or match[2] not in _UNITS:
+    if match is None or declared:
+        return None
+    if seconds := _SECONDS.get(match[2]):
+        places = Fraction(match[1]) * seconds * _A_RATE
+        return f"a size counts places and has no unit: seconds times the rate, {places} at {_A_RATE} a second"
+    if match[2] not in _UNITS:
         return None
     return f"a size counts places and has no unit: write `{match[1]}`"
 

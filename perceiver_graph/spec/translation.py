@@ -11,16 +11,18 @@ from pydantic import BaseModel
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.configurations import MEANINGS, Meaning
-from perceiver_graph.spec.elsewhere import folded, meant, synonyms
+from perceiver_graph.spec.elsewhere import folded, meant, places_in, places_of, synonyms
 from perceiver_graph.spec.forms import at, each_axis
 from perceiver_graph.spec.grammar import Schema, schema_at
 from perceiver_graph.spec.hints import instead
 from perceiver_graph.spec.models.layers import PARTS
+from perceiver_graph.spec.render import inline
 from perceiver_graph.spec.spans import Path
 
 _NAMED = {"inputs": "inputs", "outputs": "outputs", "dims": "dims"}
 """Parts of a spec whose entries the user names."""
 _USUAL_HEADS = {"process": 8}
+_LONGEST = 60  # characters of a value that is repeated
 _MOST = 10**15
 """What numbers that are repeated are less than."""
 
@@ -76,6 +78,28 @@ def translation(
     heads = _heads(named[0], parent, data)
     more = f"that of all {heads} heads together" if meaning.per_head and heads > 1 else meaning.more
     return f"{text}; {more}" if more else text
+
+
+def belonging(model: type[BaseModel], key: str, value: Any, parent: Path, data: Any) -> str | None:
+    """Where a key of ours belongs that stands in the mapping at `parent`, and what to write there."""
+    told = places_of(model, key, parent)
+    patterns = [tuple(filter(None, one.split("."))) for one in places_in(model, key, parent)]
+    places = [_named(one, parent, data) if one else one for one in patterns]
+    free = [one for one in places if key not in (at(data, one) or {})]
+    if len(free) < len(places):  # it is said at one of them: others that are far off are not meant
+        free = [one for one in free if len(one) == 1]
+    there = [one for one in free if isinstance(at(data, one), dict)]
+    there = [] if free[:1] == [("layers",)] else there
+    schema = schema_at(model, free[0]) if free and "NAME" not in free[0] else None
+    if told is None or not free or not fits(value, schema.child(key) if schema else None):
+        return told
+    text = inline(value)
+    written = f"{key}: {text if len(text) <= _LONGEST else '...'}"
+    under = [*(there or free)[0]]
+    while under and not isinstance(at(data, under), dict):
+        written = f"{under.pop()}: {{{written}}}"
+    place = f" under {quote('.'.join(under))}" if under else ", not indented"
+    return f"{told}: write `{written}`{place}"
 
 
 def of_tokens(key: str, value: Any, parent: Path, data: Any) -> str | None:

@@ -21,7 +21,32 @@ def usual(path: Path, data: Any) -> str | None:
     return None
 
 
+_NUMBERS = {
+    "count": 256,
+    "width": 512,
+    "heads": 8,
+    "layers": 6,
+    "blocks": 1,
+    "cross_attends": 1,
+    "qk_width": 256,
+    "v_width": 256,
+    "widening": 4,
+    "hidden": 2048,
+    "chunks": 4,
+    "dropout": 0.1,
+    "init_scale": 0.02,
+    "norm_epsilon": 1e-5,
+    "bands": 64,
+    "max_resolution": 224,
+    "vocabulary": 262,
+    "linear": 10,
+    "patch": 16,
+    "rate": 16000,
+}
+"""What most numbers are that stand at a key."""
+
+
 def example(path: Path, data: Any) -> str | None:
     """The same in words, for a value of which nobody knows what it was to be."""
-    found = usual(path, data)
+    found = usual(path, data) or _NUMBERS.get(str(path[-1]) if path else "")
     return f"for example `{path[-1]}: {found}`" if found else None

@@ -16,25 +16,34 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question, slips_of
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
-from perceiver_graph.spec.faults import Fault, has, out_of_range_help, type_help, word_help
+from perceiver_graph.spec.faults import (
+    BOUNDS,
+    Fault,
+    choice_help,
+    expected_range,
+    has,
+    out_of_range_help,
+    type_help,
+    word_help,
+)
 from perceiver_graph.spec.forms import at, filled, form, glued, skeleton
 from perceiver_graph.spec.grammar import one_of, schema_at
-from perceiver_graph.spec.hints import forms_of, instead, left_out, not_there, once
+from perceiver_graph.spec.hints import apart, forms_of, instead, left_out, not_there, once
 from perceiver_graph.spec.spans import Path, SpanTree
-from perceiver_graph.spec.translation import fits, is_theirs, key_here, of_tokens, translation
+from perceiver_graph.spec.translation import (
+    belonging,
+    fits,
+    is_theirs,
+    key_here,
+    of_tokens,
+    translation,
+)
 from perceiver_graph.spec.usual import example, usual
-from perceiver_graph.spec.wording import found, listed, number, subject
+from perceiver_graph.spec.wording import found, listed, subject
 
 MAX_ERRORS = 100
 _SHORT = 40  # characters of a list that a message repeats
 
-_BOUNDS = {
-    "greater_than": ("more than", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("less than", "lt"),
-    "less_than_equal": ("at most", "le"),
-    "multiple_of": ("a multiple of", "multiple_of"),
-}
 _LENGTHS = {
     "too_short": "min_length",
     "string_too_short": "min_length",
@@ -115,7 +124,7 @@ class _Translator:
                 self._alternative,
             ),
             (kind in {"literal_error", "enum"}, self._choice),
-            (kind in _BOUNDS or kind == "finite_number", self._out_of_range),
+            (kind in BOUNDS or kind == "finite_number", self._out_of_range),
             (kind in _LENGTHS, self._length),
             (kind == "string_pattern_mismatch", self._bad_name),
         ]
@@ -171,8 +180,8 @@ class _Translator:
         known, found = self._keys(fault), self._meant(fault)
         # Of several that are one slip away, the one that is not there yet.
         free = [one for one in slips_of(key, found) if one not in at(self.data, parent)]
-        guess = glued(key) or question(free or found)
-        place = places_of(self.model, key, parent) or (
+        guess = glued(key) or apart(key, fault.value, known) or question(free or found)
+        place = belonging(self.model, key, fault.value, parent, self.data) or (
             None if guess else renamed(self.model, key, parent)
         )
         if union and (others := union.with_key(key)):
@@ -272,27 +281,15 @@ class _Translator:
             f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
             self.spans.value(fault.path),
             help=instead(fault.value, fault.path)
-            or (f"did you mean {quote(guess)}?" if guess else None),
+            or (f"did you mean {quote(guess)}?" if guess else choice_help(fault)),
         )
 
     def _out_of_range(self, fault: Fault) -> Diagnostic:
-        expected = "a finite number"
-        if fault.type in _BOUNDS:
-            words, key = _BOUNDS[fault.type]
-            node = fault.rule.node if fault.rule else {}
-            # The limit that is passed, and the one at the other end.
-            other = ("lt", "le") if key in ("gt", "ge") else ("gt", "ge")
-            limits = {key: f"{words} {number(fault.context[key])}"} | {
-                limit: f"{word} {number(node[limit])}"
-                for word, limit in _BOUNDS.values()
-                if limit in other and limit in node
-            }
-            expected = " and ".join(limits[limit] for limit in sorted(limits))
         return make(
             "PG105",
-            f"{quote(fault.name)}: expected {expected}, found {self._found(fault)}",
+            f"{quote(fault.name)}: expected {expected_range(fault)}, found {self._found(fault)}",
             self.spans.value(fault.path),
-            help=out_of_range_help(fault),
+            help=out_of_range_help(fault, self.data),
         )
 
     def _length(self, fault: Fault) -> Diagnostic:

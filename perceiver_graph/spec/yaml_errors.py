@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import yaml
 
 from perceiver_graph.diagnostics.model import Diagnostic, Label, Source, Span, make
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.models.base import Model, all_models
 
 # (what PyYAML says, what we say, what helps); the first that is found in "context: problem" counts.
 _WORDS = (
@@ -64,8 +67,9 @@ _CONTEXTS = {
 def syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
     """PG006 for what the scanner or parser raised: where it stumbled and, if elsewhere, what it was
     reading."""
-    if plain := _glued(source, error) or _after_quote(source, error):
-        return plain
+    for slip in (_glued, _no_colon, _after_quote, _ended):
+        if plain := slip(source, error):
+            return plain
     context = (error.context or "").strip()
     problem = (error.problem or error.context or "the text is not valid YAML").strip()
     mark = error.problem_mark or error.context_mark
@@ -76,6 +80,7 @@ def syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
             message, help = words.format(**found.groupdict()), hint
             break
     secondary = []
+    help = help or _closed(source, error)
     if error.context_mark and error.problem_mark:
         began = _place(source, error.context_mark.index)
         if began.start_line != primary.start_line or began.start_col != primary.start_col:
@@ -84,6 +89,11 @@ def syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
 
 
 _GLUED = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_][\w.-]*):(?P<value>[^\s:/\\].*)")
+_SPACED = re.compile(
+    r"\s*(?:- +)*(?P<key>[A-Za-z_][\w.-]*) +(?P<value>[{\[].*|[^\s:#{\[\"'][^\s:#]*)"
+)
+_BRACKETS = {"{": "}", "[": "]"}
+_LONGEST = 100  # characters of a line that is repeated
 _QUOTES = {"'": "''", '"': '\\"'}
 
 
@@ -103,6 +113,80 @@ def _glued(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic | None:
                 help=f"write `{key}: {value}`" if len(value) <= 60 else "write `key: value`",
             )
     return None
+
+
+def _no_colon(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic | None:
+    """`count 32`, which is text and no key with a value; the next line is stumbled over, or this one."""
+    marks = [mark for mark in (error.context_mark, error.problem_mark) if mark]
+    last = max((mark.line for mark in marks), default=0)
+    for number in range(max(0, last - 2), last + 1):
+        line = source.lines[number] if number < len(source.lines) else ""
+        match = _SPACED.fullmatch(line)
+        if match and (match["key"] in _known_keys() or match["value"][0].isdecimal()):
+            start, end = match.start("key"), match.end("key")
+            return make(
+                "PG006",
+                f"there is no colon after {quote(match['key'])}",
+                Span(source, number + 1, start + 1, number + 1, end + 1),
+                help=f"write `{match['key']}: {match['value'].strip()}`"
+                if len(line) <= _LONGEST
+                else "write `key: value`",
+            )
+    return None
+
+
+@cache
+def _known_keys() -> frozenset[str]:
+    return frozenset(key for model in all_models(Model).values() for key in model.model_fields)
+
+
+def _closed(source: Source, error: yaml.MarkedYAMLError) -> str | None:
+    """The line in which a quote or a bracket is opened, with what closes it."""
+    mark = error.context_mark
+    if mark is None or mark.line >= len(source.lines):
+        return None
+    line = source.lines[mark.line].rstrip()
+    opened = line[mark.column : mark.column + 1]
+    if len(line) > _LONGEST:
+        return None
+    if opened in _QUOTES and line.count(opened) == 1:
+        return f"write `{line.strip()}{opened}`"
+    missing = _unclosed(line)
+    if missing is None:
+        return "each bracket is closed by the one of its kind, `{...}` and `[...]`"
+    return f"write `{line.strip()}{missing}`" if missing else None
+
+
+def _unclosed(line: str) -> str | None:
+    """What closes the brackets that a line leaves open; None where they do not match."""
+    open: list[str] = []
+    for char in re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", line):
+        if char in _BRACKETS:
+            open.append(_BRACKETS[char])
+        elif char in _BRACKETS.values() and (not open or open.pop() != char):
+            return None
+    return "".join(reversed(open))
+
+
+def _ended(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic | None:
+    """`{count: 3}, width: 4}`: the mapping has ended before, and something follows."""
+    if error.problem_mark is None or "expected <block end>" not in (error.problem or ""):
+        return None
+    index = error.problem_mark.index
+    before = source.text[:index].rstrip(" ")
+    if before[-1:] not in _BRACKETS.values() or source.text[index : index + 1] not in (
+        ",",
+        "}",
+        "]",
+    ):
+        return None
+    return make(
+        "PG006",
+        f"what was opened has ended with {quote(before[-1])}, and more follows",
+        _place(source, index),
+        secondary=[Label(source.span(len(before) - 1, len(before)), "it ends here")],
+        help=f"remove one {quote(before[-1])}, or open one bracket more before",
+    )
 
 
 def _after_quote(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic | None:

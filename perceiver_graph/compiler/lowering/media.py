@@ -56,7 +56,7 @@ def _warn_of_frames(ctx: Context, lowered: Lowered) -> None:
                 f"`{asked[0]}` is asked at are not",
                 lowered.document.spans.value(("inputs", name, "media")),
                 help="write `media: {points: {centre: false}}` where both are given in one frame, "
-                "and `centre: true` where they are not",
+                "and `centre: true` where they are not; either says it, and ends this warning",
             )
             break  # those that are read alike need it no less, and one says it
 
