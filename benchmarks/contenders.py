@@ -9,10 +9,14 @@ import runpy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.tasks import MODULES, ON_OPENVINO, Task
 from benchmarks.works import Arrays, inputs_of
+
+if TYPE_CHECKING:
+    from perceiver_graph.runtime.program import Program
 
 PROGRAM, INPUTS = "model.onnx", "inputs.npz"
 COMPRESSED, AHEAD = "compressed.xml", "model.pt2"
@@ -44,14 +48,15 @@ def load(task: Task) -> Loaded:
     return ways.get(task.contender, load_openvino)(task)
 
 
-def load_ours(task: Task) -> Loaded:
-    """perceiver-graph: encode once, then decode what the work asks for."""
+def load_ours(task: Task, program: Program | None = None) -> Loaded:
+    """perceiver-graph: encode once, then decode what the work asks for. `program` stands for the usual."""
     import numpy as np
 
     import perceiver_graph as pg
 
-    engine = "openvino" if task.contender in ON_OPENVINO else "onnxruntime"
-    program = pg.load(task.prepared, device=task.conditions.device, engine=engine)
+    if program is None:
+        engine = "openvino" if task.contender in ON_OPENVINO else "onnxruntime"
+        program = pg.load(task.prepared, device=task.conditions.device, engine=engine)
     inputs = inputs_of(task.work)
     ranges = {name: np.arange(*span) for name, span in task.work.decode.items()}
     asked = {name: ranges.get(name) for name in program.manifest.outputs}
@@ -223,15 +228,16 @@ def compress(task: Task) -> None:
     (task.prepared / PROGRAM).unlink()
 
 
-def load_onnx(task: Task) -> Loaded:
-    """onnxruntime on what torch.onnx.export wrote; all its own defaults but for the threads.
+def load_onnx(task: Task, adapt: Callable[[Any], Any] = lambda options: options) -> Loaded:
+    """onnxruntime on what torch.onnx.export wrote; all its own defaults but for the threads, and for
+    what `adapt` makes of them.
 
     torch is not imported, so that its memory does not count.
     """
     import numpy as np
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
+    options = adapt(ort.SessionOptions())
     options.intra_op_num_threads = task.conditions.threads
     providers: list[Any] = ["CPUExecutionProvider"]
     cuda = task.conditions.device == "cuda"
@@ -247,9 +253,16 @@ def load_onnx(task: Task) -> Loaded:
     return Loaded(lambda: dict(zip(names, session.run(None, feeds), strict=True)))
 
 
-def load_openvino(task: Task) -> Loaded:
-    """OpenVINO on what torch.onnx.export wrote, or on that with weights of 8 bits; its defaults but for
-    the threads and the precision."""
+def program_of(task: Task) -> Path:
+    """What OpenVINO reads: what torch.onnx.export wrote, or that with weights of 8 bits."""
+    return task.prepared / (COMPRESSED if task.contender.endswith("int8") else PROGRAM)
+
+
+def load_openvino(task: Task, watch: Callable[[Any, Any], None] | None = None) -> Loaded:
+    """OpenVINO on an export, its defaults but for the threads and the precision.
+
+    `watch` is shown the program and its request after each run, which then has times of its nodes.
+    """
     import numpy as np
 
     from perceiver_graph.runtime.engines.openvino import library
@@ -258,8 +271,9 @@ def load_openvino(task: Task) -> Loaded:
         "INFERENCE_NUM_THREADS": task.conditions.threads,
         "INFERENCE_PRECISION_HINT": "bf16" if task.contender.endswith("bf16") else "f32",
     }
-    written = COMPRESSED if task.contender.endswith("int8") else PROGRAM
-    program = library().Core().compile_model(task.prepared / written, "CPU", settings)
+    if watch is not None:
+        settings["PERF_COUNT"] = True
+    program = library().Core().compile_model(program_of(task), "CPU", settings)
     request = program.create_infer_request()
     with np.load(task.prepared / INPUTS) as arrays:
         feeds = {port.any_name: arrays[port.any_name] for port in program.inputs}
@@ -267,6 +281,8 @@ def load_openvino(task: Task) -> Loaded:
 
     def run() -> Arrays:
         request.infer(feeds, share_inputs=True)
+        if watch is not None:
+            watch(program, request)
         return {name: np.array(request.get_tensor(name).data) for name in names}
 
     return Loaded(run)

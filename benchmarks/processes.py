@@ -24,6 +24,8 @@ _TRACEBACK = "Traceback (most recent call last):"
 _CAUSE = "The above exception was the direct cause of the following exception:"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 200
+_WHERE = re.compile(r"(\S+: )?(Exception from |Check '|FrontEnd API failed)")
+"""Lines of OpenVINO that say where something failed, and not what."""
 
 
 class ProcessError(Exception):
@@ -106,16 +108,28 @@ def why(returncode: int | None, log: Path) -> str:
 def _raised(lines: Sequence[str]) -> str:
     """The exception of the last traceback, and that which caused it if there is one before.
 
-    An exception is the first line after a traceback that is not indented.
+    An exception is the first line after a traceback that is not indented. Where that says only where it
+    was found, as OpenVINO does, it is the last one that says what.
     """
     raised = []
     for number, line in enumerate(lines):
         if line == _TRACEBACK:
-            after = (line for line in lines[number + 1 :] if not line.startswith(" "))
-            raised.append(next(after, lines[-1]))
+            after = [line for line in lines[number + 1 :] if not line.startswith(" ")]
+            raised.append(_telling(after) if after else lines[-1])
     if _CAUSE in lines and len(raised) > 1:
         return f"{raised[-1][:_LONGEST]} (caused by {raised[-2][:_LONGEST]})"
     return raised[-1]
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The first of the lines from an exception on; behind its type the last that says what, where the
+    first says only where."""
+    if not _WHERE.match(lines[0]):
+        return lines[0]
+    ends = (n for n, line in enumerate(lines) if line in (_TRACEBACK, _CAUSE))
+    own = lines[: next(ends, len(lines))]
+    said = [line for line in own if not _WHERE.match(line)] or own
+    return f"{lines[0].partition(': ')[0]}: {said[-1].strip()}"
 
 
 def peak_bytes() -> int:

@@ -300,6 +300,16 @@ def test_a_contender_that_fails_half_way_has_no_figures() -> None:
     assert "| `ours` |  |  |  |  |  |  |  |  | 2.50 |" in report.section(work)
 
 
+OPENVINO_FAILS = """
+raise RuntimeError('''Exception from src/inference/src/cpp/core.cpp:135:
+Exception from src/inference/src/dev/plugin.cpp:54:
+Check 'unconverted.empty()' failed at src/frontends/onnx/frontend/src/frontend.cpp:386:
+FrontEnd API failed with OpConversionFailure:
+no operation Bernoulli
+''')
+"""
+
+
 def test_processes(tmp_path: Path) -> None:
     log = tmp_path / "log"
     here = b"1" * 400_000_000  # which a process that is started from here has no part in
@@ -314,6 +324,8 @@ def test_processes(tmp_path: Path) -> None:
     )
     with pytest.raises(processes.ProcessError, match=r"KeyError: .* \(caused by ZeroDivision"):
         processes.run([sys.executable, "-c", code], log, 30)
+    with pytest.raises(processes.ProcessError, match=r"^RuntimeError: no operation Bernoulli$"):
+        processes.run([sys.executable, "-c", OPENVINO_FAILS], log, 30)
     with pytest.raises(processes.ProcessError, match=r"not done within 1 s"):
         processes.run([sys.executable, "-c", "import time; time.sleep(30)"], log, 1)
     with pytest.raises(processes.ProcessError, match=r"ended by SIGKILL"):

@@ -128,6 +128,23 @@ def test_types(name: str, precision: Precision, tmp_path: Path) -> None:
     assert half in stored
 
 
+@pytest.mark.parametrize("target", ["openvino", "cuda"])
+def test_norms_of_openvino_read_bfloat16(target: TargetName, tmp_path: Path) -> None:
+    """Where the type they compute in is another, it converts the array there and back."""
+    model = pg.compile(load_spec("language", overrides=list(SMALL["language"])), target=target)
+    half = pg.compile(model.lowered.document, target=target, precision="bf16")
+    for number, (one, told) in enumerate(((model, False), (half, target == "openvino"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        weights = randomised(one, seed=3)
+        write(one.programs(weights), weights, folder, target=one.target)
+        nodes = onnx.load(folder / "encode.onnx", load_external_data=False).graph.node
+        norms = [node for node in nodes if node.op_type == "LayerNormalization"]
+        said = {a.i for node in norms for a in node.attribute if a.name == "stash_type"}
+        assert norms
+        assert said == ({TensorProto.BFLOAT16} if told else set())
+
+
 def types_of(graph: onnx.GraphProto) -> dict[str, int]:
     typed = (*graph.value_info, *graph.input, *graph.output)
     return {value.name: value.type.tensor_type.elem_type for value in typed} | {
