@@ -68,7 +68,9 @@ def average_gradients(model: nn.Module, group: dist.ProcessGroup | None = None) 
 
 
 def _readers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The attentions in which latents read inputs: `forward(latents, inputs)` or with a mask."""
+    """The attentions in which latents read inputs: `forward(latents, inputs)` or with a mask, of which
+    `attend_sharded` knows all that they say."""
+    known = inspect.signature(attend_sharded).parameters
     for name, module in model.named_modules():
         code = getattr(type(module).forward, "__code__", None)
         if code is None or not name.startswith("encoder.cross_attend"):
@@ -76,7 +78,10 @@ def _readers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         taken = len(inspect.signature(type(module).forward).parameters) - 1
         masked = "attend_masked" in code.co_names or "attend_as" in code.co_names
         alone = "cat" not in code.co_names  # keys of latents, too, would count once a process
-        if _ATTENTIONS & {*code.co_names} and taken <= 2 + masked and alone:
+        # The words before the values of a call, `heads=2, causal=True`, are constants of the code.
+        words = [one for one in code.co_consts if isinstance(one, tuple) and "heads" in one]
+        told = all(word in known for one in words for word in one)
+        if _ATTENTIONS & {*code.co_names} and taken <= 2 + masked and alone and told:
             yield name, module
 
 

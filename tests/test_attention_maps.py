@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from perceiver_graph.compiler.ir.interpreter import trace
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.programs import attention as told_of
 from perceiver_graph.compiler.programs.attention import cross_attends
 from perceiver_graph.runtime import attention, scores
 from perceiver_graph.runtime.artifact import open_artifact
@@ -25,6 +27,7 @@ from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.random_inputs import random_inputs
 from perceiver_graph.runtime.scores import Attention, Rows
 from perceiver_graph.spec.loader import load_spec
+from perceiver_graph.spec.manifest_attention import AttentionEntry
 from tests.import_support import CLASSES, IMAGE, SIDE, TEXT, answer, inputs_of, model, save
 from tests.small import SMALL
 from tests.tiny import fault
@@ -227,6 +230,19 @@ def test_parts_lie_on_the_grids_of_inputs(program: Program) -> None:
     assert {name: part.shape for name, part in parts.items()} == {"image": (2, 5, 4, 4)}
     assert program.attention(IMAGE_ARRAY)["decode.label"].parts(np.ones(5))["latents"].shape == (5,)
     np.testing.assert_array_equal(parts["image"].reshape(2, 5, 16), one.weights())
+
+
+def test_maps_are_told_all_that_attention_says() -> None:
+    """An attribute of the primitive is a field of the manifest, from which scores are made."""
+    assert {one.name for one in fields(ops.Attention)} <= AttentionEntry.model_fields.keys()
+
+
+def test_an_attention_that_says_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told_of, "_SAID", ("heads", "masked_rows", "mask"))
+    with pytest.raises(
+        pg.DiagnosticError, match=r"key_heads=1.* says more than scores are told of"
+    ):
+        cross_attends(lower(load_spec("kinetics", ["encode.heads=2", "encode.key_heads=1"])))
 
 
 def test_a_single_token_has_no_axes() -> None:

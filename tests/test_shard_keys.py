@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+import perceiver_graph as pg
 from perceiver_graph.distributed import _readers, shard_keys
 from tests.keys_worker import begin, gradients, pass_through
-from tests.test_training import fresh
 
 WORKER = Path(__file__).parent / "keys_worker.py"
 SYSTEMS = ("kinetics", "language", "imagenet_perceiver")
@@ -65,7 +65,39 @@ def test_what_is_sent_does_not_grow_with_the_inputs() -> None:
     assert backward == maximum * of_query
 
 
-def test_a_model_without_such_keys_is_refused() -> None:
-    module = fresh("perceiver_ar")[0]
-    with pytest.raises(ValueError, match="no keys to share"):
+TEXT = """
+perceiver: 1
+name: text
+dims: {length: {min: 9, max: 16}}
+inputs:
+  text:
+    shape: {place: length}
+    steps: [{embedding: {vocabulary: 9, width: 16}}]
+    position: {learned: {}, combine: add}
+latents: {of: text, last: 8}
+encode: {heads: 2}
+process: {layers: 1, heads: 2, causal: true}
+outputs: {next: {query: latents, head: {linear: 2}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "shared"),
+    [
+        ("", True),
+        (", key_heads: 1, scale: 0.5", True),
+        (", causal: true", False),
+        (", rotary: true", False),
+        (", rotary: true, key_heads: 1", False),
+        (", keys: [inputs, latents]", False),
+        (", cross_attends: 0", False),
+    ],
+)
+def test_what_the_keys_do_not_say_alone_is_refused(said: str, shared: bool) -> None:
+    text = TEXT.replace("encode: {heads: 2", f"encode: {{heads: 2{said}")
+    module = pg.compile(text).to_torch()
+    if shared:
         shard_keys(module)
+    else:
+        with pytest.raises(ValueError, match="no keys to share"):
+            shard_keys(module)

@@ -21,11 +21,12 @@ from perceiver_graph.compiler.programs.phases import Programs, program
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import setting
+from perceiver_graph.spec.manifest_attention import AttentionEntry
 from perceiver_graph.spec.models import TokenLatents
 from perceiver_graph.spec.programs import DECODE_ATTENTION, ENCODE_ATTENTION, SHOWS
 
-_SAID = ("heads", "key_heads", "scale", "causal", "masked_rows", "mask")
-"""All that is told of an attention. Of one that says more, no scores are given."""
+_SAID = tuple(AttentionEntry.model_fields)
+"""All that is told of an attention. Of a model in which one says more, no scores are given."""
 
 Rows = tuple[str, tuple[Axis, ...]]
 """A name, and the axes that count the rows."""
@@ -123,12 +124,12 @@ def _latents_read(lowered: Lowered) -> Rows:
 
 
 def _attention(graph: Graph, stage: Stage) -> Iterator[tuple[Node, ops.Attention]]:
-    """The attention of a stage, if all that it says is known."""
+    """The attention of a stage. Raises DiagnosticError (PG523) where it says more than is told."""
     for node in graph.nodes:
-        if node.scope[: len(stage.scope)] == stage.scope:
-            op = node.only(ops.Attention, *_SAID)
-            if op is not None:
-                yield node, op
+        if node.scope[: len(stage.scope)] == stage.scope and isinstance(node.op, ops.Attention):
+            if node.only(ops.Attention, *_SAID) is None:
+                raise _refused(f"{node.op} says more than scores are told of", "compile without it")
+            yield node, node.op
 
 
 def _read(lowered: Lowered, node: Node, latents: Rows) -> tuple[Rows, ...]:
