@@ -263,7 +263,9 @@ def given_to_the_readme(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         *(f"outputs.{name}.query.position.fourier.bands=4" for name in ("audio", "image")),
         "outputs.label.query.learned.width=64",
     )
-    monkeypatch.setattr(driver, "load_spec", lambda spec, _: load_spec(spec, overrides=less))
+    monkeypatch.setattr(
+        driver, "lower_spec", lambda spec, _: lower(load_spec(spec, overrides=less))
+    )
     Path("specs").symlink_to(ROOT / "specs")
     rng = np.random.default_rng(0)
     audio = rng.uniform(-1, 1, (1, 30720, 1)).astype(np.float32)

@@ -57,10 +57,9 @@ def check_command(
 
 def _summary(spec: str, overrides: Sequence[str]) -> tuple[str, tuple[Diagnostic, ...]]:
     """Lower the spec, which raises DiagnosticError for all that is wrong with it; and warnings."""
-    from perceiver_graph.compiler.lowering.lower import lower
-    from perceiver_graph.spec.loader import load_spec
+    from perceiver_graph.compiler.lowering.checked import lower_spec
 
-    lowered = lower(load_spec(spec, overrides))
+    lowered = lower_spec(spec, overrides)
     tokens, width = lowered.input_array
     summary = (
         f"{screen.count(lowered.graph.parameter_count)} parameters, "

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.spec.manifest import MANIFEST_NAME
 
 _GIVEN = """
 i f in input file files text texts prompt sentence image images picture video audio sound clip data path
@@ -45,6 +44,8 @@ def without_option(ctx: Any, name: str, words: Sequence[str]) -> str | None:
 
 def _inputs(artifact: str) -> list[str]:
     """The inputs of an artifact, as far as its manifest says them."""
+    from perceiver_graph.spec.manifest import MANIFEST_NAME
+
     try:
         with Path(artifact, MANIFEST_NAME).open("rb") as file:
             entries = json.loads(file.read(_LARGEST))["inputs"]

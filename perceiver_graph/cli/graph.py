@@ -53,8 +53,7 @@ def graph_command(
     """Draw the blocks of a spec and the arrays between them, with their shapes."""
     from perceiver_graph.cli import drawings
     from perceiver_graph.cli.outline import Outline
-    from perceiver_graph.compiler.lowering.lower import lower
-    from perceiver_graph.spec.loader import load_spec
+    from perceiver_graph.compiler.lowering.checked import lower_spec
 
     ending = "" if output is None else output.suffix.lower()
     if output is not None and ending in _DRAWN:
@@ -65,7 +64,7 @@ def graph_command(
             f"{shell('dot', f'-T{ending[1:]}', source, '-o', output)}",
         )
     format = format or _ENDINGS.get(ending, "tree")
-    lowered = lower(load_spec(spec, overrides or ()))
+    lowered = lower_spec(spec, overrides or ())
     outline = Outline(lowered.graph, depth)
     if format == "tree" and output is None and screen.on_terminal():
         drawings.print_tree(outline)

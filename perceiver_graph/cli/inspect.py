@@ -47,14 +47,13 @@ def inspect_command(
     """
     from perceiver_graph.cli.inspection import Inspection
     from perceiver_graph.cli.machine import Rates, measure
-    from perceiver_graph.compiler.lowering.lower import lower
-    from perceiver_graph.spec.loader import load_spec
+    from perceiver_graph.compiler.lowering.checked import lower_spec
 
     limit = bytes_of(memory)
     if level is None:
         level = 0 if limit is None else 2
     rates = Rates(1e9 * rate) if rate is not None else None
-    lowered = lower(load_spec(spec, overrides or ()))
+    lowered = lower_spec(spec, overrides or ())
     inspection = Inspection.of(lowered, cast(Literal[0, 1, 2], level), limit)
     if format == "json":
         screen.exactly(escape.json(inspection.as_json(rates)))

@@ -21,6 +21,7 @@ from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.places import with_paths, without_paths
 from perceiver_graph.compiler.ir.sizes import largest
+from perceiver_graph.compiler.lowering.checked import lower_spec
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.passes.pipeline import Level, optimize, rewrite
@@ -37,7 +38,7 @@ from perceiver_graph.diagnostics import Report
 from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
 from perceiver_graph.diagnostics.calls import Answering, answered
 from perceiver_graph.spec.glance import Glance, Glanced
-from perceiver_graph.spec.loader import AnySpec, Document, load_spec
+from perceiver_graph.spec.loader import AnySpec, Document
 from perceiver_graph.spec.manifest import MANIFEST_VERSION, SPEC_NAME, Manifest, ports
 from perceiver_graph.spec.render import render_yaml, resolved_data
 
@@ -91,9 +92,8 @@ def compile(
     wanted.require_supported()
     if isinstance(spec, Document) and overrides:
         raise ValueError("overrides come too late for a Document: give them to load_spec")
-    document = spec if isinstance(spec, Document) else load_spec(spec, overrides)
-    lowered = lower(document)
-    lowered = replace(lowered, graph=without_paths(lowered.graph, document))
+    lowered = lower(spec) if isinstance(spec, Document) else lower_spec(spec, overrides)
+    lowered = replace(lowered, graph=without_paths(lowered.graph, lowered.document))
     shown = attentions.shown(lowered, wanted) if attention else {}
     compiled = Compiled(lowered, level, wanted, verify, dump_ir, memory, shown)
     return compiled.within_memory()

@@ -14,6 +14,8 @@ class DiagnosticError(Exception):
     """What the package raises when the user's input is wrong; carries every diagnostic that was found."""
 
     diagnostics: tuple[Diagnostic, ...]
+    rest: object = None
+    """What can be looked at further although this is wrong, of a spec that has unknown keys alone."""
 
     def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
         found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)

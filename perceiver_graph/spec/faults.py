@@ -32,6 +32,12 @@ BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "multiple_of": ("a multiple of", "multiple_of"),
 }
+LENGTHS = {
+    "too_short": "min_length",
+    "string_too_short": "min_length",
+    "too_long": "max_length",
+    "string_too_long": "max_length",
+}
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,15 @@ def expected_range(fault: Fault) -> str:
     return " and ".join(limits[limit] for limit in sorted(limits))
 
 
+def expected_length(fault: Fault) -> str:
+    """How long it must be, and is."""
+    limit = fault.context[LENGTHS[fault.type]]
+    words = "at least" if LENGTHS[fault.type] == "min_length" else "at most"
+    unit = "character" if isinstance(fault.value, str) else "entry"
+    units = unit if limit == 1 else {"character": "characters", "entry": "entries"}[unit]
+    return f"{quote(fault.name)} must have {words} {limit} {units}, found {len(fault.value)}"
+
+
 def out_of_range_help(fault: Fault, data: Any) -> str | None:
     """How a share is written that was given in percent; else a number that is in the range."""
     node, value = fault.rule.node if fault.rule else {}, fault.value
@@ -187,7 +202,7 @@ def choice_help(fault: Fault) -> str | None:
     """What most write where one of several words belongs, and none of them was meant."""
     default = fault.parent.default(str(fault.path[-1])) if fault.parent and fault.path else None
     if default in fault.choices:
-        return f"leave {quote(fault.path[-1])} out, which is `{fault.path[-1]}: {default}`"
+        return f"write `{fault.path[-1]}: {default}`, as it is where it is left out"
     return None
 
 

@@ -26,10 +26,12 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
 from perceiver_graph.extensions import load_installed
 from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.mending import Mended
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.overrides import apply_override
 from perceiver_graph.spec.plain import plain
 from perceiver_graph.spec.render import render_yaml
+from perceiver_graph.spec.spans import Path as Place
 from perceiver_graph.spec.spans import SpanTree
 from perceiver_graph.spec.unseen import explained
 from perceiver_graph.spec.validation import validate
@@ -61,6 +63,15 @@ class Document(Glanced):
     def key_span(self, *path: str | int) -> Span:
         """Where the key of the value at a path stands."""
         return self.spans.key(path)
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A spec with unknown keys, without these."""
+
+    document: Document
+    left_out: tuple[Place, ...]
+    """Those whose meaning is not known."""
 
 
 AnySpec = str | Path | Mapping[str, Any] | Spec
@@ -112,7 +123,9 @@ def parse_spec(text: str, path: str = "<spec>", overrides: Sequence[str] = ()) -
     try:
         return _parse(source, overrides)
     except DiagnosticError as error:
-        raise _other_file(explained(error), path) from None
+        told = _other_file(explained(error), path)
+        told.rest = error.rest
+        raise told from None
 
 
 def _other_file(error: DiagnosticError, path: str) -> DiagnosticError:
@@ -135,7 +148,12 @@ def _parse(source: Source, overrides: Sequence[str]) -> Document:
         except DiagnosticError as error:
             report.extend(error.diagnostics)
     report.raise_if_errors()
-    return Document(validate(Spec, data, spans), spans, source)
+    try:
+        return Document(validate(Spec, data, spans), spans, source)
+    except DiagnosticError as error:
+        if isinstance(found := error.rest, Mended):
+            error.rest = Rest(Document(found.model, found.spans, source), found.left_out)
+        raise
 
 
 def shipped_names() -> tuple[str, ...]:

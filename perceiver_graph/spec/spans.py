@@ -52,6 +52,10 @@ class SpanTree:
         """The tree with `node` at `path`; nodes on the way that did not exist are made from its spans."""
         return SpanTree(_replaced(self.root, path, node))
 
+    def moved(self, path: Path, key: str) -> SpanTree:
+        """The tree with what stands at `path` at another key of the same mapping, too."""
+        return self.replaced((*path[:-1], key), self._nearest(path))
+
     def _nearest(self, path: Path) -> SpanNode:
         node = self.root
         for part in path:

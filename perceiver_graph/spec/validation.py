@@ -18,8 +18,10 @@ from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.elsewhere import meant, places_of, renamed
 from perceiver_graph.spec.faults import (
     BOUNDS,
+    LENGTHS,
     Fault,
     choice_help,
+    expected_length,
     expected_range,
     has,
     out_of_range_help,
@@ -29,6 +31,7 @@ from perceiver_graph.spec.faults import (
 from perceiver_graph.spec.forms import at, filled, form, glued, skeleton
 from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import apart, forms_of, instead, left_out, not_there, once
+from perceiver_graph.spec.mending import Mended, mended
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.translation import (
     belonging,
@@ -44,24 +47,21 @@ from perceiver_graph.spec.wording import found, listed, subject
 MAX_ERRORS = 100
 _SHORT = 40  # characters of a list that a message repeats
 
-_LENGTHS = {
-    "too_short": "min_length",
-    "string_too_short": "min_length",
-    "too_long": "max_length",
-    "string_too_long": "max_length",
-}
-
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def validate(model: type[ModelT], data: Any, spans: SpanTree) -> ModelT:
-    """`data` as a `model`. Raises DiagnosticError with all that is wrong (PG101 to PG110)."""
+    """`data` as a `model`. Raises DiagnosticError with all that is wrong (PG101 to PG111), and what can be
+    looked at further."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    raise DiagnosticError(_Translator(model, data, spans).translate(details))
+    translator = _Translator(model, data, spans)
+    wrong = DiagnosticError(translator.translate(details))
+    wrong.rest = translator.rest(details)
+    raise wrong
 
 
 class _Translator:
@@ -101,6 +101,12 @@ class _Translator:
             report.add(make("PG103", more, severity="note"))
         return report.diagnostics
 
+    def rest(self, errors: Sequence[ErrorDetails]) -> Mended | None:
+        """What is left to be checked, where no more than keys are wrong."""
+        faults = [self._fault(details) for details in errors[: MAX_ERRORS + 1]]
+        few = len(faults) <= MAX_ERRORS
+        return mended(self.model, self.data, self.spans, faults, self._meant) if few else None
+
     def _fault(self, details: ErrorDetails) -> Fault:
         location = details["loc"]
         path: list[str | int] = []
@@ -125,7 +131,7 @@ class _Translator:
             ),
             (kind in {"literal_error", "enum"}, self._choice),
             (kind in BOUNDS or kind == "finite_number", self._out_of_range),
-            (kind in _LENGTHS, self._length),
+            (kind in LENGTHS, self._length),
             (kind == "string_pattern_mismatch", self._bad_name),
         ]
         return next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
@@ -293,12 +299,8 @@ class _Translator:
         )
 
     def _length(self, fault: Fault) -> Diagnostic:
-        limit = fault.context[_LENGTHS[fault.type]]
-        words = "at least" if _LENGTHS[fault.type] == "min_length" else "at most"
-        unit = "character" if isinstance(fault.value, str) else "entry"
-        units = unit if limit == 1 else {"character": "characters", "entry": "entries"}[unit]
         span = self.spans.key(fault.path) if fault.is_key else self.spans.value(fault.path)
-        text = f"{quote(fault.name)} must have {words} {limit} {units}, found {len(fault.value)}"
+        text = expected_length(fault)
         empty = not fault.value and not isinstance(fault.value, str)
         return make(
             "PG110", text, span, help=filled(fault.rule, fault.path, self.data) if empty else None
