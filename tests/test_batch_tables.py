@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 import perceiver_graph as pg
 from perceiver_graph.cluster import Totals, run_batch
+from perceiver_graph.cluster.items import find_items
+from perceiver_graph.cluster.takes import Takes
 from tests.batch_support import TOO_LONG, compiled, summary, texts
 from tests.tiny import fault
 
@@ -40,6 +43,20 @@ def rows(path: Path) -> list[dict[str, Any]]:
     parquet: Any = importlib.import_module("pyarrow.parquet")
     found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
     return found
+
+
+def test_a_table_that_is_read_as_one_text_is_told_with_a_way(
+    reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for suffix, mark in ((".csv", ","), (".tsv", "\t")):
+        path = Path(f"it's here{suffix}")
+        path.write_text(f"text{mark}label\nhello{mark}1\n'good bye'{mark}0\n", encoding="utf-8")
+        takes = Takes.of(pg.load(reader, device="cpu").manifest)
+        (note,) = find_items([str(path)], takes, tmp_path / "out").notes
+        subprocess.run(["bash", "-c", note.partition("as a table: ")[2]], check=True)
+        found = find_items(["it's here.jsonl"], takes, tmp_path / "out").items
+        assert [one.values for one in found] == [("text=hello",), ("text='good bye'",)]
 
 
 FORMATS = [".jsonl", pytest.param(".parquet", marks=pytest.mark.cluster)]

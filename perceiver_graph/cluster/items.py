@@ -23,6 +23,7 @@ from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.paths import is_path
 
 _MAGIC = "*?["
+_COMMAS = (".csv", ".tsv")
 
 
 @dataclass
@@ -77,7 +78,22 @@ def _of(value: str, takes: Takes, out: str, notes: list[str]) -> Iterator[Item]:
                 f"{source.label} is no file, and a batch that is run again reads its files again"
             )
             raise DiagnosticError.of("PG520", message, help="save it to a file, and name that")
+        if path.suffix in _COMMAS and all(reader.literal for reader in takes.readers):
+            notes.append(_read_as_one(path, takes))
         yield takes.item(path.name, path)
+
+
+def _read_as_one(path: Path, takes: Takes) -> str:
+    """That a table of another kind is one text, and how it becomes a table that is read by rows."""
+    name, stream = takes.read[0], f"open({str(path)!r}, newline='')"
+    comma = "" if path.suffix == ".csv" else ", delimiter='\\t'"
+    rows = f"csv.DictReader({stream}{comma})"
+    code = f"import csv, json\nfor row in {rows}: print(json.dumps({{{name!r}: row[{name!r}]}}))"
+    made = shell("python", "-c", code)[1:-1]
+    return (
+        f"{path} is read as one text; for one a row, write its column {quote(name)} as a table: "
+        f"{made} > {shell(path.with_suffix('.jsonl'))[1:-1]}"
+    )
 
 
 def _matching(pattern: str, takes: Takes, out: str) -> Iterator[Item]:

@@ -90,6 +90,8 @@ def belonging(model: type[BaseModel], key: str, value: Any, parent: Path, data: 
         free = [one for one in free if len(one) == 1]
     there = [one for one in free if isinstance(at(data, one), dict)]
     there = [] if free[:1] == [("layers",)] else there
+    if not there and len(free) > 1 and len(free[0]) > 1:  # which of them is meant is not known
+        return told
     schema = schema_at(model, free[0]) if free and "NAME" not in free[0] else None
     if told is None or not free or not fits(value, schema.child(key) if schema else None):
         return told
