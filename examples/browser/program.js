@@ -30,16 +30,18 @@ class PerceiverProgram {
   async run(inputs, sizes = {}) {
     sizes = {batch: 1, ...this.sizes(inputs), ...sizes};
     let found = {};
+    const named = {};  // an output is called otherwise inside where an input has its name
     for (const [name, session] of Object.entries(this.sessions)) {
       const feeds = {};
       for (const port of this.manifest.programs[name].inputs)
         feeds[port.name] = found[port.name] ?? this.given(port, inputs, sizes);
       const {outputs} = this.manifest.programs[name];
+      for (const port of outputs) named[port.of] = port.name;
       found = outputs.length ? {...found, ...await session.run(feeds)} : found;
     }
     const results = {};
     for (const [name, {dtype, shape}] of Object.entries(this.manifest.outputs))
-      results[name] = new this.ort.Tensor(dtype, found[name].data, this.known(shape, sizes));
+      results[name] = new this.ort.Tensor(dtype, found[named[name]].data, this.known(shape, sizes));
     return results;
   }
 
