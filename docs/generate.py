@@ -1,5 +1,5 @@
-"""Writes the generated parts of the documentation: spec reference, diagnostics, passes, table
-of systems.
+"""Writes the generated parts of the documentation: spec reference, diagnostics, passes, tables
+of systems and of trained models.
 
 `python docs/generate.py` rewrites them, `--check` only says whether they are current.
 """
@@ -112,21 +112,41 @@ def diagnostics() -> str:
     return "\n".join(parts) + "\n"
 
 
+def trained() -> str:
+    """What `make gallery` measured of each trained model, beside what was wanted of it.
+
+    Figures that only have to be better than nothing, whose wanted value is 0, are on the page alone.
+    """
+    rows = ["| model | on held-out data | wanted | PyTorch | ONNX | int8 |"]
+    rows += ["|---|---|---:|---:|---:|---:|"]
+    model = ""
+    for line in (DOCS / "gallery.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            model = line.removeprefix("## ")
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[1].replace(".", "").isdigit() and float(cells[1]) > 0:
+            rows.append(f"| [{model}](recipes/{model}/README.md) | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def generated() -> dict[Path, str]:
     """Every generated file with the text it should have."""
     spec = DOCS / "spec.md"
+    readme = README.read_text(encoding="utf-8")
+    for part, text in (("systems", systems.table()), ("trained", trained())):
+        readme = _filled(readme, part, text)
     return {
-        README: _filled(README, "systems", systems.table()),
-        spec: _filled(spec, "reference", spec_reference()),
+        README: readme,
+        spec: _filled(spec.read_text(encoding="utf-8"), "reference", spec_reference()),
         DOCS / "diagnostics.md": diagnostics(),
         DOCS / "passes.md": passes.page(),
     }
 
 
-def _filled(path: Path, part: str, text: str) -> str:
+def _filled(page: str, part: str, text: str) -> str:
     """A page with its generated part renewed."""
     start = START.format(part)
-    before, _, rest = path.read_text(encoding="utf-8").partition(start)
+    before, _, rest = page.partition(start)
     _, _, after = rest.partition(END)
     return f"{before}{start}\n\n{text}\n{END}{after}"
 
