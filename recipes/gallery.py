@@ -32,9 +32,10 @@ def page_of(found: Mapping[str, str]) -> str:
 def section(one: Recipe, figures: Iterable[tuple[Figure, ...]], shown: str) -> str:
     """What stands under the name of a model: what it is, what it shows, and how good it is."""
     title = one.spec.with_name("README.md").read_text(encoding="utf-8").splitlines()[0]
+    subject = title.partition(": ")[2]
     lines = [
         "",
-        f"{title.partition(': ')[2].capitalize()} ([card](../recipes/{one.name}/README.md)).",
+        f"{subject[:1].upper()}{subject[1:]} ([card](../recipes/{one.name}/README.md)).",
     ]
     if shown:
         lines += ["", shown.strip()]

@@ -72,6 +72,7 @@ def tiny_work(folder: Path) -> Work:
     )
 
 
+@pytest.mark.full
 def test_contenders_take_turns_and_agree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

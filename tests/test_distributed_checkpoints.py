@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -36,6 +37,7 @@ def run(folder: Path, processes: int, *words: object) -> str:
     return done.stdout
 
 
+@pytest.mark.full
 def test_four_processes_save_two_load_and_one_file_comes_of_it(tmp_path: Path) -> None:
     """Weights, the momentum of the optimiser and the step: as if one process had done it all."""
     assert "step 3: loss" in run(tmp_path, 4, "--steps", 3)

@@ -32,6 +32,7 @@ def plan(folder: Path, **changes: Any) -> Plan:
     return Plan(**settings | changes)
 
 
+@pytest.mark.full
 def test_every_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tiny_work(tmp_path)
     monkeypatch.setattr(command_line, "WORKS", {work.name: work})

@@ -139,7 +139,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("page", SHOWN_PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.full] * (page == "docs/training.md"))
+        for page in SHOWN_PAGES
+    ],
+)
 def test_every_command_runs_as_printed(
     page: str, clone: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:

@@ -5,7 +5,6 @@ Every help text that holds a command or a program makes it here; tests/test_advi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,7 +129,7 @@ def _keyword(flag: str) -> str:
 def _argument(flag: str, value: object) -> str:
     """A word in capitals stands for what the reader knows."""
     plain = not isinstance(value, str) or (value.isupper() and value.isalpha())
-    return f"{_keyword(flag)}={value if plain else json.dumps(value, ensure_ascii=False)}"
+    return f"{_keyword(flag)}={value if plain else escape.json(value, indent=None, as_it_is=True, end='')}"
 
 
 def _word(word: str | Path) -> str:
