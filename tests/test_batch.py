@@ -167,7 +167,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(artifact: Path, tmp_p
         for outcome in processes.run(items_of(job, paths)):
             found.append(outcome)
             if len(found) in (2, 15):
-                os.kill(processes.pids[0], signal.SIGKILL)
+                os.kill(processes.pids[killed], signal.SIGKILL)  # one that has begun
                 killed += 1
     assert killed == 2
     assert sorted(one.name for one in found) == [path.name for path in paths]

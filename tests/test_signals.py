@@ -16,8 +16,8 @@ import pytest
 
 from perceiver_graph import storage
 from perceiver_graph.cli import main
+from perceiver_graph.compiler.lowering import checked
 from perceiver_graph.signals import Shield, answered
-from perceiver_graph.spec import loader
 
 ENDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit, signal.SIGHUP: SystemExit}
 
@@ -124,7 +124,7 @@ def test_an_end_is_told_as_such(
         if error:
             raise error
 
-    monkeypatch.setattr(loader, "load_spec", lost)
+    monkeypatch.setattr(checked, "load_spec", lost)
     assert main(["check", "kinetics"]) == 128 + signal.SIGTERM
     assert capsys.readouterr() == ("", "terminated\n")
 

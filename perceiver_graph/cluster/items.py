@@ -89,7 +89,7 @@ def _read_as_one(path: Path, takes: Takes) -> str:
     comma = "" if path.suffix == ".csv" else ", delimiter='\\t'"
     rows = f"csv.DictReader({stream}{comma})"
     code = f"import csv, json\nfor row in {rows}: print(json.dumps({{{name!r}: row[{name!r}]}}))"
-    made = shell("python", "-c", code)[1:-1]
+    made = shell("python3", "-c", code)[1:-1]
     return (
         f"{path} is read as one text; for one a row, write its column {quote(name)} as a table: "
         f"{made} > {shell(path.with_suffix('.jsonl'))[1:-1]}"

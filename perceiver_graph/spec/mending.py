@@ -39,9 +39,11 @@ def mended(
     for fault in faults:
         if fault.type == "missing":  # what was misspelt may be it
             continue
+        if fault.type != "extra_forbidden":
+            return None
         union = schema_at(model, fault.details["loc"][:-2])
         key, parent = fault.path[-1], fault.path[:-1]
-        if fault.type != "extra_forbidden" or (union and key in union.alternatives):
+        if union and key in union.alternatives:
             return None
         here = at(data, parent)
         if not isinstance(here, dict):  # a part of what was renamed before
