@@ -13,6 +13,8 @@ EngineName = Literal["auto", "onnxruntime", "openvino"]
 TargetName = Literal["cpu", "cuda", "openvino", "onnx-standard"]
 """`cpu` and `cuda` are onnxruntime's; `onnx-standard` is whatever knows the operators of ai.onnx."""
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+MaskUse = Literal["always", "optional", "never"]
+"""Whether a mask token stands for an input: each time, when it is left out, or never."""
 Verify = Literal["always", "once"]
 """How often digests are compared: each time, or once and again when a file has changed."""
 BatchEngine = Literal["local", "ray"]

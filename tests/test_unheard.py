@@ -23,8 +23,8 @@ from perceiver_graph.compiler.backends import onnx, torch
 from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
 from perceiver_graph.compiler.backends.onnx.targets import TARGETS
-from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.backends.torch.lowerings import TABLE
+from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Graph

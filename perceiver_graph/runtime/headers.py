@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from perceiver_graph.runtime.reading import quiet
+from perceiver_graph.runtime.read_errors import quiet
 
 SUFFIX = ".npy"
 _LONGEST = 10_000

@@ -17,7 +17,7 @@ from perceiver_graph.runtime.headers import SUFFIX, Header, read_header
 from perceiver_graph.runtime.masks import SUFFIX as MASK
 from perceiver_graph.runtime.opening import STANDARD_INPUT, Named, Source
 from perceiver_graph.runtime.paths import is_path
-from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
+from perceiver_graph.runtime.read_errors import DAMAGED, holds_objects, quiet, reason
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.written import ARCHIVE_COMMENT, refuse_others, seal
 from perceiver_graph.spec.manifest import Manifest

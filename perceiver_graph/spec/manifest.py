@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from perceiver_graph import limits
-from perceiver_graph.choices import Precision
+from perceiver_graph.choices import MaskUse, Precision
 from perceiver_graph.media.kinds import InputMedia, OutputMedia
 from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.manifest_attention import AttentionEntry
@@ -82,7 +82,7 @@ class InputEntry(Model):
     """Named axes in order, `batch` first."""
     shape: Shape
     """A number or a symbol for each axis."""
-    mask: Literal["always", "optional", "never"]
+    mask: MaskUse
     vocabulary: Count | None = None
     """For ids: how many there are, counted from 0."""
     vocabularies: Annotated[list[Count], Field(max_length=MOST)] | None = None

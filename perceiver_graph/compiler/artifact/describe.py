@@ -43,7 +43,6 @@ from perceiver_graph.spec.models import (
     Latents,
     Spec,
     Squeeze,
-    TokenLatents,
 )
 from perceiver_graph.spec.models.base import Form, Model
 from perceiver_graph.version import __version__
@@ -56,7 +55,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
     stand last.
     """
     entries = _coordinates(lowered)
-    latents = lowered.document.spec.latents
+    last_of = lowered.document.spec.last_of
     for name, modality in lowered.modalities.items():
         entries[name] = InputEntry(
             dtype=cast(Literal["float32", "int64"], modality.data.dtype),
@@ -67,7 +66,7 @@ def input_entries(lowered: Lowered) -> dict[str, InputEntry]:
             vocabularies=list(vocabularies(lowered.inputs[name]).values()) or None,
             attention_mask=_attention_mask(lowered, name),
             fourier=_fourier(lowered.inputs[name], modality.axes),
-            padding="front" if isinstance(latents, TokenLatents) and latents.of == name else None,
+            padding="front" if name == last_of else None,
             media=lowered.inputs[name].media,
         )
     order = [n for name in lowered.inputs for n in (name, name + GIVEN, name + CHOSEN)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from perceiver_graph.compiler.backends.reading import lowered
+from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value
 from perceiver_graph.compiler.ir.op import Array, Op, TensorType

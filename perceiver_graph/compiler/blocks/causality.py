@@ -8,12 +8,9 @@ from perceiver_graph.compiler.blocks.context import Context
 from perceiver_graph.spec.models import (
     InputsQuery,
     LatentsQuery,
-    LinearHead,
-    MlpHead,
     OutputQuery,
     Part,
     Spec,
-    TokenLatents,
 )
 
 
@@ -38,7 +35,7 @@ _LEAKS: dict[Part, str] = {
 
 def causality(spec: Spec) -> Causality | None:
     """How the parts of a model read whose latents are the last tokens of an input; None of others."""
-    if not isinstance(spec.latents, TokenLatents):
+    if spec.last_of is None:
         return None
     reads: dict[Part, bool] = {}
     if spec.encode.cross_attends:
@@ -82,19 +79,16 @@ def warn_of_leaks(ctx: Context) -> None:
 def _of_tokens(spec: Spec, name: str) -> LatentsQuery | InputsQuery | None:
     """What an output asks of each token by itself, where its answers may say what follows it; None of one
     that asks for something else, or has fewer channels than there are ids: labels of tokens."""
-    assert isinstance(spec.latents, TokenLatents)
-    of, head = spec.latents.of, spec.outputs[name].head
-    query = spec.outputs[name].query
+    head, query = spec.outputs[name].head, spec.outputs[name].query
     for _ in spec.outputs:  # which may be the answers of another one
         if isinstance(query, OutputQuery) and query.output in spec.outputs:
             query = spec.outputs[query.output].query
     if not isinstance(query, LatentsQuery | InputsQuery):
         return None
-    if isinstance(query, InputsQuery) and query.inputs != of:
+    if isinstance(query, InputsQuery) and query.inputs != spec.last_of:
         return None
-    channels = head.linear if isinstance(head, LinearHead) else None
-    channels = head.mlp.channels if isinstance(head, MlpHead) else channels
-    steps = spec.modalities[of].steps if of in spec.modalities else []
-    ids = steps[0].vocabulary if steps else None
+    read = spec.modalities.get(spec.last_of or "")
+    ids = read.steps[0].vocabulary if read and read.steps else None
+    channels = head.channels if head else None
     few = isinstance(ids, int) and channels is not None and channels < ids
     return None if few else query

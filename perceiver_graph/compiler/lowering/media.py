@@ -6,8 +6,8 @@ A program runs on arrays all the same, so that nothing but `run` would notice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
+from perceiver_graph.choices import MaskUse
 from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.lowering.lowered import Lowered
@@ -15,8 +15,6 @@ from perceiver_graph.media.base import Mismatch, Part, Signature, mismatch, warn
 from perceiver_graph.media.fit import fitting_kinds, same_stream
 from perceiver_graph.media.points.model import PointsMedia
 from perceiver_graph.spec.models import Input, LinearHead, MlpHead, TiedHead
-
-Mask = Literal["always", "optional", "never"]
 
 
 def check_media(ctx: Context, lowered: Lowered) -> None:
@@ -141,16 +139,16 @@ def _report_same_stream(ctx: Context, one: str, name: str) -> None:
     )
 
 
-def mask_of(lowered: Lowered, modality: Modality) -> Mask:
+def mask_of(lowered: Lowered, modality: Modality) -> MaskUse:
     """`never` where the encoder reads the mask token but queries are made of the data."""
-    mask: Mask = lowered.derived["inputs", modality.name, "mask"]
+    mask: MaskUse = lowered.derived["inputs", modality.name, "mask"]
     if mask != "always":
         return mask
     used = modality.data in lowered.graph.ancestors(lowered.graph.outputs.values())
     return "never" if used else mask
 
 
-def mask_of_coordinates(lowered: Lowered, found: Coordinates) -> Mask:
+def mask_of_coordinates(lowered: Lowered, found: Coordinates) -> MaskUse:
     """What is true of the inputs that lie there. Points are never needed to encode."""
     if found.points_of:
         return "optional"

@@ -22,7 +22,6 @@ from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import setting
 from perceiver_graph.spec.manifest_attention import AttentionEntry
-from perceiver_graph.spec.models import TokenLatents
 from perceiver_graph.spec.programs import DECODE_ATTENTION, ENCODE_ATTENTION, SHOWS
 
 _SAID = tuple(AttentionEntry.model_fields)
@@ -115,11 +114,10 @@ def _found(lowered: Lowered) -> Iterator[tuple[str, CrossAttend]]:
 
 def _latents_read(lowered: Lowered) -> Rows:
     """The latents as outputs read them: where they are all tokens of an input, these."""
-    latents = lowered.document.spec.latents
-    if isinstance(latents, TokenLatents) and latents.of in lowered.modalities:
-        tokens = lowered.modalities[latents.of]
-        if tokens.count == lowered.found[0]:
-            return (latents.of, tokens.index)
+    of = lowered.document.spec.last_of
+    tokens = lowered.modalities.get(of) if of else None
+    if of and tokens and tokens.count == lowered.found[0]:
+        return (of, tokens.index)
     return (LATENTS, (Axis("latent", lowered.found[0]),))
 
 

@@ -28,7 +28,7 @@ from perceiver_graph.compiler.programs.incremental import (
     substituted,
 )
 from perceiver_graph.compiler.programs.phases import Programs, program
-from perceiver_graph.spec.models import LatentsQuery, TokenLatents
+from perceiver_graph.spec.models import LatentsQuery
 from perceiver_graph.spec.programs import PREFILL, STEP
 
 CHOSEN, BEFORE = "latents.places", "latents.before"
@@ -68,8 +68,8 @@ def writing(lowered: Lowered) -> Writing | None:
     reads = causality(spec)
     if reads is None or (reads.others and not reads.causal):
         return None
-    assert isinstance(spec.latents, TokenLatents)
-    text = spec.latents.of
+    text = spec.last_of
+    assert text is not None
     if reads.leak:
         return Writing(text, refused=f"`{reads.others[0]}` is not causal: {reads.leak}")
     known = vocabulary(lowered.inputs[text])
@@ -129,8 +129,8 @@ def _programs(lowered: Lowered, length: Symbol, output: str) -> Programs:
     tokens = Symbol(length.name, 1, length.highest)
     growing = {tokens: _free("tokens_before", names), count: _free("latents_before", names)}
     sizes = {length: Dim.of(tokens)}
-    assert isinstance(lowered.document.spec.latents, TokenLatents)
-    of = lowered.document.spec.latents.of
+    of = lowered.document.spec.last_of
+    assert of is not None
     total = substituted(lowered.input_array[0], sizes)
     chosen = _places(CHOSEN, Dim.of(count), of)
     before = _places(BEFORE, total - Dim.of(count), of)

@@ -26,7 +26,7 @@ from perceiver_graph.media.files.jpeg import without_exif
 from perceiver_graph.media.files.packages import require
 from perceiver_graph.runtime.chunks import format_size
 from perceiver_graph.runtime.opening import Named, Source
-from perceiver_graph.runtime.reading import quiet
+from perceiver_graph.runtime.read_errors import quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image

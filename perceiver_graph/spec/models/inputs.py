@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from perceiver_graph.choices import MaskUse
 from perceiver_graph.media.kinds import InputMedia
 from perceiver_graph.spec.models.base import Axis, Model, Name, Size
 from perceiver_graph.spec.models.positions import Position
@@ -22,7 +23,7 @@ class Input(Model):
     """What happens to the array before positions are attached, in order."""
     position: Position | None = None
     """The position encoding of the axes that remain after the steps."""
-    mask: Literal["always", "optional", "never"] | None = None
+    mask: MaskUse | None = None
     """Whether a learned mask token stands for the modality: `always`, `optional` (when the input is
     left out) or `never`. Default: `optional` where a `join` is declared, else `never`."""
     attention_mask: bool = False
@@ -41,7 +42,7 @@ class LikeInput(Model):
     tells modalities apart is not shared."""
     shape: dict[Axis, Size] | None = None
     """Axes and sizes, where they are not the same: weights that depend on them are refused."""
-    mask: Literal["always", "optional", "never"] | None = None
+    mask: MaskUse | None = None
     """As of any input; left out, that of the other."""
     attention_mask: bool | None = None
     """As of any input; left out, that of the other."""

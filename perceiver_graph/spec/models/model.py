@@ -197,6 +197,11 @@ class Spec(Glanced, Model):
         """The inputs, those that are like others written out; without those that are like nothing."""
         return written_out(self.inputs)
 
+    @property
+    def last_of(self) -> str | None:
+        """The input whose last tokens the latents are, as in Perceiver AR; None where they are others."""
+        return self.latents.of if isinstance(self.latents, TokenLatents) else None
+
     def own(self, key: Key) -> AttentionLayers:
         """The layers of a part as it says them itself."""
         found: Any = self

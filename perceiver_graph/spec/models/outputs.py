@@ -129,6 +129,11 @@ class Head(Form):
     scale: Number | None = None
     """A constant the result is multiplied by."""
 
+    @property
+    def channels(self) -> int | None:
+        """The channels that come out, where the head says so itself; None of one that does not."""
+        return None
+
 
 class LinearHead(Head):
     """A linear map to the channels of the output."""
@@ -137,6 +142,11 @@ class LinearHead(Head):
     """The number of channels."""
     bias: bool = True
     """Whether the map has a bias."""
+
+    @property
+    def channels(self) -> int:
+        """As `linear` says."""
+        return self.linear
 
 
 class MlpParameters(Model):
@@ -157,6 +167,11 @@ class MlpHead(Head):
 
     mlp: MlpParameters
     """Widths and the non-linearity."""
+
+    @property
+    def channels(self) -> int:
+        """As `mlp` says."""
+        return self.mlp.channels
 
 
 class TiedHead(Head):

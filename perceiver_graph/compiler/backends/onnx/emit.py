@@ -11,7 +11,7 @@ from perceiver_graph.compiler.backends.onnx.emitter import NAMESPACE, Emitter
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
 from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
-from perceiver_graph.compiler.backends.reading import lowered
+from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ops import Array, Op
 from perceiver_graph.compiler.programs.target import DEFAULT, Target

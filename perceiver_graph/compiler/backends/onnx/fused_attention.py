@@ -12,7 +12,7 @@ from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx.attention import attention
 from perceiver_graph.compiler.backends.onnx.emitter import OPSET
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
-from perceiver_graph.compiler.backends.reading import lowered
+from perceiver_graph.compiler.backends.unread import lowered
 
 FUSED = "com.microsoft.MultiHeadAttention"
 

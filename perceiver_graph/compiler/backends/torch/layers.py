@@ -9,8 +9,8 @@ from itertools import repeat
 from typing import Any
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.backends.torch import text as py
+from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.ir.graph import Node, Parameter, Value
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.decompose import table
-from perceiver_graph.compiler.backends.reading import lowered
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.backends.torch.layers import along, window_options
 from perceiver_graph.compiler.backends.torch.waves import (
@@ -21,6 +20,7 @@ from perceiver_graph.compiler.backends.torch.waves import (
     fourier_features,
     fourier_table,
 )
+from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Node
 from perceiver_graph.compiler.ops import Array, Op

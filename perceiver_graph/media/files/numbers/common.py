@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.runtime.arrays import real_numbers
 from perceiver_graph.runtime.opening import Source
-from perceiver_graph.runtime.reading import DAMAGED, holds_objects, quiet, reason
+from perceiver_graph.runtime.read_errors import DAMAGED, holds_objects, quiet, reason
 
 Rows = NDArray[np.float64]
 
