@@ -15,11 +15,12 @@ from perceiver_graph.spec.loader import parse_spec
 SPEC = """
 perceiver: 1
 name: sensors
-dims: {seconds: {max: 4}}
+dims: {seconds: {max: 4}, steps: {max: 500}}
 inputs:
   radar: {shape: {range: 8, azimuth: 4, doppler: 2, channel: 3}}
   eeg: {shape: {electrode: 5, time: 16 * seconds, channel: 1}}
   joints: {shape: {joint: 7, channel: 1}}
+  track: {shape: {time: steps, channel: 3}}
 join: {padding: {min: 0}}
 latents: {count: 2, width: 4}
 process: {layers: 1, heads: 1}
@@ -46,6 +47,17 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
         ("joints", (3, 7), "add the axis of the one channel: "),
         ("joints", (7, 1), "add the batch axis: "),
         ("joints", (3, 1, 7), ""),
+        ("joints", (7,), "add the axes of the batch and of the one channel: "),
+        ("joints", (1, 1, 7, 1), "take out an axis of size 1: "),
+        ("joints", (1, 7, 1, 1), "take out an axis of size 1: "),
+        ("radar", (3, 8, 4, 2), "put the axes in order, and add that of the batch: "),
+        ("radar", (192,), "if the last axis goes fastest in it, "),
+        ("radar", (5, 192), "if the last axis goes fastest in it, "),
+        ("track", (3, 500), "put the axes in order, and add that of the batch: "),
+        ("track", (2, 3, 500), "if its axes are in another order: "),
+        ("track", (500, 3), "add the batch axis: "),
+        ("eeg", (2, 1, 5, 32), "if its axes are in another order: "),
+        ("eeg", (2, 5, 1, 32), "if its axes are in another order: "),
     ],
 )
 def test_the_advice_makes_an_array_fit(
@@ -54,7 +66,7 @@ def test_the_advice_makes_an_array_fit(
     array = np.random.default_rng(0).random(shape, np.float32)
     with pytest.raises(DiagnosticError) as caught:
         program.run({name: array})
-    (found,) = caught.value.diagnostics
+    found, *_ = caught.value.diagnostics
     assert found.code == "PG503"
     assert found.help is not None
     assert found.help.startswith(words)
@@ -65,7 +77,13 @@ def test_the_advice_makes_an_array_fit(
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("radar", (1, 8, 4, 2, 4)), ("radar", (8, 4, 2)), ("eeg", (1, 6, 32)), ("joints", (7,))],
+    [
+        ("radar", (1, 8, 4, 2, 4)),
+        ("radar", (8, 4, 2)),
+        ("eeg", (1, 6, 32)),
+        ("joints", (8,)),
+        ("track", (3, 501)),
+    ],
 )
 def test_there_is_no_advice_where_nothing_would_fit(
     name: str, shape: tuple[int, ...], program: Program
@@ -73,6 +91,25 @@ def test_there_is_no_advice_where_nothing_would_fit(
     with pytest.raises(DiagnosticError) as caught:
         program.run({name: np.zeros(shape, np.float32)})
     assert [one.help for one in caught.value.diagnostics] == [None]
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((1, 600, 3), "split it, or take the first 500: "),
+        ((0, 20, 3), "give one batch element at least, "),
+        ((1, 0, 3), "fill it up: "),
+    ],
+)
+def test_sizes_that_are_not_permitted_are_told_what_would_be(
+    shape: tuple[int, ...], words: str, program: Program
+) -> None:
+    track = np.zeros(shape, np.float32)
+    (found,) = faults(program, {"track": track})
+    way = str(found.help)
+    assert way.startswith(words)
+    made = eval(way.removeprefix(words), {"track": track, "numpy": np, "steps": 20})
+    program.run({"track": np.zeros(made, np.float32) if isinstance(made, list) else made})
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])

@@ -105,7 +105,7 @@ def test_what_the_command_line_notes_is_a_warning(both: Program, tmp_path: Path)
         (
             lambda p: p.run({"text": "why?", "joints": np.zeros((1, 7, 1))}),
             "PG504",
-            "`program.read(text=...)`",
+            '`program.read(text="why?")`',
         ),
     ],
 )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from perceiver_graph.spec.models.base import Form
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CHANNEL = "channel"
 
@@ -105,6 +108,14 @@ class InputMedia(Form):
     def scale(self) -> str | None:
         """How values of whole numbers, as files have them, are scaled, for messages."""
         return None
+
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and the greatest value that comes of such a file."""
+        return None
+
+    def scaled(self, name: str, dtype: np.dtype[Any]) -> str:
+        """The expression that scales an array of whole numbers that is called so, as files are."""
+        return name
 
 
 class OutputMedia(Form):

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.media.base import InputMedia
 
+_FAR = 4
+"""How far beyond what files have no other normalisation, noise or volume would bring numbers."""
+
 
 def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | None:
     """The value as an array, or None where it is reported (PG504).
@@ -83,23 +86,6 @@ def _is_other(given: NDArray[Any], values: NDArray[np.float32]) -> NDArray[np.bo
     return found
 
 
-def order_of(shape: Sequence[int], wanted: Sequence[int | str]) -> list[int] | None:
-    """How the axes behind the batch could be ordered to have the sizes that are wanted."""
-    order, left = [0], [*range(1, len(shape))]
-    for size in wanted[1:]:
-        found = next((i for i in left if shape[i] == size), None)
-        if found is None:
-            return None
-        order.append(found)
-        left.remove(found)
-    return order
-
-
-def with_batch(name: str, batch: int) -> str:
-    """What makes an array without the batch axis one for every element of a batch."""
-    return f"{name}[None]" if batch == 1 else f"numpy.repeat({name}[None], {batch}, axis=0)"
-
-
 def first(found: NDArray[np.bool_], axes: Sequence[str]) -> tuple[tuple[int, ...], str]:
     """The first place that is true, and where that is in words: `batch 0, time 3`."""
     place = tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
@@ -107,10 +93,15 @@ def first(found: NDArray[np.bool_], axes: Sequence[str]) -> tuple[tuple[int, ...
 
 
 def unscaled(array: NDArray[Any], media: InputMedia | None) -> Iterator[str]:
-    """A note on whole numbers where files are read as fractions: pixels and samples as files have them."""
-    scale = media.scale() if media and array.dtype.kind in "iu" else None
-    if scale and array.max(initial=0) > 1:
-        yield f"whole numbers up to {array.max()}, where files are read as {scale}"
+    """A note on numbers far beyond those that files are read as: pixels as files have them."""
+    bounds = media.bounds() if media else None
+    if media is None or bounds is None or not array.size:
+        return
+    least, most = float(array.min()), float(array.max())
+    if max(-least, most) > _FAR * max(map(abs, bounds)):
+        low, high = bounds
+        scale = f"{media.scale()}, {low:.3g} to {high:.3g}"
+        yield f"values of {least:g} to {most:g}, where files are read as {scale}"
 
 
 def _of_tensor(value: Any) -> str | None:

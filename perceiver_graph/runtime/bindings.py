@@ -25,7 +25,13 @@ class _Axis:
 
     size: str
     actual: int
-    place: str
+    input: str
+    number: int
+    name: str
+
+    @property
+    def place(self) -> str:
+        return f"axis `{self.name}` of input {quote(self.input)}"
 
     def unknown(self, sizes: Mapping[str, int]) -> list[str]:
         return [word for word in words(self.size) if word not in sizes]
@@ -114,9 +120,10 @@ def _said(manifest: Manifest, names: Iterable[str]) -> set[str]:
 def _symbolic(manifest: Manifest, arrays: Arrays) -> Iterable[_Axis]:
     for name, array in arrays.items():
         entry = manifest.inputs[name]
-        for axis, size, actual in zip(entry.axes, entry.shape, array.shape, strict=True):
+        each = enumerate(zip(entry.axes, entry.shape, array.shape, strict=True))
+        for number, (axis, size, actual) in each:
             if isinstance(size, str):
-                yield _Axis(size, actual, f"axis `{axis}` of input {quote(name)}")
+                yield _Axis(size, actual, name, number, axis)
 
 
 def _check_permitted(manifest: Manifest, axis: _Axis, report: Report) -> bool:
@@ -125,8 +132,24 @@ def _check_permitted(manifest: Manifest, axis: _Axis, report: Report) -> bool:
         return True
     takes = dimension.in_words
     message = f"the {axis.place} has size {axis.actual}, and `{axis.size}` is {takes}"
-    report.error("PG503", message)
+    report.error("PG503", message, help=_fitted(manifest, axis, dimension))
     return False
+
+
+def _fitted(manifest: Manifest, axis: _Axis, dimension: Dimension) -> str:
+    """What makes an array so large as a symbol may be: the beginning of a longer one, or more."""
+    entry = manifest.inputs[axis.input]
+    if axis.size == "batch" and not axis.actual:
+        return f"give one batch element at least, {[1, *entry.shape[1:]]}".replace("'", "")
+    most = min(axis.actual, dimension.max or axis.actual)
+    most = most // dimension.multiple_of * dimension.multiple_of
+    if most >= dimension.lowest:
+        part = f"{axis.input}[{':, ' * axis.number}:{most}]"
+        return f"split it, or take the first {most}: {part}"
+    more = dimension.lowest - axis.actual
+    widths = [[0, more if i == axis.number else 0] for i in range(len(entry.shape))]
+    masked = f", and pass `{axis.input}.attention_mask`, false for what was added"
+    return f"fill it up: numpy.pad({axis.input}, {widths})" + masked * bool(entry.attention_mask)
 
 
 def _take_given(

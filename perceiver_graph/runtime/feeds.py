@@ -5,7 +5,7 @@ A call with several mistakes is answered with all of them at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,18 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.arguments import as_mapping
-from perceiver_graph.diagnostics.commands import either
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime import foreign
-from perceiver_graph.runtime.arrays import (
-    as_array,
-    order_of,
-    real_numbers,
-    rounded,
-    unscaled,
-    with_batch,
-    wrapped,
-)
 from perceiver_graph.runtime.bindings import bind, check_permitted
 from perceiver_graph.runtime.company import dispensable, shared_batch
 from perceiver_graph.runtime.coordinates import (
@@ -47,10 +37,11 @@ from perceiver_graph.runtime.masks import (
     mask_names,
     whole,
 )
+from perceiver_graph.runtime.one_array import OneArray
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.runtime.values import check_values
-from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, axes_of
+from perceiver_graph.spec.manifest import Dimension, Manifest, axes_of
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -61,7 +52,8 @@ class Feeds:
 
     `arrays` has every input that is not always masked, contiguous and of its dtype; `masks` the
     attention mask of every input that takes one; `present` is false for those that stand for
-    nothing; `sizes` are the values of the symbols, batch included. `points` are for decode.
+    nothing; `sizes` are the values of the symbols, batch included. `points` are for decode. `notes` are
+    what a user should know, `doubts` those of them that tell of numbers which are hardly what was meant.
     """
 
     arrays: Arrays
@@ -70,6 +62,7 @@ class Feeds:
     sizes: dict[str, int]
     notes: tuple[str, ...]
     points: Points = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     def get(self, role: str, of: str) -> NDArray[Any] | None:
         """What goes into a port of a program, by its role and what it is `of`, as far as it is here."""
@@ -101,6 +94,7 @@ def check_inputs(
         given_sizes = as_mapping("sizes", 'a mapping such as {"n": 30}', given_sizes)
     report = Report()
     notes: list[str] = []
+    doubts: list[str] = []
     arrays: Arrays = {}
     _report_unknown(manifest, given, report)
     batch = shared_batch(manifest, given)
@@ -111,9 +105,11 @@ def check_inputs(
             if name in given:
                 notes.append(f"input `{name}` is always masked: what was given is not used")
         elif name in given:
-            array = _converted(name, entry, given[name], report, notes)
-            if array is not None and _has_axes(name, entry, array, report, batch):
-                arrays[name] = array
+            one = OneArray(name, entry, manifest.dims, report, batch)
+            if (array := one.given(given[name])) is not None and one.has_axes(array):
+                if (array := one.converted(array)) is not None:
+                    arrays[name] = array
+                doubts += one.doubts
     _report_missing(manifest, given, report)
     check_company(manifest, given, report)
     sizes = bind(manifest, arrays, given_sizes, report)
@@ -132,7 +128,7 @@ def check_inputs(
     }
     points = check_points(manifest, asked, sizes.get("batch"), report)
     report.raise_if_errors()
-    notes += empty_notes(masks)
+    notes += [*doubts, *empty_notes(masks)]
     points_by_array = {
         name: points[entry.points_of[0]]
         for name, entry in manifest.inputs.items()
@@ -151,7 +147,7 @@ def check_inputs(
     ]
     present = dict.fromkeys(arrays, True) | dict.fromkeys(absent, False)
     _fill_in(manifest, absent, arrays, masks, sizes)
-    return Feeds(arrays, masks, present, sizes, tuple(notes), points)
+    return Feeds(arrays, masks, present, sizes, tuple(notes), points, tuple(doubts))
 
 
 def check_shapes(manifest: Manifest, given: Mapping[str, NDArray[Any]]) -> None:
@@ -165,9 +161,9 @@ def check_shapes(manifest: Manifest, given: Mapping[str, NDArray[Any]]) -> None:
     for name, entry in manifest.inputs.items():
         if entry.mask == "always" or name not in given:
             continue
-        array = given[name]
-        fits = _accepts(name, entry, array.dtype, report)
-        if fits and not entry.points_of and _has_axes(name, entry, array, report):
+        one, array = OneArray(name, entry, manifest.dims, report), given[name]
+        fits = one.holds_numbers(array) and (entry.points_of or one.has_axes(array))
+        if fits and one.accepts(array) and not entry.points_of:
             arrays[name] = array
     check_permitted(manifest, arrays, report)
     check_mask_sizes(manifest, given, report)
@@ -204,12 +200,14 @@ def check_points(
         declared = points_of(manifest, output)
         assert declared is not None
         name, entry = declared
-        array = _converted(name, entry, value, report)
+        one = OneArray(name, entry, manifest.dims, report)
+        array = one.given(value)
         if array is None:
             continue
         if array.ndim == 2 and batch is not None:
             array = np.repeat(array[None], batch, axis=0)
-        if not _has_axes(name, entry, array, report):
+        array = one.converted(array) if one.has_axes(array) else None
+        if array is None:
             continue
         if batch is not None and len(array) != batch:
             message = f"{quote(name)} has {len(array)} batch elements, and the inputs have {batch}"
@@ -249,84 +247,3 @@ def _report_missing(manifest: Manifest, given: Mapping[str, Any], report: Report
     if usable and not any(name in given for name in usable) and not report.has_errors:
         names = ", ".join(quote(name) for name in usable)
         report.error("PG501", "no input was given", help=f"pass at least one of {names}")
-
-
-def _converted(
-    name: str,
-    entry: InputEntry,
-    value: ArrayLike,
-    report: Report,
-    notes: list[str] | None = None,
-) -> NDArray[Any] | None:
-    """The value as a contiguous array of the input's dtype; what is lost of numbers is noted."""
-    if value is None:
-        help = "leave it out" if entry.mask == "optional" else "pass an array"
-        report.error("PG504", f"input {quote(name)} is None", help=help)
-        return None
-    array = as_array(f"input {quote(name)}", value, report)
-    wanted = np.dtype(entry.dtype)
-    if array is None or not _accepts(name, entry, array.dtype, report):
-        return None
-    if array.dtype == np.uint64 and wanted.kind == "i" and (array > np.iinfo(wanted).max).any():
-        report.error("PG514", f"input {quote(name)} has ids beyond the range of int64")
-        return None
-    array = array if entry.periods is None else wrapped(array, entry.periods)
-    with np.errstate(over="ignore"):  # too large for float32: reported as not finite
-        found = np.asarray(array, dtype=wanted, order="C")
-    if notes is not None and wanted.kind == "f":
-        said = (*rounded(array, found, entry.axes), *unscaled(array, entry.media))
-        notes += [f"input {quote(name)}: {text}" for text in said]
-    return found
-
-
-def _accepts(name: str, entry: InputEntry, dtype: np.dtype[Any], report: Report) -> bool:
-    """Whether numbers of a dtype become the input's without loss."""
-    if dtype.kind in ("iuf" if entry.dtype == "float32" else "iu"):
-        return True
-    help = real_numbers(dtype)
-    if entry.media is not None and dtype.kind == "U":
-        help = either(help, f"`program.read({name}=...)` makes arrays of texts and files")
-    if entry.dtype == "int64" and dtype.kind in "bf":
-        help = "this input takes ids: if the values are whole numbers, .astype('int64')"
-    message = f"input {quote(name)} is of dtype {dtype}, and takes {entry.dtype}"
-    report.error("PG504", message, help=help)
-    return False
-
-
-def _has_axes(
-    name: str, entry: InputEntry, array: NDArray[Any], report: Report, batch: int = 1
-) -> bool:
-    """Whether the number of axes and all fixed sizes are right; every wrong one is reported."""
-    shape = list(array.shape)
-    expected = f"expected {axes_of(entry)}"
-    if len(shape) != len(entry.shape):
-        count = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
-        message = f"input {quote(name)} has {count}, {shape}, and takes {len(entry.axes)}"
-        help = None
-        if _fits(shape, entry.shape[1:]):
-            help = f"add the batch axis: {with_batch(name, batch)}"
-        elif entry.shape[-1] == 1 and _fits(shape, entry.shape[:-1]):
-            help = f"add the axis of the one channel: {name}[..., None]"
-        report.error("PG503", message, notes=[expected], help=help)
-        return False
-    wrong = [
-        (axis, size, actual)
-        for axis, size, actual in zip(entry.axes, entry.shape, shape, strict=True)
-        if isinstance(size, int) and size != actual
-    ]
-    if wrong and (order := order_of(shape, entry.shape)):
-        message = f"the axes of input {quote(name)}, {shape}, are in another order"
-        help = f"{name}.transpose({', '.join(map(str, order))})"
-        report.error("PG503", message, notes=[expected], help=help)
-        return False
-    for axis, size, actual in wrong:
-        message = f"axis `{axis}` of input {quote(name)} has size {actual}, and takes {size}"
-        report.error("PG503", message, notes=[f"given {shape}, {expected}"])
-    return not wrong
-
-
-def _fits(shape: Sequence[int], wanted: Sequence[int | str]) -> bool:
-    """Whether sizes are those that are wanted; a symbol may be any."""
-    return len(shape) == len(wanted) and all(
-        isinstance(size, str) or size == actual for size, actual in zip(wanted, shape, strict=True)
-    )

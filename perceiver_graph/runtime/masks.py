@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
-from perceiver_graph.runtime.arrays import as_array, with_batch
+from perceiver_graph.runtime.arrays import as_array
+from perceiver_graph.runtime.axes import with_batch
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,14 +31,12 @@ from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, chunk_of, count_of, resolve
 from perceiver_graph.runtime.read import Reads
 from perceiver_graph.runtime.sizes import evaluate
+from perceiver_graph.runtime.telling import Note, ignore, tell, warn
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.manifest import SPEC_NAME, Manifest, ports
 from perceiver_graph.spec.programs import ASKED
 
 Results = dict[str, NDArray[np.float32]]
-Note = Callable[[str], None]
-"""Called with what a user should know of a call that went well."""
-
 LATENTS = "latents"
 _BYTES = "a number of bytes, for example 2 * 2**30"
 
@@ -188,21 +186,20 @@ class Program(Generating, Attending, Reads, Glanced, Answering):
         """Encode the inputs and decode the outputs asked for: `encode`, then `decode`.
 
         `sizes` are those of symbols that no input says, by name; left out, each is the largest.
-        `note` is called with what was filled in, and with outputs that are not finite. Raises
-        DiagnosticError as these do.
+        `note` is called with what was filled in, and with outputs that are not finite; without it,
+        numbers that are hardly what was meant are a warning. Raises DiagnosticError as these do.
         """
         feeds = check_inputs(self.manifest, inputs, sizes)
+        warn(feeds.doubts, note)
         memory = memory if memory is None else whole("memory", _BYTES, memory, 0)
         parts = regions.parts(self.manifest, feeds.sizes, memory)
         memory = None if self.manifest.places else memory  # it is enough, and more than for a part
         # Encoding takes long: what decode would refuse is refused before it.
         asked, _ = resolve(self.manifest, feeds.sizes, decode, feeds.points)
         self._chunks(feeds.sizes, asked, memory)
-        if note is not None:
-            for text in feeds.notes:
-                note(text)
+        tell(feeds.notes, note)
         if parts:
-            run = partial(self.run, decode=decode, sizes=sizes)
+            run = partial(self.run, decode=decode, sizes=sizes, note=ignore)
             results = regions.each(self.manifest, parts, inputs, run, progress)
         else:
             state = self._encoded(feeds, memory)
@@ -216,17 +213,24 @@ class Program(Generating, Attending, Reads, Glanced, Answering):
 
     @answered(instead=foreign.inputs_in_one)
     def encode(
-        self, inputs: Mapping[str, ArrayLike], *, sizes: Mapping[str, int] | None = None
+        self,
+        inputs: Mapping[str, ArrayLike],
+        *,
+        sizes: Mapping[str, int] | None = None,
+        note: Note | None = None,
     ) -> State:
         """Read the inputs into the latents.
 
         `inputs` has an array by the name of each input, with the axes of the manifest, batch first.
         One that may be masked can be left out; so can the attention mask of an input, an array
         called `NAME.attention_mask` (bool, or 0 and 1). Points that an output is asked at, an array
-        called `OUTPUT.points`, are kept for decode. `sizes` are as for `run`. Raises DiagnosticError
-        (PG501 to PG505, PG514, PG516, PG517, PG603) with everything that is wrong.
+        called `OUTPUT.points`, are kept for decode. `sizes` and `note` are as for `run`. Raises
+        DiagnosticError (PG501 to PG505, PG514, PG516, PG517, PG603) with everything that is wrong.
         """
-        return self._encoded(check_inputs(self.manifest, inputs, sizes))
+        feeds = check_inputs(self.manifest, inputs, sizes)
+        warn(feeds.doubts, note)
+        tell(feeds.notes, note)
+        return self._encoded(feeds)
 
     def _encoded(self, feeds: Feeds, memory: int | None = None) -> State:
         less = cut(self.manifest, feeds)

@@ -49,9 +49,12 @@ def _read(
     from perceiver_graph.media.entries import make_readers
     from perceiver_graph.runtime.sources import file_readers, find_subjects
 
-    # What is no file may come as an array: it is for `run` to say what lacks.
-    known = [name for reader in make_readers(manifest) for name in reader.inputs]
-    readers = file_readers(manifest, memory, [n for n in manifest.inputs if n not in known])
+    # What is no file, or is not named, may come as an array: it is for `run` to say what lacks.
+    each = [reader.inputs for reader in make_readers(manifest)]
+    known = [name for names in each for name in names]
+    named = [name for names in each if not {*names}.isdisjoint(inputs) for name in names]
+    read = named if named and not files else known
+    readers = file_readers(manifest, memory, [n for n in manifest.inputs if n not in read])
     report = Report()
     for name in (name for name in inputs if name not in known):
         these = f"the inputs that are read from files are {', '.join(map(quote, known))}"

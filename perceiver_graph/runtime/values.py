@@ -11,6 +11,7 @@ from perceiver_graph import limits
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.arrays import first
 from perceiver_graph.runtime.ids import ids_of, not_ids
+from perceiver_graph.runtime.one_array import read_call
 from perceiver_graph.spec.manifest import InputEntry
 
 
@@ -28,7 +29,10 @@ def check_values(
     notes = [f"the first is {array[place]} at {where}"]
     if ids:
         message = f"{count} of {array.size} ids of input {quote(name)} are out of range"
-        report.error("PG514", message, notes=notes, help=f"ids are {ids_of(entry)}")
+        help = f"ids are {ids_of(entry)}"
+        if entry.media is not None:
+            help += f", those that {read_call(name, entry.media)} makes"
+        report.error("PG514", message, notes=notes, help=help)
     elif np.isfinite(array).all():
         report.error(
             "PG505",

@@ -17,10 +17,11 @@ from perceiver_graph.media.classes.sheet import label_sheets
 from perceiver_graph.media.entries import make_writers, part_of, signature_of
 from perceiver_graph.media.io import Answer, Piece, Reader, Setting, Writer
 from perceiver_graph.runtime.contents import Progress
-from perceiver_graph.runtime.program import Note, Program
+from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.queries import Selection
 from perceiver_graph.runtime.results import ARRAYS, Results
 from perceiver_graph.runtime.sources import Subject
+from perceiver_graph.runtime.telling import Note
 from perceiver_graph.runtime.written import SUMMARY, former_results, not_ours
 from perceiver_graph.spec.manifest import Manifest
 from perceiver_graph.storage import Group, staged_group, unwritable

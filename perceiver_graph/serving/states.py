@@ -74,8 +74,9 @@ def in_two(name: str, program: Program, room: Room, states: States) -> dict[str,
 
     def encoded(call: Call) -> tuple[State, tuple[str, ...]]:
         call = with_ids(texts, call)
-        state = program.encode(call.arrays, sizes=call.sizes)
-        return state, (*call.notes, *state.notes)
+        notes = [*call.notes]
+        state = program.encode(call.arrays, sizes=call.sizes, note=notes.append)
+        return state, tuple(notes)
 
     async def encode(call: Call) -> Answer:
         state, notes = await room.answer(partial(encoded, call))

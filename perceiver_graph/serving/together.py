@@ -51,10 +51,10 @@ def together(
 ) -> list[Outcome]:
     """What becomes of calls that are alike; if that goes wrong, of each by itself."""
     if len(calls) > 1:
-        names = calls[0].arrays
+        names, told = calls[0].arrays, list[str]()  # `known` has the notes by calls
         arrays = {name: np.concatenate([call.arrays[name] for call in calls]) for name in names}
         try:
-            found = program.run(arrays, calls[0].decode, sizes=calls[0].sizes)
+            found = program.run(arrays, calls[0].decode, sizes=calls[0].sizes, note=told.append)
         except DiagnosticError:
             pass
         else:

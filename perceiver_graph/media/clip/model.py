@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -43,6 +43,14 @@ class VideoMedia(InputMedia, OutputMedia):
     def scale(self) -> str:
         """How pixels are scaled."""
         return "0 to 1"
+
+    def bounds(self) -> tuple[float, float]:
+        """Black and white."""
+        return 0.0, 1.0
+
+    def scaled(self, name: str, dtype: Any) -> str:
+        """Pixels have 8 bits."""
+        return f"{name} / 255"
 
 
 class AudioParameters(Model):
@@ -86,6 +94,15 @@ class AudioMedia(InputMedia, OutputMedia):
     def scale(self) -> str:
         """How samples are scaled."""
         return "-1 to 1"
+
+    def bounds(self) -> tuple[float, float]:
+        """As loud as can be."""
+        return -1.0, 1.0
+
+    def scaled(self, name: str, dtype: Any) -> str:
+        """By the bits of a sample, which are 16 where nobody has said them."""
+        half = 2**15 if dtype.itemsize == 8 else 2 ** (8 * dtype.itemsize - 1)
+        return f"{name} / {half}{' - 1' if dtype.kind == 'u' else ''}"
 
 
 class MelParameters(Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isqrt
+from typing import Any
 
 from perceiver_graph.media.base import CHANNEL, InputMedia, Mismatch, OutputMedia, Part, Signature
 from perceiver_graph.media.fit import IMAGE_AXES, VIDEO_AXES, axes, channels, counted
@@ -67,6 +68,18 @@ class FlowInputMedia(InputMedia):
     input_checks = (axes(*VIDEO_AXES), _two_frames, _neighbours, _overlap)
     reader = "perceiver_graph.media.flow.reader:FlowReader"
     example, is_decoded = "FIRST.png SECOND.png", True
+
+    def scale(self) -> str:
+        """How pixels are scaled."""
+        return "-1 to 1"
+
+    def bounds(self) -> tuple[float, float]:
+        """Black and white."""
+        return -1.0, 1.0
+
+    def scaled(self, name: str, dtype: Any) -> str:
+        """Pixels have 8 bits."""
+        return f"{name} / 127.5 - 1"
 
 
 class FlowOutputParameters(Model):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -51,3 +52,18 @@ class ImageMedia(InputMedia):
     def scale(self) -> str:
         """How pixels are scaled."""
         return f"(pixels / 255 - {self.image.mean}) / {self.image.std}"
+
+    def bounds(self) -> tuple[float, float]:
+        """Those of the colour that goes farthest."""
+        colours = [*zip(self.image.mean, self.image.std, strict=True)]
+        return min(-m / s for m, s in colours), max((1 - m) / s for m, s in colours)
+
+    def scaled(self, name: str, dtype: Any) -> str:
+        """Each colour by its own numbers: they lie on the last axis."""
+        mean, std = (_shown(values) for values in (self.image.mean, self.image.std))
+        return f"({name} / 255 - {mean}) / {std}"
+
+
+def _shown(values: Sequence[float]) -> str:
+    """Numbers of the colours; one where they are equal."""
+    return str([*values] if len(set(values)) > 1 else values[0])

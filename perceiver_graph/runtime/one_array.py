@@ -1,0 +1,155 @@
+"""One array of a call against the input that it is for: its kind of numbers, and its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from perceiver_graph.diagnostics import Report, escape, quote
+from perceiver_graph.diagnostics.commands import either, option
+from perceiver_graph.media.base import CHANNEL, InputMedia
+from perceiver_graph.runtime.arrays import as_array, real_numbers, rounded, unscaled, wrapped
+from perceiver_graph.runtime.axes import better
+from perceiver_graph.spec.manifest import Dimension, InputEntry, axes_of
+
+_TEXT = 40  # characters of a text that are shown again
+
+
+class OneArray:
+    """Looks at the array of one input; what is wrong goes into a report, what is odd into `doubts`.
+
+    Others in the call have `batch` batch elements.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        entry: InputEntry,
+        dims: Mapping[str, Dimension],
+        report: Report,
+        batch: int = 1,
+    ) -> None:
+        self.name, self.entry, self.dims = name, entry, dims
+        self.report, self.batch = report, batch
+        self.doubts: list[str] = []
+
+    def given(self, value: ArrayLike) -> NDArray[Any] | None:
+        """What the caller gives, as an array of some numbers."""
+        if value is None:
+            help = "leave it out" if self.entry.mask == "optional" else "pass an array"
+            self.report.error("PG504", f"input {quote(self.name)} is None", help=help)
+            return None
+        array = as_array(f"input {quote(self.name)}", value, self.report)
+        return array if array is not None and self.holds_numbers(array) else None
+
+    def converted(self, array: NDArray[Any]) -> NDArray[Any] | None:
+        """The array in the input's dtype, contiguous; what is lost of numbers is a doubt."""
+        name, wanted = quote(self.name), np.dtype(self.entry.dtype)
+        if not self.accepts(array):
+            return None
+        if array.dtype == np.uint64 and wanted.kind == "i" and (array > np.iinfo(wanted).max).any():
+            self.report.error("PG514", f"input {name} has ids beyond the range of int64")
+            return None
+        array = array if self.entry.periods is None else wrapped(array, self.entry.periods)
+        with np.errstate(over="ignore"):  # too large for float32: reported as not finite
+            found = np.asarray(array, dtype=wanted, order="C")
+        if wanted.kind == "f":
+            said = (*rounded(array, found, self.entry.axes), *unscaled(found, self.entry.media))
+            self.doubts += [f"input {name}: {text}" for text in said]
+        return found
+
+    def holds_numbers(self, array: NDArray[Any]) -> bool:
+        """Whether it holds numbers, ids if the input takes these, of any width."""
+        dtype = array.dtype
+        if dtype.kind in ("iuf" if self.entry.dtype == "float32" else "iu"):
+            return True
+        if self.entry.dtype == "int64" and dtype.kind in "bf":
+            help = f"this input takes ids: if the values are whole numbers, {self.name}.astype('int64')"
+        elif self.entry.media is not None and dtype.kind == "U":
+            text = str(array[()]) if array.ndim == 0 else ""
+            made = read_call(self.name, self.entry.media, text)
+            help = either(real_numbers(dtype), f"{made} makes arrays of texts and files")
+        else:
+            help = real_numbers(dtype)
+        self._refuse(dtype, f"and takes {self.entry.dtype}", help)
+        return False
+
+    def accepts(self, array: NDArray[Any]) -> bool:
+        """Whether the numbers are scaled as the input's: of a file of pixels, whole ones are not."""
+        media = self.entry.media
+        if media is None or media.bounds() is None or array.dtype.kind not in "iu":
+            return True
+        way = f"scale them: {media.scaled(self.name, array.dtype)}"
+        help = f"{way}; or {read_call(self.name, media)}"
+        self._refuse(array.dtype, f"whole numbers, and files are read as {media.scale()}", help)
+        return False
+
+    def has_axes(self, array: NDArray[Any]) -> bool:
+        """Whether the number of axes and all fixed sizes are right; every wrong one is reported."""
+        entry, shape, name = self.entry, list(array.shape), quote(self.name)
+        expected = f"expected {axes_of(entry)}"
+        several = len(shape) != len(entry.shape)
+        wrong = [
+            (axis, size, actual)
+            for axis, size, actual in zip(entry.axes, entry.shape, shape, strict=False)
+            if isinstance(size, int) and size != actual
+        ]
+        if not several and not wrong:
+            return True
+        help = better(self.name, shape, entry.shape, self.batch, self._permits)
+        if several:
+            count = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+            message = f"input {name} has {count}, {shape}, and takes {len(entry.axes)}"
+            self.report.error("PG503", message, notes=[expected], help=help or self._read())
+        elif help and all(isinstance(size, int) for size in entry.shape[1:]):
+            message = f"the axes of input {name}, {shape}, are in another order"
+            self.report.error("PG503", message, notes=[expected], help=help)
+        else:
+            for axis, size, actual in wrong:
+                message = f"axis `{axis}` of input {name} has size {actual}, and takes {size}"
+                way = f"if its axes are in another order: {help}" if help else None
+                way = way or self._resized(axis, size, actual)
+                self.report.error("PG503", message, notes=[f"given {shape}, {expected}"], help=way)
+        return False
+
+    def _permits(self, size: str, actual: int) -> bool:
+        """Whether a symbol may be so large; of what is made of symbols that is seen later."""
+        return not size.isidentifier() or self.dims.get(size, Dimension()).permits(actual)
+
+    def _resized(self, axis: str, size: int, actual: int) -> str | None:
+        """What makes a picture fit: one with transparency, without colour, or of another size."""
+        media, at = self.entry.media, self.entry.axes.index(axis)
+        if media is None or media.scale() is None:
+            return None
+        if axis == CHANNEL and size == 3 and actual == 4:
+            return f"take red, green and blue alone: {self.name}[{':, ' * at}:3]"
+        if axis == CHANNEL and size == 3 and actual == 1:
+            return f"take its one channel for all: {self.name}.repeat(3, axis={at})"
+        return self._read()
+
+    def _read(self) -> str | None:
+        """How a file is read, to who has one."""
+        media = self.entry.media
+        return f"{read_call(self.name, media)}: files are brought to this size" if media else None
+
+    def _refuse(self, dtype: np.dtype[Any], why: str, help: str | None) -> None:
+        message = (
+            f"input {quote(self.name)} is of dtype {dtype}{',' if why[:3] == 'and' else ':'} {why}"
+        )
+        self.report.error("PG504", message, help=help)
+
+
+def read_call(name: str, media: InputMedia, text: str = "") -> str:
+    """How a file, or this text, is read for an input: `program.read(image="PICTURE.jpg")`."""
+    words = media.example.split()
+    if media.key == "text":
+        shown = text if text and len(text) <= _TEXT else "A TEXT"
+        words = [shown]
+    quoted = [escape.json(one, indent=None, as_it_is=True, end="") for one in words]
+    files = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+    given = f"{name}={files}" if name.isidentifier() else f"**{{{name!r}: {files}}}"
+    typed = " ".join(option(f"{name}={one}") for one in words)
+    return either(f"name what it comes from, {typed}", f"`program.read({given})`")
