@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,11 +33,18 @@ from perceiver_graph.compiler.ir.interpreter import bindings
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.ir.parse import parse_graph
 from perceiver_graph.compiler.ir.text import print_graph
+from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.ops import PRIMITIVES, Attention, SegmentedAttention
+from perceiver_graph.compiler.programs import incremental
+from perceiver_graph.compiler.programs.generation import writing
+from perceiver_graph.compiler.programs.incremental import HEARD
+from perceiver_graph.spec.loader import load_spec
+from perceiver_graph.spec.programs import STEP
 from tests.case_kinds import rewritten
 from tests.judge import judge
 from tests.primitive_case import BATCH, f32
 from tests.primitive_cases import CASES as PRIMITIVE_CASES
+from tests.small import SMALL
 from tests.test_cases import CASES, Case
 from tests.test_layers import PACKAGE
 
@@ -132,10 +140,75 @@ def test_every_pass_that_names_attention_is_tried() -> None:
 
 def test_passes_ask_for_attention_that_says_nothing_else() -> None:
     for path in sorted((PACKAGE / "compiler" / "passes").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            match node:
-                case ast.Call(func=ast.Name(id="isinstance"), args=[_, kinds]):
-                    assert "Attention" not in ast.unparse(kinds), f"{path.name}: use `Node.only`"
+        told = [ast.unparse(node) for node in _told_by_kind(ast.parse(path.read_text()))]
+        assert not told, f"{path.name}: use `Node.only`"
+
+
+READING = {
+    "weights/configuration.py"
+}  # what an attention says is read there, and nothing made of it
+
+
+def test_whatever_tells_attention_by_its_kind_asks_what_else_it_says() -> None:
+    """But for backends, whose lowerings are watched, and for numpy."""
+    seen = set()
+    for path in (PACKAGE / "compiler").rglob("*.py"):
+        name = path.relative_to(PACKAGE / "compiler")
+        if name.parts[0] in ("backends", "ops", "passes") or str(name) in READING:
+            continue
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and any(_told_by_kind(function)):
+                called = {
+                    ast.unparse(x.func) for x in ast.walk(function) if isinstance(x, ast.Call)
+                }
+                asks = {one.rpartition(".")[2] for one in called} & {"only", "_require_heard"}
+                assert asks, f"{name}: `{function.name}` has to ask `Node.only`"
+                seen.add(str(name))
+    assert seen == {"programs/attention.py", "programs/incremental.py"}
+
+
+def _told_by_kind(tree: ast.AST) -> Iterator[ast.AST]:
+    """Where the kind of an op is asked, and attention is among the answers."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="isinstance"), args=[_, kinds]):
+                pass
+            case ast.MatchClass(cls=kinds) | ast.Compare(comparators=[kinds], ops=[ast.Is()]):
+                pass
+            case _:
+                continue
+        if "Attention" in ast.unparse(kinds):
+            yield node
+
+
+# A model that writes, token by token
+
+WRITER = "perceiver_ar"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_step_takes_no_attention_of_which_it_has_not_heard(
+    turned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = lower(load_spec(WRITER, list(SMALL[WRITER])))
+    heard = {kind: known for kind, known in HEARD.items() if kind is not Attention}
+    monkeypatch.setattr(incremental, "HEARD", heard | {Turning: HEARD[Attention]})
+    found = writing(replace(plain, graph=_turning(plain.graph, turned=turned)))
+    assert found is not None
+    if turned:
+        assert "turned=True)` says more than a step knows of" in found.refused
+        assert not found.programs
+    else:
+        assert found.refused == ""
+        assert STEP in found.programs
+
+
+def test_all_that_a_step_replaces_is_guarded() -> None:
+    """It is told by its kind in one place, and refused there where it says more."""
+    tree = ast.parse(Path(incremental.__file__).read_text())
+    (rule,) = (x for x in ast.walk(tree) if isinstance(x, ast.FunctionDef) and x.name == "_rule")
+    kinds = {ast.unparse(x.cls) for x in ast.walk(rule) if isinstance(x, ast.MatchClass)}
+    assert kinds == {f"ops.{kind.__name__}" for kind in HEARD}
 
 
 # Backends

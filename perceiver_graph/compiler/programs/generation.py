@@ -176,9 +176,10 @@ def _any_latents(graph: Graph, sizes: Mapping[Symbol, Dim], chosen: Input, befor
         leaves[leaf.value] = replace(leaf, value=value)
 
     def rule(node: Node, now: Mapping[Value, Value]) -> Node | None:
-        if not isinstance(node.op, ops.Slice):
+        op = node.only(ops.Slice, "axis", "start", "stop")
+        if op is None:
             return None
-        axis, which = node.op.axis % node.output.type.rank, (node.op.start, node.op.stop)
+        axis, which = op.axis % node.output.type.rank, (op.start, op.stop)
         places = {(-most, None): chosen, (0, -most): before}.get(which)
         if places is None or not node["x"].shape[axis].symbols & sizes.keys():
             return None  # it takes neither the last tokens nor those before

@@ -23,6 +23,19 @@ CACHE = "cache/"
 """Begins the names of what is kept for a step."""
 FARTHEST = 2**31
 """More places than a text has."""
+HEARD: Mapping[type[Op], tuple[str, ...]] = {
+    ops.Attention: ("heads", "masked_rows", "key_heads", "scale", "causal", "mask"),
+    ops.Concat: ("axis", "parts"),
+    ops.FourierAt: (
+        *("sizes", "of", "bands", "max_resolution", "endpoint", "include_position", "sine_only"),
+        *("periodic", "spacing", "pi", "wavelengths", "order"),
+    ),
+    ops.Gather: ("axis",),
+    ops.Positions: ("sizes",),
+    ops.Trim: ("size",),
+}
+"""The primitives for which a step has others, and all that is known of what they say. One that says
+more is not replaced: what a step would have to do then, nobody has written."""
 
 
 class NotCausal(ValueError):  # noqa: N818 - read as "except NotCausal"
@@ -96,6 +109,13 @@ def substituted(dim: Dim, sizes: Mapping[Symbol, Dim]) -> Dim:
         term = product([sizes.get(symbol, Dim.of(symbol)) for symbol in symbols]) * number
         total = total + term.exact_div(over)
     return total
+
+
+def _require_heard(node: Node) -> None:
+    """Raise NotCausal for a primitive for which a step has another, if it says what nobody has heard of."""
+    for kind, known in HEARD.items():
+        if isinstance(node.op, kind) and node.only(kind, *known) is None:
+            raise NotCausal(node, f"`{node.op}` says more than a step knows of")
 
 
 class Incremental:
@@ -179,9 +199,10 @@ class Incremental:
 
     def _rule(self, node: Node, now: dict[Value, Value]) -> Value | Node:
         """What gives the new row of a node's result."""
+        _require_heard(node)
         match node.op:
-            case ops.Attention():
-                return self._attention(node, now)
+            case ops.Attention() as op:
+                return self._attention(node, op, now)
             case ops.Gather() if node["indices"] is self.chosen:
                 return now[node["table"]]  # the newest token is the newest latent
             case ops.Trim(size=size) if (first := self._in_front(size)) is not None:
@@ -206,10 +227,8 @@ class Incremental:
         inputs = tuple(now[v] if v in self.late else self._as_is(v, node) for v in node.inputs)
         return replace(node, op=with_dims(node.op, self._one_row), inputs=inputs)
 
-    def _attention(self, node: Node, now: dict[Value, Value]) -> Node:
+    def _attention(self, node: Node, op: ops.Attention, now: dict[Value, Value]) -> Node:
         """The query of the new row reads all that came before it, and itself."""
-        op = node.op
-        assert isinstance(op, ops.Attention)
         read = [node["keys"], node["values"], *node.each("mask")]
         if node["queries"] not in self.late or node["keys"] not in self.late:
             raise NotCausal(node, "its queries, or its keys, do not grow")
