@@ -42,7 +42,7 @@ latents: {{count: 3, width: 8}}
 process: {{layers: 1, heads: 2}}
 outputs: {{same: {{query: {{inputs: levels}}, head: {{linear: 1}}, media: {{levels: {{}}}}}}}}
 """
-PLAIN = f"{HEAD}inputs: {{x: {{shape: {{time: 4, channel: 3}}}}}}\n{REST}"
+PLAIN = f"{HEAD}inputs: {{x: {{shape: {{time: 4, channel: 3}}, position: none}}}}\n{REST}"
 
 
 def run(

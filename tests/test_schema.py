@@ -71,7 +71,7 @@ inputs:
   g:
     shape: {height: 2, width: 2, channel: 3}
     media: {image: {crop: 0.5, stretch: true, mean: [0, 0.5, 1.0], std: [1, 0.5, 0.25]}}
-  h: {shape: {row: 4, channel: 2}, media: {table: {}}}
+  h: {shape: {row: 4, channel: 2}, position: {none: set}, media: {table: {}}}
   j:
     shape: {row: 4, channel: 2}
     position: {given: [x, y], fourier: {bands: 1, max_resolution: 8, periodic: [x]},

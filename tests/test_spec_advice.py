@@ -225,7 +225,7 @@ def test_forms_with_something_to_fill_in() -> None:
         assert help_of("{height: 16, width: 16", f"{{height: {text}, width: 16") == "write `16`"
     whole = "a size is a whole number: 1 or 2"
     assert help_of("{height: 16, width: 16", "{height: '1.5', width: 16") == whole
-    assert help_of("{fourier: {bands: 4}}", "none") == "leave `position` out"
+    assert help_of("{fourier: {bands: 4}}", "no") == "write `position: none`"
     start = TEXT.index("inputs:")
     listed = TEXT[:start] + "inputs:\n  - {name: image}\n" + TEXT[TEXT.index("join:") :]
     assert errors(listed)[0].help == "write `inputs: {image: {...}}`"

@@ -104,6 +104,8 @@ class InputMedia(Form):
     """Which part of a clip it is, of which a file has one."""
     is_decoded: ClassVar[bool] = False
     """Whether codecs read it, which take memory themselves."""
+    places: ClassVar[bool] = False
+    """Whether its channels say where each token is, so that it needs no position."""
 
     def scale(self) -> str | None:
         """How values of whole numbers, as files have them, are scaled, for messages."""

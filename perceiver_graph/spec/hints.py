@@ -43,6 +43,9 @@ def left_out(value: Any, path: Path, parent: Schema | None) -> str | None:
     if parent is None or not path or str(value).casefold() not in _NOTHING:
         return None
     optional = path[-1] in parent.keys and path[-1] not in parent.required
+    rule = parent.child(str(path[-1]))
+    if rule is not None and "none" in rule.words:
+        return f"write `{path[-1]}: none`"
     return f"leave {quote(path[-1])} out" if optional else None
 
 

@@ -50,6 +50,8 @@ def modalities(draw: st.DrawFn) -> Data:
     if axes and positioned:
         modality["position"] = draw(st.one_of(positions(), positions(), coordinates()))
         close(draw, modality["position"], axes)
+    elif draw(st.booleans()):
+        modality["position"] = "none"
     mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
     if mask:
         modality["mask"] = mask

@@ -19,7 +19,7 @@ perceiver: 1
 name: tiny
 dims: {length: {min: 2, max: 32, multiple_of: 2}}
 inputs:
-  x: {shape: {time: length, channel: 3}, steps: [{patch: {time: 2}}]}
+  x: {shape: {time: length, channel: 3}, steps: [{patch: {time: 2}}], position: none}
 latents: {count: 4, width: 8}
 process: {layers: 2, heads: 2, blocks: 2}
 decode: {chunks: 3, padding: {min: 1}}

@@ -73,6 +73,7 @@ inputs:
   film:
     shape: {time: 4, height: 8, width: 8, channel: 3}
     steps: [{patch: {time: 1, height: 8, width: 8}}]
+    position: none
     media: {video: {rate: 25}}
 latents: {count: 4, width: 16}
 process: {layers: 1, heads: 4}

@@ -18,7 +18,7 @@ from perceiver_graph.compiler.blocks.steps import apply_step
 from perceiver_graph.compiler.ir.dims import Dim, format_shape, shape_of
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.spec.models import Input, RotaryPosition, WidthPadding
+from perceiver_graph.spec.models import Input, WidthPadding
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def prepare(ctx: Context, name: str, spec: Input) -> Modality:
             whole = _steps(ctx, spec, Field(data, axes), path)
             x, places = fold(ctx, whole, "folded")
             tokens = _flatten(ctx, x)
-            if spec.position is not None and not isinstance(spec.position, RotaryPosition):
+            if spec.position is not None and spec.position.attached:
                 spec = _with_shared(ctx, name, spec)
                 tokens = _attach(ctx, name, spec, whole, tokens, (*path, "position"))
             at = tokens_at(ctx, name, spec, whole.index, tokens.shape[1])

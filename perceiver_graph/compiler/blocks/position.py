@@ -18,6 +18,7 @@ from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.spec.models import (
     FourierPosition,
     LearnedPosition,
+    NoPosition,
     Position,
     RotaryPosition,
 )
@@ -127,6 +128,17 @@ def _rotary(position: RotaryPosition, ctx: Context, grid: Grid, path: Path) -> V
         "attention turns by rotary positions, and a query of them alone would be empty",
         (*path, "rotary"),
         help="write `fourier` or `learned`: layers with `rotary` turn by the grid as well",
+        at_key=True,
+    )
+
+
+@encode.register
+def _none(position: NoPosition, ctx: Context, grid: Grid, path: Path) -> Value:
+    raise ctx.error(
+        "PG220",
+        "queries of a grid are made of their positions alone, and this says that there are none",
+        path,
+        help="write `fourier` or `learned`, or ask with learned vectors: `query: {learned: {}}`",
         at_key=True,
     )
 

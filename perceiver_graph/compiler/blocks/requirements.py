@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
+from perceiver_graph.compiler.blocks.placing import as_features, position_for
 from perceiver_graph.diagnostics.words import nearest, slips_of
 
 _CHANNELS = ("channels", "chan", "ch", "c", "features", "feature", "colour", "color", "rgb", "dim")
@@ -50,9 +51,21 @@ def require_channel(ctx: Context, x: Field, what: str, path: Path) -> None:
             f"{what} needs a `channel` axis, and there is none",
             path,
             notes=[shape_note(x.axes)],
-            help=channel_help(x.names, "where each place holds one number"),
+            help=_channel_or_features(ctx, x, str(path[1])),
             at_key=True,
         )
+
+
+def _channel_or_features(ctx: Context, x: Field, name: str) -> str:
+    """How to say that each place holds a number, with what tells them apart; or that all are one token."""
+    spec, heads = ctx.inputs[name], ctx.spec.attention("encode").heads
+    help = channel_help(x.names, "where each place holds one number")
+    if "add" not in help:
+        return help
+    if spec.position is None:
+        help += f", with `position: {position_for([axis.size for axis in x.index], None, heads)}`"
+    features = as_features(spec)
+    return f"write {features}; or {help}" if features else help
 
 
 def channel_help(names: Sequence[str], why: str) -> str:

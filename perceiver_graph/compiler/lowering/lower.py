@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from perceiver_graph import limits
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.blocks.alike import warn_of_likeness
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.blocks.causality import warn_of_leaks
 from perceiver_graph.compiler.blocks.context import (
@@ -70,8 +71,6 @@ def lower(document: Document) -> Lowered:
     axes |= {name: c.axes for name, c in ctx.coordinates.items()}
     check_symbols(ctx, axes, own, ctx.latent_axes)
     report.raise_if_errors()
-    warn_of_leaks(ctx)
-    warn_of_order(ctx)
     tokens = given[INPUTS].array
     encoded = unfold(ctx, arrays[LATENTS].array, ctx.asked_at, f"{LATENTS}.places")
     graph = builder.graph({LATENTS: encoded, **{k: v for k, (v, _) in outputs.items()}})
@@ -95,6 +94,10 @@ def lower(document: Document) -> Lowered:
     )
     check_media(ctx, lowered)
     report.raise_if_errors()
+    warn_of_leaks(ctx)
+    read = {name: m for name, m in modalities.items() if name not in vectors(document.spec.outputs)}
+    warn_of_order(ctx, read)
+    warn_of_likeness(ctx, read, graph, int(tokens.shape[2]))
     return replace(lowered, warnings=report.diagnostics)
 
 

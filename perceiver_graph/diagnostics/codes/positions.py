@@ -86,8 +86,12 @@ ENTRIES = (
         "PG224",
         "order is not seen",
         "Attention reads tokens as a set: what tells the first from the last is a position, attached to "
-        "each of them or that attention turns by. A text without one is a bag of bytes, in any order the "
-        "same. Texts whose latents are their last tokens, and read in order, are told apart by that.",
+        "each of them or that attention turns by. A text without one is a bag of bytes, seven joints are "
+        "seven numbers of which nobody knows whose each is, a picture is a heap of pixels: in any order the "
+        "same. Texts whose latents are their last tokens, and read in order, are told apart by that; points "
+        "by the coordinates in their channels. Numbers that are few, and always the same ones, can be the "
+        "features of one token: `shape: {channel: 7}`. Where the tokens are a set, or their channels say by "
+        "themselves where each is, as features of another model may, write `position: none`.",
         "dims: {length: {max: 512}}\n"
         "inputs:\n"
         "  text:\n"
@@ -96,5 +100,18 @@ ENTRIES = (
         "    media: {text: {}}",
         "    media: {text: {}}",
         "    position: {learned: {}, combine: add}\n    media: {text: {}}",
+    ),
+    Entry.mended(
+        "PG225",
+        "inputs are not told apart",
+        "Tokens of all inputs are read as one set. Two inputs that are made into tokens by the same weights, "
+        "as `like` says, or by no weights at all, are then one input of twice as many tokens: a model cannot "
+        "tell the left camera from the right. Learned channels for each, of `join`, tell them apart. A "
+        "`join` that asks for none, `{padding: {min: 0}}`, says that it is meant: views, in no order.",
+        "inputs:\n"
+        "  left: {shape: {height: 32, width: 32, channel: 3}, position: {fourier: {bands: 16}}}\n"
+        "  right: {like: left}",
+        "  right: {like: left}",
+        "  right: {like: left}\njoin: {padding: {min: 4}}",
     ),
 )

@@ -71,7 +71,8 @@ ENTRIES = (
         "channel axis missing or not last",
         "The last axis of an input is `channel`: what is known about one position. All axes "
         "before it are positions and become the index dimensions. Data without channels has "
-        "`channel: 1`.",
+        "`channel: 1`, and a `position` that tells the places apart; a few numbers that belong together are "
+        "the channels of one token, `{channel: 7}`.",
         "inputs:\n"
         "  image:\n"
         "    shape: {channel: 3, height: 224, width: 224}\n"
@@ -143,7 +144,8 @@ ENTRIES = (
         "inputs:\n"
         "  text:\n"
         "    shape: {length: 2048}\n"
-        "    steps: [{embedding: {vocabulary: 262, width: 768}}, {one_hot: 10}]",
+        "    steps: [{embedding: {vocabulary: 262, width: 768}}, {one_hot: 10}]\n"
+        "    position: {learned: {}, combine: add}",
         ", {one_hot: 10}",
         "",
     ),
@@ -189,11 +191,13 @@ ENTRIES = (
         "A size is a number, a symbol declared under `dims`, or arithmetic on them: sums, products, "
         "quotients and brackets. What it says is not readable, or could be zero or less at some "
         "permitted value of its symbols. Declare a larger `min` where that is the cause.",
-        "dims: {length: {max: 3000}}\ninputs:\n  ecg:\n    shape: {time: length - 1, channel: 1}",
+        "dims: {length: {max: 3000}}\ninputs:\n  ecg:\n    shape: {time: length - 1, channel: 1}\n"
+        "    position: {fourier: {bands: 64}}",
         "dims: {length: {min: 2, max: 3000}}\n"
         "inputs:\n"
         "  ecg:\n"
-        "    shape: {time: length - 1, channel: 1}",
+        "    shape: {time: length - 1, channel: 1}\n"
+        "    position: {fourier: {bands: 64}}",
     ),
     Entry.mended(
         "PG217",
@@ -205,7 +209,8 @@ ENTRIES = (
         "dims: {rows: {max: 64}, columns: {max: 64}}\n"
         "inputs:\n"
         "  board:\n"
-        "    shape: {cell: rows * columns, channel: 3}",
+        "    shape: {cell: rows * columns, channel: 3}\n"
+        "    position: {fourier: {bands: 64}}",
         "cell: rows * columns",
         "row: rows, column: columns",
     ),

@@ -24,3 +24,4 @@ class PointsMedia(InputMedia):
     input_checks = (rank(2, "give it one axis of points, and `channel`"), one_length, rows)
     reader = "perceiver_graph.media.points.reader:PointsReader"
     example = "POINTS.ply"
+    places = True

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import model_serializer
+
 from perceiver_graph.spec.models.base import Axis, Count, Form, Model, Name, PositiveNumber
 from perceiver_graph.spec.models.coordinates import Coordinates, Longest, Range, Resolution
 from perceiver_graph.spec.models.waves import Waves
@@ -20,6 +22,8 @@ class Position(Form):
     project: Count | None = None
     """Channels of a linear map applied to the positions first."""
 
+    attached: ClassVar[bool] = True
+    """Whether it becomes channels of the tokens, or is added to them."""
     shared: ClassVar[tuple[str, ...]] = ()
     """What an input that is like another takes from there, whatever its own size, of the settings
     under its key that are left open."""
@@ -123,9 +127,33 @@ class RotaryPosition(Position):
     """Coordinates that are attached to nothing: attention turns by them, where `rotary` of its layers
     asks it to."""
 
+    attached = False
+
     rotary: RotaryCoordinates
     """Coordinates that are given, or those of an input."""
 
     @property
     def pointwise(self) -> bool:
         return True
+
+
+class NoPosition(Position):
+    """None: the tokens are a set, in any order the same to the model, or their channels say where each
+    is. The same as to leave `position` out, of which `check` warns where nothing tells tokens apart."""
+
+    attached = False
+
+    none: Literal["set"] = "set"
+    """That it is meant; `position: none` says the same."""
+    combine: Literal["concat"] = "concat"
+    """There is nothing to add."""
+    project: None = None
+    """There is nothing to map."""
+
+    @property
+    def pointwise(self) -> bool:
+        return True
+
+    @model_serializer
+    def _word(self) -> str:
+        return "none"

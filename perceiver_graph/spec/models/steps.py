@@ -64,6 +64,8 @@ class Step(Form):
     """Where in it the number of ids stands that it looks up; empty for a step that takes numbers."""
     pointwise: ClassVar[bool] = False
     """Whether what becomes of a token depends on its own place alone, not on how many there are."""
+    places: ClassVar[bool] = False
+    """Whether the channels that come out say where a token is, so that it needs no position."""
 
     @property
     def vocabulary(self) -> int | Mapping[str, int] | None:
@@ -213,6 +215,7 @@ class FourierFeatures(Step):
     or `base`, coordinates of any size by their sines and cosines."""
 
     pointwise = True
+    places = True
 
     fourier: FourierFeaturesParameters
     """Bands and resolution; c coordinates become c x (2 x bands + 1) channels."""
