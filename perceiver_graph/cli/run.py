@@ -330,7 +330,7 @@ def _run_files(
             look=None if look is None else partial(look.subject, more=arrays),
         )
     for result in found:
-        screen.notes(f"{result.source}: {note}" for note in result.notes)
+        screen.notes(result.told)
         for path in result.files:
             screen.say(path)
         for name, answer in result.answers.items():

@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.cluster.takes import NPZ
-from perceiver_graph.diagnostics import DiagnosticError, Report, escape, quote
-from perceiver_graph.diagnostics.commands import command
-from perceiver_graph.media.files.numbers.npy import only_array, read_array, read_npy
+from perceiver_graph.diagnostics import DiagnosticError, escape, quote
 from perceiver_graph.media.io import Arrays, Piece, Reading
 from perceiver_graph.runtime.inputs import as_element, read_arrays
-from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.named_arrays import array_of, refuse_several
 from perceiver_graph.spec.manifest import Manifest
 
 
@@ -49,7 +46,7 @@ def read(texts: Sequence[str], manifest: Manifest) -> Arrays:
             raise DiagnosticError.of("PG512", message, help="give it once")
         found |= arrays
     found = as_element(found, manifest)
-    _refuse_several(found, manifest)
+    refuse_several(found, manifest)
     return found
 
 
@@ -71,21 +68,4 @@ def _single(name: str, text: str) -> NDArray[Any]:
     if text.startswith("["):
         numbers = np.asarray(json.loads(text))
         return numbers.astype(float) if numbers.dtype == object else numbers  # null is no number
-    source = Source.of(text, noun="file of one array (.npy)")
-    if source.path.suffix == NPZ:
-        return read_array(source, only_array(source, name))
-    return read_npy(source)
-
-
-def _refuse_several(arrays: Mapping[str, NDArray[Any]], manifest: Manifest) -> None:
-    report = Report()
-    for name, array in arrays.items():
-        entry = manifest.inputs.get(name)
-        if entry is not None and array.ndim == len(entry.shape) and len(array) != 1:
-            report.error(
-                "PG503",
-                f"{quote(name)} has {len(array)} batch elements, and an item of a batch is one",
-                help="give each a row of a table, or a file, of its own; all at once are for "
-                f"{command('run', 'ARTIFACT', '--inputs', 'IN.npz')}",
-            )
-    report.raise_if_errors()
+    return array_of(name, text)

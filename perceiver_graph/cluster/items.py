@@ -16,7 +16,7 @@ from perceiver_graph.cluster.job import Item
 from perceiver_graph.cluster.ledger import LEDGER
 from perceiver_graph.cluster.tables import TABLES, read_table
 from perceiver_graph.cluster.takes import Takes
-from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics import DiagnosticError, Report, escape, quote
 from perceiver_graph.diagnostics.commands import either, option, shell
 from perceiver_graph.media.io import some_of
 from perceiver_graph.runtime.opening import Source
@@ -45,6 +45,7 @@ def find_items(inputs: Sequence[str], takes: Takes, out: Path) -> Found:
     What lies in the folder of the results is left out. Raises DiagnosticError (PG509, PG512, PG520).
     """
     found, report = Found(), Report()
+    _refuse_named(inputs, takes)
     for value in inputs:
         try:
             found.items += _of(value, takes, os.path.realpath(out), found.notes)
@@ -61,6 +62,22 @@ def find_items(inputs: Sequence[str], takes: Takes, out: Path) -> Found:
         help = f"name {takes.nouns}, a folder of them, or a table"
         raise DiagnosticError.of("PG520", message, help=help)
     return found
+
+
+def _refuse_named(inputs: Sequence[str], takes: Takes) -> None:
+    """Which input each file is for, a batch is told by the columns of a table."""
+    pairs = [value.partition("=") for value in inputs if not is_path(value)]
+    known = {*takes.read, *takes.arrays}
+    cells = {name: rest for name, equals, rest in pairs if equals and name in known}
+    if not cells:
+        return
+    row = escape.json(cells, indent=None, end="", as_it_is=True)
+    raise DiagnosticError.of(
+        "PG520",
+        f"a batch does not take {some_of([f'{name}={rest}' for name, rest in cells.items()])}: which input "
+        "each file is for, a table says",
+        help=f"write a row for each item: {shell('echo', row)[:-1]} >> rows.jsonl`, and name that file",
+    )
 
 
 def _of(value: str, takes: Takes, out: str, notes: list[str]) -> Iterator[Item]:

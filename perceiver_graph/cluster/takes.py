@@ -12,9 +12,8 @@ from perceiver_graph.diagnostics import DiagnosticError, escape
 from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Reader
 from perceiver_graph.runtime.masks import mask_names
+from perceiver_graph.runtime.named_arrays import NPY, NPZ
 from perceiver_graph.spec.manifest import Manifest
-
-NPY, NPZ = ".npy", ".npz"
 
 
 @dataclass(frozen=True)

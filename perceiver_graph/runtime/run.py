@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.media.io import Piece, some_of
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
+from perceiver_graph.runtime.named_arrays import take_arrays
 from perceiver_graph.runtime.naming import Names, with_names
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.runtime.program import Program
@@ -54,7 +55,8 @@ def run_files(
     Of `clip.mp4` come `clip.json` (what the outputs say, and notes), the files that the `media` of
     its outputs stand for (`clip.mp4`, `clip.png`, `clip.flo`) and `clip.npz` (outputs without media
     and chosen queries, the pieces as first axis). The files of a subject appear when all of them are
-    complete. `arrays` are inputs that do not come from files: they go with every piece, their batch is 1.
+    complete. `INPUT=FILE.npy` is an array for an input that is read from no media; `arrays` are inputs
+    that do not come from files: they go with every piece, their batch is 1.
     `decode`, `sizes` and `memory` are those of `Program.run`; `names` are what the classes of an
     output are called; `look` is called for each subject, with its first piece. Raises
     DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
@@ -62,9 +64,13 @@ def run_files(
     arrays = arrays or {}
     refuse_unknown_sizes(program.manifest, sizes, arrays)
     _refuse_both(files, arrays)
-    readers = file_readers(program.manifest, memory, arrays, files)
-    setting = setting_of(with_names(program.manifest, names or {}), readers, decode, arrays)
-    subjects = find_subjects(files, setting.readers)
+    values, named = take_arrays(files, program.manifest)
+    given = {*arrays, *named.arrays} if named else {*arrays}
+    readers = () if named and not values else file_readers(program.manifest, memory, given, values)
+    setting = setting_of(with_names(program.manifest, names or {}), readers, decode, given)
+    subjects = find_subjects(values, setting.readers) if readers else [Subject(())]
+    if named:
+        subjects = [replace(one, readings=(*one.readings, named.reading)) for one in subjects]
     stems = _stems(subjects)
     out_dir = Path(out_dir)
     work = Work(program, setting, arrays, decode, sizes, memory)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import arrays, option
-from perceiver_graph.diagnostics.words import did_you_mean, is_slip, nearest
+from perceiver_graph.diagnostics.words import did_you_mean, is_slip, joined, nearest
 from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Piece, Reader, Reading
 from perceiver_graph.runtime.chunks import reading_room
@@ -65,9 +65,15 @@ class Subject:
                 {name: array for one in (piece, *fixed) for name, array in one.arrays.items()},
                 tuple(origin for one in (piece, *fixed) for origin in one.origins),
                 piece.about,
-                (*self.notes, *(note for one in (piece, *fixed) for note in one.notes)),
+                (*self.notes, *self._of_each((piece, *fixed))),
                 piece.part,
             )
+
+    def _of_each(self, pieces: Sequence[Piece]) -> Iterator[str]:
+        """The notes of pieces that are read together: of which file each is, where there are several."""
+        for one, piece in zip(self.readings, pieces, strict=True):
+            place = f"{one.label}: " if len(self.readings) > 1 else ""
+            yield from (f"{place}{note}" for note in piece.notes)
 
 
 def file_readers(
@@ -95,8 +101,8 @@ def file_readers(
         raise DiagnosticError.of(
             "PG512",
             f"no input of {manifest.name} is read from files (its inputs: {names or 'all are arrays'})",
-            help=f"pass arrays instead: {row or way}; or give an input `media` in the spec and compile "
-            "again",
+            help=f"pass arrays instead: {row or _way_of(next(iter(used), 'NAME'), way)}; or give an input "
+            "`media` in the spec and compile again",
         )
     for reader in readers:
         reader.room = reading_room(manifest, memory)
@@ -111,10 +117,15 @@ def file_readers(
             report.error(
                 "PG501",
                 f"input {quote(name)} is not read from files: {entry.dtype} {axes_of(entry)}",
-                help=f"add it as an array, beside the files: {row or way} with {quote(name)} in it",
+                help="add it as an array, beside the files: "
+                f"{row or _way_of(name, way)} with {quote(name)} in it",
             )
     report.raise_if_errors()
     return readers
+
+
+def _way_of(name: str, way: str) -> str:
+    return f"{option(f'{name}=FILE.npy')}, or {way}"
 
 
 def _arrays(values: Sequence[str | Path]) -> str:
@@ -152,7 +163,7 @@ def find_subjects(values: Sequence[str | Path], readers: Sequence[Reader]) -> li
     if plain and len(readers) > 1 and (told := _by_kind(plain, readers)) and not {*told} & {*named}:
         plain, named = [], {**named, **told}
     if plain and len(readers) > 1:
-        _ask(plain[0], readers, report)
+        _ask(plain, readers, report)
         report.raise_if_errors()
     subjects = _plain_subjects(plain, readers[0], report)
     if named := {
@@ -245,9 +256,9 @@ def _by_kind(values: Sequence[str], readers: Sequence[Reader]) -> dict[str, list
     return found
 
 
-def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:
+def _ask(values: Sequence[str], readers: Sequence[Reader], report: Report) -> None:
     """Report (PG512) what could be for several inputs, or names one that is not there."""
-    inputs = _inputs(readers)
+    inputs, value = _inputs(readers), values[0]
     name, equals, rest = value.partition("=")
     if equals and not is_path(value) and (nearest(name, inputs) or is_path(rest)):
         _known(name, [rest], readers, report)
@@ -261,13 +272,27 @@ def _ask(value: str, readers: Sequence[Reader], report: Report) -> None:
         message = f"{quote(value)} is {kind}, and no input is read from that"
         report.error("PG512", message, help=f"name {nouns}")
         return
-    name = next(iter(usual or likely)).input_for(value)
+    several = len(values) > 1
     report.error(
         "PG512",
-        f"it cannot be told which input {quote(value)} is for: "
-        f"the model takes {', '.join(map(quote, inputs))}",
-        help=f"say it: {option(f'{name}={value}')}",
+        f"it cannot be told which input{'s' * several} {joined(map(quote, values), 'and')} "
+        f"{'are' if several else 'is'} for: the model takes {', '.join(map(quote, inputs))}",
+        help=f"say it: {option(*_each_named(values, readers))}",
     )
+
+
+def _each_named(values: Sequence[str], readers: Sequence[Reader]) -> Iterator[str]:
+    """`INPUT=FILE` of each: the input that is the likeliest of those that are left."""
+    left = _inputs(readers)
+    for value in values:
+        kind = guess_type(value)[0] or ""
+        fitting = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
+        fitting = fitting or [one for one in readers if one.literal != is_path(value)]
+        wanted = [one.input_for(value) for one in fitting]
+        wanted += [name for one in (*fitting, *readers) for name in one.inputs]
+        name = next((one for one in wanted if one in left), wanted[0])
+        left = [one for one in left if one != name]
+        yield f"{name}={value}"
 
 
 def _is_of_no_use(kind: str, readers: Sequence[Reader]) -> bool:

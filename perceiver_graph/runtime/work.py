@@ -44,6 +44,14 @@ class FileResult:
     notes: tuple[str, ...]
     title: str = ""
     """What stands above a picture of it: its first file, and the model."""
+    labels: tuple[str, ...] = ()
+    """What is read together, as notes about one of several begin."""
+
+    @property
+    def told(self) -> list[str]:
+        """The notes, each with what it is about."""
+        parts = tuple(f"{label}: " for label in self.labels)
+        return [note if note.startswith(parts) else f"{self.source}: {note}" for note in self.notes]
 
 
 def setting_of(
@@ -161,8 +169,9 @@ class Begun:
             raise not_ours(self._out_dir / name)  # it came in the meantime
         files = tuple(self._out_dir / name for name in names)
         label, found = self._subject.label, self._results
+        labels = tuple(one.label for one in self._subject.readings)
         self.result = FileResult(
-            label, files, found.pieces, found.answers, tuple(notes), self._title
+            label, files, found.pieces, found.answers, tuple(notes), self._title, labels
         )
 
 
