@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from perceiver_graph.runtime.program import Program
 from perceiver_graph.runtime.random_inputs import random_inputs
 from perceiver_graph.runtime.scores import Attention, Rows
 from perceiver_graph.spec.loader import load_spec
-from perceiver_graph.spec.manifest_attention import AttentionEntry
+from perceiver_graph.spec.manifest_attention import AttentionSettings
 from tests.import_support import CLASSES, IMAGE, SIDE, TEXT, answer, inputs_of, model, save
 from tests.small import SMALL
 from tests.tiny import fault
@@ -232,11 +231,6 @@ def test_parts_lie_on_the_grids_of_inputs(program: Program) -> None:
     np.testing.assert_array_equal(parts["image"].reshape(2, 5, 16), one.weights())
 
 
-def test_maps_are_told_all_that_attention_says() -> None:
-    """An attribute of the primitive is a field of the manifest, from which scores are made."""
-    assert {one.name for one in fields(ops.Attention)} <= AttentionEntry.model_fields.keys()
-
-
 def test_an_attention_that_says_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told_of, "_SAID", ("heads", "masked_rows", "mask"))
     with pytest.raises(
@@ -246,7 +240,9 @@ def test_an_attention_that_says_more_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_single_token_has_no_axes() -> None:
-    settings = scores.Settings(1, 1, 1.0, False, "uniform")
+    settings = AttentionSettings(
+        heads=1, key_heads=1, scale=1.0, causal=False, masked_rows="uniform"
+    )
     q, k = np.ones((1, 2, 4), np.float32), np.ones((1, 3, 4), np.float32)
     read = [Rows("sound", ("time",), (2,)), Rows("label", (), ())]
     one = Attention("encode", Rows("latents", ("latent",), (2,)), read, settings, q, k, None)

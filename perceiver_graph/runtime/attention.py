@@ -17,7 +17,7 @@ from perceiver_graph.runtime.artifact import Artifact
 from perceiver_graph.runtime.feeds import Feeds, check_inputs
 from perceiver_graph.runtime.programs import Programs, Values
 from perceiver_graph.runtime.queries import Asked, Selection, chunk_of, count_of, resolve
-from perceiver_graph.runtime.scores import Attention, Rows, Settings
+from perceiver_graph.runtime.scores import Attention, Rows
 from perceiver_graph.runtime.sizes import evaluate
 from perceiver_graph.spec.manifest import SPEC_NAME, Manifest
 from perceiver_graph.spec.manifest_attention import AttentionEntry, Stretch
@@ -148,14 +148,13 @@ def _made(
 ) -> Attention:
     queries, keys = found[entry.queries].numpy(), found[entry.keys].numpy()
     mask = found[entry.mask].numpy() if entry.mask else None
-    settings = Settings(entry.heads, entry.key_heads, entry.scale, entry.causal, entry.masked_rows)
     read = [_rows(one, feeds.sizes) for one in entry.read]
     if asked is None:
-        return Attention(name, _rows(entry.rows, feeds.sizes), read, settings, queries, keys, mask)
+        return Attention(name, _rows(entry.rows, feeds.sizes), read, entry, queries, keys, mask)
     rows = _asked_rows(entry, asked)
     if entry.rows.name in coarse:
         rows = Rows(entry.rows.name, tuple(entry.rows.axes), coarse[entry.rows.name].shape)
-    return Attention(name, rows, read, settings, queries, keys, mask, asked.positions)
+    return Attention(name, rows, read, entry, queries, keys, mask, asked.positions)
 
 
 def _rows(stretch: Stretch, sizes: Mapping[str, int]) -> Rows:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.spec.glance import Glance, Glanced
+from perceiver_graph.spec.manifest_attention import AttentionSettings
 
 Array = NDArray[Any]
 _HELD = 2**26
@@ -37,17 +38,6 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What an attention does beside multiplying."""
-
-    heads: int
-    key_heads: int
-    scale: float
-    causal: bool
-    masked_rows: Literal["uniform", "zero"]
-
-
-@dataclass(frozen=True)
 class Summary:
     """What all rows read, the mean over heads: computed without all scores at once."""
 
@@ -70,7 +60,7 @@ class Attention(Glanced):
         name: str,
         rows: Rows,
         read: Sequence[Rows],
-        settings: Settings,
+        settings: AttentionSettings,
         queries: Array,
         keys: Array,
         mask: Array | None,

@@ -20,21 +20,33 @@ class Stretch(Model):
     shape: Shape
 
 
-class AttentionEntry(Model):
-    """A cross-attend whose scores can be told: softmax(scale q k^T) head by head, of the queries and keys
-    that a program gives."""
+class AttentionSettings(Model):
+    """What an attention does beside multiplying: what the primitive says, by the names it has there, so that
+    nothing is told of in one place and forgotten in the next. From the graph to the scores it is handed
+    on whole."""
 
-    program: Name
-    queries: Dotted
-    keys: Dotted
-    mask: Dotted | None = None
-    """Of the keys, bool; None: all are there."""
     heads: Count
     key_heads: Count
     scale: PositiveNumber
     causal: bool
     masked_rows: Literal["uniform", "zero"]
     """What a row reads where all is masked: all alike, or nothing."""
+
+
+class _Multiplied(Model):
+    """What a program gives of an attention."""
+
+    program: Name
+    queries: Dotted
+    keys: Dotted
+    mask: Dotted | None = None
+    """Of the keys, bool; None: all are there."""
+
+
+class AttentionEntry(AttentionSettings, _Multiplied):  # the last of these has the first fields
+    """A cross-attend whose scores can be told: softmax(scale q k^T) head by head, of the queries and keys
+    that a program gives."""
+
     rows: Stretch
     """Who reads."""
     read: Annotated[list[Stretch], Field(min_length=1, max_length=1000)]

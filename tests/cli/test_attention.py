@@ -13,7 +13,8 @@ from PIL import Image
 import perceiver_graph as pg
 from perceiver_graph.looking import choice, page
 from perceiver_graph.looking.grounds import Ground, heat_colours, upright
-from perceiver_graph.runtime.scores import Attention, Rows, Settings
+from perceiver_graph.runtime.scores import Attention, Rows
+from perceiver_graph.spec.manifest_attention import AttentionSettings
 from tests.cli.support import Command
 
 PICTURES: dict[str, Any] = {
@@ -174,7 +175,9 @@ def test_characters_of_several_bytes_are_shaded_once() -> None:
 
 def test_rows_that_are_shown_are_the_narrow_ones_and_unlike() -> None:
     q = np.array([[[9, 0, 0], [9, 0.1, 0], [0, 9, 0], [0, 0, 1], [0, 0, 0]]], np.float32)
-    settings = Settings(1, 1, 1.0, False, "uniform")
+    settings = AttentionSettings(
+        heads=1, key_heads=1, scale=1.0, causal=False, masked_rows="uniform"
+    )
     rows = Rows("latents", ("latent",), (5,))
     one = Attention("encode", rows, [Rows("x", ("n",), (3,))], settings, q, np.eye(3)[None], None)
     names = [column.heading for column in choice.strongest(one, 3)]

@@ -191,16 +191,14 @@ def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
 def attention(found: Mapping[str, CrossAttend]) -> dict[str, AttentionEntry] | None:
     """What programs show of cross-attends."""
     entries = {
-        name: AttentionEntry(
-            program=one.program,
-            **{part: f"{name}.{part}" for part in one.values()},
-            heads=one.op.heads,
-            key_heads=one.op.shared,
-            scale=one.scale,
-            causal=one.op.causal,
-            masked_rows=one.op.masked_rows,
-            rows=_stretch(one.rows),
-            read=[_stretch(rows) for rows in one.read],
+        name: AttentionEntry.model_validate(
+            {
+                "program": one.program,
+                **{part: f"{name}.{part}" for part in one.values()},
+                **one.settings.model_dump(),
+                "rows": _stretch(one.rows),
+                "read": [_stretch(rows) for rows in one.read],
+            }
         )
         for name, one in found.items()
     }

@@ -21,10 +21,10 @@ from perceiver_graph.compiler.programs.phases import Programs, program
 from perceiver_graph.compiler.programs.target import Target
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.diagnostics.commands import setting
-from perceiver_graph.spec.manifest_attention import AttentionEntry
+from perceiver_graph.spec.manifest_attention import AttentionSettings
 from perceiver_graph.spec.programs import DECODE_ATTENTION, ENCODE_ATTENTION, SHOWS
 
-_SAID = tuple(AttentionEntry.model_fields)
+_SAID = (*AttentionSettings.model_fields, "mask")
 """All that is told of an attention. Of a model in which one says more, no scores are given."""
 
 Rows = tuple[str, tuple[Axis, ...]]
@@ -42,9 +42,12 @@ class CrossAttend:
     read: tuple[Rows, ...]
 
     @property
-    def scale(self) -> float:
-        """What products are multiplied by."""
-        return self.op.scale_for(int(self.node["queries"].shape[-1]))
+    def settings(self) -> AttentionSettings:
+        """All that the primitive says, with numbers for what it leaves to the widths."""
+        op = self.op
+        scale = op.scale_for(int(self.node["queries"].shape[-1]))
+        told = {**op.attributes, "key_heads": op.shared, "scale": scale}
+        return AttentionSettings(**{name: told[name] for name in AttentionSettings.model_fields})
 
     def values(self) -> dict[str, Value]:
         """What the program gives of it."""
