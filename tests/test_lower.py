@@ -53,7 +53,7 @@ def test_shapes_are_those_that_numpy_produces(data: dict[str, Any], batch: int, 
     inputs = random_inputs(model, batch, seed)
     results = evaluate(model.graph, inputs, initialize(model.graph, seed))
     found = results["latents"].shape
-    assert found == (batch, *(int(axis.size) for axis in model.asked_at), *model.found)
+    assert found == (batch, *(int(axis.size) for axis in model.asked_at), *model.latents_read)
     for name, output in model.outputs.items():
         points = {symbol.name: POINTS for symbol in output.queries.symbols}
         sizes = tuple(axis.size for axis in output.axes)

@@ -104,7 +104,11 @@ def _stages(inspection: Inspection) -> None:
         who = f"{latents} latents" if stage.rows == LATENTS else asked
         what = f"{tokens.plain} x {width}"
         if stage.read == LATENTS:
-            what = latents if key in ("encode", "within") else " x ".join(map(str, lowered.found))
+            what = (
+                latents
+                if key in ("encode", "within")
+                else " x ".join(map(str, lowered.latents_read))
+            )
         reads = what if stage.rows == stage.read else f"{who} read {what}"
         inner = key in ("encode", "within")
         reads += at_each(lowered.places if inner else lowered.asked_at)

@@ -38,7 +38,7 @@ class OutputShape:
         return self.axes[self.places :]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Lowered(Glanced):
     """A spec's graph and the shapes people ask about."""
 
@@ -55,7 +55,7 @@ class Lowered(Glanced):
     query_width: int
     derived: Mapping[Path, Any]
     """What keys that the spec left out stand for."""
-    found: tuple[Dim, int]
+    latents_read: tuple[Dim, int]
     """The latents that queries read: N x D where `process` leaves them as they are."""
     warnings: tuple[Diagnostic, ...] = ()
     """What is to be told of a spec that is right."""

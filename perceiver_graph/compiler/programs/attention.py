@@ -119,9 +119,9 @@ def _latents_read(lowered: Lowered) -> Rows:
     """The latents as outputs read them: where they are all tokens of an input, these."""
     of = lowered.document.spec.last_of
     tokens = lowered.modalities.get(of) if of else None
-    if of and tokens and tokens.count == lowered.found[0]:
+    if of and tokens and tokens.count == lowered.latents_read[0]:
         return (of, tokens.index)
-    return (LATENTS, (Axis("latent", lowered.found[0]),))
+    return (LATENTS, (Axis("latent", lowered.latents_read[0]),))
 
 
 def _attention(graph: Graph, stage: Stage) -> Iterator[tuple[Node, ops.Attention]]:
