@@ -23,6 +23,7 @@ from perceiver_graph.compiler.blocks.steps import ACTIVATIONS
 from perceiver_graph.compiler.blocks.styles import (
     check_one_norm,
     check_style,
+    query_norm,
     reads_rows,
     style_path,
 )
@@ -30,7 +31,15 @@ from perceiver_graph.compiler.ir.dims import Dim
 from perceiver_graph.compiler.ir.graph import Value
 from perceiver_graph.compiler.ops import Op
 from perceiver_graph.compiler.ops.lazy import np
-from perceiver_graph.spec.models import AttentionLayers, Bias, Layers, where
+from perceiver_graph.spec.models import (
+    AttentionLayers,
+    Bias,
+    Decode,
+    Encode,
+    Layers,
+    Process,
+    where,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,9 @@ class AttentionConfig:
     activation: Op
     bias: Bias
     query_residual: bool
+    """Whether what reads is added to what it found."""
+    causal: bool
+    """Whether rows read only what comes before them, and themselves."""
     masked_rows: Literal["uniform", "zero"]
     """What a query finds where all is masked: the mean of all values, or zeros."""
     rotary: RotaryConfig | None = None
@@ -67,8 +79,13 @@ class AttentionConfig:
         """The primitive."""
         heads = self.style.heads
         key_heads = None if self.key_heads == heads else self.key_heads
-        causal = getattr(self.style, "causal", False)
-        return ops.Attention(heads, masked_rows, key_heads, self.style.scale, causal)
+        return ops.Attention(
+            heads=heads,
+            masked_rows=masked_rows,
+            key_heads=key_heads,
+            scale=self.style.scale,
+            causal=self.causal,
+        )
 
 
 def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
@@ -95,22 +112,24 @@ def configure(ctx: Context, stage: Stage, arrays: Arrays) -> AttentionConfig:
     hidden = spec.hidden or (spec.widening or 1) * rows.width
     if spec.hidden is None:
         ctx.derive(spec.widening or 1, *path, "widening")
-    if getattr(spec, "keys", ["inputs"]) != ["inputs"]:
+    if isinstance(spec, Encode) and spec.keys != ["inputs"]:
         _check_keys(ctx, rows, read)
     if spec.shared_norm and stage.attend == "cross":
         check_one_norm(ctx, stage, rows, read)
+    bias = spec.bias
+    if isinstance(bias, bool):
+        bias = Bias(qkv=bias, output=bias, mlp=bias)
     return AttentionConfig(
-        spec,
-        qk,
-        v,
-        hidden,
-        ACTIVATIONS[chosen],
-        spec.bias
-        if isinstance(spec.bias, Bias)
-        else Bias(qkv=spec.bias, output=spec.bias, mlp=spec.bias),
-        getattr(spec, "query_residual", True),
-        "zero" if ctx.spec.dialect == "deepmind" else "uniform",
-        rotary_config(ctx, stage.key, spec, style_path(ctx, stage.key, "rotary"), qk, v),
+        style=spec,
+        qk_width=qk,
+        v_width=v,
+        hidden=hidden,
+        activation=ACTIVATIONS[chosen],
+        bias=bias,
+        query_residual=spec.query_residual if isinstance(spec, Encode | Decode) else True,
+        causal=spec.causal if isinstance(spec, Encode | Process) else False,
+        masked_rows="zero" if ctx.spec.dialect == "deepmind" else "uniform",
+        rotary=rotary_config(ctx, stage.key, spec, style_path(ctx, stage.key, "rotary"), qk, v),
     )
 
 
@@ -169,7 +188,7 @@ def cross_attend(
     """
     b, x, inputs, style = ctx.builder, rows.array, read.array, config.style
     with b.block("attention", "CrossAttention", "what the queries find in the inputs"):
-        asking = before(ctx, style, x, norms[0], getattr(style, "query_norm", None))
+        asking = before(ctx, style, x, norms[0], query_norm(style))
         q = _query(ctx, config, asking)
         if q.type.rank == 2:
             q = b(ops.Broadcast(inputs.shape[:1]), q, name="query_batch")

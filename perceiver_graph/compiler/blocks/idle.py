@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perceiver_graph.compiler.blocks.context import Context, Path
-from perceiver_graph.compiler.blocks.styles import style_path
+from perceiver_graph.compiler.blocks.styles import query_norm, style_path, value_norm
 from perceiver_graph.spec.models import PARTS, AttentionLayers, Bias, Key, Layers, where
 
 _OF_THE_MLP = (
@@ -60,8 +60,8 @@ def _idle(said: Layers, layers: AttentionLayers) -> Iterator[tuple[str, str]]:
     """The keys that are said and not read by these layers, each with the one that has them idle."""
     if not layers.mlp:
         yield from ((key, "mlp") for key in _OF_THE_MLP if _says(said, key))
-    at_ends = [layers.norm, getattr(layers, "query_norm", None)]
-    within = [layers.qk_norm, getattr(layers, "value_norm", None)]
+    at_ends = [layers.norm, query_norm(layers)]
+    within = [layers.qk_norm, value_norm(layers)]
     if layers.mlp:
         at_ends.append(layers.mlp_norm)
         within.append(layers.hidden_norm)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Context
+from perceiver_graph.compiler.blocks.styles import value_norm
 from perceiver_graph.compiler.ir.graph import Value
-from perceiver_graph.spec.models import Layers, NormName
+from perceiver_graph.spec.models import AttentionLayers, Layers, NormName
 
 
 def before(ctx: Context, style: Layers, x: Value, name: str, kind: NormName | None = None) -> Value:
@@ -21,7 +22,7 @@ def after(ctx: Context, style: Layers, x: Value, kind: NormName | None = None) -
     return ctx.builder(ops.Dropout(style.dropout), x, name="dropped") if style.dropout else x
 
 
-def valued(ctx: Context, style: Layers, read: Value) -> Value | None:
+def valued(ctx: Context, style: AttentionLayers, read: Value) -> Value | None:
     """What values are made of, if they have a norm of their own. Shape: that of what is read."""
-    name = getattr(style, "value_norm", None)
+    name = value_norm(style)
     return None if name is None else before(ctx, style, read, "value_norm", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perceiver_graph.compiler.blocks.context import Context, Path
 from perceiver_graph.compiler.blocks.located import Rows
 from perceiver_graph.compiler.blocks.stages import Stage
-from perceiver_graph.spec.models import AttentionLayers, Key, Layers, where
+from perceiver_graph.spec.models import AttentionLayers, CrossLayers, Encode, Key, NormName, where
 
 
 def style_path(ctx: Context, part: Key, key: str) -> Path:
@@ -14,9 +14,19 @@ def style_path(ctx: Context, part: Key, key: str) -> Path:
     return (*where(part), key) if own or ctx.spec.layers is None else ("layers", key)
 
 
-def reads_rows(style: Layers) -> bool:
+def reads_rows(style: AttentionLayers) -> bool:
     """Whether rows find themselves behind what they read."""
-    return "latents" in getattr(style, "keys", ())
+    return isinstance(style, Encode) and "latents" in style.keys
+
+
+def query_norm(style: AttentionLayers) -> NormName | None:
+    """The norm of what reads, where it is not that of what is read."""
+    return style.query_norm if isinstance(style, CrossLayers) else None
+
+
+def value_norm(style: AttentionLayers) -> NormName | None:
+    """The norm that values alone have, of what is read."""
+    return style.value_norm if isinstance(style, CrossLayers) else None
 
 
 def check_style(ctx: Context, part: Key, layers: AttentionLayers) -> None:
@@ -47,7 +57,8 @@ def check_style(ctx: Context, part: Key, layers: AttentionLayers) -> None:
 
 def _check_norms(ctx: Context, part: Key, layers: AttentionLayers) -> None:
     """Norms of what reads, and of what values are made of, stand before and apart (PG205)."""
-    said = [key for key in ("query_norm", "value_norm") if getattr(layers, key, None) is not None]
+    norms = {"query_norm": query_norm(layers), "value_norm": value_norm(layers)}
+    said = [key for key, norm in norms.items() if norm is not None]
     if not said:
         return
     is_after = layers.norm_at == "after"
