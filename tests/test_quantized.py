@@ -18,8 +18,8 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import load_file, save_file
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.backends.onnx import calibration, quantized
-from perceiver_graph.compiler.backends.onnx.calibration import HEAD, INACCURATE
+from perceiver_graph.compiler.backends.onnx import calibration, quantized, trial
+from perceiver_graph.compiler.backends.onnx.calibration import HEAD, INACCURATE, READ_BY_ALL
 from perceiver_graph.compiler.backends.onnx.calibration import SMALL as TOO_SMALL
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ops import Array
@@ -157,21 +157,22 @@ def test_each_answer_is_its_own_whatever_else_is_in_the_batch(artifact: Path) ->
 def test_a_product_is_off_by_one_percent(
     target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As far as rounding to 8 bits with a scale for each token and channel takes it."""
+    """As far as rounding to 8 bits takes it, or by less where tokens have something in common."""
     measured: dict[str, float] = {}
-    chosen = calibration.choose
+    found = calibration._errors
 
-    def choose(candidates: Any, heads: Any, small: Any, errors: dict[str, float]) -> Any:
-        measured.update(errors)
-        return chosen(candidates, heads, small, errors)
+    def errors(*given: Any) -> Any:
+        expected, each = found(*given)
+        measured.update(each)
+        return expected, each
 
-    monkeypatch.setattr(calibration, "choose", choose)
+    monkeypatch.setattr(calibration, "_errors", errors)
     save_file(usual(), tmp_path / "w.safetensors")
     pg.compile(document(), precision="int8", target=target).save(
         tmp_path / "a", weights=tmp_path / "w.safetensors"
     )
     assert len(measured) > 10
-    assert min(measured.values()) > 0.006
+    assert 0.006 < measured["inputs/x/linear"] < 0.0135  # of numbers around zero
     assert max(measured.values()) < 0.0135
 
 
@@ -200,7 +201,7 @@ def test_the_manifest_says_what_is_computed_how(artifact: Path) -> None:
     assert found.input == "random input"
     assert found.products == found.int8 + len(found.kept)
     assert found.int8 >= 10
-    assert set(found.kept.values()) == {HEAD, TOO_SMALL}
+    assert set(found.kept.values()) == {HEAD, TOO_SMALL, READ_BY_ALL}
     assert set(found.error) == {"y", "label"}
     for error in found.error.values():
         assert error.rms is not None
@@ -242,14 +243,14 @@ def test_the_error_is_that_of_a_run(artifact: Path, tmp_path: Path) -> None:
         pg.load(folder, device="cpu") for folder in (tmp_path / "fp32" / "artifact", artifact)
     )
     entries = rounded.manifest.inputs
-    sample = calibration.random_sample(wide().programs(weights)["encode"], entries, {"batch": 1})
+    sample = trial.random_sample(wide().programs(weights)["encode"], entries, {"batch": 1})
     expected, found = (program.run(sample.arrays) for program in (exact, rounded))
     told = rounded.manifest.quantization
     assert told is not None
     for name, error in told.error.items():
         again = calibration.deviation(expected[name], found[name])
-        assert again.rms == pytest.approx(error.rms, rel=0.05)
-        assert again.largest == pytest.approx(error.largest, rel=0.05)
+        assert again.rms == pytest.approx(error.rms, rel=0.2)  # a rounding that falls the other way
+        assert again.largest == pytest.approx(error.largest, rel=0.2)
 
 
 SECOND = "process.layers.1.mlp.dense2"
@@ -284,7 +285,8 @@ def test_without_the_measurement_it_would_be_ruined(
 def test_a_product_that_cannot_be_measured_stays_float() -> None:
     nodes = quantized.candidates(wide().programs(wide().weights())["encode"])
     errors = dict.fromkeys(nodes, 0.01) | {"process/layers.0/mlp/dense1": float("nan")}
-    assert calibration.choose(nodes, (), (), errors).kept.keys() == {"process/layers.0/mlp/dense1"}
+    found = calibration.choose(nodes, (), (), ()).without(errors)
+    assert found.kept.keys() == {"process/layers.0/mlp/dense1"}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -363,7 +365,7 @@ def test_a_sample_is_measured_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = 10 * rng.standard_normal((3, 1024, 64), np.float32)
     arrays = {"x": x, "narrow": np.zeros((3, 100, 8), np.float32)}
-    sample = calibration.Sample(arrays, "in.npz")
+    sample = trial.Sample(arrays, "in.npz")
     weights = usual()
     save_file(weights, tmp_path / "w.safetensors")
     found = wide().save(tmp_path / "a", weights=tmp_path / "w.safetensors", sample=sample)
@@ -375,9 +377,7 @@ def test_a_sample_is_measured_on(tmp_path: Path) -> None:
 
 
 def test_a_sample_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
-    sample = calibration.Sample(
-        {"x": np.zeros((1, 5, 64)), "narrow": np.zeros((1, 100, 8))}, "in.npz"
-    )
+    sample = trial.Sample({"x": np.zeros((1, 5, 64)), "narrow": np.zeros((1, 100, 8))}, "in.npz")
     with pytest.raises(ValueError, match="has 5 where"):
         wide().save(tmp_path / "a", sample=sample)
     assert not (tmp_path / "a").exists()

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.backends.onnx.calibration import Sample
+from perceiver_graph.compiler.backends.onnx.trial import Sample
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.runtime.sampling import Sampling
 from perceiver_graph.spec.loader import parse_spec

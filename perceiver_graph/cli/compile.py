@@ -28,7 +28,7 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
 
 if TYPE_CHECKING:
-    from perceiver_graph.compiler.backends.onnx.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.trial import Sample
     from perceiver_graph.compiler.driver import Compiled
     from perceiver_graph.spec.manifest import Generation, Manifest
 

@@ -10,7 +10,7 @@ from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 
 if TYPE_CHECKING:
-    from perceiver_graph.compiler.backends.onnx.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.trial import Sample
     from perceiver_graph.compiler.driver import Compiled
     from perceiver_graph.spec.manifest import Deviation, Manifest, Quantization
 
@@ -38,7 +38,7 @@ def read_sample(compiled: Compiled, path: Path) -> Sample:
     Raises DiagnosticError (PG501 to PG505, PG513, PG514).
     """
     from perceiver_graph.compiler.artifact import describe
-    from perceiver_graph.compiler.backends.onnx.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.trial import Sample
     from perceiver_graph.runtime.feeds import check_inputs
     from perceiver_graph.runtime.inputs import archive_of_arrays, read_arrays
     from perceiver_graph.spec.manifest import Manifest

@@ -45,7 +45,7 @@ from perceiver_graph.spec.render import render_yaml, resolved_data
 if TYPE_CHECKING:
     from torch import nn
 
-    from perceiver_graph.compiler.backends.onnx.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.trial import Sample
 
 _WEIGHTS = "the path of a file or folder, arrays by name, or a module of torch"
 Announce = Callable[[str], None]

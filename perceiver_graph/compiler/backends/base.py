@@ -24,7 +24,7 @@ from perceiver_graph.extensions import is_other
 from perceiver_graph.spec.manifest import InputEntry, Quantization
 
 if TYPE_CHECKING:
-    from perceiver_graph.compiler.backends.onnx.calibration import Sample
+    from perceiver_graph.compiler.backends.onnx.trial import Sample
 
 BACKENDS: dict[str, type[Backend]] = {}
 """Every backend by its name, in order of definition, which is that of writing."""
@@ -113,7 +113,7 @@ class Onnx(Backend):
     def write(self, job: Job) -> Written:
         """Write a file for each program, and their weights."""
         from perceiver_graph.compiler.backends import onnx as backend
-        from perceiver_graph.compiler.backends.onnx import calibration
+        from perceiver_graph.compiler.backends.onnx import calibration, trial
         from perceiver_graph.compiler.ir.interpreter import bindings
 
         job.progress("optimising")
@@ -125,11 +125,11 @@ class Onnx(Backend):
                 programs, job.parameters, job.folder, job.metadata, target=job.target, report=report
             )
             return Written(programs, tuple(files), None, report.diagnostics)
-        sample = job.sample or calibration.random_sample(programs["encode"], job.inputs, job.sizes)
+        sample = job.sample or trial.random_sample(programs["encode"], job.inputs, job.sizes)
         sizes = {**job.sizes, **bindings(programs["encode"], sample.arrays)}
         queries = {name: o.queries.evaluate(sizes) for name, o in job.lowered.outputs.items()}
-        trial = calibration.Trial(programs, job.parameters, job.target, sample, sizes, queries)
-        files, quantization = calibration.write(trial, job.folder, job.metadata, job.progress)
+        given = trial.Trial(programs, job.parameters, job.target, sample, sizes, queries)
+        files, quantization = calibration.write(given, job.folder, job.metadata, job.progress)
         return Written(programs, tuple(files), quantization, tuple(_of_int8(quantization)))
 
 

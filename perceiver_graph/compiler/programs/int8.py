@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.stages import LATENTS
 from perceiver_graph.compiler.ir.graph import Graph, Node, Value
+from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.programs.phases import COMPILE, phase_of
 from perceiver_graph.compiler.programs.target import Target
 
 SMALLEST_SIZE = 64
 """Channels in and out below which quantising costs what the product gains."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What is computed in 8 bits."""
+
+    products: frozenset[str] = frozenset()
+    """Names of nodes."""
+    means: Mapping[str, Array] = field(default_factory=dict)
+    """Of what they are of, by the names of these values: float32 [channels]."""
+
+
+NOTHING = Rounding()
 
 
 def operands(node: Node) -> tuple[Value, Value]:
@@ -43,6 +58,20 @@ def last_products(graph: Graph, results: Iterable[Value]) -> set[str]:
     return found
 
 
+def next_products(graph: Graph, values: Iterable[Value]) -> set[str]:
+    """The products with known matrices that values go through before they meet others in attention."""
+    reached, found = set(values), set[str]()
+    for node in graph.nodes:
+        of_them = reached.intersection(node.inputs)
+        product = bool(of_them) and isinstance(node.op, ops.Linear | ops.MatMul)
+        if product and operands(node)[0] in reached and operands(node)[1] not in reached:
+            found.add(node.name)
+            reached.add(node.output)
+        elif of_them and node.flops.value == 0:
+            reached.add(node.output)
+    return found
+
+
 def expected(graph: Graph, target: Target) -> frozenset[str]:
     """The products of a whole graph that are computed in 8 bits if none of them loses accuracy: none
     where nothing is to be."""
@@ -55,7 +84,8 @@ def expected(graph: Graph, target: Target) -> frozenset[str]:
         if isinstance(node.op, ops.Linear | ops.MatMul) and _is_of_weights(node, phases)
     }
     results = (value for name, value in graph.outputs.items() if name != LATENTS)
-    return frozenset(found - last_products(graph, results))
+    read_by_all = next_products(graph, [graph.outputs[LATENTS]] if LATENTS in graph.outputs else [])
+    return frozenset(found - last_products(graph, results) - read_by_all)
 
 
 def _is_of_weights(node: Node, phases: Mapping[Value, str]) -> bool:

@@ -5,7 +5,7 @@ Import it where it is needed only: it loads onnx, which takes a second.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from perceiver_graph.compiler.backends.onnx.node_builder import Lowering
 from perceiver_graph.compiler.backends.onnx.precision import refusal, refuses
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, TensorStore
 from perceiver_graph.compiler.ops import Array, Op
+from perceiver_graph.compiler.programs.int8 import NOTHING, Rounding
 from perceiver_graph.compiler.programs.target import DEFAULT, Target
 from perceiver_graph.diagnostics import Report
 
@@ -32,7 +33,7 @@ def write(
     metadata: Mapping[str, str] | None = None,
     *,
     target: Target = DEFAULT,
-    int8: Collection[str] = (),
+    int8: Rounding = NOTHING,
     lowerings: Mapping[type[Op], Lowering] | None = None,
     report: Report | None = None,
 ) -> list[str]:

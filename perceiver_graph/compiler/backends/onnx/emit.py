@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import onnx_ir as ir
 
@@ -14,6 +14,7 @@ from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ops import Array, Op
+from perceiver_graph.compiler.programs.int8 import NOTHING, Rounding
 from perceiver_graph.compiler.programs.target import DEFAULT, Target
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.version import __version__
@@ -29,15 +30,15 @@ def emit(
     *,
     metadata: Mapping[str, str] | None = None,
     target: Target = DEFAULT,
-    int8: Collection[str] = (),
+    int8: Rounding = NOTHING,
     lowerings: Mapping[type[Op], Lowering] | None = None,
 ) -> ir.Model:
     """The program as a model that holds its tensors, views of `parameters`, in memory.
 
-    `store` takes on its large tensors. `int8` names the nodes whose products are computed in 8
-    bits; `lowerings` stands for the table of the target. `metadata` is kept under
-    `perceiver_graph.<key>`. `ValueError` if a parameter is missing or does not fit, or if two
-    things would have one name; DiagnosticError (PG703) for a primitive that nothing is known of.
+    `store` takes on its large tensors. `int8` says which products are computed in 8 bits; `lowerings`
+    stands for the table of the target. `metadata` is kept under `perceiver_graph.<key>`. `ValueError`
+    if a parameter is missing or does not fit, or if two things would have one name; DiagnosticError
+    (PG703) for a primitive that nothing is known of.
     """
     lowerings = lowerings_for(target) if lowerings is None else lowerings
     program = decomposed(program, lowerings, "onnx")

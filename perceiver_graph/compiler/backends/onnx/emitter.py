@@ -5,7 +5,7 @@ Nothing is inferred: the IR knows all shapes, and `precision` the element type o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +14,7 @@ from perceiver_graph.compiler.backends.onnx import precision
 from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES, TensorStore, checked
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Value
 from perceiver_graph.compiler.ops import Array, DType, TensorType
+from perceiver_graph.compiler.programs.int8 import NOTHING, Rounding
 from perceiver_graph.compiler.programs.target import DEFAULT, Target
 
 OPSET = 20
@@ -33,17 +34,18 @@ class Emitter:
         parameters: Mapping[str, Array],
         store: TensorStore,
         target: Target = DEFAULT,
-        int8: Collection[str] = (),
+        int8: Rounding = NOTHING,
     ) -> None:
         self.program = program
         self.parameters = parameters
         self.store = store
         self.target = target
         self.element = precision.element(target)
-        self.int8 = frozenset(int8)
-        """The names of the nodes whose products are computed in 8 bits."""
+        self.int8 = int8
         self.quantized: dict[ir.Value, tuple[ir.Value, ...]] = {}
         """Values in 8 bits, and their scales: products that read the same one share it."""
+        self.centred: set[Value] = set()
+        """Values that are emitted without their mean."""
         self.rounded: dict[str, tuple[Array, Array]] = {}
         """Weights in 8 bits and their scales, by what the store calls them."""
         self.measured: list[ir.Value] = []

@@ -37,6 +37,7 @@ from perceiver_graph.compiler.backends.onnx.positions import (
 from perceiver_graph.compiler.backends.onnx.products import (
     batch_norm,
     conv,
+    layer_norm,
     linear,
     matmul,
     max_pool,
@@ -75,15 +76,6 @@ def _gaussian_sample(op: ops.GaussianSample, b: NodeBuilder) -> ir.Value:
     """The mean: a program does not train."""
     means = int(b.output.shape[-1])
     return b.result("Slice", *b.inputs, b.ints(0), b.ints(means), b.ints(-1))
-
-
-def _layer_norm(op: ops.LayerNorm, b: NodeBuilder) -> ir.Value:
-    """What it computes in is float32 by default, for which OpenVINO converts a bfloat16 array there and
-    back, on one thread. Told otherwise, its kernel reads bfloat16, and sums in float32 still."""
-    settings: dict[str, Attribute] = {"axis": -1, "epsilon": op.epsilon}
-    if (b.emitter.target.name, b.dtype) == ("openvino", "bfloat16"):
-        settings["stash_type"] = DATA_TYPES["bfloat16"].value
-    return b.result("LayerNormalization", *b.inputs, **settings)
 
 
 def _mean(op: ops.Mean, b: NodeBuilder) -> ir.Value:
@@ -159,7 +151,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     ops.Gather: _as("Gather", lambda op: {"axis": op.axis}),
     ops.Gelu: _as("Gelu", lambda op: {"approximate": op.approximate}),
     ops.Interpolate: interpolate,
-    ops.LayerNorm: _layer_norm,
+    ops.LayerNorm: layer_norm,
     ops.Linear: linear,
     ops.MatMul: matmul,
     ops.MaxPool: max_pool,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
+from perceiver_graph.compiler.backends.onnx.emitter import Attribute
 from perceiver_graph.compiler.backends.onnx.layout import channels_first, channels_last, first_of
 from perceiver_graph.compiler.backends.onnx.node_builder import NodeBuilder
+from perceiver_graph.compiler.backends.onnx.tensors import DATA_TYPES
 from perceiver_graph.compiler.ir.dims import Dim
 
 
@@ -79,3 +81,14 @@ def max_pool(op: ops.MaxPool, b: NodeBuilder) -> ir.Value:
 def _pads(padding: tuple[tuple[int, int], ...]) -> list[int]:
     """ONNX's order: what goes before every axis, then what goes after."""
     return [before for before, _ in padding] + [after for _, after in padding]
+
+
+def layer_norm(op: ops.LayerNorm, b: NodeBuilder, bias: ir.Value | None = None) -> ir.Value:
+    """What it computes in is float32 by default, for which OpenVINO converts a bfloat16 array there and
+    back, on one thread. Told otherwise, its kernel reads bfloat16, and sums in float32 still. `bias` stands
+    for that of the node."""
+    settings: dict[str, Attribute] = {"axis": -1, "epsilon": op.epsilon}
+    if (b.emitter.target.name, b.dtype) == ("openvino", "bfloat16"):
+        settings["stash_type"] = DATA_TYPES["bfloat16"].value
+    given = b.input("x"), b.input("weight"), bias or b.input("bias")
+    return b.result("LayerNormalization", *given, **settings)

@@ -1,12 +1,15 @@
 """Products with a known weight in 8 bits: weights are rounded now, with a scale for every output channel,
 activations at run time, with a scale for every token, so that none depends on what else is in the array.
 
-Which products are, `perceiver_graph.compiler.backends.onnx.calibration` has measured.
+Which products are, `perceiver_graph.compiler.backends.onnx.calibration` has measured, and the mean of each
+channel of what they are of. What all tokens have in common, all are rounded alike in, and no sum over tokens
+averages it away: the mean is left out of what is rounded, and its product, computed when compiling, is
+part of the bias. A mean of other inputs is no error, only less of a gain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -14,11 +17,11 @@ import onnx_ir as ir
 
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.backends.onnx import products
-from perceiver_graph.compiler.backends.onnx.emitter import OPSET
+from perceiver_graph.compiler.backends.onnx.emitter import OPSET, value_of
 from perceiver_graph.compiler.backends.onnx.node_builder import Lowering, NodeBuilder
 from perceiver_graph.compiler.ir.dims import Dim, Shape
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Parameter, Value
-from perceiver_graph.compiler.ops import Array, Op
+from perceiver_graph.compiler.ops import Array, Op, TensorType
 from perceiver_graph.compiler.programs.int8 import operands
 
 LARGEST_WEIGHT = 127
@@ -32,8 +35,9 @@ GELU_SHIFT = 0.17
 8 bits, where numbers of both signs have 7 and a sign."""
 FUSED = "com.microsoft.MatMulIntegerToFloat"
 """The product and its scales as one operator of onnxruntime."""
-DIFFERENCE, SIZE = ".int8_difference", ".int8_size"
-"""What the names of the outputs end with that a measuring program has for a product."""
+DIFFERENCE, SIZE, MEAN = ".int8_difference", ".int8_size", ".int8_mean"
+"""What the names of the outputs end with that a measuring program has for a product: the last of what
+it is of."""
 _TINY = 1e-30
 """The largest number of a token of zeros, by which they can be divided."""
 
@@ -70,20 +74,51 @@ def _is_candidate(program: Graph, node: Node) -> bool:
 
 def linear(op: ops.Linear, b: NodeBuilder) -> ir.Value:
     """In 8 bits where the plan says so."""
-    if b.node.name not in b.emitter.int8:
+    if b.node.name not in b.emitter.int8.products:
         return products.linear(op, b)
     return _product(op, b, b.node["bias"] if "bias" in b else None, as_result=True)
 
 
 def matmul(op: ops.MatMul, b: NodeBuilder) -> ir.Value:
     """In 8 bits where the plan says so."""
-    if b.node.name not in b.emitter.int8:
+    if b.node.name not in b.emitter.int8.products:
         return products.matmul(op, b)
     return _product(op, b, as_result=True)
 
 
-LOWERINGS: dict[type[Op], Lowering] = {ops.Linear: linear, ops.MatMul: matmul}
+def layer_norm(op: ops.LayerNorm, b: NodeBuilder) -> ir.Value:
+    """Without the mean where products in 8 bits alone read it: its bias can leave that out for nothing."""
+    value, bias = b.node.output, b.node["bias"]
+    readers = [node for node in b.emitter.program.nodes if value in node.inputs]
+    rounded = all(n.name in b.emitter.int8.products and operands(n)[0] == value for n in readers)
+    known = isinstance(b.emitter.program.leaves.get(bias), Parameter | Constant)
+    if not (readers and rounded and known) or value in b.emitter.program.outputs.values():
+        return products.layer_norm(op, b)
+    b.emitter.centred.add(value)
+    moved = (b.emitter.data(bias) - b.emitter.int8.means[value.name]).astype(np.float32)
+    return products.layer_norm(op, b, b.emitter.initializer(f"{b.node.name}/bias.int8", moved))
+
+
+LOWERINGS: dict[type[Op], Lowering] = {
+    ops.Linear: linear,
+    ops.MatMul: matmul,
+    ops.LayerNorm: layer_norm,
+}
 """What int8 has in place of the common lowerings."""
+
+
+def averaging(
+    common: Mapping[type[Op], Lowering], names: Collection[str]
+) -> dict[type[Op], Lowering]:
+    """Lowerings that compute in float32, and the mean of what the products named are of: an output more."""
+
+    def average(op: Op, b: NodeBuilder, result: ir.Value) -> None:
+        x, _ = operands(b.node)
+        tokens = b.ints(*range(len(x.shape) - 1))
+        if f"{x.name}{MEAN}" not in b.emitter.taken:
+            _output(b, f"{x.name}{MEAN}", "ReduceMean", x.shape[-1:], b.read(x), tokens)
+
+    return _beside(common, names, average)
 
 
 def measuring(
@@ -93,14 +128,29 @@ def measuring(
 
     Each adds two outputs to the program: the norms of the difference and of the product.
     """
+    return _beside(common, names, _measure)
 
+
+def _beside(
+    common: Mapping[type[Op], Lowering],
+    names: Collection[str],
+    more: Callable[[Op, NodeBuilder, ir.Value], None],
+) -> dict[type[Op], Lowering]:
     def lowering(op: Op, b: NodeBuilder) -> ir.Value:
         result = common[type(b.node.op)](op, b)
         if b.node.name in names:
-            _measure(op, b, result)
+            more(op, b, result)
         return result
 
     return {**common, ops.Linear: lowering, ops.MatMul: lowering}
+
+
+def _output(b: NodeBuilder, name: str, op_type: str, shape: Shape, *inputs: ir.Value) -> None:
+    """An output of the program beside its own."""
+    name = b.emitter.fresh(name)
+    found = value_of(name, TensorType(shape, "float32"))
+    b.append(name, op_type, inputs, (found,), {"keepdims": 0})
+    b.emitter.measured.append(found)
 
 
 def _measure(op: Op, b: NodeBuilder, result: ir.Value) -> None:
@@ -111,10 +161,7 @@ def _measure(op: Op, b: NodeBuilder, result: ir.Value) -> None:
     found = _product(op, b)
     difference = b.part("difference", b.output, "Sub", found, exact)
     for value, end in ((difference, DIFFERENCE), (exact, SIZE)):
-        name = b.emitter.fresh(f"{b.node.name}{end}")
-        norm = ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([]))
-        b.append(name, "ReduceL2", (value,), (norm,), {"keepdims": 0})
-        b.emitter.measured.append(norm)
+        _output(b, f"{b.node.name}{end}", "ReduceL2", (), value)
 
 
 def _product(
@@ -159,6 +206,11 @@ def _quantized(b: NodeBuilder, value: Value) -> tuple[ir.Value, ...]:
             x = b.part("moved", type, "Add", x, b.scalar(GELU_SHIFT, type))
             largest, steps = b.part("largest", each, "ReduceMax", x, last), 255
         else:
+            if value not in b.emitter.centred:
+                mean = b.emitter.initializer(
+                    f"{value.name}/mean.int8", b.emitter.int8.means[value.name]
+                )
+                x = b.part("centred", type, "Sub", x, mean)
             ends = [b.part("most", each, "ReduceMax", x, last)]
             ends += [b.part("less", each, "Neg", b.part("least", each, "ReduceMin", x, last))]
             largest, steps = b.part("largest", each, "Max", *ends, b.scalar(_TINY, type)), 127
@@ -183,18 +235,20 @@ def _zero(b: NodeBuilder, value: Value) -> ir.Value:
 
 
 def _terms(op: Op, b: NodeBuilder, bias: Value | None) -> list[ir.Value]:
-    """What is added to the product: the bias, and behind a GELU what its numbers were moved up by, as the
-    rounded weights have it. Where both are known they are one."""
-    x, _ = operands(b.node)
-    if not _behind_gelu(b, x):
-        return [] if bias is None else [b.read(bias)]
+    """What is added to the product: the bias, what was left out of the activations, as the rounded weights
+    have it, and what those are off for the mean. Where all is known it is one."""
+    x, weight = operands(b.node)
+    mean = b.emitter.int8.means[x.name].astype(np.float64)
+    left_out = np.full_like(mean, -GELU_SHIFT) if _behind_gelu(b, x) else mean
+    matrix = b.emitter.data(weight)
     _, (values, scales) = _rounded(op, b)
-    back = -GELU_SHIFT * values.sum(axis=0, dtype=np.float32) * scales
+    name = f"{b.node.name}/of/{x.name}"  # other programs may have the product of another value
+    back = mean @ (matrix.T if _transposed(op) else matrix) + (left_out - mean) @ values * scales
     if bias is None or not isinstance(b.emitter.program.leaves.get(bias), Parameter | Constant):
-        moved = b.emitter.initializer(f"{b.node.name}/back", back.astype(np.float32))
+        moved = b.emitter.initializer(name, back.astype(np.float32))
         return [moved] if bias is None else [moved, b.read(bias)]
     together = (b.emitter.data(bias) + back).astype(np.float32)
-    return [b.emitter.initializer(f"{b.node.name}/bias.int8", together)]
+    return [b.emitter.initializer(name, together)]
 
 
 def _weights(op: Op, b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
@@ -211,12 +265,15 @@ def _weights(op: Op, b: NodeBuilder) -> tuple[ir.Value, ir.Value]:
 def _rounded(op: Op, b: NodeBuilder) -> tuple[str, Weights]:
     """The matrix of a product in 8 bits, and what it is called: rounded once for all that read it."""
     _, weight = operands(b.node)
-    transposed = not isinstance(op, ops.MatMul) or op.transpose_b
-    name = f"{weight.name}.T.int8" if transposed else f"{weight.name}.int8"
+    name = f"{weight.name}.T.int8" if _transposed(op) else f"{weight.name}.int8"
     if name not in b.emitter.rounded:
         matrix = b.emitter.data(weight)
-        b.emitter.rounded[name] = quantize(matrix.T if transposed else matrix)
+        b.emitter.rounded[name] = quantize(matrix.T if _transposed(op) else matrix)
     return name, Weights(*b.emitter.rounded[name])
+
+
+def _transposed(op: Op) -> bool:
+    return not isinstance(op, ops.MatMul) or op.transpose_b
 
 
 def _function() -> ir.Function:
