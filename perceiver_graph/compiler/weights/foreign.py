@@ -83,17 +83,30 @@ def _told(path: Path, head: bytes, found: formats.Format | None) -> Foreign | No
 
 def conversion(path: Path, target: Path | None = None) -> str:
     """The program that turns what PyTorch wrote into a safetensors file: it looks for the model in
-    the checkpoint of a trainer, takes only tensors, and drops what wrappers put before every name."""
+    the checkpoint of a trainer, takes only tensors, and drops what wrappers put before every name.
+    A module that was saved whole is loaded with its class."""
     target = target or path.with_suffix(".safetensors")
     if target.exists():
         target = target.with_name(f"{target.stem}-converted.safetensors")
+    classes = trainers.whole_module(path)
+    inside = (
+        "for key in ('state_dict', 'model_state_dict', 'model', 'module', 'net', 'ema', 'shadow'):",
+        "    found = found[key] if isinstance(found.get(key), dict) else found",
+    )
+    if classes is not None:
+        inside = (
+            "each = found.values() if isinstance(found, dict) else [found]",
+            "found = next(one for one in each if isinstance(one, torch.nn.Module)).state_dict()",
+        )
+    # A script has its classes in no module that another program could import them from by itself.
+    own = [one.partition(".")[2] for one in classes or () if one.startswith("__main__.")]
     return code(
         "if you trust where it comes from, convert it with PyTorch",
         (
             "import torch, safetensors.torch, os, re",
-            f"found = torch.load({str(path)!r}, map_location='cpu', weights_only=True)",
-            "for key in ('state_dict', 'model_state_dict', 'model', 'module', 'net', 'ema', 'shadow'):",
-            "    found = found[key] if isinstance(found.get(key), dict) else found",
+            *([f"from SCRIPT import {', '.join(own)}  # the program that saved it"] if own else []),
+            f"found = torch.load({str(path)!r}, map_location='cpu', weights_only={classes is None})",
+            *inside,
             "found = {name: t.contiguous().clone() for name, t in found.items() if torch.is_tensor(t)}",
             r"prefix = re.match(r'((module|model|_orig_mod)\.)*', os.path.commonprefix(list(found)))[0]",
             "tensors = {name.removeprefix(prefix): tensor for name, tensor in found.items()}",
