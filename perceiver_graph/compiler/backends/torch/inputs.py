@@ -169,6 +169,9 @@ class Inputs:
             if leaf.of not in self.optional
         ]
         body += sizes if self.filled else ()
+        # A size that is told by an axis which lies elsewhere would mislead.
+        loose = (leaf for leaf in self.leaves if leaf.role == "data" and _is_open(leaf))
+        body += [self._check_shape(leaf, {}) for leaf in loose]
         variables: dict[str, str] = {}
         for symbol in symbols_of(value.shape for value in self.data.values()):
             if found := places(symbol, self.data):
@@ -180,12 +183,16 @@ class Inputs:
                 variables[symbol.name] = variable
                 body.append(f"{variable} = {py.call('agreed_size', *asked, **options)}")
         for leaf in self.leaves:
-            each = [written(dim, variables) for dim in leaf.value.shape]
-            axes = py.entries(dict(zip(_axes(leaf), each, strict=False)))
-            body.append(py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes))
+            body.append(self._check_shape(leaf, variables))
         for leaf in self.leaves:
             body += self._check_values(leaf, interface, variables)
         return py.method(name, arguments, "None", _CHECK, *body, *then)
+
+    def _check_shape(self, leaf: Input, sizes: Mapping[str, str]) -> str:
+        """The statement that checks the axes of an input; a size that is not known may be any."""
+        each = [written(dim, sizes) for dim in leaf.value.shape]
+        axes = py.entries(dict(zip(_axes(leaf), each, strict=False)))
+        return py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes)
 
     def _check_values(
         self, leaf: Input, interface: Interface, sizes: Mapping[str, str]
@@ -229,6 +236,11 @@ class Inputs:
         if names := ", ".join(sorted(ignored)):
             lines.append(f"Always masked, so looked at by nothing: {names}.")
         return "\n\n".join(lines)
+
+
+def _is_open(leaf: Input) -> bool:
+    """Whether an axis behind the batch may have several sizes."""
+    return not all(dim.is_constant for dim in leaf.value.shape[1:])
 
 
 def _axes(leaf: Input) -> list[str]:

@@ -123,9 +123,10 @@ class Root:
         read = ", sizes" if self.inputs.filled else ""
         return py.method(
             "forward",
-            [f"inputs: {TENSORS}", *self.outputs.arguments],
+            [f"inputs: {TENSORS} | None = None", *self.outputs.arguments, "**named: Tensor"],
             TENSORS,
-            "What `decode` makes of what `encode` makes of the inputs.",
+            "What `decode` makes of what `encode` makes of the inputs, which may be `named` in the call.",
+            f"inputs = {py.call('all_named', 'inputs', 'named')}",
             f"return self.decode(self.encode(inputs{read}), queries{sizes})",
         )
 

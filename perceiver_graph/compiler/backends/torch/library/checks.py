@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -20,8 +21,10 @@ def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
     if given is None and what != "input":
         return
     if not isinstance(given, Mapping):
-        kind = type(given).__name__
-        raise TypeError(f"each {what} is given by its name, in a dict, not in a {kind}")
+        value = "NUMBER" if what == "size" else "TENSOR"
+        names = ", ".join(f'"{name}": {value}' for name in known if "." not in name)
+        wanted = f"by its name, in a dict, {{{names}}}"
+        raise TypeError(f"each {what} is given {wanted}, not in a {type(given).__name__}")
     for name, value in given.items():
         output, _, kind = str(name).rpartition(".")
         if name not in known and what == "input" and kind == "points":
@@ -113,15 +116,31 @@ def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None
     if name not in inputs:
         return
     sizes, wanted = list(inputs[name].shape), list(axes.values())
-    if len(sizes) != len(wanted):  # a size that is expected may come of this very shape
-        text = (
-            f"input `{name}` has shape {sizes}, and takes {len(wanted)} axes: [{', '.join(axes)}]"
-        )
-        batch = f"; the batch comes first, `{name}[None]` adds it"
-        raise ValueError(text + batch * (len(sizes) + 1 == len(wanted)))
-    if not all(want in (None, size) for want, size in zip(wanted, sizes, strict=True)):
+    if fits(sizes, wanted):
+        return
+    text = f"input `{name}` has shape {sizes}, and takes {len(wanted)} axes: [{', '.join(axes)}]"
+    if len(sizes) == len(wanted):
         text = ", ".join(f"{axis} {'any' if size is None else size}" for axis, size in axes.items())
-        raise ValueError(f"input `{name}` has shape {sizes}, expected [{text}]")
+        text = f"input `{name}` has shape {sizes}, expected [{text}]"
+    raise ValueError(text + reordered(name, sizes, wanted))
+
+
+def fits(sizes: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether a shape is the one that is wanted; None is any size."""
+    return len(sizes) == len(wanted) and all(
+        want in (None, size) for want, size in zip(wanted, sizes, strict=True)
+    )
+
+
+def reordered(name: str, sizes: list[int], wanted: list[int | None]) -> str:
+    """What would make an array fit, if its axes are in another order or the batch is left out."""
+    no_batch = len(sizes) + 1 == len(wanted)
+    first = [] if no_batch else [0]
+    for order in itertools.permutations(range(len(first), len(sizes))):
+        if fits([sizes[i] for i in order], wanted[1:]) and [*order] != sorted(order):
+            turned = f"{name}.permute({', '.join(map(str, (*first, *order)))})"
+            return f"; `{turned}{'[None]' * no_batch}` puts its axes in this order"
+    return f"; the batch comes first, `{name}[None]` adds it" if no_batch else ""
 
 
 def check_numbers(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,13 @@ def shared_size(
             times, over, plus = (scaled or {}).get(name, (1, 1, 0))
             return (inputs[name].shape[axis] - plus) * over // times
     return smallest
+
+
+def all_named(inputs: dict[str, Tensor] | None, named: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs by name, which are given in a dict, or as arguments of the call."""
+    if named and (inputs is None or isinstance(inputs, Mapping)):
+        return {**(inputs or {}), **named}
+    return {} if inputs is None else inputs
 
 
 def as_numbers(
