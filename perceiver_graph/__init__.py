@@ -51,10 +51,31 @@ _HOME = {
 def __getattr__(name: str) -> object:
     """Import a public name from its module and keep it (PEP 562)."""
     if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(_told(name), name=name)
     value: object = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
+
+
+_INSTEAD = {
+    "Program InferenceSession Session from_pretrained open": "`load(PATH)` is a program that runs",
+    "run predict infer pipeline": "`load(PATH).run({NAME: ARRAY})`",
+    "Spec parse parse_spec check": "`load_spec(SPEC)` reads one, `compile(SPEC)` checks all of it",
+    "to_torch Module Model AutoModel Perceiver PerceiverIO": "`compile(SPEC).to_torch(WEIGHTS)`",
+    "save export to_onnx": "`compile(SPEC).save(DIR, weights=WEIGHTS)`",
+    "import_ convert from_transformers import_model": "`import_checkpoint(CHECKPOINT)`",
+}
+"""What is called for otherwise, as who knows other libraries does, and what there is."""
+
+
+def _told(name: str) -> str:
+    said = f"module {__name__!r} has no attribute {name!r}"
+    told = [text for names, text in _INSTEAD.items() if name in names.split()]
+    if not told and not name.startswith("_"):
+        from perceiver_graph.diagnostics.words import did_you_mean
+
+        told = [text for text in [did_you_mean(name, __all__)] if text]
+    return ": ".join([said, *told])
 
 
 def __dir__() -> list[str]:

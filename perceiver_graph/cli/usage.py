@@ -14,17 +14,15 @@ import typer
 from typer.core import TyperCommand
 
 from perceiver_graph.cli.given import without_option
+from perceiver_graph.cli.theirs import called_otherwise, picture_of
 from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
 from perceiver_graph.diagnostics.text import quote
-from perceiver_graph.diagnostics.words import closest, did_you_mean, joined, question
+from perceiver_graph.diagnostics.words import choice, closest, did_you_mean, joined, question
 
 # typer brings a click of its own, or uses the one that is installed: this is the class of either.
 ParserError: Any = typer.BadParameter.__mro__[1]
-
-_MEANT = {"gpu": "cuda", "half": "fp16", "float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
-"""What other programs call a choice that no spelling would lead to."""
 
 
 class UsageError(DiagnosticError):
@@ -86,12 +84,14 @@ def no_command(ctx: Any, word: str, known: Sequence[str]) -> UsageError:
 def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
     if name[:2] != "--":  # `-backend` was read as `-b -a -c ...`
         name = next((word for word in words if word.startswith(name)), name)
-    if told := without_option(ctx, name, words):
+    if told := without_option(ctx, name, words) or called_otherwise(ctx, name, words):
         return wrong(
             f"{_called(ctx)} has no option {quote(name)}", f"{told}; {_manual(ctx)} says more"
         )
     long = len(name) > 2  # of single letters, none is like another
-    near = question(closest(f"--{name.lstrip('-')}", _flags(ctx.command))) if long else None
+    bare = {flag.lstrip("-"): flag for flag in _flags(ctx.command) if flag[:2] == "--"}
+    meant = closest(name.lstrip("-"), bare) if long else ()  # what all begin with makes none alike
+    near = question(bare[one] for one in meant)
     if near is None:
         owners = [other for other, flags in _others(ctx) if name in flags]
         near = f"it is an option of {joined(map(quote, owners), 'and')};" if owners else ""
@@ -118,8 +118,9 @@ def _bad_value(ctx: Any, param: Any, words: Sequence[str]) -> UsageError:
         )
     flag = next((flag for flag in param.opts if flag in words), param.opts[-1])
     choices = get_args(kind)
-    near = closest(_MEANT.get(str(given), given), choices)
+    near = choice(given, choices)
     help = question(f"{flag} {one}" for one in near)
+    help = help or picture_of(ctx, flag, str(given))
     help = help or f"write {option(flag, _example(ctx, param, given))};"
     message = f"{quote(flag)} takes {_wanted(kind, limits)}, not {quote(given)}"
     return wrong(message, f"{help} {_manual(ctx)} says more", _about(param))
@@ -182,7 +183,7 @@ def _example(ctx: Any, param: Any, given: object = None) -> str:
         number = kind(given)
         nearest = limits.min if limits.min is not None and number < limits.min else limits.max
     except (TypeError, ValueError):
-        nearest = limits.max
+        nearest = param.default
     return str(param.metavar if nearest is None else nearest)
 
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+SETTINGS = {
+    "latents num_latents n_latents": "latents.count=32",
+    "latent_dim latent_width d_latents width dim d_model": "latents.width=256",
+    "depth layers num_layers": "process.layers=6",
+    "blocks num_blocks": "process.blocks=8",
+    "heads num_heads latent_heads": "process.heads=8",
+}
+"""Settings of a spec, with a value, by what other libraries call them."""
 _RUNS = (
     "it has no weights yet: `save(DIR, weights=WEIGHTS)`, then `load(DIR).run({NAME: ARRAY})`, or "
     "`to_torch(WEIGHTS)`"
@@ -16,6 +24,9 @@ OF_COMPILED = {
     "train fit eval state_dict parameters load_state_dict": _MODULE,
     "to cuda cpu half": _MOVED,
     "export write": "`save(DIR)` writes it",
+    "to_onnx onnx": "`save(DIR)` writes ONNX programs; `load(DIR)` runs them",
+    "num_parameters count_params parameter_count": "`graph.parameter_count` has it",
+    "inputs outputs": "`print` it; `load(DIR).manifest` has them, of what `save(DIR)` has written",
     "summary": "`print` it, or its `graph`; `perceiver-graph inspect SPEC` has more",
 }
 OF_COMPILE = {
@@ -26,6 +37,16 @@ OF_COMPILE = {
     "backends": '`compile(SPEC).save(DIR, backends=["onnx", "torch"])`',
     "set": 'it is called `overrides`: `overrides=["latents.count=64"]`',
     "dtype": "it is called `precision`",
+    "opset": '`target="onnx-standard"` takes operators of ai.onnx alone',
+    "quantize": 'it is called `precision`: `precision="int8"`',
+    "torch_dtype": "it is called `precision`",
+    "batch_size": "a program takes any: it is the first axis of what it runs on",
+    "batch": "a program takes any: it is the first axis of what it runs on",
+    **{
+        name: f'the spec says it: `compile(SPEC, overrides=["{setting}"])`'
+        for names, setting in SETTINGS.items()
+        for name in names.split()
+    },
     "optimize": "it is called `level`, 0 to 2",
     "opt_level": "it is called `level`, 0 to 2",
 }
@@ -33,6 +54,8 @@ OF_TO_TORCH = {
     "device": _MOVED,
     "dtype": "`to_torch(WEIGHTS).to(DTYPE)`",
     "path": "weights come first: `to_torch(PATH)`",
+    "pretrained": "weights come first: `to_torch(WEIGHTS)`",
+    "state_dict": "weights come first: `to_torch(STATE_DICT)`",
 }
 OF_SAVE = {
     "backend": 'it is called `backends`, a list: `backends=["onnx", "torch"]`',

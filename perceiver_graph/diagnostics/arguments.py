@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from perceiver_graph.diagnostics.text import clean
+from perceiver_graph.diagnostics.words import choice, question
 
 _LONGEST = 60
 _T = TypeVar("_T")
@@ -40,8 +41,10 @@ def one_of(argument: str, choices: Iterable[object], given: object) -> None:
     """Raise ValueError unless the argument is one of these, and of their kind."""
     known = list(choices)
     if not any(type(given) is type(choice) and given == choice for choice in known):
-        wanted = ", ".join(map(str, known))
-        raise ValueError(f"{argument} {_short(given)} is not one of {wanted}")
+        wanted, near = ", ".join(map(str, known)), choice(given, known)
+        meant = [f"{argument}={one!r}" for one in known if str(one) in near]
+        told = f": {question(meant)}" if meant else ""
+        raise ValueError(f"{argument} {_short(given)} is not one of {wanted}{told}")
 
 
 def whole(

@@ -5,9 +5,25 @@ Everything that looks up a name of the user's asks here, so that all of it forgi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from perceiver_graph.diagnostics.text import NAME_LIMIT, quote
+
+_MEANT = {
+    "gpu": "cuda",
+    "ort": "onnxruntime",
+    "onnx": "onnxruntime",
+    "pytorch": "torch",
+    "half": "fp16",
+    "float16": "fp16",
+    "16": "fp16",
+    "bfloat16": "bf16",
+    "float32": "fp32",
+    "float": "fp32",
+    "full": "fp32",
+    "32": "fp32",
+}
+"""What other programs call a choice that no spelling would lead to."""
 
 _LONGEST = 80  # characters of a word that are compared; longer ones are no slip of the finger
 _SHORTEST = 3  # characters of what may be short for a word
@@ -17,6 +33,13 @@ _LIKENESS = 0.6  # of difflib's ratio, from 0 (nothing in common) to 1 (equal)
 def did_you_mean(word: object, known: Iterable[object]) -> str | None:
     """The help for a misspelt name, if a known one comes close: "did you mean `width`?"."""
     return question(closest(word, known))
+
+
+def choice(word: object, choices: Iterable[object]) -> Sequence[str]:
+    """The choices that a word comes close to, or that another program calls so."""
+    known, text = [*map(str, choices)], str(word)
+    text = "cuda" if text.startswith("cuda:") else text
+    return closest(text if text in known else _MEANT.get(text, text), known)
 
 
 def nearest(word: object, known: Iterable[object]) -> str | None:

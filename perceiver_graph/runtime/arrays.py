@@ -32,13 +32,16 @@ def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | Non
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        report.error("PG504", f"{label} is no array: {error}", help=_of_tensor(value))
+        help = _of_tensor(value)
+        if help is None and isinstance(value, list | tuple):
+            help = "its rows differ in length: fill them up to one, or give them one call each"
+        report.error("PG504", f"{label} is no array: {error}", help=help)
         return None
 
 
-def real_numbers(dtype: np.dtype[Any]) -> str:
-    """How an array becomes one of real numbers."""
-    ways = {"b": "pass numbers: .astype('float32')", "c": "pass .real of it, or numpy.abs"}
+def real_numbers(dtype: np.dtype[Any], name: str = "") -> str:
+    """How an array that is called so becomes one of real numbers."""
+    ways = {"b": f"pass numbers: {name}.astype('float32')", "c": f"pass {name}.real, or numpy.abs"}
     return ways.get(dtype.kind, "pass numbers, not texts, dates or None")
 
 

@@ -13,8 +13,23 @@ _MODULE = "a program only runs: `compile(SPEC).to_torch(WEIGHTS)` is a torch.nn.
 OF_PROGRAMS = {
     "predict forward infer __call__": "`run({NAME: ARRAY})`, or the program itself, is called",
     "to cuda cpu half float": _DEVICE,
+    "get_inputs input_names input_shape inputs": "`manifest.inputs` has them, with their axes",
+    "get_outputs output_names output_shape outputs": "`manifest.outputs` has them, with their axes",
     "eval": "it needs none: a program computes as a module does in eval mode",
     "train fit parameters state_dict weights load_state_dict": _MODULE,
+}
+OF_STATES = {
+    "last_hidden_state hidden_states hidden": "`latents` has them",
+    "logits outputs output predictions": "`program.decode(STATE)` answers with the outputs by name",
+    "shape size": "`latents.shape`",
+}
+OF_RUN = {
+    "output_names": "it is called `decode`: `decode={NAME: None}`",
+    "outputs": "it is called `decode`: `decode={NAME: None}`",
+    "input_feed": "inputs come first: `run({NAME: ARRAY})`",
+    "batch_size": "it is the first axis of the arrays",
+    "device": _DEVICE,
+    "attention_mask": 'it is among the inputs: `{"NAME.attention_mask": MASK}`',
 }
 OF_LOAD = {
     "map_location": _DEVICE,

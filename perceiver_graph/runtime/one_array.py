@@ -35,6 +35,8 @@ class OneArray:
         self.name, self.entry, self.dims = name, entry, dims
         self.report, self.batch = report, batch
         self.doubts: list[str] = []
+        self.called = name
+        """The expression of its array, in what is told."""
 
     def given(self, value: ArrayLike) -> NDArray[Any] | None:
         """What the caller gives, as an array of some numbers."""
@@ -42,6 +44,8 @@ class OneArray:
             help = "leave it out" if self.entry.mask == "optional" else "pass an array"
             self.report.error("PG504", f"input {quote(self.name)} is None", help=help)
             return None
+        if not isinstance(value, np.ndarray):  # lists and tensors have no such methods, or others
+            self.called = f"numpy.asarray({self.name})"
         array = as_array(f"input {quote(self.name)}", value, self.report)
         return array if array is not None and self.holds_numbers(array) else None
 
@@ -67,13 +71,13 @@ class OneArray:
         if dtype.kind in ("iuf" if self.entry.dtype == "float32" else "iu"):
             return True
         if self.entry.dtype == "int64" and dtype.kind in "bf":
-            help = f"this input takes ids: if the values are whole numbers, {self.name}.astype('int64')"
+            help = f"this input takes ids: if the values are whole numbers, {self.called}.astype('int64')"
         elif self.entry.media is not None and dtype.kind == "U":
             text = str(array[()]) if array.ndim == 0 else ""
             made = read_call(self.name, self.entry.media, text)
             help = either(real_numbers(dtype), f"{made} makes arrays of texts and files")
         else:
-            help = real_numbers(dtype)
+            help = real_numbers(dtype, self.called)
         self._refuse(dtype, f"and takes {self.entry.dtype}", help)
         return False
 
@@ -82,7 +86,7 @@ class OneArray:
         media = self.entry.media
         if media is None or media.bounds() is None or array.dtype.kind not in "iu":
             return True
-        way = f"scale them: {media.scaled(self.name, array.dtype)}"
+        way = f"scale them: {media.scaled(self.called, array.dtype)}"
         help = f"{way}; or {read_call(self.name, media)}"
         self._refuse(array.dtype, f"whole numbers, and files are read as {media.scale()}", help)
         return False
@@ -99,7 +103,7 @@ class OneArray:
         ]
         if not several and not wrong:
             return True
-        help = better(self.name, shape, entry.shape, self.batch, self._permits)
+        help = better(self.called, shape, entry.shape, self.batch, self._permits)
         if several:
             count = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
             message = f"input {name} has {count}, {shape}, and takes {len(entry.axes)}"
@@ -125,9 +129,9 @@ class OneArray:
         if media is None or media.scale() is None:
             return None
         if axis == CHANNEL and size == 3 and actual == 4:
-            return f"take red, green and blue alone: {self.name}[{':, ' * at}:3]"
+            return f"take red, green and blue alone: {self.called}[{':, ' * at}:3]"
         if axis == CHANNEL and size == 3 and actual == 1:
-            return f"take its one channel for all: {self.name}.repeat(3, axis={at})"
+            return f"take its one channel for all: {self.called}.repeat(3, axis={at})"
         return self._read()
 
     def _read(self) -> str | None:
@@ -144,10 +148,9 @@ class OneArray:
 
 def read_call(name: str, media: InputMedia, text: str = "") -> str:
     """How a file, or this text, is read for an input: `program.read(image="PICTURE.jpg")`."""
-    words = media.example.split()
-    if media.key == "text":
-        shown = text if text and len(text) <= _TEXT else "A TEXT"
-        words = [shown]
+    words = ["A TEXT"] if media.key == "text" else media.example.split()
+    if 0 < len(text) <= _TEXT and len(words) == 1:
+        words = [text]
     quoted = [escape.json(one, indent=None, as_it_is=True, end="") for one in words]
     files = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
     given = f"{name}={files}" if name.isidentifier() else f"**{{{name!r}: {files}}}"

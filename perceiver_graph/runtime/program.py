@@ -80,11 +80,13 @@ def load(
     return Program(artifact, place, chosen.engine, chosen.why)
 
 
-class State(Glanced):
+class State(Glanced, Answering):
     """What encode leaves for decode: opaque, and in the memory of the device.
 
     `notes` say what of the inputs was left out.
     """
+
+    _instead = foreign.OF_STATES
 
     def __init__(
         self,
@@ -172,7 +174,7 @@ class Program(Generating, Attending, Reads, Glanced, Answering):
         """What the artifact says of itself: inputs and outputs with their axes, and more."""
         return self.artifact.manifest
 
-    @answered(instead=foreign.inputs_in_one)
+    @answered(foreign.OF_RUN, foreign.inputs_in_one)
     def run(
         self,
         inputs: Mapping[str, ArrayLike],

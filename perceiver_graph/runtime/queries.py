@@ -30,7 +30,6 @@ Selection = (
 )
 """Flat query positions: a range, positions in any order, or None for all. Of an output that is asked
 at points, also the points: an array of them, or `{"points": array}`."""
-_FORM = 'a mapping such as {"label": None, "image": slice(0, 1000)}, or None for everything'
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,16 @@ def parse_decode(requests: Iterable[str]) -> dict[str, slice | None] | None:
     return found or None
 
 
+def _form(manifest: Manifest, given: object) -> str:
+    """What is asked for as it is written, to who gives names alone."""
+    names = (
+        [given] if isinstance(given, str) else [*given] if isinstance(given, list | tuple) else []
+    )
+    names = [name for name in names if name in manifest.outputs] or [*manifest.outputs][:1]
+    shown = ", ".join(f'"{name}": None' for name in names)
+    return f"a mapping such as {{{shown}}} (of a part: slice(0, 1000)), or None for everything"
+
+
 def resolve(
     manifest: Manifest,
     sizes: Mapping[str, int],
@@ -96,7 +105,7 @@ def resolve(
     """
     wanted: dict[str, Selection] = {**dict.fromkeys(manifest.outputs)}
     if decode is not None:
-        wanted = {**as_mapping("what is to be decoded", _FORM, decode)}
+        wanted = {**as_mapping("what is to be decoded", _form(manifest, decode), decode)}
     asked: dict[str, Asked] = {}
     report = Report()
     given = _points(manifest, wanted)

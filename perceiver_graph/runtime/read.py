@@ -15,7 +15,7 @@ from perceiver_graph.diagnostics.arguments import wrong_kind
 from perceiver_graph.diagnostics.words import did_you_mean
 
 if TYPE_CHECKING:
-    from perceiver_graph.media.io import Piece
+    from perceiver_graph.media.io import Piece, Reader
     from perceiver_graph.spec.manifest import Manifest
 
 File = str | os.PathLike[str]
@@ -67,11 +67,21 @@ def _read(
         if not isinstance(several, Sequence) or isinstance(several, bytes):
             raise wrong_kind(name, "a file, a text or a list of them", given)
         values += [f"{name}={_text(name, one)}" for one in several]
-    subjects = find_subjects(values, readers)
+    subjects = [one for group in _groups(values, readers) for one in find_subjects(group, readers)]
     pieces = [piece for subject in subjects for piece in subject.pieces()]
     for note in dict.fromkeys(note for piece in pieces for note in piece.notes):
         warnings.warn(note, stacklevel=3)  # it is the caller's
     return _batch(pieces)
+
+
+def _groups(values: Sequence[str], readers: Sequence[Reader]) -> list[list[str]]:
+    """What goes together: all of it, but of several for one input each is read by itself."""
+    names = {value.partition("=")[0] for value in values}
+    named = [one for one in readers if len(one.inputs) == 1 and names == {*one.inputs}]
+    if not named:
+        return [[*values]]
+    groups = named[0].split([value.partition("=")[2] for value in values])
+    return [[f"{named[0].inputs[0]}={value}" for value in group] for group in groups]
 
 
 def _text(argument: str, given: object) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
 
-from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.commands import arrays, option
+from perceiver_graph.diagnostics import DiagnosticError, Report, escape, quote
+from perceiver_graph.diagnostics.commands import arrays, either, option
 from perceiver_graph.diagnostics.words import did_you_mean, is_slip, joined, nearest
 from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Piece, Reader, Reading
@@ -226,9 +226,16 @@ def _notes(values: Sequence[str], readers: Sequence[Reader]) -> tuple[str, ...]:
         name, equals, rest = value.partition("=")
         meant = nearest(name, _inputs(readers)) if equals and name.isidentifier() else None
         if meant is not None and not is_path(value):
-            wanted = option(f"{meant}={rest}")
+            wanted = _named(f"{meant}={rest}")
             return (f"{quote(value)} was read as a text; for the input {quote(meant)}: {wanted}",)
     return ()
+
+
+def _named(*words: str) -> str:
+    """Values with the inputs that they are for, `NAME=VALUE`, as they are given."""
+    pairs = (word.partition("=") for word in words)
+    given = (f"{n}={escape.json(v, indent=None, as_it_is=True, end='')}" for n, _, v in pairs)
+    return either(option(*words), f"`program.read({', '.join(given)})`")
 
 
 def _known(name: str, values: Sequence[str], readers: Sequence[Reader], report: Report) -> bool:
@@ -238,7 +245,7 @@ def _known(name: str, values: Sequence[str], readers: Sequence[Reader], report: 
     message = f"{quote(name)} is no input that is read from a file"
     these = f"these are: {', '.join(map(quote, inputs))}"
     texts = [] if is_path(values[0]) else [one.inputs[0] for one in readers if one.literal]
-    as_text = [f"as a text: {option(f'{one}={name}={values[0]}')}" for one in texts[:1]]
+    as_text = [f"as a text: {_named(f'{one}={name}={values[0]}')}" for one in texts[:1]]
     report.error("PG512", message, help=did_you_mean(name, inputs) or these, notes=as_text)
     return False
 
@@ -277,7 +284,7 @@ def _ask(values: Sequence[str], readers: Sequence[Reader], report: Report) -> No
         "PG512",
         f"it cannot be told which input{'s' * several} {joined(map(quote, values), 'and')} "
         f"{'are' if several else 'is'} for: the model takes {', '.join(map(quote, inputs))}",
-        help=f"say it: {option(*_each_named(values, readers))}",
+        help=f"say it: {_named(*_each_named(values, readers))}",
     )
 
 

@@ -135,8 +135,11 @@ def _other_file(error: DiagnosticError, path: str) -> DiagnosticError:
     if not is_whole or suffix.lower() in (*_ENDINGS, ".json", ""):
         return error
     what = f"a spec is a YAML file, and this one ends in {quote(suffix)}"
-    help = f"name a spec, as `model.yaml`: {command('new', 'NAME')} writes one to start from"
-    return DiagnosticError([replace(first, notes=(*first.notes, what), help=help), *others])
+    return DiagnosticError([replace(first, notes=(*first.notes, what), help=_start()), *others])
+
+
+def _start() -> str:
+    return f"name a spec, as `model.yaml`: {command('new', 'NAME')} writes one to start from"
 
 
 def _parse(source: Source, overrides: Sequence[str]) -> Document:
@@ -283,7 +286,7 @@ def _decode(content: bytes, path: str, file: Path | None = None) -> str:
     except UnicodeDecodeError as error:
         if b"\0" in content:
             raise DiagnosticError.of(
-                "PG003", f"{quote(path, PATH_LIMIT)} is a binary file, not YAML text"
+                "PG003", f"{quote(path, PATH_LIMIT)} is a binary file, not YAML text", help=_start()
             ) from None
         before = content[: error.start].decode("utf-8")
         source = Source(path, content.decode("utf-8", "replace"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import foreign
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.diagnostics.words import closest, question
 
 EIGHT_BITS = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 FLOATS = {
@@ -25,6 +28,10 @@ FLOATS = {
     **EIGHT_BITS,
 }
 """The formats that are read, by their names in safetensors files."""
+
+_DEVICE = re.compile(r"cpu|mps|(cuda|gpu)(:[0-9]+)?")
+_MOST = 1000  # names of a folder that are looked at
+_PATH_LIMIT = 400
 
 _NOT_OF_NUMPY = {"bfloat16", *EIGHT_BITS.values()}
 
@@ -175,10 +182,22 @@ def not_found(path: Path) -> DiagnosticError:
     """A path where there is nothing (PG301)."""
     parts = path.parts
     looks_like_hub = len(parts) == 2 and not path.is_absolute() and not path.suffix
-    return DiagnosticError.of(
-        "PG301",
-        f"there is no file or folder {quote(path)}",
-        help=f"if a model of a hub is meant: {command('import', f'hf://{path.as_posix()}')}"
-        if looks_like_hub
-        else None,
-    )
+    if _DEVICE.fullmatch(str(path)):
+        device = str(path).replace("gpu", "cuda")
+        help = f'weights come first: `to_torch(WEIGHTS).to("{device}")` moves the module'
+    elif looks_like_hub:
+        help = f"if a model of a hub is meant: {command('import', f'hf://{path.as_posix()}')}"
+    else:
+        near = closest(path.name, _beside(path), 3)
+        found = question((str(path.with_name(one)) for one in near), _PATH_LIMIT)
+        help = (
+            found or f"check the path; a model of a hub is {command('import', 'hf://OWNER/NAME')}"
+        )
+    return DiagnosticError.of("PG301", f"there is no file or folder {quote(path)}", help=help)
+
+
+def _beside(path: Path) -> list[str]:
+    try:
+        return [one.name for one in islice(path.parent.iterdir(), _MOST)]
+    except (OSError, ValueError):
+        return []

@@ -77,6 +77,24 @@ def adapter(path: Path) -> DiagnosticError:
     )
 
 
+def constants(path: Path) -> DiagnosticError | None:
+    """For a file of an artifact that holds what its programs compute with (PG301); None of any other."""
+    folder = path.parent
+    if path.name != "constants.safetensors" or not (folder / "manifest.json").is_file():
+        return None
+    anew = f"name those that it was compiled with; {_compiled(folder)} writes those of a seed"
+    beside = folder / OWN_WEIGHTS
+    return DiagnosticError.of(
+        "PG301",
+        f"{quote(path)} is a part of an artifact, and holds what its programs compute with, not weights",
+        help=f"the weights are beside it: `{beside}`" if beside.is_file() else anew,
+    )
+
+
+def _compiled(folder: Path) -> str:
+    return command("compile", folder / _SPEC, "--backend", "torch", "-o", "DIR")
+
+
 def _nothing(folder: Path, names: list[str]) -> DiagnosticError:
     """What a folder is that holds no weights."""
     if not names:
@@ -101,11 +119,10 @@ def _nothing(folder: Path, names: list[str]) -> DiagnosticError:
             f"compile it: {compile}",
         )
     if _ARTIFACT.issubset(names):
-        anew = command("compile", folder / _SPEC, "--backend", "torch", "-o", "DIR")
         return _error(
             folder,
             "is an artifact, and holds what its programs compute with, not the weights",
-            f"name the weights that it was compiled with; {anew} writes those of a seed",
+            f"name the weights that it was compiled with; {_compiled(folder)} writes those of a seed",
         )
     if any(name.endswith(".distcp") for name in names):
         module = "torch.distributed.checkpoint.format_utils"

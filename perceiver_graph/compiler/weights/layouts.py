@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from perceiver_graph.compiler.weights.files import Tensors
-from perceiver_graph.compiler.weights.folders import adapter
+from perceiver_graph.compiler.weights.folders import adapter, constants
 from perceiver_graph.compiler.weights.system_tables import find
 from perceiver_graph.compiler.weights.systems import SystemLayout
 from perceiver_graph.compiler.weights.transformers import TransformersLayout
@@ -61,6 +61,8 @@ def recognise(tensors: Tensors, ours: set[str]) -> Layout:
     """The layout, told by the names. Raises DiagnosticError (PG301, PG306) where they tell nothing."""
     if any(_OF_ADAPTERS.search(name) for name in tensors.names):
         raise adapter(tensors.path)
+    if part := constants(tensors.path):
+        raise part
     layout = (
         TransformersLayout.recognise(tensors.names)
         or _of_system(tensors)

@@ -1,0 +1,76 @@
+"""Options as other programs call them, and what there is instead in a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from perceiver_graph.diagnostics.commands import command, option, shell
+from perceiver_graph.diagnostics.words import joined
+
+_OPTIONS = {
+    "gpu cuda use-gpu": ("--device", "cuda"),
+    "provider providers execution-provider": ("--device", "cuda"),
+    "cpu no-cuda": ("--device", "cpu"),
+    "half fp16 float16": ("--precision", "fp16"),
+    "bf16 bfloat16": ("--precision", "bf16"),
+    "int8 quantize quantized": ("--precision", "int8"),
+    "dtype torch-dtype": ("--precision", "fp16"),
+    "json": ("--format", "json"),
+    "checkpoint ckpt model pretrained state-dict resume": ("--weights", "FILE"),
+    "onnx": ("--backend", "onnx"),
+    "torch pytorch": ("--backend", "torch"),
+    "format framework": ("--backend", "onnx"),
+    "optimize opt-level": ("-O", "2"),
+    "output-dir out-dir outdir save-dir": ("-o", "DIR"),
+    "top topk": ("--top-k", "5"),
+    "max-tokens max-new-tokens max-length": ("--generate", "20"),
+}
+"""The option of this package that does it, with a value."""
+_SETTINGS = {
+    "latents num-latents n-latents": "latents.count=32",
+    "latent-dim latent-width d-latents width": "latents.width=256",
+    "depth layers num-layers": "process.layers=6",
+    "blocks num-blocks": "process.blocks=8",
+    "heads num-heads latent-heads": "process.heads=8",
+}
+"""The setting of a spec, with a value."""
+_PICTURES = ("svg", "png", "pdf", "jpg", "ps", "eps")
+_BATCH = (
+    "batch batch-size bs",
+    "a model takes any batch size: it is the first axis of what it runs on, and no setting",
+)
+
+
+def called_otherwise(ctx: Any, name: str, words: Sequence[str]) -> str | None:
+    """What does in a command what an option of another program's does; None for no such option."""
+    word = name.lstrip("-").replace("_", "-").partition("=")[0]
+    given = next((one.partition("=")[2] for one in words if one.startswith(f"{name}=")), "")
+    known = [flag for param in ctx.command.params for flag in param.opts]
+    after = [*words[words.index(name) + 1 :]][:1] if name in words else []
+    value = given or next((one for one in after if one[:1] != "-"), "")
+    if word in _BATCH[0].split():
+        return _BATCH[1] if "--batch" not in known else None
+    for names, (flag, usual) in _OPTIONS.items():
+        if word in names.split() and flag in known:
+            return f"it is {option(flag, value if usual.isupper() and value else usual)}"
+    for names, setting in _SETTINGS.items():
+        if word in names.split() and "--set" in known:
+            key, _, usual = setting.partition("=")
+            number = value if value.isdecimal() else usual
+            return f"it is a setting of the spec: {option('--set', f'{key}={number}')}"
+    arguments = [one.metavar for one in ctx.command.params if one.param_type_name == "argument"]
+    if word in ("model", "artifact", "spec", "checkpoint", "config") and arguments:
+        takes = joined(arguments, "and")
+        return f"{takes} stands alone: {command(ctx.info_name, value or arguments[0])}"
+    return None
+
+
+def picture_of(ctx: Any, flag: str, given: str) -> str | None:
+    """How Graphviz makes a picture of a graph in a format that is none of ours."""
+    if ctx.info_name != "graph" or flag != "--format" or given not in _PICTURES:
+        return None
+    spec = ctx.params.get("spec") or "SPEC"
+    drawn = command("graph", str(spec), "-o", "graph.dot")
+    made = shell("dot", f"-T{given}", "graph.dot", "-o", f"graph.{given}")
+    return f"Graphviz makes it: {drawn}, then {made};"
