@@ -26,12 +26,13 @@ _LINE = re.compile(rf"[^\n]*{_WORDS}([0-9a-f]{{64}})[^\n]*\n\Z")
 _ENTRY = re.compile(rf',\n( +)"\$comment": "{_WORDS}([0-9a-f]{{64}})"\n\}}\n\Z')
 
 
-def write_text(path: Path, text: str, syntax: Syntax) -> None:
-    """Write a file, or replace one that was written here. Raises DiagnosticError (PG511)."""
-    _refuse_others(path, text)
+def write_text(path: Path, text: str, syntax: Syntax, instead: str = "") -> None:
+    """Write a file, or replace one that was written here. Raises DiagnosticError (PG511), with what else
+    may be done `instead`."""
+    _refuse_others(path, text, instead)
     with staged_file(path) as temporary:
         temporary.write_text(_marked(text, syntax), encoding="utf-8")
-        _refuse_others(path, text)  # it may have come in the meantime
+        _refuse_others(path, text, instead)  # it may have come in the meantime
 
 
 def create_text(path: Path, text: str) -> None:
@@ -58,7 +59,7 @@ def _is_ours(text: str) -> bool:
     return False
 
 
-def _refuse_others(path: Path, text: str) -> None:
+def _refuse_others(path: Path, text: str, instead: str) -> None:
     try:
         if descriptor(path) is not None or not path.is_file():
             return  # into an open file is written, as a shell does
@@ -69,7 +70,7 @@ def _refuse_others(path: Path, text: str) -> None:
         raise unwritable(
             path,
             "there is a file that this command did not write, or that was changed since",
-            "choose another path, or move or remove the file first",
+            f"choose another path, or move or remove the file first{instead}",
         )
 
 

@@ -20,6 +20,7 @@ def schema_command(
     debug: Debug = False,
 ) -> None:
     """Print the JSON Schema of the spec language."""
+    from perceiver_graph.diagnostics.commands import shell
     from perceiver_graph.extensions import load_installed
     from perceiver_graph.spec.schema import schema_text
 
@@ -27,5 +28,9 @@ def schema_command(
     if output is None:
         screen.exactly(schema_text())
     else:
-        files.write_text(output, schema_text(), "json")
+        # The one of a clone is printed into its file: it has no mark, and is compared as it stands.
+        instead = (
+            f"; in a clone of the project, {shell('make', 'schema')} renews `specs/schema.json`"
+        )
+        files.write_text(output, schema_text(), "json", instead)
         screen.say(output)

@@ -19,7 +19,15 @@ from perceiver_graph.compiler.ops import Concat
 from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.loader import STANDARD_INPUT
-from perceiver_graph.spec.models import AttentionLayers, Bias, LikeInput, Rotary
+from perceiver_graph.spec.models import (
+    AttentionLayers,
+    Bias,
+    Decode,
+    Encode,
+    LikeInput,
+    Process,
+    Rotary,
+)
 
 if TYPE_CHECKING:
     from perceiver_graph.compiler.blocks.context import Axis
@@ -151,6 +159,7 @@ def _style(layers: AttentionLayers, turned: Sequence[tuple[str, str]]) -> Iterat
     """Heads, and what is not as in the paper: `8 heads, 2 of keys`, `RMSNorm`, `gated MLP`."""
     heads = _times(layers.heads, "head")
     yield f"{heads}, {layers.key_heads} of keys" if layers.key_heads else heads
+    yield from _reading(layers)
     norms = {"layer_norm": "LayerNorm", "rms_norm": "RMSNorm", "none": "no norm"}
     if layers.norm != "layer_norm" or layers.norm_at == "after":
         yield norms[layers.norm] + (" after" if layers.norm_at == "after" else "")
@@ -180,6 +189,16 @@ def _style(layers: AttentionLayers, turned: Sequence[tuple[str, str]]) -> Iterat
         yield "no biases"
     if layers.dropout:
         yield f"dropout {layers.dropout:g}"
+
+
+def _reading(layers: AttentionLayers) -> Iterator[str]:
+    """What layers of one part alone may say: whom they read, and what becomes of what they find."""
+    if isinstance(layers, Encode | Process) and layers.causal:
+        yield "causal"
+    if isinstance(layers, Encode) and not layers.query_residual:
+        yield "not added to the latents"
+    if isinstance(layers, Decode) and layers.query_residual:
+        yield "added to the queries"
 
 
 _SWITCHES = {"shared_norm": "one norm of both", "mapped_twice": "mapped twice"}

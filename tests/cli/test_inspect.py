@@ -310,3 +310,30 @@ outputs: {{label: {{query: latents}}}}
     shown = " ".join(command("inspect", path).out.split())
     assert said in shown
     assert "self-attend layer, 2 heads, rotary by range" in shown
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("encode.causal=true", "cross-attend, 2 heads, causal"),
+        ("process.causal=true", "self-attend layer, 2 heads, causal"),
+        ("encode.query_residual=false", "cross-attend, 2 heads, not added to the latents"),
+    ],
+)
+def test_what_layers_of_a_part_say(
+    setting: str, said: str, command: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "read.yaml"
+    path.write_text(
+        """\
+perceiver: 1
+name: read
+inputs: {text: {shape: {token: 12}, steps: [{embedding: {vocabulary: 9, width: 8}}]}}
+latents: {of: text, last: 4}
+encode: {heads: 2}
+process: {layers: 1, heads: 2}
+outputs: {label: {query: latents}}
+"""
+    )
+    assert said not in " ".join(command("inspect", path).out.split())
+    assert said in " ".join(command("inspect", path, "--set", setting).out.split())

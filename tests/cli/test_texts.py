@@ -32,7 +32,9 @@ def test_schema(command: Command, tmp_path: Path) -> None:
     assert written == json.loads(done.out)
     assert command("schema", "-o", path).code == 0
     path.write_text(path.read_text().replace("perceiver-graph spec", "mine"))
-    assert "PG511" in command("schema", "-o", path).err
+    refused = command("schema", "-o", path).err
+    assert "PG511" in refused
+    assert "`make schema` renews `specs/schema.json`" in refused
 
 
 @pytest.mark.parametrize("name", ["mine", "Mine-2", "1e3", "null", "0x10", "a.b"])
