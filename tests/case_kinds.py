@@ -161,13 +161,14 @@ def emit(yaml_text: str, options: Options) -> str:
         source = compiled.torch_source()
         found = definitions(source, ast.parse(source).body)
         return "\n\n\n".join(found[name] for name in options["torch"].split(",")) + "\n"
-    from perceiver_graph.compiler.backends import onnx
+    from perceiver_graph.compiler.backends.onnx.emit import emit
+    from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
     from tests.onnx_listing import listing
 
     parameters = compiled.weights(seed=0)
     programs = compiled.programs(parameters)
     graph = programs["encode"] if options["onnx"] == "encode" else programs["decode"]
-    return listing(onnx.emit(graph, parameters, onnx.TensorStore()), options.get("under"))
+    return listing(emit(graph, parameters, TensorStore()), options.get("under"))
 
 
 def definitions(source: str, body: Sequence[ast.stmt], prefix: str = "") -> dict[str, str]:

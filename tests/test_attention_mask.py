@@ -14,8 +14,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx import TensorStore, emit
-from perceiver_graph.compiler.backends.torch import source
+from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
+from perceiver_graph.compiler.backends.torch.source import source
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph

@@ -7,7 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx import TensorStore, emit
+from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph

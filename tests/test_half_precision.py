@@ -18,8 +18,10 @@ from onnx.reference import ReferenceEvaluator
 import perceiver_graph as pg
 from perceiver_graph.choices import Precision, TargetName
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx import TensorStore, emit, write
+from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.files import write
 from perceiver_graph.compiler.backends.onnx.precision import converted
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.driver import Compiled
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of

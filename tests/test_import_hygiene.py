@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 import perceiver_graph
+from perceiver_graph.compiler.backends import base
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKENDS = {"onnx", "onnx_ir", "onnxruntime", "openvino", "torch", "transformers"}
+SHIPPED = ("onnx", "torch")
 STANDARD = sys.stdlib_module_names
 
 # Runs `code` and writes the names of all loaded modules to the file named first.
@@ -70,6 +72,17 @@ def test_import_of_the_package_loads_nothing_else(tmp_path: Path) -> None:
 def test_public_names_need_no_backend(name: str, tmp_path: Path) -> None:
     loaded = _probe(f"from perceiver_graph import {name}", tmp_path)
     assert not _roots(loaded) & BACKENDS
+
+
+def test_each_backend_is_a_folder_and_starts_without_what_it_writes_with(tmp_path: Path) -> None:
+    loaded = _probe("import perceiver_graph.compiler.driver", tmp_path)
+    assert not _roots(loaded) & BACKENDS
+    room = "perceiver_graph.compiler.backends"
+    kinds = {name: kind.__module__ for name, kind in base.BACKENDS.items() if name in SHIPPED}
+    assert kinds == {name: f"{room}.{name}.backend" for name in SHIPPED}
+    inside = {name for name in loaded if name.startswith(f"{room}.")}
+    folders = {f"{room}.{name}" for name in SHIPPED}
+    assert inside == {f"{room}.base", *folders, *kinds.values()}
 
 
 def test_public_names_are_kept_and_listed() -> None:

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 from perceiver_graph import __version__
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx import write
+from perceiver_graph.compiler.backends.onnx.files import write
 from perceiver_graph.compiler.backends.onnx.tensors import CONSTANTS, EMBED_BELOW
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from perceiver_graph.choices import TargetName
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx import TensorStore, emit
+from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ops import TensorType
 from perceiver_graph.compiler.programs.target import Target

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.onnx import TensorStore, emit
+from perceiver_graph.compiler.backends.onnx.emit import emit
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.passes import (

@@ -11,7 +11,7 @@ import pytest
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.artifact import folder as artifact
-from perceiver_graph.compiler.backends import onnx
+from perceiver_graph.compiler.backends.onnx.files import write as write_programs
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph
@@ -55,7 +55,7 @@ PROGRAMS = Programs(encode=_encode(), decode=_decode())
 def write(folder: Path, chunks: int, of: Programs = PROGRAMS, **changes: Any) -> Path:
     """The artifact of two programs."""
     folder.mkdir()
-    files = onnx.write(of, {}, folder)
+    files = write_programs(of, {}, folder)
     axes, shape = ["batch", "time", "channel"], list[int | str](["batch", 1, 3])
     manifest = Manifest(
         format=1,

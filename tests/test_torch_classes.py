@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.backends.torch import source
+from perceiver_graph.compiler.backends.torch.source import source
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import Symbol, shape_of
 from perceiver_graph.compiler.ir.graph import Graph

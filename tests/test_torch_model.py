@@ -20,7 +20,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import perceiver_graph as pg
-from perceiver_graph.compiler.backends.torch import interface_of, source, write
+from perceiver_graph.compiler.backends.torch.interface import interface_of
+from perceiver_graph.compiler.backends.torch.loading import write
+from perceiver_graph.compiler.backends.torch.source import source
 from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.spec.loader import parse_spec
@@ -267,7 +269,7 @@ def test_the_flops_that_are_said_are_those_that_are_done(name: str, tmp_path: Pa
 def test_source_needs_no_torch() -> None:
     code = """
 import sys
-from perceiver_graph.compiler.backends.torch import source
+from perceiver_graph.compiler.backends.torch.source import source
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import load_spec
 assert "class Kinetics(" in source(lower(load_spec("kinetics")).graph, name="kinetics")

@@ -20,11 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceiver_graph.compiler import ops, passes
-from perceiver_graph.compiler.backends import onnx, torch
+from perceiver_graph.compiler.backends.onnx.emit import emit as onnx_model
 from perceiver_graph.compiler.backends.onnx.fused_attention import fused_up_to
 from perceiver_graph.compiler.backends.onnx.lowerings import LOWERINGS
 from perceiver_graph.compiler.backends.onnx.targets import TARGETS
+from perceiver_graph.compiler.backends.onnx.tensors import TensorStore
 from perceiver_graph.compiler.backends.torch.lowerings import TABLE
+from perceiver_graph.compiler.backends.torch.source import source
 from perceiver_graph.compiler.backends.unread import lowered
 from perceiver_graph.compiler.blocks.builder import GraphBuilder
 from perceiver_graph.compiler.ir.dims import shape_of
@@ -222,11 +224,11 @@ def _attention(op: Attention, *, masked: bool = True) -> Graph:
 
 
 def _as_torch(graph: Graph) -> str:
-    return torch.source(graph, name="turning")
+    return source(graph, name="turning")
 
 
 def _as_onnx(graph: Graph) -> str:
-    return str(onnx.emit(graph, {}, onnx.TensorStore()))
+    return str(onnx_model(graph, {}, TensorStore()))
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from perceiver_graph.compiler.backends.torch import interface_of, load_module, source
+from perceiver_graph.compiler.backends.torch.interface import interface_of
+from perceiver_graph.compiler.backends.torch.loading import load_module
+from perceiver_graph.compiler.backends.torch.source import source
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array

@@ -15,7 +15,8 @@ from perceiver_graph.compiler import foreign
 from perceiver_graph.compiler.artifact import describe
 from perceiver_graph.compiler.artifact import folder as artifact
 from perceiver_graph.compiler.backends import base
-from perceiver_graph.compiler.backends.base import Job, Torch, Written
+from perceiver_graph.compiler.backends.base import Job, Written
+from perceiver_graph.compiler.backends.torch.backend import Torch
 from perceiver_graph.compiler.ir.dumps import refuse_inside
 from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.ir.op import Array
@@ -157,9 +158,9 @@ class Compiled(Glanced, Answering):
     @cached_property
     def module_flops(self) -> int:
         """The same of the PyTorch module, which no pass has made smaller."""
-        from perceiver_graph.compiler.backends import torch as backend
+        from perceiver_graph.compiler.backends.torch.simplify import simplify
 
-        graph = backend.simplify(self.graph)
+        graph = simplify(self.graph)
         return cost.flops(graph, largest(self.graph.symbols), trained=True)
 
     @answered()
@@ -207,10 +208,10 @@ class Compiled(Glanced, Answering):
     def to_torch(self, weights: trained.Weights | None = None, *, seed: int = 0) -> nn.Module:
         """The model as a `torch.nn.Module` in eval mode: call `train()` on it before training. Raises
         DiagnosticError as `weights`, and PG509 without torch."""
-        from perceiver_graph.compiler.backends import torch as backend
+        from perceiver_graph.compiler.backends.torch.loading import load_module
 
         parameters = self.weights(weights, seed)
-        return backend.load_module(self.torch_source(), parameters)
+        return load_module(self.torch_source(), parameters)
 
     def torch_source(self) -> str:
         """The model as one Python file that needs only torch."""

@@ -1,13 +1,14 @@
 """What a backend is: a name for `--backend`, and what it writes into the folder of an artifact.
 
-The backends themselves, and onnx and torch with them, are imported when they write.
+Each has a folder, with its class in `backend.py`. What it writes with, and onnx and torch with that, is
+imported when it writes.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,10 +16,9 @@ from perceiver_graph.compiler.ir.graph import Graph
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.ops import Array
 from perceiver_graph.compiler.passes.pipeline import Level, passes
-from perceiver_graph.compiler.programs import generation
 from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import Target
-from perceiver_graph.diagnostics import Diagnostic, Report, make
+from perceiver_graph.diagnostics import Diagnostic
 from perceiver_graph.diagnostics.arguments import one_of, wrong_kind
 from perceiver_graph.extensions import is_other
 from perceiver_graph.spec.manifest import InputEntry, Quantization
@@ -102,73 +102,3 @@ class Backend(ABC):
     @abstractmethod
     def write(self, job: Job) -> Written:
         """Write the files of a model."""
-
-
-class Onnx(Backend):
-    """Programs for onnxruntime."""
-
-    name = "onnx"
-    optimizes = True
-
-    def write(self, job: Job) -> Written:
-        """Write a file for each program, and their weights."""
-        from perceiver_graph.compiler.backends import onnx as backend
-        from perceiver_graph.compiler.backends.onnx import calibration, trial
-        from perceiver_graph.compiler.ir.interpreter import bindings
-
-        job.progress("optimising")
-        programs = job.optimize()
-        job.progress("writing ONNX")
-        if job.target.precision != "int8":
-            report = Report()
-            files = backend.write(
-                programs, job.parameters, job.folder, job.metadata, target=job.target, report=report
-            )
-            return Written(programs, tuple(files), None, report.diagnostics)
-        sample = job.sample or trial.random_sample(programs["encode"], job.inputs, job.sizes)
-        sizes = {**job.sizes, **bindings(programs["encode"], sample.arrays)}
-        queries = {name: o.queries.evaluate(sizes) for name, o in job.lowered.outputs.items()}
-        given = trial.Trial(programs, job.parameters, job.target, sample, sizes, queries)
-        files, quantization = calibration.write(given, job.folder, job.metadata, job.progress)
-        return Written(programs, tuple(files), quantization, tuple(_of_int8(quantization)))
-
-
-def _of_int8(found: Quantization) -> Iterator[Diagnostic]:
-    """What is said where 8 bits change nothing."""
-    if not found.int8:
-        why = (
-            "are worth it" if found.products else "can be: the model multiplies by no known matrix"
-        )
-        message = (
-            f"nothing is computed in 8 bits: no products {why}, and the programs are as in fp32"
-        )
-        yield make("PG602", message, severity="warning")
-
-
-class Torch(Backend):
-    """A module to train, as one file that needs only torch."""
-
-    name = "torch"
-
-    def write(self, job: Job) -> Written:
-        """Write model.py and its weights."""
-        from perceiver_graph.compiler.backends import torch as backend
-
-        job.progress("writing PyTorch")
-        backend.write(self.source(job.lowered), job.graph, job.parameters, job.folder)
-        return Written()
-
-    @staticmethod
-    def source(lowered: Lowered) -> str:
-        """The model as one Python file."""
-        from perceiver_graph.compiler.backends import torch as backend
-
-        spec = lowered.document.spec
-        return backend.source(
-            lowered.graph,
-            name=spec.name,
-            chunks=lowered.chunks,
-            header=f"{spec.name}: {spec.summary}" if spec.summary else spec.name,
-            interface=backend.interface_of(lowered),
-            writing=lambda graph: generation.writing(replace(lowered, graph=graph)),
-        )

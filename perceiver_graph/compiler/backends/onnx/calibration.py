@@ -61,7 +61,7 @@ def write(
     trial: Trial, directory: Path, metadata: Mapping[str, str], progress: Callable[[str], None]
 ) -> tuple[list[str], Quantization]:
     """Write int8 programs into a folder, and say how far they are from float32."""
-    from perceiver_graph.compiler.backends import onnx as backend
+    from perceiver_graph.compiler.backends.onnx import files as onnx_files
 
     candidates = _candidates(trial.programs)
     small = too_small(trial)
@@ -71,7 +71,7 @@ def write(
     expected, errors = _errors(trial, directory, int8.Rounding(usual.int8, means))
     chosen = usual.without(errors)
     progress("writing ONNX")
-    files = backend.write(
+    files = onnx_files.write(
         trial.programs,
         trial.parameters,
         directory,
@@ -218,7 +218,7 @@ def _run_float32(
     told: Callable[[Arrays], None],
 ) -> dict[str, Array]:
     """The outputs of the spec of float32 programs that also say something of products."""
-    from perceiver_graph.compiler.backends import onnx as backend
+    from perceiver_graph.compiler.backends.onnx import files as onnx_files
     from perceiver_graph.compiler.backends.onnx.targets import lowerings_for
 
     target = replace(trial.target, precision="fp32")
@@ -226,7 +226,7 @@ def _run_float32(
     aside = directory / "float32"
     aside.mkdir()
     try:
-        backend.write(
+        onnx_files.write(
             trial.programs,
             trial.parameters,
             aside,
