@@ -13,7 +13,7 @@ from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.ir.dims import Undecidable
 
 
-def places(
+def places_counted(
     ctx: Context,
     of: int | Mapping[str, int] | None,
     axes: Sequence[Axis],

@@ -10,7 +10,7 @@ from math import prod
 from perceiver_graph.compiler import ops
 from perceiver_graph.compiler.blocks.context import Axis, Context, Path
 from perceiver_graph.compiler.blocks.coordinates import refuse_settings
-from perceiver_graph.compiler.blocks.longest import fills, places
+from perceiver_graph.compiler.blocks.longest import fills, places_counted
 from perceiver_graph.compiler.blocks.requirements import fixed_size
 from perceiver_graph.compiler.blocks.waves import waves_on_grid
 from perceiver_graph.compiler.ir.dims import Shape, product
@@ -90,7 +90,7 @@ def _fourier(position: FourierPosition, ctx: Context, grid: Grid, path: Path) ->
     )
     refuse_settings(ctx, position, path, what)
     axes, fourier, b = grid.axes, position.fourier, ctx.builder
-    counted = places(ctx, fourier.of, axes, (*path, "fourier"), stretched=True)
+    counted = places_counted(ctx, fourier.of, axes, (*path, "fourier"), stretched=True)
     sizes = [size for size in counted if size is not None]
     if len(sizes) < len(counted):
         where = grid.places(ctx)
@@ -199,7 +199,7 @@ def _sum(ctx: Context, parts: Sequence[Value]) -> Value:
 
 @encode.register
 def _learned(position: LearnedPosition, ctx: Context, grid: Grid, path: Path) -> Value:
-    counted = places(ctx, position.learned.of, grid.axes, (*path, "learned"))
+    counted = places_counted(ctx, position.learned.of, grid.axes, (*path, "learned"))
     sizes = [size for size in counted if size is not None]
     if grid.is_whole(sizes):
         table = _learned_table(ctx, position, grid.axes, sizes, grid.channels, path)

@@ -11,7 +11,7 @@ from functools import singledispatch
 from math import isqrt
 
 from perceiver_graph.compiler import ops
-from perceiver_graph.compiler.blocks import windows
+from perceiver_graph.compiler.blocks import pooling
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 from perceiver_graph.compiler.blocks.requirements import require_channel, require_float, require_ids
 from perceiver_graph.compiler.blocks.waves import waves_of_step
@@ -114,8 +114,8 @@ def _linear(step: models.Linear, ctx: Context, x: Field, name: str, path: Path) 
     return _with_channels(x, ctx.builder.linear(x.value, name, step.linear, bias=step.bias))
 
 
-apply_step.register(models.Conv, windows.conv)
-apply_step.register(models.MaxPool, windows.max_pool)
+apply_step.register(models.Conv, pooling.conv)
+apply_step.register(models.MaxPool, pooling.max_pool)
 
 
 @apply_step.register

@@ -1,4 +1,4 @@
-"""The steps that move a window over named axes: convolution and max pooling."""
+"""Convolution and pooling: the steps that move a window over named axes."""
 
 from __future__ import annotations
 
