@@ -350,7 +350,7 @@ def test_errors_come_from_top_to_bottom_and_not_without_end() -> None:
 def test_the_rules_of_the_models_are_found_where_errors_are() -> None:
     position = schema_at(Spec, ("inputs", "image", "<shape>", "position"))
     assert position
-    assert position.alternatives == ("fourier", "learned", "rotary")
+    assert position.alternatives == ("fourier", "learned", "rotary", "none")
     fourier = schema_at(Spec, ("inputs", "image", "<shape>", "position", "<fourier>", "fourier"))
     assert fourier
     assert "bands" in fourier.keys

@@ -25,6 +25,7 @@ from perceiver_graph.compiler.ir.sizes import largest
 from perceiver_graph.compiler.lowering.checked import lower_spec
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
+from perceiver_graph.compiler.lowering.overridden import blamed
 from perceiver_graph.compiler.passes.pipeline import Level, optimize, rewrite
 from perceiver_graph.compiler.programs import attention as attentions
 from perceiver_graph.compiler.programs import cost, generation, int8, phases
@@ -35,7 +36,7 @@ from perceiver_graph.compiler.programs.phases import Programs
 from perceiver_graph.compiler.programs.target import DEFAULT, Target
 from perceiver_graph.compiler.weights import initialize, load_arrays, trained
 from perceiver_graph.compiler.weights import load as load_weights
-from perceiver_graph.diagnostics import Report
+from perceiver_graph.diagnostics import DiagnosticError, Report
 from perceiver_graph.diagnostics.arguments import as_path, one_of, whole, wrong_kind
 from perceiver_graph.diagnostics.calls import Answering, answered
 from perceiver_graph.spec.glance import Glance, Glanced
@@ -170,16 +171,18 @@ class Compiled(Glanced, Answering):
         """Every parameter by name: from a file or folder, from arrays by name (a state dict of torch
         or its module), else initialised from the seed.
 
-        `report` is told what was converted. Raises DiagnosticError listing every tensor that is
-        missing, extra or misshapen.
+        `report` is told what was converted. Raises DiagnosticError listing every tensor that does not fit.
         """
         source = trained.state_of(source)
         if source is None:
             return initialize(self.graph, whole("seed", "a whole number, 0 or more", seed, 0))
         graph = with_paths(self.graph, self.lowered.document)
-        if isinstance(source, Mapping):
-            return load_arrays(source, graph, report=report)
-        return load_weights(as_path("weights", _WEIGHTS, source), graph, report=report)
+        try:
+            if isinstance(source, Mapping):
+                return load_arrays(source, graph, report=report)
+            return load_weights(as_path("weights", _WEIGHTS, source), graph, report=report)
+        except DiagnosticError as error:
+            raise blamed(error, self.lowered.document, graph) from error
 
     @cached_property
     def writing(self) -> generation.Writing | None:

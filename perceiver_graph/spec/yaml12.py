@@ -22,6 +22,7 @@ from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.model import Label, Source
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.spec.lone_numbers import instead_of_a_number
 from perceiver_graph.spec.marks import Marks
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.spans import SpanNode, SpanTree
@@ -257,7 +258,8 @@ class _Builder:
                 "a key must be text",
                 span,
                 label="this is an alias" if isinstance(event, yaml.AliasEvent) else _kind(key.data),
-                help=f'put it in quotes: "{span.text}"' if quotable else None,
+                help=instead_of_a_number(span)
+                or (f'put it in quotes: "{span.text}"' if quotable else None),
             )
         elif key.data == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
             self.report.error(

@@ -152,9 +152,32 @@ def _closed(source: Source, error: yaml.MarkedYAMLError) -> str | None:
     if opened in _QUOTES and line.count(opened) == 1:
         return f"write `{line.strip()}{opened}`"
     missing = _unclosed(line)
+    if _TWO_VALUES.search(line):
+        return _with_comma(line)
     if missing is None:
         return "each bracket is closed by the one of its kind, `{...}` and `[...]`"
     return f"write `{line.strip()}{missing}`" if missing else None
+
+
+_TWO_VALUES = re.compile(r"([A-Za-z_]\w*): *([^\s:{}\[\],]+): *")
+
+
+def _with_comma(line: str) -> str:
+    """For `{heads: 5: {layers: 1}`, where a value is followed by another: both in one mapping, if that can
+    be read."""
+    key, value = _TWO_VALUES.search(line).groups()  # type: ignore[union-attr]
+    apart = _TWO_VALUES.sub(r"\1: \2, ", line, count=1)
+    flat = re.sub(r"(, )\{([^{}]*)\}", r"\1\2", apart, count=1)
+    if len(re.findall(rf"\b{key}:", line)) > 1:  # it is said again behind it
+        flat = flat.replace(f"{key}: {value}, ", "", 1)
+    for written in (flat, apart):
+        whole = written.strip() + (_unclosed(written) or "")
+        try:
+            yaml.safe_load(whole)
+        except yaml.YAMLError:
+            continue
+        return f"a key has one value, and a comma behind it: write `{whole}`"
+    return f"a key has one value, and a comma behind it: `{key}: {value},`"
 
 
 def _unclosed(line: str) -> str | None:

@@ -51,7 +51,7 @@ def modalities(draw: st.DrawFn) -> Data:
         modality["position"] = draw(st.one_of(positions(), positions(), coordinates()))
         close(draw, modality["position"], axes)
     elif draw(st.booleans()):
-        modality["position"] = "none"
+        modality["position"] = {"none": "set"}
     mask = draw(st.sampled_from([None, None, "always", "never", "optional"]))
     if mask:
         modality["mask"] = mask
