@@ -196,3 +196,14 @@ def test_what_a_killed_run_has_left_is_removed_and_no_result(
     assert "other runs" not in said
     assert {path.stem for path in out.iterdir()} == {"text"}
     assert "killed" not in command(*words).err
+
+
+def test_the_manifest_of_an_artifact_is_told_from_its_spec(
+    command: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "art"
+    assert command("compile", "specs/modelnet40.yaml", "-o", folder, "--backend", "torch").code == 0
+    done = command("check", folder / "manifest.json")
+    assert done.code == 1 and "manifest of an artifact" in done.err
+    assert f"perceiver-graph check {folder / 'spec.yaml'}" in done.err
+    assert command("check", folder / "spec.yaml").code == 0
