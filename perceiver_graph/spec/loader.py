@@ -145,11 +145,12 @@ def _start() -> str:
 def _parse(source: Source, overrides: Sequence[str]) -> Document:
     data, spans = parse_yaml(source)
     if isinstance(data, dict) and "spec_sha256" in data:
+        beside = str(Path(source.path).with_name("spec.yaml"))
         raise DiagnosticError.of(
             "PG101",
             "this is the manifest of an artifact, and no spec",
             span=spans.key(("spec_sha256",)),
-            help=f"its spec lies beside it: {command('check', str(Path(source.path).with_name('spec.yaml')))}",
+            help=f"its spec lies beside it: {command('check', beside)}",
         )
     report = Report()
     for override in overrides:

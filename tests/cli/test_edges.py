@@ -204,6 +204,7 @@ def test_the_manifest_of_an_artifact_is_told_from_its_spec(
     folder = tmp_path / "art"
     assert command("compile", "specs/modelnet40.yaml", "-o", folder, "--backend", "torch").code == 0
     done = command("check", folder / "manifest.json")
-    assert done.code == 1 and "manifest of an artifact" in done.err
+    assert done.code == 1
+    assert "manifest of an artifact" in done.err
     assert f"perceiver-graph check {folder / 'spec.yaml'}" in done.err
     assert command("check", folder / "spec.yaml").code == 0
