@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 
 from perceiver_graph.cli import screen
@@ -77,15 +78,18 @@ class Table:
             group = [index]
             while group[-1] + 1 < len(self.columns) and self.columns[group[-1] + 1].with_last:
                 group.append(group[-1] + 1)
-            if _total(map(self._least, [*parts[-1], *group])) > width and len(parts[-1]) > 1:
+            if (
+                _total(self._least[each] for each in [*parts[-1], *group]) > width
+                and len(parts[-1]) > 1
+            ):
                 parts.append([0])
             parts[-1].append(index)
         return parts
 
     def _part(self, part: Sequence[int], width: int) -> Iterator[tuple[str, bool]]:
-        widths = {index: self._most(index) for index in part}
+        widths = {index: self._most[index] for index in part}
         while _total(widths.values()) > width:
-            loose = [index for index in part if widths[index] > self._least(index)]
+            loose = [index for index in part if widths[index] > self._least[index]]
             if not loose:
                 break
             widths[max(loose, key=lambda index: widths[index])] -= 1
@@ -104,28 +108,43 @@ class Table:
                 )
                 yield _GAP.join(aligned).rstrip().replace(NO_BREAK, " "), number == 0
 
-    def _texts(self, index: int) -> list[str]:
-        return [self.columns[index].title, *(_clean(row[index]) for row in self.rows)]
+    @cached_property
+    def _texts(self) -> list[list[str]]:
+        """The texts of each column, its title first. As the widths below, worked out once a table: each
+        is asked for again and again while columns are laid out."""
+        return [
+            [column.title, *(_clean(row[index]) for row in self.rows)]
+            for index, column in enumerate(self.columns)
+        ]
 
-    def _most(self, index: int) -> int:
-        """The width of a column where there is room."""
-        wanted, texts = self.columns[index].width, self._texts(index)
-        if wanted:
-            wanted = max(
-                wanted,
-                min(_LONGEST_WORD, max(_longest(text.replace(NO_BREAK, " ")) for text in texts)),
-            )
-        return max(len(line) for text in texts for line in _fold(text, wanted))
+    @cached_property
+    def _most(self) -> list[int]:
+        """The width of each column where there is room."""
+        return [
+            _wanted(column, texts) for column, texts in zip(self.columns, self._texts, strict=True)
+        ]
 
-    def _least(self, index: int) -> int:
-        """The least width of a column: names and numbers are whole, other text breaks between words."""
-        column = self.columns[index]
+    @cached_property
+    def _least(self) -> list[int]:
+        """The least width of each: names and numbers are whole, other text breaks between words."""
+        return [self._narrowest(index) for index in range(len(self.columns))]
+
+    def _narrowest(self, index: int) -> int:
+        column, texts = self.columns[index], self._texts[index]
         if column.right or (index == 0 and not column.width):
-            return self._most(index)
+            return self._most[index]
         if index == 0:  # names that break at their dots, if they must
-            pieces = (piece for text in self._texts(0) for piece in re.split(r"[ \n.]", text))
-            return min(self._most(0), max(_LEAST_NAME, *map(len, pieces)))
-        return min(self._most(index), max(map(_longest, self._texts(index))))
+            pieces = (piece for text in texts for piece in re.split(r"[ \n.]", text))
+            return min(self._most[0], max(_LEAST_NAME, *map(len, pieces)))
+        return min(self._most[index], max(map(_longest, texts)))
+
+
+def _wanted(column: Column, texts: Sequence[str]) -> int:
+    wanted = column.width
+    if wanted:
+        longest = max(_longest(text.replace(NO_BREAK, " ")) for text in texts)
+        wanted = max(wanted, min(_LONGEST_WORD, longest))
+    return max(len(line) for text in texts for line in _fold(text, wanted))
 
 
 def _clean(cell: str) -> str:
