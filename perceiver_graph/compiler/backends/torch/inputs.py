@@ -211,6 +211,8 @@ class Inputs:
         elif leaf.value.dtype == "float32":
             of = interface.periods.get(leaf.of)
             yield py.call("check_numbers", *asked, self.like, **({"periods": of} if of else {}))
+            if scaled := interface.scaled.get(leaf.of):
+                yield py.call("check_scaled", *asked, *scaled)
         if ranges := interface.ranges.get(leaf.of):
             yield py.call("check_within", *asked, *ranges)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from perceiver_graph.compiler.backends.torch import text as py
 from perceiver_graph.compiler.blocks.context import Coordinates
 from perceiver_graph.compiler.ir.dims import Dim, Symbol
 from perceiver_graph.compiler.ir.sizes import Place
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.compiler.lowering.media import vocabularies, vocabulary
+from perceiver_graph.media.base import InputMedia
 
 Axes = Sequence[tuple[str, Dim]]
 UNLIMITED = "2**63"
+WIDE, NARROW = "int64", ("uint8", "int8", "int16", "int32")
+"""Whole numbers as they are computed with, and as files have them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Interface:
     """Of arrays with periodic coordinates, the least and the greatest value by channel, as source."""
     among: Mapping[str, Dim] = field(default_factory=dict)
     """Of arrays that choose tokens by their numbers, how many there are to choose from."""
+    scaled: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of inputs that are read from files, what scales whole numbers: arguments of `check_scaled`."""
 
 
 def interface_of(lowered: Lowered) -> Interface:
@@ -48,7 +55,20 @@ def interface_of(lowered: Lowered) -> Interface:
     ranges = {name: _within(c) for name, c in lowered.coordinates.items() if any(c.ranges)}
     periods = {name: _periods(c) for name, c in lowered.coordinates.items() if any(c.periods)}
     among = {name: c.among for name, c in lowered.coordinates.items() if c.among is not None}
-    return Interface(outputs, ids, sources, ranges, periods, among)
+    scaled = {
+        name: _scaling(name, spec.media)
+        for name, spec in lowered.inputs.items()
+        if spec.media and spec.media.bounds()
+    }
+    return Interface(outputs, ids, sources, ranges, periods, among, scaled)
+
+
+def _scaling(name: str, media: InputMedia) -> list[str]:
+    """The expression that does it, and those of other widths, as source."""
+    way, *others = (media.scaled(name, np.dtype(width)) for width in (WIDE, *NARROW))
+    each = zip(NARROW, others, strict=True)
+    ways = ", ".join(f"torch.{width}: {py.quoted(one)}" for width, one in each if one != way)
+    return [py.quoted(way), *([f"{{{ways}}}"] if ways else [])]
 
 
 def _within(coordinates: Coordinates) -> list[str]:

@@ -167,6 +167,20 @@ def check_numbers(
             raise ValueError(f"{what} `{name}` holds {wrong[0]:g}, and takes {limit}")
 
 
+def check_scaled(
+    inputs: dict[str, Tensor], name: str, way: str, ways: dict[torch.dtype, str] | None = None
+) -> None:
+    """ValueError for whole numbers, pixels and samples as files have them: the model takes them scaled.
+
+    `way` does it, or the one of `ways` that is for their dtype.
+    """
+    if name in inputs and not inputs[name].is_floating_point():
+        dtype = inputs[name].dtype
+        way = (ways or {}).get(dtype, way)
+        way = way.replace("[", "torch.tensor([").replace("]", f"], device={name}.device)")
+        raise ValueError(f"input `{name}` is {dtype}, whole numbers: scale them, `{way}`")
+
+
 def check_mask(inputs: dict[str, Tensor], name: str) -> None:
     """ValueError if what is given is neither bool nor made of 0 and 1."""
     if name in inputs and inputs[name].dtype != torch.bool:
