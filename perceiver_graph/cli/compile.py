@@ -232,9 +232,17 @@ def _next(manifest: Manifest, directory: Path) -> str:
         files = " ".join(f"{name}={one.example}" for name, one in shown)
     if files is None:
         return f"perceiver-graph run {artifact} --inputs IN.npz -o OUT.npz"
-    others = (entry for entry in manifest.inputs.values() if entry.media is None)
-    arrays = any(entry.mask == "never" or entry.points_of for entry in others)
-    return f"perceiver-graph run {artifact} {files}{' --inputs REST.npz' * arrays} -o out"
+    return f"perceiver-graph run {artifact} {files}{_arrays_beside(manifest)} -o out"
+
+
+def _arrays_beside(manifest: Manifest) -> str:
+    """How the arrays are given that are needed beside files: each by its name, or in one archive where
+    that is as short."""
+    others = ((name, entry) for name, entry in manifest.inputs.items() if entry.media is None)
+    needed = [name for name, entry in others if entry.mask == "never" or entry.points_of]
+    return min(
+        " --inputs REST.npz" * bool(needed), "".join(f" {n}=FILE.npy" for n in needed), key=len
+    )
 
 
 def _next_text(known: Generation, manifest: Manifest, artifact: str) -> str:

@@ -57,7 +57,8 @@ def run_command(
         typer.Argument(
             metavar="FILE",
             help="What the model takes: video, sound, pictures, texts (`-` is standard input). "
-            "INPUT=FILE says which input one is for.",
+            "INPUT=FILE says which input one is for, INPUT=FILE.npy gives an array to one that is read "
+            "from no files.",
         ),
     ] = None,
     inputs: Annotated[

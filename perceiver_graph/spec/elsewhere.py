@@ -125,6 +125,12 @@ huggingface: hf transformers pytorch torch
 deepmind: haiku jax dm google tf tensorflow
 bytes: byte utf_8 utf8
 attention_mask: padding_mask key_padding_mask
+table: csv tsv sheet spreadsheet dataframe parquet npy array tabular
+audio: wav mp3 flac waveform
+image: png jpg jpeg picture photo
+video: mp4 avi mov movie
+text: txt string
+points: ply point_cloud pointcloud pcd
 """
 """Our word (a key, or a value), and what other libraries and papers call it."""
 

@@ -203,6 +203,8 @@ def choice_help(fault: Fault) -> str | None:
     default = fault.parent.default(str(fault.path[-1])) if fault.parent and fault.path else None
     if default in fault.choices:
         return f"write `{fault.path[-1]}: {default}`, as it is where it is left out"
+    if len(fault.choices) == 1:
+        return f"write `{fault.path[-1]}: {fault.choices[0]}`"
     return None
 
 

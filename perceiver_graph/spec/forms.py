@@ -14,6 +14,7 @@ from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Schema
 from perceiver_graph.spec.lists import divided, merged
 from perceiver_graph.spec.models.base import NAME_PATTERN
+from perceiver_graph.spec.numbers import EACH, NUMBERS, WITHIN
 from perceiver_graph.spec.spans import Path
 
 _MOST_AXES = 4
@@ -24,7 +25,7 @@ _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width",
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
 _GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
 _PADDINGS = ("same", "valid")
-SHAPE = "shape: {height: ..., width: ..., channel: ...}"
+SHAPE = "shape: {height: 224, width: 224, channel: 3}"
 """A shape as it is written where nothing is known of it."""
 _ENDS = ("least", "greatest")
 _LIMITS = ("min", "max")
@@ -49,7 +50,7 @@ def filled(schema: Schema | None, path: Path, data: Any) -> str | None:
     key = path[-1] if path else None
     if schema is None or schema.kind != "dict" or not isinstance(key, str) or len(path) < 2:
         return None
-    return f"write `{key}: {skeleton(schema, path, data)}`"
+    return f"write `{key}: {skeleton(schema, path, data, key)}`"
 
 
 def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
@@ -209,8 +210,12 @@ def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
     if name in schema.words:
         return name
-    inner = _inner(schema, name) if name else None
-    return f"{{{name}: {skeleton(inner, path, data)}}}" if inner else None
+    whole, inner = (schema.child(f"<{name}>"), _inner(schema, name)) if name else (None, None)
+    if whole is None or inner is None or name is None:
+        return None
+    parts = [(name, inner), *((k, whole.child(k)) for k in whole.required if k != name)]
+    written = (f"{key}: {skeleton(one, path, data, str(key))}" for key, one in parts)
+    return f"{{{', '.join(written)}}}"
 
 
 def _inner(schema: Schema, name: str) -> Schema | None:
@@ -232,20 +237,74 @@ def _filled(schema: Schema, values: list[str], path: Path, data: Any) -> str | N
             values, parts = [], [*parts, f"{key}: {by_axis}"]
             continue
         takes = child is not None and child.takes_number and values
-        parts.append(f"{key}: {values.pop(0) if takes else skeleton(child, path, data)}")
+        parts.append(f"{key}: {values.pop(0) if takes else skeleton(child, path, data, key)}")
     return None if values else f"{{{', '.join(parts)}}}"
 
 
-def skeleton(schema: Schema | None, path: Path, data: Any) -> str:
-    """A value of a schema with `...` for what has to be filled in; the first of alternatives."""
+def skeleton(schema: Schema | None, path: Path, data: Any, key: str = "") -> str:
+    """A value of a schema as most have it, with `...` for what has to be filled in; the first of
+    alternatives. `key` is what it stands at."""
     if schema is not None and schema.kind == "model":
-        return f"{{{', '.join(f'{k}: {skeleton(schema.child(k), path, data)}' for k in schema.required)}}}"
-    if schema is not None and schema.alternatives:
-        return _alternative(schema, schema.alternatives[0], path, data) or "..."
+        parts = (f"{k}: {skeleton(schema.child(k), path, data, k)}" for k in schema.required)
+        return f"{{{', '.join(parts)}}}"
+    first = schema.alternatives[0] if schema is not None and schema.alternatives else None
+    if schema and first and (told := _alternative(schema, first, path, data)):
+        return told
     if schema is not None and schema.kind == "dict":
-        axes = _axes(path, data)[: _MOST_AXES - 1]
-        return f"{{{', '.join(f'{axis}: ...' for axis in axes)}}}" if axes else "{AXIS: ...}"
-    return str(schema.choices[0]) if schema is not None and schema.choices else "..."
+        return _each(key, path, data)
+    if schema is not None and schema.choices:
+        return str(schema.choices[0])
+    plain = schema is None or schema.kind not in ("str", "list", "bool")
+    number = WITHIN.get(key, NUMBERS.get(key)) if plain else None
+    return "..." if number is None else _word(number)
+
+
+def _each(key: str, path: Path, data: Any) -> str:
+    """A number for each axis, as far as it is known which there are."""
+    if key == "grid":
+        return _grid(data)
+    axes = _axes(path, data)[: _MOST_AXES - 1]
+    if not axes:
+        return "{AXIS: ...}"
+    shape = at(data, (*path[:2], "shape"))
+    numbers = {axis: _word(EACH[key]) if key in EACH else "..." for axis in axes}
+    if key == "patch" and isinstance(shape, dict):
+        numbers = {axis: _part(shape.get(axis)) for axis in axes}
+    return f"{{{', '.join(f'{axis}: {number}' for axis, number in numbers.items())}}}"
+
+
+def grid_of(value: Any, path: Path, names: Sequence[str]) -> str | None:
+    """For `query: {time: 10}`, which has the axes of a grid: the query that is made of it."""
+    if path[2:] != ("query",) or "grid" not in names or not isinstance(value, dict):
+        return None
+    named = all(isinstance(a, str) and re.fullmatch(NAME_PATTERN, a) for a in value)
+    if not named or not all(type(n) is int and n > 0 for n in value.values()):
+        return None
+    return f"write `query: {{grid: {_flow(value)}, position: {{learned: {{width: 64}}}}}}`"
+
+
+def _part(size: Any) -> str:
+    """A part of so many places that divides them."""
+    if type(size) is not int:
+        return "1"
+    return _word(
+        next(
+            part
+            for part in (16, 8, 4, 5, 3, 2, 1)
+            if (size % part == 0 and part < size) or part == 1
+        )
+    )
+
+
+def _grid(data: Any) -> str:
+    """The axes of the first input that has some, as a grid of queries."""
+    inputs = at(data, ("inputs",))
+    for one in inputs.values() if isinstance(inputs, dict) else ():
+        shape = at(one, ("shape",))
+        axes = {a: n for a, n in shape.items() if a != "channel"} if isinstance(shape, dict) else {}
+        if axes and all(type(n) in (int, str) for n in axes.values()):
+            return f"{{{', '.join(f'{axis}: {size}' for axis, size in axes.items())}}}"
+    return "{place: 16}"
 
 
 def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from perceiver_graph.spec.forms import SHAPE, at
+from perceiver_graph.spec.numbers import NUMBERS
 from perceiver_graph.spec.spans import Path
 
 
 def usual(path: Path, data: Any) -> str | None:
     """What most people write at a place that the first of all forms would be a poor example of."""
+    if path == ("latents",):
+        return "{count: 256, width: 512}"
+    if path == ("process",):
+        return f"{{layers: 6, heads: {_heads(at(data, ('latents', 'width')))}}}"
+    if path == ("inputs",):
+        return "{image: {shape: {height: 224, width: 224, channel: 3}, position: {fourier: {bands: 64}}}}"
+    if path == ("outputs",):
+        return f"{{label: {_OUTPUT}}}"
+    if path[:1] == ("outputs",) and len(path) == 2:
+        return _OUTPUT
     if path[:1] == ("outputs",) and path[2:] == ("query",):
         return "{learned: {}}"
     if path[:1] == ("inputs",) and path[2:] == ("shape",):
@@ -21,29 +32,12 @@ def usual(path: Path, data: Any) -> str | None:
     return None
 
 
-_NUMBERS = {
-    "count": 256,
-    "width": 512,
-    "heads": 8,
-    "layers": 6,
-    "blocks": 1,
-    "cross_attends": 1,
-    "qk_width": 256,
-    "v_width": 256,
-    "widening": 4,
-    "hidden": 2048,
-    "chunks": 4,
-    "dropout": 0.1,
-    "init_scale": 0.02,
-    "norm_epsilon": 1e-5,
-    "bands": 64,
-    "max_resolution": 224,
-    "vocabulary": 262,
-    "linear": 10,
-    "patch": 16,
-    "rate": 16000,
-}
-"""What most numbers are that stand at a key."""
+_OUTPUT = "{query: {learned: {}}, head: {linear: 10}}"
+
+
+def _heads(width: Any) -> int:
+    """A usual number of heads that divides a width."""
+    return next((n for n in (8, 4, 2) if type(width) is not int or width % n == 0), 1)
 
 
 def example(path: Path, data: Any) -> str | None:
@@ -52,6 +46,6 @@ def example(path: Path, data: Any) -> str | None:
     found = (
         "{linear: 10}"
         if is_head
-        else usual(path, data) or _NUMBERS.get(str(path[-1]) if path else "")
+        else usual(path, data) or NUMBERS.get(str(path[-1]) if path else "")
     )
     return f"for example `{path[-1]}: {found}`" if found else None

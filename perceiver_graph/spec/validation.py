@@ -28,10 +28,11 @@ from perceiver_graph.spec.faults import (
     type_help,
     word_help,
 )
-from perceiver_graph.spec.forms import at, filled, form, glued, skeleton
+from perceiver_graph.spec.forms import at, filled, form, glued, grid_of, skeleton
 from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import apart, forms_of, instead, left_out, not_there, once
 from perceiver_graph.spec.mending import Mended, mended
+from perceiver_graph.spec.render import inline
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.translation import (
     belonging,
@@ -164,8 +165,9 @@ class _Translator:
         about += [f"{quote(key)} is one of {forms_of(child)}" for key, child in choices]
         known = []
         for key, child in children:
-            text = usual((*parent, key), self.data) or skeleton(child, parent, self.data)
-            if text != "..." and (parent or text[0] != "{"):
+            said = usual((*parent, key), self.data)
+            text = said or skeleton(child, parent, self.data, key)
+            if text != "..." and (parent or said or text[0] != "{"):
                 known.append(f"`{key}: {text}`")
         return make(
             "PG102",
@@ -197,12 +199,14 @@ class _Translator:
                 f"{quote(key)} is that of the input that this one is like: leave one of the two out"
             )
         told = None if guess else translation(self.model, key, fault.value, parent, self.data)
+        keys, help = ", ".join(map(quote, known)), told or " ".join(filter(None, (guess, place)))
+        nothing = f"leave it out: the keys known here are {keys}" if known else "leave it out"
         return make(
             "PG101",
             f"unknown key {quote(key)} in {subject(parent)}",
             self.spans.key(fault.path),
-            notes=[f"the keys known here are {', '.join(map(quote, known))}"] if known else (),
-            help=told or " ".join(filter(None, (guess, place))) or None,
+            notes=[f"the keys known here are {keys}"] if known and help else (),
+            help=help or nothing,
         )
 
     def _second_alternative(self, fault: Fault, names: Sequence[str]) -> Diagnostic:
@@ -236,12 +240,11 @@ class _Translator:
                 or glued(fault.value)
                 or word_help(fault)
                 or form(fault.rule, fault.path, self.data)
-                or example(fault.path, self.data),
+                or self._as_most_have_it(fault),
             )
         if not fault.value:
-            return make(
-                "PG107", f"{quote(fault.name)}: {what}, found an empty mapping", span, notes=[note]
-            )
+            message = f"{quote(fault.name)}: {what}, found an empty mapping"
+            return make("PG107", message, span, notes=[note], help=self._as_most_have_it(fault))
         for key in fault.value:
             if entry := absent(key, fault.path):
                 return not_there(key, entry, self.spans.key((*fault.path, key)))
@@ -257,8 +260,37 @@ class _Translator:
             f"{quote(fault.name)}: {what}, found {quote(key)}",
             self.spans.key((*fault.path, key)),
             notes=[note],
-            help=glued(key) or (question(guesses[key]) if guesses else place),
+            help=glued(key)
+            or grid_of(fault.value, fault.path, names)
+            or (self._question(fault, key, guesses[key]) if guesses else place)
+            or self._as_most_have_it(fault),
         )
+
+    def _question(self, fault: Fault, key: str, guesses: tuple[str, ...]) -> str | None:
+        """Whether something like it was meant; of another library's word, the line with ours."""
+        if slips_of(key, guesses) or len(guesses) > 1 or len(fault.value) > 1:
+            return question(guesses)
+        one = fault.rule.child(f"<{guesses[0]}>") if fault.rule else None
+        schema, value = one.child(guesses[0]) if one else None, fault.value[key]
+        number = type(value) is int and value > 0 and schema is not None and schema.kind == "int"
+        if number or (schema is not None and schema.kind == "model" and value in ({}, None)):
+            filled = (
+                inline(value) if number else skeleton(schema, fault.path, self.data, guesses[0])
+            )
+            written = f"{{{guesses[0]}: {filled}}}"
+            at_key = isinstance(fault.path[-1], str)
+            return f"write `{f'{fault.path[-1]}: ' if at_key else ''}{written}`"
+        return question(guesses)
+
+    def _as_most_have_it(self, fault: Fault) -> str | None:
+        """A line for a value of which nothing can be taken over."""
+        if told := example(fault.path, self.data):
+            return told
+        text = skeleton(fault.rule, fault.path, self.data)
+        if text == "..." or fault.rule is None:
+            return None
+        at_key = isinstance(fault.path[-1], str)
+        return f"for example `{f'{fault.path[-1]}: ' if at_key else ''}{text}`"
 
     def _choice(self, fault: Fault) -> Diagnostic:
         choices = fault.rule.choices if fault.rule else ()
@@ -303,7 +335,12 @@ class _Translator:
         text = expected_length(fault)
         empty = not fault.value and not isinstance(fault.value, str)
         return make(
-            "PG110", text, span, help=filled(fault.rule, fault.path, self.data) if empty else None
+            "PG110",
+            text,
+            span,
+            help=(filled(fault.rule, fault.path, self.data) or example(fault.path, self.data))
+            if empty
+            else None,
         )
 
     def _bad_name(self, fault: Fault) -> Diagnostic:
@@ -335,9 +372,14 @@ class _Translator:
             if expected
             else f"{subject(fault.path)}: {message}",
             self.spans.value(fault.path),
-            help=instead(fault.value, fault.path)
-            or type_help(fault, self.spans.value(fault.path).text, self.data),
+            help=instead(fault.value, fault.path) or self._type_help(fault),
         )
+
+    def _type_help(self, fault: Fault) -> str | None:
+        told = filled(fault.rule, fault.path, self.data) or example(fault.path, self.data)
+        if fault.value is None and told:
+            return told
+        return type_help(fault, self.spans.value(fault.path).text, self.data)
 
     def _found(self, fault: Fault) -> str:
         """The value in a few words; a number as it is written in the file."""

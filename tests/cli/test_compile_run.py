@@ -227,12 +227,13 @@ def test_compile_names_inputs_that_files_could_be_confused_for(
 
 def test_compile_names_the_arrays_that_come_beside_files(command: Command, tmp_path: Path) -> None:
     """Those that are needed: not those that may be left out, nor what is always masked."""
-    for mask, beside in (
-        ("never", " --inputs REST.npz"),
-        ("optional", ""),
-        ("always", ""),
+    for mask, name, beside in (
+        ("never", "state", " state=FILE.npy"),
+        ("never", "state_of_motors", " --inputs REST.npz"),
+        ("optional", "state", ""),
+        ("always", "state", ""),
     ):
-        more = f"  state: {{shape: {{channel: 3}}, mask: {mask}}}\nlatents:"
+        more = f"  {name}: {{shape: {{channel: 3}}, mask: {mask}}}\nlatents:"
         spec = SEVERAL.replace("latents:", more, 1)
         (tmp_path / "robot.yaml").write_text(spec, encoding="utf-8")
         out = command("compile", tmp_path / "robot.yaml", "-o", tmp_path / mask).out

@@ -97,6 +97,24 @@ def test_an_array_named_beside_pictures_is_that_of_an_archive(
     assert str(folder / file) in source
 
 
+@pytest.mark.parametrize("name", ["joints", "joints_of_the_arm"])
+def test_the_command_that_compile_prints_runs(
+    name: str, folder: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An array by its name, or in an archive where its name is long."""
+    monkeypatch.chdir(tmp_path)
+    Path("arm.yaml").write_text(ARM.replace("joints", name), encoding="utf-8")
+    last = command("compile", "arm.yaml", "-o", "built").out.splitlines()[-1]
+    assert ("joints=FILE.npy" in last) == (name == "joints"), last
+    joints = np.load(folder / "joints.npy")
+    np.save("FILE.npy", joints)
+    np.savez("REST.npz", **{name: joints[None]})
+    Image.open(folder / "a.png").save("PICTURE.jpg")
+    done = command(*shlex.split(last.removeprefix("next: perceiver-graph ")))
+    assert done.code == 0, done.err
+    assert moves(next(Path("out").glob("*.npz"))).shape == (1, 3)
+
+
 def test_arrays_alone_are_run_on(folder: Path, tmp_path: Path) -> None:
     program = load(folder / "arm", device="cpu")
     run_files(program, [f"joints={folder / 'joints.npy'}"], tmp_path / "out")
