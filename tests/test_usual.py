@@ -52,6 +52,23 @@ def answers(old: str, new: str) -> list[str]:
         ),
         ("query: {learned: {}}, ", "", "write `query: {learned: {}}`"),
         ("query: {learned: {}}", "query: cls", "for example `query: {learned: {}}`"),
+        ("query: {learned: {}}", "query: {oints: 3}", "did you mean `points`?"),
+        (
+            "query: {learned: {}}",
+            "query: {time: 10}",
+            "write `query: {grid: {time: 10}, position: {learned: {width: 64}}}`",
+        ),
+        ("query: {learned: {}}", "query: {mean: image}", "write `mean: latents`"),
+        ("head: {linear: 12}", "head: {classes: 7}", "write `head: {linear: 7}`"),
+        ("channel: 8}", "channel: 8}, media: {csv: {}}", "write `media: {table: {}}`"),
+        ("latents: {count: 4, width: 16}\n", "", "write `latents: {count: 256, width: 512}`"),
+        ("process: {layers: 1, heads: 2}\n", "", "write `process: {layers: 6, heads: 8}`"),
+        (
+            "  label: {query: {learned: {}}, head: {linear: 12}}\n",
+            "",
+            "`outputs: {label: {query: {learned: {}}, head: {linear: 10}}}`",
+        ),
+        ("name: usual", "name: usual\nzebra: 1", "leave it out: the keys known here are"),
         (
             "shape: {view: 3, height: 32, width: 32, channel: 8}",
             "steps: [{embedding: {vocabulary: 262, width: 8}}]",

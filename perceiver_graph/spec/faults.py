@@ -11,8 +11,9 @@ from pydantic_core import ErrorDetails
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question
 from perceiver_graph.spec import wording
+from perceiver_graph.spec.around import at
 from perceiver_graph.spec.elsewhere import meant
-from perceiver_graph.spec.forms import at, form, glued
+from perceiver_graph.spec.forms import form, glued
 from perceiver_graph.spec.grammar import Schema, one_of
 from perceiver_graph.spec.hints import left_out
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve

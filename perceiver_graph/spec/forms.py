@@ -10,11 +10,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from perceiver_graph.spec.around import GRIDS, as_word, at, axes_at, coordinates_at, flow
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Schema
 from perceiver_graph.spec.lists import divided, merged
 from perceiver_graph.spec.models.base import NAME_PATTERN
-from perceiver_graph.spec.numbers import EACH, NUMBERS, WITHIN
+from perceiver_graph.spec.skeletons import SHAPE, alternative, below, skeleton
 from perceiver_graph.spec.spans import Path
 
 _MOST_AXES = 4
@@ -23,10 +24,7 @@ _LONGEST = 120  # characters of a list that is shown
 _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width", "features", "dim")
 """What others call the number of channels that come out."""
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
-_GRIDS = {1: ["time"], 2: ["height", "width"], 3: ["time", "height", "width"]}
 _PADDINGS = ("same", "valid")
-SHAPE = "shape: {height: 224, width: 224, channel: 3}"
-"""A shape as it is written where nothing is known of it."""
 _ENDS = ("least", "greatest")
 _LIMITS = ("min", "max")
 _PRIMARIES = 3  # red, green and blue
@@ -43,14 +41,6 @@ def form(schema: Schema | None, path: Path, data: Any) -> str | None:
     """How to write the key and the value at `path` of `data`; None where nothing is known."""
     written = _form(schema, path, data)
     return f"write `{written}`" if written else None
-
-
-def filled(schema: Schema | None, path: Path, data: Any) -> str | None:
-    """How to write a mapping that must not be empty, with `...` for what is not known."""
-    key = path[-1] if path else None
-    if schema is None or schema.kind != "dict" or not isinstance(key, str) or len(path) < 2:
-        return None
-    return f"write `{key}: {skeleton(schema, path, data, key)}`"
 
 
 def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
@@ -85,18 +75,18 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
         return _by_name(value)
     if schema.kind == "int" and isinstance(value, dict):
         found = [n for key, n in value.items() if key in _RESULTS or len(value) == 1]
-        return _word(found[0]) if len(found) == 1 and type(found[0]) is int else None
+        return as_word(found[0]) if len(found) == 1 and type(found[0]) is int else None
     if schema.kind == "model" and isinstance(value, list) and "names" in schema.keys:
         return f"{{names: [{', '.join(map(str, value))}]}}" if _are_texts(value) else None
     if schema.kind == "list" and (item := schema.child(0)):
         alike = type(value) in (int, float) and schema.node.get("min_length") == _PRIMARIES
-        return _flow([value] * _PRIMARIES) if alike else _listed(item, value, path, data)
+        return flow([value] * _PRIMARIES) if alike else _listed(item, value, path, data)
     if schema.kind == "model" and numbers:
-        return _filled(schema, list(map(_word, numbers)), path, data)
+        return _filled(schema, list(map(as_word, numbers)), path, data)
     if schema.kind == "tagged-union" and isinstance(value, str):
         return _alternative(schema, value, path, data)
     if schema.kind == "tagged-union" and numbers and len(numbers) == 1:
-        return _with_number(schema, _word(numbers[0]), path, data)
+        return _with_number(schema, as_word(numbers[0]), path, data)
     return None
 
 
@@ -111,19 +101,11 @@ def _range(value: Any, path: Path, data: Any) -> str | None:
     """`[0, 3]` for `{min: 0, max: 3}`, and `{x: [0, 3], y: [0, 1]}` for a list of pairs."""
     if isinstance(value, dict):
         numbers = _numbers(list(value.values()))
-        return _flow(sorted(numbers)) if len(numbers) == len(_ENDS) else None
+        return flow(sorted(numbers)) if len(numbers) == len(_ENDS) else None
     if not isinstance(value, list) or not all(len(_numbers(one)) == len(_ENDS) for one in value):
         return None
-    names = _coordinates(path[:-1], data) or []
-    return _flow(dict(zip(names, value, strict=True))) if len(names) == len(value) else None
-
-
-def _coordinates(position: Path, data: Any) -> list[str] | None:
-    """What the coordinates that a position is made of are called; None where it is one in a grid."""
-    given = [at(data, (*position, key)) for key in ("given", "coordinates", "inputs")]
-    given.append(at(data, (*position[:-1], "points")))
-    named = (one for one in given if isinstance(one, list) and _are_texts(one))
-    return next(named, []) if any(given) else None
+    names = coordinates_at(path[:-1], data) or []
+    return flow(dict(zip(names, value, strict=True))) if len(names) == len(value) else None
 
 
 def _listed(item: Schema, value: Any, path: Path, data: Any) -> str | None:
@@ -134,32 +116,23 @@ def _listed(item: Schema, value: Any, path: Path, data: Any) -> str | None:
     if item.kind == "str":
         names = [one for one, used in value.items() if used] if isinstance(value, dict) else [value]
         fits = all(isinstance(one, str) and re.fullmatch(NAME_PATTERN, one) for one in names)
-        return _flow(names) if names and fits else None
+        return flow(names) if names and fits else None
     if isinstance(value, str):
         word = _written(item, value, path, data)
         return f"[{word}]" if word else None
     entries = []
     for name, inside in value.items() if isinstance(value, dict) else ():
-        inner = _inner(item, name) if isinstance(name, str) else None
+        inner = below(item, name) if isinstance(name, str) else None
         if inner is None:
             return None
-        entries.append(f"{{{name}: {_written(inner, inside, path, data) or _flow(inside)}}}")
+        entries.append(f"{{{name}: {_written(inner, inside, path, data) or flow(inside)}}}")
     written = f"[{', '.join(entries)}]"
     return written if entries and len(written) <= _LONGEST else None
 
 
-def _flow(value: Any) -> str:
-    """A value as it is written on one line."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(one)}' for key, one in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_flow, value))}]"
-    return str(value).lower() if isinstance(value, bool) else _word(value)
-
-
 def _with_number(schema: Schema, number: str, path: Path, data: Any) -> str | None:
     """The first alternative that takes a number, else the first of whose keys none has to be there."""
-    inner = [(name, one) for name in schema.alternatives if (one := _inner(schema, name))]
+    inner = [(name, one) for name in schema.alternatives if (one := below(schema, name))]
     for name, one in inner:
         if one.kind == "int":
             return f"{{{name}: {number}}}"
@@ -201,27 +174,14 @@ def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None
     """For `fourier`: `{fourier: {bands: ...}}`; for the name of an input: `{inputs: image}`."""
     names = schema.alternatives
     for other in names:  # `relu` for `{activation: relu}`
-        if (one := _inner(schema, other)) and word in one.choices:
+        if (one := below(schema, other)) and word in one.choices:
             return f"{{{other}: {word}}}"
     found = [word] if word in names else []
     inputs = at(data, ("inputs",))
     if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
         return f"{{inputs: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
-    if name in schema.words:
-        return name
-    whole, inner = (schema.child(f"<{name}>"), _inner(schema, name)) if name else (None, None)
-    if whole is None or inner is None or name is None:
-        return None
-    parts = [(name, inner), *((k, whole.child(k)) for k in whole.required if k != name)]
-    written = (f"{key}: {skeleton(one, path, data, str(key))}" for key, one in parts)
-    return f"{{{', '.join(written)}}}"
-
-
-def _inner(schema: Schema, name: str) -> Schema | None:
-    """The schema of what stands below an alternative."""
-    one = schema.child(f"<{name}>")
-    return one.child(name) if one else None
+    return alternative(schema, name, path, data) if name else None
 
 
 def _filled(schema: Schema, values: list[str], path: Path, data: Any) -> str | None:
@@ -241,75 +201,9 @@ def _filled(schema: Schema, values: list[str], path: Path, data: Any) -> str | N
     return None if values else f"{{{', '.join(parts)}}}"
 
 
-def skeleton(schema: Schema | None, path: Path, data: Any, key: str = "") -> str:
-    """A value of a schema as most have it, with `...` for what has to be filled in; the first of
-    alternatives. `key` is what it stands at."""
-    if schema is not None and schema.kind == "model":
-        parts = (f"{k}: {skeleton(schema.child(k), path, data, k)}" for k in schema.required)
-        return f"{{{', '.join(parts)}}}"
-    first = schema.alternatives[0] if schema is not None and schema.alternatives else None
-    if schema and first and (told := _alternative(schema, first, path, data)):
-        return told
-    if schema is not None and schema.kind == "dict":
-        return _each(key, path, data)
-    if schema is not None and schema.choices:
-        return str(schema.choices[0])
-    plain = schema is None or schema.kind not in ("str", "list", "bool")
-    number = WITHIN.get(key, NUMBERS.get(key)) if plain else None
-    return "..." if number is None else _word(number)
-
-
-def _each(key: str, path: Path, data: Any) -> str:
-    """A number for each axis, as far as it is known which there are."""
-    if key == "grid":
-        return _grid(data)
-    axes = _axes(path, data)[: _MOST_AXES - 1]
-    if not axes:
-        return "{AXIS: ...}"
-    shape = at(data, (*path[:2], "shape"))
-    numbers = {axis: _word(EACH[key]) if key in EACH else "..." for axis in axes}
-    if key == "patch" and isinstance(shape, dict):
-        numbers = {axis: _part(shape.get(axis)) for axis in axes}
-    return f"{{{', '.join(f'{axis}: {number}' for axis, number in numbers.items())}}}"
-
-
-def grid_of(value: Any, path: Path, names: Sequence[str]) -> str | None:
-    """For `query: {time: 10}`, which has the axes of a grid: the query that is made of it."""
-    if path[2:] != ("query",) or "grid" not in names or not isinstance(value, dict):
-        return None
-    named = all(isinstance(a, str) and re.fullmatch(NAME_PATTERN, a) for a in value)
-    if not named or not all(type(n) is int and n > 0 for n in value.values()):
-        return None
-    return f"write `query: {{grid: {_flow(value)}, position: {{learned: {{width: 64}}}}}}`"
-
-
-def _part(size: Any) -> str:
-    """A part of so many places that divides them."""
-    if type(size) is not int:
-        return "1"
-    return _word(
-        next(
-            part
-            for part in (16, 8, 4, 5, 3, 2, 1)
-            if (size % part == 0 and part < size) or part == 1
-        )
-    )
-
-
-def _grid(data: Any) -> str:
-    """The axes of the first input that has some, as a grid of queries."""
-    inputs = at(data, ("inputs",))
-    for one in inputs.values() if isinstance(inputs, dict) else ():
-        shape = at(one, ("shape",))
-        axes = {a: n for a, n in shape.items() if a != "channel"} if isinstance(shape, dict) else {}
-        if axes and all(type(n) in (int, str) for n in axes.values()):
-            return f"{{{', '.join(f'{axis}: {size}' for axis, size in axes.items())}}}"
-    return "{place: 16}"
-
-
 def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
     """One number for each axis of the input, or the same for all of them."""
-    axes = _GRIDS.get(len(numbers), []) if path[-1] == "grid" else _axes(path, data)
+    axes = GRIDS.get(len(numbers), []) if path[-1] == "grid" else axes_at(path, data)
     if path[-1] == "patch" and len(numbers) == 1:
         axes = divided(axes, numbers[0], at(data, (*path[:2], "shape")))
     if len(numbers) == 1:
@@ -318,24 +212,12 @@ def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
         axes = ["height", "width"]
     if not axes or len(numbers) != len(axes):
         return None
-    return f"{{{', '.join(f'{a}: {_word(n)}' for a, n in zip(axes, numbers, strict=True))}}}"
+    return f"{{{', '.join(f'{a}: {as_word(n)}' for a, n in zip(axes, numbers, strict=True))}}}"
 
 
 def each_axis(value: Any, path: Path, data: Any) -> str | None:
     """`{height: 4, width: 4}` for a number that stands at `path` for each axis."""
     return _by_axis(_numbers(value), path, data)
-
-
-def _axes(path: Path, data: Any) -> list[str]:
-    """The axes of the input or of the grid of queries around a path, without the channels; the names
-    of coordinates where these are given."""
-    if "position" in path:
-        names = _coordinates(path[: path.index("position") + 1], data)
-        if names is not None:
-            return names
-    place = ("shape",) if path[:1] == ("inputs",) else ("query", "grid")
-    axes = at(data, (*path[:2], *place))
-    return [str(axis) for axis in axes if axis != "channel"] if isinstance(axes, dict) else []
 
 
 def _shape(value: Any) -> str | None:
@@ -346,7 +228,7 @@ def _shape(value: Any) -> str | None:
         and value
         and all(isinstance(v, dict) and len(v) == 1 for v in value)
     ):
-        return f"shape: {_flow({axis: size for one in value for axis, size in one.items()})}"
+        return f"shape: {flow({axis: size for one in value for axis, size in one.items()})}"
     if names := _axes_alone(value):
         return f"shape: {{{', '.join(f'{name}: ...' for name in names)}}}"
     if isinstance(value, str):
@@ -371,7 +253,7 @@ def _shape(value: Any) -> str | None:
     names = [*axes, ["time", "height", "width", "channel"]][len(sizes) - 1]
     if len(sizes) == 1 and isinstance(sizes[0], str):  # the only axis of ids
         names = sizes
-    parts = ", ".join(f"{axis}: {_word(n)}" for axis, n in zip(names, sizes, strict=True))
+    parts = ", ".join(f"{axis}: {as_word(n)}" for axis, n in zip(names, sizes, strict=True))
     return f"shape: {{{parts}}}"
 
 
@@ -380,7 +262,7 @@ def _axes_alone(value: Any) -> list[str]:
     if not isinstance(value, list):
         return []
     named = all(isinstance(one, str) and re.fullmatch(NAME_PATTERN, one) for one in value)
-    known = {axis for grid in _GRIDS.values() for axis in grid} | {"channel", "frequency"}
+    known = {axis for grid in GRIDS.values() for axis in grid} | {"channel", "frequency"}
     return value if value and named and known & set(value) else []
 
 
@@ -388,19 +270,3 @@ def _numbers(value: Any) -> list[Any]:
     """A number or a list of them as a list; empty for anything else."""
     found = value if isinstance(value, list) else [value]
     return found if all(type(n) in (int, float) for n in found) else []
-
-
-def _word(value: Any) -> str:
-    return f"{value:g}" if type(value) is float else str(value)
-
-
-def at(data: Any, path: Sequence[str | int]) -> Any:
-    """What stands at a path of a spec; None where nothing does."""
-    for part in path:
-        inside = isinstance(data, dict) and part in data
-        if not inside and not (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
-            return None
-        data = data[part]
-    return data

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from perceiver_graph.spec.around import at
 from perceiver_graph.spec.faults import Fault
-from perceiver_graph.spec.forms import at
 from perceiver_graph.spec.grammar import schema_at
 from perceiver_graph.spec.spans import Path, SpanTree
 

@@ -10,9 +10,10 @@ from pydantic import BaseModel
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import joined
+from perceiver_graph.spec.around import at
 from perceiver_graph.spec.configurations import MEANINGS, Meaning
 from perceiver_graph.spec.elsewhere import folded, meant, places_in, places_of, synonyms
-from perceiver_graph.spec.forms import at, each_axis
+from perceiver_graph.spec.forms import each_axis
 from perceiver_graph.spec.grammar import Schema, schema_at
 from perceiver_graph.spec.hints import instead
 from perceiver_graph.spec.models.layers import PARTS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from perceiver_graph.spec.forms import SHAPE, at
-from perceiver_graph.spec.numbers import NUMBERS
+from perceiver_graph.spec.around import at
+from perceiver_graph.spec.grammar import Schema
+from perceiver_graph.spec.skeletons import NUMBERS, SHAPE, skeleton
 from perceiver_graph.spec.spans import Path
 
 
@@ -49,3 +50,16 @@ def example(path: Path, data: Any) -> str | None:
         else usual(path, data) or NUMBERS.get(str(path[-1]) if path else "")
     )
     return f"for example `{path[-1]}: {found}`" if found else None
+
+
+def shown(schema: Schema | None, path: Path, data: Any) -> str | None:
+    """A line for a value of which nothing can be taken over."""
+    if told := example(path, data):
+        return told
+    text = skeleton(schema, path, data)
+    return f"for example `{at_key(path)}{text}`" if schema and text != "..." else None
+
+
+def at_key(path: Path) -> str:
+    """The key of a value with its colon; an item of a list has none."""
+    return f"{path[-1]}: " if isinstance(path[-1], str) else ""

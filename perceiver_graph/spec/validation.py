@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
-from perceiver_graph.diagnostics.model import Diagnostic, Label, make
+from perceiver_graph.diagnostics.model import Diagnostic, make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question, slips_of
 from perceiver_graph.spec.absent import absent
-from perceiver_graph.spec.elsewhere import meant, places_of, renamed
+from perceiver_graph.spec.elsewhere import meant, places_of
 from perceiver_graph.spec.faults import (
     BOUNDS,
     LENGTHS,
@@ -28,22 +28,19 @@ from perceiver_graph.spec.faults import (
     type_help,
     word_help,
 )
-from perceiver_graph.spec.forms import at, filled, form, glued, grid_of, skeleton
+from perceiver_graph.spec.forms import form, glued
 from perceiver_graph.spec.grammar import one_of, schema_at
-from perceiver_graph.spec.hints import apart, forms_of, instead, left_out, not_there, once
+from perceiver_graph.spec.hints import forms_of, instead, left_out, not_there, once
+from perceiver_graph.spec.keys import Keys
 from perceiver_graph.spec.mending import Mended, mended
 from perceiver_graph.spec.render import inline
+from perceiver_graph.spec.skeletons import filled, grid_of, skeleton
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.translation import (
-    belonging,
-    fits,
-    is_theirs,
-    key_here,
     of_tokens,
-    translation,
 )
-from perceiver_graph.spec.usual import example, usual
-from perceiver_graph.spec.wording import found, listed, subject
+from perceiver_graph.spec.usual import at_key, example, shown
+from perceiver_graph.spec.wording import found, subject
 
 MAX_ERRORS = 100
 _SHORT = 40  # characters of a list that a message repeats
@@ -72,6 +69,7 @@ class _Translator:
         self.model = model
         self.data = data
         self.spans = spans
+        self.keys = Keys(model, data, spans)
 
     def translate(self, errors: Sequence[ErrorDetails]) -> tuple[Diagnostic, ...]:
         report = Report()
@@ -85,7 +83,7 @@ class _Translator:
                 continue
             if fault.type == "extra_forbidden" and fault.parent:
                 key, parent = str(fault.path[-1]), fault.path[:-1]
-                found = self._meant(fault)
+                found = self.keys.meant(fault)
                 guesses.update((*parent, guess) for guess in found)
                 # A key of another form: what this one lacks is not missing.
                 others = absent(key, parent) or of_tokens(key, fault.value, parent, self.data)
@@ -95,7 +93,7 @@ class _Translator:
         for parent, group in missing.items():
             wanted = [fault for fault in group if fault.path not in guesses]
             if wanted and parent not in wishes:
-                report.add(self._missing(parent, wanted))
+                report.add(self.keys.missing(parent, wanted))
         report = Report(once(report.diagnostics))
         if len(errors) > MAX_ERRORS:
             more = f"{len(errors) - MAX_ERRORS} more errors are not shown"
@@ -106,7 +104,7 @@ class _Translator:
         """What is left to be checked, where no more than keys are wrong."""
         faults = [self._fault(details) for details in errors[: MAX_ERRORS + 1]]
         few = len(faults) <= MAX_ERRORS
-        return mended(self.model, self.data, self.spans, faults, self._meant) if few else None
+        return mended(self.model, self.data, self.spans, faults, self.keys.meant) if few else None
 
     def _fault(self, details: ErrorDetails) -> Fault:
         location = details["loc"]
@@ -125,7 +123,7 @@ class _Translator:
     def _diagnostic(self, fault: Fault) -> Diagnostic:
         kind = fault.type
         rules: list[tuple[bool, Callable[[Fault], Diagnostic]]] = [
-            (kind == "extra_forbidden", self._unknown_key),
+            (kind == "extra_forbidden", self.keys.unknown),
             (
                 kind in {"unknown_alternative", "union_tag_invalid", "union_tag_not_found"},
                 self._alternative,
@@ -136,91 +134,6 @@ class _Translator:
             (kind == "string_pattern_mismatch", self._bad_name),
         ]
         return next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
-
-    def _keys(self, fault: Fault) -> tuple[str, ...]:
-        """The keys known in the mapping of a fault: those of all its forms that have what is there."""
-        own = fault.parent.keys if fault.parent else ()
-        union = schema_at(self.model, fault.details["loc"][:-2])
-        forms = union.fitting(at(self.data, fault.path[:-1])) if union else ()
-        return tuple(dict.fromkeys([*own, *(key for form in forms for key in form.keys)]))
-
-    def _meant(self, fault: Fault) -> tuple[str, ...]:
-        """Which of the keys known in its mapping an unknown key was meant to be."""
-        key, known = str(fault.path[-1]), self._keys(fault)
-        if here := key_here(key, fault.path[:-1], known):
-            return (here,)
-        found = meant(key, known)
-        if not is_theirs(key):
-            return found
-        return tuple(
-            one for one in found if fault.parent and fits(fault.value, fault.parent.child(one))
-        )
-
-    def _missing(self, parent: Path, faults: list[Fault]) -> Diagnostic:
-        keys = [str(fault.path[-1]) for fault in faults]
-        rule = faults[0].parent
-        about = [f"{quote(key)}: {text}" for key in keys if rule and (text := rule.describe(key))]
-        children = [(key, child) for key in keys if rule and (child := rule.child(key))]
-        choices = [(key, child) for key, child in children if child.alternatives]
-        about += [f"{quote(key)} is one of {forms_of(child)}" for key, child in choices]
-        known = []
-        for key, child in children:
-            said = usual((*parent, key), self.data)
-            text = said or skeleton(child, parent, self.data, key)
-            if text != "..." and (parent or said or text[0] != "{"):
-                known.append(f"`{key}: {text}`")
-        return make(
-            "PG102",
-            f"{subject(parent)} lacks the key{'s' if len(keys) > 1 else ''} {listed(keys)}",
-            self.spans.key(parent),
-            label=f"{listed(keys)} must be in here" if parent else "",
-            notes=about,
-            help=f"write {', '.join(known)}" if known else None,
-        )
-
-    def _unknown_key(self, fault: Fault) -> Diagnostic:
-        parent, key = fault.path[:-1], str(fault.path[-1])
-        union = schema_at(self.model, fault.details["loc"][:-2])
-        if union and key in union.alternatives:
-            return self._second_alternative(fault, union.alternatives)
-        if entry := absent(key, parent):
-            return not_there(key, entry, self.spans.key(fault.path))
-        known, found = self._keys(fault), self._meant(fault)
-        # Of several that are one slip away, the one that is not there yet.
-        free = [one for one in slips_of(key, found) if one not in at(self.data, parent)]
-        guess = glued(key) or apart(key, fault.value, known) or question(free or found)
-        place = belonging(self.model, key, fault.value, parent, self.data) or (
-            None if guess else renamed(self.model, key, parent)
-        )
-        if union and (others := union.with_key(key)):
-            place = f"{quote(key)} goes with {one_of(others)}"
-        if "like" in known and key in ("steps", "position"):
-            place = (
-                f"{quote(key)} is that of the input that this one is like: leave one of the two out"
-            )
-        told = None if guess else translation(self.model, key, fault.value, parent, self.data)
-        keys, help = ", ".join(map(quote, known)), told or " ".join(filter(None, (guess, place)))
-        nothing = f"leave it out: the keys known here are {keys}" if known else "leave it out"
-        return make(
-            "PG101",
-            f"unknown key {quote(key)} in {subject(parent)}",
-            self.spans.key(fault.path),
-            notes=[f"the keys known here are {keys}"] if known and help else (),
-            help=help or nothing,
-        )
-
-    def _second_alternative(self, fault: Fault, names: Sequence[str]) -> Diagnostic:
-        parent, second = fault.path[:-1], str(fault.path[-1])
-        first = str(fault.details["loc"][-2]).strip(
-            "<>"
-        )  # the tag of the alternative that was taken
-        return make(
-            "PG107",
-            f"{subject(parent)} takes only one of {one_of(names)}, found {quote(first)} and {quote(second)}",
-            self.spans.key(fault.path),
-            secondary=[Label(self.spans.key((*parent, first)), "the other one")],
-            help=of_tokens(second, fault.value, parent, self.data) or "keep one of the two",
-        )
 
     def _alternative(self, fault: Fault) -> Diagnostic:
         names = fault.rule.alternatives if fault.rule else ()
@@ -240,11 +153,13 @@ class _Translator:
                 or glued(fault.value)
                 or word_help(fault)
                 or form(fault.rule, fault.path, self.data)
-                or self._as_most_have_it(fault),
+                or shown(fault.rule, fault.path, self.data),
             )
         if not fault.value:
             message = f"{quote(fault.name)}: {what}, found an empty mapping"
-            return make("PG107", message, span, notes=[note], help=self._as_most_have_it(fault))
+            return make(
+                "PG107", message, span, notes=[note], help=shown(fault.rule, fault.path, self.data)
+            )
         for key in fault.value:
             if entry := absent(key, fault.path):
                 return not_there(key, entry, self.spans.key((*fault.path, key)))
@@ -261,36 +176,25 @@ class _Translator:
             self.spans.key((*fault.path, key)),
             notes=[note],
             help=glued(key)
+            or (question(slips) if (slips := slips_of(key, guesses.get(key, ()))) else None)
             or grid_of(fault.value, fault.path, names)
             or (self._question(fault, key, guesses[key]) if guesses else place)
-            or self._as_most_have_it(fault),
+            or shown(fault.rule, fault.path, self.data),
         )
 
     def _question(self, fault: Fault, key: str, guesses: tuple[str, ...]) -> str | None:
         """Whether something like it was meant; of another library's word, the line with ours."""
-        if slips_of(key, guesses) or len(guesses) > 1 or len(fault.value) > 1:
+        if len(guesses) > 1 or len(fault.value) > 1:
             return question(guesses)
         one = fault.rule.child(f"<{guesses[0]}>") if fault.rule else None
         schema, value = one.child(guesses[0]) if one else None, fault.value[key]
         number = type(value) is int and value > 0 and schema is not None and schema.kind == "int"
         if number or (schema is not None and schema.kind == "model" and value in ({}, None)):
-            filled = (
+            inside = (
                 inline(value) if number else skeleton(schema, fault.path, self.data, guesses[0])
             )
-            written = f"{{{guesses[0]}: {filled}}}"
-            at_key = isinstance(fault.path[-1], str)
-            return f"write `{f'{fault.path[-1]}: ' if at_key else ''}{written}`"
+            return f"write `{at_key(fault.path)}{{{guesses[0]}: {inside}}}`"
         return question(guesses)
-
-    def _as_most_have_it(self, fault: Fault) -> str | None:
-        """A line for a value of which nothing can be taken over."""
-        if told := example(fault.path, self.data):
-            return told
-        text = skeleton(fault.rule, fault.path, self.data)
-        if text == "..." or fault.rule is None:
-            return None
-        at_key = isinstance(fault.path[-1], str)
-        return f"for example `{f'{fault.path[-1]}: ' if at_key else ''}{text}`"
 
     def _choice(self, fault: Fault) -> Diagnostic:
         choices = fault.rule.choices if fault.rule else ()

@@ -1,0 +1,125 @@
+"""What is said of keys: those that are unknown, those that are missing, and one too many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from perceiver_graph.diagnostics.model import Diagnostic, Label, make
+from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.diagnostics.words import question, slips_of
+from perceiver_graph.spec.absent import absent
+from perceiver_graph.spec.around import at
+from perceiver_graph.spec.elsewhere import meant, renamed
+from perceiver_graph.spec.faults import Fault
+from perceiver_graph.spec.forms import glued
+from perceiver_graph.spec.grammar import one_of, schema_at
+from perceiver_graph.spec.hints import apart, forms_of, not_there
+from perceiver_graph.spec.skeletons import skeleton
+from perceiver_graph.spec.spans import Path, SpanTree
+from perceiver_graph.spec.translation import (
+    belonging,
+    fits,
+    is_theirs,
+    key_here,
+    of_tokens,
+    translation,
+)
+from perceiver_graph.spec.usual import usual
+from perceiver_graph.spec.wording import listed, subject
+
+
+class Keys:
+    """The keys of one spec, and what is wrong with them."""
+
+    def __init__(self, model: type[BaseModel], data: Any, spans: SpanTree) -> None:
+        self.model = model
+        self.data = data
+        self.spans = spans
+
+    def known(self, fault: Fault) -> tuple[str, ...]:
+        """The keys known in the mapping of a fault: those of all its forms that have what is there."""
+        own = fault.parent.keys if fault.parent else ()
+        union = schema_at(self.model, fault.details["loc"][:-2])
+        forms = union.fitting(at(self.data, fault.path[:-1])) if union else ()
+        return tuple(dict.fromkeys([*own, *(key for form in forms for key in form.keys)]))
+
+    def meant(self, fault: Fault) -> tuple[str, ...]:
+        """Which of the keys known in its mapping an unknown key was meant to be."""
+        key, known = str(fault.path[-1]), self.known(fault)
+        if here := key_here(key, fault.path[:-1], known):
+            return (here,)
+        found = meant(key, known)
+        if not is_theirs(key):
+            return found
+        return tuple(
+            one for one in found if fault.parent and fits(fault.value, fault.parent.child(one))
+        )
+
+    def missing(self, parent: Path, faults: list[Fault]) -> Diagnostic:
+        keys = [str(fault.path[-1]) for fault in faults]
+        rule = faults[0].parent
+        about = [f"{quote(key)}: {text}" for key in keys if rule and (text := rule.describe(key))]
+        children = [(key, child) for key in keys if rule and (child := rule.child(key))]
+        choices = [(key, child) for key, child in children if child.alternatives]
+        about += [f"{quote(key)} is one of {forms_of(child)}" for key, child in choices]
+        known = []
+        for key, child in children:
+            said = usual((*parent, key), self.data)
+            text = said or skeleton(child, parent, self.data, key)
+            if text != "..." and (parent or said or text[0] != "{"):
+                known.append(f"`{key}: {text}`")
+        return make(
+            "PG102",
+            f"{subject(parent)} lacks the key{'s' if len(keys) > 1 else ''} {listed(keys)}",
+            self.spans.key(parent),
+            label=f"{listed(keys)} must be in here" if parent else "",
+            notes=about,
+            help=f"write {', '.join(known)}" if known else None,
+        )
+
+    def unknown(self, fault: Fault) -> Diagnostic:
+        parent, key = fault.path[:-1], str(fault.path[-1])
+        union = schema_at(self.model, fault.details["loc"][:-2])
+        if union and key in union.alternatives:
+            return self._second_alternative(fault, union.alternatives)
+        if entry := absent(key, parent):
+            return not_there(key, entry, self.spans.key(fault.path))
+        known, found = self.known(fault), self.meant(fault)
+        # Of several that are one slip away, the one that is not there yet.
+        free = [one for one in slips_of(key, found) if one not in at(self.data, parent)]
+        guess = glued(key) or apart(key, fault.value, known) or question(free or found)
+        place = belonging(self.model, key, fault.value, parent, self.data) or (
+            None if guess else renamed(self.model, key, parent)
+        )
+        if union and (others := union.with_key(key)):
+            place = f"{quote(key)} goes with {one_of(others)}"
+        if "like" in known and key in ("steps", "position"):
+            place = (
+                f"{quote(key)} is that of the input that this one is like: leave one of the two out"
+            )
+        told = None if guess else translation(self.model, key, fault.value, parent, self.data)
+        keys, help = ", ".join(map(quote, known)), told or " ".join(filter(None, (guess, place)))
+        nothing = f"leave it out: the keys known here are {keys}" if known else "leave it out"
+        return make(
+            "PG101",
+            f"unknown key {quote(key)} in {subject(parent)}",
+            self.spans.key(fault.path),
+            notes=[f"the keys known here are {keys}"] if known and help else (),
+            help=help or nothing,
+        )
+
+    def _second_alternative(self, fault: Fault, names: Sequence[str]) -> Diagnostic:
+        parent, second = fault.path[:-1], str(fault.path[-1])
+        first = str(fault.details["loc"][-2]).strip(
+            "<>"
+        )  # the tag of the alternative that was taken
+        return make(
+            "PG107",
+            f"{subject(parent)} takes only one of {one_of(names)}, found {quote(first)} and {quote(second)}",
+            self.spans.key(fault.path),
+            secondary=[Label(self.spans.key((*parent, first)), "the other one")],
+            help=of_tokens(second, fault.value, parent, self.data) or "keep one of the two",
+        )
