@@ -63,6 +63,7 @@ _INSTEAD = {
     "Spec parse parse_spec check": "`load_spec(SPEC)` reads one, `compile(SPEC)` checks all of it",
     "to_torch Module Model AutoModel Perceiver PerceiverIO": "`compile(SPEC).to_torch(WEIGHTS)`",
     "save export to_onnx": "`compile(SPEC).save(DIR, weights=WEIGHTS)`",
+    "inspect summary info describe": "`print(compile(SPEC))`; `perceiver-graph inspect SPEC` has more",
     "import_ convert from_transformers import_model": "`import_checkpoint(CHECKPOINT)`",
 }
 """What is called for otherwise, as who knows other libraries does, and what there is."""

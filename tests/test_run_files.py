@@ -363,8 +363,8 @@ def _with_media(*inputs: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("media", "code", "texts"),
     [
-        ([], "PG512", ["no input of tiny is read from files", "`arrays={...}`"]),
-        (["points"], "PG501", ["input `ids` is not read from files", "`arrays={...}`"]),
+        ([], "PG512", ["no input of tiny is read from files", '`program.run({"points": ARRAY})`']),
+        (["points"], "PG501", ["input `ids` is not read from files", '`arrays={"ids": ARRAY}`']),
         (["points", "ids", "extra"], "PG512", ["`points` and `extra` and `ids` are of the same"]),
     ],
 )

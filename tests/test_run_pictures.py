@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import perceiver_graph as pg
+from perceiver_graph.diagnostics.commands import typed
 from perceiver_graph.media.boxes.model import BoxesParameters
 from perceiver_graph.media.boxes.writer import BoxesWriter
 from perceiver_graph.media.flow.frames import fitted, flow_inputs, read_frames, restored
@@ -383,9 +384,12 @@ def test_a_model_may_read_files_of_several_kinds(model: Model, tmp_path: Path) -
     unsaid, same = ran(program, tmp_path / "out", path)  # its kind says what it is for
     assert unsaid.notes == alone.notes
     assert same["source"] == [str(path)]
-    text = fault(lambda: run_files(program, ["a cat"], tmp_path / "out"))
-    assert (text.code, text.help) == ("PG512", "say it: `'caption=a cat'`")
-    assert fault(lambda: run_files(program, [""], tmp_path / "out")).help == "say it: `caption=`"
+    with typed():
+        text = fault(lambda: run_files(program, ["a cat"], tmp_path / "out"))
+        assert (text.code, text.help) == ("PG512", "say it: `'caption=a cat'`")
+        assert (
+            fault(lambda: run_files(program, [""], tmp_path / "out")).help == "say it: `caption=`"
+        )
     for value, help in (
         ("capton=a cat", "did you mean `caption`?"),
         (f"photo={path}", "these are: `image`, `caption`"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import perceiver_graph as pg
+from perceiver_graph.diagnostics.commands import typed
 from perceiver_graph.media.clip.formats import AudioFormat, VideoFormat
 from perceiver_graph.media.clip.reader import ClipReader
 from perceiver_graph.media.text.tokens import encode
@@ -18,6 +20,12 @@ from tests.batch_support import SPEC as TEXTS
 from tests.batch_support import compiled
 from tests.test_run_pictures import BOTH
 from tests.tiny import fault
+
+
+@pytest.fixture(autouse=True)
+def told_as_on_a_command_line() -> Iterator[None]:
+    with typed():
+        yield
 
 
 @pytest.mark.parametrize(

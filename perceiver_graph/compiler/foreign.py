@@ -17,17 +17,23 @@ _RUNS = (
     "`to_torch(WEIGHTS)`"
 )
 _MODULE = "`to_torch(WEIGHTS)` is a torch.nn.Module, which has it"
+_TORCH = "`to_torch(WEIGHTS)` is a torch.nn.Module"
+_PORTS = "`print` it; `load(DIR).manifest` has them, of what `save(DIR)` has written"
 _MOVED = '`to_torch(WEIGHTS).to("cuda")`'
 OF_COMPILED = {
-    "run encode decode predict forward generate attention": _RUNS,
+    "run encode decode predict forward generate": _RUNS,
     "read": "`load(DIR).read(FILE)` does, of what `save(DIR)` has written",
     "train fit eval state_dict parameters load_state_dict": _MODULE,
     "to cuda cpu half": _MOVED,
     "export write": "`save(DIR)` writes it",
-    "to_onnx onnx": "`save(DIR)` writes ONNX programs; `load(DIR)` runs them",
+    "to_onnx onnx export_onnx": "`save(DIR)` writes ONNX programs; `load(DIR)` runs them",
     "num_parameters count_params parameter_count": "`graph.parameter_count` has it",
-    "inputs outputs": "`print` it; `load(DIR).manifest` has them, of what `save(DIR)` has written",
-    "summary": "`print` it, or its `graph`; `perceiver-graph inspect SPEC` has more",
+    "inputs outputs get_inputs get_outputs input_names output_names input_shape output_shape": _PORTS,
+    "summary inspect info describe": "`print` it, or its `graph`; `perceiver-graph inspect SPEC` has more",
+    "config model_config get_config cfg spec name": "`lowered.document.spec` has what the spec says",
+    "dtype precision device": "`target` has it",
+    "named_parameters get_weights": "`weights()` has them by name, as arrays",
+    "module model torch to_module to_pytorch modules children layers": _TORCH,
 }
 OF_COMPILE = {
     "weights": "weights are given to what it returns: `compile(SPEC).save(DIR, weights=WEIGHTS)`",

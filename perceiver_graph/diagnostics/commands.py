@@ -84,7 +84,7 @@ def arrays(path: str | Path = "IN.npz") -> str:
     """How arrays are given instead of files, or beside them; `path` is the archive of a run."""
     if _Reader.many:
         return "an .npz file with them, or a table whose columns name .npy files"
-    return either(option("--inputs", path), "`arrays={...}`")
+    return either(option("--inputs", path), "`program.run({NAME: ARRAY})`")
 
 
 def elsewhere() -> str:

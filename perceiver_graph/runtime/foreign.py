@@ -10,18 +10,34 @@ from perceiver_graph.diagnostics.words import slips_of
 
 _DEVICE = '`load(PATH, device="cuda")` or `"cpu"` says where it runs'
 _MODULE = "a program only runs: `compile(SPEC).to_torch(WEIGHTS)` is a torch.nn.Module"
+_READ = "`read(FILE_OR_TEXT)` makes arrays of files and texts, which `run` takes"
+_GIVEN = "it is given with the arrays: `load(PATH).run({NAME: ARRAY}, ...)`"
+_ANY_BATCH = "a program takes any: it is the first axis of what it runs on"
+_RUN = "`run({NAME: ARRAY})`, or the program itself, is called"
 OF_PROGRAMS = {
-    "predict forward infer __call__": "`run({NAME: ARRAY})`, or the program itself, is called",
+    "predict forward infer predict_on_batch predict_step": _RUN,
     "to cuda cpu half float": _DEVICE,
     "get_inputs input_names input_shape inputs": "`manifest.inputs` has them, with their axes",
     "get_outputs output_names output_shape outputs": "`manifest.outputs` has them, with their axes",
+    "get_modelmeta metadata config model_config get_config cfg": "`manifest` has what is known of it",
+    "summary inspect info describe": "`print` it; `manifest` has more, and `perceiver-graph inspect SPEC`",
+    "name precision dtype": "`manifest.name`, and `manifest.precision`",
+    "num_parameters count_params parameter_count": "`manifest.parameters` has it",
+    "sizes dims symbols": "`manifest.dims` has them, with what each may be",
+    "get_providers providers provider session": "`device` and `engine` say what runs it",
+    "save save_pretrained export to_onnx": "it is written already, in `artifact.directory`",
+    "spec graph": "`artifact.directory` has its spec, for `compile(SPEC).graph`",
+    "preprocess processor tokenizer tokenize feature_extractor image_processor": _READ,
     "eval": "it needs none: a program computes as a module does in eval mode",
-    "train fit parameters state_dict weights load_state_dict": _MODULE,
+    "train fit parameters state_dict weights load_state_dict "
+    "named_parameters modules children layers get_weights requires_grad_ zero_grad": _MODULE,
 }
 OF_STATES = {
     "last_hidden_state hidden_states hidden": "`latents` has them",
     "logits outputs output predictions": "`program.decode(STATE)` answers with the outputs by name",
     "shape size": "`latents.shape`",
+    "numpy tensor array cpu detach to": "`latents` is an array of numpy",
+    "keys items values": "its values stay on the device; `latents` is an array of numpy",
 }
 OF_RUN = {
     "output_names": "it is called `decode`: `decode={NAME: None}`",
@@ -40,6 +56,13 @@ OF_LOAD = {
     "weights": "`compile(SPEC).save(PATH, weights=WEIGHTS)` writes them into what is loaded",
     "providers": _DEVICE,
     "backend": 'it is called `engine`: `"onnxruntime"` or `"openvino"`',
+    "batch": _ANY_BATCH,
+    "batch_size": _ANY_BATCH,
+    "sizes": _GIVEN,
+    "decode": _GIVEN,
+    "memory": _GIVEN,
+    "num_threads": "it is called `threads`",
+    "n_threads": "it is called `threads`",
 }
 OF_GENERATE = {
     "max_new_tokens": "it is called `tokens`: `generate(TEXT, 20)`",

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perceiver_graph.diagnostics import Report, escape, quote
+from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.commands import either, option
 from perceiver_graph.media.base import CHANNEL, InputMedia
 from perceiver_graph.runtime.arrays import as_array, real_numbers, rounded, unscaled, wrapped
 from perceiver_graph.runtime.axes import better
+from perceiver_graph.runtime.read_calls import read_by
 from perceiver_graph.spec.manifest import Dimension, InputEntry, axes_of
 
 _TEXT = 40  # characters of a text that are shown again
@@ -151,8 +152,5 @@ def read_call(name: str, media: InputMedia, text: str = "") -> str:
     words = ["A TEXT"] if media.key == "text" else media.example.split()
     if 0 < len(text) <= _TEXT and len(words) == 1:
         words = [text]
-    quoted = [escape.json(one, indent=None, as_it_is=True, end="") for one in words]
-    files = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
-    given = f"{name}={files}" if name.isidentifier() else f"**{{{name!r}: {files}}}"
     typed = " ".join(option(f"{name}={one}") for one in words)
-    return either(f"name what it comes from, {typed}", f"`program.read({given})`")
+    return either(f"name what it comes from, {typed}", read_by({name: words}))

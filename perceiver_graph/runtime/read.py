@@ -54,7 +54,8 @@ def _read(
     known = [name for names in each for name in names]
     named = [name for names in each if not {*names}.isdisjoint(inputs) for name in names]
     read = named if named and not files else known
-    readers = file_readers(manifest, memory, [n for n in manifest.inputs if n not in read])
+    arrays = [name for name in manifest.inputs if name not in read] if known else []
+    readers = file_readers(manifest, memory, arrays)
     report = Report()
     for name in (name for name in inputs if name not in known):
         these = f"the inputs that are read from files are {', '.join(map(quote, known))}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
 
-from perceiver_graph.diagnostics import DiagnosticError, Report, escape, quote
+from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import arrays, either, option
 from perceiver_graph.diagnostics.words import did_you_mean, is_slip, joined, nearest
 from perceiver_graph.media.entries import make_readers
@@ -15,6 +15,7 @@ from perceiver_graph.media.io import Piece, Reader, Reading
 from perceiver_graph.runtime.chunks import reading_room
 from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path
+from perceiver_graph.runtime.read_calls import as_given, in_python
 from perceiver_graph.spec.manifest import Manifest, axes_of
 
 _ARCHIVE = ".npz"
@@ -117,15 +118,20 @@ def file_readers(
             report.error(
                 "PG501",
                 f"input {quote(name)} is not read from files: {entry.dtype} {axes_of(entry)}",
-                help="add it as an array, beside the files: "
-                f"{row or _way_of(name, way)} with {quote(name)} in it",
+                help=f"add it as an array, beside the files: {row or _beside(name, way)}",
             )
     report.raise_if_errors()
     return readers
 
 
 def _way_of(name: str, way: str) -> str:
-    return f"{option(f'{name}=FILE.npy')}, or {way}"
+    return either(f"{option(f'{name}=FILE.npy')}, or {way}", f'`program.run({{"{name}": ARRAY}})`')
+
+
+def _beside(name: str, way: str) -> str:
+    """The same for `run_files`, which takes files as well."""
+    typed = f"{option(f'{name}=FILE.npy')}, or {way} with {quote(name)} in it"
+    return either(typed, f'`arrays={{"{name}": ARRAY}}`')
 
 
 def _arrays(values: Sequence[str | Path]) -> str:
@@ -196,7 +202,9 @@ def _refuse_archives(
     for path in () if any(reader.archives for reader in readers) else map(_path, values):
         if path.suffix == _ARCHIVE and is_path(str(path)):
             message = f"{quote(path)} is an archive of arrays, and no input is read from one"
-            report.error("PG512", message, help=f"pass it as arrays: {arrays(path)}")
+            loaded = f"`program.run(numpy.load({in_python(str(path))}))`"
+            help = f"pass it as arrays: {either(arrays(path), loaded)}"
+            report.error("PG512", message, help=help)
     report.raise_if_errors()
 
 
@@ -226,16 +234,9 @@ def _notes(values: Sequence[str], readers: Sequence[Reader]) -> tuple[str, ...]:
         name, equals, rest = value.partition("=")
         meant = nearest(name, _inputs(readers)) if equals and name.isidentifier() else None
         if meant is not None and not is_path(value):
-            wanted = _named(f"{meant}={rest}")
+            wanted = as_given(f"{meant}={rest}")
             return (f"{quote(value)} was read as a text; for the input {quote(meant)}: {wanted}",)
     return ()
-
-
-def _named(*words: str) -> str:
-    """Values with the inputs that they are for, `NAME=VALUE`, as they are given."""
-    pairs = (word.partition("=") for word in words)
-    given = (f"{n}={escape.json(v, indent=None, as_it_is=True, end='')}" for n, _, v in pairs)
-    return either(option(*words), f"`program.read({', '.join(given)})`")
 
 
 def _known(name: str, values: Sequence[str], readers: Sequence[Reader], report: Report) -> bool:
@@ -245,7 +246,7 @@ def _known(name: str, values: Sequence[str], readers: Sequence[Reader], report: 
     message = f"{quote(name)} is no input that is read from a file"
     these = f"these are: {', '.join(map(quote, inputs))}"
     texts = [] if is_path(values[0]) else [one.inputs[0] for one in readers if one.literal]
-    as_text = [f"as a text: {_named(f'{one}={name}={values[0]}')}" for one in texts[:1]]
+    as_text = [f"as a text: {as_given(f'{one}={name}={values[0]}')}" for one in texts[:1]]
     report.error("PG512", message, help=did_you_mean(name, inputs) or these, notes=as_text)
     return False
 
@@ -284,8 +285,15 @@ def _ask(values: Sequence[str], readers: Sequence[Reader], report: Report) -> No
         "PG512",
         f"it cannot be told which input{'s' * several} {joined(map(quote, values), 'and')} "
         f"{'are' if several else 'is'} for: the model takes {', '.join(map(quote, inputs))}",
-        help=f"say it: {_named(*_each_named(values, readers))}",
+        help=_say(values, readers),
     )
+
+
+def _say(values: Sequence[str], readers: Sequence[Reader]) -> str:
+    """The call with a name before each value; one that no input is left for needs a call of its own."""
+    named = [*_each_named(values, readers)]
+    rest = ", and the others in a call of their own" if len(named) < len(values) else ""
+    return f"say it: {as_given(*named)}{rest}"
 
 
 def _each_named(values: Sequence[str], readers: Sequence[Reader]) -> Iterator[str]:
@@ -296,10 +304,10 @@ def _each_named(values: Sequence[str], readers: Sequence[Reader]) -> Iterator[st
         fitting = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
         fitting = fitting or [one for one in readers if one.literal != is_path(value)]
         wanted = [one.input_for(value) for one in fitting]
-        wanted += [name for one in (*fitting, *readers) for name in one.inputs]
-        name = next((one for one in wanted if one in left), wanted[0])
-        left = [one for one in left if one != name]
-        yield f"{name}={value}"
+        wanted += [name for one in fitting or readers for name in one.inputs]
+        if name := next((one for one in wanted if one in left), None):
+            left.remove(name)
+            yield f"{name}={value}"
 
 
 def _is_of_no_use(kind: str, readers: Sequence[Reader]) -> bool:

@@ -202,7 +202,8 @@ def _unescaped(value: str) -> str:
 def _refuse_foreign(content: bytes, source: Source) -> None:
     """Raises DiagnosticError (PG507) for what begins as pictures, sound and archives do."""
     if known := foreign(content[:4096]):
-        help = "name a text file, or write `INPUT=FILE` for another input"
+        other = either("write `INPUT=FILE`", "`program.read(INPUT=FILE)`")
+        help = f"name a text file, or {other} for another input"
         raise DiagnosticError.of("PG507", f"{source} is {known}, and no text", help=help)
 
 
