@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from perceiver_graph.cluster.items import Found, find_items
 from perceiver_graph.cluster.job import Item, Job
 from perceiver_graph.cluster.takes import Takes
 from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.media.clip.reader import ClipReader
+from perceiver_graph.media.image.reader import ImageReader
 from perceiver_graph.media.io import Reader
+from perceiver_graph.media.points.reader import PointsReader
+from perceiver_graph.media.table.reader import TableReader
 from tests.tiny import fault
 
 
@@ -177,3 +182,29 @@ def test_a_key_changes_with_the_file_the_artifact_and_what_is_asked(here: Path) 
     before = named.keyed(job).key
     Path("a/1.png").write_bytes(b"xy")
     assert named.keyed(job).key != before
+
+
+@pytest.mark.parametrize(
+    ("reader", "names"),
+    [
+        (ImageReader, ["a.png", "a.WEBP", "a.tga", "a.jpeg"]),
+        (ClipReader, ["a.mp4", "a.mkv", "a.ts", "a.flac", "a.ogg", "a.m4a", "a.wav"]),
+        (TableReader, ["a.csv", "a.npy", "a.NPZ", "a.tsv"]),
+        (PointsReader, ["a.csv", "a.npy", "a.npz", "a.ply", "a.off", "a.pcd", "a.xyz", "a.txt"]),
+    ],
+)
+def test_a_folder_gives_every_kind_of_file_that_is_read(
+    reader: type[Reader], names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the system's own table of types knows: here, none."""
+    monkeypatch.setattr(mimetypes, "_db", mimetypes.MimeTypes())
+    assert mimetypes.guess_type("a.mkv")[0] is None
+    for name in (*names, "a.exe"):
+        (tmp_path / name).touch()
+    one = reader.__new__(reader)
+    one.inputs = ("x",)
+    told = found(str(tmp_path), readers=(one,))
+    assert [item.name for item in told.items] == sorted(names)
+    assert all(item.values or item.arrays for item in told.items)
+    assert len(told.notes) == 1
+    assert "a.exe" in told.notes[0]

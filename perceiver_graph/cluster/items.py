@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from mimetypes import guess_type
 from pathlib import Path
 
 from perceiver_graph.cluster.job import Item
@@ -131,7 +130,6 @@ def _inside(folder: Path, takes: Takes, out: str, notes: list[str]) -> Iterator[
     if os.path.realpath(folder) == out:
         message = f"{folder} is the folder of the inputs and of the results, which get one a file"
         raise DiagnosticError.of("PG520", message, help=_other_folder())
-    kinds = [kind for reader in takes.readers for kind in reader.media_types]
     every = any(not reader.media_types for reader in takes.readers)
     other: list[str] = []
     for place, folders, files in os.walk(folder):
@@ -141,17 +139,16 @@ def _inside(folder: Path, takes: Takes, out: str, notes: list[str]) -> Iterator[
         for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(place, name)
             item = takes.item(path.relative_to(folder).as_posix(), path)
-            if item.arrays if not takes.readers else every or _is_of(name, kinds):
+            if (
+                item.arrays
+                if not takes.readers
+                else every or any(one.reads(name) for one in takes.readers)
+            ):
                 yield item
             elif not _is_within(path, out):
                 other.append(path.relative_to(folder).as_posix())
     if other:
         notes.append(f"{folder}: left out what is not {takes.nouns}: {some_of(other)}")
-
-
-def _is_of(name: str, kinds: Sequence[str]) -> bool:
-    """Whether a file is of one of some kinds, as its name says."""
-    return (guess_type(name)[0] or "").startswith(tuple(kinds))
 
 
 def _is_within(path: Path, out: str) -> bool:

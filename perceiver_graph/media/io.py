@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.base import settings_of
+from perceiver_graph.media.names import type_of
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.spec.manifest import Dimension, InputEntry, Manifest, OutputEntry
 
@@ -78,6 +79,8 @@ class Reader:
     """Whether a subject may come in several pieces."""
     media_types: ClassVar[tuple[str, ...]] = ()
     """How the MIME types begin that the names of its files usually say."""
+    endings: ClassVar[tuple[str, ...]] = ()
+    """How the names of its other files end, which have no such type: `.npy`. In small letters."""
     literal: ClassVar[bool] = False
     """Whether a value may be what is read itself, and not a file."""
     archives: ClassVar[bool] = False
@@ -98,6 +101,10 @@ class Reader:
         Raises DiagnosticError (PG512) for what cannot be read together.
         """
         return [cls(name, entry, manifest.dims) for name, entry in inputs.items()]
+
+    def reads(self, name: str) -> bool:
+        """Whether a file is of a kind that it reads, as its name says."""
+        return type_of(name).startswith(self.media_types) or name.casefold().endswith(self.endings)
 
     def split(self, values: Sequence[str]) -> list[list[str]]:
         """The values of each subject: by default, each is one. Raises DiagnosticError (PG512)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ class RowsReader(Reader):
 
     archives = True
     media_types = ("text/csv",)
+    endings: ClassVar[tuple[str, ...]] = (".npy", ".npz", ".tsv")
 
     def __init__(self, name: str, entry: InputEntry, dims: Mapping[str, Dimension]) -> None:
         super().__init__(name, entry, dims)

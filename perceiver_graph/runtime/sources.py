@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from mimetypes import guess_type
 from pathlib import Path
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
@@ -12,6 +11,7 @@ from perceiver_graph.diagnostics.commands import arrays, either, option
 from perceiver_graph.diagnostics.words import did_you_mean, is_slip, joined, nearest
 from perceiver_graph.media.entries import make_readers
 from perceiver_graph.media.io import Piece, Reader, Reading
+from perceiver_graph.media.names import type_of
 from perceiver_graph.runtime.chunks import reading_room
 from perceiver_graph.runtime.opening import STANDARD_INPUT, stream_key
 from perceiver_graph.runtime.paths import is_path
@@ -256,8 +256,7 @@ def _by_kind(values: Sequence[str], readers: Sequence[Reader]) -> dict[str, list
     sound. Empty where a kind is that of several inputs or of none, or two files are of one."""
     found: dict[str, list[str]] = {}
     for value in values:
-        kind = guess_type(value)[0] or ""
-        of_kind = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
+        of_kind = [one for one in readers if is_path(value) and one.reads(value)]
         if len(of_kind) != 1 or len(of_kind[0].inputs) != 1 or of_kind[0].inputs[0] in found:
             return {}
         found[of_kind[0].inputs[0]] = [value]
@@ -273,8 +272,8 @@ def _ask(values: Sequence[str], readers: Sequence[Reader], report: Report) -> No
         return
     # What is no file is a text, if texts are taken.
     likely = [one for one in readers if one.literal != is_path(value)] or readers
-    kind = guess_type(value)[0] or ""
-    usual = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
+    kind = type_of(value)
+    usual = [one for one in readers if is_path(value) and one.reads(value)]
     if is_path(value) and not usual and _is_of_no_use(kind, likely):
         nouns = " or ".join(one.noun for one in likely)
         message = f"{quote(value)} is {kind}, and no input is read from that"
@@ -300,8 +299,7 @@ def _each_named(values: Sequence[str], readers: Sequence[Reader]) -> Iterator[st
     """`INPUT=FILE` of each: the input that is the likeliest of those that are left."""
     left = _inputs(readers)
     for value in values:
-        kind = guess_type(value)[0] or ""
-        fitting = [one for one in readers if is_path(value) and kind.startswith(one.media_types)]
+        fitting = [one for one in readers if is_path(value) and one.reads(value)]
         fitting = fitting or [one for one in readers if one.literal != is_path(value)]
         wanted = [one.input_for(value) for one in fitting]
         wanted += [name for one in fitting or readers for name in one.inputs]

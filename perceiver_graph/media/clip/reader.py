@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from mimetypes import guess_type
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import arrays
@@ -21,6 +20,7 @@ from perceiver_graph.media.clip.formats import (
 from perceiver_graph.media.clip.windows import probe_clip, read_clip, require_room
 from perceiver_graph.media.files.containers import media_source
 from perceiver_graph.media.io import Piece, Reader, Reading, reading
+from perceiver_graph.media.names import type_of
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.spec.manifest import InputEntry, Manifest
 
@@ -73,7 +73,7 @@ class ClipReader(Reader):
 
     def input_for(self, value: str) -> str:
         """The input of sound for a file of sound."""
-        kind = "audio" if (guess_type(value)[0] or "").startswith("audio/") else "video"
+        kind = "audio" if type_of(value).startswith("audio/") else "video"
         return next((n for n, form in self.formats.items() if _kind(form) == kind), self.inputs[0])
 
     def open(self, values: Sequence[str]) -> Reading:

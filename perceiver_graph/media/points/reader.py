@@ -18,6 +18,7 @@ class PointsReader(RowsReader):
     are latents that the caller chooses by their numbers: these are numbers of the file's points."""
 
     noun = "a file of points"
+    endings = (*RowsReader.endings, ".ply", ".off", ".pcd", ".xyz", ".pts", ".txt")
     _numbered = False
     """Whether another array holds numbers of its points."""
 
