@@ -84,7 +84,8 @@ def test_how_columns_are_taken_is_told(tmp_path: Path) -> None:
         ("x,y,w\n1,2,3\n", "no column is called `z`"),
         ("x,y,z,X\n1,2,3,4\n", "several columns are called `x`"),
         ("x,y,z\n1,2,3,4\n", "line 2: 4 numbers, and the first row names 3"),
-        ("x,y,z\n1,2,\n", "line 2: 2 numbers"),
+        ("x,y,z\n1,2,\n", "line 2, column 3: there is no number"),
+        ("x,y,z\n1,2\n", "line 2: 2 numbers, and the first row names 3"),
     ],
 )
 def test_other_names_are_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -57,12 +57,13 @@ def read_cloud(named: Named, name: str = "points") -> Cloud:
 def _from_text(source: Source, name: str) -> Cloud:
     sheet = read_rows(source)
     if not sheet.names:
-        return Cloud(sheet.values, (), sheet.notes, Lines(sheet.lines))
+        return Cloud(sheet.values, (), sheet.notes, Lines(sheet.lines, missing=sheet.missing))
     values, names, notes = unindexed(sheet.values, sheet.names)
     if all(NUMBER.fullmatch(one) for one in names):
-        return Cloud(values, (), notes, Lines(sheet.lines, sheet.values.shape[1] - values.shape[1]))
+        before = sheet.values.shape[1] - values.shape[1]
+        return Cloud(values, (), notes, Lines(sheet.lines, before, missing=sheet.missing))
     cloud = arranged(source, values, names)
-    lines = Lines(sheet.lines, names=cloud.names)
+    lines = Lines(sheet.lines, names=cloud.names, missing=sheet.missing)
     return replace(cloud, notes=(*notes, *cloud.notes), lines=lines)
 
 

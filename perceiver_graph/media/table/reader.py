@@ -15,12 +15,17 @@ class TableReader(RowsReader):
     noun = "a table (.npz, .npy or .csv)"
 
     def _piece(self, source: Source) -> Piece:
-        table = read_table(source, self._name, self._count.max)
-        if table.values.shape[1] != self._channels:
+        entry, most = self._entry, self._count.max
+        table = read_table(source, self._name, most, entry.coordinates, self._masked)
+        rows, columns = table.values.shape
+        if columns != self._channels:
+            help = "give a column for each channel"
+            if rows == self._channels and self._count.at_least(columns) is not None:
+                turned = f"{table.expression}.reshape({rows}, {columns}).T"
+                help += f"; if its rows are the channels, `numpy.save('turned.npy', {turned})`"
             raise DiagnosticError.of(
                 "PG503",
-                f"{source} has {table.values.shape[1]} columns, and `{self._name}` takes "
-                f"{self._channels} channels",
-                help="give a column for each channel",
+                f"{source} has {columns} columns, and `{self._name}` takes {self._channels} channels",
+                help=help,
             )
         return self._filled(source, table.values, table.mask, table.notes)

@@ -52,30 +52,53 @@ def arranged(source: Source, points: Rows, names: Sequence[str]) -> Cloud:
 
     Raises DiagnosticError (PG507) if not exactly one column each is called x, y and z.
     """
-    called = [plain(name) for name in names]
-    wrong = [axis for axis in AXES if called.count(axis) != 1]
-    if wrong:
-        missing = [axis for axis in wrong if axis not in called]
-        fault = f"no column is called {listed(missing)}"
-        if not missing:
-            fault = f"several columns are called {listed(wrong)}"
-        raise undecodable(
-            f"{source}: {fault}",
-            f"its columns: {listed(names)}",
-            help="name the columns of the coordinates x, y and z; without a first row of names, the "
-            "first three columns are taken",
-        )
-    order = [called.index(axis) for axis in AXES]
-    order += [index for index, name in enumerate(called) if name not in AXES + PACKED]
+    help = (
+        "name the columns of the coordinates x, y and z; without a first row of names, the first "
+    )
+    order = found(source, names, AXES, f"{help}three columns are taken")
+    rest = {*AXES, *PACKED}
+    order += [index for index, name in enumerate(names) if plain(name) not in rest]
     taken = tuple(names[index].strip() for index in order)
     notes = [*left_out(names, taken, "packed colours")]
     if order != sorted(order):
         notes.append(f"the columns are taken in the order {', '.join(taken)}")
-    units = [found[1].strip() if (found := _UNIT.search(name)) else "" for name in taken[:3]]
+    units = [unit[1].strip() if (unit := _UNIT.search(name)) else "" for name in taken[:3]]
     if len({*units}) > 1:
         shown = ", ".join(unit or "none" for unit in units)
         notes.append(f"x, y and z have different units ({shown}), and are taken as they are")
     return Cloud(points[:, order], taken, tuple(notes))
+
+
+def found(source: Source, names: Sequence[str], wanted: Sequence[str], help: str) -> list[int]:
+    """Where the columns are that are called so.
+
+    Raises DiagnosticError (PG507) if not exactly one column is, for each.
+    """
+    called = [plain(name) for name in names]
+    wrong = [name for name in wanted if called.count(name) != 1]
+    if wrong:
+        missing = [name for name in wrong if name not in called]
+        fault = f"no column is called {listed(missing)}"
+        if not missing:
+            fault = f"several columns are called {listed(wrong)}"
+        raise undecodable(f"{source}: {fault}", f"its columns: {listed(names)}", help=help)
+    return [called.index(name) for name in wanted]
+
+
+def as_named(
+    source: Source, rows: Rows, names: Sequence[str], wanted: Sequence[str]
+) -> tuple[Rows, tuple[str, ...]]:
+    """Rows whose columns are called as a spec calls the channels, in its order, and how they are taken.
+
+    Raises DiagnosticError (PG507) if not exactly one column each is called so.
+    """
+    help = f"name the columns as the spec does: {','.join(wanted)}; without a first row of names, they "
+    order = found(source, names, wanted, f"{help}are taken in that order")
+    taken = [names[index].strip() for index in order]
+    notes = left_out(names, taken, "columns that the spec does not name")
+    if order != sorted(order):
+        notes = (*notes, f"the columns are taken by their names, as {', '.join(taken)}")
+    return rows[:, order], notes
 
 
 def left_out(names: Sequence[str], taken: Sequence[str], what: str) -> tuple[str, ...]:

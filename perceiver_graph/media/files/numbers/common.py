@@ -64,6 +64,8 @@ class Lines:
     left_out: int = 0
     """Columns before the first of those that are taken."""
     names: Sequence[str] = ()
+    missing: str = ""
+    """What to do about those that are not there."""
 
     def where(self, row: int, column: int) -> str:
         """The place of a number, counted from 1 as editors do."""
@@ -85,7 +87,9 @@ def require_finite(
             f"{np.count_nonzero(wrong)} of {values.size} values of {source} are not finite in "
             f"{values.dtype}",
             notes=[f"the first is {values[row, column]}: {where}"],
-            help=f"remove every {element} with such values",
+            help=lines.missing
+            if lines and lines.missing and np.isnan(values[row, column])
+            else f"remove every {element} with such values",
         )
 
 

@@ -16,8 +16,9 @@ from typing import BinaryIO
 import numpy as np
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.media.files.numbers.columns import AXES, plain
+from perceiver_graph.media.files.numbers.columns import AXES, PACKED, is_unnamed, plain
 from perceiver_graph.media.files.numbers.common import Rows, decoding, undecodable
+from perceiver_graph.media.files.numbers.expressions import of_text, without_missing
 from perceiver_graph.media.files.numbers.text import (
     NUMBER,
     all_parsed,
@@ -40,31 +41,37 @@ _PLAIN = "give a row of numbers for each element"
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Numbers [n, columns], what a first row calls the columns (empty if there is none), notes, and the
-    line of each row."""
+    """Numbers [n, columns], what a first row calls the columns (empty if there is none), notes, the line
+    of each row, what reads it in Python, and what to do about values that are not there."""
 
     values: Rows
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lines: Sequence[int] = ()
+    expression: str = ""
+    missing: str = ""
 
 
-def read_rows(source: Source, most: int | None = None) -> Sheet:
+def read_rows(
+    source: Source, most: int | None = None, known: Sequence[str] = AXES, masked: str = ""
+) -> Sheet:
     """The rows of a text file of numbers. Raises DiagnosticError (PG507, PG514).
 
     Columns are separated by commas, semicolons, tabs or blanks, as in the first row. Empty lines and
     what follows a `#` are left out; a first row may name the columns, or say how many rows follow
-    (as in .pts files). The last comment before the first row that has x, y and z among its words
-    names them, as numpy.savetxt writes it, however they are separated. Of more rows than `most`, none
-    is read.
+    (as in .pts files). The last comment before the first row that has all names that are `known` (x,
+    y and z) among its words names them, as numpy.savetxt writes it, however they are separated. Of more
+    rows than `most`, none is read. `masked` is the input whose rows may be masked, for messages.
     """
     with decoding(source), source.open() as stream:
-        return _Parser(source, most).parse(stream)
+        return _Parser(source, most, known, masked).parse(stream)
 
 
 class _Parser:
-    def __init__(self, source: Source, most: int | None) -> None:
+    def __init__(self, source: Source, most: int | None, known: Sequence[str], masked: str) -> None:
         self._source = source
+        self._known = known
+        self._masked = masked
         self._most = most
         self._names: tuple[str, ...] = ()
         self._values = array("d")
@@ -74,6 +81,8 @@ class _Parser:
         self._promised: int | None = None
         self._delimiter: str | None = None
         self._told: str | None = None  # the delimiter that the first line says
+        self._header = 0  # the line of the names
+        self._ends_separated = False  # whether a separator stands behind the last column
         self._begun = False
         self._comments: deque[str] = deque(maxlen=_COMMENTS)
         self._notes: tuple[str, ...] = ()
@@ -103,7 +112,24 @@ class _Parser:
             note = f"it begins with {quote(first.lstrip()[:40])}"
             raise undecodable(fault, note, help=_PLAIN)
         values = np.frombuffer(self._values, np.float64).reshape(self._rows, self._width)
-        return Sheet(values, self._names, self._notes, self._lines)
+        frame, missing = self._expression(), self._missing()
+        return Sheet(values, self._names, self._notes, self._lines, frame, missing)
+
+    def _expression(self) -> str:
+        """What reads the columns that are taken, in their order."""
+        names = [plain(name) for name in self._names]
+        begin = int(len(names) > 1 and is_unnamed(names[0]))
+        taken = list(range(begin, self._width))
+        if {*self._known} <= {*names}:
+            taken = [names.index(name) for name in self._known]
+            if self._known is AXES:
+                taken += [i for i in range(begin, self._width) if names[i] not in (*AXES, *PACKED)]
+        all_taken = taken == [*range(self._width)] and not self._ends_separated
+        columns = () if all_taken else taken
+        return of_text(self._source, self._delimiter, self._header, columns)
+
+    def _missing(self) -> str:
+        return without_missing(self._expression(), self._masked)
 
     def _take(self, number: int, line: str) -> None:
         if not self._begun or self._may_be_count:
@@ -112,16 +138,17 @@ class _Parser:
         if not self._begun:
             self._begun, self._width = True, len(fields)
             if _are_names(fields):
-                self._names = tuple(fields)
+                self._names, self._header = tuple(fields), number
                 return
             self._look_at_first(number, fields)
         numbers = all_parsed(fields) or [
-            parsed(self._source, number, column, field, self._names)
+            parsed(self._source, number, column, field, self._names, self._missing)
             for column, field in enumerate(fields, start=1)
         ]
         if len(fields) != self._width and not self._retake_as_count(fields):
             first = "the first row names" if self._names else "the first row has"
-            fault = f"{self._at(number)}: {len(fields)} numbers, and {first} {self._width}"
+            have = f"{len(fields)} number{'s' * (len(fields) != 1)}"
+            fault = f"{self._at(number)}: {have}, and {first} {self._width}"
             raise undecodable(fault, help="give every row the same number of columns")
         self._values.extend(numbers)
         self._lines.append(number)
@@ -138,10 +165,10 @@ class _Parser:
     def _look_at_first(self, number: int, fields: list[str]) -> None:
         """Whether a comment names the columns, or the numbers of the first row do."""
         for comment in self._comments:
-            if {*AXES} <= {plain(name) for name in _words(comment)}:
+            if {*self._known} <= {plain(name) for name in _words(comment)}:
                 read = [self._fields(number, comment), *map(_words, (comment, _headless(comment)))]
                 fitting = [names for names in read if len(names) == len(fields)]
-                named = [names for names in fitting if {*AXES} <= {plain(name) for name in names}]
+                named = [names for names in fitting if {*self._known} <= {*map(plain, names)}]
                 if named:
                     self._names = tuple(named[0])
                     return
@@ -187,7 +214,11 @@ class _Parser:
             return [field.strip('"') for field in line.split()]
         fields = line.split(self._delimiter) if '"' not in line else self._quoted(number, line)
         fields = [field.strip() for field in fields]
-        return fields[:-1] if len(fields) > 1 and not fields[-1] else fields
+        whole = self._begun and len(fields) == self._width  # the last value is not there
+        if len(fields) < 2 or fields[-1] or whole:
+            return fields
+        self._ends_separated = True
+        return fields[:-1]
 
     def _quoted(self, number: int, line: str) -> list[str]:
         assert self._delimiter is not None

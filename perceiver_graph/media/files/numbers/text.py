@@ -6,12 +6,13 @@ What could be read in two ways (a decimal comma, or one of thousands) is refused
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.encodings import as_utf8
 from perceiver_graph.media.files.numbers.common import undecodable
+from perceiver_graph.media.files.numbers.expressions import MISSING
 from perceiver_graph.runtime.opening import Source
 
 LONGEST_LINE = 1 << 24
@@ -34,12 +35,24 @@ _NEARLY: tuple[tuple[re.Pattern[str], str, str], ...] = (
 )
 
 
-def parsed(source: Source, line: int, column: int, field: str, names: Sequence[str] = ()) -> float:
-    """The number in a field, which may not be finite. Raises DiagnosticError (PG507)."""
+def parsed(
+    source: Source,
+    line: int,
+    column: int,
+    field: str,
+    names: Sequence[str] = (),
+    missing: Callable[[], str] | None = None,
+) -> float:
+    """The number in a field, which may not be finite; `missing` says what to do where there is none.
+
+    Raises DiagnosticError (PG507).
+    """
     if NUMBER.fullmatch(field):
         return float(field)
     what = f"{quote(field)} is no number" if field else "there is no number"
     help = "give numbers with a decimal point, separated by commas or blanks"
+    if missing and field.casefold() in MISSING:
+        help = missing()
     for pattern, called, remedy in _NEARLY:
         if pattern.fullmatch(field):
             what, help = f"{quote(field)} {called}", remedy
