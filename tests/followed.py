@@ -14,6 +14,7 @@ from perceiver_graph.spec.loader import parse_spec
 _LINE = re.compile(r"`([A-Za-z_]\w*): ([^`]*)`")
 _UNDER = re.compile(r"under `([^`]+)`")
 _ROUNDS = 6
+_TOP = {"join", "latents", "layers", "encode", "process", "decode"}
 
 
 class StuckError(AssertionError):
@@ -40,25 +41,24 @@ def followed(text: str) -> tuple[str, list[str]]:
 
 def _follow(data: dict[str, Any], told: Diagnostic) -> str:
     help = told.help or ""
-    path, unknown = _place(told.message)
+    path, unknown = _place(told, data)
     if "..." in help.partition(";")[0]:
         raise StuckError("something is to be filled in")
-    if match := re.search("did you mean `([^`]+)`", help):
+    if match := re.search("did you mean `([^`]+)` for `([^`]+)`", help):
+        here = _at(data, path if isinstance(_at(data, path), dict) else path[:-1])
+        here[match[1]] = here.pop(match[2])
+    elif match := re.search("did you mean `([^`]+)`", help):
         _instead(data, path, unknown, match[1])
-    elif help.startswith("leave it out"):
+    elif match := re.match(r"sizes that divide it: (\d+)", help):
+        _set(data, path, int(match[1]))
+    elif help.startswith("leave it out") or "leave one of the two out" in help:
         _left_out(data, [*path, *unknown])
+    elif match := re.match("leave `channel` out of the shape", help):
+        _left_out(data, [*path[:2], "shape", "channel"])
     elif match := re.search("leave `([^`]+)` out", help):
         _left_out(data, [*path[:-1], match[1]] if path[-1:] == [match[1]] else [*path, match[1]])
     elif lines := _LINE.findall(help):
-        under = _UNDER.search(help)
-        if unknown:
-            _left_out(data, [*path, *unknown])
-        for key, value in lines if "lacks" in told.message else lines[:1]:
-            base = [_part(one) for one in under[1].split(".")] if under else path
-            if path[-1:] == [key] and not under:
-                base = path[:-1]
-            base = [] if under is None and "not indented" in help else base
-            _set(data, [*base, key], yaml.safe_load(value))
+        _write(data, told, lines, path, unknown)
     elif match := re.search("(?:write|for example|remove the quotes:) `([^`]+)`", help):
         _set(data, path, yaml.safe_load(match[1]))
     else:
@@ -66,12 +66,59 @@ def _follow(data: dict[str, Any], told: Diagnostic) -> str:
     return yaml.safe_dump(data, sort_keys=False)
 
 
-def _place(message: str) -> tuple[list[Any], list[str]]:
+def _write(
+    data: Any, told: Diagnostic, lines: list[Any], path: list[Any], unknown: list[str]
+) -> None:
+    """The lines that are told, at their places."""
+    help = str(told.help)
+    under = _UNDER.search(help)
+    if unknown:
+        _left_out(data, [*path, *unknown])
+    for key, value in lines if "lacks" in told.message else lines[:1]:
+        base = [_part(one) for one in under[1].split(".")] if under else path
+        base = [] if under is None and "not indented" in help else base
+        if not under and not unknown and "lacks" not in told.message:
+            base = _around(data, path, key, help)
+        _set(data, [*base, key], yaml.safe_load(value))
+
+
+def _place(told: Diagnostic, data: Any) -> tuple[list[Any], list[str]]:
     """The path that a message is about, and the key in there that is unknown."""
-    if match := re.match(r"unknown key `([^`]+)` in (?:`([^`]+)`|the spec)", message):
+    if match := re.match(r"unknown key `([^`]+)` in (?:`([^`]+)`|the spec)", told.message):
         return [_part(one) for one in (match[2] or "").split(".") if one], [match[1]]
-    match = re.match("`([^`]+)`", message)
-    return [_part(one) for one in match[1].split(".")] if match else [], []
+    if match := re.match("`([^`]+)`(?:: | lacks | must )", told.message):
+        return [_part(one) for one in match[1].split(".")], []
+    if told.primary is None or "lacks" in told.message:
+        return [], []
+    start = told.primary.span.start_line - 1, told.primary.span.start_col - 1
+    return _found(yaml.compose(told.primary.span.source.text), start, []) or [], []
+
+
+def _found(node: Any, start: tuple[int, int], path: list[Any]) -> list[Any] | None:
+    """The path of the key, or of the value, that begins at a place of the text."""
+    if isinstance(node, yaml.MappingNode):
+        parts = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = [(number, value, value) for number, value in enumerate(node.value)]
+    else:
+        return None
+    for name, key, value in parts:
+        if start in ((one.start_mark.line, one.start_mark.column) for one in (key, value)):
+            return [*path, name]
+        if (inner := _found(value, start, [*path, name])) is not None:
+            return inner
+    return None
+
+
+def _around(data: Any, path: list[Any], key: str, help: str) -> list[Any]:
+    """The mapping in which a key is to be written that is told at a path."""
+    if "of the shape" in help:
+        return [*path[:2], "shape"]
+    if key in path:
+        return path[: len(path) - 1 - path[::-1].index(key)]
+    if key in _TOP:
+        return []
+    return path if isinstance(_at(data, path), dict) else path[:-1]
 
 
 def _part(word: str) -> Any:

@@ -92,7 +92,10 @@ inputs:
 MISTAKES = [
     # joints
     (JOINTS, "shape: {joint: 6, channel: 3}", "shape: [6, 3]"),
+    (JOINTS, "shape: {joint: 6, channel: 3}", "shape: 18"),
+    (JOINTS, "shape: {joint: 6, channel: 3}", "shape: {joints: 6, channels: 3}"),
     (JOINTS, "position: {learned: {width: 5}}", "position: {learned: 5}"),
+    (JOINTS, "position: {learned: {width: 5}}", "position: learned"),
     (JOINTS, "{grid: {joint: 6}, position: {learned: {width: 8}}}", "{joint: 6}"),
     (JOINTS, "{grid: {joint: 6}, position: {learned: {width: 8}}}", "{grid: {joint: 6}}"),
     (JOINTS, "{grid: {joint: 6}, position: {learned: {width: 8}}}", "{mean: joints}"),
@@ -104,6 +107,7 @@ MISTAKES = [
     # electrocardiograms
     (HEART, "[{patch: {time: 8}}]", "[{patch: 8}]"),
     (HEART, "[{patch: {time: 8}}]", "[patch]"),
+    (HEART, "[{patch: {time: 8}}]", "[{patch: {time: 7}}]"),
     (HEART, "[{patch: {time: 8}}]", "[{conv: {channels: 8}}]"),
     (HEART, "[{patch: {time: 8}}]", "[{conv1d: {channels: 8, kernel: 5}}]"),
     (HEART, "[{patch: {time: 8}}]", "[{conv: 8}]"),
@@ -113,13 +117,22 @@ MISTAKES = [
         "position: {fourier: {num_bands: 4}}\n    leads: 12",
     ),
     (HEART, "head: {linear: 5}", "head: {classes: 5}"),
+    (HEART, "head: {linear: 5}", "head: {softmax: 5}"),
     (HEART, "head: {linear: 5}", "classes: 5"),
     # tables
     (TABLE, "media: {table: {}}", "media: {csv: {}}"),
     (TABLE, "media: {table: {}}", "media: csv"),
     (TABLE, "media: {table: {}}", "media: {table: {header: true}}"),
+    (TABLE, "shape: {row: 8, channel: 4}", "columns: 4"),
+    (TABLE, "shape: {row: 8, channel: 4}", "shape: {row: 8, column: 4}"),
     # depth
+    (DEPTH, "channel: 1}", "channel: 1}\n    media: {depth: {}}"),
+    (DEPTH, "height: 16, width: 16, channel: 1", "height: 16, width: 16"),
+    (DEPTH, "{height: 16, width: 16, channel: 1}", "16x16"),
+    (DEPTH, "{patch: {height: 4, width: 4}}", "{patch: {size: 4}}"),
     # two cameras
+    (CAMERAS, "{like: left}", "left"),
+    (CAMERAS, "{like: left}", "{like: left, position: {fourier: {bands: 4}}}"),
     (CAMERAS, "{like: left}", "{same_as: left}"),
     (CAMERAS, "{like: left}", "{}"),
     (CAMERAS, "media: {image: {}}", "media: image"),
@@ -128,10 +141,15 @@ MISTAKES = [
     (CLIP, "video: {rate: 25}", "video: {fps: 25}"),
     (CLIP, "audio: {rate: 16000}", "wav: {}"),
     (CLIP, "audio: {rate: 16000}", "audio: {sample_rate: 16000}"),
+    (CLIP, "join: {padding: {min: 4}}", "join: concat"),
+    (CLIP, "join: {padding: {min: 4}}", ""),
     (CLIP, "{padding: {min: 4}}", "{padding: 4}"),
     # ids with the numbers of segments
+    (IDS, "vocabulary: {word: 100, segment: 2}", "vocabulary: [100, 2]"),
+    (IDS, "vocabulary: {word: 100, segment: 2}", "vocab_size: 100"),
     (IDS, "vocabulary: {word: 100, segment: 2}, width: 16", "vocabulary: {word: 100, segment: 2}"),
     (IDS, "{learned: {}, combine: add}", "{learned: {}, combine: sum}"),
+    (IDS, "{learned: {}, combine: add}", "{learned: {}, add: true}"),
     (IDS, "query: {learned: {}}", "query: {mean: tokens}"),
     (IDS, "query: {learned: {}}", "query: {cls: {}}"),
     # whole parts

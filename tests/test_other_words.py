@@ -100,7 +100,7 @@ EXPECTED = {
     "position_embedding_init_scale": (
         "write `position: {learned: {init_scale: 8}}` under `inputs.image`"
     ),
-    "vocab_size": "write `steps: [{embedding: {vocabulary: 8, width: ...}}]` under `inputs.image`",
+    "vocab_size": "write `steps: [{embedding: {vocabulary: 8, width: 512}}]` under `inputs.image`",
     "patch_size": "write `steps: [{patch: {height: 8, width: 8}}]` under `inputs.image`",
     "input_channels": "write `channel: 8` under `inputs.image.shape`",
     "num_labels": "write `head: {linear: 8}` under `outputs.label`",
@@ -159,7 +159,7 @@ def test_names_that_are_not_clear_are_left_open() -> None:
         "write `position: {fourier: {bands: 8}}` under `inputs.NAME`"
     )
     assert told("inputs.image", {"vocab_size": 8}) == (
-        "write `steps: [{embedding: {vocabulary: 8, width: ...}}]`"
+        "write `steps: [{embedding: {vocabulary: 8, width: 512}}]`"
     )
 
 

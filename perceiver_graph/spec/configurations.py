@@ -157,7 +157,7 @@ _TABLE = (
     Meaning(
         "vocab_size n_vocab num_tokens num_embeddings",
         "inputs.NAME",
-        "steps: [{embedding: {vocabulary: %, width: ...}}]",
+        "steps: [{embedding: {vocabulary: %, width: 512}}]",
     ),
     Meaning(
         "num_freq_bands num_bands num_frequency_bands",
@@ -168,7 +168,7 @@ _TABLE = (
         "max_freq",
         "inputs.NAME.position.fourier",
         "max_resolution: %",
-        new="bands: ..., max_resolution: %",
+        new="bands: 64, max_resolution: %",
     ),
     Meaning(
         "position_embedding_init_scale pos_enc_init_scale position_init_scale",

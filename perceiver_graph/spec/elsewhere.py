@@ -3,7 +3,7 @@ the models, or another library's word for one of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from pydantic import BaseModel
@@ -164,6 +164,14 @@ def axis_meant(name: str, axes: Iterable[str]) -> str | None:
     """That of the axes which others call so: `height` for `h` or `rows`."""
     called = next((names for names in _AXES if name in names), frozenset())
     return next((axis for axis in axes if axis in called), None)
+
+
+def of_each_axis(key: str, given: Iterable[str], axes: Sequence[str]) -> str | None:
+    """For `patch: {size: 4}`, a number under a name that is no axis: the same of each of them."""
+    number = next(iter(given.values())) if isinstance(given, Mapping) and len(given) == 1 else None
+    if type(number) not in (int, float) or not axes:
+        return None
+    return f"write `{key}: {{{', '.join(f'{axis}: {number}' for axis in axes)}}}`"
 
 
 def places_of(model: type[BaseModel], key: str, here: Path = ()) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import Any
 
 from perceiver_graph.spec.around import GRIDS, as_word, at, axes_at, coordinates_at, flow
@@ -24,6 +25,7 @@ _LONGEST = 120  # characters of a list that is shown
 _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width", "features", "dim")
 """What others call the number of channels that come out."""
 _GLUED = re.compile(r"([A-Za-z_]\w{0,40})[:=]([^\s:/\\=][^`\n]{0,60})")
+_JOINS = ("cat", "concat", "concatenate", "pad", "padding", "stack")
 _PADDINGS = ("same", "valid")
 _ENDS = ("least", "greatest")
 _LIMITS = ("min", "max")
@@ -64,9 +66,8 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
     numbers = _numbers(value)
     if path[-2:] == ("position", "range"):
         return _range(value, path, data)
-    if path[0] == "outputs" and len(path) <= 2 and type(value) is int:
-        output = f"{{query: {{learned: {{}}}}, head: {{linear: {value}}}}}"
-        return output if len(path) == 2 else f"{{NAME: {output}}}"
+    if told := _by_place(value, numbers, path, data):
+        return told
     if (schema.kind == "dict" and numbers) or ("<each>" in schema.tags and len(numbers) > 1):
         return _by_axis(numbers, path, data)
     if schema.kind == "union" and path[-1] == "padding":
@@ -88,6 +89,24 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
     if schema.kind == "tagged-union" and numbers and len(numbers) == 1:
         return _with_number(schema, as_word(numbers[0]), path, data)
     return None
+
+
+def _by_place(value: Any, numbers: list[Any], path: Path, data: Any) -> str | None:
+    """What is meant at this place alone: an output by a number of channels, `{like: left}` for the name of
+    another input, and how widths are made one where others say `concat`."""
+    if path[0] == "outputs" and len(path) <= 2 and type(value) is int:
+        output = f"{{query: {{learned: {{}}}}, head: {{linear: {value}}}}}"
+        return output if len(path) == 2 else f"{{NAME: {output}}}"
+    if path[-1] == "vocabulary" and len(numbers) > 1:  # of several ids, a table for each
+        return flow(dict(zip(ascii_lowercase, numbers, strict=False)))
+    return _by_word(value, path, data) if isinstance(value, str) else None
+
+
+def _by_word(word: str, path: Path, data: Any) -> str | None:
+    other = at(data, ("inputs", word))
+    if path[:1] == ("inputs",) and len(path) == 2 and word != path[1] and isinstance(other, dict):
+        return f"{{like: {word}}}" if "like" not in other else None
+    return "{padding: {min: 4}}" if path == ("join",) and word.casefold() in _JOINS else None
 
 
 def _padding(value: Any, numbers: list[Any], path: Path, data: Any) -> str | None:
@@ -231,6 +250,7 @@ def _shape(value: Any) -> str | None:
         return f"shape: {flow({axis: size for one in value for axis, size in one.items()})}"
     if names := _axes_alone(value):
         return f"shape: {{{', '.join(f'{name}: ...' for name in names)}}}"
+    pixels = isinstance(value, str)
     if isinstance(value, str):
         value = [
             int(n) if n.isdecimal() else n
@@ -249,6 +269,8 @@ def _shape(value: Any) -> str | None:
         first = next((i for i in (-3, 0) if sizes[i] in _COLOURS), None)
         if first is not None:
             sizes.append(sizes.pop(first))
+    if pixels and len(sizes) == 2 and sizes[0] == sizes[1]:  # a square has a number at each place
+        sizes.append(1)
     axes = [["channel"], ["time", "channel"], ["height", "width", "channel"]]
     names = [*axes, ["time", "height", "width", "channel"]][len(sizes) - 1]
     if len(sizes) == 1 and isinstance(sizes[0], str):  # the only axis of ids

@@ -90,6 +90,13 @@ def forms_of(schema: Schema | None) -> str:
     return ", ".join(f"`{name}`" if name in words else f"`{{{name}: ...}}`" for name in names)
 
 
+def in_a_head(entry: Absent, path: Path, value: Any) -> Absent:
+    """For `head: {softmax: 5}`: the entry with the head that has as many channels."""
+    if path[:1] != ("outputs",) or path[2:] != ("head",) or type(value) is not int or value < 1:
+        return entry
+    return replace(entry, instead=f"write `head: {{linear: {value}}}`; {entry.instead}")
+
+
 def not_there(word: str, entry: Absent, span: Span) -> Diagnostic:
     """PG111 for a word that the language does not have."""
     yet = " (yet)" if entry.yet else ""

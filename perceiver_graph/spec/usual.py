@@ -28,11 +28,31 @@ def usual(path: Path, data: Any) -> str | None:
         steps, media = (at(data, (*path[:2], key)) for key in ("steps", "media"))
         first = steps[0] if isinstance(steps, list) and steps else None
         ids = isinstance(first, dict) and "embedding" in first
-        is_text = isinstance(media, dict) and "text" in media
+        kind = next(iter(media), None) if isinstance(media, dict) else None
+        if kind in _SHAPES:
+            return _SHAPES[kind]
+        is_text = kind == "text"
         return "{byte: 512}" if ids or is_text else SHAPE.removeprefix("shape: ")
+    if path[:1] == ("inputs",) and path[2:] == ("media",):
+        shape = at(data, (*path[:2], "shape"))
+        coloured = isinstance(shape, dict) and shape.get("channel") == 3
+        return _MEDIA.get(tuple(shape)) if coloured else None
     return None
 
 
+_SHAPES = {
+    "table": "{row: 256, channel: 8}",
+    "points": "{point: 2048, channel: 3}",
+    "audio": "{time: 16000, channel: 1}",
+    "video": "{time: 16, height: 224, width: 224, channel: 3}",
+}
+"""What has the axes that a kind of media needs."""
+_MEDIA = {
+    ("height", "width", "channel"): "{image: {}}",
+    ("time", "height", "width", "channel"): "{video: {}}",
+    ("point", "channel"): "{points: {}}",
+}
+"""The other way round, where there are three channels: colours, or coordinates."""
 _OUTPUT = "{query: {learned: {}}, head: {linear: 10}}"
 
 
@@ -56,6 +76,8 @@ def shown(schema: Schema | None, path: Path, data: Any) -> str | None:
     """A line for a value of which nothing can be taken over."""
     if told := example(path, data):
         return told
+    if path[:1] == ("inputs",) and path[2:] == ("media",):
+        return "leave `media` out: `run` then takes arrays"
     text = skeleton(schema, path, data)
     return f"for example `{at_key(path)}{text}`" if schema and text != "..." else None
 

@@ -30,7 +30,7 @@ from perceiver_graph.spec.faults import (
 )
 from perceiver_graph.spec.forms import form, glued
 from perceiver_graph.spec.grammar import one_of, schema_at
-from perceiver_graph.spec.hints import forms_of, instead, left_out, not_there, once
+from perceiver_graph.spec.hints import forms_of, in_a_head, instead, left_out, not_there, once
 from perceiver_graph.spec.keys import Keys
 from perceiver_graph.spec.mending import Mended, mended
 from perceiver_graph.spec.render import inline
@@ -162,6 +162,7 @@ class _Translator:
             )
         for key in fault.value:
             if entry := absent(key, fault.path):
+                entry = in_a_head(entry, fault.path, fault.value[key])
                 return not_there(key, entry, self.spans.key((*fault.path, key)))
         guesses = {key: guess for key in fault.value if (guess := meant(key, names))}
         key = next(iter(guesses), next(iter(fault.value)))

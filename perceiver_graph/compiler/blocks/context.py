@@ -25,7 +25,7 @@ from perceiver_graph.compiler.ops import ShapeError
 from perceiver_graph.diagnostics import Label, Report, Span
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.spec.arithmetic import NotASize, words
-from perceiver_graph.spec.elsewhere import axis_meant
+from perceiver_graph.spec.elsewhere import axis_meant, of_each_axis
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
 
@@ -336,7 +336,8 @@ class Context:
                     (*path, name),
                     f"the axes here are {', '.join(names) or 'none'}",
                     notes=[shape_note(axes)],
-                    help=did_you_mean(axis_meant(name, names) or name, names),
+                    help=did_you_mean(axis_meant(name, names) or name, names)
+                    or of_each_axis(what[1:-1], given, names),
                     at_key=True,
                 )
 
