@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -52,12 +53,14 @@ def answered() -> Iterator[None]:
     the main one.
     """
     changed = {}
+    unraisable = sys.unraisablehook
     if threading.current_thread() is threading.main_thread():
         usual = (signal.SIG_DFL, signal.default_int_handler)
         for number in ENDING:
             if (handler := signal.getsignal(number)) in usual:
                 changed[number] = handler
                 signal.signal(number, _answer)
+        sys.unraisablehook = _forgetting(unraisable)
     try:
         with warnings.catch_warnings():
             yield
@@ -66,6 +69,19 @@ def answered() -> Iterator[None]:
             _Asked.number, _Asked.waits = None, None
         for number, handler in changed.items():
             signal.signal(number, handler)
+        sys.unraisablehook = unraisable
+
+
+def _forgetting(
+    told: Callable[[sys.UnraisableHookArgs], object],
+) -> Callable[[sys.UnraisableHookArgs], object]:
+    """Nothing is printed of a signal that was raised where no exception can leave: it is raised again."""
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if _Asked.number is None or not isinstance(lost.exc_value, KeyboardInterrupt | SystemExit):
+            told(lost)
+
+    return hook
 
 
 def losing(function: FunctionT) -> FunctionT:

@@ -322,6 +322,19 @@ def test_why_a_model_writes_none(change: tuple[str, str], why: str, tmp_path: Pa
         program.generate(texts(1, 3), 3)
 
 
+def test_one_token_alone_is_no_text_that_grows(tmp_path: Path) -> None:
+    """Which has no axis."""
+    change = SPEC.replace("{place: length}", "{}").replace("last: 4", "last: 1")
+    spec = change.replace(
+        "    position: {learned: {}, combine: add}\n    attention_mask: true\n", ""
+    )
+    spec = spec.replace("inputs:\n", PICTURE).replace("dims: {length: {min: 4, max: 12}}\n", "")
+    manifest = pg.compile(parse_spec(spec, "writer.yaml")).save(tmp_path / "out")
+    assert manifest.generation
+    assert manifest.generation.longest == 1
+    assert "does not grow" in (manifest.generation.refused or "")
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -17,7 +17,7 @@ import pytest
 from perceiver_graph import storage
 from perceiver_graph.cli import main
 from perceiver_graph.compiler.lowering import checked
-from perceiver_graph.signals import Shield, answered
+from perceiver_graph.signals import Shield, answered, end_if_asked
 
 ENDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit, signal.SIGHUP: SystemExit}
 
@@ -187,3 +187,32 @@ def test_what_is_interrupted_warns_of_nothing_and_later_calls_do() -> None:
         assert told == []
         warnings.warn("nothing was interrupted", stacklevel=1)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_nothing_is_told_of_a_signal_that_got_lost(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in what is called when an object goes: exceptions are printed there, and end nothing."""
+
+    class Going:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+            wait(1)
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("as usual")
+
+    told: list[object] = []
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        told.append(lost.exc_value)
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+    with pytest.raises(ENDS[number]), answered():
+        Broken()
+        Going()
+        end_if_asked()
+    assert [str(one) for one in told] == ["as usual"]
+    assert sys.unraisablehook is hook

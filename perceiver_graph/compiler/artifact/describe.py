@@ -179,11 +179,12 @@ def generation(lowered: Lowered, writing: Writing | None) -> Generation | None:
     """How the model writes, if it is one that does."""
     if writing is None:
         return None
+    axes = lowered.modalities[writing.text].axes
     return Generation(
         text=writing.text,
         output=writing.output or None,
         latents=int(lowered.latents[0]),
-        longest=longest(lowered.modalities[writing.text].axes[0]),
+        longest=longest(axes[0]) if axes else 1,
         refused=writing.refused or None,
     )
 
