@@ -210,9 +210,14 @@ def test_nothing_is_told_of_a_signal_that_got_lost(
         told.append(lost.exc_value)
 
     monkeypatch.setattr(sys, "unraisablehook", hook)
-    with pytest.raises(ENDS[number]), answered():
-        Broken()
-        Going()
-        end_if_asked()
+
+    def lose() -> None:
+        with answered():
+            Broken()
+            Going()
+            end_if_asked()
+
+    with pytest.raises(ENDS[number]):
+        lose()
     assert [str(one) for one in told] == ["as usual"]
     assert sys.unraisablehook is hook
