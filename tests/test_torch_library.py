@@ -184,13 +184,12 @@ def test_weights_of_every_dtype_are_read(tmp_path: Path) -> None:
 
 
 def test_an_array_without_the_batch_is_told_what_to_add() -> None:
-    """A size of the symbols is none that its own shape says."""
-    axes: dict[str, int | None] = {"batch": 11, "byte": 1}
+    axes: dict[str, int | None] = {"batch": None, "byte": None}
     with pytest.raises(
         ValueError, match=r"has shape \[11\], and takes 2 axes: \[batch, byte\]"
     ) as told:
         checks.check_shape({"text": torch.arange(11)}, "text", axes)
-    assert str(told.value).endswith("the batch comes first, `text[None]` adds it")
+    assert str(told.value).endswith("; `text[None]` fits")
     checks.check_shape({"text": torch.arange(11)[None]}, "text", {"batch": 1, "byte": 11})
     with pytest.raises(ValueError, match=r"takes 2 axes: \[batch, byte\]$"):
         checks.check_shape({"text": torch.zeros(1, 2, 3)}, "text", axes)

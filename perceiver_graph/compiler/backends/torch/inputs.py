@@ -59,7 +59,7 @@ class Inputs:
 
     @property
     def _taken(self) -> AbstractSet[str]:
-        return self.reserved | {"inputs", "sizes"}
+        return self.reserved | {"inputs", "named", "sizes"}
 
     @property
     def optional(self) -> list[str]:
@@ -170,8 +170,11 @@ class Inputs:
         ]
         body += sizes if self.filled else ()
         # A size that is told by an axis which lies elsewhere would mislead.
-        loose = (leaf for leaf in self.leaves if leaf.role == "data" and _is_open(leaf))
+        loose = [leaf for leaf in self.leaves if leaf.role == "data"]
         body += [self._check_shape(leaf, {}) for leaf in loose]
+        # Of those of fixed sizes nothing is left to check then but the batch, which is agreed on.
+        shaped = [leaf for leaf in self.leaves if leaf not in loose or _is_open(leaf)]
+        used = {symbol.name for symbol in symbols_of(leaf.value.shape for leaf in shaped)}
         variables: dict[str, str] = {}
         for symbol in symbols_of(value.shape for value in self.data.values()):
             if found := places(symbol, self.data):
@@ -181,8 +184,9 @@ class Inputs:
                 asked = ("inputs", py.quoted(symbol.name), axes, permitted(symbol))
                 variable = unique(identifier(symbol.name), {*variables.values(), *self._taken})
                 variables[symbol.name] = variable
-                body.append(f"{variable} = {py.call('agreed_size', *asked, **options)}")
-        for leaf in self.leaves:
+                agreed = py.call("agreed_size", *asked, **options)
+                body.append(f"{variable} = {agreed}" if symbol.name in used else agreed)
+        for leaf in shaped:
             body.append(self._check_shape(leaf, variables))
         for leaf in self.leaves:
             body += self._check_values(leaf, interface, variables)

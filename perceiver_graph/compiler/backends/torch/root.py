@@ -25,6 +25,7 @@ from perceiver_graph.spec.programs import PREFILL, READS, STEP
 METHODS = frozenset({"check", "decode", "decode_all", "encode", "forward", "reset_parameters"})
 """Those of all models; `generation.METHODS` are those of models that write."""
 LATENTS = "latents"
+INPUTS, NAMED = [f"inputs: {TENSORS} | None = None"], "**named: Tensor"
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,10 @@ class Root:
         read = ", sizes" if self.inputs.filled else ""
         return py.method(
             "forward",
-            [f"inputs: {TENSORS} | None = None", *self.outputs.arguments, "**named: Tensor"],
+            [*INPUTS, *self.outputs.arguments, NAMED],
             TENSORS,
             "What `decode` makes of what `encode` makes of the inputs, which may be `named` in the call.",
-            f"inputs = {py.call('all_named', 'inputs', 'named')}",
-            f"return self.decode(self.encode(inputs{read}), queries{sizes})",
+            f"return self.decode(self.encode(inputs{read}, **named), queries{sizes})",
         )
 
     def _encode(self) -> py.Statement:
@@ -152,9 +152,10 @@ class Root:
         ignored = {leaf.of for leaf in model.graph.inputs if leaf.role == "data"} - data.keys()
         return py.method(
             "encode",
-            [f"inputs: {TENSORS}", *sizes],
+            [*INPUTS, *sizes, NAMED],
             TENSORS,
             self.inputs.summary(made, ignored),
+            f"inputs = {py.call('all_named', 'inputs', 'named')}",
             (EAGERLY, f"self.check(inputs{', sizes' if sizes else ''})"),
             *self.inputs.assignments(self.interface.periods),
             *copies,

@@ -133,14 +133,30 @@ def fits(sizes: Sequence[int], wanted: Sequence[int | None]) -> bool:
 
 
 def reordered(name: str, sizes: list[int], wanted: list[int | None]) -> str:
-    """What would make an array fit, if its axes are in another order or the batch is left out."""
+    """What would make an array fit: axes that were left out, or its own in another order."""
+    called = name.rpartition(".")[
+        2
+    ]  # of a mask, NAME.attention_mask, what a variable may be called
+    *before, last = wanted
+    ways = {f"{called}[None]": wanted[1:]}
+    if last == 1:
+        ways |= {f"{called}[..., None]": before, f"{called}[None, ..., None]": before[1:]}
+    elif called != name:
+        ways[f"{called}[..., None].expand(*{called}.shape, {last})"] = before
+    together = [size for size in wanted[max(len(sizes) - 1, 1) :] if size is not None]
+    parted = [*wanted[: -len(together)], math.prod(together)] if together else []
+    ways[f"{called}.unflatten(-1, {tuple(together)})"] = parted
+    fitting = [way for way, shape in ways.items() if fits(sizes, shape)]
+    if fitting and len(sizes) < len(wanted):
+        return f"; `{fitting[0]}` fits"
     no_batch = len(sizes) + 1 == len(wanted)
     first = [] if no_batch else [0]
-    for order in itertools.permutations(range(len(first), len(sizes))):
-        if fits([sizes[i] for i in order], wanted[1:]) and [*order] != sorted(order):
-            turned = f"{name}.permute({', '.join(map(str, (*first, *order)))})"
-            return f"; `{turned}{'[None]' * no_batch}` puts its axes in this order"
-    return f"; the batch comes first, `{name}[None]` adds it" if no_batch else ""
+    orders = itertools.permutations(range(len(first), len(sizes)))  # as it is comes first
+    order = next((one for one in orders if fits([sizes[i] for i in one], wanted[1:])), ())
+    if [*order] == sorted(order):
+        return ""
+    turned = f"{called}.permute({', '.join(map(str, (*first, *order)))})"
+    return f"; `{turned}{'[None]' * no_batch}` puts its axes in this order"
 
 
 def check_numbers(
