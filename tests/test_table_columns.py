@@ -15,6 +15,7 @@ from perceiver_graph import load
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.table.rows import read_table
 from perceiver_graph.runtime.program import Program
+from perceiver_graph.runtime.run import run_files
 from tests.media_support import code_of
 
 NAMES = ("hour", "celsius")
@@ -179,6 +180,25 @@ def test_a_table_that_is_turned(kind: str, path: Path, program: Program) -> None
     assert "has 5 columns, and `ecg` takes 3 channels" in told
     followed(told, 0)
     assert program.read(ecg="turned.npy")["ecg"].tolist() == [turned.T.tolist()]
+
+
+def test_ids_of_a_column_are_given_as_an_array(path: Path, program: Program) -> None:
+    """As the help says to one who declares them as a table."""
+    wrong = SPEC | {"inputs": {**SPEC["inputs"]}}
+    wrong["inputs"]["sensor"] = SPEC["inputs"]["sensor"] | {"media": {"table": {}}}
+    with pytest.raises(DiagnosticError) as caught:
+        compile_spec(wrong)
+    help = str(caught.value.diagnostics[0].help)
+    assert help.startswith("leave `media` out, and give the ids as an array, `perceiver-graph run")
+    path.with_name("TABLE.csv").write_text("id,hour,celsius\n7,3,20\n8,12,-5\n")
+    path.write_text("hour,celsius\n3,20\n12,-5\n")
+    followed(help, 0)
+    assert np.load("IDS.npy").tolist() == [7, 8]
+    assert np.load("IDS.npy").dtype == np.int64
+    np.save("ecg.npy", np.ones((2, 3)))
+    values = ["sensor=IDS.npy", f"value={path}", "ecg=ecg.npy"]
+    (found,) = run_files(program, values, path.parent / "out")
+    assert found.files
 
 
 def test_another_table_is_not_turned(path: Path, program: Program) -> None:

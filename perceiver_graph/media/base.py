@@ -64,6 +64,8 @@ class Mismatch:
     remedy: str
     place: tuple[str, ...]
     """The key to blame, below the part in the spec."""
+    whole: bool = False
+    """Whether the remedy leaves `media` out itself."""
 
 
 @dataclass(frozen=True)

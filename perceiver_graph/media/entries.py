@@ -33,6 +33,7 @@ def require_fit(part: Part, signature: Signature | None = None) -> None:
     found = mismatch(part, signature)
     if found is not None:
         help = f"{found.remedy} in the spec, or change its `media`, and compile again"
+        help = f"compile again: {found.remedy}" if found.whole else help
         raise DiagnosticError.of("PG403", found.fault, help=help)
 
 

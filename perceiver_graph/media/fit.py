@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import joined, nearest
 from perceiver_graph.media.base import (
@@ -93,6 +94,22 @@ def channels(wanted: int, why: str) -> Check:
 def counted(size: int | str, noun: str) -> str:
     """`1 channel`, `2 channels`, `n channels`."""
     return f"{size} {noun}" if size == 1 else f"{size} {noun}s"
+
+
+def no_ids(part: Part, signature: Signature) -> Mismatch | None:
+    """Real numbers: ids have no media of their own but texts."""
+    if part.dtype == "float32":
+        return None
+    several = part.sizes.get(CHANNEL)
+    columns = f"{(*range(several),)}, ndmin=2" if isinstance(several, int) else "0"
+    read = f"numpy.loadtxt('TABLE.csv', int, delimiter=',', skiprows=1, usecols={columns})"
+    return Mismatch(
+        f"`{part.name}` holds ids, and media of the kind `{part.kind}` are real numbers",
+        f"leave `media` out, and give the ids as an array, "
+        f"{command('run', 'ARTIFACT', f'{part.name}=IDS.npy')}; of a table: `numpy.save('IDS.npy', {read})`",
+        part.place(),
+        whole=True,
+    )
 
 
 def rows(part: Part, signature: Signature) -> Mismatch | None:

@@ -102,7 +102,7 @@ def _report(ctx: Context, part: Part, found: Mismatch, kinds: Iterable[str] = ()
         found.fault,
         place,
         also=[] if "media" in place else [((*path, "media"), f"{use} as `{part.kind}`")],
-        help=f"{found.remedy}, or {other}",
+        help=found.remedy if found.whole and not others else f"{found.remedy}, or {other}",
         at_key=found.place == part.place(),
     )
 

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.media.files.numbers.columns import (
     AXES,
+    COLOURS,
     Cloud,
     arranged,
     left_out,
+    listed,
     plain,
     too_narrow,
     unindexed,
@@ -170,16 +172,13 @@ def points_input(
     count, width = points.shape
     notes = list(cloud.notes)
     if width < channels:
-        raise DiagnosticError.of(
-            "PG503",
-            f"the points of {source} have {width} channels, and the model takes {channels}",
-            help="give points with the features that the model was trained with",
-        )
+        raise _too_few(source, cloud, channels)
     if width > channels:
         held = f" ({', '.join(names)})" if names else ""
         taken = f"{', '.join(names[:channels])}" if names else f"the first {channels}"
         notes.append(f"the points have {width} channels{held}: {taken} are taken")
         points = points[:, :channels]
+    notes += _bright(points, names[:channels])
     if limit is not None and count > limit:
         notes.append(f"there are {count} points: {limit} evenly spaced ones are taken")
         points = sampled(points, limit)
@@ -190,3 +189,40 @@ def points_input(
         notes += rounded(points, values, ("point", "channel"))
     require_finite(source, values, "point")
     return values[None], tuple(notes)
+
+
+def _too_few(source: Source, cloud: Cloud, channels: int) -> DiagnosticError:
+    """The diagnostic PG503 for points with too few channels, of which some may have been left out."""
+    have = f"{cloud.points.shape[1]} channels"
+    help = "give points with the features that the model was trained with"
+    notes = []
+    if cloud.rest:
+        have += f" of real numbers ({', '.join(cloud.names)})"
+        notes.append(
+            f"{listed(cloud.rest)} are left out: the file does not say their scale, as of colours "
+            "0 to 255 or 0 to 1"
+        )
+        names = (*cloud.names, *cloud.rest)
+        columns = ", ".join(f"v[{name!r}]" for name in names)
+        help += f", in a .csv file whose first row is {','.join(names)}, or an array"
+        if cloud.expression:
+            save = f"numpy.save('points.npy', numpy.stack([{columns}], axis=1))"
+            help += (
+                f": `v = {cloud.expression}; {save}`. Colours are taken as they then stand: divide "
+                "them by 255 where the model was trained on 0 to 1"
+            )
+    fault = f"the points of {source} have {have}, and the model takes {channels}"
+    return DiagnosticError.of("PG503", fault, notes=notes, help=help)
+
+
+def _bright(points: NDArray[np.float64], names: Sequence[str]) -> list[str]:
+    """The note on colours that are not from 0 to 1."""
+    colours = [i for i, name in enumerate(names) if plain(name) in COLOURS]
+    most = points[:, colours].max() if colours else 0
+    if most <= 1:
+        return []
+    shown = listed([names[i] for i in colours])
+    told = (
+        f"the colours ({shown}) go up to {most:g}, and are taken as they stand: divide them by 255 "
+    )
+    return [f"{told}where the model was trained on 0 to 1"]

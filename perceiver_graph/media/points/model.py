@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.media.base import InputMedia
-from perceiver_graph.media.fit import one_length, rank, rows
+from perceiver_graph.media.fit import no_ids, one_length, rank, rows
 from perceiver_graph.spec.models.base import Model
 
 
@@ -21,7 +21,7 @@ class PointsMedia(InputMedia):
     points: PointsParameters
     """How they are scaled; `{}` takes the default."""
 
-    input_checks = (rank(2, "give it one axis of points, and `channel`"), one_length, rows)
+    input_checks = (no_ids, rank(2, "give it one axis of points, and `channel`"), one_length, rows)
     reader = "perceiver_graph.media.points.reader:PointsReader"
     example = "POINTS.ply"
     places = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.media.base import InputMedia
-from perceiver_graph.media.fit import one_length, rank, rows
+from perceiver_graph.media.fit import no_ids, one_length, rank, rows
 from perceiver_graph.spec.models.base import Model
 
 
@@ -17,6 +17,6 @@ class TableMedia(InputMedia):
     table: TableParameters
     """Nothing to choose: `{}`."""
 
-    input_checks = (rank(2, "give it one axis of rows, and `channel`"), one_length, rows)
+    input_checks = (no_ids, rank(2, "give it one axis of rows, and `channel`"), one_length, rows)
     reader = "perceiver_graph.media.table.reader:TableReader"
     example = "TABLE.npz"

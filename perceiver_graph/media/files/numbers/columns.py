@@ -14,6 +14,8 @@ AXES = ("x", "y", "z")
 PACKED = ("rgb", "rgba")
 """Colours in one number, whose bits are their bytes: as a number, it means nothing."""
 
+COLOURS = ("red", "green", "blue", "r", "g", "b")
+
 _UNIT = re.compile(r"\s*[\[(]([^\])]*)[\])]$")
 _UNNAMED = re.compile(r"(unnamed: ?\d+)?")
 _SHOWN = 12
@@ -22,12 +24,15 @@ _SHOWN = 12
 @dataclass(frozen=True, eq=False)
 class Cloud:
     """Points [n, 3 + k]: x, y, z and k features; `names` are those of the columns, if they have any.
-    `lines` are their places in a text."""
+    `lines` are their places in a text. `rest` are numbers that are left out since it is not said what
+    they mean, and `expression` is what reads them in Python, if that can be said."""
 
     points: Rows
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lines: Lines | None = None
+    rest: tuple[str, ...] = ()
+    expression: str = ""
 
 
 def plain(name: str) -> str:

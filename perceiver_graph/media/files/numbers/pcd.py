@@ -60,7 +60,8 @@ def read_pcd(source: Source) -> Cloud:
     cloud = arranged(source, rows, [header.fields[i] for i in header.taken])
     held = [name for name in header.fields if name != "_"]
     what = "colours, whole numbers and fields of several values"
-    return replace(cloud, notes=(*cloud.notes, *left_out(held, cloud.names, what)))
+    rest = tuple(name for name in held if name not in cloud.names)
+    return replace(cloud, notes=(*cloud.notes, *left_out(held, cloud.names, what)), rest=rest)
 
 
 def _header(source: Source, stream: BinaryIO) -> _Header:

@@ -44,7 +44,12 @@ def read_ply(source: Source) -> Cloud:
     points = (_binary if header.order else _ascii)(source, data, header, columns)
     names = tuple(name.casefold() if i < 3 else name for i, name in enumerate(columns))
     held = [one.name for one in vertex.properties]
-    return Cloud(points, names, left_out(held, columns, "colours, whole numbers and lists"))
+    notes = left_out(held, columns, "colours, whole numbers and lists")
+    whole = {one.name for one in vertex.properties if not one.counted_by} - {*columns}
+    rest = tuple(name for name in held if name in whole and name.casefold() not in PACKED)
+    path = str(source.path) if source.is_file else "FILE.ply"
+    read = f"plyfile.PlyData.read({path!r})['vertex']"
+    return Cloud(points, names, notes, rest=rest, expression=read)
 
 
 def _columns(source: Source, vertex: Element) -> list[str]:
