@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from perceiver_graph import compile as compile_spec
+from perceiver_graph import load
 from perceiver_graph.media.points.cloud import points_input, read_points
 from perceiver_graph.media.table.rows import read_table
 from tests.media_support import code_of
@@ -181,3 +183,54 @@ def test_columns_of_tables(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, "a,ch #1,ch #2 # of 8\n1,2,3 #here\n4,5,6#\n"))
     assert table.values.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert table.notes == ("the columns are taken in their order: a, ch #1, ch #2",)
+
+
+def test_the_spec_may_name_the_coordinates_in_another_order(tmp_path: Path) -> None:
+    def read(text: str, *called: str) -> tuple[list[list[float]], str]:
+        path = written(tmp_path, text)
+        values, notes = points_input(path, len(called), centre=False, called=called)
+        return values[0].tolist(), "; ".join(notes)
+
+    for text in ("x,y,z\n1,2,3\n", "z,y,x\n3,2,1\n"):
+        points, told = read(text, "z", "y", "x")
+        assert points == [[3, 2, 1]]
+        assert read(text, "x", "y", "z")[0] == [[1, 2, 3]]
+        assert read(text, "x", "z")[0] == [[1, 3]]
+    assert "by their names, as z, y, x" in told
+    assert read("x,y,z,t\n1,2,3,4\n", "t", "x", "y", "z")[0] == [[4, 1, 2, 3]]
+    assert read("3,2,1\n", "z", "y", "x")[0] == [[3, 2, 1]]  # as arrays are
+    path = written(tmp_path, "x,y,z,t\n1,2,3,9\n3,2,3,8\n")
+    values, _ = points_input(path, 4, called=("t", "x", "y", "z"))
+    assert values[0].tolist() == [[9, -1, 0, 0], [8, 1, 0, 0]]  # the time is not moved
+    points, told = read("x,y,z\n1,2,3\n", "lon", "lat", "alt")
+    assert points == [[1, 2, 3]]
+    assert "`lon` from x, `lat` from y, `alt` from z" in told
+    code, told = code_of(lambda: read("x,y,z\n1,2,3\n", "x", "y", "t"))
+    assert (code, "no column is called `t`" in told) == ("PG507", True)
+
+
+def test_points_of_a_model_are_in_the_order_of_its_spec(tmp_path: Path) -> None:
+    spec = {
+        "perceiver": 1,
+        "name": "cloud",
+        "inputs": {
+            "kind": {
+                "shape": {"point": 2},
+                "steps": [{"embedding": {"vocabulary": 4, "width": 8}}],
+                "position": {
+                    "inputs": "scan",
+                    "coordinates": ["z", "y", "x"],
+                    "fourier": {"bands": 2, "max_resolution": 8},
+                },
+            },
+            "scan": {"shape": {"point": 2, "channel": 3}, "media": {"points": {"centre": False}}},
+        },
+        "latents": {"count": 2, "width": 8},
+        "process": {"layers": 1, "heads": 2},
+        "outputs": {"y": {"query": {"learned": {}}, "head": {"linear": 1}}},
+    }
+    compile_spec(spec).save(tmp_path / "cloud")
+    path = written(tmp_path, "x,y,z\n1,2,3\n4,5,6\n")
+    with pytest.warns(UserWarning, match="taken by their names, as z, y, x"):
+        read = load(tmp_path / "cloud", device="cpu").read(scan=path)
+    assert read["scan"].tolist() == [[[3, 2, 1], [6, 5, 4]]]

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.media.files.numbers.columns import (
     AXES,
     COLOURS,
     Cloud,
     arranged,
+    as_named,
     left_out,
     listed,
     plain,
@@ -140,17 +141,21 @@ def sampled(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return points[np.arange(count) * len(points) // count]
 
 
-def centred(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def centred(points: NDArray[np.float64], places: Sequence[int] = (0, 1, 2)) -> NDArray[np.float64]:
     """Points [n, 3 + k] moved to a mean of 0 and scaled, by one factor, into the cube [-1, 1].
 
-    This is how the Perceiver is trained on ModelNet40 (arXiv 2103.03206). The k
-    features stay as they are. Points that are all the same end up at 0.
+    This is how the Perceiver is trained on ModelNet40 (arXiv 2103.03206). The coordinates are in the
+    columns `places`, as far as there are so many; the k features stay as they are. Points that are all the
+    same end up at 0.
     """
-    position = points[:, :3] - points[:, :3].mean(axis=0)
-    reach = np.abs(position).max()
+    taken = [place for place in places if place < points.shape[1]]
+    position = points[:, taken] - points[:, taken].mean(axis=0)
+    reach = np.abs(position).max(initial=0)
     if reach > 0:
         position = position / reach
-    return np.concatenate([position, points[:, 3:]], axis=1)
+    moved = points.copy()
+    moved[:, taken] = position
+    return moved
 
 
 def points_input(
@@ -160,14 +165,18 @@ def points_input(
     limit: int | None = None,
     centre: bool = True,
     name: str = "points",
+    called: Sequence[str] = (),
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """A file's points as a model's input, float32 [1, n, channels], with notes on what was left out.
 
+    `called` is what the spec calls the channels, if it does, whose order is then that of the names.
     At most `limit` points are taken (see `sampled`), and then centred if `centre`. Raises
     DiagnosticError as `read_points` does, and PG503 for points with too few channels.
     """
     source = Source.of(named)
     cloud = read_cloud(source, name)
+    if called and cloud.names:
+        cloud = _as_called(source, cloud, called)
     points, names = cloud.points, cloud.names
     count, width = points.shape
     notes = list(cloud.notes)
@@ -182,13 +191,32 @@ def points_input(
     if limit is not None and count > limit:
         notes.append(f"there are {count} points: {limit} evenly spaced ones are taken")
         points = sampled(points, limit)
-    points = centred(points) if centre else points
+    if centre and called and names:
+        points = centred(points, [i for i, one in enumerate(names) if plain(one) in AXES])
+    elif centre:
+        points = centred(points)
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = points.astype(np.float32)
     if not centre:  # what is centred has no whole numbers of its own any more
         notes += rounded(points, values, ("point", "channel"))
     require_finite(source, values, "point")
     return values[None], tuple(notes)
+
+
+def _as_called(source: Source, cloud: Cloud, called: Sequence[str]) -> Cloud:
+    """Points whose channels are in the order in which the spec names x, y and z; with other names for
+    them, in the order x, y, z.
+
+    Raises DiagnosticError (PG507) where it names one of them and another that the file does not have.
+    """
+    held = {plain(name) for name in cloud.names}
+    if not held & {*called}:
+        meant = ", ".join(
+            f"{quote(to)} from {name}" for to, name in zip(called, cloud.names, strict=False)
+        )
+        return replace(cloud, notes=(*cloud.notes, f"{meant}: they are taken in this order"))
+    points, notes = as_named(source, cloud.points, cloud.names, called)
+    return replace(cloud, points=points, names=tuple(called), notes=(*cloud.notes, *notes))
 
 
 def _too_few(source: Source, cloud: Cloud, channels: int) -> DiagnosticError:

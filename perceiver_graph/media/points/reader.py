@@ -34,6 +34,11 @@ class PointsReader(RowsReader):
     def _piece(self, source: Source) -> Piece:
         limit = None if self._numbered else self._count.max
         points, notes = points_input(
-            source, self._channels, limit=limit, centre=self._form.centre, name=self._name
+            source,
+            self._channels,
+            limit=limit,
+            centre=self._form.centre,
+            name=self._name,
+            called=self._entry.coordinates,
         )
         return self._filled(source, points[0], np.ones(points.shape[1], np.bool_), notes)
