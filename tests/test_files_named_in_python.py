@@ -97,6 +97,17 @@ def test_arrays_are_given_to_run(given: str, here: Path) -> None:
     assert followed(help, program=program, ARRAY=x)["label"].shape == (1, 2)
 
 
+def test_an_input_that_is_no_file_is_added_to_what_is_read(here: Path) -> None:
+    spec = SPEC.replace("channel: 3}, media: {image: {}}}\n  text", "channel: 3}}\n  text")
+    program = load(spec, here)
+    found = fault(lambda: program.read("a.png", right="right.npy"))
+    assert found.code == "PG502"
+    read, x = program.read(left="a.png"), np.zeros((1, 4, 6, 3), np.float32)
+    assert followed(found.help, program=program, READ=read, ARRAY=x)["label"].shape == (1, 2)
+    slip = fault(lambda: program.read("a.png", lft="a.png"))
+    assert slip.help == "did you mean `left`?"
+
+
 def test_an_archive_is_given_to_run(program: Any, here: Path) -> None:
     np.savez("two.npz", left=np.zeros((1, 4, 6, 3), np.float32))
     help = fault(lambda: program.read("two.npz")).help

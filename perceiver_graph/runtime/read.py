@@ -60,7 +60,9 @@ def _read(
     for name in (name for name in inputs if name not in known):
         these = f"the inputs that are read from files are {', '.join(map(quote, known))}"
         message = f"the model reads no input {quote(name)} from files"
-        report.error("PG502", message, help=did_you_mean(name, known) or these)
+        array = f'add its array to what is read: `program.run({{**READ, "{name}": ARRAY}})`'
+        other = f"{array}; {these}" if name in manifest.inputs else did_you_mean(name, known)
+        report.error("PG502", message, help=other or these)
     report.raise_if_errors()
     values = [_text("a file or a text", one) for one in files]
     for name, given in inputs.items():
