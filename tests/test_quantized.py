@@ -81,10 +81,17 @@ def test_weights_are_off_by_half_a_step_at_most(
     assert (np.abs(values * scales - matrix) <= scales * 0.5001).all()
 
 
-def saved(weights: dict[str, Array], folder: Path, precision: Any = "int8") -> Manifest:
+def saved(
+    weights: dict[str, Array],
+    folder: Path,
+    precision: Any = "int8",
+    sample: trial.Sample | None = None,
+) -> Manifest:
     folder.mkdir()
     save_file(weights, folder / "w.safetensors")
-    return wide(precision).save(folder / "artifact", weights=folder / "w.safetensors")
+    return wide(precision).save(
+        folder / "artifact", weights=folder / "w.safetensors", sample=sample
+    )
 
 
 def optimized(file: Path, aside: Path) -> onnx.ModelProto:
@@ -372,7 +379,7 @@ def test_a_sample_is_measured_on(tmp_path: Path) -> None:
     other = wide().save(tmp_path / "b", weights=tmp_path / "w.safetensors")
     assert found.quantization is not None
     assert other.quantization is not None
-    assert found.quantization.input == "in.npz"
+    assert found.quantization.input == "in.npz, its last 2 of 3"
     assert found.quantization.error != other.quantization.error
 
 

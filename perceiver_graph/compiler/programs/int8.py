@@ -23,7 +23,7 @@ class Rounding:
     products: frozenset[str] = frozenset()
     """Names of nodes."""
     means: Mapping[str, Array] = field(default_factory=dict)
-    """Of what they are of, by the names of these values: float32 [channels]."""
+    """Of what they are of, by the names of these values, where they are known: float32 [channels]."""
 
 
 NOTHING = Rounding()

@@ -29,11 +29,21 @@ class Onnx(Backend):
                 programs, job.parameters, job.folder, job.metadata, target=job.target, report=report
             )
             return Written(programs, tuple(written), None, report.diagnostics)
+
+        def given(sample: trial.Sample) -> trial.Trial:
+            sizes = {**job.sizes, **bindings(programs["encode"], sample.arrays)}
+            queries = {name: o.queries.evaluate(sizes) for name, o in job.lowered.outputs.items()}
+            return trial.Trial(programs, job.parameters, job.target, sample, sizes, queries)
+
         sample = job.sample or trial.random_sample(programs["encode"], job.inputs, job.sizes)
-        sizes = {**job.sizes, **bindings(programs["encode"], sample.arrays)}
-        queries = {name: o.queries.evaluate(sizes) for name, o in job.lowered.outputs.items()}
-        given = trial.Trial(programs, job.parameters, job.target, sample, sizes, queries)
-        written, quantization = calibration.write(given, job.folder, job.metadata, job.progress)
+        averaged, judged = trial.apart(programs["encode"], sample)
+        written, quantization = calibration.write(
+            given(judged),
+            given(averaged) if averaged else None,
+            job.folder,
+            job.metadata,
+            job.progress,
+        )
         return Written(programs, tuple(written), quantization, tuple(_of_int8(quantization)))
 
 

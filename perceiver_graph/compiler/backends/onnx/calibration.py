@@ -58,17 +58,23 @@ class Choice:
 
 
 def write(
-    trial: Trial, directory: Path, metadata: Mapping[str, str], progress: Callable[[str], None]
+    trial: Trial,
+    averaged: Trial | None,
+    directory: Path,
+    metadata: Mapping[str, str],
+    progress: Callable[[str], None],
 ) -> tuple[list[str], Quantization]:
-    """Write int8 programs into a folder, and say how far they are from float32."""
+    """Write int8 programs into a folder, and say how far they are from float32 for `trial`, whose input
+    is another than that of `averaged`, of which the means are."""
     from perceiver_graph.compiler.backends.onnx import files as onnx_files
 
     candidates = _candidates(trial.programs)
     small = too_small(trial)
     usual = choose(candidates, heads(trial.programs), read_by_all(trial.programs), small)
     progress("measuring products in 8 bits")
-    means = _means(trial, directory, usual.int8)
-    expected, errors = _errors(trial, directory, int8.Rounding(usual.int8, means))
+    means = _means(averaged, directory, usual.int8) if averaged else {}
+    # Without the means: what is accurate by them alone would not be for inputs that have others.
+    expected, errors = _errors(trial, directory, int8.Rounding(usual.int8))
     chosen = usual.without(errors)
     progress("writing ONNX")
     files = onnx_files.write(

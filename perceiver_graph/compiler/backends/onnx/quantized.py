@@ -92,10 +92,12 @@ def layer_norm(op: ops.LayerNorm, b: NodeBuilder) -> ir.Value:
     readers = [node for node in b.emitter.program.nodes if value in node.inputs]
     rounded = all(n.name in b.emitter.int8.products and operands(n)[0] == value for n in readers)
     known = isinstance(b.emitter.program.leaves.get(bias), Parameter | Constant)
-    if not (readers and rounded and known) or value in b.emitter.program.outputs.values():
+    mean = b.emitter.int8.means.get(value.name)
+    within = value in b.emitter.program.outputs.values()
+    if mean is None or not (readers and rounded and known) or within:
         return products.layer_norm(op, b)
     b.emitter.centred.add(value)
-    moved = (b.emitter.data(bias) - b.emitter.int8.means[value.name]).astype(np.float32)
+    moved = (b.emitter.data(bias) - mean).astype(np.float32)
     return products.layer_norm(op, b, b.emitter.initializer(f"{b.node.name}/bias.int8", moved))
 
 
@@ -206,11 +208,10 @@ def _quantized(b: NodeBuilder, value: Value) -> tuple[ir.Value, ...]:
             x = b.part("moved", type, "Add", x, b.scalar(GELU_SHIFT, type))
             largest, steps = b.part("largest", each, "ReduceMax", x, last), 255
         else:
-            if value not in b.emitter.centred:
-                mean = b.emitter.initializer(
-                    f"{value.name}/mean.int8", b.emitter.int8.means[value.name]
-                )
-                x = b.part("centred", type, "Sub", x, mean)
+            mean = b.emitter.int8.means.get(value.name)
+            if mean is not None and value not in b.emitter.centred:
+                known = b.emitter.initializer(f"{value.name}/mean.int8", mean)
+                x = b.part("centred", type, "Sub", x, known)
             ends = [b.part("most", each, "ReduceMax", x, last)]
             ends += [b.part("less", each, "Neg", b.part("least", each, "ReduceMin", x, last))]
             largest, steps = b.part("largest", each, "Max", *ends, b.scalar(_TINY, type)), 127
@@ -238,8 +239,11 @@ def _terms(op: Op, b: NodeBuilder, bias: Value | None) -> list[ir.Value]:
     """What is added to the product: the bias, what was left out of the activations, as the rounded weights
     have it, and what those are off for the mean. Where all is known it is one."""
     x, weight = operands(b.node)
-    mean = b.emitter.int8.means[x.name].astype(np.float64)
-    left_out = np.full_like(mean, -GELU_SHIFT) if _behind_gelu(b, x) else mean
+    known, moved_up = b.emitter.int8.means.get(x.name), _behind_gelu(b, x)
+    if known is None and not moved_up:
+        return [] if bias is None else [b.read(bias)]
+    mean = np.zeros(int(x.shape[-1])) if known is None else known.astype(np.float64)
+    left_out = np.full_like(mean, -GELU_SHIFT) if moved_up else mean
     matrix = b.emitter.data(weight)
     _, (values, scales) = _rounded(op, b)
     name = f"{b.node.name}/of/{x.name}"  # other programs may have the product of another value

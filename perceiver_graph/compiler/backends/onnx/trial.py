@@ -33,6 +33,8 @@ class Sample:
 
     arrays: Arrays
     source: str
+    is_given: bool = True
+    """Whether somebody has chosen it; else it is random, and nothing is known of what will come."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ class Trial:
     """The values of all symbols for the sample."""
     queries: Mapping[str, int]
     """How many queries each output has for the sample."""
+
+
+def apart(program: Graph, sample: Sample) -> tuple[Sample | None, Sample]:
+    """What the means of channels are taken of, and what all is judged by: the halves of a sample, as
+    means are exact for what they are of. Of one element no means are taken (None)."""
+    alike = {leaf.value.name for leaf in program.inputs if leaf.role == "size"}
+    counts = [len(array) for name, array in sample.arrays.items() if name not in alike]
+    if not sample.is_given or (count := max(counts, default=1)) == 1:
+        return None, sample
+
+    def part(chosen: slice) -> dict[str, Array]:
+        return {n: array if n in alike else array[chosen] for n, array in sample.arrays.items()}
+
+    half = count // 2
+    source = f"{sample.source}, its last {count - half} of {count}"
+    return Sample(part(slice(half)), sample.source), Sample(part(slice(half, None)), source)
 
 
 def random_sample(
@@ -67,7 +85,7 @@ def random_sample(
             found[leaf.value.name] = rng.integers(0, most, shape)
         else:
             found[leaf.value.name] = rng.standard_normal(shape, np.float32)
-    return Sample(found, "random input")
+    return Sample(found, "random input", is_given=False)
 
 
 def _among(entry: InputEntry, sizes: Mapping[str, int]) -> int:
