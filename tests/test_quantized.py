@@ -367,22 +367,6 @@ def test_deviation(
     assert error.rms == (rms if rms is None else pytest.approx(rms, rel=1e-2))
 
 
-def test_a_sample_is_measured_on(tmp_path: Path) -> None:
-    """Ten times the numbers: the first product sees them, and the manifest says whose they are."""
-    rng = np.random.default_rng(0)
-    x = 10 * rng.standard_normal((3, 1024, 64), np.float32)
-    arrays = {"x": x, "narrow": np.zeros((3, 100, 8), np.float32)}
-    sample = trial.Sample(arrays, "in.npz")
-    weights = usual()
-    save_file(weights, tmp_path / "w.safetensors")
-    found = wide().save(tmp_path / "a", weights=tmp_path / "w.safetensors", sample=sample)
-    other = wide().save(tmp_path / "b", weights=tmp_path / "w.safetensors")
-    assert found.quantization is not None
-    assert other.quantization is not None
-    assert found.quantization.input == "in.npz, its last 2 of 3"
-    assert found.quantization.error != other.quantization.error
-
-
 def test_a_sample_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     sample = trial.Sample({"x": np.zeros((1, 5, 64)), "narrow": np.zeros((1, 100, 8))}, "in.npz")
     with pytest.raises(ValueError, match="has 5 where"):

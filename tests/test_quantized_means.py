@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import save_file
 
 import perceiver_graph as pg
 from perceiver_graph.compiler.backends.onnx import calibration, trial
@@ -98,3 +99,19 @@ def test_what_every_query_reads_stays_float() -> None:
     assert {name.partition("~")[0] for name in calibration.read_by_all(programs)} == {
         f"decode/y/cross_attend/attention/{part}" for part in ("key", "value", "output")
     }
+
+
+def test_a_sample_is_measured_on(tmp_path: Path) -> None:
+    """Ten times the numbers: the first product sees them, and the manifest says whose they are."""
+    rng = np.random.default_rng(0)
+    x = 10 * rng.standard_normal((3, 1024, 64), np.float32)
+    arrays = {"x": x, "narrow": np.zeros((3, 100, 8), np.float32)}
+    sample = trial.Sample(arrays, "in.npz")
+    weights = usual()
+    save_file(weights, tmp_path / "w.safetensors")
+    found = wide().save(tmp_path / "a", weights=tmp_path / "w.safetensors", sample=sample)
+    other = wide().save(tmp_path / "b", weights=tmp_path / "w.safetensors")
+    assert found.quantization is not None
+    assert other.quantization is not None
+    assert found.quantization.input == "in.npz, its last 2 of 3"
+    assert found.quantization.error != other.quantization.error

@@ -74,7 +74,7 @@ def test_calibration_reads_what_run_reads(command: Command, tmp_path: Path) -> N
     told, some = compiled(command, tmp_path / "a", "--calibrate", tmp_path / "some.npz")
     _, other = compiled(command, tmp_path / "b", "--calibrate", tmp_path / "other.npz")
     assert "error against fp32 on some.npz" in told
-    assert some["input"] == "some.npz"
+    assert some["input"] == "some.npz, its last 1 of 2"
     assert some["error"] != other["error"]
 
 
