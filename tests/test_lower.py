@@ -115,7 +115,7 @@ def test_the_shapes_follow_the_formulas(data: dict[str, Any]) -> None:
 def position_width(position: dict[str, Any] | None, axes: int, coordinates: int) -> int:
     if position is None:
         return 0
-    if "rotary" in position:
+    if "rotary" in position or "none" in position:
         return 0
     if "project" in position:
         return int(position["project"])

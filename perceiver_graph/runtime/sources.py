@@ -93,7 +93,7 @@ def file_readers(
     used = {name: entry for name, entry in inputs.items() if entry.mask != "always"}
     readers = make_readers(manifest, given)
     way = _arrays(values)
-    taken = [name for name in given if manifest.inputs.get(name) and manifest.inputs[name].media]
+    taken = [name for name, entry in manifest.inputs.items() if name in given and entry.media]
     if not readers and taken:
         message = f"no input is left for files: {' and '.join(map(quote, taken))} came as an array"
         raise DiagnosticError.of("PG512", message, help="leave out the files, or that array")

@@ -41,6 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "tiny.yaml").write_text(TINY)
     assert main(["compile", str(path / "tiny.yaml"), "-o", str(path / "artifact")]) == 0
     save_file(driver.compile(path / "tiny.yaml").weights(), path / "own.safetensors")
+    np.save(path / "numbers.npy", np.zeros((1, 4, 3), np.float32))
     return path
 
 
@@ -54,6 +55,7 @@ def run(text: str, place: Path, command: Command, fresh: Path) -> None:
         "DIR": fresh / "out",
         "NAME": "a_new_name",
         "N": 1,
+        "other=IDS.npy": f"x={place / 'numbers.npy'}",
     }
     words = [str(known.get(word, word)) for word in shlex.split(text)]
     assert words.pop(0) == "perceiver-graph"

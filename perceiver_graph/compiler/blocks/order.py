@@ -61,7 +61,7 @@ def _is_bag(spec: Input, m: Modality) -> bool:
 def _advised(ctx: Context, spec: Input, m: Modality) -> str:
     """A position that fits the tokens, as it is written."""
     encode = ctx.spec.attention("encode")
-    alone = ctx.spec.join is None and len(ctx.spec.inputs) > 1  # all inputs have one width
+    alone = ctx.spec.join is None and len(ctx.inputs) > 1  # all inputs have one width
     ids = bool(spec.steps and spec.steps[0].ids)
     add = m.channels >= _WIDE or alone or ids
     return position_for([axis.size for axis in m.index], m.channels if add else None, encode.heads)
