@@ -55,9 +55,11 @@ def run(text: str, place: Path, command: Command, fresh: Path) -> None:
         "DIR": fresh / "out",
         "NAME": "a_new_name",
         "N": 1,
-        "other=IDS.npy": f"x={place / 'numbers.npy'}",
     }
     words = [str(known.get(word, word)) for word in shlex.split(text)]
+    # The input of an example, which that artifact has not.
+    ids = f"x={place}/numbers.npy"
+    words = [ids if word.endswith("=IDS.npy") else word for word in words]
     assert words.pop(0) == "perceiver-graph"
     if words[0] == "compile" and "-o" not in words:
         words += ["-o", str(fresh / "out")]
