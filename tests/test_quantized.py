@@ -150,14 +150,26 @@ def example(batch: int = 1) -> dict[str, Array]:
 
 
 def test_each_answer_is_its_own_whatever_else_is_in_the_batch(artifact: Path) -> None:
+    """Equal to the last bit beside small and large neighbours, as no scale is shared.
+
+    Alone it is as far off as rounding: a batch of another size takes other kernels, whose sums differ in
+    their last bit, and an activation between two of the 255 steps then goes to the other one.
+    """
     program = pg.load(artifact, device="cpu", engine="onnxruntime")
     arrays = example(2)
     alone = program.run({name: array[:1] for name, array in arrays.items()})
-    for array in arrays.values():
-        array[1] *= 1000
-    beside = program.run(arrays)
+    beside = {}
+    for factor in (1, 1000):
+        beside[factor] = program.run(
+            {
+                name: np.concatenate([array[:1], factor * array[1:]])
+                for name, array in arrays.items()
+            }
+        )
     for name, found in alone.items():
-        np.testing.assert_allclose(beside[name][:1], found, rtol=0, atol=1e-3 * np.abs(found).max())
+        np.testing.assert_array_equal(beside[1][name][:1], beside[1000][name][:1])
+        step = np.abs(found).max() / 127
+        np.testing.assert_allclose(beside[1][name][:1], found, rtol=0, atol=step)
 
 
 @pytest.mark.parametrize("target", ["cpu", "onnx-standard"])
