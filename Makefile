@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# Images of containers set it; without bytecode each command compiles all of the package anew, 0.3 s, and
+# tests start a thousand commands.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first interpreter on the PATH that is new enough.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \

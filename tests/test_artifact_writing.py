@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import py_compile
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,29 @@ def test_files_that_are_no_longer_part_of_it_go(folder: Path) -> None:
     assert (artifact / "model.py").exists()
     save(artifact)
     assert sorted(path.name for path in artifact.iterdir()) == NAMES
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_a_module_is_never_run_from_the_bytecode_of_the_one_before(
+    exchanged: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python takes bytecode for that of a module of the same second and size."""
+    if not exchanged:
+        monkeypatch.setattr(exchange, "_system_call", lambda: None)
+    artifact = folder / "torch"
+    for count in (4, 5):
+        document = parse_spec(TINY, overrides=[f"latents.count={count}"])
+        pg.compile(document).save(artifact, backends=["torch"])
+        os.utime(artifact / "model.py", (1_800_000_000, 1_800_000_000))
+        source = (artifact / "model.py").read_text(encoding="utf-8")
+        module = SourceFileLoader("model", str(artifact / "model.py")).get_code("model")
+        assert module is not None
+        assert module.co_consts == compile(source, str(artifact / "model.py"), "exec").co_consts
+        cached = artifact / "__pycache__"
+        py_compile.compile(str(artifact / "model.py"))
+        (cached / "trained.cpython-311.pyc").write_bytes(b"of a module of somebody else")
+    save(artifact)
+    assert list(cached.iterdir()) == [cached / "trained.cpython-311.pyc"]
 
 
 def web_project(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -91,6 +91,24 @@ def prove(folder: Path, owned: Owned, known: Former | None = None) -> Former:
                 raise NotOurs(f"`{name}` in it has changed since it was written")
         found.digests[name] = expected
         found.signatures[name] = seen
+    for name in _bytecode(folder, found.digests):
+        found.digests[name] = digest(folder / name)
+        found.signatures[name] = signature(folder / name)
+    return found
+
+
+def _bytecode(folder: Path, names: Iterable[str]) -> list[str]:
+    """What Python has kept of modules that are ours.
+
+    It would outlive them: to be of the same second and of as many bytes is enough for Python to run it
+    in the place of a new module.
+    """
+    found: list[str] = []
+    for module in (PurePosixPath(name) for name in names if name.endswith(".py")):
+        cache = folder / module.parent / "__pycache__"
+        if cache.is_dir() and not cache.is_symlink():
+            kept = [path for path in cache.glob("*.pyc") if path.name.split(".")[0] == module.stem]
+            found += [path.relative_to(folder).as_posix() for path in kept if path.is_file()]
     return found
 
 
