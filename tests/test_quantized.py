@@ -150,11 +150,7 @@ def example(batch: int = 1) -> dict[str, Array]:
 
 
 def test_each_answer_is_its_own_whatever_else_is_in_the_batch(artifact: Path) -> None:
-    """Equal to the last bit beside small and large neighbours, as no scale is shared.
-
-    Alone it is as far off as rounding: a batch of another size takes other kernels, whose sums differ in
-    their last bit, and an activation between two of the 255 steps then goes to the other one.
-    """
+    """Alone, kernels for another size add in another order, and a number may round to the next step."""
     program = pg.load(artifact, device="cpu", engine="onnxruntime")
     arrays = example(2)
     alone = program.run({name: array[:1] for name, array in arrays.items()})

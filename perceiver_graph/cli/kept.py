@@ -3,16 +3,12 @@ line."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from perceiver_graph.compiler.ir.names import collapse
+from perceiver_graph.compiler.passes.base import Reason
 from perceiver_graph.compiler.passes.rewriter import MADE_BY
-
-_OF_A_NODE = re.compile(r"%([^\s:]+):? (.*)", re.DOTALL)
-_OTHER = re.compile(r"%(?:[^\s:]*/)?([^\s:~]+)[^\s:]*")
-"""Another node in a reason, of which the last part of its name is shown."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +30,15 @@ class Kept:
         return list(collapse(dict.fromkeys(layer.replace("/", ".") for layer in layers)))
 
 
-def kept(name: str, reasons: Iterable[str]) -> list[Kept]:
+def kept(name: str, reasons: Iterable[Reason]) -> list[Kept]:
     """The reasons of a pass, each once."""
     found: dict[str, list[str]] = {}
     for reason in reasons:
-        of_a_node = _OF_A_NODE.fullmatch(reason)
-        why = of_a_node[2].removeprefix("stays: ") if of_a_node else reason
-        nodes = found.setdefault(_OTHER.sub(r"`\1`", why), [])
-        nodes += [of_a_node[1]] if of_a_node else []
+        nodes = found.setdefault(reason.text(_last_part), [])
+        nodes += [reason.node] if reason.node else []
     return [Kept(name, why, tuple(nodes)) for why, nodes in found.items()]
+
+
+def _last_part(node: str) -> str:
+    """A node by what its layer calls it, the same in every layer: `relu` for `a.0/relu~relu_2`."""
+    return f"`{node.rpartition('/')[2].partition(MADE_BY)[0]}`"

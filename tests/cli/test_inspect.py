@@ -12,6 +12,7 @@ from perceiver_graph.cli import screen
 from perceiver_graph.cli.costs import seconds
 from perceiver_graph.cli.kept import kept
 from perceiver_graph.cli.machine import Rates, measure
+from perceiver_graph.compiler.passes.base import Reason
 from perceiver_graph.compiler.passes.pipeline import passes
 from tests.cli.support import ROOT, TINY, Command
 
@@ -91,13 +92,14 @@ def test_why_passes_left_something_is_told(command: Command) -> None:
 
 
 def test_reasons_of_many_nodes_are_one_line() -> None:
-    reasons = [f"%a.{i}/norm stays: %a.{i}/relu~relu_{i} is no linear map of it" for i in range(9)]
-    (one,) = kept("fold-norm-affine", [*reasons])
+    why = "{} is no linear map of it"
+    reasons = [Reason(why, f"a.{i}/norm", (f"a.{i}/relu~relu_{i}",)) for i in range(9)]
+    (one,) = kept("fold-norm-affine", reasons)
     assert (one.why, one.where) == ("`relu` is no linear map of it", ["a.{0..8}.norm"])
-    other = "%x stays a map of %y/z: one map would cost more"
-    found = kept("compose-linear", [other, "nothing composed: none"])
+    other = Reason("one map of it and {} would cost more", "x", ("y/z",))
+    found = kept("compose-linear", [other, Reason("nothing composed: none")])
     assert [(one.why, one.nodes) for one in found] == [
-        ("stays a map of `z`: one map would cost more", ("x",)),
+        ("one map of it and `z` would cost more", ("x",)),
         ("nothing composed: none", ()),
     ]
 

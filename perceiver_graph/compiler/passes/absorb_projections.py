@@ -71,13 +71,13 @@ class AbsorbProjections(Rewrite):
         if op is None:
             return False
         if op.heads != 1:
-            return rewriter.note(f"%{node.name} stays: it has {op.heads} heads")
+            return rewriter.stays(node, f"it has {op.heads} heads")
         rules = (_into_queries, _into_keys, _behind)
         if any(rule(rewriter, node) for rule in rules):
             return True
         for name in ("queries", "keys"):
             if reason := _why_no_map(rewriter, node[name]):
-                rewriter.note(f"%{node.name}: the map of the {name} stays, {reason}")
+                rewriter.stays(node, f"its {name} cannot be mapped elsewhere: {reason}")
         return False
 
 
@@ -230,4 +230,4 @@ def _why_no_map(rewriter: Rewriter, value: Value) -> str | None:
 
 
 def _stays(rewriter: Rewriter, node: Node, what: str, where: str) -> bool:
-    return rewriter.note(f"%{node.name}: the map of the {what} would cost more with the {where}")
+    return rewriter.stays(node, f"the map of the {what} would cost more with the {where}")

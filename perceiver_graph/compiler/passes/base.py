@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,15 +12,40 @@ from perceiver_graph.extensions import is_other
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why a rule that could have fired did not: at a node, or anywhere."""
+
+    why: str
+    """`{}` stands for each of `others` in turn."""
+    node: str = ""
+    """Its name; empty for the whole graph."""
+    others: tuple[str, ...] = ()
+    """The names of nodes that the words are about as well."""
+
+    def text(self, called: Callable[[str], str]) -> str:
+        """The words, in which other nodes are called what `called` makes of their names."""
+        return self.why.format(*map(called, self.others)) if self.others else self.why
+
+    def __str__(self) -> str:
+        text = self.text("%{}".format)
+        return f"%{self.node} stays: {text}" if self.node else text
+
+
+@dataclass(frozen=True)
 class PassResult:
     """What a pass made of a graph; the very graph it was given where `changed` is false."""
 
     graph: Graph
     changed: bool
-    notes: tuple[str, ...] = ()
-    """What was done, and for each rule that could have fired and did not, why."""
-    reasons: tuple[str, ...] = ()
-    """Of the notes, those that say why not."""
+    done: tuple[str, ...] = ()
+    """What was done."""
+    reasons: tuple[Reason, ...] = ()
+    """For each rule that could have fired and did not, why."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All of it in words."""
+        return (*self.done, *map(str, self.reasons))
 
 
 PASSES: dict[str, type[Pass]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value
 from perceiver_graph.compiler.ir.op import Array, Op
-from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
+from perceiver_graph.compiler.passes.base import Pass, PassResult, Reason, counted
 
 
 class CommonSubexpressions(Pass):
@@ -42,7 +42,9 @@ class CommonSubexpressions(Pass):
                 alike.append(node)
                 nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
         if not merged:
-            return PassResult(graph, False, ("nothing merged: all nodes and constants differ",))
+            return PassResult(
+                graph, False, reasons=(Reason("nothing merged: all nodes and constants differ"),)
+            )
         outputs = {name: merged.get(value, value) for name, value in graph.outputs.items()}
         new = replace(graph, constants=constants, nodes=tuple(nodes), outputs=outputs)
         notes = tuple(f"%{gone.name} is %{stays.name}" for gone, stays in merged.items())

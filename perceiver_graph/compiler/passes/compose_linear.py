@@ -72,7 +72,7 @@ def _of_linear(rewriter: Rewriter, node: Node, inner: Node) -> bool:
     elif not maps_alone_read(rewriter, inner.output) or sum(map(after, together)) >= sum(
         map(rewriter.cost, (inner, *together))
     ):
-        return rewriter.note(f"%{node.name} stays a map of %{inner.name}: one map would cost more")
+        return rewriter.stays(node, "one map instead of {} and it would cost more", inner)
     for reader in together:
         with rewriter.at(reader):
             rewriter.rewrite(reader, Linear(), *compose(rewriter, inner, *weights(reader)))
@@ -93,7 +93,7 @@ def _of_sum(rewriter: Rewriter, node: Node, total: Node) -> bool:
         return False
     change = sum(map_flops(rewriter, x, width, total) for x in (left, right))
     if change >= rewriter.cost(node):
-        return rewriter.note(f"%{node.name} stays a map of a sum: two maps would cost more")
+        return rewriter.stays(node, "it maps a sum, and two maps would cost more")
     weight, bias = node["weight"], node.each("bias")
     first = apply_map(rewriter, left, weight, *bias, instead_of=total)
     rewriter.rewrite(node, Add(), first, apply_map(rewriter, right, weight, instead_of=total))

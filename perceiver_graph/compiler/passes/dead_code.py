@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perceiver_graph.compiler.ir.graph import Graph
-from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
+from perceiver_graph.compiler.passes.base import Pass, PassResult, Reason, counted
 from perceiver_graph.compiler.programs.phases import restrict
 
 
@@ -47,5 +47,7 @@ class DeadCode(Pass):
         }
         notes = tuple(f"{counted(n, what)} dropped" for what, n in removed.items() if n)
         if not notes:
-            return PassResult(graph, False, ("nothing dropped: every output needs all of it",))
+            return PassResult(
+                graph, False, reasons=(Reason("nothing dropped: every output needs all of it"),)
+            )
         return PassResult(new, True, notes)

@@ -30,11 +30,8 @@ class DropKeyBias(Rewrite):
     nothing = "nothing dropped: no bias is added to keys alone"
 
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
-        if not _has_bias(node):
+        if not _has_bias(node) or not _only_keys(rewriter, node):
             return False
-        reader = _other_reader(rewriter, node.output)
-        if reader is not None:
-            return bool(reader) and rewriter.note(f"%{node.name} stays: {reader} reads it too")
         plain = _summand(node) or rewriter.add(Linear(), node["x"], node["weight"])
         rewriter.substitute(node.output, plain)
         return True
@@ -55,17 +52,20 @@ def _summand(node: Node) -> Value | None:
     return None
 
 
-def _other_reader(rewriter: Rewriter, keys: Value) -> str | None:
-    """None if attentions alone read a value, as keys alone; empty if none does so at all."""
+def _only_keys(rewriter: Rewriter, node: Node) -> bool:
+    """Whether attentions alone read what a node gives, as keys alone."""
+    keys = node.output
     readers = rewriter.readers(keys)
     as_keys = [
-        node
-        for node in readers
-        if node.only(Attention, *_SAME_FOR_ALL_KEYS) and node["keys"] == keys
+        reader
+        for reader in readers
+        if reader.only(Attention, *_SAME_FOR_ALL_KEYS) and reader["keys"] == keys
     ]
-    others = [node for node in readers if node not in as_keys or node.inputs.count(keys) > 1]
     if not as_keys:
-        return ""
+        return False
     if rewriter.is_output(keys):
-        return "an output"
-    return f"%{others[0].name}" if others else None
+        return rewriter.stays(node, "it is an output too")
+    for reader in readers:
+        if reader not in as_keys or reader.inputs.count(keys) > 1:
+            return rewriter.stays(node, "{} reads it too", reader)
+    return True

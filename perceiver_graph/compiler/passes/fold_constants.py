@@ -11,7 +11,7 @@ import numpy as np
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value
 from perceiver_graph.compiler.ir.interpreter import evaluate
 from perceiver_graph.compiler.ir.op import Array
-from perceiver_graph.compiler.passes.base import Pass, PassResult, bytes_text, counted
+from perceiver_graph.compiler.passes.base import Pass, PassResult, Reason, bytes_text, counted
 from perceiver_graph.compiler.programs.cost import nbytes
 
 LIMIT_BYTES = 64 * 2**20
@@ -27,7 +27,7 @@ class FoldConstants(Pass):
     1. A known node that an unknown node reads, or that is an output, becomes a constant. The known
        nodes before it are dropped unless something else needs them: only maximal results are kept.
     2. A result over `limit_bytes` that takes more room than the constants it would be computed from
-       stays a node, with a note; those become constants instead. A reshape of such a result stays
+       stays a node, with the reason; those become constants instead. A reshape of such a result stays
        as well.
     3. A parameter that is read directly stays a parameter, and all parameters stay declared: counts
        and checkpoints are about them.
@@ -45,20 +45,19 @@ class FoldConstants(Pass):
     def run(self, graph: Graph) -> PassResult:
         known = _Known(graph, self.parameters, self.limit_bytes)
         kept, folded = known.decide()
-        notes = [known.why_left(node) for node in kept]
+        reasons = tuple(known.why_left(node) for node in kept)
         if not folded:
-            notes.append(known.why_nothing())
-            return PassResult(graph, False, tuple(notes))
+            return PassResult(graph, False, reasons=(*reasons, Reason(known.why_nothing())))
         constants = self._evaluate(graph, known.nodes, folded)
         needed = {node.output for node in kept}
         nodes = tuple(n for n in graph.nodes if n.output not in known.nodes or n.output in needed)
         new = replace(graph, constants=(*graph.constants, *constants), nodes=nodes)
         gone, size = len(graph.nodes) - len(nodes), sum(c.data.nbytes for c in constants)
-        notes.append(
+        done = (
             f"{counted(gone, 'node')} became {counted(len(constants), 'constant')} "
             f"of {bytes_text(size)}"
         )
-        return PassResult(new, True, tuple(notes))
+        return PassResult(new, True, (done,), reasons)
 
     def _evaluate(
         self, graph: Graph, nodes: Mapping[Value, Node], wanted: list[Value]
@@ -137,12 +136,13 @@ class _Known:
             stored[value] = size if size <= self.limit_bytes else min(size, sources)
         return stored
 
-    def why_left(self, node: Node) -> str:
+    def why_left(self, node: Node) -> Reason:
         size, sources = nbytes(node.output), self._sources(node.output)
-        return (
-            f"%{node.name} stays: {bytes_text(size)} is over the limit of "
-            f"{bytes_text(self.limit_bytes)}, its sources take {bytes_text(sources)}"
+        why = (
+            f"{bytes_text(size)} is over the limit of {bytes_text(self.limit_bytes)}, "
+            f"its sources take {bytes_text(sources)}"
         )
+        return Reason(why, node.name)
 
     def why_nothing(self) -> str:
         if self.nodes:

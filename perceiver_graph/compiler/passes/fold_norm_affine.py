@@ -35,53 +35,48 @@ class FoldNormAffine(Rewrite):
 
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
         if isinstance(node.op, Norm):
-            reason = _fold_norm(rewriter, node)
-        elif isinstance(node.op, BatchNorm):
-            reason = _fold_batch_norm(rewriter, node)
-        else:
-            return False
-        if reason:
-            return rewriter.note(f"%{node.name} stays: {reason}")
-        return reason is None
+            return _fold_norm(rewriter, node)
+        if isinstance(node.op, BatchNorm):
+            return _fold_batch_norm(rewriter, node)
+        return False
 
 
-def _fold_norm(rewriter: Rewriter, node: Node) -> str | None:
-    """None if folded, else why not; empty where there is nothing to fold."""
+def _fold_norm(rewriter: Rewriter, node: Node) -> bool:
     if PLAIN_NORM.nodes(rewriter, node.output):
-        return ""
+        return False
     if not all(map(rewriter.known, (node["weight"], *affine_bias(node)))):
-        return "its affine part depends on the inputs"
+        return rewriter.stays(node, "its affine part depends on the inputs")
     if rewriter.is_output(node.output):
-        return "it is an output"
+        return rewriter.stays(node, "it is an output")
     readers = rewriter.readers(node.output)
     for reader in readers:
         if not is_linear(reader) or node.output in weights(reader):
-            return f"%{reader.name} is no linear map of it"
+            return rewriter.stays(node, "{} is no linear map of it", reader)
     plain = rewriter.add(node.op, node["x"], *plain_affine(rewriter, node))
     for reader in readers:
         with rewriter.at(reader):
             maps = map_of_affine(rewriter, node, *weights(reader))
             rewriter.rewrite(reader, Linear(), plain, *maps)
-    return None
+    return True
 
 
-def _fold_batch_norm(rewriter: Rewriter, node: Node) -> str | None:
+def _fold_batch_norm(rewriter: Rewriter, node: Node) -> bool:
     """The norm itself, applied to the bias, gives the new bias; without its shifts, to ones, what
     each channel is scaled by."""
     x, gamma, variance = node["x"], node["weight"], node["variance"]
     before = rewriter.producer(x)
     if before is None or not isinstance(before.op, Conv | Linear):
-        return "no convolution or linear map comes before it"
+        return rewriter.stays(node, "no convolution or linear map comes before it")
     if rewriter.only_reader(x) is None:
-        return f"%{before.name} is read by something else too"
+        return rewriter.stays(node, "{} is read by something else too", before)
     weight, bias = before["weight"], before.each("bias")
     statistics = (gamma, node["bias"], node["mean"], variance)
     if not all(map(rewriter.known, (weight, *bias, *statistics))):
-        return "its statistics or the weights before it depend on the inputs"
+        return rewriter.stays(node, "its statistics or the weights before it depend on the inputs")
     zeros, ones = rewriter.filled(0.0, gamma.type), rewriter.filled(1.0, gamma.type)
     scale = rewriter.add(node.op, ones, gamma, zeros, zeros, variance)
     shift = rewriter.add(node.op, *(bias or [zeros]), *statistics)
     column = Unflatten(0, (None, *(1,) * (weight.type.rank - 1)))
     scaled = rewriter.add(Mul(), weight, rewriter.add(column, scale))
     rewriter.rewrite(node, before.op, before["x"], scaled, shift)
-    return None
+    return True

@@ -45,7 +45,7 @@ def _channels(rewriter: Rewriter, node: Node, axis: int) -> bool:
         return False
     readers = rewriter.readers(table)
     if rewriter.is_output(table) or not all(_looks_up(reader, table, axis) for reader in readers):
-        return rewriter.note(f"%{node.name} stays: %{table.name} is read as a whole, too")
+        return rewriter.stays(node, "{} is read as a whole, too", table)
     found = []
     for part, source, count in zip(joined, sources, leading, strict=True):
         if 0 < count <= axis:

@@ -40,9 +40,7 @@ class MapTables(Rewrite):
         _, lookup = found
         table = lookup["table"]
         if int(node.output.shape[-1]) > LARGEST_GROWTH * int(table.shape[-1]):
-            return rewriter.note(
-                f"%{node.name} stays: its table would be larger than %{table.name}"
-            )
+            return rewriter.stays(node, "its table would be larger than {}", table)
         mapped = rewriter.add(node.op, *node.replaced(x=table))
         rewriter.rewrite(node, Gather(0), mapped, lookup["indices"])
         return True

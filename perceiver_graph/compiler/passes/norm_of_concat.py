@@ -66,8 +66,8 @@ class NormOfConcat(Rewrite):
         sources = [_describe(rewriter, node.op, value) for value in whole]
         if not any(sources):
             return False
-        if reason := _why_not(rewriter, node, sources):
-            return rewriter.note(f"%{node.name} stays: {reason}")
+        if not _fires(rewriter, node, sources):
+            return False
         _apply(rewriter, node, sources)
         return True
 
@@ -147,17 +147,17 @@ def _channels(rewriter: Rewriter, x: Value) -> list[Value]:
     return [part for value in parts for part in _channels(rewriter, value)]
 
 
-def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> str:
-    """Case 4; empty where the rule fires."""
+def _fires(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> bool:
+    """Not in case 4."""
     x, affine = node["x"], (node["weight"], *affine_bias(node))
     readers = rewriter.readers(node.output)
     if rewriter.is_output(node.output):
-        return "it is an output"
+        return rewriter.stays(node, "it is an output")
     if not all(map(rewriter.known, affine)):
-        return "its affine part depends on the inputs"
+        return rewriter.stays(node, "its affine part depends on the inputs")
     for reader in readers:
         if not is_map_of(rewriter, reader, node.output):
-            return f"%{reader.name} is no linear map of it with known weights"
+            return rewriter.stays(node, "{} is no linear map of it with known weights", reader)
     outputs = sum(int(reader.output.shape[-1]) for reader in readers)
     before = rewriter.linear_flops(x, outputs)
     after = 0
@@ -166,7 +166,7 @@ def _why_not(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) 
         known = rewriter.known(rewriter.sharing(value)[0])
         rows = rewriter.elements(value) // int(x.shape[-1])
         after += 0 if known else 2 * rows * width * outputs
-    return "" if after < before else "its linear maps would cost as much"
+    return after < before or rewriter.stays(node, "its linear maps would cost as much")
 
 
 def _apply(rewriter: Rewriter, node: Node, sources: Sequence[_Tokens | None]) -> None:

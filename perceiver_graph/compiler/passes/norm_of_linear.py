@@ -52,8 +52,7 @@ class NormOfLinear(Rewrite):
             return False
         (inner,) = found
         if _saved(rewriter, node, inner) <= 0:
-            what = f"maps of what %{inner.name} reads would cost as much"
-            return rewriter.note(f"%{node.name} stays: {what}")
+            return rewriter.stays(node, "maps of what {} reads would cost as much", inner)
         _rewrite(rewriter, node, inner)
         return True
 

@@ -20,7 +20,7 @@ from perceiver_graph.compiler.ir.dims import shape_of
 from perceiver_graph.compiler.ir.graph import Constant, Graph, Node, Value, once
 from perceiver_graph.compiler.ir.op import Array, DType
 from perceiver_graph.compiler.ops import Attention, Broadcast, Concat, Linear, Op, TensorType
-from perceiver_graph.compiler.passes.base import Pass, PassResult, counted
+from perceiver_graph.compiler.passes.base import Pass, PassResult, Reason, counted
 from perceiver_graph.diagnostics.words import joined
 
 MADE_BY = "~"
@@ -33,11 +33,11 @@ class Rewrite(Pass):
     done: ClassVar[tuple[str, str, str]]
     """What was rewritten, one and several, and what was done to it: ("norm", "norms", "folded")."""
     nothing: ClassVar[str]
-    """The note where the rule fired nowhere."""
+    """The reason where the rule fired nowhere."""
 
     @abstractmethod
     def apply(self, rewriter: Rewriter, node: Node) -> bool:
-        """Whether the rule fired at a node that is computed at run time; it may note why not."""
+        """Whether the rule fired at a node that is computed at run time; it may say why not, with `stays`."""
 
     def run(self, graph: Graph) -> PassResult:
         result, total = graph, 0
@@ -52,11 +52,10 @@ class Rewrite(Pass):
             taken |= names_of(result)
             result = rewriter.graph()
         if not total:
-            reasons = (*rewriter.notes, self.nothing)
-            return PassResult(graph, False, reasons, reasons)
+            return PassResult(graph, False, reasons=(*rewriter.reasons, Reason(self.nothing)))
         one, several, what = self.done
-        notes = (f"{counted(total, one, several)} {what}", *rewriter.notes)
-        return PassResult(result, True, notes, tuple(rewriter.notes))
+        done = f"{counted(total, one, several)} {what}"
+        return PassResult(result, True, (done,), tuple(rewriter.reasons))
 
 
 class Rewriter:
@@ -79,7 +78,7 @@ class Rewriter:
         self._taken = taken
         self._numbers: dict[str, int] = {}
         self._at: Node | None = None
-        self.notes: list[str] = []
+        self.reasons: list[Reason] = []
 
     @cached_property
     def _names(self) -> set[str]:
@@ -104,9 +103,9 @@ class Rewriter:
         yield
         self._at = visited
 
-    def note(self, why_not: str) -> Literal[False]:
-        """Say why a rule does not fire, which it does not then."""
-        self.notes.append(why_not)
+    def stays(self, node: Node, why: str, *others: Node | Value) -> Literal[False]:
+        """Say why a rule does not fire at a node; `{}` in it stands for each of the others in turn."""
+        self.reasons.append(Reason(why, node.name, tuple(other.name for other in others)))
         return False
 
     def producer(self, value: Value) -> Node | None:

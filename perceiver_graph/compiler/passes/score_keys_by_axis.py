@@ -90,7 +90,7 @@ class ScoreKeysByAxis(Rewrite):
             if not reason and change.pays(self.passes_flops):
                 change.apply()
                 return True
-            rewriter.note(f"%{node.name} stays: {reason or 'its positions have few channels'}")
+            rewriter.stays(node, reason or "its positions have few channels")
         return False
 
 

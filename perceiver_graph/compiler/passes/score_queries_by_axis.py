@@ -71,7 +71,7 @@ class ScoreQueriesByAxis(Rewrite):
         if not reason and _cost(rewriter, node, queries, self.passes_flops) < rewriter.cost(node):
             _rewrite(rewriter, node, queries)
             return True
-        return rewriter.note(f"%{node.name} stays: {reason or 'its positions have few channels'}")
+        return rewriter.stays(node, reason or "its positions have few channels")
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class SplitAttention(Rewrite):
         if keys is None or values is None:
             return False
         if reason := reason or _why_not(rewriter, node, keys, values):
-            return rewriter.note(f"%{node.name} stays: {reason}")
+            return rewriter.stays(node, reason)
         _apply(rewriter, node, keys, values)
         return True
 
