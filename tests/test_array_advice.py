@@ -126,7 +126,7 @@ def test_the_advice_makes_numbers_finite(wrong: float, program: Program) -> None
 
 @pytest.mark.parametrize(
     ("dtype", "help"),
-    [(bool, ".astype('float32')"), (complex, ".real"), ("U4", "not texts"), (object, "None")],
+    [(bool, ".astype('float32')"), (complex, ".real"), ("U4", "not texts"), ("M8[s]", "dates")],
 )
 def test_what_are_no_real_numbers_is_called_so(dtype: Any, help: str, program: Program) -> None:
     with pytest.raises(DiagnosticError) as caught:

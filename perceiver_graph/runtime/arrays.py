@@ -11,20 +11,29 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.media.base import InputMedia
 
-_FAR = 4
-"""How far beyond what files have no other normalisation, noise or volume would bring numbers."""
+_FAR = 8
+"""How far beyond what files have no other normalisation, noise or volume would bring numbers, however
+many there are: of a few normal ones none is beyond 4, of many some are."""
+_RAGGED = "its rows differ in length: fill them up to one, or give them one call each"
 
 
-def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | None:
-    """The value as an array, or None where it is reported (PG504).
+def as_array(
+    label: str, value: ArrayLike, report: Report, ragged: str = _RAGGED
+) -> NDArray[Any] | None:
+    """The value as an array, or None where it is reported (PG504); `ragged` is what is said of rows that
+    differ in length.
 
-    A masked array would be read with what lies below its mask, so it is refused where it has any.
+    A masked array would be read with what lies below its mask, so it is refused where it has any; so
+    are lists of them.
     """
-    masked = np.count_nonzero(np.ma.getmaskarray(value)) if np.ma.isMaskedArray(value) else 0
+    arrays = [*_masked(value)]
+    masked = sum(int(np.count_nonzero(np.ma.getmaskarray(one))) for one in arrays)
     if masked:
+        size, many = sum(one.size for one in arrays), len(arrays) > 1 or arrays[0] is not value
         report.error(
             "PG504",
-            f"{label} is a masked array, and {masked} of its {np.size(value)} values are masked",
+            f"{label} {'has masked arrays' if many else 'is a masked array'}, and {masked} of "
+            f"{'their' if many else 'its'} {size} values are masked",
             help="say what stands for them, as in `.filled(0)`; which tokens are there, an "
             "attention mask says, not single values",
         )
@@ -34,15 +43,20 @@ def as_array(label: str, value: ArrayLike, report: Report) -> NDArray[Any] | Non
     except (TypeError, ValueError, RuntimeError) as error:
         help = _of_tensor(value)
         if help is None and isinstance(value, list | tuple):
-            help = "its rows differ in length: fill them up to one, or give them one call each"
+            help = ragged
         report.error("PG504", f"{label} is no array: {error}", help=help)
         return None
 
 
-def real_numbers(dtype: np.dtype[Any], name: str = "") -> str:
-    """How an array that is called so becomes one of real numbers."""
-    ways = {"b": f"pass numbers: {name}.astype('float32')", "c": f"pass {name}.real, or numpy.abs"}
-    return ways.get(dtype.kind, "pass numbers, not texts, dates or None")
+def _masked(value: object) -> Iterator[np.ma.MaskedArray[Any, Any]]:
+    """The masked arrays in a list, whose masks numpy would leave out."""
+    if isinstance(value, np.ma.MaskedArray):
+        yield value
+    elif isinstance(value, list | tuple) and value and not isinstance(value[0], int | float):
+        for item in value:
+            yield from _masked(item)
+    elif isinstance(value, np.ndarray) and value.dtype == object:
+        yield from _masked(value.tolist())
 
 
 def wrapped(array: NDArray[Any], periods: Sequence[Sequence[float] | None]) -> NDArray[Any]:

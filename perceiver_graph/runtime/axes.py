@@ -9,8 +9,10 @@ from math import prod
 Sizes = Sequence[int | str]
 Permits = Callable[[str, int], bool]
 """Whether a symbol may be so large."""
+_Fit = Callable[[Sequence[int], Sizes], bool]
 
 _MOST_AXES = 6  # whose orders are tried
+_FASTEST = "if the last axis goes fastest in it"
 
 
 def better(
@@ -50,12 +52,65 @@ def better(
     for axis in (i for i, size in enumerate(shape) if size == 1):
         if fit([*shape[:axis], *shape[axis + 1 :]], wanted):
             return f"take out an axis of size 1: {name}.squeeze({axis})"
-    fixed = [size for size in within if isinstance(size, int)]
-    flat = len(fixed) == len(within) and len(shape) <= 2 and shape[-1:] == [prod(fixed)]
-    if flat:
-        sizes = ", ".join(map(str, fixed))
-        return f"if the last axis goes fastest in it, {name}.reshape(-1, {sizes})"
+    return _unflattened(name, shape, wanted, batch, fit)
+
+
+def _unflattened(
+    name: str, shape: Sequence[int], wanted: Sizes, batch: int, fit: _Fit
+) -> str | None:
+    """What parts an axis that stands for several, of an array with the axis of the batch or without."""
+    if parted := _parted(shape, wanted, fit):
+        return f"{_FASTEST}, {_reshaped(name, parted)}"
+    if parted := _parted([1, *shape], wanted, fit):
+        one = _reshaped(name, parted)
+        whole = one if batch == 1 else f"numpy.repeat({one}, {batch}, axis=0)"
+        return f"{_FASTEST}, {whole}"
     return None
+
+
+def better_mask(name: str, shape: Sequence[int], wanted: Sequence[int]) -> str | None:
+    """The expression that makes a mask fit an input whose tokens lie along several axes, behind what it
+    does; None where nothing would, or where there are several that would."""
+    have, want = [*shape], [*wanted]
+    lacking, whole = len(want) - len(have), f"({', '.join(map(str, want))})"
+    spread = [*have, *[1] * lacking]
+    same = lacking >= 0 and all(n in (1, size) for n, size in zip(spread, want, strict=True))
+    if same and have == want[1:]:  # of every element, or along the last axis
+        return None
+    if same and have[0] == want[0]:
+        more = f"[..., {', '.join(['None'] * lacking)}]" if lacking else ""
+        last = "if it is the same along the last axes"
+        return f"{last}, numpy.broadcast_to({name}{more}, {whole})"
+    if have == [1, *want[1:]]:
+        return f"if it is the same for all of the batch, numpy.repeat({name}, {want[0]}, axis=0)"
+    if have[: len(want)] == want and lacking < 0:
+        if all(n == 1 for n in have[len(want) :]):
+            return f"take out what has size 1: {_reshaped(name, want)}"
+        behind = ", ".join(str(axis) for axis in range(len(want), len(have)))
+        axes = behind if lacking == -1 else f"({behind})"
+        return f"if a token is there where all its numbers are, {name}.all(axis={axes})"
+    if lacking < 0 and [n for n in have if n != 1] == [n for n in want if n != 1]:
+        return f"take out what has size 1: {_reshaped(name, want)}"
+    found = better(name, have, want, want[0])
+    return found if found and found != name else None
+
+
+def _reshaped(name: str, sizes: Sizes) -> str:
+    return f"{name}.reshape({', '.join(map(str, sizes))})"
+
+
+def _parted(shape: Sequence[int], wanted: Sizes, fit: _Fit) -> Sizes | None:
+    """The shape with one axis parted into those that are wanted there; None where there is no such axis,
+    or several, or where their sizes are not fixed: of most numbers some part would fit."""
+    count = len(wanted) - len(shape) + 1
+    found: list[Sizes] = []
+    for at, size in enumerate(shape) if count > 1 else ():
+        parts = [n for n in wanted[at : at + count] if isinstance(n, int)]
+        rest = [*wanted[:at], *wanted[at + count :]]
+        others = [*shape[:at], *shape[at + 1 :]]
+        if len(parts) == count and prod(parts) == size and fit(others, rest):
+            found.append([*shape[:at], *parts, *shape[at + 1 :]])
+    return found[0] if len(found) == 1 else None
 
 
 def with_batch(name: str, batch: int) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.arrays import as_array
-from perceiver_graph.runtime.axes import with_batch
+from perceiver_graph.runtime.axes import better_mask
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
@@ -78,7 +78,7 @@ def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_]
         return None
     if mask.dtype.kind not in "biu":
         message = f"{label} is of dtype {mask.dtype}, and an attention mask is bool"
-        report.error("PG504", message, help="pass True where there is a token: (mask != 0)")
+        report.error("PG504", message, help=_as_mask(mask))
         return None
     wrong = (mask != 0) & (mask != 1)
     if wrong.any():
@@ -90,6 +90,16 @@ def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_]
         )
         return None
     return np.ascontiguousarray(mask, dtype=bool)
+
+
+def _as_mask(mask: NDArray[Any]) -> str:
+    """How numbers become a mask: 0 and 1, or those that are added to scores, 0 where there is a token."""
+    if mask.dtype.kind == "f" and mask.size:
+        if np.isin(mask, (0, 1)).all():
+            return "pass True where there is a token: (mask != 0)"
+        if mask.max() == 0:
+            return "if it is added to scores, 0 stands for a token: (mask == 0)"
+    return "pass True where there is a token, and False elsewhere"
 
 
 def _fits(
@@ -111,8 +121,6 @@ def _fits(
         "PG503",
         f"{quote(name + SUFFIX)} is of shape {list(mask.shape)}, and takes {expected}",
         notes=[f"one value for each token: [{axes}]"],
-        help=f"add the batch axis: {with_batch('mask', expected[0])}"
-        if list(mask.shape) == expected[1:]
-        else None,
+        help=better_mask("mask", mask.shape, expected),
     )
     return False

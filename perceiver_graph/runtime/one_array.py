@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.commands import either, option
 from perceiver_graph.media.base import CHANNEL, InputMedia
-from perceiver_graph.runtime.arrays import as_array, real_numbers, rounded, unscaled, wrapped
+from perceiver_graph.runtime.arrays import as_array, rounded, unscaled, wrapped
 from perceiver_graph.runtime.axes import better
+from perceiver_graph.runtime.kinds import ids_of_rows, ids_together, real_numbers, whole_ids
 from perceiver_graph.runtime.read_calls import read_by
 from perceiver_graph.spec.manifest import Dimension, InputEntry, axes_of
 
@@ -47,7 +48,7 @@ class OneArray:
             return None
         if not isinstance(value, np.ndarray):  # lists and tensors have no such methods, or others
             self.called = f"numpy.asarray({self.name})"
-        array = as_array(f"input {quote(self.name)}", value, self.report)
+        array = as_array(f"input {quote(self.name)}", value, self.report, **self._ragged())
         return array if array is not None and self.holds_numbers(array) else None
 
     def converted(self, array: NDArray[Any]) -> NDArray[Any] | None:
@@ -72,13 +73,13 @@ class OneArray:
         if dtype.kind in ("iuf" if self.entry.dtype == "float32" else "iu"):
             return True
         if self.entry.dtype == "int64" and dtype.kind in "bf":
-            help = f"this input takes ids: if the values are whole numbers, {self.called}.astype('int64')"
+            help = whole_ids(array, self.called, self.entry, self._fits)
         elif self.entry.media is not None and dtype.kind == "U":
             text = str(array[()]) if array.ndim == 0 else ""
             made = read_call(self.name, self.entry.media, text)
-            help = either(real_numbers(dtype), f"{made} makes arrays of texts and files")
+            help = either(real_numbers(array), f"{made} makes arrays of texts and files")
         else:
-            help = real_numbers(dtype, self.called)
+            help = real_numbers(array, self.called, self.entry.dtype)
         self._refuse(dtype, f"and takes {self.entry.dtype}", help)
         return False
 
@@ -104,7 +105,9 @@ class OneArray:
         ]
         if not several and not wrong:
             return True
-        help = better(self.called, shape, entry.shape, self.batch, self._permits)
+        help = ids_of_rows(array, self.called, entry, self._fits) if several else None
+        help = help or ids_together(array, self.called, entry, self._fits)
+        help = help or better(self.called, shape, entry.shape, self.batch, self._permits)
         if several:
             count = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
             message = f"input {name} has {count}, {shape}, and takes {len(entry.axes)}"
@@ -119,6 +122,22 @@ class OneArray:
                 way = way or self._resized(axis, size, actual)
                 self.report.error("PG503", message, notes=[f"given {shape}, {expected}"], help=way)
         return False
+
+    def _fits(self, shape: Sequence[int], wanted: Sequence[int | str]) -> bool:
+        """Whether a shape is one that is wanted."""
+        pairs = [*zip(wanted, shape, strict=False)]
+        return len(shape) == len(wanted) and all(
+            n == size if isinstance(size, int) else self._permits(size, n) for size, n in pairs
+        )
+
+    def _ragged(self) -> dict[str, str]:
+        """What is said of rows that differ in length, where a mask says which tokens there are."""
+        if self.entry.attention_mask is None:
+            return {}
+        mask = quote(f"{self.name}.attention_mask")
+        return {
+            "ragged": f"its rows differ in length: fill them up to one, and say in {mask} which are there"
+        }
 
     def _permits(self, size: str, actual: int) -> bool:
         """Whether a symbol may be so large; of what is made of symbols that is seen later."""

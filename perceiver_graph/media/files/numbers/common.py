@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.runtime.arrays import real_numbers
+from perceiver_graph.runtime.kinds import real_numbers
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.read_errors import DAMAGED, holds_objects, quiet, reason
 
@@ -43,7 +43,7 @@ def as_rows(source: Source, array: NDArray[Any], name: str = "") -> Rows:
     what = f"array {quote(name)} of {source}" if name else str(source)
     if array.dtype.kind not in "biuf":
         message = f"{what} is of dtype {array.dtype}, and holds no numbers"
-        raise DiagnosticError.of("PG504", message, help=real_numbers(array.dtype))
+        raise DiagnosticError.of("PG504", message, help=real_numbers(array, "array"))
     rows = array[0] if array.ndim == 3 and len(array) == 1 else array
     if rows.ndim != 2 or rows.size == 0:
         raise DiagnosticError.of(
