@@ -49,7 +49,7 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            raise usage.no_command(ctx, args[0], COMMANDS)
+            raise usage.no_command(ctx, args, COMMANDS)
         return super().resolve_command(ctx, args)
 
 
@@ -115,9 +115,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
             code = ended or 0
         except usage.UsageError as error:
             return faults.wrong_usage(error)
-        except usage.ParserError as help:  # of all commands, where none was named
-            streams.say(f"{help.format_message()}\n")
-            return faults.WRONG_USAGE
+        except usage.ParserError as error:  # no command was named
+            if type(error).__name__ == "NoArgsIsHelpError":  # it has the help of all
+                streams.say(f"{error.format_message()}\n")
+                return faults.WRONG_USAGE
+            return faults.wrong_usage(usage.no_word(COMMANDS))
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
         except OSError as error:  # of help and version

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from perceiver_graph.choices import Precision, TargetName
+from perceiver_graph.cli import choices, screen, usage
 from perceiver_graph.cli import precision as numbers
-from perceiver_graph.cli import screen, usage
 from perceiver_graph.cli.options import (
     Debug,
     Extensions,
@@ -153,7 +153,11 @@ def _backends(name: str) -> Sequence[str]:
     *most, last = (f"`{one}`" for one in known)
     raise usage.wrong(
         f"`--backend` takes {', '.join(most)} or {last}, not {quote(name)}",
-        help=(question(closest(name, known)) or f"write {option('--backend', 'onnx')};")
+        help=(
+            choices.backend(name)
+            or question(closest(name, known))
+            or f"write {option('--backend', 'onnx')};"
+        )
         + f" {command('compile', '--help')} says more",
         notes=[f"an extension may define others: {option('--extension', 'FILE.py')}"],
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,26 +15,49 @@ from perceiver_graph.diagnostics.catalog import CATALOG, RANGES, explain
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question
+from perceiver_graph.storage.files import is_here
 
 _CODE = re.compile(r"(?:(?:error|warning|note)?\[)?(?:PG)?[ -]?0*([0-9]{1,3})\]?:?", re.I | re.A)
+_INSIDE = re.compile(r"(?<![A-Za-z0-9])PG[0-9]{3}(?![A-Za-z0-9])", re.I | re.A)
 _DIGITS = str.maketrans("OIL", "011")
 _MOST = 3  # codes that are suggested; a code with more neighbours than that is no slip
 
 
 def explain_command(
-    code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="For example PG204; none: list all codes.")
+    codes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CODE",
+            help="For example PG204, or a message that has it; none: list all codes.",
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Explain a diagnostic code, or list all of them."""
-    if code is None:
+    if not codes:
         _list()
         return
-    known = _whole(code)
-    if known not in CATALOG:
+    found = [*dict.fromkeys(_named(codes))]
+    for number, code in enumerate(found):
+        if number:
+            screen.say()
+        screen.exactly(explain(code, min(88, screen.width())))
+
+
+def _named(words: Sequence[str]) -> list[str]:
+    """The codes that words, or a message that was pasted, name. Raises UsageError."""
+    whole = " ".join(words)
+    if _CODE.fullmatch(whole.strip()):  # `PG 203` as two words
+        return [_known(whole)]
+    if inside := [found for found in _INSIDE.findall(whole) if found.upper() in CATALOG]:
+        return [code.upper() for code in inside]
+    return [_known(word) for word in words]
+
+
+def _known(code: str) -> str:
+    if (whole := _whole(code)) not in CATALOG:
         raise _no_code(code)
-    screen.exactly(explain(known, min(88, screen.width())))
+    return whole
 
 
 def _whole(code: str) -> str:
@@ -48,11 +73,26 @@ def _no_code(code: str) -> usage.UsageError:
     message, listed = f"there is no code {quote(code)}", f"{command('explain')} lists all codes"
     if 0 < len(near) <= _MOST:
         return usage.wrong(message, f"{question(near)} {listed}")
+    if told := _no_message(code):
+        return usage.wrong(message, f"{told} {listed}")
     for length in range(len(typed), len("PG"), -1):
         if alike := sorted(one for one in CATALOG if one.startswith(typed[:length])):
             note = f"codes that begin with {typed[:length]} are {alike[0]} to {alike[-1]}"
             return usage.wrong(message, listed, [note])
     return usage.wrong(message, listed)
+
+
+def _no_message(word: str) -> str | None:
+    """What is meant by a spec, an artifact or a word that asks for all."""
+    from perceiver_graph.spec.loader import shipped_names
+    from perceiver_graph.spec.manifest import SPEC_NAME
+
+    spec = Path(word, SPEC_NAME) if is_here(Path(word, SPEC_NAME)) else Path(word)
+    if not word.strip():
+        return None
+    if word in shipped_names() or is_here(spec) or spec.suffix in (".yaml", ".yml"):
+        return f"a spec is shown by {command('inspect', spec)};"
+    return None
 
 
 def _is_a_slip(code: str, known: str) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perceiver_graph.diagnostics.commands import command
+from perceiver_graph.diagnostics.commands import command, option
+from perceiver_graph.storage.files import is_here
 
 _GIVEN = """
 i f in input file files text texts prompt sentence image images picture video audio sound clip data path
@@ -29,7 +30,7 @@ def without_option(ctx: Any, name: str, words: Sequence[str]) -> str | None:
         value = after[0] if after and not after[0].startswith("-") else "FILE"
     artifact = words[0] if words and words[0] not in (flag, value) else "ARTIFACT"
     artifact = "ARTIFACT" if artifact.startswith("-") else artifact
-    inputs, word = _inputs(artifact), flag.lstrip("-")
+    inputs, word = inputs_of(artifact), flag.lstrip("-")
     named = ctx.info_name == "run"  # a batch takes what each input is for from a table
     if named and word in inputs:
         return (
@@ -42,7 +43,7 @@ def without_option(ctx: Any, name: str, words: Sequence[str]) -> str | None:
     return f"what it runs on is given as it is: {command(ctx.info_name, artifact, value)}"
 
 
-def _inputs(artifact: str) -> list[str]:
+def inputs_of(artifact: str) -> list[str]:
     """The inputs of an artifact, as far as its manifest says them."""
     from perceiver_graph.spec.manifest import MANIFEST_NAME
 
@@ -52,3 +53,19 @@ def _inputs(artifact: str) -> list[str]:
         return [str(name) for name, entry in entries.items() if entry.get("mask") != "always"]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
+
+
+def archive_of(ctx: Any, words: Sequence[str]) -> tuple[str, str] | None:
+    """What is wrong with `--inputs NAME=FILE`, and the command that gives one input; None for an archive."""
+    if ctx.info_name != "run" or "--inputs" not in words:
+        return None
+    place = words.index("--inputs")
+    value = next(iter(words[place + 1 :]), "")
+    name, equals, file = value.partition("=")
+    if not equals or not name.isidentifier() or not file or is_here(value):
+        return None
+    others = [*words[:place], *words[place + 2 :]]
+    taken = 0 if not others or others[0][:1] == "-" else 1
+    after = [*others[:taken], value, *others[taken:]]
+    message = f"`--inputs` takes an archive of arrays, and {option(value)} is one input"
+    return message, f"it stands alone: {command(ctx.info_name, *after)}"

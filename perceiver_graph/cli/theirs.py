@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from perceiver_graph.diagnostics.commands import command, option, shell
+from perceiver_graph.cli.choices import exported
+from perceiver_graph.diagnostics.commands import command, option
 from perceiver_graph.diagnostics.words import joined
 
 _OPTIONS = {
@@ -35,7 +36,21 @@ _SETTINGS = {
     "heads num-heads latent-heads": "process.heads=8",
 }
 """The setting of a spec, with a value."""
-_PICTURES = ("svg", "png", "pdf", "jpg", "ps", "eps")
+_NEEDLESS = {
+    "quiet q silent": "leave it out: a command prints what it has found, and no more",
+    "force f overwrite yes y exist-ok": (
+        "leave it out: what this command wrote itself is replaced, and nothing else ever is"
+    ),
+    "verbose v": "leave it out: what there is to say is said",
+    "dry-run n no-op": "leave it out",
+    "opset opset-version": (
+        "leave it out: the opset is one that the runtimes read which are supported"
+    ),
+    "input-names output-names dynamic-axes dynamic": (
+        "leave it out: names and sizes are those of the spec, with a symbol where a size is free"
+    ),
+}
+"""Options that are no part of what is asked for."""
 _BATCH = (
     "batch batch-size bs",
     "a model takes any batch size: it is the first axis of what it runs on, and no setting",
@@ -50,10 +65,22 @@ def called_otherwise(ctx: Any, name: str, words: Sequence[str]) -> str | None:
     after = [*words[words.index(name) + 1 :]][:1] if name in words else []
     value = given or next((one for one in after if one[:1] != "-"), "")
     if word in _BATCH[0].split():
-        return _BATCH[1] if "--batch" not in known else None
+        together = ""
+        if ctx.info_name == "run":
+            made = command(
+                "batch", "ARTIFACT", "FILE", "--batch", value if value.isdecimal() else "8"
+            )
+            together = f"; {made} puts files together"
+        return f"{_BATCH[1]}{together}" if "--batch" not in known else None
+    if ctx.info_name == "export" and word in ("format", "framework", "backend", "target"):
+        return (
+            exported(value.casefold(), words) or option("--to", value or "transformers")
+        ).rstrip(";")
     for names, (flag, usual) in _OPTIONS.items():
         if word in names.split() and flag in known:
             return f"it is {option(flag, value if usual.isupper() and value else usual)}"
+    if told := _needless(ctx, word, known, words):
+        return told
     for names, setting in _SETTINGS.items():
         if word in names.split() and "--set" in known:
             key, _, usual = setting.partition("=")
@@ -66,11 +93,14 @@ def called_otherwise(ctx: Any, name: str, words: Sequence[str]) -> str | None:
     return None
 
 
-def picture_of(ctx: Any, flag: str, given: str) -> str | None:
-    """How Graphviz makes a picture of a graph in a format that is none of ours."""
-    if ctx.info_name != "graph" or flag != "--format" or given not in _PICTURES:
-        return None
-    spec = ctx.params.get("spec") or "SPEC"
-    drawn = command("graph", str(spec), "-o", "graph.dot")
-    made = shell("dot", f"-T{given}", "graph.dot", "-o", f"graph.{given}")
-    return f"Graphviz makes it: {drawn}, then {made};"
+def _needless(ctx: Any, word: str, known: Sequence[str], words: Sequence[str]) -> str | None:
+    name = str(ctx.info_name)
+    if word in ("v", "verbose") and "--verbose" in known:
+        return f"it is {option('--verbose')}"
+    if word in ("v", "V") and "--version" in known:
+        return f"it is {command('--version')}"
+    if word == "dry-run" and name in ("compile", "export") and words and words[0][:1] != "-":
+        return f"what is wrong with a spec is told by {command('check', words[0])}"
+    if word in ("o", "out", "output") and name == "check":
+        return f"nothing is written by it; {command('compile', 'SPEC')} writes an artifact"
+    return next((told for names, told in _NEEDLESS.items() if word in names.split()), None)

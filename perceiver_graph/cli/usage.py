@@ -13,13 +13,15 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from perceiver_graph.cli.given import without_option
-from perceiver_graph.cli.theirs import called_otherwise, picture_of
+from perceiver_graph.cli import choices, split, verbs
+from perceiver_graph.cli.given import archive_of, without_option
+from perceiver_graph.cli.theirs import called_otherwise
 from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import choice, closest, did_you_mean, joined, question
+from perceiver_graph.storage.files import is_here
 
 # typer brings a click of its own, or uses the one that is installed: this is the class of either.
 ParserError: Any = typer.BadParameter.__mro__[1]
@@ -40,6 +42,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words = [*args]
         ctx.allow_extra_args = True  # they are told below
+        if not ctx.resilient_parsing:
+            _refuse_pieces(ctx, words)
         try:
             rest = super().parse_args(ctx, args)
         except ParserError as error:
@@ -47,7 +51,7 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:
             _refuse_slips(ctx, words)
             if rest:
-                raise _too_many(ctx, rest[0])
+                raise _too_many(ctx, rest[0], words)
         return rest
 
 
@@ -71,19 +75,29 @@ def explained(error: Any, ctx: Any, words: Sequence[str]) -> Exception:
     return wrong(error.format_message(), _manual(ctx))
 
 
-def no_command(ctx: Any, word: str, known: Sequence[str]) -> UsageError:
-    """There is no command of this name."""
+def no_command(ctx: Any, words: Sequence[str], known: Sequence[str]) -> UsageError:
+    """There is no command of the name that comes first."""
     from perceiver_graph.spec.loader import shipped_names
 
-    hint = did_you_mean(word, known) or f"commands are {joined(known, 'and')};"
+    word, *after = words
+    told = verbs.called_otherwise(word, after)
+    hint = told or did_you_mean(word, known) or f"commands are {joined(known, 'and')};"
     if word in shipped_names() or Path(word).suffix in {".yaml", ".yml"}:
         hint = f"a command comes first: {command('inspect', Path(word))};"
     return wrong(f"there is no command {quote(word)}", f"{hint} {_manual(ctx)} says what each does")
 
 
+def no_word(known: Sequence[str]) -> UsageError:
+    """There are options, and no command."""
+    help = f"commands are {joined(known, 'and')}; {command('--help')} says what each does"
+    return wrong("no command is named", help)
+
+
 def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
     if name[:2] != "--":  # `-backend` was read as `-b -a -c ...`
         name = next((word for word in words if word.startswith(name)), name)
+    if moved := _after_command(ctx, name, words):
+        return wrong(f"options of a command come after it, and {quote(name)} is before", moved)
     if told := without_option(ctx, name, words) or called_otherwise(ctx, name, words):
         return wrong(
             f"{_called(ctx)} has no option {quote(name)}", f"{told}; {_manual(ctx)} says more"
@@ -97,6 +111,18 @@ def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
         near = f"it is an option of {joined(map(quote, owners), 'and')};" if owners else ""
     help = f"{near} {_manual(ctx)} lists all options".strip()
     return wrong(f"{_called(ctx)} has no option {quote(name)}", help)
+
+
+def _after_command(ctx: Any, name: str, words: Sequence[str]) -> str | None:
+    """The command line with an option of a command behind it, for one that was written before."""
+    if ctx.parent is not None:
+        return None
+    for place, word in enumerate(words):
+        if word in ctx.command.commands and place:
+            rest = [*words[place + 1 :], *words[:place]]
+            inner = ctx.command.get_command(ctx, word)
+            return f"write {command(word, *rest)}" if name in _flags(inner) else None
+    return None
 
 
 def _with_or_without_value(ctx: Any, flag: str) -> UsageError:
@@ -117,22 +143,51 @@ def _bad_value(ctx: Any, param: Any, words: Sequence[str]) -> UsageError:
             f"{path} may not be read", f"check its permissions: {shell('ls', '-ld', path)}"
         )
     flag = next((flag for flag in param.opts if flag in words), param.opts[-1])
-    choices = get_args(kind)
-    near = choice(given, choices)
-    help = question(f"{flag} {one}" for one in near)
-    help = help or picture_of(ctx, flag, str(given))
+    allowed = get_args(kind)
+    help = choices.called_otherwise(ctx, param, flag, str(given), words)
+    help = help or question(f"{flag} {one}" for one in choice(given, allowed))
     help = help or f"write {option(flag, _example(ctx, param, given))};"
     message = f"{quote(flag)} takes {_wanted(kind, limits)}, not {quote(given)}"
     return wrong(message, f"{help} {_manual(ctx)} says more", _about(param))
 
 
-def _too_many(ctx: Any, word: str) -> UsageError:
-    names = [param.metavar for param in ctx.command.params if _is_argument(param)]
+def _too_many(ctx: Any, word: str, words: Sequence[str]) -> UsageError:
+    arguments = [param for param in ctx.command.params if _is_argument(param)]
+    names = [param.metavar for param in arguments]
     takes = f"takes {' and '.join(names)} and no more" if names else "takes no arguments"
     help = f"{_manual(ctx)} says what it takes"
-    if "=" in word and "--set" in _flags(ctx.command):
-        help = f"did you mean {option('--set', word)}? {help}"
+    if found := split.as_settings(ctx, words):
+        bare, whole = found
+        help = f"did you mean {option('--set', bare)}? {command(ctx.info_name, *whole)}"
+    elif ctx.info_name == "new":
+        name = "_".join(one for one in words if one[:1] != "-")
+        help = f"a name has no spaces: {command('new', name)}; {help}"
+    elif is_here(word) and len(arguments) == 1:
+        first = ctx.params.get(arguments[0].name, names[0])
+        one, other = (command(ctx.info_name, Path(path)) for path in (first, word))
+        help = f"one at a time: {one}, then {other}; {help}"
     return wrong(f"{_called(ctx)} {takes}: {quote(word)} is too much", help)
+
+
+def _refuse_pieces(ctx: Any, words: Sequence[str]) -> None:
+    """Values that the shell has split, settings without `--set`, files where archives are wanted."""
+    if found := split.mended(ctx, words):
+        message = f"the shell has made several words of {quote(found.value)}"
+        how = "put it in quotes" if " " in found.value else "write it without spaces"
+        told = f"{how}: {command(*_path(ctx), *found.words)}"
+        if entries := split.one_by_one(found.value):
+            alone = " ".join(f"--set {one}" for one in entries)
+            told += f"; {option(*alone.split())} leaves the other keys as they are"
+        raise wrong(message, told)
+    several = ctx.info_name in ("check", "diff")  # they would take it for a spec
+    if several and (settings := split.as_settings(ctx, words)):
+        bare, whole = settings
+        raise wrong(
+            f"{quote(bare)} is no spec",
+            f"did you mean {option('--set', bare)}? {command(ctx.info_name, *whole)}",
+        )
+    if archive := archive_of(ctx, words):
+        raise wrong(*archive)
 
 
 def _refuse_slips(ctx: Any, words: Sequence[str]) -> None:

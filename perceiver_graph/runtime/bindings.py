@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.arithmetic import solve, words
 from perceiver_graph.spec.manifest import Dimension, Manifest
+
+_COLON = re.compile(r"([A-Za-z_]\w*)[:\s]\s*([0-9]{1,15})", re.A)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -44,8 +47,10 @@ def parse_sizes(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         name, equals, number = (part.strip() for part in text.partition("="))
         if not (name and equals and number.isascii() and number.isdecimal() and len(number) < 16):
-            form = f"{name or 'n'}=NUMBER"
-            help = f"write the number after it: {setting('--size', form, f'sizes=[{form!r}]')}"
+            told = _COLON.fullmatch(text.strip())
+            form = f"{told[1]}={told[2]}" if told else f"{name or 'n'}=NUMBER"
+            how = "write it with `=`" if told else "write the number after it"
+            help = f"{how}: {setting('--size', form, f'sizes=[{form!r}]')}"
             report.error("PG516", f"{quote(text)} is not NAME=NUMBER", help=help)
         elif name in found:
             report.error("PG516", f"the size {quote(name)} is given twice", help="give it once")
