@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import perceiver_graph as pg
 from perceiver_graph.compiler import foreign as compiling
 from perceiver_graph.runtime import foreign as running
+from perceiver_graph.spec import foreign as describing
 from tests.cli.test_called_otherwise import SPEC, said
 
 X = {"image": np.zeros((1, 4, 6, 3), np.float32)}
@@ -19,6 +22,9 @@ TABLES = {
     "compiled": compiling.OF_COMPILED,
     "program": running.OF_PROGRAMS,
     "state": running.OF_STATES,
+    "manifest": describing.OF_MANIFESTS,
+    "input": describing.OF_INPUTS,
+    "output": describing.OF_OUTPUTS,
 }
 NAMES = [
     (kind, name) for kind, table in TABLES.items() for names in table for name in names.split()
@@ -31,7 +37,15 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     compiled = pg.compile(SPEC)
     compiled.save(folder)
     program = pg.load(folder, device="cpu")
-    return {"compiled": compiled, "program": program, "state": program.encode(X)}
+    manifest = program.manifest
+    return {
+        "compiled": compiled,
+        "program": program,
+        "state": program.encode(X),
+        "manifest": manifest,
+        "input": manifest.inputs["text"],
+        "output": manifest.outputs["label"],
+    }
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
@@ -59,7 +73,19 @@ def test_what_is_told_is_there(kind: str, text: str, things: Mapping[str, Any]) 
             found, path = things["program"], path.removeprefix("program.")
         for part in path.split(".") if path != "print" else []:
             found = getattr(found, part)
-        assert found is not None
+        assert found is not None or kind in ("input", "output")  # which that one has not
+
+
+def test_what_goes_by_name_tells_the_names(things: Mapping[str, Any]) -> None:
+    manifest = things["manifest"]
+    for key in (0, "images"):
+        with pytest.raises(KeyError, match="they go by name, `image` and `text`"):
+            manifest.inputs[key]
+    assert "write ['image']" in said(lambda: manifest.inputs.image)
+    assert "they go by name, `label`" in said(lambda: manifest.outputs.logits)
+    again = pickle.loads(pickle.dumps(manifest))
+    assert again == manifest == type(manifest).model_validate_json(manifest.model_dump_json())
+    assert copy.deepcopy(manifest.inputs) == manifest.inputs
 
 
 def test_what_load_is_given_that_run_takes_is_told() -> None:

@@ -54,7 +54,10 @@ class Answering:
     if not TYPE_CHECKING:  # which would take any name for one that is there
 
         def __getattr__(self, name: str) -> object:
-            told = (text for names, text in self._instead.items() if name in names.split())
+            told = [text for names, text in self._instead.items() if name in names.split()]
+            others = getattr(super(), "__getattr__", None)
+            if others is not None and not told:  # what pydantic keeps elsewhere
+                return others(name)
             what = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(": ".join([what, *told]), name=name, obj=self)
 

@@ -17,6 +17,7 @@ from perceiver_graph.diagnostics.arguments import as_mapping
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.runtime import foreign
 from perceiver_graph.runtime.bindings import bind, check_permitted
+from perceiver_graph.runtime.called import called_otherwise
 from perceiver_graph.runtime.company import dispensable, shared_batch
 from perceiver_graph.runtime.coordinates import (
     Points,
@@ -226,7 +227,7 @@ def _report_unknown(manifest: Manifest, given: Mapping[str, Any], report: Report
     for name in given:
         if name in names:
             continue
-        guess = did_you_mean(name, names)
+        guess = called_otherwise(manifest, name) or did_you_mean(name, names)
         inputs = f"the inputs are {known}"
         message = f"the model has no input {quote(name)}"
         report.error("PG502", message, notes=[inputs] if guess else (), help=guess or inputs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import slips_of
+from perceiver_graph.runtime.called import called_otherwise
 
 _DEVICE = '`load(PATH, device="cuda")` or `"cpu"` says where it runs'
 _MODULE = "a program only runs: `compile(SPEC).to_torch(WEIGHTS)` is a torch.nn.Module"
@@ -14,7 +15,23 @@ _READ = "`read(FILE_OR_TEXT)` makes arrays of files and texts, which `run` takes
 _GIVEN = "it is given with the arrays: `load(PATH).run({NAME: ARRAY}, ...)`"
 _ANY_BATCH = "a program takes any: it is the first axis of what it runs on"
 _RUN = "`run({NAME: ARRAY})`, or the program itself, is called"
+_ENCODED = "`encode({NAME: ARRAY}).latents` has what the model makes of its inputs"
+_NUMBERS = "numbers are those of `compile(SPEC, precision=...)`"
 OF_PROGRAMS = {
+    "close release unload dispose shutdown": "nothing has to be closed: its memory is given back with it",
+    "warmup warm_up": "`run({NAME: ARRAY})` once on arrays of the sizes to come",
+    "embed embeddings embedding features extract_features latents hidden_states last_hidden_state "
+    "encode_image encode_text get_image_features get_text_features": _ENCODED,
+    "attentions attention_weights get_attention attention_maps": "`attention({NAME: ARRAY})` has them",
+    "batch batch_size max_batch_size": _ANY_BATCH,
+    "path directory folder file dir": "`artifact.directory` has it",
+    "version": "`manifest.tool` has it",
+    "flops memory cost": "`manifest.flops`, and `manifest.decode_memory`",
+    "quantize compile optimize bfloat16": _NUMBERS,
+    "prefill step": "`generate(TEXT, 20)` goes on with a text, if the model writes",
+    "keys items values": "`manifest.inputs` and `manifest.outputs` have the names",
+    "training requires_grad grad backward optimizer loss": _MODULE,
+    "copy clone": "`load(PATH)` makes another",
     "predict forward infer predict_on_batch predict_step": _RUN,
     "to cuda cpu half float": _DEVICE,
     "get_inputs input_names input_shape inputs": "`manifest.inputs` has them, with their axes",
@@ -37,6 +54,10 @@ OF_STATES = {
     "logits outputs output predictions": "`program.decode(STATE)` answers with the outputs by name",
     "shape size": "`latents.shape`",
     "numpy tensor array cpu detach to": "`latents` is an array of numpy",
+    "pooler_output embeddings embedding features": "`latents` has them",
+    "mean dtype flatten reshape": "`latents` is an array of numpy",
+    "decode": "`program.decode(STATE)` answers with the outputs by name",
+    "save copy clone": "it lies in the memory of the device; `latents` is an array of numpy",
     "keys items values": "its values stay on the device; `latents` is an array of numpy",
 }
 OF_RUN = {
@@ -45,13 +66,12 @@ OF_RUN = {
     "input_feed": "inputs come first: `run({NAME: ARRAY})`",
     "batch_size": "it is the first axis of the arrays",
     "device": _DEVICE,
-    "attention_mask": 'it is among the inputs: `{"NAME.attention_mask": MASK}`',
 }
 OF_LOAD = {
     "map_location": _DEVICE,
     "device_map": _DEVICE,
-    "dtype": "numbers are those of `compile(SPEC, precision=...)`",
-    "torch_dtype": "numbers are those of `compile(SPEC, precision=...)`",
+    "dtype": _NUMBERS,
+    "torch_dtype": _NUMBERS,
     "precision": "`compile(SPEC, precision=...)` says it",
     "weights": "`compile(SPEC).save(PATH, weights=WEIGHTS)` writes them into what is loaded",
     "providers": _DEVICE,
@@ -82,6 +102,8 @@ _MOST = 4
 def inputs_in_one(program: Any, name: str) -> str | None:
     """How inputs are given, to who gives them by keyword; None for what is a slip of an argument."""
     inputs = program.manifest.inputs
+    if name not in inputs and (meant := called_otherwise(program.manifest, name)):
+        return meant
     if name not in inputs and slips_of(name, _ARGUMENTS):
         return None
     return f"inputs are given in one mapping, `{form(inputs)}`, or by `read` from files and texts"

@@ -7,13 +7,16 @@ compiler and runtime share.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from perceiver_graph import limits
 from perceiver_graph.choices import MaskUse, Precision
+from perceiver_graph.diagnostics.calls import Answering
 from perceiver_graph.media.kinds import InputMedia, OutputMedia
+from perceiver_graph.spec import foreign
+from perceiver_graph.spec.by_name import ByName
 from perceiver_graph.spec.glance import Glance, Glanced, Row
 from perceiver_graph.spec.manifest_attention import AttentionEntry
 from perceiver_graph.spec.manifest_types import Axes, Dotted, Shape, Size, WholeNumber, Words
@@ -74,8 +77,10 @@ class MaskEntry(Model):
     at the end may then be left out."""
 
 
-class InputEntry(Model):
+class InputEntry(Answering, Model):
     """An input array. `mask`: `always` ignores it, `optional` lets it be left out."""
+
+    _instead: ClassVar[Mapping[str, str]] = foreign.OF_INPUTS
 
     dtype: Literal["float32", "int64"]
     axes: Axes
@@ -113,8 +118,10 @@ class InputEntry(Model):
     """How the input is read from files."""
 
 
-class OutputEntry(Model):
+class OutputEntry(Answering, Model):
     """An output array. When only some queries are decoded, the index axes become one."""
+
+    _instead: ClassVar[Mapping[str, str]] = foreign.OF_OUTPUTS
 
     dtype: Literal["float32"]
     axes: Axes
@@ -253,8 +260,10 @@ class ExtensionEntry(Model):
     """Whether it reads or writes media, so that `run` needs it."""
 
 
-class Manifest(Glanced, Model):
+class Manifest(Answering, Glanced, Model):
     """The description of an artifact."""
+
+    _instead: ClassVar[Mapping[str, str]] = foreign.OF_MANIFESTS
 
     format: WholeNumber
     name: ModelName
@@ -272,8 +281,8 @@ class Manifest(Glanced, Model):
     precision: Precision
     quantization: Quantization | None = None
     files: dict[Words, FileEntry]
-    inputs: dict[Dotted, InputEntry]
-    outputs: dict[Name, OutputEntry]
+    inputs: Annotated[dict[Dotted, InputEntry], AfterValidator(ByName)]
+    outputs: Annotated[dict[Name, OutputEntry], AfterValidator(ByName)]
     dims: dict[Dotted, Dimension]
     chunks: Annotated[int, Field(le=limits.SIZE)]
     """In how many parts the queries are decoded."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import either, elsewhere, option, setting
+from perceiver_graph.diagnostics.words import joined
 from perceiver_graph.spec.manifest import MANIFEST_NAME
 
 
@@ -28,11 +29,30 @@ Weights: TypeAlias = str | Path | Mapping[str, Any] | _Module
 """A file or folder of weights, arrays by the names of the parameters, or the module that `to_torch` gave."""
 
 
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net")
+_AVERAGES = ("ema", "model_ema", "ema_state_dict", "state_dict_ema", "ema_model", "shadow")
+"""What trainers call the state of a model in a checkpoint, and its average over the steps."""
+
+
 def state_of(weights: Weights | None) -> str | Path | Mapping[str, Any] | None:
-    """Weights as they are read: of a module, its state."""
+    """Weights as they are read: of a module, its state, and so of what a trainer has put around one.
+
+    Raises ValueError where there are several.
+    """
     if isinstance(weights, _Module) and not isinstance(weights, type):
         return weights.state_dict()
-    return weights  # type: ignore[return-value]
+    if not isinstance(weights, Mapping) or any(hasattr(one, "shape") for one in weights.values()):
+        return weights  # type: ignore[return-value]
+    inside = {
+        name: weights[name]
+        for name in (*_WRAPPERS, *_AVERAGES)
+        if isinstance(weights.get(name), Mapping | _Module)
+    }
+    if len(inside) > 1:
+        names = joined(map(quote, inside), "and")
+        ways = joined([f"`WEIGHTS[{name!r}]`" for name in inside], "or")
+        raise ValueError(f"weights hold several models, {names}: give one of them, {ways}")
+    return state_of(*inside.values()) if inside else weights
 
 
 def origin(weights: str | Path | Mapping[str, Any] | None, seed: int) -> str:
