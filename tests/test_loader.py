@@ -309,7 +309,7 @@ def test_help_for_values_that_are_nearly_right() -> None:
         "inputs.image.steps={linear: 8}": "write `steps: [{linear: 8}]`",
         "inputs.image.steps={patch: 4}": "write `steps: [{patch: {height: 4, width: 4}}]`",
         "inputs.image.steps={patsh: 4}": "make it a list by putting `- ` before each entry",
-        "encode=null": "write `{}` for the defaults",
+        "encode=null": "write `encode: {}`, for the defaults",
         "latents=null": "for example `latents: {count: 256, width: 512}`",
         "inputs.image.position=fourier": "write `position: {fourier: {bands: 64}}`",
         "inputs.image.steps.0=patsh": "write `{patch: {height: 16, width: 16}}`",

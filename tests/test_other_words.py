@@ -100,8 +100,9 @@ EXPECTED = {
     "position_embedding_init_scale": (
         "write `position: {learned: {init_scale: 8}}` under `inputs.image`"
     ),
-    "vocab_size": "write `steps: [{embedding: {vocabulary: 8, width: 512}}]` under `inputs.image`",
-    "patch_size": "write `steps: [{patch: {height: 8, width: 8}}]` under `inputs.image`",
+    "vocab_size": "write `steps: [{embedding: {vocabulary: 8, width: 512}}, {patch: {height: 4, width: 4}}, "
+    "{linear: 64}]` under `inputs.image`",
+    "patch_size": "write `steps: [{patch: {height: 8, width: 8}}, {linear: 64}]` under `inputs.image`",
     "input_channels": "write `channel: 8` under `inputs.image.shape`",
     "num_labels": "write `head: {linear: 8}` under `outputs.label`",
     "max_seq_len": "write `max: 8` under `dims.n`; a shape says the size by this name",
@@ -159,7 +160,8 @@ def test_names_that_are_not_clear_are_left_open() -> None:
         "write `position: {fourier: {bands: 8}}` under `inputs.NAME`"
     )
     assert told("inputs.image", {"vocab_size": 8}) == (
-        "write `steps: [{embedding: {vocabulary: 8, width: 512}}]`"
+        "write `steps: [{embedding: {vocabulary: 8, width: 512}}, {patch: {height: 4, width: 4}}, "
+        "{linear: 64}]`"
     )
 
 
@@ -250,7 +252,7 @@ def test_sizes_have_no_unit() -> None:
 )
 def test_a_number_that_would_be_refused_is_not_advised(path: str, value: str) -> None:
     place, _, key = path.rpartition(".")
-    assert errors(changed(place, {key: value}))[0].help is None
+    assert str(errors(changed(place, {key: value}))[0].help).startswith(f"for example `{key}: ")
 
 
 # Axes by other names

@@ -114,7 +114,7 @@ def answers(old: str, new: str) -> list[str]:
         ("{linear: 12}", "regression", "for example `head: {linear: 10}`"),
         # Not written: where it is is not known.
         ("heads: 2", "count: 1", "`count` belongs in `latents` or `outputs.NAME.query.learned`"),
-        ("shape: {", "rate: 50, shape: {", "or `inputs.NAME.media.mel`"),
+        ("shape: {", "rate: 50, shape: {", "leave it out: arrays are taken as they are"),
         # YAML
         ("latents: {count: 4, width: 16}", "latents:\n  count 4\n  width: 16", "write `count: 4`"),
         ("latents: {count: 4, width: 16}", "latents:\n  width: 16\n  count 4", "write `count: 4`"),

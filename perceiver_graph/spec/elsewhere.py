@@ -61,8 +61,8 @@ learned: trainable embedding table learnable
 fourier: sinusoidal sine sincos sin_cos fourier_features sinusoid
 width: out_channels
 channels: out_channels filters out_features units features width
-kernel: kernel_size window
-window: kernel kernel_size pool_size
+kernel: kernel_size window size
+window: kernel kernel_size pool_size size
 stride: strides step steps
 vocabulary: vocab_size vocab num_embeddings input_dim
 patch: patch_embed patchify patches space_to_depth patch_embedding patch_size patchembed
@@ -111,7 +111,8 @@ concat: concatenate concatenation cat stack concatenated
 octaves: log logarithmic exponential geometric power pow2 powers_of_two
 linear: lin linspace uniform
 all: true yes shared
-never: false no off
+never: false no off required mandatory
+optional: may maybe nullable missing
 none: false no off null identity
 same: half pad zeros same_padding true
 valid: none no zero no_padding false

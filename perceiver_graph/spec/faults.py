@@ -16,16 +16,21 @@ from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.forms import form, glued
 from perceiver_graph.spec.grammar import Schema, one_of
 from perceiver_graph.spec.hints import left_out
+from perceiver_graph.spec.preparation import share as crop_help
+from perceiver_graph.spec.render import inline
 from perceiver_graph.spec.scalars import NumberTooLargeError, resolve
 from perceiver_graph.spec.size_advice import size_help, spelled, without_unit
+from perceiver_graph.spec.skeletons import skeleton
 from perceiver_graph.spec.spans import Path
-from perceiver_graph.spec.usual import example
+from perceiver_graph.spec.usual import example, some
 from perceiver_graph.spec.wording import dotted
 
 _FILE = re.compile(r"\S+\.[a-z]{2,5}")
 _SWITCHES = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 
 
+_LEAST_PERCENT = 5
+_INFINITE = {"inf", "+inf", "-inf", "infinity", "nan", ".inf", ".nan", "-.inf"}
 BOUNDS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -123,11 +128,19 @@ def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None
         keys = f"its keys are {', '.join(map(quote, fault.rule.keys))}"
         return left_out(fault.value, fault.path, fault.parent) or f"write a mapping; {keys}"
     if kind == "model" and fault.rule and (value is None or value is True):
-        required = fault.rule.required
-        return (
-            f"give it the key {one_of(required[:1])}" if required else "write `{}` for the defaults"
-        )
+        return _empty(fault.rule, fault.path, data)
     return None
+
+
+def _empty(rule: Schema, path: Path, data: Any) -> str:
+    """How to write a mapping of which nothing is there but its key."""
+    key = str(path[-1]) if path and isinstance(path[-1], str) else ""
+    if not rule.required:
+        return f"write `{key}: {{}}`, for the defaults" if key else "write `{}` for the defaults"
+    whole = skeleton(rule, path, data, key)
+    if key and "..." not in whole:
+        return f"for example `{key}: {whole}`"
+    return f"give it the key {one_of(rule.required[:1])}"
 
 
 def _number_help(fault: Fault, number: Any, data: Any) -> str | None:
@@ -135,6 +148,10 @@ def _number_help(fault: Fault, number: Any, data: Any) -> str | None:
     kind, value = fault.kind, fault.value
     if type(number) is float and kind == "int" and number.is_integer() and number < 1e15:
         return f"write `{number:.0f}`"
+    if type(value) is float or str(value).strip().lower() in _INFINITE:
+        unlimited = fault.path[-1:] == ("max",) and not str(value).startswith("-")
+        left = number_left_out(fault.path, fault.parent)
+        return (left if unlimited else None) or example(fault.path, data) or left
     if not isinstance(value, str):
         return example(fault.path, data) if isinstance(value, bool) else None
     if type(number) in (int, float) and kind in (type(number).__name__, "float"):
@@ -186,17 +203,31 @@ def out_of_range_help(fault: Fault, data: Any) -> str | None:
     """How a share is written that was given in percent; else a number that is in the range."""
     node, value = fault.rule.node if fault.rule else {}, fault.value
     share = 1 in (node.get("lt"), node.get("le")) and type(value) in (int, float)
-    percent = share and 1 < value < 100 and value == int(value)
+    if fault.path[-3:] == ("media", "image", "crop"):
+        return crop_help(value, at(data, fault.path[:-1]))
+    percent = share and _LEAST_PERCENT <= value < 100
     if percent:
         return f"{value:g} % is `{value / 100:g}`"
-    if told := example(fault.path, data):
+    if told := example(fault.path, data) or number_left_out(fault.path, fault.parent):
         return told
     nearest = node.get("ge") if value < node.get("ge", value) else node.get("le")
+    # What only keeps numbers from overflowing is none that anybody means.
+    meant_so = nearest is not None and value != nearest and 1e-6 <= abs(nearest) <= 1e6
     return (
-        None
-        if nearest is None or value == nearest
-        else f"the nearest is `{wording.number(nearest)}`"
+        f"the nearest is `{wording.number(nearest)}`" if meant_so and nearest is not None else None
     )
+
+
+def number_left_out(path: Path, parent: Schema | None) -> str | None:
+    """That a number may be left out, which is something else then than any number."""
+    if parent is None or not path or not isinstance(path[-1], str) or path[-1] not in parent.keys:
+        return None
+    optional = path[-1] not in parent.required and parent.default(path[-1]) is None
+    return f"leave {quote(path[-1])} out{_UNSAID.get(path[-1], '')}" if optional else None
+
+
+_UNSAID = {"max": ": there is no limit then"}
+"""What a number is where it is left out."""
 
 
 def choice_help(fault: Fault) -> str | None:
@@ -206,7 +237,24 @@ def choice_help(fault: Fault) -> str | None:
         return f"write `{fault.path[-1]}: {default}`, as it is where it is left out"
     if len(fault.choices) == 1:
         return f"write `{fault.path[-1]}: {fault.choices[0]}`"
-    return None
+    return f"for example `{fault.path[-1]}: {fault.choices[0]}`" if fault.choices else None
+
+
+def anything(fault: Fault, data: Any) -> str | None:
+    """What may stand at a place, or that nothing need, where nothing is known of what was meant."""
+    if not fault.path or fault.is_key or fault.rule is None:
+        return None
+    key = fault.path[-1]
+    if not isinstance(key, str):
+        return None
+    if told := example(fault.path, data):
+        return told
+    if fault.parent is not None and key in fault.parent.keys and key not in fault.parent.required:
+        default = fault.parent.default(key)
+        if isinstance(default, str | int | float):
+            return f"write `{key}: {inline(default)}`, as it is where it is left out"
+        return f"leave {quote(key)} out{_UNSAID.get(key, '')}"
+    return some(fault.plain, fault.path, data)
 
 
 def word_help(fault: Fault) -> str | None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import isfinite
 from string import ascii_lowercase
 from typing import Any
 
 from perceiver_graph.spec.around import GRIDS, as_word, at, axes_at, coordinates_at, flow
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Schema
-from perceiver_graph.spec.lists import divided, merged
+from perceiver_graph.spec.lists import divided, merged, separated
 from perceiver_graph.spec.models.base import NAME_PATTERN
-from perceiver_graph.spec.skeletons import SHAPE, alternative, below, skeleton
+from perceiver_graph.spec.skeletons import alternative, below, skeleton
 from perceiver_graph.spec.spans import Path
+from perceiver_graph.spec.usual import ids_shape, usual
 
 _MOST_AXES = 4
 _MOST_NAMES = 4
@@ -49,7 +51,8 @@ def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
     value = at(data, path)
     keys = [part for part in path if isinstance(part, str)]
     if schema is not None and keys[-1:] == ["shape"]:
-        return _shape(value) or SHAPE
+        written = ids_shape(value, at(data, (*path[:-1], "steps"))) or _shape(value)
+        return written or f"shape: {usual(path, data)}"
     if schema is None or not keys or value is None or isinstance(value, bool):
         return None
     is_mapping = schema.kind in ("dict", "model", "tagged-union")
@@ -80,8 +83,9 @@ def _written(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
     if schema.kind == "model" and isinstance(value, list) and "names" in schema.keys:
         return f"{{names: [{', '.join(map(str, value))}]}}" if _are_texts(value) else None
     if schema.kind == "list" and (item := schema.child(0)):
-        alike = type(value) in (int, float) and schema.node.get("min_length") == _PRIMARIES
-        return flow([value] * _PRIMARIES) if alike else _listed(item, value, path, data)
+        alike = bool(_numbers([value])) and schema.node.get("min_length") == _PRIMARIES
+        one = 1 if path[-1] == "std" and alike and value <= 0 else value
+        return flow([one] * _PRIMARIES) if alike else _listed(item, value, path, data)
     if schema.kind == "model" and numbers:
         return _filled(schema, list(map(as_word, numbers)), path, data)
     if schema.kind == "tagged-union" and isinstance(value, str):
@@ -147,6 +151,33 @@ def _listed(item: Schema, value: Any, path: Path, data: Any) -> str | None:
         entries.append(f"{{{name}: {_written(inner, inside, path, data) or flow(inside)}}}")
     written = f"[{', '.join(entries)}]"
     return written if entries and len(written) <= _LONGEST else None
+
+
+def items_apart(union: Schema, path: Path, data: Any) -> str | None:
+    """For an item of a list that is several, `[{patch: {...}, linear: 32}]`: the list with one of each."""
+    if not path or not isinstance(path[-1], int):
+        return None
+    items = [
+        part
+        for one in at(data, path[:-1])
+        for part in (separated(union, one) if isinstance(one, dict) else [one])
+    ]
+    told = [
+        _item(union, part, (*path[:-1], n), data) if isinstance(part, dict) else flow(part)
+        for n, part in enumerate(items)
+    ]
+    written = f"{path[-2]}: [{', '.join(told)}]"
+    return f"write `{written}`: each is an item of its own"
+
+
+def _item(union: Schema, part: dict[str, Any], path: Path, data: Any) -> str:
+    entries = []
+    for name, inside in part.items():
+        inner = below(union, name)
+        told = _written(inner, inside, (*path, name), data) if inner else None
+        empty = inside is None and inner is not None and inner.kind == "model"
+        entries.append(f"{name}: {told or ('{}' if empty else flow(inside))}")
+    return f"{{{', '.join(entries)}}}"
 
 
 def _with_number(schema: Schema, number: str, path: Path, data: Any) -> str | None:
@@ -291,4 +322,4 @@ def _axes_alone(value: Any) -> list[str]:
 def _numbers(value: Any) -> list[Any]:
     """A number or a list of them as a list; empty for anything else."""
     found = value if isinstance(value, list) else [value]
-    return found if all(type(n) in (int, float) for n in found) else []
+    return found if all(type(n) in (int, float) and isfinite(n) for n in found) else []

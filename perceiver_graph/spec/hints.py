@@ -17,7 +17,7 @@ _SWITCHES: dict[tuple[str | int, bool], str] = {
     (
         "mask",
         True,
-    ): "`optional` says that the modality may be left out, and `never` that it is always "
+    ): "`mask: optional` says that the modality may be left out, and `mask: never` that it is always "
     "there; a mask of single tokens is `attention_mask: true`",
     (
         "weights",

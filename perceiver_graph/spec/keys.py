@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,11 +11,14 @@ from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question, slips_of
 from perceiver_graph.spec.absent import absent
 from perceiver_graph.spec.around import at
-from perceiver_graph.spec.elsewhere import meant, renamed
+from perceiver_graph.spec.elsewhere import meant, places_of, renamed, synonyms
 from perceiver_graph.spec.faults import Fault
-from perceiver_graph.spec.forms import glued
-from perceiver_graph.spec.grammar import one_of, schema_at
+from perceiver_graph.spec.forms import glued, items_apart
+from perceiver_graph.spec.grammar import Schema, one_of, schema_at
 from perceiver_graph.spec.hints import apart, forms_of, not_there
+from perceiver_graph.spec.lists import one_of_two
+from perceiver_graph.spec.preparation import prepared
+from perceiver_graph.spec.presence import presence
 from perceiver_graph.spec.skeletons import skeleton
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.translation import (
@@ -52,6 +54,9 @@ class Keys:
         if here := key_here(key, fault.path[:-1], known):
             return (here,)
         found = meant(key, known)
+        exact = {*synonyms(key, known), *slips_of(key, known)}
+        if not exact & {*found} and places_of(self.model, key, fault.path[:-1]):
+            return ()  # it is one of our keys, at another place
         if not is_theirs(key):
             return found
         return tuple(
@@ -84,23 +89,25 @@ class Keys:
         parent, key = fault.path[:-1], str(fault.path[-1])
         union = schema_at(self.model, fault.details["loc"][:-2])
         if union and key in union.alternatives:
-            return self._second_alternative(fault, union.alternatives)
+            return self._second_alternative(fault, union)
         if entry := absent(key, parent):
             return not_there(key, entry, self.spans.key(fault.path))
         known, found = self.known(fault), self.meant(fault)
         # Of several that are one slip away, the one that is not there yet.
         free = [one for one in slips_of(key, found) if one not in at(self.data, parent)]
         guess = glued(key) or apart(key, fault.value, known) or question(free or found)
-        place = belonging(self.model, key, fault.value, parent, self.data) or (
-            None if guess else renamed(self.model, key, parent)
-        )
+        place = None if {*found} & {*synonyms(key, known)} else self._place(fault, guess)
         if union and (others := union.with_key(key)):
             place = f"{quote(key)} goes with {one_of(others)}"
         if "like" in known and key in ("steps", "position"):
             place = (
                 f"{quote(key)} is that of the input that this one is like: leave one of the two out"
             )
-        told = None if guess else translation(self.model, key, fault.value, parent, self.data)
+        told = presence(key, fault.value, parent, self.data) or prepared(
+            key, fault.value, parent, self.data
+        )
+        if told is None and not guess:
+            told = translation(self.model, key, fault.value, parent, self.data)
         keys, help = ", ".join(map(quote, known)), told or " ".join(filter(None, (guess, place)))
         nothing = f"leave it out: the keys known here are {keys}" if known else "leave it out"
         return make(
@@ -111,15 +118,34 @@ class Keys:
             help=help or nothing,
         )
 
-    def _second_alternative(self, fault: Fault, names: Sequence[str]) -> Diagnostic:
+    def _place(self, fault: Fault, guess: str | None) -> str | None:
+        """Where a key belongs that is one of ours, or is called otherwise here."""
+        parent, key = fault.path[:-1], str(fault.path[-1])
+        told = belonging(self.model, key, fault.value, parent, self.data)
+        return told or (None if guess else renamed(self.model, key, parent))
+
+    def is_second(self, fault: Fault) -> bool:
+        """Whether it is an alternative beside another one."""
+        union = schema_at(self.model, fault.details["loc"][:-2])
+        return union is not None and fault.path[-1] in union.alternatives
+
+    def _second_alternative(self, fault: Fault, union: Schema) -> Diagnostic:
         parent, second = fault.path[:-1], str(fault.path[-1])
+        names, here = union.alternatives, at(self.data, parent)
         first = str(fault.details["loc"][-2]).strip(
             "<>"
         )  # the tag of the alternative that was taken
+        found = [
+            first,
+            second,
+            *(one for one in here if one in names and one not in (first, second)),
+        ]
         return make(
             "PG107",
-            f"{subject(parent)} takes only one of {one_of(names)}, found {quote(first)} and {quote(second)}",
+            f"{subject(parent)} takes only one of {one_of(names)}, found {listed(found)}",
             self.spans.key(fault.path),
             secondary=[Label(self.spans.key((*parent, first)), "the other one")],
-            help=of_tokens(second, fault.value, parent, self.data) or "keep one of the two",
+            help=of_tokens(second, fault.value, parent, self.data)
+            or items_apart(union, parent, self.data)
+            or one_of_two(union, (first, second), parent, here),
         )

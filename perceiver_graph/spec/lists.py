@@ -1,8 +1,9 @@
-"""Lists where a mapping belongs: `- image: ...` under `inputs`, `head: [{linear: 10}]`."""
+"""Lists where a mapping belongs: `- image: ...` under `inputs`, `head: [{linear: 10}]`; and the other way
+round, several items in one mapping."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perceiver_graph.spec.grammar import Schema
@@ -56,3 +57,29 @@ def divided(axes: Sequence[str], size: Any, shape: Any) -> list[str]:
         and (type(sizes.get(axis)) is not int or (size and sizes[axis] % size == 0))
     ]
     return found or [*axes]
+
+
+def separated(union: Schema, item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The items that stand in one mapping, in its order: each alternative with the keys that go with it."""
+    found: dict[str, dict[str, Any]] = {key: {} for key in item if key in union.alternatives}
+    last = next(iter(found), "")
+    for key, value in item.items():
+        if key in found:
+            last = key
+        owners = [one for one in union.with_key(key) if one in found]
+        owner = last if key in found or last in owners else next(iter(owners), last)
+        found.setdefault(owner, {})[key] = value
+    return [*found.values()]
+
+
+def one_of_two(
+    union: Schema, two: tuple[str, str], path: Sequence[str | int], here: Mapping[str, Any]
+) -> str:
+    """What to write where a mapping has two alternatives and takes one: each without the other."""
+    lines = []
+    for one in two:
+        form = union.child(f"<{one}>")
+        rest = {key: value for key, value in here.items() if form and key in form.keys}
+        lines.append(f"`{path[-1]}: {inline(rest)}`")
+    short = max(map(len, lines)) <= _LONGEST
+    return f"keep one of the two: {' or '.join(lines)}" if short else "keep one of the two"

@@ -37,6 +37,12 @@ NUMBERS = {
     "vocabulary": 262,
     "linear": 10,
     "rate": 16000,
+    "hop": 160,
+    "window": 400,
+    "base": 10000,
+    "epsilon": 1e-5,
+    "crop": 0.875,
+    "fraction": 0.5,
 }
 """What most numbers are that stand at a key."""
 _WITHIN = {
@@ -48,7 +54,7 @@ _WITHIN = {
     "max": 2048,
 }
 """The same, where they are asked for beside others."""
-_EACH = {"kernel": 3, "window": 2, "stride": 2}
+EACH = {"kernel": 3, "window": 2, "stride": 2, "patch": 4, "grid": 8}
 """The same of every axis."""
 _MOST_AXES = 3
 _PARTS = (16, 8, 4, 5, 3, 2)
@@ -108,6 +114,21 @@ def grid_of(value: Any, path: Path, names: Sequence[str]) -> str | None:
     return f"write `query: {{grid: {flow(value)}, position: {{learned: {{width: 64}}}}}}`"
 
 
+def of_an_input(value: Any, path: Path, data: Any) -> str | None:
+    """For `query: {text: question}`, or `{question: {}}`, where `question` is an input: the query that is
+    made of it."""
+    inputs = at(data, ("inputs",))
+    if path[:1] != ("outputs",) or path[2:] != ("query",) or not isinstance(inputs, dict):
+        return None
+    named = [(key, one) for key, one in value.items() if isinstance(one, str) and one in inputs]
+    named += [(key, key) for key, one in value.items() if key in inputs and one in (None, {}, True)]
+    if len(named) != 1:
+        return None
+    ((key, name),) = named
+    others = {other: one for other, one in value.items() if other != key}
+    return f"write `query: {flow({'inputs': name} | others)}`"
+
+
 def _each(key: str, path: Path, data: Any) -> str:
     """A number for each axis, as far as it is known which there are."""
     if key == "grid":
@@ -118,7 +139,7 @@ def _each(key: str, path: Path, data: Any) -> str:
     if not names:
         return "{AXIS: ...}"
     shape = at(data, (*path[:2], "shape"))
-    numbers = {axis: as_word(_EACH[key]) if key in _EACH else "..." for axis in names}
+    numbers = {axis: as_word(EACH[key]) if key in EACH else "..." for axis in names}
     if key == "patch" and isinstance(shape, dict):
         numbers = {axis: _part(shape.get(axis)) for axis in names}
     return f"{{{', '.join(f'{axis}: {number}' for axis, number in numbers.items())}}}"

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import joined
-from perceiver_graph.spec.around import at
+from perceiver_graph.media.base import CHANNEL
+from perceiver_graph.spec.around import at, flow
 from perceiver_graph.spec.configurations import MEANINGS, Meaning
 from perceiver_graph.spec.elsewhere import folded, meant, places_in, places_of, synonyms
 from perceiver_graph.spec.forms import each_axis
@@ -71,6 +72,8 @@ def translation(
     elif meaning.per_head:
         places = places[:1]
     named = [_named(place, parent, data) for place in places]
+    if meaning.key == CHANNEL and at(data, (*named[0], CHANNEL)) == value:
+        return f"leave it out: `{CHANNEL}: {value}` is said under {quote('.'.join(named[0]))}"
     written, under = _written(model, meaning, value, named[0], parent, data)
     text = f"write `{written}`"
     if places != [here]:
@@ -79,6 +82,18 @@ def translation(
     heads = _heads(named[0], parent, data)
     more = f"that of all {heads} heads together" if meaning.per_head and heads > 1 else meaning.more
     return f"{text}; {more}" if more else text
+
+
+def _among_steps(written: str, before: Any) -> str:
+    """`steps: [{patch: ...}]` with the steps that are there already: in place of one of its kind, else before
+    all of them."""
+    if not isinstance(before, list) or not before:
+        return written
+    new = written.removeprefix("steps: [").removesuffix("]")
+    key = new[1:].partition(":")[0]
+    same = [isinstance(one, dict) and key in one for one in before]
+    items = [new if match else flow(one) for one, match in zip(before, same, strict=True)]
+    return f"steps: [{', '.join(items if any(same) else [new, *items])}]"
 
 
 def belonging(model: type[BaseModel], key: str, value: Any, parent: Path, data: Any) -> str | None:
@@ -95,6 +110,8 @@ def belonging(model: type[BaseModel], key: str, value: Any, parent: Path, data: 
         return told
     schema = schema_at(model, free[0]) if free and "NAME" not in free[0] else None
     if told is None or not free or not fits(value, schema.child(key) if schema else None):
+        return told
+    if "steps" in free[0]:  # a list, whose item nobody has named
         return told
     text = inline(value)
     written = f"{key}: {text if len(text) <= _LONGEST else '...'}"
@@ -150,6 +167,8 @@ def _written(
     form = meaning.form if there else meaning.new or meaning.form
     written = form.replace("%axes", each_axis(value, (*place, "steps"), data) or "{AXIS: ...}")
     written = written.replace("%", _value(model, meaning, value, place, parent, data))
+    if written.startswith("steps: ["):
+        written = _among_steps(written, at(data, (*place, "steps")))
     under = [str(part) for part in place]
     while not there and len(under) > (2 if under[0] in _NAMED else 1):
         written = f"{under.pop()}: {{{written}}}"

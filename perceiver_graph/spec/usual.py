@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from perceiver_graph.spec.around import at
+from perceiver_graph.spec.around import at, flow
 from perceiver_graph.spec.grammar import Schema
-from perceiver_graph.spec.skeletons import NUMBERS, SHAPE, skeleton
+from perceiver_graph.spec.skeletons import EACH, NUMBERS, SHAPE, skeleton
 from perceiver_graph.spec.spans import Path
 
 
@@ -16,6 +16,8 @@ def usual(path: Path, data: Any) -> str | None:
         return "{count: 256, width: 512}"
     if path == ("process",):
         return f"{{layers: 6, heads: {_heads(at(data, ('latents', 'width')))}}}"
+    if path[-3:] == ("media", "video", "rate"):
+        return "25"
     if path == ("inputs",):
         return "{image: {shape: {height: 224, width: 224, channel: 3}, position: {fourier: {bands: 64}}}}"
     if path == ("outputs",):
@@ -26,18 +28,51 @@ def usual(path: Path, data: Any) -> str | None:
         return "{learned: {}}"
     if path[:1] == ("inputs",) and path[2:] == ("shape",):
         steps, media = (at(data, (*path[:2], key)) for key in ("steps", "media"))
-        first = steps[0] if isinstance(steps, list) and steps else None
-        ids = isinstance(first, dict) and "embedding" in first
+        looks_up = _looks_up(steps)
+        if looks_up == "one_hot":
+            return "{}"
         kind = next(iter(media), None) if isinstance(media, dict) else None
         if kind in _SHAPES:
             return _SHAPES[kind]
         is_text = kind == "text"
-        return "{byte: 512}" if ids or is_text else SHAPE.removeprefix("shape: ")
+        return "{byte: 512}" if looks_up or is_text else SHAPE.removeprefix("shape: ")
     if path[:1] == ("inputs",) and path[2:] == ("media",):
         shape = at(data, (*path[:2], "shape"))
         coloured = isinstance(shape, dict) and shape.get("channel") == 3
         return _MEDIA.get(tuple(shape)) if coloured else None
     return None
+
+
+def _looks_up(steps: Any) -> str | None:
+    """The step that ids are looked up by, if the first one does."""
+    first = steps[0] if isinstance(steps, list) and steps else None
+    return (
+        next((key for key in ("embedding", "one_hot") if key in first), None)
+        if isinstance(first, dict)
+        else None
+    )
+
+
+def ids_shape(value: Any, steps: Any) -> str | None:
+    """`shape: {}` for `shape: 1` of an input that looks ids up: they have no channels. The number of classes
+    of a single one is no size; None for what is no list of sizes, or of an input of numbers."""
+    looks_up = _looks_up(steps)
+    if looks_up is None:
+        return None
+    if value in ("scalar", "none", "()", "[]"):
+        return "shape: {}"
+    sizes = [*value] if isinstance(value, list) else [value]
+    if len(sizes) > 1 and sizes[0] in (None, -1, "batch", "b", "B", "n", "N"):
+        sizes = sizes[1:]
+    if not all(type(one) is int for one in sizes):
+        return None
+    sizes = [one for one in sizes if one > 1 and one != steps[0][looks_up]]
+    names = {1: ["token"], 2: ["height", "width"], 3: ["time", "height", "width"]}.get(
+        len(sizes), []
+    )
+    if len(names) < len(sizes):
+        return None
+    return f"shape: {{{', '.join(f'{a}: {n}' for a, n in zip(names, sizes, strict=True))}}}"
 
 
 _SHAPES = {
@@ -63,6 +98,8 @@ def _heads(width: Any) -> int:
 
 def example(path: Path, data: Any) -> str | None:
     """The same in words, for a value of which nobody knows what it was to be."""
+    if told := _of_list(path, data):
+        return told
     is_head = path[:1] == ("outputs",) and path[2:] == ("head",)
     found = (
         "{linear: 10}"
@@ -70,6 +107,58 @@ def example(path: Path, data: Any) -> str | None:
         else usual(path, data) or NUMBERS.get(str(path[-1]) if path else "")
     )
     return f"for example `{path[-1]}: {found}`" if found else None
+
+
+def _of_list(path: Path, data: Any) -> str | None:
+    """A list of numbers, for one of them: 1 where a spread is 0, which leaves a colour as it is."""
+    here = at(data, path[:-1])
+    if len(path) < 2 or not isinstance(path[-1], int) or not isinstance(here, list):
+        return None
+    key = path[-2]
+    if key in ("mean", "std"):
+        usual = 0.5
+        fits = [_is_number(one) and (key == "mean" or one >= _LEAST_SPREAD) for one in here]
+        if key == "std":
+            usual = 1
+        told = [one if fit else usual for one, fit in zip(here, fits, strict=True)]
+        more = ": 1 leaves a colour as it is" if key == "std" else ""
+        return f"write `{key}: {flow(told)}`{more}"
+    if key == "wavelengths":
+        most = max((one for one in here if _is_number(one) and one > 0), default=720)
+        waves = flow([float(f"{most / 1000:g}"), most])
+        return f"for example `wavelengths: {waves}`: no wave has the length 0"
+    if key == "range":
+        fits = [one if _is_number(one) else None for one in here]
+        least = fits[0] if fits[0] is not None else 0
+        most = fits[-1] if fits[-1] is not None and fits[-1] > least else least + 1
+        return f"for example `range: {flow([least, most])}`: the least and the greatest value that there are"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e9
+
+
+_LEAST_SPREAD = 1e-6
+_SIZES = {"channel": 3, "height": 224, "width": 224, "frequency": 64}
+_TEXTS = {"name": "my_model"}
+
+
+def some(schema: Schema | None, path: Path, data: Any) -> str | None:
+    """A line for a place whose name says little: a size of an axis, a number for each, a name."""
+    key, around = str(path[-1]), path[-2] if len(path) > 1 else ""
+    if schema is None:
+        return None
+    if around == "shape":
+        return f"for example `{key}: {_SIZES.get(key, 256)}`"
+    if around in EACH:
+        return f"for example `{key}: {EACH[str(around)]}`"
+    if schema.kind == "str":
+        return f"for example `{key}: {_TEXTS[key]}`" if key in _TEXTS else None
+    text = skeleton(schema, path[:-1], data, key)
+    if text == "..." and schema.takes_number:
+        text = "1"
+    return None if "..." in text else f"for example `{key}: {text}`"
 
 
 def shown(schema: Schema | None, path: Path, data: Any) -> str | None:

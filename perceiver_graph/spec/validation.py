@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,7 @@ from perceiver_graph.spec.faults import (
     BOUNDS,
     LENGTHS,
     Fault,
+    anything,
     choice_help,
     expected_length,
     expected_range,
@@ -33,8 +35,9 @@ from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import forms_of, in_a_head, instead, left_out, not_there, once
 from perceiver_graph.spec.keys import Keys
 from perceiver_graph.spec.mending import Mended, mended
+from perceiver_graph.spec.preparation import of_a_step, prepared
 from perceiver_graph.spec.render import inline
-from perceiver_graph.spec.skeletons import filled, grid_of, skeleton
+from perceiver_graph.spec.skeletons import filled, grid_of, of_an_input, skeleton
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.translation import (
     of_tokens,
@@ -76,6 +79,7 @@ class _Translator:
         faults = [self._fault(details) for details in errors[:MAX_ERRORS]]
         missing: dict[Path, list[Fault]] = {}
         guesses: set[Path] = set()  # keys that are missing only because they are misspelt
+        several: set[Path] = set()  # mappings with more than one of alternatives
         wishes: set[Path] = set()  # mappings that ask for something else than what they lack
         for fault in faults:
             if fault.type == "missing":
@@ -89,6 +93,10 @@ class _Translator:
                 others = absent(key, parent) or of_tokens(key, fault.value, parent, self.data)
                 if others or not {*found} <= {*fault.parent.keys}:
                     wishes.add(parent)
+                if self.keys.is_second(fault):  # all of one mapping are told at once
+                    if parent in several:
+                        continue
+                    several.add(parent)
             report.add(self._diagnostic(fault))
         for parent, group in missing.items():
             wanted = [fault for fault in group if fault.path not in guesses]
@@ -133,7 +141,8 @@ class _Translator:
             (kind in LENGTHS, self._length),
             (kind == "string_pattern_mismatch", self._bad_name),
         ]
-        return next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
+        told = next((rule for applies, rule in rules if applies), self._wrong_type)(fault)
+        return told if told.help else replace(told, help=anything(fault, self.data))
 
     def _alternative(self, fault: Fault) -> Diagnostic:
         names = fault.rule.alternatives if fault.rule else ()
@@ -163,6 +172,8 @@ class _Translator:
         for key in fault.value:
             if entry := absent(key, fault.path):
                 entry = in_a_head(entry, fault.path, fault.value[key])
+                told = of_a_step(key, fault.value[key], fault.path, self.data)
+                entry = replace(entry, instead=told) if told else entry
                 return not_there(key, entry, self.spans.key((*fault.path, key)))
         guesses = {key: guess for key in fault.value if (guess := meant(key, names))}
         key = next(iter(guesses), next(iter(fault.value)))
@@ -177,6 +188,8 @@ class _Translator:
             self.spans.key((*fault.path, key)),
             notes=[note],
             help=glued(key)
+            or prepared(key, fault.value[key], fault.path, self.data)
+            or of_an_input(fault.value, fault.path, self.data)
             or (question(slips) if (slips := slips_of(key, guesses.get(key, ()))) else None)
             or grid_of(fault.value, fault.path, names)
             or (self._question(fault, key, guesses[key]) if guesses else place)
@@ -281,7 +294,9 @@ class _Translator:
         )
 
     def _type_help(self, fault: Fault) -> str | None:
-        told = filled(fault.rule, fault.path, self.data) or example(fault.path, self.data)
+        told = example(fault.path, self.data)
+        if fault.path[-1:] != ("shape",):
+            told = filled(fault.rule, fault.path, self.data) or told
         if fault.value is None and told:
             return told
         return type_help(fault, self.spans.value(fault.path).text, self.data)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from perceiver_graph.compiler.blocks.context import CHANNEL, Axis, Context, Field, Path, shape_note
 from perceiver_graph.compiler.blocks.placing import as_features, position_for
 from perceiver_graph.diagnostics.words import nearest, slips_of
+from perceiver_graph.spec.render import inline
 
 _CHANNELS = ("channels", "chan", "ch", "c", "features", "feature", "colour", "color", "rgb", "dim")
 """What others call the axis of the features."""
@@ -84,6 +85,21 @@ def channel_help(names: Sequence[str], why: str) -> str:
     return asked if sure else f"{asked}. If not, {new}"
 
 
+def _without_channels(ctx: Context, path: Path, other: str) -> str:
+    """How ids are written whose shape has channels: one number of a token is no axis, several are."""
+    spec = ctx.inputs[str(path[1])]
+    if path[2:4] != ("steps", 0) or [*spec.shape][-1:] != [CHANNEL]:
+        return f"leave `channel` out of the shape and put this step first{other}"
+    count, rest = spec.shape[CHANNEL], {a: n for a, n in spec.shape.items() if a != CHANNEL}
+    bare = f"`shape: {inline(rest)}`"
+    if count in (1, spec.steps[0].vocabulary):
+        return f"leave `channel` out of the shape: {bare}" + (", a single id" if not rest else "")
+    if other:
+        return f"leave `channel` out of the shape: {bare} for one id of a token{other}"
+    several = f"{bare} for one id{' a place' if rest else ''}, or `shape: {inline(rest | {'token': count})}`"
+    return f"leave `channel` out of the shape: {several} for {count}"
+
+
 def require_ids(ctx: Context, x: Field, what: str, path: Path, other: str = "") -> None:
     """Refuse numbers where ids are looked up (PG211). `other` is what else may be meant, as a help."""
     if x.value.dtype != "int64" or CHANNEL in x.names:
@@ -92,6 +108,6 @@ def require_ids(ctx: Context, x: Field, what: str, path: Path, other: str = "") 
             f"{what} looks ids up, and must be the first step of an input without channels",
             path,
             notes=[shape_note(x.axes)],
-            help=f"leave `channel` out of the shape and put this step first{other}",
+            help=_without_channels(ctx, path, other),
             at_key=True,
         )
