@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec
 
 import typer
@@ -75,6 +76,9 @@ def _told(error: Exception) -> int:
             return BROKEN_PIPE
         case MemoryError():
             print_diagnostics([make("PG603", "the memory of this machine ran out")])
+        case FileNotFoundError() if not _stands_somewhere():
+            print_diagnostics([_nowhere()])
+            return WRONG_USAGE
         case OSError():
             print_diagnostics([_of_the_system(error)])
         case _:
@@ -124,6 +128,23 @@ def _of_the_system(error: OSError) -> Diagnostic:
     if error.errno in _NO_ROOM:
         return _unwritten(quote(error.filename, 200) if error.filename else "a file", error)
     return _unforeseen(error)
+
+
+def _stands_somewhere() -> bool:
+    """Whether the current folder is still there."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
+
+
+def _nowhere() -> Diagnostic:
+    return make(
+        "PG620",
+        "the current folder was removed, or another one took its place",
+        help="`cd` into a folder that is there; where a new one has its name, `cd .` does it",
+    )
 
 
 def _unwritten(what: str, error: OSError) -> Diagnostic:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Self
 
 from perceiver_graph.cluster.job import Item, Job, Outcome, untold
-from perceiver_graph.cluster.process import READY, WRONG
+from perceiver_graph.cluster.process import READY, WRONG, main
 from perceiver_graph.diagnostics import DiagnosticError, quote
 
 _BLOCK = 1 << 16
@@ -149,7 +149,12 @@ class _Process:
 
     def __init__(self, job: Job) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        words = [sys.executable, "-m", "perceiver_graph.cluster.process"]
+        # By import: `-m` would run a module anew that its package holds already, and Python warns of it.
+        words = [
+            sys.executable,
+            "-c",
+            f"import {main.__module__} as it; raise SystemExit(it.main())",
+        ]
         # A session of its own: Ctrl-C at the terminal is for the one that started it.
         self._process = subprocess.Popen(
             words,

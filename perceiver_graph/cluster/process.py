@@ -1,4 +1,4 @@
-"""A worker as a process of its own: `python -m perceiver_graph.cluster.process`.
+"""A worker as a process of its own.
 
 On its standard input come lines: the job, then items. On its standard output go lines: `ready`, then what
 became of each item, or what is wrong with all of them. What libraries print goes to standard error.
@@ -7,7 +7,6 @@ became of each item, or what is wrong with all of them. What libraries print goe
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from typing import IO
 
@@ -59,7 +58,3 @@ def _lines(handle: int) -> Iterator[str]:
     while block := os.read(handle, _BLOCK):
         *lines, rest = (rest + block).split(b"\n")
         yield from (line.decode("utf-8") for line in lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -46,6 +46,15 @@ def test_what_is_said_of_a_batch(reader: Path, tmp_path: Path, command: Command)
     assert done == (0, f"{out}: 0 of 3 done, 3 were done before\n", "")
 
 
+def test_workers_start_where_warnings_are_errors(
+    reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    texts(tmp_path / "in", 1)
+    done = command("batch", reader, tmp_path / "in", "-o", tmp_path / "out", "--workers", 1)
+    assert done == (0, f"{tmp_path / 'out'}: 1 of 1 done\n", "")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

@@ -55,6 +55,23 @@ def test_a_full_disk_behind_stdout_is_told(arguments: str, unbuffered: str, tmp_
     assert "Exception ignored" not in done.stderr
 
 
+def test_a_file_that_may_not_be_as_large_is_told(tiny: Path, tmp_path: Path) -> None:
+    larger = "--set outputs.label.head.linear=4000"
+    assert shell(f"pg compile {tiny} -o art {larger}", tmp_path).returncode == 0
+    run = "ulimit -f 1; pg run art --random -o out.npz"
+    done = shell(run, tmp_path, PYTHONDONTWRITEBYTECODE="1")  # Python leaves half of a file
+    assert "error[PG511]: `out.npz` cannot be written: File too large" in done.stderr
+    assert "help: free space, or name a place where a file may be as large" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["list", "check kinetics", "graph kinetics"])
+def test_a_current_folder_that_is_gone_is_told(arguments: str, tmp_path: Path) -> None:
+    done = shell(f"mkdir x && cd x && rmdir ../x && pg {arguments}", tmp_path)
+    assert done.returncode == 2
+    assert "error[PG620]: the current folder was removed" in done.stderr
+    assert shell("mkdir x && cd x && rmdir ../x && pg --version", tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize(("arguments", "code"), [("check absent.yaml", 1), ("chek x", 2)])
 def test_a_full_disk_behind_stderr_leaves_the_exit_code(
     arguments: str, code: int, tmp_path: Path
