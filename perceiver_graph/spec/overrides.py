@@ -9,11 +9,13 @@ from functools import cache
 from typing import Any
 
 from perceiver_graph import limits
+from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import either, setting
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.model import Source
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import nearest
+from perceiver_graph.spec import override_keys
 from perceiver_graph.spec.models.base import Model, all_models
 from perceiver_graph.spec.spans import Path, SpanTree
 from perceiver_graph.spec.wording import dotted, found
@@ -31,20 +33,37 @@ def _known() -> frozenset[str]:
 
 
 class _NoPlaceError(Exception):
-    """The path of an override leads nowhere; the arguments are what is wrong and what would help."""
+    """The path of an override leads nowhere; the arguments are what is wrong and what would help.
+
+    `better` is a key that leads somewhere."""
+
+    better: str | None = None
 
 
 def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, SpanTree]:
     """The data and spans with one value replaced; the given ones stay as they are.
 
-    `latents.count=392`: list entries are counted from 0, mappings on the way that do not exist are
-    made, the value is YAML. The new spans point into a source named `--set latents.count=392`, or in
+    `latents.count=392`: list entries are counted from 0 (`steps.0` or `steps[0]`), mappings on the
+    way that do not exist are made, the value is YAML. The new spans point into a source named `--set latents.count=392`, or in
     Python `override latents.count=392`.
     Raises DiagnosticError (PG214).
     """
     source = Source(f"{either(_TYPED, _CALLED)}{override}", override)
     key, equals, text = override.partition("=")
-    parts = key.split(".")
+    parts = override_keys.parts_of(key)
+    meant = override_keys.with_points(key, text) if equals else override_keys.with_sign(override)
+    if isinstance(data, dict) and (each := override_keys.several(override, data)):
+        words = " ".join(f"--set {escape.shell(one)}" for one in each)
+        raise DiagnosticError.of(
+            "PG214",
+            f"{quote(source.path)} is several settings in one",
+            help=f"give each alone: {either(f'`{words}`', f'`overrides={each!r}`')}",
+        )
+    if meant:
+        form = setting("--set", meant, f"overrides=[{meant!r}]")
+        raise DiagnosticError.of(
+            "PG214", f"{quote(source.path)} is not of the form KEY=VALUE", help=f"write {form}"
+        )
     if not equals or not all(parts) or len(parts) > limits.SPEC_DEPTH or not text.strip():
         raise DiagnosticError.of(
             "PG214",
@@ -59,6 +78,9 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
         raise DiagnosticError(replace(d, code="PG214") for d in error.diagnostics) from None
     except _NoPlaceError as error:
         message, help = error.args
+        if error.better:
+            meant = f"{error.better}={text}"
+            help = f"write {setting('--set', meant, f'overrides=[{meant!r}]')}"
         raise DiagnosticError.of("PG214", message, key_span, help=help) from None
     return changed, spans.replaced(path, replace(value_spans.root, key=key_span))
 
@@ -79,9 +101,11 @@ def _replaced(data: Any, done: Path, parts: list[str], value: Any) -> tuple[Path
     if isinstance(data, list):
         if not _INDEX.fullmatch(part) or int(part) >= len(data):
             known = f"entries 0 to {len(data) - 1}" if data else "no entries"
-            raise _NoPlaceError(
+            fault = _NoPlaceError(
                 f"{quote(dotted(done))} has no entry {quote(part)}", f"it has {known}"
             )
+            fault.better = override_keys.into_entry(data, done, parts)
+            raise fault
         index = int(part)
         path, inner = _replaced(data[index], (*done, index), rest, value)
         return path, [*data[:index], inner, *data[index + 1 :]]
