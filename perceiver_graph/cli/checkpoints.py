@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perceiver_graph.cli import screen, usage
+from perceiver_graph.diagnostics import addresses
 from perceiver_graph.diagnostics.commands import option
 from perceiver_graph.diagnostics.errors import DiagnosticError
 from perceiver_graph.diagnostics.text import quote
@@ -85,6 +86,9 @@ def find(text: str, hub: Hub, *, whatever: bool = False) -> Path | Snapshot:
         if text in PUBLISHED:
             screen.notes([f"{text} is a folder here, and was read: {_meant(text)}"])
         return Path(text)
+    if told := addresses.instead(text, "import"):
+        message = f"there is no file or folder {quote(text, 200)}"
+        raise DiagnosticError.of("PG301", message, help=told)
     near = next((name for name in PUBLISHED if name.partition("/")[2] == text), None)
     if near and not hubs.is_name(text):
         message = f"there is no file or folder {quote(text)}"

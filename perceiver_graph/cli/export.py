@@ -14,6 +14,7 @@ from perceiver_graph.diagnostics import escape
 from perceiver_graph.diagnostics.commands import command, option, shell
 from perceiver_graph.diagnostics.errors import DiagnosticError, Report
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.storage.files import is_here
 
 
 def export_command(
@@ -159,6 +160,8 @@ def _parts(source: str, weights: Path | None) -> tuple[str | Path, Path]:
             weights = beside
     except (OSError, ValueError):  # a name that is too long, a NUL character: no spec either
         spec = source
+    if weights is None and (told := _other(source)):
+        raise DiagnosticError.of("PG301", f"{quote(source)} is no spec and no folder", help=told)
     if weights is None:
         anew = command("compile", "SPEC", "--weights", "PATH", "--backend", "torch")
         raise DiagnosticError.of(
@@ -168,3 +171,16 @@ def _parts(source: str, weights: Path | None) -> tuple[str | Path, Path]:
             help=f"name them with {option('--weights', 'PATH')}; {anew} keeps them in the artifact",
         )
     return spec, weights
+
+
+def _other(source: str) -> str | None:
+    """What to do with weights alone, an address, or a model of a hub."""
+    from perceiver_graph.spec.no_spec import of_a_file, of_a_name
+
+    path = Path(source)
+    if is_here(path):
+        plain = path.is_dir() or path.suffix in (".yaml", ".yml")
+        own = path.suffix in (".safetensors", ".pt", ".pth", ".bin")
+        made = command("export", "SPEC", "--weights", path)
+        return None if plain else f"with its spec: {made}" if own else of_a_file(path)
+    return of_a_name(source)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from perceiver_graph.choices import DeviceKind
 from perceiver_graph.cli import checkpoints, screen
-from perceiver_graph.diagnostics import DiagnosticError
+from perceiver_graph.diagnostics import DiagnosticError, addresses, quote
 from perceiver_graph.diagnostics.commands import command, running, shell
 from perceiver_graph.storage.caches import cache_folder
 from perceiver_graph.storage.files import is_here
@@ -30,6 +30,8 @@ def artifact(text: str, device: DeviceKind, *, attention: bool = False) -> Path:
     from perceiver_graph.compiler.importing.hub import SCHEME, Snapshot, is_name
     from perceiver_graph.spec.manifest import MANIFEST_NAME
 
+    if told := addresses.instead(text, "run"):
+        raise DiagnosticError.of("PG401", f"there is no folder {quote(text, 200)}", help=told)
     if text not in PUBLISHED and not text.startswith(SCHEME):
         if is_name(text) and not Path(text).parent.is_dir():
             from perceiver_graph.runtime.nearby import what_makes_one

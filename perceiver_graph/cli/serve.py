@@ -21,6 +21,7 @@ from perceiver_graph.cli.options import (
 )
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.text import quote
+from perceiver_graph.storage.files import is_here
 
 if TYPE_CHECKING:
     from perceiver_graph.runtime.program import Program
@@ -122,7 +123,8 @@ def serve_command(
     from perceiver_graph.serving.server import Batching, Places, require, serve
 
     most = bytes_of(max_request_bytes, "--max-request-bytes") or 0
-    require()
+    if not any(map(_is_another, artifacts)):
+        require()
     programs = _programs(artifacts, device, threads, share_weights)
 
     def began(http: str, grpc: str | None, models: Models) -> None:
@@ -143,6 +145,15 @@ def serve_command(
         began=began,
         say=lambda text: screen.notes([text]),
     )
+
+
+def _is_another(text: str) -> bool:
+    """Whether something is here, and is no artifact: that is told before what is to be installed."""
+    from perceiver_graph.spec.manifest import MANIFEST_NAME
+
+    named = None if is_here(text) else _NAMED.fullmatch(text)
+    where = Path(named[2] if named else text)
+    return is_here(where) and not is_here(where / MANIFEST_NAME)
 
 
 def _programs(

@@ -65,7 +65,10 @@ def explained(error: Any, ctx: Any, words: Sequence[str]) -> Exception:
     if kind == "MissingParameter":
         name = param.metavar
         article = "an" if name[0] in "AEIOU" else "a"
-        help = f"write {command(*_path(ctx), name)}; {_manual(ctx)} says more"
+        arguments = filter(_is_argument, ctx.command.params)
+        needed = [one.metavar for one in arguments if one.required or one.nargs == 1]
+        whole = [*words, name] if words else needed
+        help = f"write {command(*_path(ctx), *whole)}; {_manual(ctx)} says more"
         return wrong(f"{_called(ctx)} needs {article} {name}", help, _about(param))
     if kind == "BadParameter" and param is not None:
         _refuse_slips(ctx, words)

@@ -11,6 +11,7 @@ from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import MANIFEST_NAME
 
 _SPECS = {".yaml", ".yml"}
+_WEIGHTS = {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 _MOST = 3  # artifacts that are named
 _MOST_BESIDE = 1000  # entries of a folder that are looked at
 _LONGEST = 200  # characters of a path
@@ -27,6 +28,9 @@ def what_makes_one(given: Path) -> str:
         return f"give the folder: {given.parent}"
     if meant := () if is_file else _meant(given, is_folder):
         return str(question(meant, _LONGEST))
+    if is_file and given.suffix in _WEIGHTS:
+        made = command("compile", "SPEC", "--weights", given, "-o", "build/NAME")
+        return f"weights and their spec make one: {made}"
     spec: str | Path = "SPEC"
     if is_folder:
         spec = min((one for one in _inside(given) if one.suffix in _SPECS), default=spec)

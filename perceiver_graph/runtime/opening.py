@@ -24,7 +24,7 @@ from typing import IO, BinaryIO, cast
 
 from perceiver_graph import limits
 from perceiver_graph.diagnostics import DiagnosticError, quote
-from perceiver_graph.diagnostics.commands import shell
+from perceiver_graph.diagnostics.commands import command, is_typed, shell, the_artifact
 from perceiver_graph.storage import descriptor
 
 STANDARD_INPUT = "-"
@@ -77,6 +77,8 @@ class Source:
         fault = _KINDS.get(stat.S_IFMT(mode))
         if fault is not None and (number is None or stat.S_ISDIR(mode)):
             help = f"name a {noun} in it" if stat.S_ISDIR(mode) else f"name a {noun}"
+            if stat.S_ISDIR(mode) and is_typed():
+                help += f"; {command('batch', the_artifact(), Path(name), '-o', 'out')} takes all"
             raise DiagnosticError.of("PG512", f"{label} is {fault}", help=help)
         if number is not None:
             return cls(path, label, "pipe", _Kept(lambda: os.dup(number), label, most))
@@ -173,6 +175,9 @@ def _mode(name: str) -> int:
     except OSError as error:
         fault = f"cannot be found: {error.strerror or error}"
     help = "check the path"
+    if is_typed() and any(char in name for char in "*?["):
+        made = command("batch", the_artifact(), name, "-o", "out")
+        help = f"patterns are for many files, which `batch` takes: {made}"
     if _ADDRESS.match(name):
         help = f"files are read from disks alone; get it first: {shell('curl', '-LO', name)}"
     raise DiagnosticError.of("PG512", f"{name or quote(name)} {fault}", help=help)

@@ -99,11 +99,11 @@ def file_readers(
         raise DiagnosticError.of("PG512", message, help="leave out the files, or that array")
     if not readers:
         names = ", ".join(quote(name) for name in used)
+        instead = row or _way_of(next(iter(used), "NAME"), way, values)
         raise DiagnosticError.of(
             "PG512",
             f"no input of {manifest.name} is read from files (its inputs: {names or 'all are arrays'})",
-            help=f"pass arrays instead: {row or _way_of(next(iter(used), 'NAME'), way)}; or give an input "
-            "`media` in the spec and compile again",
+            help=f"pass arrays instead: {instead}; or give an input `media` in the spec and compile again",
         )
     for reader in readers:
         reader.room = reading_room(manifest, memory)
@@ -124,8 +124,9 @@ def file_readers(
     return readers
 
 
-def _way_of(name: str, way: str) -> str:
-    return either(f"{option(f'{name}=FILE.npy')}, or {way}", f'`program.run({{"{name}": ARRAY}})`')
+def _way_of(name: str, way: str, values: Sequence[str | Path]) -> str:
+    array = next((one for one in map(str, values) if one.endswith(".npy")), "FILE.npy")
+    return either(f"{option(f'{name}={array}')}, or {way}", f'`program.run({{"{name}": ARRAY}})`')
 
 
 def _beside(name: str, way: str) -> str:

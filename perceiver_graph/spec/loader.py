@@ -25,6 +25,7 @@ from perceiver_graph.diagnostics.model import Source, Span
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import closest, question
 from perceiver_graph.extensions import load_installed
+from perceiver_graph.spec import no_spec
 from perceiver_graph.spec.glance import Glance, Glanced
 from perceiver_graph.spec.mending import Mended
 from perceiver_graph.spec.models import Spec
@@ -272,12 +273,13 @@ def _not_found(path: Path, given: str) -> DiagnosticError:
     files, shipped = {Path(file).stem: file for file in nearby}, {name: name for name in names}
     is_file = Path(given).suffix in _ENDINGS
     candidates = shipped | files if is_file else files | shipped
+    meant = no_spec.of_a_name(given)
     close = closest(Path(given).stem if is_file else Path(given).name, candidates, 3)
     return DiagnosticError.of(
         "PG001",
         f"there is no file and no shipped spec called {quote(given, PATH_LIMIT)}",
         notes=[f"shipped specs: {', '.join(names)}"] if names else (),
-        help=question((candidates[name] for name in close), PATH_LIMIT),
+        help=meant or question((candidates[name] for name in close), PATH_LIMIT),
     )
 
 
@@ -294,7 +296,9 @@ def _decode(content: bytes, path: str, file: Path | None = None) -> str:
     except UnicodeDecodeError as error:
         if b"\0" in content:
             raise DiagnosticError.of(
-                "PG003", f"{quote(path, PATH_LIMIT)} is a binary file, not YAML text", help=_start()
+                "PG003",
+                f"{quote(path, PATH_LIMIT)} is a binary file, not YAML text",
+                help=no_spec.of_a_file(file),
             ) from None
         before = content[: error.start].decode("utf-8")
         source = Source(path, content.decode("utf-8", "replace"))

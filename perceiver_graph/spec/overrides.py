@@ -44,8 +44,8 @@ def apply_override(override: str, data: Any, spans: SpanTree) -> tuple[Any, Span
     """The data and spans with one value replaced; the given ones stay as they are.
 
     `latents.count=392`: list entries are counted from 0 (`steps.0` or `steps[0]`), mappings on the
-    way that do not exist are made, the value is YAML. The new spans point into a source named `--set latents.count=392`, or in
-    Python `override latents.count=392`.
+    way that do not exist are made, the value is YAML. The new spans point into a source named
+    `--set latents.count=392`, or in Python `override latents.count=392`.
     Raises DiagnosticError (PG214).
     """
     source = Source(f"{either(_TYPED, _CALLED)}{override}", override)

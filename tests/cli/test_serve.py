@@ -22,6 +22,7 @@ def test_without_kserve_it_is_told_how_to_get_it(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "kserve", None)
+    (tmp_path / "manifest.json").touch()  # what is no artifact is told first
     done = command("serve", tmp_path)
     assert (done.code, done.out) == (1, "")
     assert "error[PG509]: `serve` needs kserve, which is not installed" in done.err

@@ -15,7 +15,7 @@ import numpy as np
 
 from perceiver_graph.compiler.ir.op import Array
 from perceiver_graph.compiler.weights import foreign
-from perceiver_graph.diagnostics import DiagnosticError, quote
+from perceiver_graph.diagnostics import DiagnosticError, addresses, quote
 from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.diagnostics.words import closest, question
 
@@ -182,7 +182,9 @@ def not_found(path: Path) -> DiagnosticError:
     """A path where there is nothing (PG301)."""
     parts = path.parts
     looks_like_hub = len(parts) == 2 and not path.is_absolute() and not path.suffix
-    if _DEVICE.fullmatch(str(path)):
+    if told := addresses.instead(str(path), "import"):
+        help = told
+    elif _DEVICE.fullmatch(str(path)):
         device = str(path).replace("gpu", "cuda")
         help = f'weights come first: `to_torch(WEIGHTS).to("{device}")` moves the module'
     elif looks_like_hub:
