@@ -15,6 +15,7 @@ from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.serving import wire
 from tests.batch_support import compiled
 from tests.serve_support import Server, serving, text_of
+from tests.tiny import fault
 
 pytestmark = pytest.mark.cluster
 INFER = "/v2/models/reader/infer"
@@ -85,6 +86,30 @@ def test_a_body_is_answered_with_400(name: str, server: Server) -> None:
     assert found["error"].startswith("error[PG5")
     assert len(found["error"]) < 2000
     assert "Traceback" not in found["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "help"),
+    [
+        ('{"inputs": [NaN]}', "no JSON", "JSON has no NaN and no Infinity"),
+        ('{"inputs": [{"x": "NaN"},]}', "no JSON", wire.HEADER),
+        ("{}", "no `inputs`", '"parameters": {"state": ...}'),
+        (
+            '{"inputs": [], "outputs": [{"name": "y", "parameters": {"queries": "abc"}}]}',
+            "the `queries` of output `y` are `abc`",
+            '"queries": "0:1000"',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_told_in_its_own_words(
+    body: str, message: str, help: str
+) -> None:
+    found = fault(lambda: wire.read(body.encode(), None))
+    assert found.code == "PG531"
+    assert message in found.message
+    assert help in (found.help or "")
+    asked = wire.read(b'{"parameters": {"state": "handle"}}', None)
+    assert (asked.call.state, asked.call.arrays) == ("handle", {})
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,21 @@ def test_arrays_come_as_they_were_sent(datatype: str, data: st.DataObject, raw: 
         Tensor("a", datatype, list(sent.shape), more).array()
 
 
+@pytest.mark.parametrize("nested", [(2, 3, 4), (24,), (2, 12), (6, 4), (1, 2, 3, 4), (2, 3, 4, 1)])
+def test_lists_may_hold_several_axes(nested: tuple[int, ...]) -> None:
+    values = np.arange(24)
+    data = values.reshape(nested).tolist()
+    found = Tensor("x", "FP32", [2, 3, 4], data).array()
+    np.testing.assert_array_equal(found, values.reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize("nested", [(2, 4, 3), (4, 3, 2), (3, 8), (4, 6), (3, 2, 4)])
+def test_lists_of_another_shape_are_no_array_of_it(nested: tuple[int, ...]) -> None:
+    found = fault(Tensor("x", "FP32", [2, 3, 4], np.zeros(nested).tolist()).array)
+    assert found.code == "PG531"
+    assert f"lists of {list(nested)}, and its shape is [2, 3, 4]" in found.message
+
+
 def test_what_a_model_takes_and_gives(tmp_path: Path) -> None:
     pg.compile("text_classification", overrides=list(SMALL["text_classification"])).save(tmp_path)
     manifest = load(tmp_path, device="cpu").manifest

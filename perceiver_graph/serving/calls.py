@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ Arrays = dict[str, NDArray[Any]]
 SIZE, QUERIES = "size.", "queries"
 """Parameters of a request and of an output that it asks for: `size.NAME` is how large a symbol is that
 no input says, `queries` are START:STOP of them."""
+_RANGE = re.compile(r"\s*([0-9]+\s*:\s*[0-9]*|:\s*[0-9]+)\s*")
 STATE, NOTES = "state", "notes"
 """Parameters of an answer; the first, of a request too."""
 
@@ -144,5 +146,10 @@ def _decode(outputs: Sequence[Wanted]) -> dict[str, slice | None] | None:
     texts = []
     for one in outputs:
         queries = one.parameters.get(QUERIES)
+        if queries is not None and not _RANGE.fullmatch(str(queries)):
+            raise wrong(
+                f"the `{QUERIES}` of output {quote(one.name)} are {quote(str(queries))}",
+                f'give a range of them, "{QUERIES}": "0:1000"',
+            )
         texts.append(one.name if queries is None else f"{one.name}={queries}")
     return parse_decode(texts)

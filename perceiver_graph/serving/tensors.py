@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,13 @@ class Tensor:
         if found.size != prod(shape):
             what = f"input {self._label}, {list(shape)}, takes {prod(shape)} numbers"
             raise wrong(f"{what}, and {found.size} are given")
+        if not _is_cut_out_of(found.shape, shape):
+            raise wrong(
+                f"the data of input {self._label} are lists of {list(found.shape)}, and its shape is "
+                f"{list(shape)}",
+                "say the shape that the lists have, its axes in the order of the model; numbers in one "
+                "list are taken row by row",
+            )
         if found.size and not _becomes(found, dtype):
             raise wrong(f"the data of input {self._label} are not all of the type {self.datatype}")
         with np.errstate(over="ignore"):  # infinite then, which no input takes
@@ -186,6 +195,12 @@ def _text(value: Any, label: str) -> str:
     except UnicodeError as error:
         raise wrong(f"input {label} has a text that is not UTF-8") from error
     raise wrong(f"the data of input {label} are not all texts")
+
+
+def _is_cut_out_of(nested: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether nested lists are an array of a shape, some neighbouring axes of it in one list."""
+    # The numbers in a row of each axis and all behind it: a list that holds several axes has fewer of them.
+    return set(accumulate(reversed(nested), mul)) <= {1, *accumulate(reversed(shape), mul)}
 
 
 def _becomes(found: NDArray[Any], dtype: np.dtype[Any]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from perceiver_graph.diagnostics import quote
-from perceiver_graph.serving.calls import Answer, Arrays, Call, Wanted, call_of
+from perceiver_graph.serving.calls import STATE, Answer, Arrays, Call, Wanted, call_of
 from perceiver_graph.serving.tensors import Tensor, described, wrong
 
 HEADER = "inference-header-content-length"
@@ -31,17 +32,19 @@ def read(body: bytes, json_length: str | None) -> Asked:
     """What a body asks for. Raises DiagnosticError (PG506, PG531)."""
     text, rest = _parts(body, json_length)
     data = _json(text)
-    inputs = _list(data, "inputs")
-    if inputs is None:
-        raise wrong("the request has no `inputs`", 'send {"inputs": [{"name": ..., ...}]}')
+    inputs, parameters = _list(data, "inputs"), _parameters(data, "the request")
+    if inputs is None and STATE not in parameters:
+        raise wrong(
+            "the request has no `inputs`",
+            'send {"inputs": [{"name": ..., ...}]}, or, to decode a state, {"parameters": {"state": ...}}',
+        )
     tensors, used = [], 0
-    for one in inputs:
+    for one in inputs or ():
         tensor, taken = _tensor(one, rest[used:])
         tensors.append(tensor)
         used += taken
     if used != len(rest):
         raise wrong(f"{len(rest)} bytes follow the JSON, and its inputs take {used} of them")
-    parameters = _parameters(data, "the request")
     wanted = [_wanted(one) for one in _list(data, "outputs") or ()]
     id = data.get("id")
     if id is not None and not isinstance(id, str):
@@ -108,10 +111,10 @@ def _json(text: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(text)
     except (ValueError, RecursionError) as error:
-        message = "the request is no JSON"
-        raise wrong(
-            message, f"where bytes follow it, the header {HEADER} says how long it is"
-        ) from error
+        help = f"where bytes follow it, the header {HEADER} says how long it is"
+        if re.search(rb"[\[,:\s](NaN|-?Infinity)\b", text):
+            help = "JSON has no NaN and no Infinity, and no input takes them"
+        raise wrong(f"the request is no JSON: {error}", help) from error
     if not isinstance(found, dict):
         raise wrong("the request is JSON, but no object")
     return found
