@@ -192,7 +192,7 @@ def test_an_array_without_the_batch_is_told_what_to_add() -> None:
     assert str(told.value).endswith("; `text[None]` fits")
     checks.check_shape({"text": torch.arange(11)[None]}, "text", {"batch": 1, "byte": 11})
     with pytest.raises(ValueError, match=r"takes 2 axes: \[batch, byte\]$"):
-        checks.check_shape({"text": torch.zeros(1, 2, 3)}, "text", axes)
+        checks.check_shape({"text": torch.zeros(4, 2, 3)}, "text", axes)
     both = {"a": torch.zeros(11), "b": torch.zeros(1, 3)}
     with pytest.raises(
         ValueError, match=r"it is 11 in input `a`, \[11\], 1 in input `b`, \[1, 3\]"

@@ -29,7 +29,8 @@ SIZES = "sizes: dict[str, int] | None = None"
 _CHECK = """ValueError for inputs that are missing, unknown, or fit neither the model nor each other.
 
 It is left out of what torch.compile, torch.export and torch.jit.trace make. Values are looked at once \
-each, and on a CPU only: a GPU would have to be waited for."""
+each, and on a CPU only, save for the scale of pixels and samples in the first calls: a GPU would have to \
+be waited for."""
 
 _WORDS = {"present": "present", "attention_mask": "mask"}
 """How the variables of inputs that come with the data end."""
@@ -171,7 +172,7 @@ class Inputs:
         body += sizes if self.filled else ()
         # A size that is told by an axis which lies elsewhere would mislead.
         loose = [leaf for leaf in self.leaves if leaf.role == "data"]
-        body += [self._check_shape(leaf, {}) for leaf in loose]
+        body += [self._check_shape(leaf, {}, interface) for leaf in loose]
         # Of those of fixed sizes nothing is left to check then but the batch, which is agreed on.
         shaped = [leaf for leaf in self.leaves if leaf not in loose or _is_open(leaf)]
         used = {symbol.name for symbol in symbols_of(leaf.value.shape for leaf in shaped)}
@@ -187,16 +188,18 @@ class Inputs:
                 agreed = py.call("agreed_size", *asked, **options)
                 body.append(f"{variable} = {agreed}" if symbol.name in used else agreed)
         for leaf in shaped:
-            body.append(self._check_shape(leaf, variables))
+            body.append(self._check_shape(leaf, variables, interface))
         for leaf in self.leaves:
             body += self._check_values(leaf, interface, variables)
         return py.method(name, arguments, "None", _CHECK, *body, *then)
 
-    def _check_shape(self, leaf: Input, sizes: Mapping[str, str]) -> str:
+    def _check_shape(self, leaf: Input, sizes: Mapping[str, str], interface: Interface) -> str:
         """The statement that checks the axes of an input; a size that is not known may be any."""
         each = [written(dim, sizes) for dim in leaf.value.shape]
         axes = py.entries(dict(zip(_axes(leaf), each, strict=False)))
-        return py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes)
+        count = interface.vocabularies.get(leaf.of) if leaf.role == "data" else None
+        ids = [count] if count else []
+        return py.call("check_shape", "inputs", py.quoted(_key(leaf)), axes, *ids)
 
     def _check_values(
         self, leaf: Input, interface: Interface, sizes: Mapping[str, str]

@@ -68,7 +68,8 @@ def _scaling(name: str, media: InputMedia) -> list[str]:
     way, *others = (media.scaled(name, np.dtype(width)) for width in (WIDE, *NARROW))
     each = zip(NARROW, others, strict=True)
     ways = ", ".join(f"torch.{width}: {py.quoted(one)}" for width, one in each if one != way)
-    return [py.quoted(way), *([f"{{{ways}}}"] if ways else [])]
+    bounds = repr(tuple(float(f"{end:.6g}") for end in media.bounds() or (-1.0, 1.0)))
+    return [py.quoted(way), bounds, *([f"{{{ways}}}"] if ways else [])]
 
 
 def _within(coordinates: Coordinates) -> list[str]:

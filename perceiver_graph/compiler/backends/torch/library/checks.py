@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import operator
-from collections.abc import Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from perceiver_graph.compiler.backends.torch.library.inputs import as_numbers, shared_size
+from perceiver_graph.compiler.backends.torch.library.ways import (
+    called_otherwise,
+    fits,
+    is_plain,
+    made_ids,
+    reordered,
+    tensor_of,
+)
 
 LARGEST_NUMBER = 1e17
 """Norms sum squares, and those of 1e19 are infinite in float32."""
+FAR = 8
+"""How many times beyond what files have no other normalisation would bring numbers."""
+LOOKED_AT = 2
+"""Calls in which numbers on a GPU are looked at, which has to be waited for."""
+COUNTED = Counter[str]()
+"""Those there were, by what scales the numbers."""
 
 
 def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
@@ -32,15 +47,17 @@ def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
                 f"points of `{output}` are queries, not inputs: {{'{output}': points}}"
             )
         if name not in known:
-            raise ValueError(f"there is no {what} `{name}`, only {', '.join(known) or 'none'}")
+            meant = called_otherwise(str(name), known) if what == "input" else ""
+            raise ValueError(
+                f"there is no {what} `{name}`, only {', '.join(known) or 'none'}{meant}"
+            )
         if value is None:
             raise TypeError(f"{what} `{name}` is None: give a tensor, or leave it out")
-        if what != "size" and not isinstance(value, Tensor):
-            cast = ".float()" if "float" in str(getattr(value, "dtype", "")) else ""
-            found = f"of type {type(value).__name__}"
-            way = f"torch.as_tensor(x){cast}"
-            way = "torch.arange(START, STOP)" if isinstance(value, slice) else way
-            raise TypeError(f"{what} `{name}` is {found}, and takes {way}")
+        if what != "size" and not is_plain(value):
+            found = "no plain tensor" if isinstance(value, Tensor) else type(value).__name__
+            found = found if isinstance(value, Tensor) else f"of type {found}"
+            called = name.rpartition(".")[2]
+            raise TypeError(f"{what} `{name}` is {found}, and takes {tensor_of(called, value)}")
 
 
 def refuse_missing(inputs: dict[str, Tensor], needed: tuple[str, ...]) -> None:
@@ -111,8 +128,15 @@ def agreed_size(
     return size
 
 
-def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None]) -> None:
-    """ValueError if an input is given that has other axes or sizes; None is any size."""
+def check_shape(
+    inputs: dict[str, Tensor],
+    name: str,
+    axes: dict[str, int | None],
+    ids: int | tuple[int, ...] = (),
+) -> None:
+    """ValueError if an input is given that has other axes or sizes; None is any size. `ids` is how many
+    it may hold, or each of its channels.
+    """
     if name not in inputs:
         return
     sizes, wanted = list(inputs[name].shape), list(axes.values())
@@ -122,41 +146,17 @@ def check_shape(inputs: dict[str, Tensor], name: str, axes: dict[str, int | None
     if len(sizes) == len(wanted):
         text = ", ".join(f"{axis} {'any' if size is None else size}" for axis, size in axes.items())
         text = f"input `{name}` has shape {sizes}, expected [{text}]"
-    raise ValueError(text + reordered(name, sizes, wanted))
+    way = made_ids(inputs[name], name, wanted, ids) or reordered(name, sizes, wanted)
+    raise ValueError(text + way)
 
 
-def fits(sizes: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    """Whether a shape is the one that is wanted; None is any size."""
-    return len(sizes) == len(wanted) and all(
-        want in (None, size) for want, size in zip(wanted, sizes, strict=True)
-    )
-
-
-def reordered(name: str, sizes: list[int], wanted: list[int | None]) -> str:
-    """What would make an array fit: axes that were left out, or its own in another order."""
-    called = name.rpartition(".")[
-        2
-    ]  # of a mask, NAME.attention_mask, what a variable may be called
-    *before, last = wanted
-    ways = {f"{called}[None]": wanted[1:]}
-    if last == 1:
-        ways |= {f"{called}[..., None]": before, f"{called}[None, ..., None]": before[1:]}
-    elif called != name:
-        ways[f"{called}[..., None].expand(*{called}.shape, {last})"] = before
-    together = [size for size in wanted[max(len(sizes) - 1, 1) :] if size is not None]
-    parted = [*wanted[: -len(together)], math.prod(together)] if together else []
-    ways[f"{called}.unflatten(-1, {tuple(together)})"] = parted
-    fitting = [way for way, shape in ways.items() if fits(sizes, shape)]
-    if fitting and len(sizes) < len(wanted):
-        return f"; `{fitting[0]}` fits"
-    no_batch = len(sizes) + 1 == len(wanted)
-    first = [] if no_batch else [0]
-    orders = itertools.permutations(range(len(first), len(sizes)))  # as it is comes first
-    order = next((one for one in orders if fits([sizes[i] for i in one], wanted[1:])), ())
-    if [*order] == sorted(order):
-        return ""
-    turned = f"{called}.permute({', '.join(map(str, (*first, *order)))})"
-    return f"; `{turned}{'[None]' * no_batch}` puts its axes in this order"
+def ends_of(x: Tensor) -> tuple[float, float] | None:
+    """The least and the greatest number; None where they cannot be seen, as within torch.vmap."""
+    try:
+        low, high = x.detach().aminmax()
+        return low.item(), high.item()
+    except RuntimeError:
+        return None
 
 
 def check_numbers(
@@ -174,7 +174,7 @@ def check_numbers(
     if x.dtype == torch.bool or x.is_complex():
         raise ValueError(f"{what} `{name}` is {x.dtype}, and takes real numbers")
     if x.device.type == "cpu" and x.numel():
-        ends = [float(end) for end in as_numbers(x, like, periods).aminmax()]
+        ends = ends_of(as_numbers(x, like, periods)) or ()
         wrong = [end for end in ends if not abs(end) <= LARGEST_NUMBER]
         if wrong:
             limit = (
@@ -184,17 +184,32 @@ def check_numbers(
 
 
 def check_scaled(
-    inputs: dict[str, Tensor], name: str, way: str, ways: dict[torch.dtype, str] | None = None
+    inputs: dict[str, Tensor],
+    name: str,
+    way: str,
+    bounds: tuple[float, float],
+    ways: dict[torch.dtype, str] | None = None,
 ) -> None:
-    """ValueError for whole numbers, pixels and samples as files have them: the model takes them scaled.
+    """ValueError for whole numbers, pixels and samples as files have them: the model takes them scaled,
+    within `bounds`. Of other numbers far beyond, a warning; the first example is looked at.
 
     `way` does it, or the one of `ways` that is for their dtype.
     """
-    if name in inputs and not inputs[name].is_floating_point():
-        dtype = inputs[name].dtype
-        way = (ways or {}).get(dtype, way)
-        way = way.replace("[", "torch.tensor([").replace("]", f"], device={name}.device)")
-        raise ValueError(f"input `{name}` is {dtype}, whole numbers: scale them, `{way}`")
+    if name not in inputs:
+        return
+    x = inputs[name]
+    if not x.is_floating_point():
+        way = (ways or {}).get(x.dtype, way)
+    way = way.replace("[", "torch.tensor([").replace("]", f"], device={name}.device)")
+    if not x.is_floating_point():
+        raise ValueError(f"input `{name}` is {x.dtype}, whole numbers: scale them, `{way}`")
+    COUNTED[way] += x.device.type != "cpu"
+    if len(x) and COUNTED[way] <= LOOKED_AT:
+        found, most = ends_of(x[0]), FAR * max(map(abs, bounds))
+        if found and max(map(abs, found)) > most:
+            low, high = bounds
+            text = f"input `{name}` has numbers far beyond {low:.3g} to {high:.3g}, those of files"
+            warnings.warn(f"{text}: if they are as files have them, `{way}`", stacklevel=2)
 
 
 def check_mask(inputs: dict[str, Tensor], name: str) -> None:
@@ -213,7 +228,7 @@ def check_whole(inputs: dict[str, Tensor], name: str, count: int, what: str = "i
     if what != "input" and x.dtype not in (torch.int32, torch.int64):  # uint8 would be a mask
         raise ValueError(f"{what} `{name}` are {x.dtype}, and taken as torch.int64")
     if x.device.type == "cpu" and x.numel():
-        low, high = (int(end) for end in x.long().aminmax())
+        low, high = (int(end) for end in ends_of(x.long()) or (0, 0))
         if x.dtype == torch.uint64 and low < 0:  # beyond int64
             low, high = 0, low + 2**64
         if low < 0 or high >= count:
@@ -256,7 +271,7 @@ def outside(x: Tensor, ranges: dict[str, tuple[int, float, float]]) -> str:
     x = x.reshape(-1, x.shape[-1])
     for label, (channel, low, high) in ranges.items() if len(x) else ():
         slack = 1e-6 * max(abs(low), abs(high))  # what was written with a few digits
-        least, greatest = (float(end) for end in x[:, channel].double().aminmax())
+        least, greatest = ends_of(x[:, channel].double()) or (low, high)
         if not (least >= low - slack and greatest <= high + slack):
             wrong = greatest if least >= low - slack else least
             return f"{wrong:g} for {label}, and takes {low:g} to {high:g}"
