@@ -39,7 +39,8 @@ _WORDS: dict[tuple[str, str], tuple[str, str]] = {
 }
 """By option and words: what is said, and the option that works."""
 _PLACE = re.compile(r"(?:https?://)?([\w.-]*):([0-9]{1,5})/?", re.A)
-_ANY = "all auto max default none any unlimited inf -1"
+_UNITS = {"SECONDS": r"([0-9.]+) ?s(?:ec|ecs|econds)?", "MS": r"([0-9.]+) ?ms"}
+_ANY = "all auto max default none any unlimited inf"
 """What is written for a number where one is left to the program."""
 _WHAT = ("--to", "--backend", "--format", "--framework", "--target")
 _TARGETS = {
@@ -80,6 +81,8 @@ def called_otherwise(
     known = {one for one in ctx.command.params for one in one.opts}
     if told := _listed(flag, word, known):
         return told
+    if param.metavar in _UNITS and (found := re.fullmatch(_UNITS[param.metavar], word)):
+        return f"it has no unit: {option(flag, found[1])};"
     if word in _ANY.split() and param.metavar in ("NUMBER", "N"):
         default = f" [{param.help.rpartition('[')[2].partition(']')[0]}]" * ("[" in param.help)
         return (

@@ -36,7 +36,7 @@ def new_command(
     from perceiver_graph.spec.model_names import require_model_name
 
     require_model_name(name, "give a name without a folder, for example `my_model`")
-    name = name.removesuffix(".yaml")
+    name = name.removesuffix(".yaml").removesuffix(".yml")
     path = Path(f"{name}.yaml")
     text = renamed(str(STARTER) if source is None else source, name)
     files.create_text(path, text)

@@ -182,6 +182,8 @@ def _argument(
     if name in inputs and (name != part.value or tail[0][:1] == "="):
         value, taken = _signed(part.value, tail)
         return (value, taken) if taken else None
+    if name in inputs and not is_here(name) and is_here(tail[0]):
+        return f"{name}={tail[0]}", 1
     return _path(part.value, tail, excess)
 
 

@@ -24,6 +24,8 @@ _OPTIONS = {
     "format framework": ("--backend", "onnx"),
     "optimize opt-level": ("-O", "2"),
     "output-dir out-dir outdir save-dir": ("-o", "DIR"),
+    "template base copy-of like": ("--from", "SPEC"),
+    "p http-port": ("--port", "NUMBER"),
     "top topk": ("--top-k", "5"),
     "max-tokens max-new-tokens max-length": ("--generate", "20"),
 }
@@ -42,6 +44,7 @@ _NEEDLESS = {
         "leave it out: what this command wrote itself is replaced, and nothing else ever is"
     ),
     "verbose v": "leave it out: what there is to say is said",
+    "strict pedantic": "leave it out: all that can be checked is",
     "dry-run n no-op": "leave it out",
     "opset opset-version": (
         "leave it out: the opset is one that the runtimes read which are supported"
@@ -72,6 +75,9 @@ def called_otherwise(ctx: Any, name: str, words: Sequence[str]) -> str | None:
             )
             together = f"; {made} puts files together"
         return f"{_BATCH[1]}{together}" if "--batch" not in known else None
+    if ctx.info_name == "batch" and word == "inputs":
+        artifact = next((one for one in words[:1] if one[:1] != "-"), "ARTIFACT")
+        return f"archives stand alone: {command('batch', artifact, value or 'IN.npz')}"
     if ctx.info_name == "export" and word in ("format", "framework", "backend", "target"):
         return (
             exported(value.casefold(), words) or option("--to", value or "transformers")
@@ -87,7 +93,7 @@ def called_otherwise(ctx: Any, name: str, words: Sequence[str]) -> str | None:
             number = value if value.isdecimal() else usual
             return f"it is a setting of the spec: {option('--set', f'{key}={number}')}"
     arguments = [one.metavar for one in ctx.command.params if one.param_type_name == "argument"]
-    if word in ("model", "artifact", "spec", "checkpoint", "config") and arguments:
+    if word in ("model", "artifact", "spec", "checkpoint", "config", "code") and arguments:
         takes = joined(arguments, "and")
         return f"{takes} stands alone: {command(ctx.info_name, value or arguments[0])}"
     return None

@@ -105,6 +105,8 @@ def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
         return wrong(
             f"{_called(ctx)} has no option {quote(name)}", f"{told}; {_manual(ctx)} says more"
         )
+    if chosen := _choice_called(ctx, name):
+        return wrong(f"{_called(ctx)} has no option {quote(name)}", f"it is {chosen}")
     long = len(name) > 2  # of single letters, none is like another
     bare = {flag.lstrip("-"): flag for flag in _flags(ctx.command) if flag[:2] == "--"}
     meant = closest(name.lstrip("-"), bare) if long else ()  # what all begin with makes none alike
@@ -114,6 +116,16 @@ def _no_option(ctx: Any, name: str, words: Sequence[str]) -> UsageError:
         near = f"it is an option of {joined(map(quote, owners), 'and')};" if owners else ""
     help = f"{near} {_manual(ctx)} lists all options".strip()
     return wrong(f"{_called(ctx)} has no option {quote(name)}", help)
+
+
+def _choice_called(ctx: Any, name: str) -> str | None:
+    """The option of which a value was given as an option: `--html` for `--format html`."""
+    word = name.lstrip("-")
+    for param in ctx.command.params if ctx.parent is not None else ():
+        listed = not _is_argument(param) and param.expose_value and param.metavar is None
+        if listed and word in get_args(_declared(ctx, param)[0]):
+            return option(param.opts[0], word)
+    return None
 
 
 def _after_command(ctx: Any, name: str, words: Sequence[str]) -> str | None:
@@ -162,6 +174,8 @@ def _too_many(ctx: Any, word: str, words: Sequence[str]) -> UsageError:
     if found := split.as_settings(ctx, words):
         bare, whole = found
         help = f"did you mean {option('--set', bare)}? {command(ctx.info_name, *whole)}"
+    elif not names and (is_here(word) or word in _shipped()):
+        help = f"a spec is shown by {command('inspect', Path(word))}; {help}"
     elif ctx.info_name == "new":
         name = "_".join(one for one in words if one[:1] != "-")
         help = f"a name has no spaces: {command('new', name)}; {help}"
@@ -170,6 +184,12 @@ def _too_many(ctx: Any, word: str, words: Sequence[str]) -> UsageError:
         one, other = (command(ctx.info_name, Path(path)) for path in (first, word))
         help = f"one at a time: {one}, then {other}; {help}"
     return wrong(f"{_called(ctx)} {takes}: {quote(word)} is too much", help)
+
+
+def _shipped() -> Sequence[str]:
+    from perceiver_graph.spec.loader import shipped_names
+
+    return shipped_names()
 
 
 def _refuse_pieces(ctx: Any, words: Sequence[str]) -> None:
@@ -242,6 +262,8 @@ def _example(ctx: Any, param: Any, given: object = None) -> str:
         nearest = limits.min if limits.min is not None and number < limits.min else limits.max
     except (TypeError, ValueError):
         nearest = param.default
+        if nearest is None and kind is int:  # a number that is taken
+            nearest = limits.max if limits.max is not None and limits.max < 10 else limits.min
     return str(param.metavar if nearest is None else nearest)
 
 

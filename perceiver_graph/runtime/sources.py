@@ -126,6 +126,7 @@ def file_readers(
 
 def _way_of(name: str, way: str, values: Sequence[str | Path]) -> str:
     array = next((one for one in map(str, values) if one.endswith(".npy")), "FILE.npy")
+    array = array.rpartition("=")[2]
     return either(f"{option(f'{name}={array}')}, or {way}", f'`program.run({{"{name}": ARRAY}})`')
 
 

@@ -119,4 +119,6 @@ def test_an_array_is_named_as_it_was_given(
     np.save("numbers.npy", np.zeros((1, 4, 3), np.float32))
     help = help_of(command, f"run {artifact} numbers.npy")
     assert "`x=numbers.npy`" in help
+    assert "`x=numbers.npy`" in help_of(command, f"run {artifact} values=numbers.npy")
+    assert command("new", "other.yml").out.startswith("other.yaml\n")
     assert command("run", artifact, "x=numbers.npy").code == 0

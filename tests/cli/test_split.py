@@ -47,6 +47,7 @@ WORDS = [
     ("run seen my file.png", "'my file.png'"),
     ("run seen image=my file.png", "'image=my file.png'"),
     ("run seen image = 'my file.png'", "'image=my file.png'"),
+    ("run seen image 'my file.png'", "'image=my file.png'"),
     ("run seen --inputs image=my file.png", "--inputs 'image=my file.png'"),
     ("inspect my tiny.yaml", "'my tiny.yaml'"),
     ("check my tiny.yaml", "'my tiny.yaml'"),
