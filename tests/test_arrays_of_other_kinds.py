@@ -199,3 +199,19 @@ def test_what_is_told_makes_numbers_of_other_kinds(form: str, program: Program) 
 def test_rows_of_other_lengths_are_told_of_the_mask(program: Program) -> None:
     assert "`joints.attention_mask`" in told(program, {"joints": [JOINTS[0], JOINTS[1][:3]]})
     assert "attention_mask" not in told(program, {"text": [[1, 2, 3], [4]]})
+
+
+def test_what_is_missing_is_left_out_as_told(program: Program) -> None:
+    joints = JOINTS.copy()
+    joints[0, 3, 2, 1] = joints[1, 5] = np.nan
+    help = told(program, {"joints": joints})
+    names = {"numpy": np, "joints": joints}
+    filled = eval(help.removeprefix("replace them: ").partition(";")[0], names)
+    mask = eval(help.rpartition("`: ")[2], names)
+    other = np.where(np.isfinite(joints), joints, 7)  # what lies there has no part in it
+    found = [
+        program.run({"joints": array, "joints.attention_mask": mask})["label"]
+        for array in (filled, other)
+    ]
+    np.testing.assert_array_equal(mask, ~np.isnan(joints).any(-1))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

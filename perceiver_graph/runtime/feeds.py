@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,10 @@ def check_inputs(
 
     Raises DiagnosticError (PG501 to PG505, PG514, PG516, PG517).
     """
-    given = as_mapping("inputs", f"a mapping of arrays, {foreign.form(manifest.inputs)}", given)
+    wanted = f"a mapping of arrays, {foreign.form(manifest.inputs)}"
+    if isinstance(given, str | PathLike):
+        wanted += ", which `read(FILE_OR_TEXT)` makes of files and texts, `numpy.load` of an .npz"
+    given = as_mapping("inputs", wanted, given)
     if given_sizes is not None:
         given_sizes = as_mapping("sizes", 'a mapping such as {"n": 30}', given_sizes)
     report = Report()

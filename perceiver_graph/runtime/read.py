@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,8 +67,8 @@ def _read(
     values = [_text("a file or a text", one) for one in files]
     for name, given in inputs.items():
         several = [given] if isinstance(given, str | os.PathLike) else given
-        if not isinstance(several, Sequence) or isinstance(several, bytes):
-            raise wrong_kind(name, "a file, a text or a list of them", given)
+        if not isinstance(several, Sequence) or isinstance(several, bytes | bytearray):
+            raise _told(wrong_kind(name, "a file, a text or a list of them", given), given)
         values += [f"{name}={_text(name, one)}" for one in several]
     subjects = [one for group in _groups(values, readers) for one in find_subjects(group, readers)]
     pieces = [piece for subject in subjects for piece in subject.pieces()]
@@ -90,7 +90,25 @@ def _groups(values: Sequence[str], readers: Sequence[Reader]) -> list[list[str]]
 def _text(argument: str, given: object) -> str:
     if isinstance(given, str | os.PathLike) and isinstance(text := os.fspath(given), str):
         return text
-    raise wrong_kind(argument, "a path or a text", given)
+    raise _told(wrong_kind(argument, "a path or a text", given), given)
+
+
+def _told(error: TypeError, given: object) -> TypeError:
+    """With what is called of what is in memory already: to be written to a file, or to be run on."""
+    way = None
+    if isinstance(given, bytes | bytearray):
+        way = "a text in bytes is `.decode()`; those of a file are written to one, and its path is read"
+    elif hasattr(given, "save") and hasattr(given, "convert"):  # a picture of Pillow
+        way = 'save it, `.save("a.png")`, and read that'
+    elif hasattr(given, "read"):
+        way = "give the path of the file: its `.name`, if it has one"
+    elif hasattr(given, "shape"):
+        way = "arrays need no reading: `run({NAME: ARRAY})` takes them"
+    elif isinstance(given, Mapping):
+        way = "give what it has by name: `read(**IT)`"
+    elif isinstance(given, Iterable):
+        way = "give them one by one: `read(*THEM)`, or a list of them by name"
+    return TypeError(f"{error}: {way}") if way else error
 
 
 def _batch(pieces: Sequence[Piece]) -> dict[str, NDArray[Any]]:

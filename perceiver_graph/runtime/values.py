@@ -48,8 +48,17 @@ def check_values(
             f"{count} of {array.size} values of input {quote(name)} are not finite in float32",
             notes=notes,
             help=f"replace them: numpy.where(numpy.isfinite(numpy.float32({name})), {name}, 0)"
-            + ("; or leave the input out" if optional else ""),
+            + ("; or leave the input out" if optional else "")
+            + _left_out(name, entry),
         )
+
+
+def _left_out(name: str, entry: InputEntry) -> str:
+    """What leaves out the tokens that are missing, where each has a value in the mask of the input."""
+    if entry.attention_mask is None or entry.attention_mask.shape != entry.shape[:-1]:
+        return ""
+    seen = f"numpy.isfinite(numpy.float32({name})).all(axis=-1)"
+    return f"; and to leave out tokens where some are missing, {quote(f'{name}.attention_mask')}: {seen}"
 
 
 def _smaller(name: str, entry: InputEntry) -> str:
