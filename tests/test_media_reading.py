@@ -54,6 +54,9 @@ def test_a_clip_that_does_not_fill_a_window_is_told(
         first, *rest = windows(path, **options)
         told = "it is shorter than a window of"
         assert [told in note for note in first.notes] == [True] * short
+        for note in first.notes:  # of what is there alone
+            assert ("frame" in note) == ("video" not in options)
+            assert ("silence" in note) == ("audio" not in options)
         assert not any(told in note for window in rest for note in window.notes)
 
 

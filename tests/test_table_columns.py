@@ -155,6 +155,24 @@ def test_a_row_without_a_value_may_be_masked(path: Path, program: Program) -> No
     assert read["ecg.attention_mask"].tolist() == [[True, False, True]]
 
 
+@pytest.mark.parametrize("kind", ["csv", "npy"])
+def test_of_a_fixed_number_of_rows_none_is_to_be_left_out(kind: str, path: Path) -> None:
+    spec = {
+        **{key: SPEC[key] for key in ("perceiver", "name", "latents", "process", "outputs")},
+        "inputs": {
+            "a": {"shape": {"row": 2, "channel": 2}, "media": {"table": {}}, "position": "none"}
+        },
+    }
+    compile_spec(spec).save(path.parent / "fixed")
+    fixed = load(path.parent / "fixed", device="cpu")
+    path.write_text("1,2\n3,nan\n")
+    np.save(path.with_suffix(".npy"), np.array([[1.0, 2.0], [3.0, np.nan]]))
+    _, told = refused(fixed, a=path.with_suffix(f".{kind}"))
+    assert "leave out" not in told
+    followed(told, 0, 1)
+    assert fixed.read(a="filled.npy")["a"].tolist() == [[[1, 2], [3, 0]]]
+
+
 def test_separators_at_the_end_of_lines_are_none(path: Path) -> None:
     path.write_text("a,b,\n1,2,\n3,4,\n")
     assert read_table(path).values.tolist() == [[1, 2], [3, 4]]

@@ -25,6 +25,7 @@ from perceiver_graph.compiler.ir.text import same_structure, without_starts
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.compiler.lowering.lowered import Lowered
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError, make, quote
+from perceiver_graph.diagnostics.commands import command
 from perceiver_graph.spec.changes import Change, changes
 from perceiver_graph.spec.loader import load_spec
 from perceiver_graph.spec.render import inline, resolved_data
@@ -99,6 +100,7 @@ def _nearest(
                 f"its inputs: {', '.join(ours['inputs'])}; its outputs: {', '.join(ours['outputs'])}",
                 "the class of several inputs has audio, image and label; the others have one of each",
             ],
+            help=_instead(),
         )
     _, guess, theirs = best
     free = [one for one in changes(theirs, ours) if _is_free(one) and one.key != "dialect"]
@@ -173,8 +175,17 @@ def _difference(lowered: Lowered, found: str, left: Sequence[Change]) -> Diagnos
         document.span(*first.path),
         label=f"{_text(first.a)} in {found}",
         notes=[*told, *([f"and {more} more"] if more else [])],
-        help="a model to go to transformers starts from a spec that import makes; "
-        "others are written as ONNX or PyTorch",
+        help=f"give these keys the values of transformers, and train it so; {_instead()}",
+    )
+
+
+def _instead() -> str:
+    """What to do about a model that transformers does not have."""
+    imported = command("import", "deepmind/language-perceiver", "-o", "DIR")
+    compiled = command("compile", "SPEC", "--weights", "FILE", "--backend", "all")
+    return (
+        f"a model to go to transformers starts from a spec that import makes, say {imported}; this one goes "
+        f"elsewhere as ONNX or PyTorch: {compiled}"
     )
 
 

@@ -284,9 +284,10 @@ class _Windows:
             note for one in (self.pictures, self.sound) if one is not None for note in one.notes
         ]
         if index == 0 and part < 1:
+            ends = ["the last frame is held"] * (frames is not None)
+            ends += ["silence follows the sound"] * (samples is not None)
             told.append(
-                f"it is shorter than a window of {float(seconds):g} s: the last frame is held, and "
-                "silence follows the sound"
+                f"it is shorter than a window of {float(seconds):g} s: {', and '.join(ends)}"
             )
         notes = tuple(dict.fromkeys(told))
         return Window(index, float(start), frames, samples, frame_count, sample_count, notes, part)

@@ -23,6 +23,7 @@ from perceiver_graph.media.files.numbers.columns import (
     unindexed,
 )
 from perceiver_graph.media.files.numbers.common import Lines, as_rows, in_float64, require_finite
+from perceiver_graph.media.files.numbers.expressions import of_array
 from perceiver_graph.media.files.numbers.formats import FileKind, kind_of_file
 from perceiver_graph.media.files.numbers.masks import mask_names, read_mask
 from perceiver_graph.media.files.numbers.npy import array_names, only_array, read_array, read_npy
@@ -33,6 +34,9 @@ from perceiver_graph.media.files.numbers.sheet import read_rows
 from perceiver_graph.media.files.numbers.text import NUMBER
 from perceiver_graph.runtime.arrays import rounded
 from perceiver_graph.runtime.opening import Named, Source
+
+_MOST_CHANNELS = 16
+"""More numbers than points have that nobody has named."""
 
 
 def read_points(named: Named, name: str = "points") -> NDArray[np.float64]:
@@ -60,7 +64,8 @@ def read_cloud(named: Named, name: str = "points") -> Cloud:
 def _from_text(source: Source, name: str) -> Cloud:
     sheet = read_rows(source)
     if not sheet.names:
-        return Cloud(sheet.values, (), sheet.notes, Lines(sheet.lines, missing=sheet.missing))
+        lines = Lines(sheet.lines, missing=sheet.missing)
+        return Cloud(sheet.values, (), sheet.notes, lines, expression=sheet.expression)
     values, names, notes = unindexed(sheet.values, sheet.names)
     if all(NUMBER.fullmatch(one) for one in names):
         before = sheet.values.shape[1] - values.shape[1]
@@ -72,7 +77,7 @@ def _from_text(source: Source, name: str) -> Cloud:
 
 def _from_array(source: Source, array: NDArray[Any], name: str = "") -> Cloud:
     if array.dtype.names is None:
-        return Cloud(as_rows(source, array, name))
+        return Cloud(as_rows(source, array, name), expression=of_array(source, name))
     names = [one for one in array.dtype.names if array.dtype[one].kind in "iuf"]
     flat = array.reshape(-1)
     if not names or not flat.size:
@@ -183,6 +188,7 @@ def points_input(
     if width < channels:
         raise _too_few(source, cloud, channels)
     if width > channels:
+        notes += _turned(source, cloud, channels, limit)
         held = f" ({', '.join(names)})" if names else ""
         taken = f"{', '.join(names[:channels])}" if names else f"the first {channels}"
         notes.append(f"the points have {width} channels{held}: {taken} are taken")
@@ -201,6 +207,25 @@ def points_input(
         notes += rounded(points, values, ("point", "channel"))
     require_finite(source, values, "point")
     return values[None], tuple(notes)
+
+
+def _turned(source: Source, cloud: Cloud, channels: int, limit: int | None) -> list[str]:
+    """The note on points whose rows may be x, y and z, [3, n]: nothing names their columns.
+
+    Raises DiagnosticError (PG503) where they have more columns than any points have.
+    """
+    rows, columns = cloud.points.shape
+    if cloud.names or rows not in (3, channels) or rows == limit or columns <= rows:
+        return []
+    read = cloud.expression or "numpy.load('FILE.npy')"
+    way = f"`numpy.save('turned.npy', {read}.reshape({rows}, {columns}).T)`"
+    if columns > _MOST_CHANNELS:
+        raise DiagnosticError.of(
+            "PG503",
+            f"{source} holds {rows} rows of {columns} numbers, and a row is a point of {channels} channels",
+            help=f"if its rows are the channels, turn it: {way}",
+        )
+    return [f"its {rows} rows are taken as points; if they are the channels, turn it: {way}"]
 
 
 def _as_called(source: Source, cloud: Cloud, called: Sequence[str]) -> Cloud:

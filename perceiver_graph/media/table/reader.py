@@ -16,7 +16,8 @@ class TableReader(RowsReader):
 
     def _piece(self, source: Source) -> Piece:
         entry, most = self._entry, self._count.max
-        table = read_table(source, self._name, most, entry.coordinates, self._masked)
+        fixed = not self._masked and self._count.at_least(1) == most
+        table = read_table(source, self._name, most, entry.coordinates, self._masked, fixed)
         rows, columns = table.values.shape
         if columns != self._channels:
             help = "give a column for each channel"

@@ -16,7 +16,7 @@ from perceiver_graph.media.files.numbers.common import (
     require_finite,
     undecodable,
 )
-from perceiver_graph.media.files.numbers.expressions import of_array
+from perceiver_graph.media.files.numbers.expressions import of_array, without_missing
 from perceiver_graph.media.files.numbers.formats import TABLES, kind_of_file
 from perceiver_graph.media.files.numbers.masks import mask_names, read_mask
 from perceiver_graph.media.files.numbers.npy import only_array, read_array, read_npy
@@ -46,13 +46,15 @@ def read_table(
     most: int | None = None,
     channels: Sequence[str] = (),
     masked: bool = False,
+    fixed: bool = False,
 ) -> Table:
     """The table in a .npz, .npy, .csv or other text file of numbers.
 
     Of an .npz, the array called `name` or the only one; the mask, if it has one, is its array
     `NAME.attention_mask`, `attention_mask` or `mask` (booleans, or 0 and 1). A text with more rows
     than `most` is not read. If it names its columns, they are taken by the names of the `channels`, if
-    these have names. `masked`: whether the input takes a mask of its rows, for messages.
+    these have names. `masked`: whether the input takes a mask of its rows, and `fixed`: whether it takes
+    so many rows and no fewer, for messages.
     Raises DiagnosticError (PG503 to PG505, PG507, PG512, PG514).
     """
     source = Source.of(named)
@@ -69,7 +71,7 @@ def read_table(
     elif kind == "npy":
         rows, expression = as_rows(source, read_npy(source)), of_array(source)
     else:
-        sheet = read_rows(source, most, channels or AXES, name if masked else "")
+        sheet = read_rows(source, most, channels or AXES, name if masked else "", fixed)
         rows, notes, lines = _columns(source, sheet, channels)
         expression = sheet.expression
     if mask is None:
@@ -77,7 +79,8 @@ def read_table(
     rows = np.where(mask[:, None], rows, 0.0)  # NaN is a usual filler of rows that are not there
     with np.errstate(over="ignore"):  # too large for float32: reported as not finite
         values = rows.astype(np.float32)
-    require_finite(source, values, "row", lines)
+    missing = without_missing(expression, name if masked else "", fixed)
+    require_finite(source, values, "row", lines or Lines(missing=missing))
     notes = (*notes, *rounded(rows, values, ("row", "column")))
     return Table(values, mask, notes, expression)
 

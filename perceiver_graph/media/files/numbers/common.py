@@ -81,7 +81,9 @@ def require_finite(
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-        where = lines.where(row, column) if lines else f"{element} {row}, column {column}"
+        in_a_text = lines is not None and len(lines.numbers) > 0
+        where = f"{element} {row}, column {column}"
+        where = lines.where(row, column) if lines and in_a_text else where
         raise DiagnosticError.of(
             "PG505",
             f"{np.count_nonzero(wrong)} of {values.size} values of {source} are not finite in "

@@ -30,13 +30,13 @@ def of_array(source: Source, key: str = "") -> str:
     return f"numpy.load({path!r})" + f"[{key!r}]" * bool(key)
 
 
-def without_missing(read: str, masked: str = "") -> str:
+def without_missing(read: str, masked: str = "", fixed: bool = False) -> str:
     """What to do about values that are not there in what an expression reads; `masked` is the input that
-    takes a mask of its rows, if it does."""
+    takes a mask of its rows, if it does. Of a `fixed` number of rows, none may be left out."""
     lack = "numpy.isnan(t).any(axis=1)"
+    out = f"leave out the rows that lack a value, `numpy.save('filled.npy', t[~{lack}])`, or "
     help = (
-        f"read it with `t = {read}`, and leave out the rows that lack a value, "
-        f"`numpy.save('filled.npy', t[~{lack}])`, or choose a number in its place, "
+        f"read it with `t = {read}`, and {'' if fixed else out}choose a number in its place, "
         "`numpy.save('filled.npy', numpy.where(numpy.isnan(t), 0, t))`"
     )
     mask = f", or mask these rows, `numpy.savez('filled.npz', {masked}=t, mask=~{lack})`"

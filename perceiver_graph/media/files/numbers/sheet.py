@@ -53,7 +53,11 @@ class Sheet:
 
 
 def read_rows(
-    source: Source, most: int | None = None, known: Sequence[str] = AXES, masked: str = ""
+    source: Source,
+    most: int | None = None,
+    known: Sequence[str] = AXES,
+    masked: str = "",
+    fixed: bool = False,
 ) -> Sheet:
     """The rows of a text file of numbers. Raises DiagnosticError (PG507, PG514).
 
@@ -61,17 +65,20 @@ def read_rows(
     what follows a `#` are left out; a first row may name the columns, or say how many rows follow
     (as in .pts files). The last comment before the first row that has all names that are `known` (x,
     y and z) among its words names them, as numpy.savetxt writes it, however they are separated. Of more
-    rows than `most`, none is read. `masked` is the input whose rows may be masked, for messages.
+    rows than `most`, none is read. `masked` is the input whose rows may be masked, and `fixed` is whether
+    there have to be so many, for messages.
     """
     with decoding(source), source.open() as stream:
-        return _Parser(source, most, known, masked).parse(stream)
+        return _Parser(source, most, known, masked, fixed).parse(stream)
 
 
 class _Parser:
-    def __init__(self, source: Source, most: int | None, known: Sequence[str], masked: str) -> None:
+    def __init__(
+        self, source: Source, most: int | None, known: Sequence[str], masked: str, fixed: bool
+    ) -> None:
         self._source = source
         self._known = known
-        self._masked = masked
+        self._masked, self._fixed = masked, fixed
         self._most = most
         self._names: tuple[str, ...] = ()
         self._values = array("d")
@@ -129,7 +136,7 @@ class _Parser:
         return of_text(self._source, self._delimiter, self._header, columns)
 
     def _missing(self) -> str:
-        return without_missing(self._expression(), self._masked)
+        return without_missing(self._expression(), self._masked, self._fixed)
 
     def _take(self, number: int, line: str) -> None:
         if not self._begun or self._may_be_count:

@@ -48,9 +48,8 @@ def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
             )
         if name not in known:
             meant = called_otherwise(str(name), known) if what == "input" else ""
-            raise ValueError(
-                f"there is no {what} `{name}`, only {', '.join(known) or 'none'}{meant}"
-            )
+            others = f", only {', '.join(known)}" if known else ", and the model takes none"
+            raise ValueError(f"there is no {what} `{name}`{others}{meant}")
         if value is None:
             raise TypeError(f"{what} `{name}` is None: give a tensor, or leave it out")
         if what != "size" and not is_plain(value):
@@ -65,7 +64,10 @@ def refuse_missing(inputs: dict[str, Tensor], needed: tuple[str, ...]) -> None:
     told = [name.partition(".")[0] for name in inputs]
     for name in (*needed, *told):
         if name not in inputs:
-            raise ValueError(f"input `{name}` is missing, only {', '.join(inputs) or 'none'} given")
+            given = (
+                f"only {', '.join(inputs)} given" if inputs else f"give it: {{'{name}': TENSOR}}"
+            )
+            raise ValueError(f"input `{name}` is missing, {given}")
 
 
 def refuse_alone(inputs: dict[str, Tensor], name: str, beside: tuple[str, ...]) -> None:
