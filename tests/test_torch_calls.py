@@ -182,9 +182,9 @@ def test_what_is_no_dict_is_refused(net: Any) -> None:
         (
             "sound",
             np.zeros((2, 60, 1)),
-            r"`sound` is of type ndarray, .* torch.as_tensor\(x\).float",
+            r"`sound` is of type ndarray, .* torch.as_tensor\(sound\).float",
         ),
-        ("text", np.zeros((2, 12), np.int64), r"`text` is of type ndarray, .*as_tensor\(x\)$"),
+        ("text", np.zeros((2, 12), np.int64), r"`text` is of type ndarray, .*as_tensor\(text\)$"),
         ("image", None, "input `image` is None: give a tensor, or leave it out"),
         ("image", [[1.0]], "input `image` is of type list"),
         ("text.attention_mask", True, "input `text.attention_mask` is of type bool"),
