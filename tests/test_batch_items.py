@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +121,28 @@ def test_an_empty_folder_and_the_name_of_the_ledger(here: Path) -> None:
     Path("d").mkdir()
     Path("d/batch.jsonl").write_text('{"path": "1.png", "name": "batch.jsonl"}', encoding="utf-8")
     assert "keeps its account" in fault(lambda: found("d/batch.jsonl")).message
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_left_out(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    told = fault(lambda: found("a"))
+    assert (told.code, told.message) == ("PG520", "a/b cannot be read: Permission denied")
+
+
+def test_an_empty_text_in_a_table_is_told_as_such(here: Path) -> None:
+    Path("t.jsonl").write_text('{"left": ""}', encoding="utf-8")
+    told = fault(lambda: found("t.jsonl", readers=(Pictures("left"),)))
+    assert "row 1: `left` is empty" in told.message
+    assert "null leaves an input out" in str(told.help)
 
 
 def test_files_for_several_inputs_or_in_pairs_take_a_table(here: Path) -> None:

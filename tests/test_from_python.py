@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 import perceiver_graph as pg
+from perceiver_graph.cluster import run_batch
 from perceiver_graph.runtime import Program
 from perceiver_graph.runtime.program import State
+from perceiver_graph.runtime.run import run_files
 from perceiver_graph.spec.glance import Glance
 
 TEXT = """\
@@ -245,6 +247,9 @@ KINDS: dict[str, Call] = {
     "directory must be a path, not None": lambda m: m.compiled.save(None),
     "backends must be a list": lambda m: m.compiled.save("x", backends="onnx"),
     "sample must be": lambda m: m.compiled.save("x", sample=3),
+    "files must be a list .* not a str": lambda m: run_files(m.program, "a.png", "out"),
+    "inputs must be a list .* not a str": lambda m: run_batch("x", "a.png", "out"),
+    "sizes must be a list .* not a str": lambda m: run_batch("x", ["a"], "out", sizes="n=3"),
 }
 CALLS: dict[str, Call] = {
     "compile has no argument `override`: did you mean `overrides=`": lambda m: pg.compile(

@@ -121,7 +121,17 @@ ALLOWED: dict[str, set[str]] = {
 DECLARING = {"__init__", "base", "fit", "kinds", "model", "bands", "pace", "tokens"}
 BELOW_MEDIA = {"spec.arithmetic", "spec.models", "spec.models.base"}
 # What the half that reads and writes may take from the runtime, which calls it.
-HELPERS = {"arrays", "chunks", "kinds", "opening", "paths", "read_errors", "room", "sizes"}
+HELPERS = {
+    "arrays",
+    "chunks",
+    "kinds",
+    "opening",
+    "paths",
+    "read_calls",
+    "read_errors",
+    "room",
+    "sizes",
+}
 
 # What each room of the compiler may import from the others.
 ROOMS: dict[str, set[str]] = {

@@ -168,6 +168,8 @@ def test_what_must_be_there_is_an_error(program: Program, tmp_path: Path) -> Non
     song = make_clip(tmp_path / "song.mp4", pictures=False)
     found = fault(lambda: run_files(program, [song], tmp_path / "out"))
     assert (found.code, "no video" in found.message) == ("PG508", True)
+    assert found.help is not None
+    assert 'a file for each: `program.read(sound="FILE", picture="FILE")`' in found.help
     assert names(tmp_path) == ["song.mp4"]
 
 

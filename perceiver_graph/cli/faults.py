@@ -27,6 +27,7 @@ WRONG_INPUT = 1
 WRONG_USAGE = 2
 BROKEN_PIPE = 141
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_RIGHTS = {errno.EACCES, errno.EPERM}
 
 DEBUG_VARIABLE = "PERCEIVER_GRAPH_DEBUG"
 
@@ -127,6 +128,12 @@ def _of_the_system(error: OSError) -> Diagnostic:
         return _unwritten("standard output", error)
     if error.errno in _NO_ROOM:
         return _unwritten(quote(error.filename, 200) if error.filename else "a file", error)
+    if error.errno in _RIGHTS and error.filename:
+        return make(
+            "PG606",
+            f"{quote(error.filename, 200)}: {error.strerror}",
+            help="name another place, or let this user read it and enter each folder on the way to it",
+        )
     return _unforeseen(error)
 
 

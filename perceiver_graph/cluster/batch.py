@@ -16,7 +16,7 @@ from perceiver_graph.cluster.job import Item, Job, Outcome
 from perceiver_graph.cluster.ledger import Ledger
 from perceiver_graph.cluster.local import Processes
 from perceiver_graph.cluster.takes import Takes
-from perceiver_graph.diagnostics.arguments import one_of
+from perceiver_graph.diagnostics.arguments import as_list, one_of
 from perceiver_graph.diagnostics.commands import is_typed, of_many
 from perceiver_graph.extensions import extend
 from perceiver_graph.runtime.bindings import parse_sizes, refuse_unknown_sizes
@@ -97,6 +97,11 @@ def run_batch(
     (PG401 to PG406, PG506, PG509, PG511, PG512, PG515, PG516, PG520, PG522, PG601).
     """
     one_of("engine", get_args(BatchEngine), engine)
+    inputs = as_list("inputs", "a list of files, folders, patterns and tables", inputs)
+    decode = as_list("decode", 'a list such as ["image=0:1000"]', decode)
+    sizes = as_list("sizes", 'a list such as ["n=30"]', sizes)
+    names = as_list("names", 'a list such as ["OUTPUT=FILE"]', names)
+    extensions = as_list("extensions", "a list of Python files", extensions)
     if table is not None:
         require_table(Path(table))
     for file in extensions:

@@ -132,7 +132,7 @@ def _inside(folder: Path, takes: Takes, out: str, notes: list[str]) -> Iterator[
         raise DiagnosticError.of("PG520", message, help=_other_folder())
     every = any(not reader.media_types for reader in takes.readers)
     other: list[str] = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse_unread):
         hidden = {name for name in folders if name.startswith(".")}
         within = {name for name in folders if os.path.realpath(Path(place, name)) == out}
         folders[:] = sorted({*folders} - hidden - within)
@@ -149,6 +149,13 @@ def _inside(folder: Path, takes: Takes, out: str, notes: list[str]) -> Iterator[
                 other.append(path.relative_to(folder).as_posix())
     if other:
         notes.append(f"{folder}: left out what is not {takes.nouns}: {some_of(other)}")
+
+
+def _refuse_unread(error: OSError) -> None:
+    """Nothing of a folder is left out because it cannot be looked into."""
+    message = f"{error.filename} cannot be read: {error.strerror}"
+    help = "let this user read it, or name the others"
+    raise DiagnosticError.of("PG520", message, help=help)
 
 
 def _is_within(path: Path, out: str) -> bool:

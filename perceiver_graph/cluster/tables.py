@@ -63,6 +63,10 @@ class _Cells:
             raise self._wrong(f"{quote(str(name))} is no input of the model", hint)
         if value is None or value == [] or (name == _NAME and _NAME not in self._inputs):
             return
+        if value == "":
+            raise self._wrong(
+                f"{quote(name)} is empty", "leave the row out; null leaves an input out"
+            )
         several = value if isinstance(value, list) else [value]
         if all(isinstance(one, str) and one for one in several):
             for one in several:

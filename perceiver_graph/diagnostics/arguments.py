@@ -30,6 +30,13 @@ def as_path(argument: str, wanted: str, given: object) -> Path:
     raise wrong_kind(argument, wanted, given)
 
 
+def as_list(argument: str, wanted: str, given: Iterable[_T]) -> list[_T]:
+    """The argument as a list; a text is not one of its letters. Raises TypeError."""
+    if isinstance(given, str | bytes | os.PathLike | Mapping) or not isinstance(given, Iterable):
+        raise wrong_kind(argument, wanted, given)
+    return list(given)
+
+
 def as_mapping(argument: str, wanted: str, given: Mapping[str, _T]) -> Mapping[str, _T]:
     """The argument, which is a mapping. Raises TypeError."""
     if not isinstance(given, Mapping):

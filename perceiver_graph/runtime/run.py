@@ -9,6 +9,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
+from perceiver_graph.diagnostics.arguments import as_list
 from perceiver_graph.media.io import Piece, some_of
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.named_arrays import take_arrays
@@ -62,6 +63,7 @@ def run_files(
     DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
     arrays = arrays or {}
+    files = as_list("files", "a list of paths and texts", files)
     refuse_unknown_sizes(program.manifest, sizes, arrays)
     _refuse_both(files, arrays)
     values, named = take_arrays(files, program.manifest)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from perceiver_graph.cli import faults
 from tests.cli.support import ROOT, process
 
 CLOSED = {"stdout": ">&-", "stderr": "2>&-", "both": ">&- 2>&-", "all": "<&- >&- 2>&-"}
@@ -62,6 +63,11 @@ def test_a_file_that_may_not_be_as_large_is_told(tiny: Path, tmp_path: Path) -> 
     done = shell(run, tmp_path, PYTHONDONTWRITEBYTECODE="1")  # Python leaves half of a file
     assert "error[PG511]: `out.npz` cannot be written: File too large" in done.stderr
     assert "help: free space, or name a place where a file may be as large" in done.stderr
+
+
+def test_what_this_user_may_not_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert faults._told(PermissionError(13, "Permission denied", "far/off")) == 1
+    assert "error[PG606]: `far/off`: Permission denied" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", ["list", "check kinetics", "graph kinetics"])

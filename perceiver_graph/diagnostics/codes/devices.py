@@ -56,6 +56,16 @@ ENTRIES = (
         "$ perceiver-graph inspect kinetics > /another/disk/kinetics.txt",
     ),
     Entry(
+        "PG606",
+        "not for this user",
+        "The system does not let this user read, enter or write what was named, because of the rights of "
+        "it or of a folder on the way to it; `namei -l PATH` shows them. Name another place, or change "
+        "them.",
+        "$ perceiver-graph run /root/build/kinetics video.mp4",
+        "$ cp -r /shared/build/kinetics build/kinetics\n"
+        "$ perceiver-graph run build/kinetics video.mp4",
+    ),
+    Entry(
         "PG607",
         "process forked from one that uses CUDA",
         "A forked process has a copy of the memory of its parent, but not what the parent started "

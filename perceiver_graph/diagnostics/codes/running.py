@@ -78,7 +78,7 @@ ENTRIES = (
         "PG508",
         "media file lacks a stream",
         "The model takes video or audio from the file, and the file does not contain it. Give a "
-        "second file for the missing input.",
+        "file that has it, or, where both are inputs of the model, a file for each by its name.",
         "$ perceiver-graph run build/kinetics silent.mp4",
         "$ perceiver-graph run build/kinetics image=silent.mp4 audio=sound.wav",
     ),

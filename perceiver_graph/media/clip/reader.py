@@ -22,6 +22,7 @@ from perceiver_graph.media.files.containers import media_source
 from perceiver_graph.media.io import Piece, Reader, Reading, reading
 from perceiver_graph.media.names import type_of
 from perceiver_graph.runtime.opening import Source
+from perceiver_graph.runtime.read_calls import as_given
 from perceiver_graph.spec.manifest import InputEntry, Manifest
 
 
@@ -129,6 +130,12 @@ class ClipReader(Reader):
             arrays, part = to_arrays(window, self.formats), float(window.part)
             yield Piece(arrays, (moment,), about, window.notes, part)
 
+    @property
+    def _apart(self) -> str:
+        """How pictures and sound are given that lie in a file each; empty where one is taken alone."""
+        files = [f"{name}=FILE" for name in self.formats]
+        return as_given(*files) if len(files) > 1 else ""
+
     def _windows(self, picture: Source | None, sound: Source | None) -> Iterator[Window]:
         video = self.video if picture else None
         audio = self.audio if sound else None
@@ -136,7 +143,12 @@ class ClipReader(Reader):
         assert source is not None
         if picture is None or sound is None or picture == sound:
             return read_clip(
-                source, video=video, audio=audio, allow_missing=self.optional, room=self.room
+                source,
+                video=video,
+                audio=audio,
+                allow_missing=self.optional,
+                room=self.room,
+                apart=self._apart,
             )
         assert video is not None
         assert audio is not None

@@ -146,6 +146,7 @@ def read_clip(
     allow_missing: Collection[str] = (),
     room: int | None = None,
     beside: Named | None = None,
+    apart: str = "",
 ) -> Iterator[Window]:
     """Cut a clip into consecutive windows: `video.time` frames and the sound of the same moments.
 
@@ -154,9 +155,9 @@ def read_clip(
     the end of the one that ends last, but for sound that reaches less than `ALIKE` beyond the pictures.
     The sound is that of `beside`, if it is given: there both begin at once. What the file lacks is an
     error (PG508), unless `allow_missing` contains "video" or "audio": then it is None in every window.
-    `room` is how many bytes decoding may take. Raises DiagnosticError, at once for a file that cannot be
-    used, during the iteration for damage further on (PG507). Raises ValueError if neither format is
-    given.
+    `room` is how many bytes decoding may take, `apart` how a file is given for each. Raises
+    DiagnosticError, at once for a file that cannot be used, during the iteration for damage further on
+    (PG507). Raises ValueError if neither format is given.
     """
     lead = video or audio
     if lead is None:
@@ -165,7 +166,7 @@ def read_clip(
     info = probe_clip(named)
     heard = info
     if beside is None:
-        _check_streams(info, video, audio, allow_missing)
+        _check_streams(info, video, audio, allow_missing, apart)
     else:
         heard = probe_clip(beside)
         _check_streams(info, video, None, ())
@@ -197,6 +198,7 @@ def _check_streams(
     video: VideoFormat | None,
     audio: AudioFormat | None,
     allow_missing: Collection[str],
+    apart: str = "",
 ) -> None:
     wanted = {"video": (video, info.has_video), "audio": (audio, info.has_audio)}
     missing = [kind for kind, (form, has) in wanted.items() if form is not None and not has]
@@ -207,7 +209,7 @@ def _check_streams(
                 "PG508",
                 f"{info.source} has no {kind}, which the model takes from it",
                 notes=[f"the file contains: {info}"],
-                help=f"give a file with {kind}, or a second file for the missing input",
+                help=f"give a file with {kind}{apart and f', or a file for each: {apart}'}",
             )
     if audio is not None and info.has_audio:
         _check_rates(info, audio)
