@@ -118,7 +118,7 @@ ALLOWED: dict[str, set[str]] = {
 
 # Media have two halves. Specs are made of the one that declares what a kind is and what it fits, which
 # needs no more of the spec than what its other models need; "media files" reads and writes, with numpy.
-DECLARING = {"__init__", "base", "fit", "kinds", "model", "bands", "pace", "tokens"}
+DECLARING = {"__init__", "base", "equal", "fit", "kinds", "model", "bands", "pace", "tokens"}
 BELOW_MEDIA = {"spec.arithmetic", "spec.models", "spec.models.base"}
 # What the half that reads and writes may take from the runtime, which calls it.
 HELPERS = {

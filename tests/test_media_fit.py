@@ -15,6 +15,7 @@ from perceiver_graph.media.base import (
     Part,
     Signature,
     mismatch,
+    refused,
     warned,
 )
 from perceiver_graph.media.clip.pace import off_pace
@@ -148,6 +149,46 @@ def test_what_an_output_cannot_be_written_as(unfit: Part, text: str) -> None:
 def test_a_choice_among_one_class_is_told(kind: str, channels: int, told: bool) -> None:
     found = warned(output(kind, {"channel": channels}))
     assert (found is not None) == told
+
+
+@pytest.mark.parametrize("kind", ["scores", "labels", "boxes", "classes"])
+def test_equal_names_are_told_where_results_go_by_name(kind: str) -> None:
+    """Of numbers by name, one would be lost; the classes of `classes` have their number beside the name."""
+    more = {"classes": "y"} if kind == "boxes" else {}
+    part = output(kind, {"channel": 3}, names=["a", "b", "a"], **more)
+    found = refused(part) or warned(part)
+    assert (refused(part) is not None) == (kind == "scores")
+    assert (found is not None) == (kind != "classes")
+    if found:
+        assert found.place == ("media", kind, "names", 2)
+        assert "`a (2)`" in found.remedy
+    assert refused(output(kind, {"channel": 3}, names=["a", "b", "c"], **more)) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"mean": [123.675, 116.28, 103.53]}, "write `mean: [0.485, 0.456, 0.406]`"),
+        (
+            {"mean": [127.5] * 3, "std": [1, 1, 1]},
+            "write `mean: [0.5, 0.5, 0.5]` and `std: [0.00392157, 0.00392157, 0.00392157]`",
+        ),
+        ({"mean": [0, 0, 0], "std": [255] * 3}, "write `std: [1.0, 1.0, 1.0]`"),
+        ({"mean": [0, 0, 0], "std": [1 / 255] * 3}, None),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3}, None),
+        ({"mean": [-1, -1, -1], "std": [2, 2, 2]}, None),
+        ({"stretch": True, "crop": 0.5}, "leave `crop` out"),
+        ({"stretch": True}, None),
+        ({}, None),
+    ],
+)
+def test_how_pictures_are_prepared_may_not_be_meant(
+    settings: dict[str, Any], remedy: str | None
+) -> None:
+    media = InputMedia.forms["image"].model_validate({"image": settings})
+    found = warned(Part("x", "inputs", media, {"height": 8, "width": 8, "channel": 3}))  # type: ignore[arg-type]
+    assert (found is None) == (remedy is None)
+    assert remedy is None or (found is not None and remedy in found.remedy)
 
 
 def test_outputs_that_need_an_input_say_so() -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perceiver_graph.media.base import settings_of
+from perceiver_graph.media.equal import given_twice, told_apart
+from perceiver_graph.media.scores.writer import ScoresWriter
 from perceiver_graph.runtime import open_artifact
 from perceiver_graph.runtime.naming import class_count, read_names, with_names
 from perceiver_graph.spec.manifest import Manifest
@@ -79,3 +84,40 @@ def test_a_model_without_classes(tmp_path: Path) -> None:
     assert found.help == "leave the names out"
     found = fault(lambda: read_names([str(write(tmp_path / "one", "a"))], plain))
     assert found.notes == ()
+
+
+def test_numbers_that_are_written_by_name_have_one_each(tmp_path: Path) -> None:
+    """Equal names would lose a number: they are refused where they are given, and numbered where an
+    artifact has them."""
+
+    def change(data: dict[str, Any]) -> None:
+        data["outputs"]["total"]["media"] = {"scores": {"names": [*"abaab"]}}
+
+    manifest = open_artifact(write_artifact(tmp_path / "tiny", change)).manifest
+    media = manifest.outputs["total"].media
+    assert media is not None
+    writer = ScoresWriter("y", settings_of(media))
+    assert list(writer.answer(np.arange(5.0)).data.items()) == [
+        ("a", 0.0),
+        ("b", 1.0),
+        ("a (2)", 2.0),
+        ("a (3)", 3.0),
+        ("b (2)", 4.0),
+    ]
+    found = fault(lambda: with_names(manifest, {"total": [*"abcad"]}))
+    assert found.code == "PG515"
+    assert "names 1 and 4 of output `total` are both `a`" in found.message
+    assert found.help == "give each its own, `a (2)` say"
+    with_names(manifest, {"total": ["a", "b", "c", "a (2)", "d"]})
+
+
+@given(st.lists(st.sampled_from(["a", "b", "a (2)", "a (2) (2)", "", " (2)"])))
+def test_names_that_are_told_apart(names: list[str]) -> None:
+    found = told_apart(names)
+    assert len(set(found)) == len(names)
+    assert [new for new in found if new in names] or not names
+    assert all(
+        new == old or new.startswith(f"{old} (") for new, old in zip(found, names, strict=True)
+    )
+    if given_twice(names) is None:
+        assert found == names

@@ -269,9 +269,13 @@ TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
     [
         ("Ann in Ulm", [1, 2, 2, 0, 0, 0, 0, 3, 4, 4], TAGS, [("Ann", "PER"), ("Ulm", "LOC")]),
         ("AnnBob", [1, 2, 2, 1, 2, 2], TAGS, [("Ann", "PER"), ("Bob", "PER")]),
-        ("Ann", [1, 1, 1], TAGS, [("Ann", "PER")]),
+        ("AB", [1, 1], TAGS, [("A", "PER"), ("B", "PER")]),  # each begins one
+        ("aab", [1, 1, 2], TAGS, [("a", "PER"), ("ab", "PER")]),
+        ("éa", [1, 1, 2], TAGS, [("éa", "PER")]),  # of a letter of two bytes, the first one says
+        ("né", [0, 1, 3], TAGS, [("é", "PER")]),
+        ("[MASK]a", [1, 1], TAGS, [("[MASK]", "PER"), ("a", "PER")]),
         ("Ann", [2, 4, 4], TAGS, [("A", "PER"), ("nn", "LOC")]),
-        ("né", [0, 3, 0], TAGS, [("é", "LOC")]),  # half a character: all of it
+        ("né", [0, 3, 0], TAGS, [("é", "LOC")]),
         ("abc", [0, 2, 2], None, [("bc", "class 2")]),
         ("abc", [0, 1, 0], ["X", "O"], [("a", "X"), ("c", "X")]),
         ("abc", [0, 0, 0], TAGS, []),

@@ -62,10 +62,12 @@ class Mismatch:
 
     fault: str
     remedy: str
-    place: tuple[str, ...]
+    place: tuple[str | int, ...]
     """The key to blame, below the part in the spec."""
     whole: bool = False
     """Whether the remedy leaves `media` out itself."""
+    also: tuple[tuple[tuple[str | int, ...], str], ...] = ()
+    """Other keys below the part that have to do with it, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class OutputMedia(Form):
     what = "a kind of media"
     output_checks: ClassVar[tuple[Check, ...]] = ()
     """What is asked of an output, one after the other."""
+    output_refusals: ClassVar[tuple[Check, ...]] = ()
+    """What a spec may not say, asked of one that fits; artifacts that say it are taken all the same."""
     output_warnings: ClassVar[tuple[Check, ...]] = ()
     """What is most likely not meant, asked of one that fits."""
     writer: ClassVar[Any] = None
@@ -149,6 +153,11 @@ def mismatch(part: Part, signature: Signature | None = None) -> Mismatch | None:
     A part without media has none, and inputs are looked at by themselves.
     """
     return _first("checks", part, signature)
+
+
+def refused(part: Part, signature: Signature | None = None) -> Mismatch | None:
+    """What a spec may not say of a part that fits its media, and an artifact may."""
+    return _first("refusals", part, signature)
 
 
 def warned(part: Part, signature: Signature | None = None) -> Mismatch | None:

@@ -23,6 +23,7 @@ from perceiver_graph.media.base import (
     Signature,
     mismatch,
 )
+from perceiver_graph.media.equal import given_twice, told_apart
 from perceiver_graph.spec.arithmetic import words
 
 VIDEO_AXES = ("time", "height", "width", CHANNEL)
@@ -161,6 +162,37 @@ def names(part: Part, signature: Signature) -> Mismatch | None:
     fault = f"`{part.name}` has {classes} {what}{ending}, and {len(given)} names are given"
     remedy = f"give each {what} its name, in their order"
     return Mismatch(fault, remedy, ("media", part.kind, "names"))
+
+
+def equal_names(part: Part, signature: Signature) -> Mismatch | None:
+    """Numbers are written by name: of two that are called alike, one would be lost."""
+    found = given_twice(part.settings.names or ())
+    if found is None:
+        return None
+    first, again, name = found
+    here = ("media", part.kind, "names")
+    other = told_apart(part.settings.names)[again]
+    return Mismatch(
+        f"two numbers of `{part.name}` are called {quote(name)}, and they are written by name",
+        f"give each its own, {quote(other)} say",
+        (*here, again),
+        also=(((*here, first), "the first one"),),
+    )
+
+
+def alike(part: Part, signature: Signature) -> Mismatch | None:
+    """What is found is told by the name of its class alone."""
+    found = given_twice(part.settings.names or ())
+    if found is None:
+        return None
+    first, again, name = found
+    other = told_apart(part.settings.names)[again]
+    return Mismatch(
+        f"classes {first} and {again} of `{part.name}` are both called {quote(name)}: results do not tell "
+        "one from the other",
+        f"give each its own name, {quote(other)} say",
+        ("media", part.kind, "names", again),
+    )
 
 
 def several_classes(part: Part, signature: Signature) -> Mismatch | None:

@@ -10,6 +10,8 @@ from perceiver_graph.diagnostics.encodings import as_utf8, other_unicode
 from perceiver_graph.diagnostics.words import did_you_mean
 from perceiver_graph.media.base import settings_of
 from perceiver_graph.media.entries import part_of
+from perceiver_graph.media.equal import given_twice, told_apart
+from perceiver_graph.media.fit import equal_names
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.paths import is_path
 from perceiver_graph.spec.manifest import Manifest, OutputEntry
@@ -71,10 +73,30 @@ def with_names(manifest: Manifest, names: Names) -> Manifest:
                 f"{len(given)} names are given for the {count} classes of output {quote(name)}"
             )
             report.error("PG515", message, help=_ONE_EACH)
+        elif _is_by_name(outputs[name]) and (equal := given_twice(given)):
+            _report_equal(name, equal, given, report)
         else:
             outputs[name] = _renamed(outputs[name], given)
     report.raise_if_errors()
     return manifest.model_copy(update={"outputs": outputs})
+
+
+def _is_by_name(entry: OutputEntry) -> bool:
+    """Whether the results are written by name, so that of two equal ones one would be lost."""
+    assert entry.media is not None
+    return equal_names in entry.media.output_refusals
+
+
+def _report_equal(
+    name: str, equal: tuple[int, int, str], given: Sequence[str], report: Report
+) -> None:
+    first, again, called = equal
+    report.error(
+        "PG515",
+        f"names {first + 1} and {again + 1} of output {quote(name)} are both {quote(called)}, and its "
+        "numbers are written by name",
+        help=f"give each its own, {quote(told_apart(given)[again])} say",
+    )
 
 
 def class_count(manifest: Manifest, name: str) -> int | None:

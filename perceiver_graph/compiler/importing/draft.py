@@ -11,6 +11,7 @@ from typing import Any
 from perceiver_graph.compiler.importing.preprocessing import Preprocessing
 from perceiver_graph.compiler.importing.settings import Settings
 from perceiver_graph.compiler.importing.yaml_text import Path
+from perceiver_graph.media.equal import given_twice, told_apart
 
 Data = dict[str, Any]
 
@@ -104,10 +105,17 @@ def class_media(config: Configuration) -> Data:
     named = {"names": names} if names else {}
     problem = config.settings.text("problem_type")
     if config.classes == 1 or problem == "regression":
-        return {"scores": named}
+        return {"scores": named and {"names": _each_its_own(names or [], config.settings)}}
     if problem == "multi_label_classification":
         return {"classes": named | {"multi_label": True}}
     return {"classes": named}
+
+
+def _each_its_own(names: list[str], settings: Settings) -> list[str]:
+    """Names under which numbers are written, none of which is given twice."""
+    if given_twice(names):
+        settings.notes.append("`id2label` of the configuration has equal names: they are numbered")
+    return told_apart(names)
 
 
 def classifier(config: Configuration) -> Data:

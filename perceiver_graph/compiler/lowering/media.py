@@ -11,7 +11,7 @@ from perceiver_graph.choices import MaskUse
 from perceiver_graph.compiler.blocks.context import Axis, Context, Coordinates, Path
 from perceiver_graph.compiler.blocks.modality import Modality
 from perceiver_graph.compiler.lowering.lowered import Lowered
-from perceiver_graph.media.base import Mismatch, Part, Signature, mismatch, warned
+from perceiver_graph.media.base import Mismatch, Part, Signature, mismatch, refused, warned
 from perceiver_graph.media.fit import fitting_kinds, same_stream
 from perceiver_graph.media.points.model import PointsMedia
 from perceiver_graph.spec.models import Input, LinearHead, MlpHead, TiedHead
@@ -34,7 +34,7 @@ def check_media(ctx: Context, lowered: Lowered) -> None:
     outputs = _outputs(lowered)
     signature = Signature.of(inputs, outputs)
     for part in outputs:
-        if found := mismatch(part, signature):
+        if found := mismatch(part, signature) or refused(part, signature):
             _report(ctx, part, found)
         elif found := warned(part, signature):
             _warn(ctx, part, found)
@@ -97,11 +97,12 @@ def _report(ctx: Context, part: Part, found: Mismatch, kinds: Iterable[str] = ()
     others = [f"`{kind}`" for kind in kinds] if found.place == part.place() else []
     other = f"use a kind that fits: {' or '.join(others)}" if others else "leave `media` out"
     place: Path = (*path, *_below(ctx, part, found.place))
+    also = [((*path, *one), text) for one, text in found.also]
     ctx.error(
         "PG215",
         found.fault,
         place,
-        also=[] if "media" in place else [((*path, "media"), f"{use} as `{part.kind}`")],
+        also=also if "media" in place else [((*path, "media"), f"{use} as `{part.kind}`")],
         help=found.remedy if found.whole and not others else f"{found.remedy}, or {other}",
         at_key=found.place == part.place(),
     )
@@ -112,7 +113,7 @@ def _warn(ctx: Context, part: Part, found: Mismatch) -> None:
     ctx.report.warning("PG215", found.fault, span, help=found.remedy)
 
 
-def _below(ctx: Context, part: Part, place: tuple[str, ...]) -> Path:
+def _below(ctx: Context, part: Part, place: Path) -> Path:
     """The number itself in a step or a head, which the checks do not know from inside."""
     if part.side == "inputs":
         first = next(iter(ctx.inputs[part.name].steps), None)

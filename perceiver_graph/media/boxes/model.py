@@ -9,7 +9,7 @@ from pydantic import Field
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.media.base import Mismatch, Names, OutputMedia, Part, Signature
-from perceiver_graph.media.fit import channels, names, rank
+from perceiver_graph.media.fit import alike, channels, names, rank
 from perceiver_graph.spec.models.base import Model, Name
 
 
@@ -55,6 +55,7 @@ class BoxesMedia(OutputMedia):
         _with_scores,
         names,
     )
+    output_warnings = (alike,)
     writer = "perceiver_graph.media.boxes.writer:BoxesWriter"
 
     def class_count(self, part: Part, outputs: Mapping[str, Part]) -> int | None:

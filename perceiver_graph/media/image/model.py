@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from perceiver_graph.media.base import InputMedia
+from perceiver_graph.diagnostics.words import joined
+from perceiver_graph.media.base import InputMedia, Mismatch, Part, Signature
 from perceiver_graph.media.fit import IMAGE_AXES, axes, channels
 from perceiver_graph.spec.models.base import Model, Number, PositiveNumber, counted
 
@@ -16,6 +17,8 @@ Channels = Annotated[list[Number], Field(min_length=3, max_length=3), _COLOURS]
 Spread = Annotated[list[PositiveNumber], Field(min_length=3, max_length=3), _COLOURS]
 Share = Annotated[float, Field(gt=0, le=1)]
 
+_MOST_SPREAD = 10
+"""Deviations of pixels from 0 to 1 are below 0.5, those of pixels from 0 to 255 some tens."""
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
 
@@ -39,6 +42,39 @@ class ImageParameters(Model):
     """What they are then divided by."""
 
 
+def _of_bytes(part: Part, signature: Signature) -> Mismatch | None:
+    """Numbers for pixels from 0 to 255, as other libraries have them, where those here are from 0 to 1."""
+    form: ImageParameters = part.settings
+    beyond = "mean" if max(form.mean) > 1 else "std" if max(form.std) >= _MOST_SPREAD else None
+    if beyond is None:
+        return None
+    said = {"mean": max(form.mean) > 1, "std": max(form.std) >= 1}
+    lines = [
+        f"`{key}: {[float(f'{one / 255:.6g}') for one in getattr(form, key)]}`"
+        for key, whole in said.items()
+        if whole
+    ]
+    return Mismatch(
+        f"the pixels of `{part.name}` are scaled to 0 to 1 before `mean` is subtracted, and {beyond} "
+        f"{max(getattr(form, beyond)):g} is one of pixels from 0 to 255",
+        f"divide by 255: write {joined(lines, 'and')}",
+        ("media", "image", beyond),
+    )
+
+
+def _cut_and_stretched(part: Part, signature: Signature) -> Mismatch | None:
+    """A picture that is stretched is not cut."""
+    form: ImageParameters = part.settings
+    usual = ImageParameters.model_fields["crop"].default
+    if not form.stretch or form.crop == usual:
+        return None
+    return Mismatch(
+        f"`crop` has no effect on `{part.name}`: the whole picture is stretched",
+        "leave `crop` out, or `stretch`",
+        ("media", "image", "crop"),
+    )
+
+
 class ImageMedia(InputMedia):
     """A picture from a file, in the axes height, width, channel."""
 
@@ -46,6 +82,7 @@ class ImageMedia(InputMedia):
     """How it is cut out and normalised; `{}` does as the published Perceivers do."""
 
     input_checks = (axes(*IMAGE_AXES), channels(3, "pictures have 3 (RGB)"))
+    input_warnings = (_of_bytes, _cut_and_stretched)
     reader = "perceiver_graph.media.image.reader:ImageReader"
     example, is_decoded = "PICTURE.jpg", True
 

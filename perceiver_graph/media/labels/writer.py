@@ -15,7 +15,10 @@ from perceiver_graph.media.text.places import places
 
 
 class LabelsWriter(Writer):
-    """Neighbouring tokens of the same label make up a stretch; B- begins a new one."""
+    """Neighbouring letters of the same label make up a stretch; B- begins a new one.
+
+    A letter of several bytes has the label of the first one.
+    """
 
     def __init__(self, name: str, form: LabelsParameters) -> None:
         super().__init__(name, form)
@@ -27,26 +30,26 @@ class LabelsWriter(Writer):
         """Take scores [1, length, classes]."""
         values = row_probabilities(results[self._name][0])
         for place in places(piece):
-            own = values[place.start : place.stop]
+            letters = place.letters()
+            own = values[place.start : place.stop][letters]
             unknown = np.isnan(own).any(axis=-1, keepdims=True)
             own = np.where(unknown, np.arange(own.shape[-1]) == self._nothing, own)
             for label, first, last in self._runs(own.argmax(axis=-1).tolist()):
                 sure = float(own[first : last + 1].max(axis=-1).mean())
-                stretch = place.stretch(first, last)
+                stretch = place.stretch(letters[first], letters[last])
                 self._found.append({"label": label, **stretch, "probability": sure})
         return {}
 
     def _runs(self, classes: Sequence[int]) -> Iterator[tuple[str, int, int]]:
-        """The label, first and last token of each stretch."""
-        start, label, before = 0, "", self._nothing
+        """The label, first and last letter of each stretch."""
+        start, label = 0, ""
         for index, one in enumerate([*classes, self._nothing]):
             name = named(one, self._form.names)
             kind = "" if one == self._nothing else name.removeprefix("B-").removeprefix("I-")
-            if kind != label or (name.startswith("B-") and one != before):
+            if kind != label or (kind and name.startswith("B-")):
                 if label:
                     yield label, start, index - 1
                 start, label = index, kind
-            before = one
 
     def finish(self, said: Mapping[str, Answer]) -> dict[str, Answer]:
         """The stretches in order."""

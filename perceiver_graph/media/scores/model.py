@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceiver_graph.media.base import Names, OutputMedia
-from perceiver_graph.media.fit import names
+from perceiver_graph.media.fit import equal_names, names
 from perceiver_graph.spec.models.base import Model
 
 
@@ -11,7 +11,7 @@ class ScoresParameters(Model):
     """Numbers that are written as they are."""
 
     names: Names | None = None
-    """What they are called, in order."""
+    """What they are called, in order; each has its own name."""
 
 
 class ScoresMedia(OutputMedia):
@@ -21,4 +21,5 @@ class ScoresMedia(OutputMedia):
     """Their names; `{}` leaves them out."""
 
     output_checks = (names,)
+    output_refusals = (equal_names,)
     writer = "perceiver_graph.media.scores.writer:ScoresWriter"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics.escape import json
+from perceiver_graph.media.equal import told_apart
 from perceiver_graph.media.io import Answer, Piece, Writer
 from perceiver_graph.media.scores.probabilities import named
 
@@ -56,10 +57,12 @@ class ScoresWriter(MeanWriter):
         return np.asarray(result[0], np.float64)
 
     def answer(self, values: Values) -> Answer:
-        """By name if the spec names them; a single one as a number, else a list."""
+        """By name if the spec names them (artifacts may have equal names); a single one as a number, else a
+        list."""
         data: Any = float(values.item()) if values.size == 1 else values.tolist()
         if self._form.names is not None and values.ndim == 1:
-            data = {named(i, self._form.names): float(value) for i, value in enumerate(values)}
+            called = told_apart([named(i, self._form.names) for i in range(len(values))])
+            data = dict(zip(called, map(float, values), strict=True))
         shown = data if isinstance(data, dict) else {"": data}
         return Answer(data, ", ".join(f"{key} {_short(one)}".strip() for key, one in shown.items()))
 

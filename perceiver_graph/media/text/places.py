@@ -17,6 +17,11 @@ class Place:
     start: int
     stop: int
 
+    def letters(self) -> list[int]:
+        """The first id of each character."""
+        offsets = character_offsets(self.text)[:-1]
+        return [i for i, one in enumerate(offsets) if not i or one != offsets[i - 1]]
+
     def stretch(self, first: int, last: int) -> dict[str, Any]:
         """The characters of the ids first to last, counted within the text; none is cut apart."""
         offsets = character_offsets(self.text)
