@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import perceiver_graph as pg
 from perceiver_graph.diagnostics import Diagnostic, DiagnosticError
 from perceiver_graph.runtime.program import Program
 from perceiver_graph.spec.loader import parse_spec
+from tests.test_generation import SPEC as WRITER
 
 SPEC = """
 perceiver: 1
@@ -110,6 +112,21 @@ def test_sizes_that_are_not_permitted_are_told_what_would_be(
     assert way.startswith(words)
     made = eval(way.removeprefix(words), {"track": track, "numpy": np, "steps": 20})
     program.run({"track": np.zeros(made, np.float32) if isinstance(made, list) else made})
+
+
+@pytest.mark.parametrize(("length", "words"), [(3, "fill it up: "), (9, "take the last 8: ")])
+def test_texts_whose_last_tokens_are_the_latents_keep_these(
+    length: int, words: str, tmp_path: Path
+) -> None:
+    """What is added comes in front of them, as it does where a file is read."""
+    text = WRITER.replace("max: 12", "max: 8")
+    pg.compile(text).save(tmp_path / "writer")
+    ids = np.arange(length)[None]
+    (found,) = faults(pg.load(tmp_path / "writer"), {"text": ids})
+    code = str(found.help).partition(words)[2].partition(", and")[0]
+    made = eval(code, {"text": ids, "numpy": np})
+    assert made[0, -3:].tolist() == ids[0, -3:].tolist()
+    assert made.shape in ((1, 4), (1, 8))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])

@@ -211,6 +211,7 @@ def test_pcd_files_of_another_length(tmp_path: Path, form: str) -> None:
     [
         ("1;2;3\n4;5,5;6\n", "line 2, column 2", "`5,5` has a comma within a number"),
         ('1,2,3\n"1,5",2,3\n', "line 2, column 1", "has a comma within a number"),
+        ('1,2,3\n1,"1,234",3\n', "line 2, column 2", "`1,234` has a comma within a number"),
         ('1,2,3\n1,"1,234,567",3\n', "line 2, column 2", "has separators within a number"),
         ("1;2;3\n1;2;1.234.567\n", "line 2, column 3", "has separators within a number"),
         ("1,2,3\n1_000,2,3\n", "line 2, column 1", "has separators within a number"),

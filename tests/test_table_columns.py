@@ -129,6 +129,8 @@ def test_names_that_do_not_fit_are_refused(
         ("hour celsius\n1 2\n3 nan\n", "line 3, the column `celsius`"),
         ("# of a day\nhour\tcelsius\n1\t2\n3\tNA\n", "line 4, column 2"),
         ("id,celsius,hour,\n5,2,1,\n6,,3,\n", "line 3, column 2"),
+        ('"hour","celsius"\n"1","2"\n"3",""\n', "line 3, column 2"),
+        ('hour,celsius\n1,"2"\n3,NA\n', "line 3, column 2"),
     ],
 )
 def test_a_value_that_is_not_there(text: str, place: str, path: Path, program: Program) -> None:

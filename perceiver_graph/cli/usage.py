@@ -252,6 +252,10 @@ def _wanted(kind: Any, limits: Any) -> str:
     return what if limits.min is None else f"{what} of at least {limits.min}"
 
 
+_NOTHING = ("generate",)
+"""Options whose least value does nothing."""
+
+
 def _example(ctx: Any, param: Any, given: object = None) -> str:
     """A value that works: the nearest to a number that was given, else one of the choices or the name."""
     kind, limits = _declared(ctx, param)
@@ -264,6 +268,7 @@ def _example(ctx: Any, param: Any, given: object = None) -> str:
         nearest = param.default
         if nearest is None and kind is int:  # a number that is taken
             nearest = limits.max if limits.max is not None and limits.max < 10 else limits.min
+            nearest = param.metavar if nearest == 0 and param.name in _NOTHING else nearest
     return str(param.metavar if nearest is None else nearest)
 
 

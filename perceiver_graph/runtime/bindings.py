@@ -148,11 +148,13 @@ def _fitted(manifest: Manifest, axis: _Axis, dimension: Dimension) -> str:
         return f"give one batch element at least, {[1, *entry.shape[1:]]}".replace("'", "")
     most = min(axis.actual, dimension.max or axis.actual)
     most = most // dimension.multiple_of * dimension.multiple_of
+    in_front = entry.padding == "front"  # the last tokens are the latents
     if most >= dimension.lowest:
-        part = f"{axis.input}[{':, ' * axis.number}:{most}]"
-        return f"split it, or take the first {most}: {part}"
+        part, which = (f"-{most}:", "last") if in_front else (f":{most}", "first")
+        return f"split it, or take the {which} {most}: {axis.input}[{':, ' * axis.number}{part}]"
     more = dimension.lowest - axis.actual
-    widths = [[0, more if i == axis.number else 0] for i in range(len(entry.shape))]
+    added = [more, 0] if in_front else [0, more]
+    widths = [added if i == axis.number else [0, 0] for i in range(len(entry.shape))]
     masked = f", and pass `{axis.input}.attention_mask`, false for what was added"
     return f"fill it up: numpy.pad({axis.input}, {widths})" + masked * bool(entry.attention_mask)
 

@@ -131,6 +131,7 @@ def test_every_limited_option_is_tried() -> None:
         ("compile x -O=1", "two words, not `-O=1`", "`-O 1`"),
         ("compile x -o=there", "two words, not `-o=there`", "`-o there`"),
         ("compile x --weights -o y", "`--weights` needs a value", "`--weights PATH`"),
+        ("run x hi --generate", "`--generate` needs a value", "`--generate TOKENS`"),
         ("compile", "`compile` needs a SPEC", "`perceiver-graph compile SPEC`"),
         ("run", "`run` needs an ARTIFACT", "`perceiver-graph run ARTIFACT`"),
         ("compile x y", "takes SPEC and no more: `y`", "`perceiver-graph compile --help`"),

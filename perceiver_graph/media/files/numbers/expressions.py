@@ -11,10 +11,16 @@ MISSING = frozenset(("", "#n/a", "#na", "<na>", "n/a", "na", "nan", "none", "nul
 
 
 def of_text(
-    source: Source, delimiter: str | None, header: int = 0, columns: Sequence[int] = ()
+    source: Source,
+    delimiter: str | None,
+    header: int = 0,
+    columns: Sequence[int] = (),
+    quoted: bool = False,
 ) -> str:
-    """The expression that reads a text behind the line of its `header`; of all its columns, or of these."""
-    options = [repr(str(source.path) if source.is_file else "FILE.csv")]
+    """The expression that reads a text behind the line of its `header`; of all its columns, or of these.
+    `quoted` is whether numbers stand in quotes, which numpy takes for what is missing."""
+    path = repr(str(source.path) if source.is_file else "FILE.csv")
+    options = [f"(line.replace('\"', '') for line in open({path}))" if quoted else path]
     if delimiter:
         options.append(f"delimiter={delimiter!r}")
     if header:

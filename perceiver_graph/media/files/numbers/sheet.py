@@ -90,6 +90,7 @@ class _Parser:
         self._told: str | None = None  # the delimiter that the first line says
         self._header = 0  # the line of the names
         self._ends_separated = False  # whether a separator stands behind the last column
+        self._has_quotes = False
         self._begun = False
         self._comments: deque[str] = deque(maxlen=_COMMENTS)
         self._notes: tuple[str, ...] = ()
@@ -133,7 +134,7 @@ class _Parser:
                 taken += [i for i in range(begin, self._width) if names[i] not in (*AXES, *PACKED)]
         all_taken = taken == [*range(self._width)] and not self._ends_separated
         columns = () if all_taken else taken
-        return of_text(self._source, self._delimiter, self._header, columns)
+        return of_text(self._source, self._delimiter, self._header, columns, self._has_quotes)
 
     def _missing(self) -> str:
         return without_missing(self._expression(), self._masked, self._fixed)
@@ -217,6 +218,7 @@ class _Parser:
             )
 
     def _fields(self, number: int, line: str) -> list[str]:
+        self._has_quotes |= '"' in line
         if self._delimiter is None:
             return [field.strip('"') for field in line.split()]
         fields = line.split(self._delimiter) if '"' not in line else self._quoted(number, line)

@@ -21,9 +21,15 @@ MOST_LINES = 1 << 24
 _PLAIN = "give plain text, with a line for each row"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I | re.A)
 
-# What is written that is nearly a number, what it is called, and what to do.
+# What is written that is nearly a number, what it is called, and what to do: {0} is the field without
+# its commas, {1} with points in their place.
 _NEARLY: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"[+-]?\d+,\d+"), "has a comma within a number", "write a decimal point: 1.5"),
+    (
+        re.compile(r"[+-]?[1-9]\d{0,2},\d{3}"),
+        "has a comma within a number",
+        "write {0}, if it separates thousands, or {1}, if it is a decimal comma",
+    ),
+    (re.compile(r"[+-]?\d+,\d+"), "has a comma within a number", "write a decimal point: {1}"),
     (
         re.compile(r"[+-]?\d{1,3}([,.' _\u2019\u00a0\u202f]\d{3})+([.,]\d*)?"),
         "has separators within a number",
@@ -55,7 +61,8 @@ def parsed(
         help = missing()
     for pattern, called, remedy in _NEARLY:
         if pattern.fullmatch(field):
-            what, help = f"{quote(field)} {called}", remedy
+            what = f"{quote(field)} {called}"
+            help = remedy.format(field.replace(",", ""), field.replace(",", "."))
             break
     notes = [f"the column is called {quote(name)}" for name in names[column - 1 : column]]
     raise undecodable(f"{source}, line {line}, column {column}: {what}", *notes, help=help)
