@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from perceiver_graph.compiler.backends.onnx.trial import Sample
 
-_WEIGHTS = "the path of a file or folder, arrays by name, or a module of torch"
+_WEIGHTS = "a path, arrays by name as `state_dict()` has them, or a module of torch"
 Announce = Callable[[str], None]
 """Called with what begins now, for example `writing encode.onnx`."""
 

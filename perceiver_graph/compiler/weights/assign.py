@@ -29,7 +29,13 @@ from perceiver_graph.compiler.weights.files import (
 )
 from perceiver_graph.compiler.weights.folders import OWN_WEIGHTS
 from perceiver_graph.compiler.weights.known_settings import not_followed
-from perceiver_graph.compiler.weights.layouts import Layout, pieces, recognise
+from perceiver_graph.compiler.weights.layouts import (
+    Layout,
+    pieces,
+    recognise,
+    unwrapped,
+    why_left_over,
+)
 from perceiver_graph.compiler.weights.transformers import Checkpoint
 from perceiver_graph.compiler.weights.turning import other_waves
 from perceiver_graph.diagnostics import Report, Span, make, quote
@@ -68,11 +74,12 @@ def fit(
     absent.
     """
     found = Report(differences(checkpoint.config, graph) if checkpoint.config is not None else ())
-    layout = layout or recognise(checkpoint.tensors, {x.value.name for x in graph.parameters})
-    for difference in other_waves(layout, checkpoint.tensors, graph):
+    tensors = checkpoint.tensors if layout else unwrapped(checkpoint.tensors)
+    layout = layout or recognise(tensors, {x.value.name for x in graph.parameters})
+    for difference in other_waves(layout, tensors, graph):
         found.add(difference)
-    assignment = _assign(checkpoint.tensors, graph, layout, fresh)
-    _report_misfits(assignment, found)
+    assignment = _assign(tensors, graph, layout, fresh)
+    _report_misfits(assignment, found, layout)
     found.raise_if_errors()
     values = {}
     infected = []
@@ -81,7 +88,7 @@ def fit(
         if not np.isfinite(value).all():
             infected.append(theirs)
         values[name] = value
-    _report_infected(checkpoint.tensors, infected, found)
+    _report_infected(tensors, infected, found)
     found.raise_if_errors()
     if report is not None:
         for note in assignment.tensors.notes:
@@ -167,7 +174,7 @@ def _shape(leaf: Parameter) -> tuple[int, ...]:
     return tuple(int(size) for size in leaf.value.shape)
 
 
-def _report_misfits(found: _Assignment, report: Report) -> None:
+def _report_misfits(found: _Assignment, report: Report, layout: Layout) -> None:
     where = found.tensors.label
     for span, names in _by_origin(found, found.missing):
         report.error(
@@ -196,7 +203,8 @@ def _report_misfits(found: _Assignment, report: Report) -> None:
             f"{_count(found.extra, 'has', 'have')} no place in the model: {_first(found.extra)} "
             f"of {where}",
             notes=[f"not used: {pattern}" for pattern in collapse(found.extra)],
-            help=f"compare what {command('inspect', 'SPEC')} shows of the spec with what was trained",
+            help=why_left_over(layout, found.extra)
+            or f"compare what {command('inspect', 'SPEC')} shows of the spec with what was trained",
         )
     _report_dtypes(found, report)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from perceiver_graph.compiler.weights.files import Tensors
@@ -16,6 +16,12 @@ from perceiver_graph.diagnostics import DiagnosticError, quote
 from perceiver_graph.diagnostics.commands import command
 
 _OF_ADAPTERS = re.compile(r"(^|\.)(lora_[A-Za-z]+|base_model|ia3_l|lokr_w1|hada_w1_a)(\.|$)")
+
+_WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
+"""What torch writes into names for a module that is compiled, checkpointed or sharded, wherever it lies."""
+_COUNT = "n_averaged"
+"""What `torch.optim.swa_utils.AveragedModel` keeps beside its `module`: of how many steps it is the mean."""
+_OPTIMIZER = frozenset({"state", "param_groups"})
 
 
 class Layout(Protocol):
@@ -57,6 +63,21 @@ class OwnLayout:
         return False
 
 
+def unwrapped(tensors: Tensors) -> Tensors:
+    """The tensors without what torch's own wrappers add to a model: parts of names, and a count of steps."""
+    averaged = _COUNT in tensors.names and all(
+        name == _COUNT or name.startswith("module.") for name in tensors.names
+    )
+    names = {
+        name: ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+        for name in tensors.names
+        if not (averaged and name == _COUNT)
+    }
+    if len({*names.values()}) < len(names):
+        return tensors
+    return replace(tensors, tensors={names[n]: x for n, x in tensors.tensors.items() if n in names})
+
+
 def recognise(tensors: Tensors, ours: set[str]) -> Layout:
     """The layout, told by the names. Raises DiagnosticError (PG301, PG306) where they tell nothing."""
     if any(_OF_ADAPTERS.search(name) for name in tensors.names):
@@ -72,6 +93,12 @@ def recognise(tensors: Tensors, ours: set[str]) -> Layout:
         return layout
     some = ", ".join(quote(name) for name in tensors.names[:5])
     more = " and others" if len(tensors.names) > 5 else ""
+    if _OPTIMIZER.issubset(tensors.names):
+        raise DiagnosticError.of(
+            "PG306",
+            f"{tensors.label} are the state of an optimizer, which has no weights",
+            help="give those of the model that it trains: `model.state_dict()`, or the model itself",
+        )
     raise DiagnosticError.of(
         "PG306",
         f"the tensors of {tensors.label} have names of no known layout",
@@ -93,6 +120,21 @@ def _of_system(tensors: Tensors) -> SystemLayout | None:
             help=f"import their file first: {command('import', tensors.file, '-o', 'DIR')}",
         )
     return SystemLayout(found[0].system, found[0].prefix) if found else None
+
+
+def why_left_over(layout: Layout, extra: Sequence[str]) -> str | None:
+    """Why tensors have no place that a module has beside the weights of a model, and what would work; None
+    of others."""
+    if any(".parametrizations." in name for name in extra):
+        way = "torch.nn.utils.parametrize.remove_parametrizations(PART, NAME)"
+        return f"some layers compute their weights from others: first `{way}` for each"
+    if any(name.endswith("_orig") and f"{name[:-5]}_mask" in extra for name in extra):
+        return 'layers are pruned: first `torch.nn.utils.prune.remove(PART, "weight")` for each'
+    prefix = layout.prefix if isinstance(layout, OwnLayout) else ""
+    if prefix and not any(name.startswith(prefix) for name in extra):
+        part = prefix.rstrip(".")
+        return f"if they are of what was trained around the model, give `MODULE.{part}` alone"
+    return None
 
 
 def pieces(layout: Layout, tensors: Tensors) -> Tensors:
