@@ -14,6 +14,7 @@ from perceiver_graph.runtime import Program
 from perceiver_graph.spec.loader import parse_spec
 from tests.cli.test_called_otherwise import said
 from tests.test_arrays_of_other_kinds import PAIR
+from tests.tiny import fault
 
 SPEC = """
 perceiver: 1
@@ -64,6 +65,15 @@ def test_an_input_that_others_call_otherwise(name: str, wanted: str, program: Pr
     assert wanted in said(lambda: run({"words": PAIR}, **{name: PAIR}))
     encode: Any = program.encode
     assert wanted in said(lambda: encode(**{name: PAIR}))
+
+
+def test_a_mask_for_an_input_that_takes_none_is_not_that_of_another(program: Program) -> None:
+    words, image = np.zeros((1, 20, 2), np.int64), np.zeros((1, 4, 6, 3), np.float32)
+    arrays: dict[str, Any] = {"words": words, "image": image}
+    arrays |= {"image.attention_mask": np.ones((1, 20), bool)}
+    found = fault(lambda: program.run(arrays))
+    assert (found.code, found.message) == ("PG502", "input `image` takes no mask")
+    assert "`attention_mask: true` under `inputs.image`" in str(found.help)
 
 
 def test_segments_are_given_as_told(program: Program) -> None:

@@ -31,6 +31,7 @@ from perceiver_graph.runtime.coordinates import (
     report_outside,
     unranged_notes,
 )
+from perceiver_graph.runtime.masks import SUFFIX as MASK
 from perceiver_graph.runtime.masks import (
     Masks,
     check_mask_sizes,
@@ -230,6 +231,17 @@ def _report_unknown(manifest: Manifest, given: Mapping[str, Any], report: Report
     known = ", ".join(map(quote, names))
     for name in given:
         if name in names:
+            continue
+        masked = name.removesuffix(MASK)
+        if (
+            name.endswith(MASK) and masked in manifest.inputs
+        ):  # a mask of another input would do harm
+            report.error(
+                "PG502",
+                f"input {quote(masked)} takes no mask",
+                help=f"leave it out, or write `attention_mask: true` under `inputs.{masked}` in the spec and "
+                "compile again",
+            )
             continue
         guess = called_otherwise(manifest, name) or did_you_mean(name, names)
         inputs = f"the inputs are {known}"

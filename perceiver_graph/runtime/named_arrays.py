@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
 from perceiver_graph.diagnostics.commands import command, option
+from perceiver_graph.diagnostics.words import did_you_mean, joined
 from perceiver_graph.media.entries import loaded
 from perceiver_graph.media.files.numbers.npy import only_array, read_array, read_npy
 from perceiver_graph.media.io import Piece, Reading
@@ -19,6 +20,7 @@ from perceiver_graph.runtime.inputs import as_element
 from perceiver_graph.runtime.masks import mask_names
 from perceiver_graph.runtime.opening import Source
 from perceiver_graph.runtime.paths import is_path
+from perceiver_graph.runtime.read_calls import as_given
 from perceiver_graph.spec.manifest import Manifest
 
 NPY, NPZ = ".npy", ".npz"
@@ -58,6 +60,7 @@ def take_arrays(
     only = array_names(manifest)
     for value in values:
         name, equals, path = str(value).partition("=")
+        _refuse_unnamed(str(value), manifest, only)
         if not equals or is_path(str(value)) or not _is_array(name, path, manifest, only):
             rest.append(value)
             continue
@@ -79,6 +82,24 @@ def take_arrays(
     pieces = [Piece(dict(arrays))]
     reading = Reading(str(first), first.stem, tuple(paths), lambda: iter(pieces))
     return rest, Named(arrays, reading)
+
+
+def _refuse_unnamed(value: str, manifest: Manifest, only: Sequence[str]) -> None:
+    """Refuse (PG512) a file of an array of which nothing says the input, or whose input is not there."""
+    name, equals, path = ("", "", value) if is_path(value) else value.partition("=")
+    read = {n: loaded(e.media.reader) for n, e in manifest.inputs.items() if e.media}
+    takers = [*read, *only, *(f"{one}.points" for one in manifest.outputs)]
+    if Path(path).suffix != NPY or not is_path(path) or not read or name in takers:
+        return
+    if any(reader.archives for reader in read.values()) and not equals:
+        return  # it is what is read from such files
+    ways = did_you_mean(name, takers) if equals else None
+    message = f"{quote(path)} is an array, and nothing says which input it is for"
+    if equals:
+        message = f"the model has no input {quote(name)}"
+    inputs = [*dict.fromkeys([*only, *read])]
+    say = f"say it: {joined([as_given(f'{one}={path}') for one in inputs], 'or')}"
+    raise DiagnosticError.of("PG512", message, help=ways or say)
 
 
 def _is_array(name: str, path: str, manifest: Manifest, only: Sequence[str]) -> bool:
