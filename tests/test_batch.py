@@ -262,3 +262,23 @@ def test_what_is_read_ahead_is_bounded_and_ends_with_its_error() -> None:
         assert [ahead.take(wait=True) for _ in range(6)] == [*range(3, 9)]
         assert fault(lambda: ahead.take(wait=True)).message == "the end"
         assert ahead.take(wait=False) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "text"),
+    [
+        ({"workers": 0}, ValueError, "workers must be a whole number, 1 or more, not 0"),
+        ({"workers": "a"}, TypeError, "workers must be a whole number"),
+        ({"batch": 0}, ValueError, "batch must be a whole number, 1 or more"),
+        ({"threads": 1.5}, TypeError, "threads must be a whole number"),
+        ({"inputs": [None]}, TypeError, "inputs must be a list of files"),
+        ({"inputs": [b"x"]}, TypeError, "inputs must be a list of files"),
+        ({"inputs": None}, TypeError, "inputs must be a list of files"),
+        ({"inputs": 5}, TypeError, "inputs must be a list of files"),
+    ],
+)
+def test_arguments_are_told_what_is_wanted(
+    tmp_path: Path, words: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        run_batch(tmp_path, **{"inputs": ["a.txt"], "out_dir": tmp_path / "out", **words})

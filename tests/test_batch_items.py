@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,27 @@ def test_a_folder_gives_every_kind_of_file_that_is_read(
     assert all(item.values or item.arrays for item in told.items)
     assert len(told.notes) == 1
     assert "a.exe" in told.notes[0]
+
+
+def test_a_table_of_commas_is_no_picture(here: Path) -> None:
+    """It becomes a table that is read by rows, by the command that is shown."""
+    Path("t.csv").write_text("image,size\na/1.png,3\nc/1.png,4\n", encoding="utf-8")
+    refusal = fault(lambda: found("t.csv"))
+    assert refusal.code == "PG520"
+    assert "tables of them are .jsonl or .parquet" in refusal.message
+    assert refusal.help is not None
+    made, _, _ = refusal.help.partition(", and name that;")
+    subprocess.run(["bash", "-c", made], check=True)
+    assert named("t.jsonl") == ["a/1.png", "c/1.png"]
+    assert fault(lambda: found("t.csv", readers=(), arrays=("x",))).code == "PG520"
+
+
+@pytest.mark.parametrize("pattern", ["a/**/*.png", "a/*/*.jpg", "a/b/*.jpg"])
+def test_a_pattern_leaves_out_no_folder_that_cannot_be_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    assert named("*/1.png") == ["a/1.png", "c/1.png"]
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place).name != "b")
+    refusal = fault(lambda: found(pattern))
+    assert refusal.message == "a/b cannot be read: Permission denied"
+    assert named("*/1.png") == ["a/1.png", "c/1.png"], "nothing of it is asked for"

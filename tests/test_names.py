@@ -121,3 +121,9 @@ def test_names_that_are_told_apart(names: list[str]) -> None:
     )
     if given_twice(names) is None:
         assert found == names
+
+
+def test_an_empty_line_counts(manifest: Manifest, tmp_path: Path) -> None:
+    found = fault(lambda: read_names([str(write(tmp_path / "six", *"abc", "", *"de"))], manifest))
+    assert "has 6 names" in found.message
+    assert found.notes == ("`dense` has 5, `total` has 5", "an empty line counts: line 4")

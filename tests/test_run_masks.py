@@ -130,6 +130,12 @@ def test_the_graph_says_the_same(tmp_path: Path) -> None:
     ("mask", "code", "texts"),
     [
         (np.ones(16), "PG504", ["dtype float64", "(mask != 0)"]),
+        (np.zeros((1, 16)), "PG504", ["(mask != 0) if 0 stands for none", "(mask == 0)"]),
+        (np.eye(1, 16), "PG504", ["(mask != 0) if 0 stands for none"]),
+        (np.eye(1, 16) * -1e9, "PG504", ["0 stands for a token, and what is below", "(mask == 0)"]),
+        (np.full((1, 16), -1e9), "PG504", ["0 stands for a token, and what is below"]),
+        (np.eye(1, 16, dtype=int) * -10000, "PG514", ["0 stands for a token, and what is below"]),
+        (np.linspace(-1, 1, 16)[None], "PG504", ["(mask != 0) if 0", "(mask == 0)"]),
         (np.full((1, 16), 2), "PG514", ["16 of 16 values", "the first is 2"]),
         (np.full((1, 16), -1), "PG514", ["neither 0 nor 1"]),
         (np.ones(16, bool), "PG503", ["shape [16], and takes [1, 16]", "mask[None]"]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from perceiver_graph.cli.files import write_text
+from perceiver_graph.diagnostics import DiagnosticError
 from perceiver_graph.spec.models import Spec
 from perceiver_graph.spec.schema import json_schema, schema_text
 
@@ -302,3 +306,15 @@ def test_json_schema_and_pydantic_agree(data: Any) -> None:
     """The verdict is the same. Infinity and NaN are left out: JSON has neither."""
     errors = [error.message for error in VALIDATOR.iter_errors(data)]
     assert pydantic_accepts(data) == (not errors), errors[:3]
+
+
+def test_a_file_that_may_not_be_looked_at_is_not_one_of_somebody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_file", fail)
+    with pytest.raises(DiagnosticError) as caught:
+        write_text(tmp_path / "graph.html", "", "html")
+    assert "cannot be written: Permission denied" in caught.value.diagnostics[0].message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -367,3 +368,24 @@ def test_a_pipe_is_written_into(tmp_path: Path) -> None:
     os.close(write)
     with os.fdopen(read) as stream:
         assert stream.read() == "new"
+
+
+@pytest.mark.parametrize(
+    ("number", "help"),
+    [
+        (errno.EACCES, "let this user write there, or choose another place"),
+        (errno.ENOSPC, "free space, or choose another place"),
+        (errno.ENAMETOOLONG, "choose another place"),
+    ],
+)
+def test_what_helps_is_what_the_reason_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, help: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("perceiver_graph.storage.folders.Claim.make", fail)
+    with pytest.raises(DiagnosticError) as caught, storage.staged_folder(tmp_path / "a", KIND):
+        pass
+    (found,) = caught.value.diagnostics
+    assert (found.help or "").startswith(help)

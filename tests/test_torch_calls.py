@@ -115,7 +115,7 @@ def changed(name: str, tensor: torch.Tensor | None) -> dict[str, torch.Tensor]:
         ("text", torch.zeros(2, 12), "`text` is torch.float32, and takes whole numbers"),
         ("text.attention_mask", torch.ones(2, 11).bool(), r"mask` has shape \[2, 11\]"),
         ("text.attention_mask", torch.full((2, 12), 5), "holds 5, and takes 0 to 1"),
-        ("text.attention_mask", torch.zeros(2, 12), "is torch.float32, and takes whole numbers"),
+        ("text.attention_mask", torch.zeros(2, 12), r"and a mask is bool.* \(mask == 0\) if it is"),
         ("image.present", torch.ones(3).bool(), r"`image.present` has shape \[3\]"),
         ("txet", torch.zeros(2), "there is no input `txet`"),
         (

@@ -64,6 +64,8 @@ def _refuse_others(path: Path, text: str, instead: str) -> None:
         if descriptor(path) is not None or not path.is_file():
             return  # into an open file is written, as a shell does
         present = path.read_text(encoding="utf-8")
+    except PermissionError as error:
+        raise unwritable(path, error) from error
     except (OSError, ValueError):
         present = ""
     if present != text and not _is_ours(present):

@@ -16,7 +16,7 @@ from perceiver_graph.cluster.job import Item, Job, Outcome
 from perceiver_graph.cluster.ledger import Ledger
 from perceiver_graph.cluster.local import Processes
 from perceiver_graph.cluster.takes import Takes
-from perceiver_graph.diagnostics.arguments import as_list, one_of
+from perceiver_graph.diagnostics.arguments import as_list, as_path, one_of, whole
 from perceiver_graph.diagnostics.commands import is_typed, of_many
 from perceiver_graph.extensions import extend
 from perceiver_graph.runtime.bindings import parse_sizes, refuse_unknown_sizes
@@ -98,6 +98,11 @@ def run_batch(
     """
     one_of("engine", get_args(BatchEngine), engine)
     inputs = as_list("inputs", "a list of files, folders, patterns and tables", inputs)
+    for value in inputs:
+        as_path("inputs", "a list of files, folders, patterns and tables; one of them", value)
+    for name, number in (("workers", workers), ("threads", threads), ("batch", batch)):
+        if number is not None:
+            whole(name, "a whole number, 1 or more", number, 1)
     decode = as_list("decode", 'a list such as ["image=0:1000"]', decode)
     sizes = as_list("sizes", 'a list such as ["n=30"]', sizes)
     names = as_list("names", 'a list such as ["OUTPUT=FILE"]', names)

@@ -94,6 +94,8 @@ def _of(value: str, takes: Takes, out: str, notes: list[str]) -> Iterator[Item]:
                 f"{source.label} is no file, and a batch that is run again reads its files again"
             )
             raise DiagnosticError.of("PG520", message, help="save it to a file, and name that")
+        if path.suffix in _COMMAS and not _takes_tables(path, takes):
+            raise _other_table(path, takes)
         if path.suffix in _COMMAS and all(reader.literal for reader in takes.readers):
             notes.append(_read_as_one(path, takes))
         yield takes.item(path.name, path)
@@ -101,15 +103,37 @@ def _of(value: str, takes: Takes, out: str, notes: list[str]) -> Iterator[Item]:
 
 def _read_as_one(path: Path, takes: Takes) -> str:
     """That a table of another kind is one text, and how it becomes a table that is read by rows."""
-    name, stream = takes.read[0], f"open({str(path)!r}, newline='')"
-    comma = "" if path.suffix == ".csv" else ", delimiter='\\t'"
-    rows = f"csv.DictReader({stream}{comma})"
-    code = f"import csv, json\nfor row in {rows}: print(json.dumps({{{name!r}: row[{name!r}]}}))"
-    made = shell("python3", "-c", code)[1:-1]
-    return (
-        f"{path} is read as one text; for one a row, write its column {quote(name)} as a table: "
-        f"{made} > {shell(path.with_suffix('.jsonl'))[1:-1]}"
+    name = takes.read[0]
+    made = _by_rows(path, f"{{{name!r}: row[{name!r}]}}")
+    return f"{path} is read as one text; for one a row, write its column {quote(name)} as a table: {made}"
+
+
+def _takes_tables(path: Path, takes: Takes) -> bool:
+    """Whether a table of commas, or a text of it, may be what the model is run on."""
+    return any(one.literal or not one.media_types or one.reads(path.name) for one in takes.readers)
+
+
+def _other_table(path: Path, takes: Takes) -> DiagnosticError:
+    """A table of files is no picture, and how it becomes one that is read by rows."""
+    names = [
+        *takes.read,
+        *takes.arrays,
+        *(one for one in ("path", "name") if one not in takes.read),
+    ]
+    made = _by_rows(path, f"{{k: row[k] for k in row if k in {names}}}")
+    return DiagnosticError.of(
+        "PG520",
+        f"{path} is not {takes.nouns}, and tables of them are .jsonl or .parquet",
+        help=f"{made}, and name that; of its columns, {', '.join(map(quote, names))} are taken",
     )
+
+
+def _by_rows(path: Path, row: str) -> str:
+    """The command that writes a table of commas as .jsonl."""
+    comma = "" if path.suffix == ".csv" else ", delimiter='\\t'"
+    rows = f"csv.DictReader(open({str(path)!r}, newline=''){comma})"
+    made = shell("python3", "-c", f"import csv, json\nfor row in {rows}: print(json.dumps({row}))")
+    return f"{made[1:-1]} > {shell(path.with_suffix('.jsonl'))[1:-1]}"
 
 
 def _matching(pattern: str, takes: Takes, out: str) -> Iterator[Item]:
@@ -117,12 +141,22 @@ def _matching(pattern: str, takes: Takes, out: str) -> Iterator[Item]:
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if any(one in part for one in _MAGIC))
     base = Path(*parts[:fixed])
+    _refuse_closed(base, parts[fixed:-1])
     paths = [path for path in base.glob("/".join(parts[fixed:])) if path.is_file()]
     if not paths:
         help = f"look what there is: {shell('ls', base)}"
         raise DiagnosticError.of("PG520", f"no file matches {quote(pattern)}", help=help)
     for path in sorted(path for path in paths if not _is_within(path, out)):
         yield takes.item(path.relative_to(base).as_posix(), path)
+
+
+def _refuse_closed(base: Path, parts: Sequence[str]) -> None:
+    """Refuse a pattern that leads through a folder which this user may not look into: a pattern leaves
+    out what is in it, and says nothing."""
+    for count in range(len(parts) + 1):
+        for place in base.glob("/".join(parts[:count])) if count else [base]:
+            if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):
+                raise _unread(str(place), "Permission denied")
 
 
 def _inside(folder: Path, takes: Takes, out: str, notes: list[str]) -> Iterator[Item]:
@@ -153,9 +187,12 @@ def _inside(folder: Path, takes: Takes, out: str, notes: list[str]) -> Iterator[
 
 def _refuse_unread(error: OSError) -> None:
     """Nothing of a folder is left out because it cannot be looked into."""
-    message = f"{error.filename} cannot be read: {error.strerror}"
+    raise _unread(error.filename, error.strerror)
+
+
+def _unread(place: str, reason: str | None) -> DiagnosticError:
     help = "let this user read it, or name the others"
-    raise DiagnosticError.of("PG520", message, help=help)
+    return DiagnosticError.of("PG520", f"{place} cannot be read: {reason}", help=help)
 
 
 def _is_within(path: Path, out: str) -> bool:

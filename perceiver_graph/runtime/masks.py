@@ -78,7 +78,7 @@ def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_]
         return None
     if mask.dtype.kind not in "biu":
         message = f"{label} is of dtype {mask.dtype}, and an attention mask is bool"
-        report.error("PG504", message, help=_as_mask(mask))
+        report.error("PG504", message, help=as_mask(mask))
         return None
     wrong = (mask != 0) & (mask != 1)
     if wrong.any():
@@ -86,20 +86,29 @@ def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_]
             "PG514",
             f"{np.count_nonzero(wrong)} of {mask.size} values of {label} are neither 0 nor 1",
             notes=[f"the first is {mask[wrong][0]}"],
-            help="pass 1 (or True) where there is a token, and 0 elsewhere",
+            help=as_mask(mask),
         )
         return None
     return np.ascontiguousarray(mask, dtype=bool)
 
 
-def _as_mask(mask: NDArray[Any]) -> str:
-    """How numbers become a mask: 0 and 1, or those that are added to scores, 0 where there is a token."""
-    if mask.dtype.kind == "f" and mask.size:
-        if np.isin(mask, (0, 1)).all():
-            return "pass True where there is a token: (mask != 0)"
-        if mask.max() == 0:
-            return "if it is added to scores, 0 stands for a token: (mask == 0)"
-    return "pass True where there is a token, and False elsewhere"
+def as_mask(mask: NDArray[Any]) -> str:
+    """How numbers become a mask: 0 and 1, or those that are added to scores, 0 where there is a token.
+
+    Where numbers do not say which of the two they are, both are told.
+    """
+    there, added = (
+        "pass True where there is a token",
+        "if it is added to scores, 0 stands for a token",
+    )
+    if mask.dtype.kind not in "biuf" or not mask.size or np.isnan(mask).any():
+        return f"{there}, and False elsewhere"
+    low, high = mask.min(), mask.max()
+    if low < 0 and high <= 0:
+        return f"{added}, and what is below it for none: (mask == 0)"
+    if high > 0 and low >= 0:
+        return f"{there}: (mask != 0) if 0 stands for none"
+    return f"{there}: (mask != 0) if 0 stands for none; {added}: (mask == 0)"
 
 
 def _fits(

@@ -52,7 +52,10 @@ def read_names(requests: Iterable[str], manifest: Manifest) -> dict[str, list[st
                 if (count := class_count(manifest, name)) is not None
             )
             message = f"{text} has {len(names)} names, and no output has as many classes"
-            report.error("PG515", message, notes=[counts] if counts else [], help=_ONE_EACH)
+            notes = [counts] if counts else []
+            if "" in names:
+                notes.append(f"an empty line counts: line {names.index('') + 1}")
+            report.error("PG515", message, notes=notes, help=_ONE_EACH)
     report.raise_if_errors()
     return found
 

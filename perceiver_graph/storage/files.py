@@ -37,7 +37,7 @@ def unwritable(
     path: str | PathLike[str], fault: object, help: str | None = None
 ) -> DiagnosticError:
     """The diagnostic PG511 for a result; `fault` is what is wrong, or an exception."""
-    if isinstance(fault, OSError) and fault.errno in _NO_ROOM:
+    if isinstance(fault, OSError) and fault.errno in NO_ROOM:
         help = "free space, or name a place where a file may be as large"
     if isinstance(fault, Exception):
         fault = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
@@ -48,7 +48,7 @@ def unwritable(
     )
 
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)|/dev/(stdin|stdout|stderr)")
 _STANDARD = ("stdin", "stdout", "stderr")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from perceiver_graph.diagnostics.commands import elsewhere
 from perceiver_graph.signals import Shield
 from perceiver_graph.storage.claims import Claim
 from perceiver_graph.storage.exchange import exchange, rename_new
+from perceiver_graph.storage.files import NO_ROOM
 from perceiver_graph.storage.filling import Filling
 from perceiver_graph.storage.groups import keep_group
 from perceiver_graph.storage.leftovers import EXCHANGE, sweep
@@ -253,5 +255,13 @@ def _not_written(directory: str | Path, error: Exception) -> DiagnosticError:
         "PG407",
         f"{quote(directory, 200)} cannot be written: {reason}",
         notes=["nothing was left behind"],
-        help=f"free space or {elsewhere()}",
+        help=f"{_mended(error)}{elsewhere()}",
     )
+
+
+def _mended(error: Exception) -> str:
+    """What can be done about the place itself, as the reason says."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EACCES, errno.EPERM):
+        return "let this user write there, or "
+    return "free space, or " if number in NO_ROOM else ""

@@ -58,6 +58,7 @@ def _as_mask(source: Source, name: str, array: NDArray[Any], count: int) -> NDAr
         raise DiagnosticError.of(
             "PG514",
             f"{what} has the value {mask[row]} in row {row}, and takes 0 and 1",
-            help="give 1 (or true) for rows that are there, else 0",
+            help="give 1 (or true) for rows that are there, else 0"
+            + "; if it is added to scores, save (mask == 0)" * bool((mask <= 0).all()),
         )
     return mask.astype(np.bool_)

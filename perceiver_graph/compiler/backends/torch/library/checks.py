@@ -217,6 +217,10 @@ def check_scaled(
 def check_mask(inputs: dict[str, Tensor], name: str) -> None:
     """ValueError if what is given is neither bool nor made of 0 and 1."""
     if name in inputs and inputs[name].dtype != torch.bool:
+        if inputs[name].is_floating_point():
+            ways = "(mask != 0) if 0 stands for none, (mask == 0) if it is added to scores"
+            text = f"input `{name}` is {inputs[name].dtype}, and a mask is bool, true where there is a token"
+            raise ValueError(f"{text}: {ways}")
         check_whole(inputs, name, 2)
 
 
