@@ -68,6 +68,39 @@ def _unflattened(
     return None
 
 
+def coloured(
+    name: str, shape: Sequence[int], wanted: Sizes, batch: int, permits: Permits
+) -> str | None:
+    """The expression that makes a grey picture one of three channels, behind what it does; None of what
+    has the axis of channels already, or is no such picture."""
+    if wanted[-1] != 3:
+        return None
+
+    def fit(sizes: Sizes) -> bool:
+        return len(shape) == len(sizes) and all(
+            size == n if isinstance(size, int) else permits(size, n)
+            for size, n in zip(sizes, shape, strict=True)
+        )
+
+    spread = f"numpy.repeat({name}[..., None], 3, axis=-1)"
+    words = "take its one channel for all"
+    if fit(wanted[:-1]):
+        return f"{words}: {spread}"
+    if fit(wanted[1:-1]):
+        return f"{words}, and add the batch axis: {with_batch(spread, batch)}"
+    if fit([*wanted[1:-1], 1]):
+        one = with_batch(f"numpy.repeat({name}, 3, axis=-1)", batch)
+        return f"{words}, and add the batch axis: {one}"
+    return None
+
+
+def lengths_as_mask(values: Sequence[int], name: str, wanted: Sequence[int]) -> str | None:
+    """The expression that makes a mask [batch, tokens] of lengths that are given in its place."""
+    if len(wanted) != 2 or len(values) != wanted[0] or max(values) > wanted[1] or min(values) < 0:
+        return None
+    return f"if these are lengths, numpy.arange({wanted[1]}) < {name}.reshape(-1, 1)"
+
+
 def better_mask(name: str, shape: Sequence[int], wanted: Sequence[int]) -> str | None:
     """The expression that makes a mask fit an input whose tokens lie along several axes, behind what it
     does; None where nothing would, or where there are several that would."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import slips_of
@@ -95,6 +95,17 @@ OF_GENERATE = {
     "prompt": "it is called `begin`, a text or its ids, and comes first",
     "text": "it is called `begin`, a text or its ids, and comes first",
 }
+
+
+def refuse_item(program: Any, key: object) -> NoReturn:
+    """A program is taken for what it answers, or for a mapping of its inputs. Raises TypeError."""
+    call = f"`run({form(program.manifest.inputs)})`"
+    raise TypeError(
+        f"a program has no items: {call} answers with the outputs by name, and `manifest.inputs` and "
+        "`manifest.outputs` have the names"
+    )
+
+
 _ARGUMENTS = ("inputs", "decode", "sizes", "memory", "progress", "note")
 _MOST = 4
 

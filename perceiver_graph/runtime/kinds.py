@@ -29,6 +29,11 @@ def real_numbers(array: NDArray[Any], name: str = "", dtype: str = "float32") ->
             return f"put its fields along the last axis: numpy.stack({fields}, axis=-1)"
         case "U" | "S" if array.size and _converts(array, dtype):
             return cast
+        case "M" if name:
+            cast = f"{name}.astype('datetime64[s]').astype('{'int64' if dtype == 'int64' else 'float64'}')"
+            return f"dates are numbers of some unit: as seconds since 1970, {cast}"
+        case "m" if name:
+            return f"times are numbers of some unit: as seconds, {name} / numpy.timedelta64(1, 's')"
         case "O":
             return _of_objects(array, name, dtype) or _NOT_THESE
     return _NOT_THESE

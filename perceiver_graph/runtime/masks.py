@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.runtime.arrays import as_array
-from perceiver_graph.runtime.axes import better_mask
+from perceiver_graph.runtime.axes import better_mask, lengths_as_mask
 from perceiver_graph.runtime.room import require_room
 from perceiver_graph.runtime.sizes import evaluate, symbols
 from perceiver_graph.spec.manifest import InputEntry, Manifest, MaskEntry
@@ -37,7 +37,7 @@ def check_masks(
             report.error("PG501", message, help=f"pass {quote(name)} as well, or neither")
         if name not in given:
             continue
-        mask = _converted(name, given[name + SUFFIX], report)
+        mask = _converted(name, entry.attention_mask, given[name + SUFFIX], sizes, report)
         if mask is not None and _fits(name, entry.attention_mask, mask, sizes, report):
             masks[name] = mask
     return masks
@@ -71,7 +71,9 @@ def empty_notes(masks: Masks) -> list[str]:
     return notes
 
 
-def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_] | None:
+def _converted(
+    name: str, entry: MaskEntry, value: ArrayLike, sizes: Mapping[str, int], report: Report
+) -> NDArray[np.bool_] | None:
     label = quote(name + SUFFIX)
     mask = as_array(label, value, report)
     if mask is None:
@@ -82,11 +84,14 @@ def _converted(name: str, value: ArrayLike, report: Report) -> NDArray[np.bool_]
         return None
     wrong = (mask != 0) & (mask != 1)
     if wrong.any():
+        known = sizes.keys() >= {*symbols(entry.shape)}
+        wanted = [evaluate(size, sizes) for size in entry.shape] if known else []
+        lengths = lengths_as_mask(mask.ravel().tolist(), "mask", wanted)
         report.error(
             "PG514",
             f"{np.count_nonzero(wrong)} of {mask.size} values of {label} are neither 0 nor 1",
             notes=[f"the first is {mask[wrong][0]}"],
-            help=as_mask(mask),
+            help=lengths or as_mask(mask),
         )
         return None
     return np.ascontiguousarray(mask, dtype=bool)

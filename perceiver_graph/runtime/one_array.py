@@ -12,7 +12,7 @@ from perceiver_graph.diagnostics import Report, quote
 from perceiver_graph.diagnostics.commands import either, option
 from perceiver_graph.media.base import CHANNEL, InputMedia
 from perceiver_graph.runtime.arrays import as_array, rounded, unscaled, wrapped
-from perceiver_graph.runtime.axes import better
+from perceiver_graph.runtime.axes import better, coloured
 from perceiver_graph.runtime.kinds import ids_of_rows, ids_together, real_numbers, whole_ids
 from perceiver_graph.runtime.read_calls import read_by
 from perceiver_graph.spec.manifest import Dimension, InputEntry, axes_of
@@ -109,6 +109,8 @@ class OneArray:
         help = help or ids_together(array, self.called, entry, self._fits)
         help = help or better(self.called, shape, entry.shape, self.batch, self._permits)
         if several:
+            if self._is_seen():
+                help = help or coloured(self.called, shape, entry.shape, self.batch, self._permits)
             count = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
             message = f"input {name} has {count}, {shape}, and takes {len(entry.axes)}"
             self.report.error("PG503", message, notes=[expected], help=help or self._read())
@@ -146,13 +148,17 @@ class OneArray:
     def _resized(self, axis: str, size: int, actual: int) -> str | None:
         """What makes a picture fit: one with transparency, without colour, or of another size."""
         media, at = self.entry.media, self.entry.axes.index(axis)
-        if media is None or media.scale() is None:
+        if (media is None or media.scale() is None) and not self._is_seen():
             return None
         if axis == CHANNEL and size == 3 and actual == 4:
             return f"take red, green and blue alone: {self.called}[{':, ' * at}:3]"
         if axis == CHANNEL and size == 3 and actual == 1:
             return f"take its one channel for all: {self.called}.repeat(3, axis={at})"
         return self._read()
+
+    def _is_seen(self) -> bool:
+        """Whether it is a picture, or as many as there are moments."""
+        return {"height", "width"}.issubset(self.entry.axes)
 
     def _read(self) -> str | None:
         """How a file is read, to who has one."""

@@ -136,6 +136,7 @@ class Program(Generating, Attending, Reads, Glanced, Answering):
     """A model on a device. Calls may have any batch size and sizes that the spec permits."""
 
     _instead = foreign.OF_PROGRAMS
+    __getitem__ = foreign.refuse_item
 
     def __init__(
         self,

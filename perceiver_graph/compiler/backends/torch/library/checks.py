@@ -14,8 +14,10 @@ from torch import Tensor
 from perceiver_graph.compiler.backends.torch.library.inputs import as_numbers, shared_size
 from perceiver_graph.compiler.backends.torch.library.ways import (
     called_otherwise,
+    coloured,
     fits,
     is_plain,
+    lengths_as_mask,
     made_ids,
     reordered,
     tensor_of,
@@ -42,7 +44,7 @@ def refuse_unknown(given: object, known: tuple[str, ...], what: str) -> None:
         raise TypeError(f"each {what} is given {wanted}, not in a {type(given).__name__}")
     for name, value in given.items():
         output, _, kind = str(name).rpartition(".")
-        if name not in known and what == "input" and kind == "points":
+        if name not in known and what == "input" and kind == "points" and output:
             raise ValueError(
                 f"points of `{output}` are queries, not inputs: {{'{output}': points}}"
             )
@@ -92,7 +94,10 @@ def refuse_points(
     x = queries[name]
     if x.ndim != 3 or x.shape[-1] != channels or batch not in (None, x.shape[0]):
         wanted = f"[batch{'' if batch is None else f' {batch}'}, points, {channels}]"
-        raise ValueError(f"points of `{name}` have shape {list(x.shape)}, not {wanted}")
+        one = x.ndim == 2 or (x.ndim == 3 and len(x) == 1 and batch is not None)
+        same = one and x.shape[-1] == channels
+        way = f"; `points.expand({batch or 1}, -1, -1)` has the same for all" if same else ""
+        raise ValueError(f"points of `{name}` have shape {list(x.shape)}, not {wanted}{way}")
     check_numbers(queries, name, like, "points of output", periods)
 
 
@@ -148,7 +153,8 @@ def check_shape(
     if len(sizes) == len(wanted):
         text = ", ".join(f"{axis} {'any' if size is None else size}" for axis, size in axes.items())
         text = f"input `{name}` has shape {sizes}, expected [{text}]"
-    way = made_ids(inputs[name], name, wanted, ids) or reordered(name, sizes, wanted)
+    way = made_ids(inputs[name], name, wanted, ids) or lengths_as_mask(inputs[name], name, wanted)
+    way = way or reordered(name, sizes, wanted) or coloured(name, sizes, axes)
     raise ValueError(text + way)
 
 

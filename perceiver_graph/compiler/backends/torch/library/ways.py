@@ -59,6 +59,34 @@ def reordered(name: str, sizes: list[int], wanted: list[int | None]) -> str:
     return f"; `{turned}{'[None]' * no_batch}` puts its axes in this order"
 
 
+def coloured(name: str, sizes: list[int], axes: dict[str, int | None]) -> str:
+    """What makes a picture of three channels of a grey one, or of one with transparency."""
+    *_, channels = wanted = list(axes.values())
+    if channels != 3 or not {"height", "width"}.issubset(axes):
+        return ""
+    if fits(sizes, [*wanted[:-1], 4]):
+        return f"; `{name}[..., :3]` takes red, green and blue alone"
+    grey = {
+        name: [*wanted[:-1], 1],
+        f"{name}[None]": [*wanted[1:-1], 1],
+        f"{name}[..., None]": wanted[:-1],
+        f"{name}[None, ..., None]": wanted[1:-1],
+    }
+    way = next((way for way, shape in grey.items() if fits(sizes, shape)), None)
+    return f"; `{way}.repeat_interleave(3, -1)` takes its one channel for all" if way else ""
+
+
+def lengths_as_mask(x: Tensor, name: str, wanted: list[int | None]) -> str:
+    """What makes a mask of lengths that are given in its place."""
+    *_, called = name.rpartition(".")
+    tokens = wanted[-1]
+    if called == name or len(wanted) != 2 or tokens is None or x.numel() != wanted[0]:
+        return ""
+    if x.device.type != "cpu" or x.is_floating_point() or not 1 < int(x.max()) <= tokens:
+        return ""
+    return f"; if these are lengths, `torch.arange({tokens}) < {called}.reshape(-1, 1)` fits"
+
+
 def squeezed(called: str, sizes: list[int], wanted: list[int | None]) -> list[str]:
     """What takes out an axis of size 1."""
     ones = (i for i, size in enumerate(sizes) if size == 1)
