@@ -134,13 +134,13 @@ def check_inputs(
     }
     points = check_points(manifest, asked, sizes.get("batch"), report)
     report.raise_if_errors()
-    notes += [*doubts, *empty_notes(masks)]
     points_by_array = {
         name: points[entry.points_of[0]]
         for name, entry in manifest.inputs.items()
         if entry.points_of and entry.points_of[0] in points
     }
-    notes += unranged_notes(manifest, {**arrays, **points_by_array})
+    doubts += unranged_notes(manifest, {**arrays, **points_by_array})
+    notes += [*doubts, *empty_notes(masks)]
     absent = [
         name
         for name, entry in manifest.inputs.items()
