@@ -215,7 +215,8 @@ def _refuse_pieces(ctx: Any, words: Sequence[str]) -> None:
 
 def _refuse_slips(ctx: Any, words: Sequence[str]) -> None:
     """Options that the parser took for values: `-o=x` is no `-o x`, and in `--weights -o x` one lacks."""
-    given = ctx.command.make_parser(ctx).parse_args(args=[*words])[0]
+    given, _, order = ctx.command.make_parser(ctx).parse_args(args=[*words])
+    _refuse_twice(ctx, order)
     for param in ctx.command.params:
         if _is_argument(param) or getattr(param, "is_flag", False):
             continue
@@ -231,6 +232,21 @@ def _refuse_slips(ctx: Any, words: Sequence[str]) -> None:
             if value in _flags(ctx.command):
                 flag = next((flag for flag in param.opts if flag in words), param.opts[0])
                 raise _with_or_without_value(ctx, flag)
+
+
+_ALL_COUNT = ("--inputs", "--weights", "--calibrate")
+"""Options whose value is data: of settings that are given twice the last holds, as everywhere."""
+
+
+def _refuse_twice(ctx: Any, order: Sequence[Any]) -> None:
+    """Data that would be left out, since the parser takes the last."""
+    for param in order:
+        flag = next((flag for flag in param.opts if flag in _ALL_COUNT), None)
+        if flag is not None and not param.multiple and order.count(param) > 1:
+            help = f"give it once; {_manual(ctx)} says more"
+            if flag == "--inputs":
+                help = "an archive holds the arrays of several inputs, and INPUT=FILE.npy gives one more"
+            raise wrong(f"{quote(flag)} is given {order.count(param)} times, and is one", help)
 
 
 def _declared(ctx: Any, param: Any) -> tuple[Any, Any]:

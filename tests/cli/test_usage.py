@@ -118,6 +118,12 @@ def test_every_limited_option_is_tried() -> None:
         ("list kinetics", "takes no arguments", "`perceiver-graph inspect kinetics`"),
         ("compile x --seed y", "not `y`", "write `--seed 0`"),
         ("run x --random --seed -1", "not `-1`", "write `--seed 0`"),
+        ("run x --inputs a.npz --inputs b.npz", "`--inputs` is given 2 times", "INPUT=FILE.npy"),
+        (
+            "compile x -o y --weights a --seed 1 --weights b",
+            "`--weights` is given 2",
+            "give it once",
+        ),
         ("inspect x -O", "`-O` needs a value", "write `-O 2`"),
         ("--debug", "no command is named", "commands are compile,"),
         ("compile x --bakend onnx", "no option `--bakend`", "did you mean `--backend`?"),
