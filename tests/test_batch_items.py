@@ -257,3 +257,25 @@ def test_a_pattern_leaves_out_no_folder_that_cannot_be_read(
     refusal = fault(lambda: found(pattern))
     assert refusal.message == "a/b cannot be read: Permission denied"
     assert named("*/1.png") == ["a/1.png", "c/1.png"], "nothing of it is asked for"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "row"),
+    [
+        (["a/1.png", "imu=imu.npy"], {"image": "a/1.png", "imu": "imu.npy"}),
+        (["a", "imu=imu.npy"], {"image": "FILE", "imu": "imu.npy"}),
+        (["image=a/1.png"], {"image": "a/1.png", "imu": "FILE.npy"}),
+        (["imu.npy", "image=a/1.png"], {"image": "a/1.png", "imu": "imu.npy"}),
+        (
+            ["imu.npy", "image.mask=m.npy"],
+            {"image": "FILE", "imu": "imu.npy", "image.mask": "m.npy"},
+        ),
+    ],
+)
+def test_a_row_for_what_is_named_has_all_that_an_item_needs(
+    here: Path, inputs: list[str], row: dict[str, str]
+) -> None:
+    Path("imu.npy").touch()
+    error = fault(lambda: found(*inputs, arrays=("imu", "image.mask"), needed=("imu",)))
+    assert error.code == "PG520"
+    assert f"echo '{json.dumps(row)}' >> rows.jsonl" in str(error.help)

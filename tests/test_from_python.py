@@ -243,11 +243,12 @@ KINDS: dict[str, Call] = {
     "memory must be .* not a str": lambda m: m.program.decode(m.state, memory="1"),  # type: ignore[arg-type]
     "state must be the State that encode returns": lambda m: m.program.decode(X),  # type: ignore[arg-type]
     "seed must be a whole number": lambda m: m.compiled.weights(seed=1.5),
-    "weights must be the path of a file": lambda m: m.compiled.to_torch(3),
+    "weights must be a path, arrays by name .* or a module": lambda m: m.compiled.to_torch(3),
     "directory must be a path, not None": lambda m: m.compiled.save(None),
     "backends must be a list": lambda m: m.compiled.save("x", backends="onnx"),
     "sample must be": lambda m: m.compiled.save("x", sample=3),
     "files must be a list .* not a str": lambda m: run_files(m.program, "a.png", "out"),
+    "program must be a Program, `pg.load.PATH.`, not": lambda m: run_files("x", [], "o"),  # type: ignore[arg-type]
     "inputs must be a list .* not a str": lambda m: run_batch("x", "a.png", "out"),
     "sizes must be a list .* not a str": lambda m: run_batch("x", ["a"], "out", sizes="n=3"),
 }

@@ -70,13 +70,29 @@ def _refuse_named(inputs: Sequence[str], takes: Takes) -> None:
     cells = {name: rest for name, equals, rest in pairs if equals and name in known}
     if not cells:
         return
-    row = escape.json(cells, indent=None, end="", as_it_is=True)
+    row = escape.json(_row(cells, inputs, takes), indent=None, end="", as_it_is=True)
     raise DiagnosticError.of(
         "PG520",
         f"a batch does not take {some_of([f'{name}={rest}' for name, rest in cells.items()])}: which input "
         "each file is for, a table says",
         help=f"write a row for each item: {shell('echo', row)[:-1]} >> rows.jsonl`, and name that file",
     )
+
+
+def _row(cells: dict[str, str], inputs: Sequence[str], takes: Takes) -> dict[str, str]:
+    """A row with these cells and all else that an item needs: files that nothing says more of are for
+    the inputs that have no cell yet."""
+    given = {f"{name}={rest}" for name, rest in cells.items()}
+    plain = [
+        value for value in inputs if value not in given and is_path(value) and Path(value).is_file()
+    ]
+    row: dict[str, str] = {}
+    for name in [*takes.read, *takes.needed]:
+        is_needed = name in takes.needed
+        fitting = [one for one in plain if takes.is_array(name, one) == is_needed]
+        row[name] = cells.get(name) or next(iter(fitting), "FILE.npy" if is_needed else "FILE")
+        plain = [one for one in plain if one != row[name]]
+    return row | cells
 
 
 def _of(value: str, takes: Takes, out: str, notes: list[str]) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from perceiver_graph.diagnostics import DiagnosticError, Report, quote
-from perceiver_graph.diagnostics.arguments import as_list
+from perceiver_graph.diagnostics.arguments import as_list, wrong_kind
 from perceiver_graph.media.io import Piece, some_of
 from perceiver_graph.runtime.bindings import refuse_unknown_sizes
 from perceiver_graph.runtime.named_arrays import take_arrays
@@ -62,6 +62,8 @@ def run_files(
     output are called; `look` is called for each subject, with its first piece. Raises
     DiagnosticError (PG403, PG501 to PG512, PG514 to PG516).
     """
+    if not isinstance(program, Program):
+        raise wrong_kind("program", "a Program, `pg.load(PATH)`", program)
     arrays = arrays or {}
     files = as_list("files", "a list of paths and texts", files)
     refuse_unknown_sizes(program.manifest, sizes, arrays)
