@@ -138,9 +138,9 @@ def test_masks_of_other_axes_and_numbers(mask: Any, given: Any, program: Program
     beside = {"joints": JOINTS}
     found = program.run({**beside, "joints.attention_mask": mask})["label"]
     help = told(program, {**beside, "joints.attention_mask": given})
-    made = eval(help[min(help.find(w) for w in ("numpy.", "mask.", "(mask") if w in help) :], {
-        "numpy": np, "mask": given,
-    })  # fmt: skip
+    found_at = min(help.find(word) for word in ("numpy.", "mask.", "(mask") if word in help)
+    expression = help[found_at:].partition(" if ")[0]  # of what numbers mean, a condition is told
+    made = eval(expression, {"numpy": np, "mask": given})
     again = program.run({**beside, "joints.attention_mask": made})["label"]
     np.testing.assert_array_equal(again, found)
     assert np.abs(found - program.run(beside)["label"]).max() > 0

@@ -93,7 +93,7 @@ def test_what_would_turn_a_picture_is_not_told() -> None:
 
 
 def test_what_nothing_would_make_fit_is_told_no_way(net: Any) -> None:
-    for name, shape in (("joints", (2, 7, 14)), ("image", (4, 2)), ("joints", (7, 5, 3, 2, 1))):
+    for name, shape in (("joints", (2, 7, 14)), ("image", (5, 2)), ("joints", (7, 5, 3, 2, 1))):
         with pytest.raises(ValueError, match=r"and takes 4 axes: \[[^;]*\]$"):
             net({name: torch.zeros(shape)})
 
