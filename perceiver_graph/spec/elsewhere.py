@@ -82,11 +82,13 @@ outputs: output targets tasks
 join: fusion concat fuse
 steps: preprocess preprocessor preprocessing transforms stem layers
 position: positions pos_encoding position_encoding positional_encoding positional_embedding
+position: pos_emb pe pos_enc pos_encodings positional positional_embeddings
 position: pos_embed position_encoding_type position_embedding_type position_embedding position_embeddings
 query: queries
 vector: context condition conditioning cond session
 head: postprocess postprocessor classifier
 shape: size input_shape input_size dimensions
+mel: spectrogram mel_spectrogram log_mel melspectrogram fbank
 summary: description desc doc
 perceiver: version format
 dims: symbols axes variables dynamic_axes
@@ -127,11 +129,11 @@ deepmind: haiku jax dm google tf tensorflow
 bytes: byte utf_8 utf8
 attention_mask: padding_mask key_padding_mask
 table: csv tsv sheet spreadsheet dataframe parquet npy array tabular
-audio: wav mp3 flac waveform
-image: png jpg jpeg picture photo
+audio: wav mp3 flac waveform mic microphone speech voice sound
+image: png jpg jpeg picture photo camera cam rgb webcam thermal pixels
 video: mp4 avi mov movie
-text: txt string
-points: ply point_cloud pointcloud pcd
+text: txt string sentence bytes prompt
+points: ply point_cloud pointcloud pcd lidar laser radar
 """
 """Our word (a key, or a value), and what other libraries and papers call it."""
 

@@ -13,7 +13,7 @@ from perceiver_graph.diagnostics.words import question
 from perceiver_graph.spec import wording
 from perceiver_graph.spec.around import at
 from perceiver_graph.spec.elsewhere import meant
-from perceiver_graph.spec.forms import form, glued
+from perceiver_graph.spec.forms import form, glued, limits
 from perceiver_graph.spec.grammar import Schema, one_of
 from perceiver_graph.spec.hints import left_out
 from perceiver_graph.spec.preparation import share as crop_help
@@ -120,6 +120,8 @@ def _type_help(fault: Fault, number: Any, written: str, data: Any) -> str | None
         return f"{told}; what is in a file is not read here" if is_file else told
     if kind == "model" and (apart := glued(value)):
         return apart
+    if fault.path[:1] == ("dims",) and len(fault.path) == 2:
+        return f"write `{fault.path[1]}: {limits(value)}`"
     if fault.path == ("layers",) and type(value) is int:
         return f"write `layers: {value}` under `process`; here is how all of them are built"
     if better:

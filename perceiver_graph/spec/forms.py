@@ -15,13 +15,14 @@ from typing import Any
 from perceiver_graph.spec.around import GRIDS, as_word, at, axes_at, coordinates_at, flow
 from perceiver_graph.spec.elsewhere import meant
 from perceiver_graph.spec.grammar import Schema
+from perceiver_graph.spec.ids import ids_shape
 from perceiver_graph.spec.lists import divided, merged, separated
 from perceiver_graph.spec.models.base import NAME_PATTERN
+from perceiver_graph.spec.shapes import looks_like_a_picture, written_shape
 from perceiver_graph.spec.skeletons import alternative, below, skeleton
 from perceiver_graph.spec.spans import Path
-from perceiver_graph.spec.usual import ids_shape, usual
+from perceiver_graph.spec.usual import one_each, usual
 
-_MOST_AXES = 4
 _MOST_NAMES = 4
 _LONGEST = 120  # characters of a list that is shown
 _RESULTS = ("out", "out_features", "out_channels", "units", "channels", "width", "features", "dim")
@@ -32,7 +33,6 @@ _PADDINGS = ("same", "valid")
 _ENDS = ("least", "greatest")
 _LIMITS = ("min", "max")
 _PRIMARIES = 3  # red, green and blue
-_COLOURS = (1, 3, 4)  # how many channels a picture has
 
 
 def glued(word: Any) -> str | None:
@@ -47,18 +47,26 @@ def form(schema: Schema | None, path: Path, data: Any) -> str | None:
     return f"write `{written}`" if written else None
 
 
+def value_of(schema: Schema, value: Any, path: Path, data: Any) -> str | None:
+    """The same without the key, of a value that may stand elsewhere."""
+    return _written(schema, value, path, data)
+
+
 def _form(schema: Schema | None, path: Path, data: Any) -> str | None:
     value = at(data, path)
     keys = [part for part in path if isinstance(part, str)]
+    if path == ("inputs",) and (several := one_each(value)):
+        return f"inputs: {several}"
     if schema is not None and keys[-1:] == ["shape"]:
-        written = ids_shape(value, at(data, (*path[:-1], "steps"))) or _shape(value)
+        entry = at(data, path[:-1])
+        written = ids_shape(value, entry) or written_shape(value, looks_like_a_picture(entry))
         return written or f"shape: {usual(path, data)}"
     if schema is None or not keys or value is None or isinstance(value, bool):
         return None
     is_mapping = schema.kind in ("dict", "model", "tagged-union")
     written = merged(schema, value) if is_mapping else None
     if {*_LIMITS} < {*schema.keys}:
-        written = written or _limits(value)
+        written = written or limits(value)
     written = written or _written(schema, value, path, data)
     if written is None or isinstance(path[-1], int):  # an item of a list has no key
         return written
@@ -159,18 +167,31 @@ def items_apart(union: Schema, path: Path, data: Any) -> str | None:
         return None
     items = [
         part
-        for one in at(data, path[:-1])
+        for one in _flat(union, at(data, path[:-1]))
         for part in (separated(union, one) if isinstance(one, dict) else [one])
     ]
     told = [
-        _item(union, part, (*path[:-1], n), data) if isinstance(part, dict) else flow(part)
+        step(union, part, (*path[:-1], n), data) if isinstance(part, dict) else flow(part)
         for n, part in enumerate(items)
     ]
     written = f"{path[-2]}: [{', '.join(told)}]"
     return f"write `{written}`: each is an item of its own"
 
 
-def _item(union: Schema, part: dict[str, Any], path: Path, data: Any) -> str:
+def _flat(union: Schema, items: list[Any]) -> list[Any]:
+    """The items of a list with those of lists in it; `[linear, 32]` is a key with its value."""
+    found: list[Any] = []
+    for one in items:
+        pair = isinstance(one, list) and len(one) == 2 and one[0] in union.alternatives
+        if pair and not isinstance(one[1], str):
+            found.append({one[0]: one[1]})
+        else:
+            found += _flat(union, one) if isinstance(one, list) else [one]
+    return found
+
+
+def step(union: Schema, part: dict[str, Any], path: Path, data: Any) -> str:
+    """An item of a list with what is in it as it is written here."""
     entries = []
     for name, inside in part.items():
         inner = below(union, name)
@@ -192,15 +213,19 @@ def _with_number(schema: Schema, number: str, path: Path, data: Any) -> str | No
     return None
 
 
-def _limits(value: Any) -> str | None:
+def limits(value: Any) -> str | None:
     """`{min: 1, max: 512}` for `[1, 512]` or `1..512`."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}[^0-9]{1,5}[0-9]{1,9}", value.strip()):
         value = [int(one) for one in re.findall("[0-9]+", value)]
     if isinstance(value, list) and len(value) != len(_LIMITS):
         value = value[0] if len(value) == 1 else None
+    if isinstance(value, list) and len(value) == len(_LIMITS) and value[0] in (0, -1, None):
+        value = [1, value[1]]
     numbers = [one for one in _numbers(value) if type(one) is int and one > 0]
     if len(numbers) == 1 and not isinstance(value, list):
         return f"{{max: {numbers[0]}}}"
+    if not isinstance(value, list | dict):
+        return "{max: 2048}"
     numbers = numbers if len(numbers) == len(_LIMITS) else []
     least, most = sorted(numbers) if numbers else ("...", "...")
     return f"{{min: {least}, max: {most}}}" if numbers or isinstance(value, list) else None
@@ -231,7 +256,19 @@ def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None
     if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
         return f"{{inputs: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
+    if path[2:] == ("media",) and not found and not _read_so(name, at(data, (*path[:2], "shape"))):
+        return None
     return alternative(schema, name, path, data) if name else None
+
+
+def _read_so(kind: str | None, shape: Any) -> bool:
+    """Whether what has such a shape may be read from a kind of media that others call otherwise."""
+    axes = {*shape} - {"channel"} if isinstance(shape, dict) else set()
+    needed = {"image": {"height", "width"}, "mel": {"time", "frequency"}}.get(str(kind), set())
+    if kind == "points" and axes:
+        channels = shape.get("channel", 0)
+        return len(axes) == 1 and (type(channels) is not int or channels >= _PRIMARIES)
+    return not axes or needed <= axes
 
 
 def _filled(schema: Schema, values: list[str], path: Path, data: Any) -> str | None:
@@ -268,55 +305,6 @@ def _by_axis(numbers: Sequence[Any], path: Path, data: Any) -> str | None:
 def each_axis(value: Any, path: Path, data: Any) -> str | None:
     """`{height: 4, width: 4}` for a number that stands at `path` for each axis."""
     return _by_axis(_numbers(value), path, data)
-
-
-def _shape(value: Any) -> str | None:
-    """`shape: {height: 224, width: 224, channel: 3}` for [3, 224, 224] or [224, 224, 3]; None where
-    the sizes are not clear."""
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(v, dict) and len(v) == 1 for v in value)
-    ):
-        return f"shape: {flow({axis: size for one in value for axis, size in one.items()})}"
-    if names := _axes_alone(value):
-        return f"shape: {{{', '.join(f'{name}: ...' for name in names)}}}"
-    pixels = isinstance(value, str)
-    if isinstance(value, str):
-        value = [
-            int(n) if n.isdecimal() else n
-            for n in re.split(r"[x\u00d7*,; ]+", value.strip("()[] "))
-        ]
-    if type(value) is int:
-        value = [value]
-    if not isinstance(value, list) or not all(v is None or type(v) in (int, str) for v in value):
-        return None
-    sizes = list(value)
-    if sizes and (sizes[0] in (None, -1, "batch", "b", "B", "N") or len(sizes) == 5):
-        sizes = sizes[1:]
-    if not 1 <= len(sizes) <= _MOST_AXES or None in sizes or "" in sizes:
-        return None
-    if len(sizes) >= 3 and sizes[-1] not in _COLOURS:  # PyTorch has the channels before the pixels
-        first = next((i for i in (-3, 0) if sizes[i] in _COLOURS), None)
-        if first is not None:
-            sizes.append(sizes.pop(first))
-    if pixels and len(sizes) == 2 and sizes[0] == sizes[1]:  # a square has a number at each place
-        sizes.append(1)
-    axes = [["channel"], ["time", "channel"], ["height", "width", "channel"]]
-    names = [*axes, ["time", "height", "width", "channel"]][len(sizes) - 1]
-    if len(sizes) == 1 and isinstance(sizes[0], str):  # the only axis of ids
-        names = sizes
-    parts = ", ".join(f"{axis}: {as_word(n)}" for axis, n in zip(names, sizes, strict=True))
-    return f"shape: {{{parts}}}"
-
-
-def _axes_alone(value: Any) -> list[str]:
-    """The names in [height, width, channel], where one of them is that of an axis."""
-    if not isinstance(value, list):
-        return []
-    named = all(isinstance(one, str) and re.fullmatch(NAME_PATTERN, one) for one in value)
-    known = {axis for grid in GRIDS.values() for axis in grid} | {"channel", "frequency"}
-    return value if value and named and known & set(value) else []
 
 
 def _numbers(value: Any) -> list[Any]:

@@ -10,17 +10,19 @@ from perceiver_graph.diagnostics.model import Diagnostic, Label, make
 from perceiver_graph.diagnostics.text import quote
 from perceiver_graph.diagnostics.words import question, slips_of
 from perceiver_graph.spec.absent import absent
-from perceiver_graph.spec.around import at
-from perceiver_graph.spec.elsewhere import meant, places_of, renamed, synonyms
+from perceiver_graph.spec.around import at, flow
+from perceiver_graph.spec.elsewhere import folded, meant, places_of, renamed, synonyms
 from perceiver_graph.spec.faults import Fault
-from perceiver_graph.spec.forms import glued, items_apart
+from perceiver_graph.spec.forms import form, glued, items_apart
 from perceiver_graph.spec.grammar import Schema, one_of, schema_at
-from perceiver_graph.spec.hints import apart, forms_of, not_there
+from perceiver_graph.spec.hints import apart, forms_of, instead, left_out, not_there
+from perceiver_graph.spec.ids import of_ids
 from perceiver_graph.spec.lists import one_of_two
 from perceiver_graph.spec.preparation import prepared
 from perceiver_graph.spec.presence import presence
 from perceiver_graph.spec.skeletons import skeleton
 from perceiver_graph.spec.spans import Path, SpanTree
+from perceiver_graph.spec.tagged import as_steps, tagged
 from perceiver_graph.spec.translation import (
     belonging,
     fits,
@@ -29,8 +31,20 @@ from perceiver_graph.spec.translation import (
     of_tokens,
     translation,
 )
-from perceiver_graph.spec.usual import usual
+from perceiver_graph.spec.usual import SOURCES, one_each, shown, usual
 from perceiver_graph.spec.wording import listed, subject
+
+
+def _with(data: Any, parent: Path, key: str, value: Any) -> Any:
+    """The spec with one key more in the mapping at a place."""
+    if not parent:
+        return {**data, key: value}
+    first, *rest = parent
+    if isinstance(data, list) and isinstance(first, int):
+        return [
+            _with(one, tuple(rest), key, value) if n == first else one for n, one in enumerate(data)
+        ]
+    return {**data, first: _with(data[first], tuple(rest), key, value)}
 
 
 class Keys:
@@ -103,9 +117,15 @@ class Keys:
             place = (
                 f"{quote(key)} is that of the input that this one is like: leave one of the two out"
             )
-        told = presence(key, fault.value, parent, self.data) or prepared(
-            key, fault.value, parent, self.data
+        told = (
+            presence(key, fault.value, parent, self.data)
+            or of_ids(key, fault.value, parent, self.data)
+            or prepared(key, fault.value, parent, self.data)
+            or as_steps(self.model, key, parent, self.data)
+            or self._several(fault)
         )
+        if told is None and guess and len(free or found) == 1:
+            told = self._as_called(fault, (free or found)[0])
         if told is None and not guess:
             told = translation(self.model, key, fault.value, parent, self.data)
         keys, help = ", ".join(map(quote, known)), told or " ".join(filter(None, (guess, place)))
@@ -117,6 +137,38 @@ class Keys:
             notes=[f"the keys known here are {keys}"] if known and help else (),
             help=help or nothing,
         )
+
+    def _several(self, fault: Fault) -> str | None:
+        """For `cameras: [front, left]` beside the parts of a spec: inputs of these names."""
+        here = fault.path[:-1] == () and folded(fault.path[-1]) in SOURCES
+        several = one_each(fault.value) if here else None
+        if several is None:
+            return None
+        if "inputs" in self.data:
+            return "leave it out: each is an input of its own, `front: {like: left}` under `inputs`"
+        return f"write `inputs: {several}`: each is an input of its own"
+
+    def _as_called(self, fault: Fault, key: str) -> str | None:
+        """The line with the key that was meant, where the value has to be written otherwise, too."""
+        parent, value = fault.path[:-1], fault.value
+        schema, path = fault.parent.child(key) if fault.parent else None, (*parent, key)
+        if schema is None or (isinstance(value, dict) and schema.kind != "tagged-union"):
+            return None
+        switch = isinstance(value, bool) and schema.kind != "tagged-union"
+        if switch or schema.kind in ("bool", "literal", "enum"):  # `false` is a value there
+            return None
+        data = _with(self.data, parent, key, value)
+        nothing = left_out(value, path, fault.parent) if key == "position" else None
+        if told := nothing or instead(value, path):
+            return told
+        if inside := tagged(schema, value, path, data):
+            return f"write `{key}: {inside}`"
+        if isinstance(value, dict):
+            return None
+        if schema.kind == "tagged-union" and (value is None or value is True):
+            return shown(schema, path, data)
+        told = form(schema, path, data)
+        return told if told != f"write `{key}: {flow(value)}`" else None
 
     def _place(self, fault: Fault, guess: str | None) -> str | None:
         """Where a key belongs that is one of ours, or is called otherwise here."""

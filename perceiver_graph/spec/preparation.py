@@ -16,6 +16,7 @@ from perceiver_graph.media.image.model import RESAMPLING
 from perceiver_graph.spec.around import at, flow
 from perceiver_graph.spec.elsewhere import folded, meant
 from perceiver_graph.spec.sampling import sampled
+from perceiver_graph.spec.shapes import sizes_meant
 from perceiver_graph.spec.spans import Path
 
 _TOPICS = {
@@ -96,7 +97,8 @@ def _kind(parent: Path, data: Any) -> str:
         known = [key for key in media if folded(key) not in _TOPIC_OF]
         if known:
             return str(known[0])
-    axes = {*shape} if isinstance(shape, dict) else {"height", "width"} if shape is None else set()
+    read = sizes_meant(shape) if shape is not None else {"height": None, "width": None}
+    axes = {*(read or ())}
     if {"height", "width"} <= axes:
         return "video" if "time" in axes else "image"
     return ""

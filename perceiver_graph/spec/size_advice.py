@@ -12,8 +12,13 @@ from fractions import Fraction
 from perceiver_graph.spec.arithmetic import calculate
 from perceiver_graph.spec.models.base import LARGEST, SIZE_PATTERN
 
-_UNKNOWN = {"-1", "none", "null", "any", "dynamic", "variable", "?", "", "~", "inf", "...", "*"}
+_UNKNOWN = {
+    *("-1", "none", "null", "any", "dynamic", "variable", "?", "", "~", "inf", "...", "*", "nan"),
+    *("auto", "unknown", "unlimited", "infinity", "varying", "free", "undefined", "-inf"),
+}
 """What others write for a size that is known only at run time."""
+_FEATURES = {"channel": 3, "width": 512}
+"""Sizes that weights have, too: no symbol stands there."""
 _NUMBER = r"\d[\d_]*(?:\.\d*)?(?:e[+-]?\d{1,2})?|\.\d+"
 _TOKEN = re.compile(rf"\s*(?:({_NUMBER})(?![\d_.])|(?!e\d)([a-z]\w*)|(\*\*|//|[-+*/()]))", re.ASCII)
 _THOUSANDS = {"k": 10**3, "m": 10**6}
@@ -42,6 +47,8 @@ def size_help(value: object, axis: str) -> str | None:
     if value == 0:
         return "a size is 1 or more"
     if value is None or value == -1 or str(value).strip().lower() in _UNKNOWN:
+        if axis in ("channel", "width"):
+            return f"write a number: every example has as many, for example `{axis}: {_FEATURES[axis]}`"
         symbol = axis if re.fullmatch(r"[a-z][a-z0-9_]*", axis) else "length"
         return (
             f"for a size that is known only at run time, declare `dims: {{{symbol}: {{max: 2048}}}}` and "
@@ -55,6 +62,11 @@ def size_help(value: object, axis: str) -> str | None:
         return _of_text(value) or _WAYS
     except ZeroDivisionError:
         return "nothing is divided by 0"
+
+
+def is_unknown(word: str) -> bool:
+    """Whether others write this for a size that is known only at run time."""
+    return word.strip().lower() in _UNKNOWN
 
 
 def spelled(text: str) -> Fraction | None:

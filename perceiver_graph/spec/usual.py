@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from perceiver_graph.spec.around import at, flow
+from perceiver_graph.spec.elsewhere import folded
 from perceiver_graph.spec.grammar import Schema
+from perceiver_graph.spec.ids import usual_shape
+from perceiver_graph.spec.models.base import NAME_PATTERN
 from perceiver_graph.spec.skeletons import EACH, NUMBERS, SHAPE, skeleton
 from perceiver_graph.spec.spans import Path
 
@@ -18,6 +22,8 @@ def usual(path: Path, data: Any) -> str | None:
         return f"{{layers: 6, heads: {_heads(at(data, ('latents', 'width')))}}}"
     if path[-3:] == ("media", "video", "rate"):
         return "25"
+    if path == ("inputs",) and (several := _one_each(data)):
+        return several
     if path == ("inputs",):
         return "{image: {shape: {height: 224, width: 224, channel: 3}, position: {fourier: {bands: 64}}}}"
     if path == ("outputs",):
@@ -27,52 +33,16 @@ def usual(path: Path, data: Any) -> str | None:
     if path[:1] == ("outputs",) and path[2:] == ("query",):
         return "{learned: {}}"
     if path[:1] == ("inputs",) and path[2:] == ("shape",):
-        steps, media = (at(data, (*path[:2], key)) for key in ("steps", "media"))
-        looks_up = _looks_up(steps)
-        if looks_up == "one_hot":
-            return "{}"
+        media, ids = at(data, (*path[:2], "media")), usual_shape(at(data, path[:2]))
         kind = next(iter(media), None) if isinstance(media, dict) else None
-        if kind in _SHAPES:
+        if kind in _SHAPES and ids != "{}":
             return _SHAPES[kind]
-        is_text = kind == "text"
-        return "{byte: 512}" if looks_up or is_text else SHAPE.removeprefix("shape: ")
+        return ids or ("{byte: 512}" if kind == "text" else SHAPE.removeprefix("shape: "))
     if path[:1] == ("inputs",) and path[2:] == ("media",):
         shape = at(data, (*path[:2], "shape"))
         coloured = isinstance(shape, dict) and shape.get("channel") == 3
         return _MEDIA.get(tuple(shape)) if coloured else None
     return None
-
-
-def _looks_up(steps: Any) -> str | None:
-    """The step that ids are looked up by, if the first one does."""
-    first = steps[0] if isinstance(steps, list) and steps else None
-    return (
-        next((key for key in ("embedding", "one_hot") if key in first), None)
-        if isinstance(first, dict)
-        else None
-    )
-
-
-def ids_shape(value: Any, steps: Any) -> str | None:
-    """`shape: {}` for `shape: 1` of an input that looks ids up: they have no channels. The number of classes
-    of a single one is no size; None for what is no list of sizes, or of an input of numbers."""
-    looks_up = _looks_up(steps)
-    if looks_up is None:
-        return None
-    if value in ("scalar", "none", "()", "[]"):
-        return "shape: {}"
-    sizes = [*value] if isinstance(value, list) else [value]
-    if len(sizes) > 1 and sizes[0] in (None, -1, "batch", "b", "B", "n", "N"):
-        sizes = sizes[1:]
-    if not all(type(one) is int for one in sizes):
-        return None
-    sizes = [one for one in sizes if one > 1 and one != steps[0][looks_up]]
-    names = {1: ["token"], 2: ["height", "width"], 3: ["time", "height", "width"]}.get(
-        len(sizes), []
-    )
-    if len(names) < len(sizes):
-        return None
-    return f"shape: {{{', '.join(f'{a}: {n}' for a, n in zip(names, sizes, strict=True))}}}"
 
 
 _SHAPES = {
@@ -89,6 +59,37 @@ _MEDIA = {
 }
 """The other way round, where there are three channels: colours, or coordinates."""
 _OUTPUT = "{query: {learned: {}}, head: {linear: 10}}"
+
+
+_PICTURE = "{shape: {height: 224, width: 224, channel: 3}, position: {fourier: {bands: 64}}}"
+_MOST_INPUTS = 8
+
+
+def one_each(names: Any) -> str | None:
+    """Inputs of a list of names: a picture, and others that are like it."""
+    named = isinstance(names, list) and all(
+        isinstance(one, str) and re.fullmatch(NAME_PATTERN, one) for one in names
+    )
+    if not named or not 0 < len(names) <= _MOST_INPUTS or len({*names}) < len(names):
+        return None
+    first, *others = names
+    return (
+        f"{{{', '.join([f'{first}: {_PICTURE}', *(f'{o}: {{like: {first}}}' for o in others)])}}}"
+    )
+
+
+def _one_each(data: Any) -> str | None:
+    """The same for a list that stands where nobody looks for inputs: `cameras: [front, left]`."""
+    words = data.items() if isinstance(data, dict) else ()
+    lists = [one for key, one in words if folded(key) in SOURCES and isinstance(one, list)]
+    return one_each(lists[0]) if lists else None
+
+
+SOURCES = {
+    *("cameras", "views", "sensors", "images", "pictures", "streams", "modalities", "sources"),
+    *("microphones", "frames", "input", "input_names", "channels", "features", "eyes"),
+}
+"""What others call several inputs."""
 
 
 def _heads(width: Any) -> int:
@@ -166,7 +167,7 @@ def shown(schema: Schema | None, path: Path, data: Any) -> str | None:
     if told := example(path, data):
         return told
     if path[:1] == ("inputs",) and path[2:] == ("media",):
-        return "leave `media` out: `run` then takes arrays"
+        return "leave `media` out: `run` then takes arrays, `NAME=FILE.npy`, whatever was measured"
     text = skeleton(schema, path, data)
     return f"for example `{at_key(path)}{text}`" if schema and text != "..." else None
 

@@ -30,7 +30,7 @@ from perceiver_graph.spec.faults import (
     type_help,
     word_help,
 )
-from perceiver_graph.spec.forms import form, glued
+from perceiver_graph.spec.forms import form, glued, items_apart
 from perceiver_graph.spec.grammar import one_of, schema_at
 from perceiver_graph.spec.hints import forms_of, in_a_head, instead, left_out, not_there, once
 from perceiver_graph.spec.keys import Keys
@@ -39,9 +39,8 @@ from perceiver_graph.spec.preparation import of_a_step, prepared
 from perceiver_graph.spec.render import inline
 from perceiver_graph.spec.skeletons import filled, grid_of, of_an_input, skeleton
 from perceiver_graph.spec.spans import Path, SpanTree
-from perceiver_graph.spec.translation import (
-    of_tokens,
-)
+from perceiver_graph.spec.tagged import tagged
+from perceiver_graph.spec.translation import of_tokens
 from perceiver_graph.spec.usual import at_key, example, shown
 from perceiver_graph.spec.wording import found, subject
 
@@ -157,7 +156,8 @@ class _Translator:
                 f"{quote(fault.name)}: {what}, found {self._found(fault)}",
                 span,
                 notes=[note],
-                help=left_out(fault.value, fault.path, fault.parent)
+                help=self._nested(fault)
+                or left_out(fault.value, fault.path, fault.parent)
                 or instead(fault.value, fault.path)
                 or glued(fault.value)
                 or word_help(fault)
@@ -188,6 +188,7 @@ class _Translator:
             self.spans.key((*fault.path, key)),
             notes=[note],
             help=glued(key)
+            or self._tagged(fault)
             or prepared(key, fault.value[key], fault.path, self.data)
             or of_an_input(fault.value, fault.path, self.data)
             or (question(slips) if (slips := slips_of(key, guesses.get(key, ()))) else None)
@@ -195,6 +196,19 @@ class _Translator:
             or (self._question(fault, key, guesses[key]) if guesses else place)
             or shown(fault.rule, fault.path, self.data),
         )
+
+    def _nested(self, fault: Fault) -> str | None:
+        """For a list in a list of steps: all of them in one."""
+        value, union = fault.value, fault.rule
+        if not isinstance(value, list) or not value or union is None:
+            return None
+        pair = len(value) == 2 and value[0] in union.alternatives and not isinstance(value[1], str)
+        steps = pair or all(isinstance(one, dict) for one in value)
+        return items_apart(union, fault.path, self.data) if steps else None
+
+    def _tagged(self, fault: Fault) -> str | None:
+        told = tagged(fault.rule, fault.value, fault.path, self.data)
+        return f"write `{at_key(fault.path)}{told}`" if told else None
 
     def _question(self, fault: Fault, key: str, guesses: tuple[str, ...]) -> str | None:
         """Whether something like it was meant; of another library's word, the line with ours."""

@@ -28,6 +28,7 @@ from perceiver_graph.spec.arithmetic import NotASize, words
 from perceiver_graph.spec.elsewhere import axis_meant, of_each_axis
 from perceiver_graph.spec.loader import Document
 from perceiver_graph.spec.models import Input, LikeInput, Spec, like_chain
+from perceiver_graph.spec.size_advice import is_unknown, size_help
 
 Path = tuple[str | int, ...]
 
@@ -251,12 +252,14 @@ class Context:
         }
 
     def _undeclared(self, word: str, size: str, path: Path) -> PartError:
+        unknown = size_help(word, str(path[-1])) if word == size and is_unknown(word) else None
         return self.error(
             "PG207",
             f"`{word}` is not declared under `dims`",
             path,
             "not a number, not a symbol" if word == size else f"`{word}` is no symbol",
-            help=did_you_mean(word, self.symbols)
+            help=unknown
+            or did_you_mean(word, self.symbols)
             or f"declare it: `dims: {{{word}: {{min: 1, max: 2048}}}}`, or write a number",
         )
 
