@@ -114,7 +114,7 @@ def test_marks_of_word_processors_are_named() -> None:
 
 
 def test_overrides_name_them_too() -> None:
-    for override in ("latents.count=\u00a04", "latents.count\u00a0=4", "l\u0430tents.count=4"):
+    for override in ("latents.count=\u00a04", "latents.co\u00a0unt=4", "l\u0430tents.count=4"):
         (found,) = errors(TEXT, override)
         assert "(U+00A0)" in found.message or "(U+0430)" in found.message
 

@@ -186,7 +186,7 @@ _WHAT = {
     "normalise": "pixels are divided by 255, then `mean` is subtracted, and they are divided by `std`: "
     "those of ImageNet unless they are said",
     "mean": "it is subtracted from pixels that are divided by 255",
-    "std": "pixels are divided by it at last; 1 leaves them as they are",
+    "std": "pixels are divided by it at last; with 1 they stay as they are",
     "crop": "it is the share of the shorter side that is kept, as 224 of 256 pixels are 0.875; how many "
     "pixels come of it, the shape says",
     "resample": "it is the filter by which a picture is brought to the size of the shape",

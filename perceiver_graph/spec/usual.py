@@ -122,7 +122,7 @@ def _of_list(path: Path, data: Any) -> str | None:
         if key == "std":
             usual = 1
         told = [one if fit else usual for one, fit in zip(here, fits, strict=True)]
-        more = ": 1 leaves a colour as it is" if key == "std" else ""
+        more = ": with 1 a colour stays as it is" if key == "std" else ""
         return f"write `{key}: {flow(told)}`{more}"
     if key == "wavelengths":
         most = max((one for one in here if _is_number(one) and one > 0), default=720)
