@@ -12,8 +12,10 @@ from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import parse_spec
 from tests.followed import followed
 from tests.test_advice_of_kinds import IDS, NORMALISED, PATCH, PICTURE, REST
+from tests.test_spec_advice import TEXT
 from tests.tiny import faults
 
+OTHER = "    head: {linear: 10}\n  other:\n    head: {linear: 3}\n    query: label\n"
 POSITION = "position: {learned: {width: 5}}"
 
 
@@ -107,6 +109,26 @@ def test_a_symbol_of_no_range_takes_one_round(value: str) -> None:
     better, advice = followed(text)
     most = 5 if "5]" in value else 2048
     assert (yaml.safe_load(better)["dims"]["t"]["max"], len(advice)) == (most, 1), advice
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("linear: 64", "activation: ReLU", "activation: relu"),
+        ("linear: 64", "activation: SiLU", "activation: silu"),
+        ("linear: 64", "ReLU", "activation: relu"),
+        ("    head: {linear: 10}\n", OTHER, "query: {output: label}"),
+        ("count: 8", "count: -1", "count: 256"),
+        ("count: 8", "count: dynamic", "count: 256"),
+        ("count: 1,", "count: any,", "count: 256,"),
+    ],
+)
+def test_a_word_or_a_number_takes_one_round(old: str, new: str, meant: str) -> None:
+    better, advice = followed(TEXT.replace(old, new))
+    assert len(advice) == 1, advice
+    assert yaml.safe_load(better) == yaml.safe_load(
+        TEXT.replace(old, new.replace(new.strip().splitlines()[-1].strip(), meant))
+    ), advice
 
 
 @pytest.mark.parametrize("written", ["inputs: [front, left]", "cameras: [front, left]"])

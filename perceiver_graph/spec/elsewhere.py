@@ -157,7 +157,8 @@ def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """What of the known keys was meant: our words for it, else those of which it is one slip away, else
     one that is spelt nearly so, unless it is another library's word for something else."""
     known = tuple(known)
-    found = (word,) if word in known else synonyms(word, known) or slips_of(word, known)
+    same = word if word in known else word.lower()
+    found = (same,) if same in known else synonyms(word, known) or slips_of(word, known)
     theirs = folded(word) in MEANINGS or folded(word) in _ours()
     guess = None if found or theirs else nearest(word, known)
     return (guess,) if guess else found

@@ -249,12 +249,14 @@ def _alternative(schema: Schema, word: str, path: Path, data: Any) -> str | None
     """For `fourier`: `{fourier: {bands: ...}}`; for the name of an input: `{inputs: image}`."""
     names = schema.alternatives
     for other in names:  # `relu` for `{activation: relu}`
-        if (one := below(schema, other)) and word in one.choices:
-            return f"{{{other}: {word}}}"
+        if (one := below(schema, other)) and word.lower() in one.choices:
+            return f"{{{other}: {word.lower()}}}"
     found = [word] if word in names else []
-    inputs = at(data, ("inputs",))
-    if not found and "inputs" in names and isinstance(inputs, dict) and word in inputs:
-        return f"{{inputs: {word}}}"
+    for part, key in (("inputs", "inputs"), ("outputs", "output")):
+        others = at(data, (part,))
+        named = isinstance(others, dict) and word in others and path[:2] != (part, word)
+        if not found and key in names and named:
+            return f"{{{key}: {word}}}"
     name = next(iter(found), None) or next(iter(meant(word, names)), None)
     if path[2:] == ("media",) and not found and not _read_so(name, at(data, (*path[:2], "shape"))):
         return None

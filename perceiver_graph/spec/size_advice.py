@@ -17,8 +17,8 @@ _UNKNOWN = {
     *("auto", "unknown", "unlimited", "infinity", "varying", "free", "undefined", "-inf"),
 }
 """What others write for a size that is known only at run time."""
-_FEATURES = {"channel": 3, "width": 512}
-"""Sizes that weights have, too: no symbol stands there."""
+_FEATURES = {"channel": 3, "width": 512, "count": 256}
+"""Sizes that weights have, too: no symbol stands there, or none that inputs do not have."""
 _NUMBER = r"\d[\d_]*(?:\.\d*)?(?:e[+-]?\d{1,2})?|\.\d+"
 _TOKEN = re.compile(rf"\s*(?:({_NUMBER})(?![\d_.])|(?!e\d)([a-z]\w*)|(\*\*|//|[-+*/()]))", re.ASCII)
 _THOUSANDS = {"k": 10**3, "m": 10**6}
@@ -47,7 +47,7 @@ def size_help(value: object, axis: str) -> str | None:
     if value == 0:
         return "a size is 1 or more"
     if value is None or value == -1 or str(value).strip().lower() in _UNKNOWN:
-        if axis in ("channel", "width"):
+        if axis in _FEATURES:
             return f"write a number: every example has as many, for example `{axis}: {_FEATURES[axis]}`"
         symbol = axis if re.fullmatch(r"[a-z][a-z0-9_]*", axis) else "length"
         return (
