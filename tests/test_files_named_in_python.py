@@ -12,6 +12,7 @@ from PIL import Image
 
 import perceiver_graph as pg
 from perceiver_graph.diagnostics.commands import typed
+from perceiver_graph.runtime.inputs import read_arrays
 from tests.tiny import fault
 
 SPEC = """
@@ -112,3 +113,30 @@ def test_an_archive_is_given_to_run(program: Any, here: Path) -> None:
     np.savez("two.npz", left=np.zeros((1, 4, 6, 3), np.float32))
     help = fault(lambda: program.read("two.npz")).help
     assert followed(help, program=program, numpy=np)["label"].shape == (1, 2)
+
+
+BOTH = PLAIN.replace("inputs: {", "inputs: {other: {shape: {n: 1, channel: 2}}, ")
+BOTH = BOTH.replace("latents", "join: {padding: {min: 0}}\nlatents")
+
+
+@pytest.mark.parametrize("spec", [PLAIN, BOTH])
+@pytest.mark.parametrize("given", ["sensor=x.npy", "x.npy"])
+def test_a_single_array_is_put_into_an_archive(spec: str, given: str, here: Path) -> None:
+    manifest = load(spec, here).manifest
+    Path("x.npz").unlink()
+    found = fault(lambda: read_arrays(given, manifest))
+    call, _, _ = str(found.help).partition(" writes one")
+    eval(call, {"numpy": np, "ARRAY": np.zeros((1, 1, 2), np.float32)})
+    assert found.code == "PG513"
+    if given != "x.npy" or spec == PLAIN:
+        assert read_arrays("x.npz", manifest)["sensor"].shape == (1, 3, 2)
+    else:
+        assert "NAME=" in call  # of two inputs, nothing says which
+
+
+def test_an_array_that_is_not_there_is_not_put_into_an_archive(here: Path) -> None:
+    manifest = load(PLAIN, here).manifest
+    for given in ("nope.npy", "sensor=nope.npy"):
+        found = fault(lambda given=given: read_arrays(given, manifest))  # type: ignore[misc]
+        assert (found.code, found.help) == ("PG513", "check the path")
+        assert "nope.npy does not exist" in found.message

@@ -75,6 +75,12 @@ def archive_of_arrays(named: Named, manifest: Manifest | None = None) -> Source:
         return Source.of(named, noun="archive of arrays", most=limits.ARCHIVE_BYTES)
     except DiagnosticError as error:
         (found,) = error.diagnostics
+        name, equals, single = str(named).partition("=")
+        if equals and single.endswith(SUFFIX) and is_path(single):
+            fault = f"{found.message}: arrays are given by name in an archive (.npz)"
+            raise _unreadable(Path(single), fault, manifest, name) from error
+        if str(named).endswith(SUFFIX) and not is_path(str(named)):  # nothing to make one of
+            raise DiagnosticError.of("PG513", found.message, help=found.help) from error
         raise _unreadable(named, found.message, manifest) from error
 
 
@@ -141,18 +147,23 @@ def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         refuse_others(path)  # it may have come in the meantime
 
 
-def _unreadable(named: Named, fault: str, manifest: Manifest | None) -> DiagnosticError:
-    """PG513 with the program that writes such an archive, under the name that was given."""
+def _unreadable(
+    named: Named, fault: str, manifest: Manifest | None, only: str = ""
+) -> DiagnosticError:
+    """PG513 with the program that writes such an archive, under the name that was given; a single array
+    is for the input `only`, if one was named."""
     path = named.path if isinstance(named, Source) else Path(named)
     if str(path) == STANDARD_INPUT or (is_path(str(path)) and not path.is_file()):
         path = Path("in.npz")
     single = path.suffix == SUFFIX
-    array = f"numpy.load({str(path)!r})" if single else "ARRAY"
+    loaded = f"numpy.load({str(path)!r})" if single else "ARRAY"
     used = manifest.inputs.items() if manifest else ()
     names = [name for name, entry in used if entry.mask != "always"]
-    names = names if names and not (single and len(names) > 1) else ["NAME"]
-    plain = [f"{name}={array}" for name in names[:_MOST_NAMES] if name.isidentifier()]
-    others = [f"{name!r}: {array}" for name in names[:_MOST_NAMES] if not name.isidentifier()]
+    arrays = {n: "ARRAY" if only in names and n != only else loaded for n in names[:_MOST_NAMES]}
+    if not names or (single and len(names) > 1 and only not in names):
+        arrays = {"NAME": loaded}
+    plain = [f"{name}={array}" for name, array in arrays.items() if name.isidentifier()]
+    others = [f"{name!r}: {array}" for name, array in arrays.items() if not name.isidentifier()]
     words = [*plain, *([f"**{{{', '.join(others)}}}"] if others else [])]
     target = repr(str(path.with_suffix(".npz")))
     return DiagnosticError.of(
