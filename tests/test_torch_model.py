@@ -159,7 +159,7 @@ def test_compile_and_export() -> None:
     torch.testing.assert_close(exported.module()(first, queries=fewer), net(first, fewer))
 
 
-def test_models_come_in_eval_mode(tmp_path: Path) -> None:
+def test_models_come_in_eval_mode_from_a_folder_or_its_file(tmp_path: Path) -> None:
     """So that they answer as the programs do, and a call changes nothing."""
     text = SPEC.replace(
         "patch: {height: 4, width: 4}}", "patch: {height: 4, width: 4}}, {batch_norm: {}}"
@@ -173,6 +173,8 @@ def test_models_come_in_eval_mode(tmp_path: Path) -> None:
     spec.loader.exec_module(emitted)
     for net in (compiled.to_torch(), emitted.load()):
         assert not any(part.training for part in net.modules())
+    for place in (tmp_path / "m", tmp_path / "m" / "weights.safetensors"):
+        torch.testing.assert_close(emitted.load(place).state_dict(), emitted.load().state_dict())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -76,12 +76,14 @@ def _load(name: str) -> py.Statement:
     return (
         f"def load({arguments}) -> {name}:",
         py.Docstring(
-            f"The model with {WEIGHTS} from a folder, by default the one this file lies in.\n\n"
+            f"The model with {WEIGHTS} from a folder, by default the one this file lies in, or with\n"
+            "the weights of a file that ends in .safetensors.\n\n"
             "It is in eval mode: call `model.train()` before training."
         ),
         "folder = Path(__file__).parent if directory is None else Path(directory)",
         f"model = {name}().eval()",
-        f'model.load_state_dict(read_safetensors(folder / "{WEIGHTS}"))',
+        f'path = folder if folder.suffix == ".safetensors" else folder / "{WEIGHTS}"',
+        "model.load_state_dict(read_safetensors(path))",
         "return model if device is None else model.to(device)",
     )
 
