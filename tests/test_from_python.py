@@ -246,7 +246,9 @@ KINDS: dict[str, Call] = {
     "weights must be a path, arrays by name .* or a module": lambda m: m.compiled.to_torch(3),
     "directory must be a path, not None": lambda m: m.compiled.save(None),
     "backends must be a list": lambda m: m.compiled.save("x", backends="onnx"),
-    "sample must be": lambda m: m.compiled.save("x", sample=3),
+    "sample must be .*`perceiver-graph compile SPEC .*--calibrate IN.npz": lambda m: (
+        m.compiled.save("x", sample=3)
+    ),
     "files must be a list .* not a str": lambda m: run_files(m.program, "a.png", "out"),
     "program must be a Program, `pg.load.PATH.`, not": lambda m: run_files("x", [], "o"),  # type: ignore[arg-type]
     "inputs must be a list .* not a str": lambda m: run_batch("x", "a.png", "out"),
@@ -256,6 +258,10 @@ CALLS: dict[str, Call] = {
     "compile has no argument `override`: did you mean `overrides=`": lambda m: pg.compile(
         TEXT,
         override=["name=a"],  # type: ignore[call-arg]
+    ),
+    "compile has no argument `calibrate`: .*--calibrate IN.npz": lambda m: pg.compile(
+        TEXT,
+        calibrate={},  # type: ignore[call-arg]
     ),
     "compile has no argument `frobnicate`: they are `spec`, `overrides`": lambda m: pg.compile(
         TEXT,

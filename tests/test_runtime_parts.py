@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
@@ -222,6 +224,18 @@ def test_what_cannot_be_read_as_arrays_is_explained(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(DiagnosticError, match="damaged"):
         read_arrays(path)
+
+
+def test_a_file_of_pytorch_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, held, line in (("one.pt", torch.ones(2), 0), ("two.pt", {"x": torch.ones(2)}, 1)):
+        torch.save(held, name)
+        found = fault(lambda name=name: read_arrays(name))  # type: ignore[misc]
+        assert (found.code, "a file of PyTorch" in found.message) == ("PG513", True)
+        lines = re.findall(r"numpy\.savez\(.*?\)\)", str(found.help))
+        exec(lines[line], {"numpy": np, "torch": torch})
+        (read,) = read_arrays(Path(name).with_suffix(".npz")).values()
+        assert read.tolist() == [1, 1]
 
 
 def test_damaged_archives_never_do_more_than_fail(tmp_path: Path) -> None:

@@ -38,19 +38,24 @@ def without_option(ctx: Any, name: str, words: Sequence[str]) -> str | None:
         )
     if word not in _GIVEN.split() or value.endswith(_ARRAYS):
         return None
-    if named and len(inputs) > 1:
-        value = f"{inputs[0]}={value}"
+    read = inputs_of(artifact, of_files=True) or inputs
+    if named and len(read) > 1:
+        value = f"{read[0]}={value}"
     return f"what it runs on is given as it is: {command(ctx.info_name, artifact, value)}"
 
 
-def inputs_of(artifact: str) -> list[str]:
-    """The inputs of an artifact, as far as its manifest says them."""
+def inputs_of(artifact: str, *, of_files: bool = False) -> list[str]:
+    """The inputs of an artifact, as far as its manifest says them; or those that are read from files."""
     from perceiver_graph.spec.manifest import MANIFEST_NAME
 
     try:
         with Path(artifact, MANIFEST_NAME).open("rb") as file:
             entries = json.loads(file.read(_LARGEST))["inputs"]
-        return [str(name) for name, entry in entries.items() if entry.get("mask") != "always"]
+        return [
+            str(name)
+            for name, entry in entries.items()
+            if entry.get("mask") != "always" and (entry.get("media") or not of_files)
+        ]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
 

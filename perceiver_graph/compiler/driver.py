@@ -244,9 +244,7 @@ class Compiled(Glanced, Answering):
         directory = as_path("directory", "a path", directory)
         base.require_known(backends)
         if sample is not None and not hasattr(sample, "arrays"):
-            raise wrong_kind(
-                "sample", "a Sample of perceiver_graph.compiler.backends.onnx.calibration", sample
-            )
+            raise wrong_kind("sample", f"a Sample of the package ({foreign.CALIBRATED})", sample)
         weights = trained.state_of(weights)
         refuse_inside(self.dump_ir, directory)
         if storage.refuse_foreign(directory, artifact.ARTIFACT).digests:

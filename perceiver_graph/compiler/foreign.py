@@ -47,7 +47,13 @@ OF_COMPILED = {
     "named_parameters get_weights": "`weights()` has them by name, as arrays",
     "module model torch to_module to_pytorch modules children layers": _TORCH,
 }
+CALIBRATED = (
+    "an archive of arrays is measured on by the command: `perceiver-graph compile SPEC --precision int8 "
+    "--calibrate IN.npz -o DIR`"
+)
 OF_COMPILE = {
+    "calibrate": CALIBRATED,
+    "calibration": CALIBRATED,
     "weights": "weights are given to what it returns: `compile(SPEC).save(DIR, weights=WEIGHTS)`",
     "seed": "it is given to what it returns: `compile(SPEC).save(DIR, seed=0)`",
     "output": "`compile(SPEC).save(DIR)` writes it",
@@ -76,6 +82,8 @@ OF_TO_TORCH = {
     "state_dict": "weights come first: `to_torch(STATE_DICT)`",
 }
 OF_SAVE = {
+    "calibrate": CALIBRATED,
+    "calibration": CALIBRATED,
     "backend": 'it is called `backends`, a list: `backends=["onnx", "torch"]`',
     "path": "the folder comes first: `save(DIR)`",
     "precision": "`compile(SPEC, precision=...)` says it",

@@ -48,6 +48,7 @@ def read_arrays(
         if not head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             raise _unreadable(source, f"{source} cannot be read: {_what_it_is(head)}", manifest)
         with source.open() as file, zipfile.ZipFile(file) as archive:
+            _refuse_torch(source, archive)
             headers = _headers(archive, source, report)
             report.raise_if_errors()
             ignored = _ignored(manifest, headers, element)
@@ -169,6 +170,19 @@ def _unreadable(
     return DiagnosticError.of(
         "PG513", fault, help=f"numpy.savez({', '.join([target, *words])}) writes one"
     )
+
+
+def _refuse_torch(source: Source, archive: zipfile.ZipFile) -> None:
+    """A file of PyTorch is an archive as well, and of another kind. Raises DiagnosticError (PG513)."""
+    if any(name.endswith("/data.pkl") for name in archive.namelist()):
+        path = source.path if source.is_file else Path("FILE.pt")
+        target, loaded = str(path.with_suffix(".npz")), f"torch.load({str(path)!r})"
+        raise DiagnosticError.of(
+            "PG513",
+            f"{source} is a file of PyTorch, and arrays are given by name in an archive (.npz)",
+            help=f"numpy.savez({target!r}, NAME={loaded}) writes one of a tensor, and "
+            f"numpy.savez({target!r}, **{loaded}) one of a dict of tensors by the names of inputs",
+        )
 
 
 def _what_it_is(head: bytes) -> str:

@@ -124,6 +124,18 @@ def test_arrays_alone_are_run_on(folder: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("flag", ["-f", "--file"])
+def test_an_option_for_a_file_names_what_is_read_from_files(
+    flag: str, folder: Path, command: Command, tmp_path: Path
+) -> None:
+    text = ARM.partition("  rear:")[0] + "  joints:" + ARM.partition("  joints:")[2]
+    pg.compile(text).save(tmp_path / "one")
+    told = command("run", tmp_path / "one", flag, "a.png").err
+    assert f"perceiver-graph run {tmp_path / 'one'} a.png`" in told
+    told = command("run", folder / "arm", flag, "a.png").err
+    assert f"perceiver-graph run {folder / 'arm'} front=a.png`" in told
+
+
 @pytest.mark.parametrize(
     ("values", "code", "told"),
     [
