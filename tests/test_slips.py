@@ -127,7 +127,9 @@ def test_a_slip_in_a_key_is_answered_with_the_key(name: str) -> None:
                 continue
             found = answers(path, schema, key, slip)
             told = [str(one.help) for one in found if f"`{slip}`" in one.message]
-            assert any(help.startswith("did you mean ") and f"`{key}`" in help for help in told), (
+            asked = [one for one in told if one.startswith("did you mean ") and f"`{key}`" in one]
+            # Or the whole line, where the value has to be written otherwise, too: `padding: 1`.
+            assert asked or [one for one in told if one.startswith(f"write `{key}: {{height: ")], (
                 path,
                 key,
                 slip,
@@ -138,6 +140,22 @@ def test_a_slip_in_a_key_is_answered_with_the_key(name: str) -> None:
             assert not [
                 one for one in found if one.code == "PG102" and f"`{place}` lacks" in one.message
             ], (path, key, slip)
+
+
+@pytest.mark.parametrize(
+    ("slip", "value", "help"),
+    [
+        ("vocabulry", 10, "did you mean `vocabulary`?"),
+        ("vocabulry", {"a": 3}, "did you mean `vocabulary`?"),
+    ],
+)
+def test_a_value_that_is_taken_is_not_told_in_another_form(
+    slip: str, value: Any, help: str
+) -> None:
+    data = with_at(BASE, ("inputs", "image", "steps"), [{"embedding": {slip: value, "width": 8}}])
+    with pytest.raises(DiagnosticError) as caught:
+        parse_spec(yaml.safe_dump(data, sort_keys=False))
+    assert [one.help for one in caught.value.diagnostics if slip in one.message] == [help]
 
 
 def test_every_key_is_asked_about() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from perceiver_graph.diagnostics.model import Diagnostic, Label, make
 from perceiver_graph.diagnostics.text import quote
@@ -158,6 +158,8 @@ class Keys:
         if switch or schema.kind in ("bool", "literal", "enum"):  # `false` is a value there
             return None
         data = _with(self.data, parent, key, value)
+        if self._is_taken(data, path):
+            return None
         nothing = left_out(value, path, fault.parent) if key == "position" else None
         if told := nothing or instead(value, path):
             return told
@@ -169,6 +171,17 @@ class Keys:
             return shown(schema, path, data)
         told = form(schema, path, data)
         return told if told != f"write `{key}: {flow(value)}`" else None
+
+    def _is_taken(self, data: Any, path: Path) -> bool:
+        """Whether what stands at a place of a spec may stand there."""
+        try:
+            self.model.model_validate(data)
+        except ValidationError as error:
+            for details in error.errors(include_url=False, include_context=False):
+                place = tuple(part for part in details["loc"] if not str(part).startswith("<"))
+                if place[: len(path)] == path:
+                    return False
+        return True
 
     def _place(self, fault: Fault, guess: str | None) -> str | None:
         """Where a key belongs that is one of ours, or is called otherwise here."""
