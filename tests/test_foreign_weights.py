@@ -147,6 +147,18 @@ class Mine:
     """A class of a user's, in a checkpoint."""
 
 
+def test_a_checkpoint_without_weights_is_not_converted_to_an_empty_file(
+    tmp_path: Path, graph: Graph
+) -> None:
+    torch.save({"optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}}, tmp_path / "opt.pt")
+    with pytest.raises(DiagnosticError) as caught:
+        load(tmp_path / "opt.pt", graph)
+    done = run("-c", program_of(caught.value.diagnostics[0].help), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no weights are in it: save those of the model" in done.stderr
+    assert not (tmp_path / "opt.safetensors").exists()
+
+
 def test_a_whole_module_is_said_to_need_its_class(tmp_path: Path, graph: Graph) -> None:
     torch.save({"model": Mine()}, tmp_path / "whole.pt")
     codes, text = problems(tmp_path / "whole.pt", graph)

@@ -271,6 +271,12 @@ def test_what_is_wrong_is_told_before_the_first_token(program: Program) -> None:
     assert list(program.generate(ids, 0)) == []
 
 
+def test_a_text_without_a_token_is_told_as_such(program: Program) -> None:
+    with pytest.raises(pg.DiagnosticError, match=r"no token to go on with(.|\n)*\[\[1\]\]"):
+        program.generate(np.zeros((1, 0), np.int64), 3)
+    assert len([*program.generate([[1]], 3)]) == 3
+
+
 def test_half_precision_keeps_its_cache_in_half_precision(anew: Anew, tmp_path: Path) -> None:
     model = pg.compile(parse_spec(SPEC, "w.yaml"), device="cuda", precision="fp16")
     program = onnx_program(model, anew.weights, tmp_path)

@@ -146,6 +146,12 @@ class Generating:
                 "as rows of one array, int64 [batch, length]"
             )
         refuse_longer(known, begin, text)
+        if np.asarray(begin, object).ndim == 2 and not np.asarray(begin, object).size:
+            raise DiagnosticError.of(
+                "PG503",
+                "there is no token to go on with",
+                help="give one at least in each row, for example one that texts begin with: [[1]]",
+            )
         feeds = check_inputs(any_length(self.manifest, known), {**given, known.text: begin})
         if (mask := feeds.masks.get(known.text)) is not None and not mask[:, -1].all():
             raise DiagnosticError.of(

@@ -108,6 +108,7 @@ def conversion(path: Path, target: Path | None = None) -> str:
             f"found = torch.load({str(path)!r}, map_location='cpu', weights_only={classes is None})",
             *inside,
             "found = {name: t.contiguous().clone() for name, t in found.items() if torch.is_tensor(t)}",
+            "assert found, 'no weights are in it: save those of the model, model.state_dict()'",
             r"prefix = re.match(r'((module|model|_orig_mod)\.)*', os.path.commonprefix(list(found)))[0]",
             "tensors = {name.removeprefix(prefix): tensor for name, tensor in found.items()}",
             f"safetensors.torch.save_file(tensors, {str(target)!r})",
