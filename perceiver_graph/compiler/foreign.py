@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from perceiver_graph.diagnostics.commands import command
+
 SETTINGS = {
     "latents num_latents n_latents": "latents.count=32",
     "latent_dim latent_width d_latents width dim d_model": "latents.width=256",
@@ -47,9 +49,8 @@ OF_COMPILED = {
     "named_parameters get_weights": "`weights()` has them by name, as arrays",
     "module model torch to_module to_pytorch modules children layers": _TORCH,
 }
-CALIBRATED = (
-    "an archive of arrays is measured on by the command: `perceiver-graph compile SPEC --precision int8 "
-    "--calibrate IN.npz -o DIR`"
+CALIBRATED = "an archive of arrays is measured on by the command: " + command(
+    *("compile", "SPEC", "--precision", "int8", "--calibrate", "IN.npz", "-o", "DIR")
 )
 OF_COMPILE = {
     "calibrate": CALIBRATED,
