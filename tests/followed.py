@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -155,3 +156,11 @@ def _set(data: Any, path: list[Any], value: Any) -> None:
             data[part] = {}
         data = data[part]
     data[path[-1]] = value
+
+
+def leads_to(spec: str, written: str, meant: Mapping[str, Any]) -> None:
+    """Assert that what is told about a line in place of MORE ends in an input `image` with these keys."""
+    better, advice = followed(spec.replace("MORE", written))
+    assert advice, "it was no mistake"
+    found = yaml.safe_load(better)["inputs"]["image"]
+    assert {key: found.get(key) for key in meant} == meant, advice

@@ -10,7 +10,7 @@ import yaml
 
 from perceiver_graph.compiler.lowering.lower import lower
 from perceiver_graph.spec.loader import parse_spec
-from tests.followed import followed
+from tests.followed import followed, leads_to
 from tests.test_advice_of_kinds import IDS, NORMALISED, PATCH, PICTURE, REST
 from tests.test_spec_advice import TEXT
 from tests.tiny import faults
@@ -66,10 +66,7 @@ POSITION = "position: {learned: {width: 5}}"
 def test_the_line_that_is_told_is_the_model_that_was_meant(
     spec: str, written: str, meant: dict[str, Any]
 ) -> None:
-    better, advice = followed(spec.replace("MORE", written))
-    assert advice, "it was no mistake"
-    found = yaml.safe_load(better)["inputs"]["image"]
-    assert {key: found.get(key) for key in meant} == meant, advice
+    leads_to(spec, written, meant)
 
 
 @pytest.mark.parametrize(

@@ -146,12 +146,9 @@ class Generating:
                 "as rows of one array, int64 [batch, length]"
             )
         refuse_longer(known, begin, text)
-        if np.asarray(begin, object).ndim == 2 and not np.asarray(begin, object).size:
-            raise DiagnosticError.of(
-                "PG503",
-                "there is no token to go on with",
-                help="give one at least in each row, for example one that texts begin with: [[1]]",
-            )
+        if text is None and _are_empty(begin):
+            help = "give one at least in each row, for example one that texts begin with: [[1]]"
+            raise DiagnosticError.of("PG503", "there is no token to go on with", help=help)
         feeds = check_inputs(any_length(self.manifest, known), {**given, known.text: begin})
         if (mask := feeds.masks.get(known.text)) is not None and not mask[:, -1].all():
             raise DiagnosticError.of(
@@ -193,6 +190,12 @@ def _are_texts(begin: Any) -> bool:
     """Whether these are several texts, and no ids."""
     found = np.asarray(begin, object)
     return found.ndim == 1 and found.size > 0 and all(isinstance(one, str) for one in found)
+
+
+def _are_empty(begin: Any) -> bool:
+    """Whether these are rows without an id."""
+    found = np.asarray(begin, object)  # rows of other lengths are looked at later
+    return found.ndim == 2 and not found.size
 
 
 def as_text(ids: Iterator[Ids]) -> Iterator[str]:

@@ -87,9 +87,11 @@ def take_arrays(
 def _refuse_unnamed(value: str, manifest: Manifest, only: Sequence[str]) -> None:
     """Refuse (PG512) a file of an array of which nothing says the input, or whose input is not there."""
     name, equals, path = ("", "", value) if is_path(value) else value.partition("=")
+    if Path(path).suffix != NPY or not is_path(path):
+        return
     read = {n: loaded(e.media.reader) for n, e in manifest.inputs.items() if e.media}
     takers = [*read, *only, *(f"{one}.points" for one in manifest.outputs)]
-    if Path(path).suffix != NPY or not is_path(path) or not read or name in takers:
+    if not read or name in takers:
         return
     if any(reader.archives for reader in read.values()) and not equals:
         return  # it is what is read from such files

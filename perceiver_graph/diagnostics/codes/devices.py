@@ -61,9 +61,9 @@ ENTRIES = (
         "The system does not let this user read, enter or write what was named, because of the rights of "
         "it or of a folder on the way to it; `namei -l PATH` shows them. Name another place, or change "
         "them.",
-        "$ perceiver-graph run /root/build/kinetics video.mp4",
-        "$ cp -r /shared/build/kinetics build/kinetics\n"
-        "$ perceiver-graph run build/kinetics video.mp4",
+        "$ perceiver-graph run /shared/build/kinetics video.mp4",
+        "$ sudo chmod -R a+rX /shared/build/kinetics\n"
+        "$ perceiver-graph run /shared/build/kinetics video.mp4",
     ),
     Entry(
         "PG607",
